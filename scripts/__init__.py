@@ -1,0 +1,1 @@
+"""Chores: one word each. See README.md."""
