@@ -1,0 +1,222 @@
+"""Builds everything, once an instance, when it is first needed. The only place that does.
+
+Also the gate of the local endpoints: where the emulator suite runs this process, the stand-ins'
+addresses are taken from the environment, loopback ones only; anywhere else their mere presence
+keeps the process from starting, for a stray `functions/.env` is uploaded by a deploy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Callable, Mapping
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from . import limits, log
+from .callable import Call, CallableResponse, Handler, Wire
+from .identity import APP_CHECK_KEYS_URL, Caller, Identity
+
+if TYPE_CHECKING:
+    from google.cloud.firestore import AsyncClient
+
+    from .appsettings import AppSettingsStore
+    from .connection import Connection
+    from .generate import Generate
+    from .keys import Keys
+    from .ledger import Ledger
+    from .openrouter import OpenRouter
+
+OPENROUTER_BASE_URL: Final = "https://openrouter.ai/api/v1"
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+SHUTDOWN_GRACE_S: Final = 5.0  # Cloud Run kills ten seconds after its SIGTERM
+
+
+class EnvironmentRefused(RuntimeError):
+    """A variable that may only be set in the emulator suite is set here, or points elsewhere."""
+
+
+def check_environment(environ: Mapping[str, str] = os.environ) -> None:
+    """Raises EnvironmentRefused, naming the variable. Reads nothing but `environ`.
+
+    Cloud Run sets K_CONFIGURATION, which an uploaded `.env` can not (firebase-tools reserves it):
+    so no such file can make production look like the emulator.
+    """
+    deployed = "K_CONFIGURATION" in environ
+    if deployed and "FUNCTIONS_EMULATOR" in environ:
+        raise EnvironmentRefused("FUNCTIONS_EMULATOR is set in production: remove it from .env")
+    local = bool(environ.get("FUNCTIONS_EMULATOR"))
+    for name, value in environ.items():
+        if not name.endswith("_EMULATOR_HOST") and name != "OPENROUTER_BASE_URL":
+            continue
+        if not local:
+            raise EnvironmentRefused(
+                f"{name} is set, but no emulator suite runs this process: remove it from .env"
+            )
+        address = value if "://" in value else f"//{value}"
+        host = urlsplit(address).hostname
+        if host not in LOOPBACK and value != OPENROUTER_BASE_URL:
+            raise EnvironmentRefused(f"{name} must be an address of this machine, not {host!r}")
+
+
+class App:
+    """The parts of an instance, each made at its first use."""
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        check_environment(environ)
+        self._environ = environ
+
+    @cached_property
+    def project(self) -> str:
+        for name in ("GCLOUD_PROJECT", "GOOGLE_CLOUD_PROJECT"):
+            if value := self._environ.get(name):
+                return value
+        return str(json.loads(self._environ.get("FIREBASE_CONFIG", "{}")).get("projectId", ""))
+
+    @cached_property
+    def wire(self) -> Wire[Caller]:
+        return Wire(
+            authenticate=self.identity.verify,
+            report=log.unexpected,
+            max_body_bytes=limits.BODY_MAX_BYTES,
+            max_bodies_bytes=limits.BODIES_IN_FLIGHT_MAX_BYTES,
+            heartbeat_s=limits.HEARTBEAT_S,
+            emulated=bool(self._environ.get("FUNCTIONS_EMULATOR")),
+        )
+
+    @cached_property
+    def identity(self) -> Identity:
+        host = self._environ.get("APP_CHECK_EMULATOR_HOST")
+        url = f"http://{host}/v1/jwks" if host else APP_CHECK_KEYS_URL
+        return Identity(self.project, firebase_app=self._firebase_app, app_check_keys_url=url)
+
+    @cached_property
+    def firestore(self) -> AsyncClient:
+        from google.cloud.firestore import AsyncClient
+
+        return AsyncClient(project=self.project)
+
+    @cached_property
+    def app_settings(self) -> AppSettingsStore:
+        from .appsettings import AppSettingsStore
+
+        return AppSettingsStore(self.firestore)
+
+    @cached_property
+    def keys(self) -> Keys:
+        from .keys import Keys
+
+        return Keys(
+            self.project, client=self._secret_manager, version=self.app_settings.key_version
+        )
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        from .ledger import Ledger
+
+        return Ledger(self.firestore)
+
+    @cached_property
+    def openrouter(self) -> OpenRouter:
+        from .openrouter import OpenRouter
+
+        url = self._environ.get("OPENROUTER_BASE_URL", OPENROUTER_BASE_URL)
+        return OpenRouter(self.keys, base_url=url)
+
+    @cached_property
+    def generate(self) -> Generate:
+        from .features import Features
+        from .generate import Generate
+
+        generate = Generate(
+            features=Features(self.firestore),
+            app_settings=self.app_settings,
+            keys=self.keys,
+            ledger=self.ledger,
+            openrouter=self.openrouter,
+            default_referer=f"https://{self.project}.web.app",
+        )
+        _before_shutdown(generate.interrupt)
+        return generate
+
+    @cached_property
+    def connection(self) -> Connection:
+        from .connection import Connection
+
+        return Connection(keys=self.keys, openrouter=self.openrouter)
+
+    async def dispatch(self, call: Call[Caller]) -> Any:
+        """The callable `api`: every user callable behind one warm instance."""
+        from .contract import Dispatch, parse
+        from .errors import InvalidArgument
+
+        endpoints: dict[str, Handler[Caller]] = {"execute_prompt": self.generate.execute_prompt}
+        asked = parse(Dispatch, call.data)
+        if asked.endpoint not in endpoints:
+            known = ", ".join(endpoints)
+            raise InvalidArgument(f"endpoint must be one of {known}.", field="endpoint")
+        call.data = asked.model_extra
+        return await endpoints[asked.endpoint](call)
+
+    def _firebase_app(self) -> Any:
+        import firebase_admin
+
+        try:
+            return firebase_admin.get_app()
+        except ValueError:
+            options = {"projectId": self.project, "httpTimeout": limits.KEYS_FETCH_S}
+            return firebase_admin.initialize_app(options=options)
+
+    def _secret_manager(self) -> Any:
+        from google.cloud.secretmanager_v1 import SecretManagerServiceAsyncClient
+
+        host = self._environ.get("SECRET_MANAGER_EMULATOR_HOST")
+        if not host:
+            return SecretManagerServiceAsyncClient()
+        import grpc
+        from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
+            SecretManagerServiceGrpcAsyncIOTransport,
+        )
+
+        channel = grpc.aio.insecure_channel(host)
+        transport = SecretManagerServiceGrpcAsyncIOTransport(channel=channel)
+        return SecretManagerServiceAsyncClient(transport=transport)
+
+
+@cache
+def app() -> App:
+    """The instance's parts."""
+    return App()
+
+
+def answer(pick: Callable[[App], Handler[Caller]]) -> CallableResponse[Caller]:
+    """The response of one request, answered by the handler that `pick` finds among the parts."""
+    parts = app()
+
+    async def handle(call: Call[Caller]) -> Any:
+        return await pick(parts)(call)  # made after the caller is known to be one
+
+    return parts.wire.answer(handle)
+
+
+def _before_shutdown(interrupt: Callable[[], None]) -> None:
+    """On SIGTERM, let answers run a few seconds more, then end them while there is time to settle.
+
+    The server's own handler, which waits for open responses, stays in charge. The framework has no
+    hook of its own for this, and a signal handler can only be set in the main thread.
+    """
+    loop = asyncio.get_running_loop()
+    served = signal.getsignal(signal.SIGTERM)
+
+    def on_sigterm(number: int, frame: Any) -> None:
+        loop.call_soon_threadsafe(loop.call_later, SHUTDOWN_GRACE_S, interrupt)
+        if callable(served):
+            served(number, frame)
+
+    try:
+        signal.signal(signal.SIGTERM, on_sigterm)
+    except ValueError:
+        log.warning("no_shutdown_hook")

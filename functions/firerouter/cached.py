@@ -1,0 +1,72 @@
+"""A value that is fetched at most once at a time and kept for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Cached(Generic[T]):
+    """Fresh for `fresh_s`; then, up to `stale_s`, served once more while it is fetched again.
+
+    Older than that, callers wait for the fetch, all of them for the same one, and get its error.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[], Awaitable[T]],
+        *,
+        fresh_s: float,
+        stale_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._fetch = fetch
+        self._fresh_s = fresh_s
+        self._stale_s = stale_s
+        self._clock = clock
+        self._value: T | None = None
+        self._since: float | None = None
+        self._fetching: asyncio.Task[T] | None = None
+
+    async def get(self) -> T:
+        """The value. Raises what `fetch` raises."""
+        age = self._age()
+        if age < self._fresh_s:
+            return self._value  # type: ignore[return-value]  # fetched: its age is finite
+        task = self._start()
+        if age < self._stale_s:
+            return self._value  # type: ignore[return-value]
+        # shielded: one caller's end is not the others'
+        return await asyncio.shield(task)
+
+    async def renew(self) -> T:
+        """Fetch now, whatever the age."""
+        return await asyncio.shield(self._start())
+
+    def put(self, value: T) -> None:
+        """Take a value that is known to be the newest."""
+        self._value, self._since = value, self._clock()
+
+    def _age(self) -> float:
+        return float("inf") if self._since is None else self._clock() - self._since
+
+    def _start(self) -> asyncio.Task[T]:
+        if self._fetching is None:
+            self._fetching = asyncio.create_task(self._run())
+            self._fetching.add_done_callback(self._fetched)
+        return self._fetching
+
+    async def _run(self) -> T:
+        asked = self._clock()
+        value = await self._fetch()
+        self._value, self._since = value, asked
+        return value
+
+    def _fetched(self, task: asyncio.Task[T]) -> None:
+        self._fetching = None
+        if not task.cancelled():
+            task.exception()  # whoever waits gets it; nobody may be waiting

@@ -1,0 +1,36 @@
+"""Firebase callable functions for ``async def``: one JSON answer, or a stream, under one name.
+
+    request -> envelope -> authenticate -> handler(call)          in a task of its own
+                  |             |              |
+                  v             v              v
+               error          error     messages, then a result or an error
+                  \\_____________\\______________/
+                                 |
+      unary:  {"result": ...} or {"error": ...} with the status's HTTP code
+      stream: always 200; data: {"message": ...} frames, then one result or error frame
+
+The task that runs the handler is never cancelled by a client that leaves: the response listens to
+the task and to the client, and tells the task (`Call.on_leave`). A cancelled coroutine can not
+await its own clean-up; a told one can.
+
+Wire: the protocol of the official client SDKs (https://firebase.google.com/docs/functions/callable-reference)
+and, where that page is silent, what firebase-functions for Node answers. A stream's beats are
+spaces before a frame's JSON: the comment lines that Node sends break the iOS and Android parsers.
+"""
+
+from .call import Call
+from .envelope import HTTP_STATUS, BodyTooLarge, CallableError, MalformedRequest, Overloaded
+from .response import CallableResponse, Handler, Headers, Wire
+
+__all__ = [
+    "HTTP_STATUS",
+    "BodyTooLarge",
+    "Call",
+    "CallableError",
+    "CallableResponse",
+    "Handler",
+    "Headers",
+    "MalformedRequest",
+    "Overloaded",
+    "Wire",
+]

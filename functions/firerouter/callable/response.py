@@ -1,0 +1,249 @@
+"""The ASGI response of a callable: reads the request, runs the handler, listens to both sides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic
+
+from .call import Beats, Call, CallerT, pack
+from .envelope import (
+    HTTP_STATUS,
+    BodyTooLarge,
+    CallableError,
+    Overloaded,
+    encode,
+    parse_envelope,
+    trace_id_of,
+)
+
+PREFLIGHT_MAX_AGE_S: Final = 7200  # the most that Chrome honours
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = Mapping[str, str]
+Handler = Callable[[Call[CallerT]], Awaitable[Any]]
+
+
+@dataclass(slots=True)
+class Wire(Generic[CallerT]):
+    """What all callables of an instance share. One of these a process.
+
+    authenticate: headers (lower-case names) -> the caller; raises CallableError.
+    report: told of every exception that is not a CallableError, with its trace id.
+    emulated: answers the emulator's `GET /__/health` without running the function.
+    """
+
+    authenticate: Callable[[Headers], Awaitable[CallerT]]
+    report: Callable[[BaseException, str], None]
+    max_body_bytes: int
+    max_bodies_bytes: int
+    heartbeat_s: float = 15.0
+    emulated: bool = False
+    tasks: set[asyncio.Task[Any]] = field(
+        default_factory=set
+    )  # asyncio itself keeps only weak ones
+    bodies_bytes: int = 0
+
+    def answer(self, handler: Handler[CallerT]) -> CallableResponse[CallerT]:
+        """The ASGI response of one request."""
+        return CallableResponse(self, handler)
+
+
+class CallableResponse(Generic[CallerT]):
+    """An ASGI response that reads the request, runs the handler and listens to both sides."""
+
+    def __init__(self, wire: Wire[CallerT], handler: Handler[CallerT]) -> None:
+        self._wire = wire
+        self._handler = handler
+        self._body_bytes = 0
+        self._padded = False  # a beat has opened the frame that comes next
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+        if self._wire.emulated and scope["path"].endswith("/__/health"):
+            return await _respond(send, 200, [], b"OK")
+        if scope["method"] == "OPTIONS":
+            return await _respond(send, 204, _preflight(headers), b"")
+        streaming = headers.get("accept") == "text/event-stream"  # exactly, as Node compares it
+        trace_id = trace_id_of(headers)
+        try:
+            body = await self._read(scope, headers, receive)
+            data = parse_envelope(scope["method"], headers.get("content-type", ""), body)
+        except CallableError as refused:
+            return await self._finish(
+                send, headers, {"error": refused.to_wire(trace_id)}, streaming
+            )
+        except ClientLeft:
+            return None
+        else:
+            del body  # the parsed data is all that is kept while the call runs
+            call: Call[CallerT] = Call(data, headers, streaming=streaming, trace_id=trace_id)
+            return await self._run(call, receive, send)
+        finally:
+            self._wire.bodies_bytes -= self._body_bytes
+
+    async def _run(self, call: Call[CallerT], receive: Receive, send: Send) -> None:
+        task = asyncio.create_task(self._work(call))
+        self._wire.tasks.add(task)
+        task.add_done_callback(self._wire.tasks.discard)
+        task.add_done_callback(lambda _: call.wake.set())
+        watch = asyncio.create_task(_watch(receive, call))
+        try:
+            if call.streaming:
+                await self._relay(call, task, send)
+            else:
+                while not (task.done() or call.left):
+                    await call.wake.wait()
+                    call.wake.clear()
+            if not call.left:
+                await self._finish(send, call.headers, task.result(), call.streaming, begun=True)
+        finally:
+            watch.cancel()
+            # Cloud Run may stop the CPU when the response ends, and the server waits for open
+            # responses when it shuts down: stay until the work has cleaned up after itself.
+            await asyncio.wait({task})
+
+    async def _work(self, call: Call[CallerT]) -> dict[str, Any]:
+        try:
+            call._caller = await self._wire.authenticate(call.headers)
+            result = await self._handler(call)
+        except CallableError as error:
+            return {"error": error.to_wire(call.trace_id)}
+        except Exception as error:
+            self._wire.report(error, call.trace_id)
+            return {"error": CallableError().to_wire(call.trace_id)}
+        return {"result": result}
+
+    async def _relay(self, call: Call[CallerT], task: asyncio.Task[Any], send: Send) -> None:
+        """Pass frames on until the work is done or the client has left."""
+        await _start(send, 200, _stream_headers(call.headers))
+        beats = Beats(call, self._wire.heartbeat_s)
+        padded = False
+        try:
+            while not call.left:
+                if frames := call.take():
+                    padded, chunk = pack(frames, padded)
+                    beats.wrote()
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                elif task.done():
+                    break
+                else:
+                    await call.wake.wait()
+        finally:
+            beats.stop()
+            self._padded = padded
+
+    async def _finish(
+        self,
+        send: Send,
+        headers: Headers,
+        answer: dict[str, Any],
+        streaming: bool,
+        *,
+        begun: bool = False,
+    ) -> None:
+        try:
+            body = encode(answer)
+        except (ValueError, TypeError) as error:  # NaN, or a type that JSON does not have
+            trace_id = trace_id_of(headers)
+            self._wire.report(error, trace_id)
+            answer = {"error": CallableError().to_wire(trace_id)}
+            body = encode(answer)
+        if streaming:
+            if not begun:
+                await _start(send, 200, _stream_headers(headers))
+            _, body = pack([body], self._padded)
+            return await send({"type": "http.response.body", "body": body})
+        status = HTTP_STATUS[answer["error"]["status"]] if "error" in answer else 200
+        await _respond(send, status, _json_headers(headers), body)
+        return None
+
+    async def _read(self, scope: Scope, headers: Headers, receive: Receive) -> bytes:
+        """The body, never more than allowed of it in memory."""
+        wire = self._wire
+        chunks: list[bytes] = []
+        size = 0
+        more = True
+        while more:
+            event = await receive()
+            if event["type"] == "http.disconnect":
+                raise ClientLeft
+            chunk: bytes = event.get("body", b"")
+            more = event.get("more_body", False)
+            size += len(chunk)
+            if size > wire.max_body_bytes:
+                # read on without keeping it: most clients look for an answer only after sending
+                chunks.clear()
+                if size > 8 * wire.max_body_bytes:
+                    break
+                continue
+            chunks.append(chunk)
+            self._body_bytes += len(chunk)
+            wire.bodies_bytes += len(chunk)
+        if size > wire.max_body_bytes:
+            limit = wire.max_body_bytes / 1_000_000
+            raise BodyTooLarge(
+                f"The request is larger than {limit:g} MB.", limitBytes=wire.max_body_bytes
+            )
+        if wire.bodies_bytes > wire.max_bodies_bytes:
+            raise Overloaded(retry_after_seconds=1)
+        return b"".join(chunks)
+
+
+class ClientLeft(Exception):
+    """The client hung up while it was still sending."""
+
+
+async def _watch(receive: Receive, call: Call[Any]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    call.leave()
+
+
+HeaderList = list[tuple[bytes, bytes]]
+
+
+def _cors(headers: Headers) -> HeaderList:
+    origin = headers.get("origin", "*").encode("latin-1")
+    return [(b"access-control-allow-origin", origin), (b"vary", b"Origin")]
+
+
+def _preflight(headers: Headers) -> HeaderList:
+    asked = headers.get("access-control-request-headers", "").encode("latin-1")
+    return [
+        (b"access-control-allow-origin", headers.get("origin", "*").encode("latin-1")),
+        (b"access-control-allow-methods", b"POST"),
+        (b"access-control-allow-headers", asked),
+        (b"access-control-max-age", str(PREFLIGHT_MAX_AGE_S).encode()),
+        (b"vary", b"Origin, Access-Control-Request-Headers"),
+    ]
+
+
+def _json_headers(headers: Headers) -> HeaderList:
+    return [
+        (b"content-type", b"application/json; charset=utf-8"),
+        (b"cache-control", b"no-store"),
+        *_cors(headers),
+    ]
+
+
+def _stream_headers(headers: Headers) -> HeaderList:
+    return [
+        (b"content-type", b"text/event-stream"),
+        (b"cache-control", b"no-store, no-transform"),
+        (b"x-accel-buffering", b"no"),
+        *_cors(headers),
+    ]
+
+
+async def _start(send: Send, status: int, headers: HeaderList) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+async def _respond(send: Send, status: int, headers: HeaderList, body: bytes) -> None:
+    length = (b"content-length", str(len(body)).encode())
+    await _start(send, status, headers if status == 204 else [*headers, length])
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,190 @@
+"""What callers send and get: the fields, their types and limits, read once at the edge.
+
+`parse` turns the first thing that is wrong into an InvalidArgument that names the field (as the
+caller wrote it), the limit and what to do. Unknown fields are refused by name.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from . import limits
+from .errors import InvalidArgument
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+class Record(BaseModel):
+    """A frozen value whose JSON names are camelCase and whose types are taken literally."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        hide_input_in_errors=True,
+    )
+
+
+def _model_id(value: str) -> str:
+    if not re.fullmatch(r"[~@]?[A-Za-z0-9][A-Za-z0-9._~:/@-]*", value):
+        raise PydanticCustomError("model_id", "must be a model id such as author/name")
+    return value
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", value):
+        raise PydanticCustomError(
+            "name", "must be letters, digits, _ and -, beginning with a letter"
+        )
+    return value
+
+
+def _request_id(value: str) -> str:
+    if not re.fullmatch(r"[\x21-\x7e]+", value):
+        raise PydanticCustomError("request_id", "must be printable ASCII without spaces")
+    return value
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise PydanticCustomError("blank", "must not be empty")
+    return value
+
+
+ModelId = Annotated[
+    str, Field(max_length=limits.MODEL_ID_MAX_CHARS, min_length=1), AfterValidator(_model_id)
+]
+Name = Annotated[str, Field(max_length=limits.NAME_MAX_CHARS, min_length=1), AfterValidator(_name)]
+RequestId = Annotated[
+    str, Field(max_length=limits.REQUEST_ID_MAX_CHARS, min_length=1), AfterValidator(_request_id)
+]
+Text = Annotated[str, Field(max_length=limits.PROMPT_MAX_CHARS)]
+Variable = Annotated[str, Field(max_length=limits.VARIABLE_MAX_CHARS)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Message(Record):
+    """One earlier turn. The system prompt is the admin's: there is no such role here."""
+
+    role: Literal["user", "assistant"]
+    content: Text
+
+
+class ExecutePrompt(Record):
+    """The data of `execute_prompt`.
+
+    feature: which feature answers. prompt or messages: what is asked, exactly one of the two.
+    context: put before the prompt, with a blank line between.
+    variables: for the `{{name}}` places of the feature's system prompt.
+    model, temperature: only where the feature allows a choice.
+    temporary: no text of it is stored.
+    request_id: calling again with the same one never asks OpenRouter twice.
+    """
+
+    feature: Name
+    prompt: Annotated[Text, AfterValidator(_not_blank)] | None = None
+    messages: (
+        Annotated[list[Message], Field(min_length=1, max_length=limits.MESSAGES_MAX)] | None
+    ) = None
+    context: Text | None = None
+    variables: Annotated[dict[Name, Variable], Field(max_length=limits.VARIABLES_MAX)] = Field(
+        default_factory=dict
+    )
+    model: ModelId | None = None
+    temperature: Annotated[Number, Field(ge=0, le=2)] | None = None
+    temporary: bool = False
+    request_id: RequestId | None = None
+
+    @model_validator(mode="after")
+    def _one_question(self) -> ExecutePrompt:
+        if (self.prompt is None) == (self.messages is None):
+            raise PydanticCustomError("prompt", "give either prompt or messages")
+        if self.messages and self.messages[-1].role != "user":
+            raise PydanticCustomError("messages", "the last of messages must be the user's")
+        size = len(self.prompt or "") + len(self.context or "")
+        size += sum(len(message.content) for message in self.messages or ())
+        if size > limits.PROMPT_MAX_CHARS:
+            raise PydanticCustomError(
+                "too_long",
+                "prompt, context and messages together are {size} characters, the most is {limit}",
+                {"limit": limits.PROMPT_MAX_CHARS, "size": size},
+            )
+        return self
+
+
+class TestConnection(Record):
+    """The data of `test_openrouter_connection`: a candidate key, or none for the stored one."""
+
+    key: str | None = Field(default=None, min_length=8, max_length=512, repr=False)
+
+
+class Dispatch(BaseModel):
+    """The data of `api`: the name of a user's callable, and that callable's own data beside it."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="allow")
+
+    endpoint: Annotated[str, Field(min_length=1, max_length=limits.NAME_MAX_CHARS)]
+
+
+def parse(shape: type[ModelT], data: Any) -> ModelT:
+    """`data` as `shape`. Raises InvalidArgument naming the field (`details.field`)."""
+    if not isinstance(data, dict):
+        raise InvalidArgument(
+            "The data of this call must be an object with named fields.", field=""
+        )
+    try:
+        return shape.model_validate(data)
+    except ValidationError as error:
+        raise _explain(error) from None
+
+
+def problems(error: ValidationError) -> list[str]:
+    """One sentence for each thing that is wrong."""
+    return [_sentence(item)[1] for item in error.errors(include_url=False, include_input=False)]
+
+
+def _explain(error: ValidationError) -> InvalidArgument:
+    items = error.errors(include_url=False, include_input=False)
+    # an unknown field is the likeliest cause of whatever else is wrong
+    first = next((item for item in items if item["type"] == "extra_forbidden"), items[0])
+    field, sentence = _sentence(first)
+    return InvalidArgument(sentence, field=field)
+
+
+def _sentence(item: Any) -> tuple[str, str]:
+    """(the field's path, a sentence) of one pydantic error."""
+    path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in item["loc"]).lstrip(".")[
+        :200
+    ]
+    context = item.get("ctx", {})
+    kind = item["type"]
+    what = {
+        "extra_forbidden": "is not a field of this call",
+        "missing": "is required",
+        "string_type": "must be text",
+        "bool_type": "must be true or false",
+        "list_type": "must be a list",
+        "dict_type": "must be an object",
+        "model_type": "must be an object",
+        "float_type": "must be a number",
+        "int_type": "must be a whole number",
+        "finite_number": "must be a finite number",
+        "string_too_long": "may be at most {max_length} characters",
+        "string_too_short": "must not be empty",
+        "too_long": "may have at most {max_length} entries",
+        "too_short": "must have at least {min_length} entries",
+        "greater_than_equal": "must be at least {ge}",
+        "less_than_equal": "may be at most {le}",
+        "literal_error": "must be one of {expected}",
+    }.get(kind)
+    if what is None or (kind == "too_long" and not path):
+        what = item["msg"]
+    else:
+        what = what.format_map(context)
+    return path, f"{path} {what}.".strip() if path else f"{what[0].upper()}{what[1:]}."

@@ -1,0 +1,382 @@
+"""The ledger: every generation is a document before OpenRouter is called, settled once after it.
+
+    (none) --admit--> running --settle--> done | stopped | failed | interrupted
+       \\--refused: nothing kept, counters given back
+
+    generations/{id}                     the entry
+    quotas/{uid}/windows/requests-{minute}   {count}
+    quotas/{uid}/windows/concurrent          {count}     no window: what runs now
+    quotas/{uid}/windows/usd-{day}           {nanoUsd}   reserved and spent
+
+`admit` is one commit: it creates the entry and moves the counters, whose new values the commit
+returns, so that a cap needs neither a read nor a transaction and parallel calls can not pass it.
+
+A commit may be sent again by the client library and so be applied twice. Hence each one that moves
+a counter carries a guard in the same batch: the entry created (admit), deleted at a known version
+(give back) or updated at a known version (settle). The second time the guard fails, and nothing
+moves. The entry's nonce tells a second `admit` that the entry it finds is its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal
+from urllib.parse import quote
+
+from google.api_core import exceptions
+from google.api_core.retry import AsyncRetry, if_exception_type
+from google.cloud.firestore import AsyncClient, AsyncWriteBatch, Increment
+
+from . import limits, log
+from .appsettings import UserLimits
+from .errors import AlreadyRunning, LedgerUnavailable, QuotaExceeded, RequestIdReused, ResultNotKept
+
+Status = Literal["done", "stopped", "failed", "interrupted"]
+
+# the guard of a batch has failed: it was applied before, or the entry has moved on
+GUARD_FAILED: Final = (
+    exceptions.FailedPrecondition,
+    exceptions.NotFound,
+    exceptions.AlreadyExists,
+)
+_PASSING: Final = if_exception_type(exceptions.ServiceUnavailable, exceptions.Aborted)
+
+
+def generation_id(uid: str, request_id: str | None) -> str:
+    """A hash of the user and the request's id, so that the same request finds its generation."""
+    nonce = request_id if request_id is not None else secrets.token_hex(16)
+    return hashlib.sha256(f"{uid}\0{nonce}".encode()).hexdigest()[:32]
+
+
+def payload_hash(data: dict[str, Any]) -> str:
+    """Tells requests apart: of everything the caller sent but the request's id."""
+    payload = {name: value for name, value in data.items() if name != "requestId"}
+    return hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What is asked of `admit`. reserve_nano_usd: 0 for a free model."""
+
+    id: str
+    uid: str
+    feature: str
+    revision: int
+    model: str
+    payload: str
+    limits: UserLimits
+    reserve_nano_usd: int = 0
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a generation ended. cost_nano_usd None: OpenRouter did not say, the estimate stands."""
+
+    status: Status
+    model: str
+    provider: str | None = None
+    finish_reason: str | None = None
+    error: str | None = None
+    usage: dict[str, Any] = field(default_factory=dict)
+    cost_nano_usd: int | None = None
+    timing: dict[str, Any] = field(default_factory=dict)
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    result: dict[str, Any] | None = None  # kept for a repetition of the same request
+
+
+@dataclass(slots=True)
+class Entry:
+    """An admitted generation, in the hands of the task that owns it."""
+
+    admission: Admission
+    nonce: str
+    admitted_at: datetime
+    version: Any = None  # the document's update time, the guard of the next commit
+    noting: asyncio.Task[None] | None = None
+
+    @property
+    def minute(self) -> str:
+        return f"requests-{self.admitted_at:%Y%m%dT%H%MZ}"
+
+    @property
+    def day(self) -> str:
+        return f"usd-{self.admitted_at:%Y%m%d}"
+
+
+class Ledger:
+    """Keeps the entries and counters in Firestore. Make one an instance."""
+
+    def __init__(
+        self, firestore: AsyncClient, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._firestore = firestore
+        self._now = now
+        self._background: set[asyncio.Task[Any]] = set()
+
+    async def admit(self, admission: Admission) -> Entry | dict[str, Any]:
+        """Enter a generation; or the stored result of the same request, answered before.
+
+        Raises QuotaExceeded, AlreadyRunning, RequestIdReused, ResultNotKept, LedgerUnavailable.
+        """
+        entry = Entry(admission, secrets.token_hex(8), self._now())
+        batch = self._firestore.batch()
+        batch.create(self._generation(admission.id), _document(entry))
+        self._count(batch, entry, +1, admission.reserve_nano_usd)
+        try:
+            results = await _commit(batch, limits.ADMIT_S)
+            entry.version = results[0].update_time
+            # each counter's write has one transform: its increment, and so its new value
+            totals = [result.transform_results[0].integer_value for result in results[1:]]
+        except exceptions.AlreadyExists:
+            stored = await self._existing(entry)
+            if stored is not None:
+                return stored
+            totals = await self._totals(entry)  # our own commit, applied twice
+        except (TimeoutError, exceptions.GoogleAPIError) as error:
+            log.error("admit_failed", type=type(error).__name__)
+            self._later(self._undo(entry))  # it may have been applied for all that we know
+            raise LedgerUnavailable from None
+        refusal = _refusal(admission, totals, self._now())
+        if refusal is not None:
+            await self._give_back(entry)
+            raise refusal
+        return entry
+
+    def note(self, entry: Entry, attempts: list[dict[str, Any]]) -> None:
+        """Write down the attempts, off the caller's path: a reconciler asks by their ids."""
+        entry.noting = self._later(self._note(entry, entry.noting, attempts))
+
+    async def settle(self, entry: Entry, outcome: Outcome) -> None:
+        """End the entry and free its reservation, once. Waits no longer than a result should.
+
+        What Firestore does not take in that time is tried on in the background.
+        """
+        task = self._later(self._settle(entry, outcome))
+        await asyncio.wait({task}, timeout=limits.SETTLE_BEFORE_RESULT_S)
+
+    async def drain(self) -> None:
+        """Wait for what is still being written."""
+        while self._background:
+            await asyncio.wait(self._background)
+
+    # -- the commits ---------------------------------------------------------------------------
+
+    def _count(self, batch: AsyncWriteBatch, entry: Entry, calls: int, nano_usd: int) -> None:
+        """Move the counters of an admission by so much."""
+        expires = entry.admitted_at + timedelta(days=limits.WINDOW_TTL_DAYS)
+        minute = {"count": Increment(calls), "expireAt": expires}
+        batch.set(self._window(entry, entry.minute), minute, merge=True)
+        batch.set(self._window(entry, "concurrent"), {"count": Increment(calls)}, merge=True)
+        if nano_usd:
+            day = {"nanoUsd": Increment(nano_usd), "expireAt": expires}
+            batch.set(self._window(entry, entry.day), day, merge=True)
+
+    async def _give_back(self, entry: Entry) -> None:
+        batch = self._firestore.batch()
+        guard = self._firestore.write_option(last_update_time=entry.version)
+        batch.delete(self._generation(entry.admission.id), option=guard)
+        self._count(batch, entry, -1, -entry.admission.reserve_nano_usd)
+        try:
+            await _commit(batch, limits.ADMIT_S)
+        except GUARD_FAILED:
+            pass  # applied before
+        except (TimeoutError, exceptions.GoogleAPIError) as error:
+            log.error("give_back_failed", type=type(error).__name__)
+            self._later(self._undo(entry))
+
+    async def _undo(self, entry: Entry) -> None:
+        """Give back an admission of which it is not known whether it was made."""
+        for pause_s in (0.5, 2.0, 8.0):
+            await asyncio.sleep(pause_s)
+            try:
+                snapshot = await self._read(entry.admission.id)
+            except (TimeoutError, exceptions.GoogleAPIError):
+                continue
+            document = snapshot.to_dict() or {}
+            if document.get("nonce") == entry.nonce and document.get("status") == "running":
+                entry.version = snapshot.update_time
+                await self._give_back(entry)
+            return
+        log.error("undo_failed", generation=entry.admission.id)  # left to the reconciler
+
+    async def _note(
+        self, entry: Entry, before: asyncio.Task[None] | None, attempts: list[dict[str, Any]]
+    ) -> None:
+        if before is not None:
+            await asyncio.wait({before})
+        batch = self._firestore.batch()
+        batch.update(self._generation(entry.admission.id), {"attempts": attempts})
+        try:
+            results = await _commit(batch, limits.READ_S)
+        except (TimeoutError, exceptions.GoogleAPIError) as error:
+            log.warning("note_failed", type=type(error).__name__)
+        else:
+            entry.version = results[0].update_time
+
+    async def _settle(self, entry: Entry, outcome: Outcome) -> None:
+        if entry.noting is not None:
+            await asyncio.wait({entry.noting})
+        kept = outcome.result
+        deadline = asyncio.get_running_loop().time() + limits.SETTLE_S
+        while asyncio.get_running_loop().time() < deadline:
+            try:
+                await self._commit_end(entry, outcome, kept)
+                return
+            except exceptions.InvalidArgument:
+                if kept is None:
+                    break
+                kept = None  # too large after all: the books come before the keepsake
+            except GUARD_FAILED:
+                if await self._ended(entry):
+                    return  # before: by this commit's first sending, or by the reconciler
+            except (TimeoutError, exceptions.GoogleAPIError) as error:
+                log.warning("settle_delayed", type=type(error).__name__)
+                await asyncio.sleep(0.5)
+        log.error("settle_failed", generation=entry.admission.id)  # left to the reconciler
+
+    async def _commit_end(
+        self, entry: Entry, outcome: Outcome, kept: dict[str, Any] | None
+    ) -> None:
+        reserved = entry.admission.reserve_nano_usd
+        cost = outcome.cost_nano_usd
+        spent = reserved if cost is None else cost  # no word of the cost: the estimate stands
+        batch = self._firestore.batch()
+        guard = self._firestore.write_option(last_update_time=entry.version)
+        end = {
+            "status": outcome.status,
+            "endedAt": self._now(),
+            "model": outcome.model,
+            "provider": outcome.provider,
+            "finishReason": outcome.finish_reason,
+            "error": outcome.error,
+            "usage": outcome.usage,
+            "costNanoUsd": spent,
+            "costIsEstimate": cost is None,
+            "timing": outcome.timing,
+            "attempts": outcome.attempts,
+            "result": kept,
+        }
+        batch.update(self._generation(entry.admission.id), end, option=guard)
+        batch.set(self._window(entry, "concurrent"), {"count": Increment(-1)}, merge=True)
+        if spent != reserved:
+            day = {"nanoUsd": Increment(spent - reserved)}
+            batch.set(self._window(entry, entry.day), day, merge=True)
+        await _commit(batch, limits.SETTLE_S)
+
+    # -- reading -------------------------------------------------------------------------------
+
+    async def _existing(self, entry: Entry) -> dict[str, Any] | None:
+        """The stored result of the entry that is there already; None when it is our own."""
+        try:
+            snapshot = await self._read(entry.admission.id)
+        except (TimeoutError, exceptions.GoogleAPIError):
+            raise LedgerUnavailable from None
+        document = snapshot.to_dict() or {}
+        if document.get("nonce") == entry.nonce:
+            entry.version = snapshot.update_time
+            return None
+        if document.get("payload") != entry.admission.payload:
+            raise RequestIdReused
+        if document.get("status") == "running":
+            raise AlreadyRunning(retry_after_seconds=2)
+        result = document.get("result")
+        if not isinstance(result, dict):
+            raise ResultNotKept(previousStatus=document.get("status"))
+        return result
+
+    async def _ended(self, entry: Entry) -> bool:
+        """Whether the entry has ended; if not, its version is taken anew."""
+        try:
+            snapshot = await self._read(entry.admission.id)
+        except (TimeoutError, exceptions.GoogleAPIError):
+            return False
+        entry.version = snapshot.update_time
+        return (snapshot.to_dict() or {}).get("status") != "running"
+
+    async def _totals(self, entry: Entry) -> list[int]:
+        names = [entry.minute, "concurrent"]
+        names += [entry.day] if entry.admission.reserve_nano_usd else []
+        totals: list[int] = []
+        for name in names:
+            reference = self._window(entry, name)
+            try:
+                snapshot = await reference.get(retry=None, timeout=limits.READ_S)
+            except (TimeoutError, exceptions.GoogleAPIError):
+                self._later(self._undo(entry))
+                raise LedgerUnavailable from None
+            values = snapshot.to_dict() or {}
+            totals.append(values.get("nanoUsd" if name == entry.day else "count", 0))
+        return totals
+
+    async def _read(self, id_: str) -> Any:
+        return await self._generation(id_).get(retry=None, timeout=limits.READ_S)
+
+    def _generation(self, id_: str) -> Any:
+        return self._firestore.collection("generations").document(id_)
+
+    def _window(self, entry: Entry, name: str) -> Any:
+        uid = quote(entry.admission.uid, safe="")  # a uid may hold a slash, an id may not
+        return self._firestore.document("quotas", uid, "windows", name)
+
+    def _later(self, work: Any) -> asyncio.Task[Any]:
+        task = asyncio.create_task(work)
+        self._background.add(task)  # the event loop itself holds tasks weakly
+        task.add_done_callback(self._background.discard)
+        return task
+
+
+async def _commit(batch: AsyncWriteBatch, within_s: float) -> list[Any]:
+    retry = AsyncRetry(predicate=_PASSING, initial=0.1, maximum=1.0, timeout=within_s)
+    results: list[Any] = await batch.commit(retry=retry, timeout=within_s)
+    return results
+
+
+def _document(entry: Entry) -> dict[str, Any]:
+    admission = entry.admission
+    return {
+        "uid": admission.uid,
+        "requestId": admission.request_id,
+        "payload": admission.payload,
+        "nonce": entry.nonce,
+        "feature": admission.feature,
+        "revision": admission.revision,
+        "model": admission.model,
+        "status": "running",
+        "createdAt": entry.admitted_at,
+        "deadlineAt": entry.admitted_at + timedelta(seconds=limits.TOTAL_S + limits.SETTLE_S),
+        "expireAt": entry.admitted_at + timedelta(days=limits.GENERATION_TTL_DAYS),
+        "reservedNanoUsd": admission.reserve_nano_usd,
+        "attempts": [],
+    }
+
+
+def _refusal(admission: Admission, totals: list[int], now: datetime) -> QuotaExceeded | None:
+    """Which cap the new totals are over, if any."""
+    caps = admission.limits
+    requests, concurrent, *nano_usd = totals
+    if concurrent > caps.concurrent:
+        sentence = f"You have {caps.concurrent} answers running, the most at once. Please wait."
+        return QuotaExceeded(sentence, limit="concurrent", max=caps.concurrent)
+    if requests > caps.requests_per_minute:
+        return QuotaExceeded(
+            "You are asking too often. Please wait a minute.",
+            limit="requestsPerMinute",
+            max=caps.requests_per_minute,
+            retry_after_seconds=60 - now.second,
+        )
+    if nano_usd and nano_usd[0] > caps.usd_per_day * 1_000_000_000:
+        midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        return QuotaExceeded(
+            "You have used up today's budget. It starts again at midnight UTC.",
+            limit="usdPerDay",
+            max=caps.usd_per_day,
+            retry_after_seconds=(midnight - now).seconds,
+        )
+    return None

@@ -1,0 +1,74 @@
+"""Every bound, with its unit last in its name. Settings move between a default and a maximum."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# A request
+BODY_MAX_BYTES: Final = 12_000_000
+BODIES_IN_FLIGHT_MAX_BYTES: Final = 96_000_000  # an instance
+PROMPT_MAX_CHARS: Final = 200_000  # prompt, context and messages together
+MESSAGES_MAX: Final = 64
+VARIABLES_MAX: Final = 32
+VARIABLE_MAX_CHARS: Final = 20_000
+NAME_MAX_CHARS: Final = 64  # feature and variable names
+MODEL_ID_MAX_CHARS: Final = 128
+REQUEST_ID_MAX_CHARS: Final = 128
+
+# A feature's settings
+SYSTEM_PROMPT_MAX_CHARS: Final = 50_000
+FALLBACK_MODELS_MAX: Final = 5
+ALLOWED_MODELS_MAX: Final = 50
+ANSWER_MAX_TOKENS: Final = 200_000
+PARAMETERS_MAX_BYTES: Final = 20_000
+
+# The callable wire
+HEARTBEAT_S: Final = 15.0
+
+# One call of OpenRouter
+CONNECT_S: Final = 5.0
+FIRST_TOKEN_DEFAULT_S: Final = 60.0
+FIRST_TOKEN_MAX_S: Final = 240.0  # some models think in silence
+IDLE_DEFAULT_S: Final = 30.0
+IDLE_MAX_S: Final = 120.0
+TOTAL_S: Final = 280.0  # inside a function timeout of 300 s
+TRIES_PER_MODEL: Final = 3
+RETRY_AFTER_MAX_S: Final = 10.0
+BACKOFF_FIRST_S: Final = 0.5
+BACKOFF_MAX_S: Final = 4.0
+SSE_LINE_MAX_BYTES: Final = 8_000_000  # a line can hold an image as a data URL
+ANSWER_MAX_CHARS: Final = 2_000_000  # text and reasoning; 128k tokens are about 600k characters
+CONNECTIONS_MAX: Final = 200
+
+# Caches
+SETTINGS_FRESH_S: Final = 4.0  # served without a look
+SETTINGS_STALE_S: Final = 8.0  # served while a look is under way: a change takes effect within 10 s
+KEY_FRESH_S: Final = 300.0
+KEY_STALE_S: Final = 3600.0  # Secret Manager may be away that long
+TOKEN_CACHE_S: Final = 300.0
+TOKEN_CACHE_MAX: Final = 2_000
+
+# Firestore
+READ_S: Final = 5.0
+ADMIT_S: Final = 8.0
+SETTLE_BEFORE_RESULT_S: Final = 3.0  # after the response Cloud Run may stop the CPU
+SETTLE_S: Final = 30.0
+RESULT_MAX_BYTES: Final = 700_000  # of a stored result: a document ends at 1 MiB
+GENERATION_TTL_DAYS: Final = 90
+WINDOW_TTL_DAYS: Final = 2
+
+# Identity
+VERIFY_S: Final = 4.0
+KEYS_FETCH_S: Final = 3.0  # one look at Google's public keys
+KEYS_OUTAGE_PAUSE_S: Final = 2.0  # before the next one after a failure
+KEYS_FRESH_S: Final = 6 * 3600.0
+
+# What one user may do, until config/app says otherwise
+REQUESTS_PER_MINUTE: Final = 20
+REQUESTS_PER_MINUTE_MAX: Final = 10_000
+CONCURRENT: Final = 3
+CONCURRENT_MAX: Final = 1_000
+USD_PER_DAY: Final = 1.0
+USD_PER_DAY_MAX: Final = 10_000.0
+RESERVE_USD: Final = 0.02  # held for one paid generation while it runs
+RESERVE_MAX_USD: Final = 100.0

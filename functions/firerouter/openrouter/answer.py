@@ -1,0 +1,191 @@
+"""One streamed answer of OpenRouter: its bytes read, understood, and judged at the end.
+
+    bytes -> sse.Parser -> chunk -> deltas (text, reasoning), and what the answer is made of
+
+What is odd in a stream, and what is made of it (streaming page of OpenRouter's docs, recordings):
+the usage comes in a chunk with no choice, with one that repeats the finish reason, or with one that
+has none; twice, or never. `choices` may be empty or null. An error may be the first event or come
+after text, with usage beside it. A 200 may hold JSON, with an error in it or a whole answer. A
+stream that ends with neither `[DONE]` nor a finish reason was cut, however cleanly it closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
+
+import aiohttp
+import httpx2
+import orjson
+
+from .. import limits
+from ..errors import (
+    AnswerTooLong,
+    EmptyAnswer,
+    StreamCut,
+    UpstreamBusy,
+    UpstreamMalformed,
+)
+from . import sse, usage
+from .failures import from_event
+from .watch import Watch
+
+# what a connection raises when it breaks; the client's transport translates only some of aiohttp's
+BROKEN: Final = (httpx2.HTTPError, aiohttp.ClientError, OSError)
+FINISH_REASONS: Final = frozenset({"stop", "length", "tool_calls", "content_filter"})
+
+
+class Delta(NamedTuple):
+    """A piece of the answer: kind is "text" or "reasoning"."""
+
+    kind: str
+    text: str
+
+
+class Answer:
+    """Iterate to get lists of deltas as the network brings them; the rest is set as it comes.
+
+    Raises, while iterated: UpstreamError. `finish_reason` is set once it ended well.
+    """
+
+    def __init__(self, response: httpx2.Response, model: str, watch: Watch) -> None:
+        self.model = model
+        self.provider: str | None = None
+        self.upstream_id: str | None = response.headers.get("x-generation-id")
+        self.usage: usage.Usage | None = None
+        self.finish_reason: str | None = None
+        self._response = response
+        self._chunks = response.aiter_raw()
+        self._watch = watch
+        self._parser = sse.Parser(limits.SSE_LINE_MAX_BYTES)
+        self._streamed = response.headers.get("content-type", "").startswith("text/event-stream")
+        self._first: list[Delta] | None = None
+        self._parts: dict[str, list[str]] = {"text": [], "reasoning": []}
+        self._size = 0
+        self._done = False
+
+    @property
+    def text(self) -> str:
+        return "".join(self._parts["text"])
+
+    @property
+    def reasoning(self) -> str:
+        return "".join(self._parts["reasoning"])
+
+    async def prime(self) -> None:
+        """Wait for the first deltas, or for an end without any."""
+        self._first = await self._next()
+
+    async def __aiter__(self) -> AsyncIterator[list[Delta]]:
+        deltas = self._first
+        while deltas is not None:
+            yield deltas
+            deltas = await self._next()
+
+    async def close(self) -> None:
+        """Close the connection: nothing more is generated, or paid for, if that can be helped."""
+        with suppress(*BROKEN):
+            await self._response.aclose()
+
+    async def _next(self) -> list[Delta] | None:
+        """The next deltas, at least one; None at a good end."""
+        if not self._streamed:
+            return await self._whole()
+        self._watch.waiting()
+        while True:
+            try:
+                chunk = await anext(self._chunks, None)
+            except BROKEN:
+                raise StreamCut from None
+            try:
+                events = self._parser.flush() if chunk is None else self._parser.feed(chunk)
+            except sse.TooLong:
+                raise UpstreamMalformed from None
+            deltas = [delta for event in events for delta in self._event(event)]
+            if deltas:
+                self._watch.working()  # and not before: comments and empty chunks are no progress
+                return deltas
+            if chunk is None:
+                self._end()
+                return None
+
+    def _end(self) -> None:
+        if self.finish_reason is None and not self._done:
+            raise StreamCut
+        self.finish_reason = self.finish_reason or "stop"
+        if self._size == 0 and self.finish_reason == "stop":
+            raise EmptyAnswer
+
+    def _event(self, data: bytes) -> Iterator[Delta]:
+        if data == b"[DONE]":
+            self._done = True
+            return iter(())
+        try:
+            chunk = orjson.loads(data)
+        except ValueError:
+            raise UpstreamMalformed from None
+        return self._chunk(chunk, "delta")
+
+    def _chunk(self, chunk: Any, holder: str) -> Iterator[Delta]:
+        """What one chunk (holder "delta") or a whole completion (holder "message") brings."""
+        if not isinstance(chunk, dict):
+            raise UpstreamMalformed
+        if self.provider is None:  # in the first chunks, and the same in all
+            self.provider = chunk.get("provider")
+            self.upstream_id = self.upstream_id or chunk.get("id")
+            self.model = chunk.get("model") or self.model
+        if chunk.get("usage"):
+            self.usage = usage.read(chunk["usage"]) or self.usage
+        if chunk.get("error"):
+            raise from_event(chunk["error"])
+        for choice in chunk.get("choices") or ():
+            yield from self._choice(choice, holder)
+
+    def _choice(self, choice: Any, holder: str) -> Iterator[Delta]:
+        if not isinstance(choice, dict):
+            raise UpstreamMalformed
+        delta = choice.get(holder)
+        if isinstance(delta, dict):
+            # strings only: refusals and parts of other kinds have no text to show
+            if isinstance(reasoning := delta.get("reasoning"), str) and reasoning:
+                yield self._take("reasoning", reasoning)
+            if isinstance(content := delta.get("content"), str) and content:
+                yield self._take("text", content)
+        if choice.get("error"):
+            raise from_event(choice["error"])
+        reason = choice.get("finish_reason")
+        if reason == "error":
+            raise UpstreamBusy
+        if isinstance(reason, str):
+            self.finish_reason = reason if reason in FINISH_REASONS else "stop"
+
+    def _take(self, kind: str, text: str) -> Delta:
+        self._parts[kind].append(text)
+        self._size += len(text)
+        if self._size > limits.ANSWER_MAX_CHARS:
+            raise AnswerTooLong
+        return Delta(kind, text)
+
+    async def _whole(self) -> list[Delta] | None:
+        """JSON where a stream was asked for: an error, or a whole answer."""
+        if self._done:
+            self._end()
+            return None
+        body = b""
+        self._watch.waiting()
+        try:
+            async for chunk in self._chunks:
+                body += chunk
+                if len(body) > limits.SSE_LINE_MAX_BYTES:
+                    raise UpstreamMalformed
+        except BROKEN:
+            raise StreamCut from None
+        try:
+            completion = orjson.loads(body)
+        except ValueError:
+            raise UpstreamMalformed from None
+        self._done = True
+        self._watch.working()
+        deltas = list(self._chunk(completion, "message"))
+        return deltas or await self._whole()

@@ -1,0 +1,254 @@
+"""The one door to OpenRouter: its client, and the tries it takes to get a first token.
+
+    for each model, the chosen one and then the fallbacks:
+        up to three tries, while a failure may pass: full jitter, or what Retry-After says
+            request -> headers (the upstream id) -> first token
+
+After the first token nothing is tried again: the caller has seen it. Answers are always streamed,
+for only a stream can be stopped at OpenRouter. One client an instance and one connection pool: a
+client's TLS context alone costs 50 ms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol, cast
+
+import httpx2
+import openai
+from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from .. import limits
+from ..errors import (
+    FreeDailyLimit,
+    KeyInvalid,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
+from ..keys import Secret
+from .answer import Answer
+from .failures import from_status
+from .watch import Watch
+
+BASE_URL: Final = "https://openrouter.ai/api/v1"
+
+
+class Keys(Protocol):
+    """Where the key comes from; `renew` gives another one after a 401, or None."""
+
+    async def get(self) -> Secret: ...
+    async def renew(self, refused: Secret) -> Secret | None: ...
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try: the model, OpenRouter's id once it is known, why it failed if it did."""
+
+    model: str
+    upstream_id: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """What is asked. models: the chosen one, then the fallbacks. parameters: sent as they are."""
+
+    models: list[str]
+    messages: list[dict[str, Any]]
+    parameters: Mapping[str, Any]
+    app_name: str
+    referer: str
+    first_token_s: float = limits.FIRST_TOKEN_DEFAULT_S
+
+
+@dataclass(slots=True)
+class Tries:
+    """What has been tried, kept by the caller. on_id and on_retry are told as it happens."""
+
+    on_id: Callable[[], None] = lambda: None
+    on_retry: Callable[[str, str], Awaitable[None]] | None = None  # next model, reason
+    attempts: list[Attempt] = field(default_factory=list)
+
+
+class OpenRouter:
+    """Talks to OpenRouter. Make one an instance; it connects when first used."""
+
+    def __init__(self, keys: Keys, *, base_url: str = BASE_URL) -> None:
+        self._keys = keys
+        self._base_url = base_url
+        self._client: AsyncOpenAI | None = None
+        self._key: Secret | None = None
+
+    @asynccontextmanager
+    async def answer(
+        self, request: ChatRequest, watch: Watch, tries: Tries
+    ) -> AsyncIterator[Answer]:
+        """The answer, at its first token; closed on leaving. Raises UpstreamError, Interrupted."""
+        answer = await self._first_token(request, watch, tries)
+        try:
+            yield answer
+        finally:
+            await answer.close()
+
+    async def get(self, path: str, key: Secret, timeout_s: float) -> Any:
+        """GET a JSON document, once. Raises UpstreamError."""
+        timeout = httpx2.Timeout(timeout_s, connect=limits.CONNECT_S)
+        try:
+            response = await self._client_for(key).get(
+                path, cast_to=httpx2.Response, options={"timeout": timeout}
+            )
+            return response.json()
+        except openai.OpenAIError as error:
+            raise _translated(error) from None
+        except (ValueError, httpx2.HTTPError):
+            raise UpstreamMalformed from None
+
+    async def _first_token(self, request: ChatRequest, watch: Watch, tries: Tries) -> Answer:
+        failure: UpstreamError | None = None
+        for model in request.models:
+            if isinstance(failure, FreeDailyLimit) and _is_free(model):
+                continue  # that limit is the account's, for all free models together
+            if failure is not None and tries.on_retry is not None:
+                await tries.on_retry(model, failure.reason)
+            try:
+                async for attempt in _retrying(model, watch, tries):
+                    with attempt:
+                        return await self._try(model, request, watch, tries)
+            except UpstreamError as error:
+                failure = error
+                if not error.another_model:
+                    break
+        assert failure is not None, "a request names at least one model"
+        raise failure
+
+    async def _try(self, model: str, request: ChatRequest, watch: Watch, tries: Tries) -> Answer:
+        attempt = Attempt(model)
+        answer: Answer | None = None
+        try:
+            with watch.guard(request.first_token_s, "first_token"):
+                tries.attempts.append(attempt)
+                watch.waiting()
+                response = await self._post(model, request)
+                answer = Answer(response, model, watch)
+                attempt.upstream_id = answer.upstream_id
+                tries.on_id()
+                # from the request on: a stream of keep-alive comments is no answer
+                await answer.prime()
+                attempt.upstream_id = answer.upstream_id
+                return answer
+        except BaseException as error:
+            attempt.reason = error.reason if isinstance(error, UpstreamError) else "stopped"
+            if answer is not None:
+                attempt.upstream_id = answer.upstream_id
+                await answer.close()
+            raise
+
+    async def _post(self, model: str, request: ChatRequest) -> httpx2.Response:
+        key = await self._keys.get()
+        try:
+            return await self._send(key, model, request)
+        except KeyInvalid:
+            # an admin may have replaced it since we read it
+            renewed = await self._keys.renew(key)
+            if renewed is None:
+                raise
+        return await self._send(renewed, model, request)
+
+    async def _send(self, key: Secret, model: str, request: ChatRequest) -> httpx2.Response:
+        body = {**request.parameters, "model": model, "messages": request.messages, "stream": True}
+        headers = {
+            "HTTP-Referer": request.referer,
+            "X-Title": request.app_name,
+            "X-OpenRouter-Title": request.app_name,
+        }
+        try:
+            response = await self._client_for(key).post(
+                "/chat/completions",
+                cast_to=httpx2.Response,
+                body=body,
+                options={"headers": headers, "follow_redirects": False},
+                stream=True,
+                stream_cls=AsyncStream[Any],
+            )
+        except openai.OpenAIError as error:
+            raise _translated(error) from None
+        return cast(httpx2.Response, response)  # as cast_to asks: raw, its body not read yet
+
+    def _client_for(self, key: Secret) -> AsyncOpenAI:
+        if self._client is None:
+            self._client = AsyncOpenAI(
+                api_key=key.reveal(),
+                base_url=self._base_url,
+                max_retries=0,  # the ladder above is ours
+                timeout=httpx2.Timeout(None, connect=limits.CONNECT_S, pool=limits.CONNECT_S),
+                http_client=DefaultAioHttpClient(
+                    limits=httpx2.Limits(max_connections=limits.CONNECTIONS_MAX)
+                ),
+            )
+        elif key != self._key:
+            self._client = self._client.with_options(api_key=key.reveal())  # the same pool
+        self._key = key
+        return self._client
+
+
+def _retrying(model: str, watch: Watch, tries: Tries) -> AsyncRetrying:
+    jitter = wait_random_exponential(multiplier=limits.BACKOFF_FIRST_S, max=limits.BACKOFF_MAX_S)
+
+    def wait(state: RetryCallState) -> float:
+        failure = state.outcome.exception() if state.outcome else None
+        asked = failure.retry_after_seconds if isinstance(failure, UpstreamError) else None
+        return jitter(state) if asked is None else asked
+
+    async def sleep(seconds: float) -> None:
+        with watch.guard():
+            await asyncio.sleep(seconds)
+
+    async def announce(state: RetryCallState) -> None:
+        failure = state.outcome.exception() if state.outcome else None
+        if tries.on_retry is not None and isinstance(failure, UpstreamError):
+            await tries.on_retry(model, failure.reason)
+
+    return AsyncRetrying(
+        retry=retry_if_exception(_may_pass),
+        stop=stop_after_attempt(limits.TRIES_PER_MODEL),
+        wait=wait,
+        sleep=sleep,
+        before_sleep=announce,
+        reraise=True,
+    )
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether the same model may answer if asked again, soon enough to wait for it."""
+    if not isinstance(error, UpstreamError) or not error.another_try:
+        return False
+    return (error.retry_after_seconds or 0) <= limits.RETRY_AFTER_MAX_S
+
+
+def _is_free(model: str) -> bool:
+    return model.endswith(":free") or model == "openrouter/free"
+
+
+def _translated(error: openai.OpenAIError) -> UpstreamError:
+    """An error of the openai client as a leaf of ours. Its text stays behind."""
+    if isinstance(error, openai.APIStatusError):
+        return from_status(error.status_code, error.body, error.response.headers)
+    if isinstance(error, openai.APIConnectionError):
+        # the transport reports every broken connection as a timeout: ask what it saw itself
+        cause = error.__cause__.__cause__ if error.__cause__ else None
+        if isinstance(error, openai.APITimeoutError) and isinstance(cause, TimeoutError):
+            return UpstreamTimeout(phase="connect")
+        return UpstreamUnreachable()
+    return UpstreamMalformed()

@@ -1,0 +1,76 @@
+"""The `usage` of an answer, as OpenRouter counts and prices it (usage accounting in its docs)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+NANO_PER_USD: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens by the model's own tokenizer, and what was charged.
+
+    cost_nano_usd: billionths of a US dollar, None when OpenRouter did not say.
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    cost_nano_usd: int | None = None
+
+    def to_wire(self, *, estimate_nano_usd: int | None = None) -> dict[str, Any]:
+        """The `usage` of a result: cost in US dollars, marked when it is our estimate."""
+        wire: dict[str, Any] = {
+            "promptTokens": self.prompt_tokens,
+            "completionTokens": self.completion_tokens,
+            "totalTokens": self.prompt_tokens + self.completion_tokens,
+        }
+        if self.reasoning_tokens is not None:
+            wire["reasoningTokens"] = self.reasoning_tokens
+        if self.cached_tokens is not None:
+            wire["cachedTokens"] = self.cached_tokens
+        if self.cost_nano_usd is not None:
+            wire["cost"] = self.cost_nano_usd / NANO_PER_USD
+        elif estimate_nano_usd is not None:
+            wire["cost"] = estimate_nano_usd / NANO_PER_USD
+            wire["costIsEstimate"] = True
+        return wire
+
+
+def nano_usd(usd: float) -> int:
+    """US dollars in billionths, rounded up: a charge is never lost."""
+    return math.ceil(Decimal(repr(usd)) * NANO_PER_USD)
+
+
+def read(value: Any) -> Usage | None:
+    """A chunk's `usage` object; None when it is not one. Whatever is odd in it is left out."""
+    if not isinstance(value, dict):
+        return None
+    return Usage(
+        prompt_tokens=_count(value.get("prompt_tokens")) or 0,
+        completion_tokens=_count(value.get("completion_tokens")) or 0,
+        reasoning_tokens=_count(_get(value, "completion_tokens_details", "reasoning_tokens")),
+        cached_tokens=_count(_get(value, "prompt_tokens_details", "cached_tokens")),
+        cost_nano_usd=_price(value.get("cost")),
+    )
+
+
+def _get(value: dict[str, Any], *path: str) -> Any:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None  # type: ignore[assignment]
+    return value
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _price(usd: Any) -> int | None:
+    if isinstance(usd, bool) or not isinstance(usd, (int, float)):
+        return None
+    return nano_usd(usd) if math.isfinite(usd) and usd >= 0 else None
