@@ -27,6 +27,8 @@ class Record(BaseModel):
         strict=True,
         extra="forbid",
         alias_generator=to_camel,
+        validate_by_name=True,  # by our own code; `parse` and the stores take JSON names alone
+        validate_by_alias=True,
         hide_input_in_errors=True,
     )
 
@@ -139,7 +141,7 @@ def parse(shape: type[ModelT], data: Any) -> ModelT:
             "The data of this call must be an object with named fields.", field=""
         )
     try:
-        return shape.model_validate(data)
+        return shape.model_validate(data, by_alias=True, by_name=False)
     except ValidationError as error:
         raise _explain(error) from None
 

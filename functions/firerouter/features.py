@@ -198,7 +198,7 @@ class Features:
 
 def _read(settings: Any, id_: str, revision: Any) -> FeatureSettings | None:
     try:
-        return FeatureSettings.model_validate(settings)
+        return FeatureSettings.model_validate(settings, by_alias=True, by_name=False)
     except ValidationError as error:
         log.error("settings_invalid", feature=id_, revision=revision, problems=problems(error)[:5])
     except RecursionError:
