@@ -1,0 +1,106 @@
+"""The command line: start the stand-in, or list what it can do wrong."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ipaddress
+import signal
+import sys
+from pathlib import Path
+
+from aiohttp import web
+
+from .app import Settings, build_app
+from .faults import FAULTS
+
+PORT = 9181
+BACKLOG = 2048
+SHUTDOWN_S = 0.5
+
+
+def main() -> int:
+    options = _options()
+    if options.list_faults:
+        _list_faults()
+        return 0
+    settings = Settings(options.token_delay_ms / 1000, tuple(options.replay))
+    try:
+        app = build_app(settings)
+        asyncio.run(_serve(app, options.host, options.port))
+    except OSError as problem:
+        print(f"cannot start: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.local.openrouter",
+        description="An OpenRouter stand-in on loopback. It simulates; no model is ever called.",
+    )
+    parser.add_argument("--port", type=int, default=PORT, help="0 picks a free one")
+    parser.add_argument("--host", type=_loopback, default="127.0.0.1", help="loopback only")
+    parser.add_argument("--token-delay-ms", type=_delay, default=25.0, help="between tokens (25)")
+    parser.add_argument(
+        "--replay",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="also answer sim/replay/<name> with the .sse files of DIR",
+    )
+    parser.add_argument("--list-faults", action="store_true", help="print the sim/* models")
+    return parser.parse_args()
+
+
+def _loopback(host: str) -> str:
+    """Anyone who reaches the server may read what others asked it, so nobody else may."""
+    if not ipaddress.ip_address(host).is_loopback:
+        raise argparse.ArgumentTypeError(f"{host} is not a loopback address")
+    return host
+
+
+def _delay(text: str) -> float:
+    delay_ms = float(text)
+    if not 0 <= delay_ms <= 60_000:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 60000 ms")
+    return delay_ms
+
+
+def _list_faults() -> None:
+    width = max(map(len, FAULTS))
+    for fault in FAULTS.values():
+        print(f"{fault.name:<{width}}  {fault.line}")
+    print(f"{'sim/replay/<name>':<{width}}  the recorded stream <name>.sse, byte for byte")
+
+
+async def _serve(app: web.Application, host: str, port: int) -> None:
+    # handler_cancellation: a handler that says nothing still learns at once of a closed connection
+    runner = web.AppRunner(
+        app, handler_cancellation=True, access_log=None, shutdown_timeout=SHUTDOWN_S
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
+        address = runner.addresses[0]
+        print(
+            f"OpenRouter stand-in (simulated, no model is called) "
+            f"on http://{address[0]}:{address[1]}/api/v1",
+            flush=True,
+        )
+        await _until_stopped()
+    finally:
+        await runner.cleanup()
+
+
+async def _until_stopped() -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
