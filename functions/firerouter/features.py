@@ -61,6 +61,7 @@ class FeatureSettings(Record):
     allowed_models: what callers may choose besides `model`; empty means no choice.
     parameters: sent upstream as they are, for whatever has no field of its own.
     first_token_s, idle_s: how long OpenRouter may be silent before and between tokens.
+    total_s: how long the whole call may take, tries and fallbacks included.
     """
 
     kind: Literal["chat", "code", "summarize", "image", "embedding"] = "chat"
@@ -79,6 +80,7 @@ class FeatureSettings(Record):
         limits.FIRST_TOKEN_DEFAULT_S
     )
     idle_s: Annotated[Number, Field(ge=1, le=limits.IDLE_MAX_S)] = limits.IDLE_DEFAULT_S
+    total_s: Annotated[Number, Field(ge=1, le=limits.TOTAL_S)] = limits.TOTAL_S
 
 
 @dataclass(frozen=True, slots=True)

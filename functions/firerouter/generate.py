@@ -128,6 +128,7 @@ class Generate:
         feature, app = await asyncio.gather(
             self._features.get(request.feature), self._app_settings.get()
         )
+        running.watch.limit(feature.settings.total_s)
         ask = self._ask(request, feature, app)
         await self._keys.get()  # a key that is missing is said before anything is counted
         admission = Admission(

@@ -477,6 +477,7 @@ STATUSES: dict[str, tuple[int, str | None, str, str | None]] = {
     "sim/403-budget": (403, "permission_denied", "openrouter_guardrail_budget", None),
     "sim/404": (404, "not_found", "No endpoints found", None),
     "sim/404-data-policy": (404, None, "data policy", None),
+    "sim/404-model-gone": (404, None, "No endpoints found for", None),
     "sim/408": (408, None, "timed out", None),
     "sim/409": (409, None, "Conflict", None),
     "sim/410": (410, None, "Gone", None),

@@ -96,11 +96,17 @@ def encode(value: Any) -> bytes:
     return encode_text(value).encode("ascii")
 
 
-_UTF: Final = {"utf-8", "utf8", "us-ascii", "utf-16", "utf-16le", "utf-16be"}
-_INT64 = re.compile(r"type\.googleapis\.com/google\.protobuf\.U?Int64Value")
+DEPTH_MAX: Final = 100  # lists and objects in one another; the interpreter gives up at a thousand
+
+_UTF_8: Final = {"utf-8", "utf8", "us-ascii"}
+_UTF_16: Final = {"utf-16", "utf-16le", "utf-16be"}
+_INT64: Final = {
+    "type.googleapis.com/google.protobuf.Int64Value": range(-(2**63), 2**63),
+    "type.googleapis.com/google.protobuf.UInt64Value": range(2**64),
+}
 
 
-def parse_envelope(method: str, content_type: str, body: bytes) -> Any:
+def parse_envelope(method: str, content_type: str, body: bytes | bytearray) -> Any:
     """The `data` of a callable request, 64-bit integer wrappers unwrapped.
 
     Raises MalformedRequest, saying what is wrong, where Node answers 400 or an HTML page.
@@ -112,10 +118,12 @@ def parse_envelope(method: str, content_type: str, body: bytes) -> Any:
         raise MalformedRequest("A callable takes Content-Type: application/json.")
     charset = re.search(r"charset\s*=\s*\"?([\w-]+)", parameters, re.IGNORECASE)
     encoding = charset[1].lower() if charset else "utf-8"
-    if encoding not in _UTF:
+    if encoding not in _UTF_8 | _UTF_16:
         raise MalformedRequest("A callable takes JSON in UTF-8.")
     try:
-        envelope = orjson.loads(body.decode(encoding) if encoding.startswith("utf-16") else body)
+        if encoding in _UTF_16:
+            body = body.decode(encoding).encode()
+        envelope = orjson.loads(body)
     except ValueError:  # JSON that does not parse, bytes that are no UTF-8, lone surrogates, NaN
         raise MalformedRequest("The request body is not valid JSON.") from None
     if not isinstance(envelope, dict) or "data" not in envelope:
@@ -123,37 +131,38 @@ def parse_envelope(method: str, content_type: str, body: bytes) -> Any:
     if len(envelope) > 1:
         raise MalformedRequest('The request body must have no key but "data".')
     data = envelope["data"]
-    if b"@type" not in body and not encoding.startswith("utf-16"):
-        return (
-            data  # Android wraps every Long it sends; without the marker there is nothing to walk
-        )
-    try:
-        return _unwrap(data)
-    except RecursionError:
-        raise MalformedRequest("The request is nested too deeply.") from None
+    if b"@type" not in body and body.count(b"[") + body.count(b"{") <= DEPTH_MAX:
+        return data  # neither a Long that Android wrapped, nor enough brackets to be too deep
+    return _unwrap(data, DEPTH_MAX)
 
 
-def _unwrap(value: Any) -> Any:
+def _unwrap(value: Any, levels: int) -> Any:
+    if not isinstance(value, list | dict):
+        return value
+    if levels == 0:
+        raise MalformedRequest(f"The request is nested deeper than {DEPTH_MAX} levels.")
     if isinstance(value, list):
-        return [_unwrap(item) for item in value]
-    if isinstance(value, dict):
-        kind = value.get("@type")
-        if isinstance(kind, str) and _INT64.fullmatch(kind):
-            try:
-                return int(str(value.get("value")), 10)
-            except ValueError:
-                raise MalformedRequest(
-                    "A 64-bit integer in the request has no decimal value."
-                ) from None
-        return {key: _unwrap(item) for key, item in value.items()}
-    return value
+        return [_unwrap(item, levels - 1) for item in value]
+    kind = value.get("@type")
+    if isinstance(kind, str) and kind in _INT64:
+        return _int64(value.get("value"), _INT64[kind])
+    return {key: _unwrap(item, levels - 1) for key, item in value.items()}
 
 
-_TRACE = re.compile(r"(?:00-)?([0-9a-f]{32})[/-]?")
+def _int64(value: Any, allowed: range) -> int:
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,20}", value):
+        value = int(value)
+    if type(value) is int and value in allowed:
+        return value
+    raise MalformedRequest("A 64-bit integer in the request has no decimal value of that size.")
+
+
+_TRACE = re.compile(r"(?:00-)?([0-9a-f]{32})(?:[/-]|\Z)")
 
 
 def trace_id_of(headers: Mapping[str, str]) -> str:
     """The trace id that Cloud Run put on the request, or a new one: 32 hexadecimal digits."""
-    given = headers.get("x-cloud-trace-context") or headers.get("traceparent") or ""
-    match = _TRACE.match(given)
-    return match[1] if match else uuid.uuid4().hex
+    for name in ("x-cloud-trace-context", "traceparent"):
+        if match := _TRACE.match(headers.get(name, "")):
+            return match[1]
+    return uuid.uuid4().hex

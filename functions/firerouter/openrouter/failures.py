@@ -138,7 +138,8 @@ def _told_apart(
         elif source.endswith(("_budget", "_key_limit")) or "key limit" in message:
             leaf = KeyLimitReached
     elif status == 404 and "no endpoints found" in message:
-        leaf = NoProvider
+        # "for <model>" when it is gone; "matching your data policy" and the like when a setting is
+        leaf = ModelNotFound if "no endpoints found for" in message else NoProvider
     elif status == 429 and (
         source == "openrouter_free_tier_daily" or "free-models-per-day" in message
     ):

@@ -43,10 +43,9 @@ class Watch:
             self._stopped = Interrupted(why)
             self._interrupt(self._stopped)
 
-    @property
-    def left_s(self) -> float:
-        """Seconds until the total deadline."""
-        return self._ends - self._loop.time()
+    def limit(self, total_s: float) -> None:
+        """Bring the total deadline forward to `total_s` from now, where that is sooner."""
+        self._ends = min(self._ends, self._loop.time() + total_s)
 
     @contextmanager
     def guard(self, silence_s: float | None = None, phase: str = "total") -> Iterator[None]:

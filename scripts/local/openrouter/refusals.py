@@ -253,6 +253,11 @@ NAMED_STATUSES = (
             "Configure: https://openrouter.ai/settings/privacy",
         ),
     ),
+    NamedStatus(
+        "sim/404-model-gone",
+        "404, the model was withdrawn; no metadata",
+        _plain(404, "No endpoints found for sim/404-model-gone."),
+    ),
     NamedStatus("sim/408", "408, the request timed out", _plain(408, "Request timed out")),
     NamedStatus("sim/409", "409, conflict (not declared for chat)", _plain(409, "Conflict")),
     NamedStatus("sim/410", "410, gone (not declared for chat)", _plain(410, "Gone")),

@@ -1,0 +1,216 @@
+"""Every fault that the OpenRouter stand-in knows, through `execute_prompt`, unary and streamed.
+
+Each ends in a typed answer within its deadline, with the connection to OpenRouter closed, the
+ledger's entry ended once and its reservation given back. The function is served by
+functions-framework directly, many faults at once.
+"""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+from google.cloud.firestore import AsyncClient, FieldFilter
+
+from scripts.local.client import CallableClient, CallableFailure
+from scripts.local.openrouter.faults import FAULTS
+from scripts.local.suite import Suite
+from tests.conftest import Serve
+from tests.emulator.accounts import id_token
+
+OK = {
+    "fast": "stop",
+    "paid": "stop",
+    "u2028": "stop",
+    "crlf": "stop",
+    "split-utf8": "stop",
+    "one-packet": "stop",
+    "megabyte-line": "stop",
+    "json-for-sse": "stop",
+    "no-done": "stop",
+    "usage-null-finish": "stop",
+    "usage-empty-choices": "stop",
+    "usage-repeats-finish": "stop",
+    "no-usage": "stop",
+    "usage-twice": "stop",
+    "empty-choices": "stop",
+    "null-choices": "stop",
+    "flaky-2": "stop",
+    "length-no-text": "length",
+    "content-filter": "content_filter",
+}
+FAILED = {
+    "empty": "empty_answer",
+    "slow": "upstream_timeout",
+    "silent": "upstream_timeout",
+    "silent-after-headers": "upstream_timeout",
+    "comments-only": "upstream_timeout",
+    "stall": "upstream_timeout",
+    "slow-drip": "upstream_timeout",
+    "ticks": "upstream_timeout",  # ten seconds of tokens, five allowed
+    "paid-ticks": "upstream_timeout",
+    "endless": "upstream_timeout",
+    "reset": "upstream_unreachable",
+    "reset-mid-stream": "stream_cut",
+    "cut-mid-stream": "stream_cut",
+    "paid-cut-mid-stream": "stream_cut",
+    "no-finish": "stream_cut",
+    "html-for-sse": "upstream_malformed",
+    "malformed-json": "upstream_malformed",
+    "error-in-200": "upstream_busy",
+    "error-first": "upstream_busy",
+    "error-after-text": "upstream_busy",
+    "error-string-code": "upstream_busy",
+    "400": "upstream_rejected",
+    "400-invalid-model": "model_not_found",
+    "400-context-length": "context_too_long",
+    "400-max-tokens": "max_tokens_too_high",
+    "401": "key_invalid",
+    "402": "no_credit",
+    "402-in-flight": "credit_busy",
+    "402-key-limit": "key_limit_reached",
+    "403": "upstream_forbidden",
+    "403-moderation": "moderated",
+    "403-guardrail": "moderated",
+    "403-budget": "key_limit_reached",
+    "404": "no_provider",
+    "404-model-gone": "model_not_found",
+    "404-data-policy": "no_provider",
+    "408": "upstream_timeout",
+    "409": "upstream_rejected",
+    "410": "model_not_found",
+    "412": "upstream_rejected",
+    "413": "context_too_long",
+    "422": "upstream_rejected",
+    "429": "rate_limited",
+    "429-retry-after": "rate_limited",
+    "429-retry-after-60": "rate_limited",
+    "429-free-daily": "free_daily_limit",
+    "429-provider": "rate_limited",
+    "500": "upstream_busy",
+    "502": "upstream_busy",
+    "503": "upstream_busy",
+    "503-retry-after": "upstream_busy",
+    "504": "upstream_timeout",
+    "524": "upstream_timeout",
+    "529": "upstream_busy",
+}
+UNENDING = {"slow-drip", "ticks", "paid-ticks", "endless"}
+AT_ONCE = 24  # the deadlines above are of seconds, and the machine may be busy
+# a key quoted in an upstream text, a prompt echoed by it: neither may come back to a caller
+PROMPT = "What is the canary-prompt-7261 for?"
+
+
+@dataclass
+class Seen:
+    """What a caller got."""
+
+    frames: list[dict[str, Any]] = field(default_factory=list)
+    result: dict[str, Any] | None = None
+    failure: CallableFailure | None = None
+
+
+@pytest.fixture
+async def firestore(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> AsyncClient:
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", suite.firestore_host)
+    return AsyncClient(project=suite.project)
+
+
+def feature_of(fault: str) -> str:
+    return f"fault-{fault}"
+
+
+async def write_features(firestore: AsyncClient) -> None:
+    batch = firestore.batch()
+    for fault in (*OK, *FAILED):
+        total_s = 5 if fault in UNENDING else 20
+        settings = {"model": f"sim/{fault}", "firstTokenS": 2.5, "idleS": 2.5, "totalS": total_s}
+        document = {"enabled": True, "revision": 1, "settings": settings}
+        batch.set(firestore.collection("features").document(feature_of(fault)), document)
+    await batch.commit()
+
+
+async def ask(client: CallableClient, fault: str, *, stream: bool) -> Seen:
+    seen = Seen()
+    data = {"feature": feature_of(fault), "prompt": f"{PROMPT} {stream}"}
+    try:
+        if stream:
+            async for kind, value in client.stream("", data):
+                if kind == "result":
+                    seen.result = value
+                else:
+                    seen.frames.append(value)
+        else:
+            seen.result = await client.call("", data)
+    except CallableFailure as failure:
+        seen.failure = failure
+    return seen
+
+
+async def settled(firestore: AsyncClient, uid: str) -> list[dict[str, Any]]:
+    query = firestore.collection("generations").where(filter=FieldFilter("uid", "==", uid))
+    return [snapshot.to_dict() or {} for snapshot in await query.get()]
+
+
+async def test_every_fault_ends_in_a_typed_answer_and_a_settled_entry(
+    suite: Suite,
+    serve: Serve,
+    firestore: AsyncClient,
+    app_check: str,
+    subtests: pytest.Subtests,
+) -> None:
+    assert {f"sim/{name}" for name in (*OK, *FAILED)} == {f for f in FAULTS if "/replay/" not in f}
+    await write_features(firestore)
+    served = serve("execute_prompt")
+    cases = [(fault, stream) for fault in (*OK, *FAILED) for stream in (False, True)]
+    uids = {case: f"fault-{case[0]}-{case[1]}" for case in cases}
+
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def run(case: tuple[str, bool]) -> Seen:
+        token = id_token(suite.project, uids[case])
+        async with places, CallableClient(served.url, token, app_check) as client:
+            async with asyncio.timeout(40):
+                return await ask(client, case[0], stream=case[1])
+
+    seen = dict(zip(cases, await asyncio.gather(*map(run, cases)), strict=True))
+
+    async with httpx.AsyncClient(trust_env=False) as http:
+        requests = (await http.get(f"{suite.openrouter_root}/sim/requests")).json()
+    still_open = Counter(r["model"] for r in requests if r["open"])
+    log = served.log.read_text()
+    for case in cases:
+        fault, stream = case
+        with subtests.test(fault=fault, stream=stream):
+            check(seen[case], fault, stream=stream)
+            assert not still_open[f"sim/{fault}"], "the connection to OpenRouter is still open"
+            (entry,) = await settled(firestore, uids[case])
+            assert entry["status"] == ("done" if fault in OK else "failed")
+            assert entry["error"] == FAILED.get(fault)
+            window = firestore.document("quotas", uids[case], "windows", "concurrent")
+            assert ((await window.get()).to_dict() or {})["count"] == 0
+    assert "canary-prompt-7261" not in log
+    assert "sk-or-v1" not in log
+    assert "Traceback" not in log
+
+
+def check(seen: Seen, fault: str, *, stream: bool) -> None:
+    if fault in OK:
+        assert seen.failure is None, seen.failure
+        assert seen.result is not None
+        assert seen.result["finishReason"] == OK[fault]
+        if stream:
+            text = "".join(f["delta"] for f in seen.frames if f["type"] == "text")
+            assert text == seen.result["text"]
+        if fault not in {"length-no-text", "content-filter"}:
+            assert seen.result["text"]
+        return
+    assert seen.result is None
+    assert seen.failure is not None
+    details = seen.failure.details
+    assert details["reason"] == FAILED[fault]
+    assert details["generationId"]
+    assert seen.failure.message.endswith(".")
+    assert "canary" not in f"{seen.failure.message}{details}"
