@@ -112,12 +112,6 @@ class Seen:
     failure: CallableFailure | None = None
 
 
-@pytest.fixture
-async def firestore(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> AsyncClient:
-    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", suite.firestore_host)
-    return AsyncClient(project=suite.project)
-
-
 def feature_of(fault: str) -> str:
     return f"fault-{fault}"
 
