@@ -560,6 +560,14 @@ async def check_paid_ticks(server: Server) -> None:
     assert whole.json["usage"]["cost"] > 0
 
 
+async def check_steady(server: Server) -> None:
+    begun = time.monotonic()
+    assert (await sound(server, "sim/steady", max_tokens=25)).text.endswith("step-24 step-25 ")
+    assert 0.4 < time.monotonic() - begun < 5
+    whole = await answer(server, "sim/steady", stream=False)
+    assert whole.json["usage"]["completion_tokens"] == 1000
+
+
 async def check_flaky(server: Server) -> None:
     prompts = [[{"role": "user", "content": f"flaky {name}"}] for name in "ab"]
     for messages in prompts:
@@ -832,6 +840,7 @@ CHECKS: dict[str, Callable[[Server], Awaitable[None]]] = {
     "sim/fast": check_fast,
     "sim/paid": check_paid,
     "sim/ticks": check_ticks,
+    "sim/steady": check_steady,
     "sim/paid-ticks": check_paid_ticks,
     "sim/flaky-2": check_flaky,
     "sim/length-no-text": check_length_no_text,

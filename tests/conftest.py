@@ -1,0 +1,180 @@
+"""What tests share: one suite for the whole run, started by the first test that asks for it."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+import pytest
+
+from scripts.local import processes
+from scripts.local.checks import FAILED_CHECKS
+from scripts.local.client import CallableClient, app_check_token, sign_in
+from scripts.local.ports import LOOPBACK
+from scripts.local.seed import ADMIN, PASSWORD, USER, seed
+from scripts.local.suite import Suite
+
+ROOT = Path(__file__).parents[1]
+RECORDINGS = ROOT.parent / "shared" / "data"
+IN_CI = os.environ.get("CI") == "true"
+NO_RECORDINGS = "recordings not present"
+SERVED_WITHIN_S = 30
+_suites = pytest.StashKey[list[Suite]]()
+
+
+@pytest.fixture(scope="session")
+def suite(request: pytest.FixtureRequest) -> Iterator[Suite]:
+    """Every part, on ports of its own, seeded. Runs beside a `scripts/dev` that is up."""
+    suite = Suite(ROOT, "tests", ports=Suite.free_ports(ROOT))
+    with processes.ending_on_signals():
+        try:
+            suite.start(meanwhile=seed)
+            request.config.stash.setdefault(_suites, []).append(suite)
+            yield suite
+        finally:
+            suite.stop()
+
+
+@pytest.fixture(scope="session")
+async def user(suite: Suite) -> str:
+    """The ID token of somebody who is no admin."""
+    return await sign_in(suite.auth_host, USER, PASSWORD)
+
+
+@pytest.fixture(scope="session")
+async def admin(suite: Suite) -> str:
+    """The ID token of an admin."""
+    return await sign_in(suite.auth_host, ADMIN, PASSWORD)
+
+
+@pytest.fixture(scope="session")
+async def app_check(suite: Suite) -> str:
+    """An App Check token."""
+    return await app_check_token(suite.app_check_host)
+
+
+@pytest.fixture
+async def client(suite: Suite, user: str, app_check: str) -> AsyncIterator[CallableClient]:
+    """Calls the functions in the emulator, as the user."""
+    async with CallableClient(suite.functions_url, user, app_check) as client:
+        yield client
+
+
+@dataclass(frozen=True)
+class Served:
+    """One function in a process of its own. `pid` is gunicorn's master; its worker is a child."""
+
+    url: str
+    pid: int
+    log: Path
+
+
+class Serve(Protocol):
+    def __call__(self, target: str, *, env: Mapping[str, str] | None = None) -> Served: ...
+
+
+@pytest.fixture
+def serve(suite: Suite, tmp_path: Path) -> Iterator[Serve]:
+    """Serves a function without the emulator, which tells no function that its client left.
+
+    serve("execute_prompt").url takes what the emulator's URL of that function takes. `env` is laid
+    over the suite's environment.
+    """
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(target: str, *, env: Mapping[str, str] | None = None) -> Served:
+        port = _free_port()
+        log = tmp_path / f"{target}-{port}.log"
+        environment = {
+            **processes.clean_environment(),
+            **suite.environment(),
+            "FUNCTION_TARGET": target,
+            "K_SERVICE": target,
+            "HOST": LOOPBACK,
+            "PORT": str(port),
+            "PYTHONUNBUFFERED": "1",
+            **(env or {}),
+        }
+        source = ROOT / "functions" / "main.py"
+        command = [Path(sys.executable).with_name("functions-framework")]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [*command, "--target", target, "--source", source],
+                cwd=source.parent,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        started.append(process)
+        served = Served(f"http://{LOOPBACK}:{port}", process.pid, log)
+        _wait_until_served(served, process)
+        return served
+
+    yield start
+    # not by the suite's mark: that would end the suite as well
+    for process in started:
+        family = processes.descendants([process.pid])
+        for pid in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
+        process.wait()
+
+
+def _wait_until_served(served: Served, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + SERVED_WITHIN_S
+    while process.poll() is None and time.monotonic() < deadline:
+        # as the emulator asks: gunicorn listens before its worker can answer
+        with contextlib.suppress(httpx.TransportError):
+            httpx.get(f"{served.url}/__/health", timeout=SERVED_WITHIN_S, trust_env=False)
+            return
+        time.sleep(0.05)
+    pytest.fail(f"functions-framework does not serve:\n{processes.tail(served.log)}")
+
+
+def _free_port() -> int:
+    with socket.socket() as server:
+        server.bind((LOOPBACK, 0))
+        return int(server.getsockname()[1])
+
+
+# What the end of a run says
+
+
+def unexplained_skips(skipped: list[Any], *, recordings: bool) -> list[str]:
+    """In CI nothing may be skipped, except for want of recordings, which only we have."""
+    reasons = [str(report.longrepr[2]) for report in skipped if isinstance(report.longrepr, tuple)]
+    return [reason for reason in reasons if NO_RECORDINGS not in reason or recordings]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or session.exitstatus != pytest.ExitCode.OK:
+        return
+    skips = unexplained_skips(reporter.stats.get("skipped", []), recordings=RECORDINGS.exists())
+    if os.environ.get(FAILED_CHECKS) or (IN_CI and skips):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    stats = terminalreporter.stats
+    if stats.get("failed") or stats.get("error"):
+        for suite in config.stash.get(_suites, []):
+            terminalreporter.section(f"logs of the suite in {suite.log_dir}")
+            terminalreporter.write_line(suite.tails())
+    if IN_CI:
+        skips = unexplained_skips(stats.get("skipped", []), recordings=RECORDINGS.exists())
+        if skips:
+            terminalreporter.section("skipped, which fails a run in CI")
+            terminalreporter.write_line("\n".join(skips))
+    if failed := os.environ.get(FAILED_CHECKS):
+        terminalreporter.section(f"failed before the tests, see above: {failed}", red=True)

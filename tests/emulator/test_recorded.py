@@ -1,0 +1,96 @@
+"""Streams as OpenRouter really sent them, replayed by the stand-in, through `execute_prompt`.
+
+The recordings themselves lie outside the project; fixtures of the same shapes, of our own making,
+are part of it.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.cloud.firestore import AsyncClient
+
+from scripts.local.client import CallableClient, CallableFailure
+from scripts.local.suite import Suite
+from tests.conftest import NO_RECORDINGS, RECORDINGS, Serve
+from tests.emulator.accounts import id_token
+from tests.wire.standin_openrouter import serving
+
+OURS = Path(__file__).parents[2] / "scripts" / "local" / "openrouter" / "fixtures"
+
+
+@pytest.fixture
+def replaying() -> Iterator[str]:
+    """The base URL of a stand-in that replays the recordings as well, where they are."""
+    options = ("--replay", str(RECORDINGS / "sse")) if RECORDINGS.exists() else ()
+    with serving(*options) as server:
+        yield server.api
+
+
+async def test_our_fixtures_of_recorded_shapes_come_through(
+    suite: Suite, serve: Serve, firestore: AsyncClient, app_check: str, replaying: str
+) -> None:
+    seen = await replay(suite, serve, firestore, app_check, replaying, OURS)
+    assert seen["reasoning"]["reasoning"]
+    assert seen["reasoning"]["text"]
+    for name in ("usage-empty-choices", "usage-repeats-finish"):
+        assert seen[name]["finishReason"] == "stop"
+        assert seen[name]["usage"]["totalTokens"] > 0
+        assert "costIsEstimate" not in seen[name]["usage"]
+    assert "failure" in seen["midstream-error"]
+
+
+async def test_recordings_come_through(
+    suite: Suite, serve: Serve, firestore: AsyncClient, app_check: str, replaying: str
+) -> None:
+    if not RECORDINGS.exists():
+        pytest.skip(NO_RECORDINGS)
+    seen = await replay(suite, serve, firestore, app_check, replaying, RECORDINGS / "sse")
+    error = seen["midstream-error-2025-11"]
+    assert error["failure"] == "upstream_rejected"
+    assert error["streamed"] == "We need to respond to a greeting. The user"
+    reasoning = seen["reasoning-2025-12"]
+    assert reasoning["text"] == "2 + 2 = 4"
+    assert reasoning["reasoning"] == "This is a simple arithmetic question. 2+2 equals 4."
+    assert reasoning["usage"] == {
+        "promptTokens": 43,
+        "completionTokens": 36,
+        "totalTokens": 79,
+        "reasoningTokens": 13,
+        "cachedTokens": 0,
+        "cost": 0.000669,
+    }
+    plain = seen["usage-chunk-empty-choices-2026-03"]
+    assert plain["text"] == "Hello!"
+    assert plain["model"] == "anthropic/claude-4.6-sonnet-20260217"
+    assert plain["usage"]["cost"] == 0.000837
+
+
+async def replay(
+    suite: Suite,
+    serve: Serve,
+    firestore: AsyncClient,
+    app_check: str,
+    base_url: str,
+    folder: Path,
+) -> dict[str, Any]:
+    """By fixture: the result, or {"failure": reason, "streamed": what had come}."""
+    served = serve("execute_prompt", env={"OPENROUTER_BASE_URL": base_url})
+    seen: dict[str, Any] = {}
+    for name in sorted(path.stem for path in folder.glob("*.sse")):
+        settings = {"model": f"sim/replay/{name}", "parameters": {"reasoning": {"effort": "low"}}}
+        feature = firestore.collection("features").document("replay-" + name.replace(".", "-"))
+        await feature.set({"enabled": True, "revision": 1, "settings": settings})
+        token = id_token(suite.project, f"replay-{name}")
+        streamed = ""
+        async with CallableClient(served.url, token, app_check) as client:
+            try:
+                async for kind, value in client.stream("", {"feature": feature.id, "prompt": "x"}):
+                    if kind == "result":
+                        seen[name] = value
+                    else:
+                        streamed += value.get("delta", "")
+            except CallableFailure as failure:
+                seen[name] = {"failure": failure.details["reason"], "streamed": streamed}
+    return seen

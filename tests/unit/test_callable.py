@@ -1,0 +1,374 @@
+"""The pure parts of the callable wire: what is read, what is written, and who waits for whom.
+
+Inputs that nobody thought of are Hypothesis's: whatever bytes come, the envelope parses or is
+refused; whatever JSON goes out, it is one line of ASCII.
+"""
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import MutableMapping
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from firerouter.callable import (
+    HTTP_STATUS,
+    BodyTooLarge,
+    Call,
+    CallableError,
+    Handler,
+    MalformedRequest,
+    Overloaded,
+    Wire,
+)
+from firerouter.callable.call import HIGH_WATER_BYTES, pack
+from firerouter.callable.envelope import DEPTH_MAX, encode, parse_envelope, trace_id_of
+
+JSON = "application/json"
+INT64 = "type.googleapis.com/google.protobuf.Int64Value"
+TRACE = "0123456789abcdef0123456789abcdef"
+
+whole = st.integers(-(2**63), 2**64 - 1)
+numbers = whole | st.floats(allow_nan=False, allow_infinity=False)
+
+
+def json_values(text: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
+    return st.recursive(
+        st.none() | st.booleans() | numbers | text,
+        lambda inner: st.lists(inner, max_size=5) | st.dictionaries(text, inner, max_size=5),
+        max_leaves=20,
+    )
+
+
+# a busy machine is no failure
+anyhow = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+any_json = json_values(st.text(st.characters()))  # with the lone surrogates that Python allows
+sendable_json = json_values(st.text(st.characters(codec="utf-8")))
+wrapped = st.builds(lambda value: {"@type": INT64, "value": value}, st.text() | whole | st.none())
+nearly_json = (
+    st.builds(json.dumps, json_values(st.text()) | wrapped | st.lists(wrapped))
+    | st.integers(0, 3_000).map(lambda levels: "[" * levels + "]" * levels)
+    | st.sampled_from(['{"data":', "{}", "NaN", '"\\ud800"', '{"data":1e999}', '{"data":[]}'])
+)
+bodies = st.binary() | st.sampled_from(["%s", '{"data":%s}']).flatmap(
+    lambda envelope: nearly_json.map(lambda text: (envelope % text).encode())
+)
+content_types = st.text() | st.sampled_from(
+    [JSON, f"{JSON}; charset=utf-16", f"{JSON};charset=utf-16be", f"{JSON}; charset=latin1"]
+)
+frames = st.lists(st.none() | any_json.map(encode), max_size=10)
+
+
+# The envelope
+
+
+@anyhow
+@given(any_json)
+@example("\u2028\u2029\u0085\n\x00\ud800\U0001f600")
+def test_whatever_json_goes_out_is_one_line_of_ascii(value: Any) -> None:
+    line = encode(value)
+    assert line.isascii()
+    assert len(line.decode().splitlines()) == 1
+    assert json.loads(line) == value
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), [-float("inf")], {1}, b"x", object])
+def test_what_json_does_not_have_does_not_go_out(value: Any) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        encode({"result": value})
+
+
+@anyhow
+@given(st.sampled_from(["POST", "GET"]), content_types, bodies)
+@example("POST", JSON, b"[" * 100_000)
+@example("POST", JSON, b'{"data":{"@type":"%b","value":%b}}' % (INT64.encode(), b"9" * 10_000))
+def test_whatever_comes_in_parses_or_is_refused(
+    method: str, content_type: str, body: bytes
+) -> None:
+    with contextlib.suppress(MalformedRequest):
+        encode(parse_envelope(method, content_type, body))
+
+
+@anyhow
+@given(sendable_json)
+def test_data_comes_in_as_it_was_sent(data: Any) -> None:
+    body = json.dumps({"data": data}).encode()
+    assert parse_envelope("POST", JSON, body) == data
+    assert parse_envelope("POST", JSON, bytearray(body)) == data
+
+
+@anyhow
+@given(sendable_json)
+def test_data_comes_in_as_it_was_sent_in_utf_16(data: Any) -> None:
+    body = json.dumps({"data": data}, ensure_ascii=False).encode("utf-16")
+    assert parse_envelope("POST", f"{JSON}; charset=utf-16", body) == data
+
+
+@anyhow
+@given(json_values(st.text()), whole)
+def test_a_wrapped_integer_is_unwrapped_wherever_it_is(data: Any, number: int) -> None:
+    kind = INT64 if number < 2**63 else INT64.replace("Int64", "UInt64")
+    long = {"@type": kind, "value": str(number)}
+    sent = {"data": {"list": [data, long], "object": {"long": long}}}
+    parsed = parse_envelope("POST", JSON, json.dumps(sent).encode())
+    assert parsed == {"list": [data, number], "object": {"long": number}}
+
+
+@pytest.mark.parametrize("marker", ["", '{"@type":"x"}'], ids=["plain", "with @type"])
+@pytest.mark.parametrize(("open_", "close"), [("[", "]"), ('{"a":', "}")], ids=["lists", "objects"])
+def test_nests_as_deep_as_allowed_and_no_deeper(open_: str, close: str, marker: str) -> None:
+    inner = marker or "1"
+    room = DEPTH_MAX - bool(marker)
+
+    def parse(levels: int) -> Any:
+        text = '{"data":%s}' % (open_ * levels + inner + close * levels)
+        return parse_envelope("POST", JSON, text.encode())
+
+    assert encode(parse(room)).decode() == open_ * room + inner + close * room
+    with pytest.raises(MalformedRequest, match="nested deeper than 100 levels"):
+        parse(room + 1)
+
+
+def test_many_values_beside_each_other_are_not_deep() -> None:
+    data: list[Any] = [[{}] for _ in range(1_000)]
+    assert parse_envelope("POST", JSON, json.dumps({"data": data}).encode()) == data
+
+
+@pytest.mark.parametrize(
+    ("headers", "trace"),
+    [
+        ({"x-cloud-trace-context": f"{TRACE}/123;o=1"}, TRACE),
+        ({"x-cloud-trace-context": TRACE}, TRACE),
+        ({"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}, TRACE),
+        ({"x-cloud-trace-context": f"{TRACE}/1", "traceparent": f"00-{'f' * 32}-1-01"}, TRACE),
+        ({"x-cloud-trace-context": "?", "traceparent": f"00-{TRACE}-1-01"}, TRACE),
+        ({"x-cloud-trace-context": f"{TRACE}0/1"}, None),
+        ({"x-cloud-trace-context": TRACE[1:]}, None),
+        ({"x-cloud-trace-context": f"{TRACE}\nforged"}, None),
+        ({"x-cloud-trace-context": TRACE.upper()}, None),
+        ({}, None),
+    ],
+)
+def test_takes_the_trace_id_it_is_given_or_makes_one(
+    headers: dict[str, str], trace: str | None
+) -> None:
+    found = trace_id_of(headers)
+    assert re.fullmatch("[0-9a-f]{32}", found)
+    assert (found == trace) == (trace is not None)
+    assert (found == trace_id_of(headers)) == (trace is not None)
+
+
+# Errors
+
+
+class NoMore(CallableError):
+    status = "RESOURCE_EXHAUSTED"
+    reason = "no_more"
+    sentence = "There is no more."
+    retryable = True
+
+
+def test_an_error_says_its_sentence_unless_told_another() -> None:
+    assert NoMore().to_wire(TRACE) == {
+        "status": "RESOURCE_EXHAUSTED",
+        "message": "There is no more.",
+        "details": {"reason": "no_more", "retryable": True, "traceId": TRACE},
+    }
+    assert NoMore("Not today.").to_wire(TRACE)["message"] == "Not today."
+    assert str(NoMore("Not today.")) == "Not today."
+
+
+def test_details_add_to_what_every_error_carries_and_replace_none_of_it() -> None:
+    details = NoMore(retry_after_seconds=0, limit="perDay", reason="mine", traceId="mine")
+    assert details.to_wire(TRACE)["details"] == {
+        "limit": "perDay",
+        "reason": "no_more",
+        "retryable": True,
+        "traceId": TRACE,
+        "retryAfterSeconds": 0,
+    }
+
+
+@pytest.mark.parametrize("leaf", [CallableError, MalformedRequest, BodyTooLarge, Overloaded])
+def test_every_error_of_the_wire_has_a_status_of_the_protocol(leaf: type[CallableError]) -> None:
+    assert leaf.status in HTTP_STATUS
+    assert leaf.sentence.endswith(".")
+
+
+# Frames
+
+
+@pytest.mark.parametrize(
+    ("padded", "given_", "now_padded", "packed"),
+    [
+        (False, [], False, b""),
+        (True, [], True, b""),
+        (False, [b"1"], False, b"data: 1\n\n"),
+        (False, [b"1", b"2"], False, b"data: 1\n\ndata: 2\n\n"),
+        (False, [None], True, b"data: "),
+        (True, [None], True, b" "),
+        (False, [None, None, None], True, b"data:   "),
+        (True, [b"1"], False, b"1\n\n"),
+        (True, [None, b"1", b"2", None], True, b" 1\n\ndata: 2\n\ndata: "),
+        (False, [b"1", None, None, b"2"], False, b"data: 1\n\ndata:  2\n\n"),
+    ],
+)
+def test_a_beat_opens_the_next_frame_and_pads_it(
+    padded: bool, given_: list[bytes | None], now_padded: bool, packed: bytes
+) -> None:
+    assert pack(given_, padded) == (now_padded, packed)
+
+
+@anyhow
+@given(frames, st.integers(0, 10))
+def test_frames_read_the_same_however_they_are_packed(frames: list[bytes | None], cut: int) -> None:
+    padded, first = pack(frames[:cut], False)
+    padded, second = pack(frames[cut:], padded)
+    assert (padded, first + second) == pack(frames, False)
+    whole, _, open_frame = (first + second).rpartition(b"\n\n")
+    read = [frame.removeprefix(b"data: ").lstrip(b" ") for frame in whole.split(b"\n\n") if frame]
+    assert read == [frame for frame in frames if frame is not None]
+    assert open_frame.strip() == (b"data:" if padded else b"")
+
+
+# One call
+
+
+def streamed() -> Call[None]:
+    return Call({}, {}, streaming=True, trace_id=TRACE)
+
+
+async def test_send_waits_for_a_reader_that_is_behind() -> None:
+    call = streamed()
+    large = {"text": "x" * HIGH_WATER_BYTES}
+    sending = asyncio.create_task(call.send(large))
+    await asyncio.sleep(0)
+    assert not sending.done()
+    assert call.take() == [encode({"message": large})]
+    await sending
+
+
+async def test_send_waits_for_nobody_while_the_reader_keeps_up() -> None:
+    call = streamed()
+    for _ in range(100):
+        async with asyncio.timeout(5):
+            await call.send({"text": "x" * (HIGH_WATER_BYTES - 100)})
+        call.take()
+
+
+async def test_put_never_waits() -> None:
+    call = streamed()
+    for _ in range(3):
+        call.put({"text": "x" * HIGH_WATER_BYTES})
+    assert len(call.take()) == 3
+    assert call.take() == []
+
+
+async def test_a_client_that_leaves_frees_a_send_that_waits_for_it() -> None:
+    call = streamed()
+    sending = asyncio.create_task(call.send({"text": "x" * HIGH_WATER_BYTES}))
+    await asyncio.sleep(0)
+    call.leave()
+    await sending
+    call.take()
+    await call.send({"text": "x" * HIGH_WATER_BYTES})
+    assert call.take() == []
+
+
+async def test_a_unary_call_has_nowhere_to_send_to() -> None:
+    call: Call[None] = Call({}, {}, streaming=False, trace_id=TRACE)
+    await call.send({"text": "x" * HIGH_WATER_BYTES * 2})
+    assert call.take() == []
+
+
+async def test_on_leave_calls_back_once_and_at_once_where_the_client_has_left() -> None:
+    call = streamed()
+    told: list[str] = []
+    call.on_leave(lambda: told.append("before"))
+    call.leave()
+    call.leave()
+    call.on_leave(lambda: told.append("after"))
+    assert told == ["before", "after"]
+    assert call.left
+
+
+# A response whose server fails it
+
+
+def wire(handler_errors: list[BaseException]) -> Wire[str]:
+    async def authenticate(headers: Any) -> str:
+        return "anybody"
+
+    return Wire(
+        authenticate=authenticate,
+        report=lambda error, trace_id: handler_errors.append(error),
+        max_body_bytes=1_000,
+        max_bodies_bytes=1_000,
+    )
+
+
+SCOPE: MutableMapping[str, Any] = {
+    "type": "http",
+    "method": "POST",
+    "path": "/",
+    "headers": [(b"content-type", b"application/json"), (b"accept", b"text/event-stream")],
+}
+
+
+async def respond(wire: Wire[str], handler: Handler[str], *, fails_at: bytes) -> None:
+    """One call whose connection fails when that goes out, and of whose end nothing is heard."""
+    body = [{"type": "http.request", "body": b'{"data":1}', "more_body": False}]
+
+    async def receive() -> MutableMapping[str, Any]:
+        if not body:
+            await asyncio.Event().wait()
+        return body.pop()
+
+    async def send(event: MutableMapping[str, Any]) -> None:
+        if fails_at in event.get("body", b""):
+            raise BrokenPipeError
+
+    await wire.answer(handler)(SCOPE, receive, send)
+
+
+async def test_where_sending_fails_the_handler_is_told_and_cleans_up() -> None:
+    told: list[str] = []
+
+    async def handler(call: Call[str]) -> None:
+        left = asyncio.Event()
+        call.on_leave(left.set)
+        await call.send({"n": 1})
+        await left.wait()
+        await asyncio.sleep(0)
+        told.append("cleaned up")
+
+    reported: list[BaseException] = []
+    served = wire(reported)
+    with pytest.raises(BrokenPipeError):
+        await asyncio.wait_for(respond(served, handler, fails_at=b"data: "), timeout=5)
+    assert told == ["cleaned up"]
+    assert (reported, served.bodies_bytes, served.tasks) == ([], 0, set())
+
+
+async def test_a_response_that_is_cancelled_does_not_cancel_its_handler() -> None:
+    began, told = asyncio.Event(), asyncio.Event()
+
+    async def handler(call: Call[str]) -> None:
+        call.on_leave(told.set)
+        began.set()
+        await told.wait()
+        await asyncio.sleep(0)
+
+    served = wire([])
+    response = asyncio.create_task(respond(served, handler, fails_at=b"nothing"))
+    await began.wait()
+    (work,) = served.tasks  # what keeps it alive
+    response.cancel()
+    await asyncio.wait_for(work, timeout=5)
+    with pytest.raises(asyncio.CancelledError):
+        await response
+    assert served.bodies_bytes == 0

@@ -1,0 +1,805 @@
+"""The tries it takes to get a first token, against a server that does as each test says."""
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from firerouter import limits
+from firerouter.errors import (
+    EmptyAnswer,
+    FreeDailyLimit,
+    KeyInvalid,
+    KeyMissing,
+    ModelNotFound,
+    NoCredit,
+    OutOfTime,
+    RateLimited,
+    StreamCut,
+    UpstreamBusy,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamSilent,
+    UpstreamUnreachable,
+)
+from firerouter.keys import Secret
+from firerouter.openrouter import ChatRequest, Interrupted, OpenRouter, Tries, Watch
+
+MARGIN_S = 5.0  # a busy machine's
+Act = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class Asked:
+    """One request as it arrived."""
+
+    path: str
+    headers: dict[str, str]
+    body: Any
+    peer: tuple[str, int]
+    at: float
+    left: asyncio.Event = field(default_factory=asyncio.Event)  # its client has gone
+
+    @property
+    def model(self) -> str:
+        return str(self.body["model"])
+
+
+class Upstream:
+    """Plays the acts of each model in turn, the last one for ever; remembers what was asked."""
+
+    def __init__(self) -> None:
+        self.acts: dict[str, list[Act]] = {}
+        self.asked: list[Asked] = []
+        self._runner: web.AppRunner | None = None
+        self.url = ""
+
+    @property
+    def models(self) -> list[str]:
+        return [asked.model for asked in self.asked]
+
+    async def start(self) -> None:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._answer)
+        self._runner = web.AppRunner(
+            app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1
+        )
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = "http://127.0.0.1:{}/api/v1".format(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json() if request.can_read_body else {"model": request.path}
+        assert request.transport is not None
+        asked = Asked(
+            request.path,
+            {name.lower(): value for name, value in request.headers.items()},
+            body,
+            request.transport.get_extra_info("peername"),
+            asyncio.get_running_loop().time(),
+        )
+        self.asked.append(asked)
+        acts = self.acts[asked.model]
+        act = acts.pop(0) if len(acts) > 1 else acts[0]
+        try:
+            return await act(request)
+        except (asyncio.CancelledError, ConnectionResetError):
+            asked.left.set()
+            raise
+
+
+def chunk(text: str | None = None, finish: str | None = None, **fields: Any) -> bytes:
+    delta = {} if text is None else {"content": text}
+    body = {
+        "id": "gen-1",
+        "model": "answered/by",
+        "provider": "Test",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+        **fields,
+    }
+    return b"data: " + json.dumps(body).encode() + b"\n\n"
+
+
+def says(*pieces: bytes | float, cut: bool = False, headers: dict[str, str] | None = None) -> Act:
+    """Streams pieces; a number is a pause, `cut` breaks the connection at the end."""
+
+    async def act(request: web.Request) -> web.StreamResponse:
+        kind = {"Content-Type": "text/event-stream", "X-Generation-Id": "gen-header"}
+        response = web.StreamResponse(headers={**kind, **(headers or {})})
+        await response.prepare(request)
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                await response.write(piece)
+            else:
+                await asyncio.sleep(piece)
+        if cut:
+            assert request.transport is not None
+            request.transport.close()
+        return response
+
+    return act
+
+
+def fails(
+    status: int, message: str = "no", headers: dict[str, str] | None = None, **metadata: Any
+) -> Act:
+    async def act(_request: web.Request) -> web.StreamResponse:
+        error = {"code": status, "message": message, "metadata": metadata}
+        return web.json_response({"error": error}, status=status, headers=headers)
+
+    return act
+
+
+async def silent(_request: web.Request) -> web.StreamResponse:
+    await asyncio.sleep(3600)
+    raise AssertionError
+
+
+async def hangs_up(request: web.Request) -> web.StreamResponse:
+    assert request.transport is not None
+    request.transport.close()
+    await asyncio.sleep(3600)
+    raise AssertionError
+
+
+COMMENT = b": OPENROUTER PROCESSING\n\n"
+HELLO = says(chunk("Hel"), chunk("lo"), chunk(finish="stop"), b"data: [DONE]\n\n")
+DAILY = fails(429, "Rate limit exceeded: free-models-per-day", headers={"Retry-After": "1"})
+
+
+class Keys:
+    """The first key, and the one that `renew` finds, if any."""
+
+    def __init__(self, first: str = "sk-first", renewed: str | None = None) -> None:
+        self.key = Secret(first)
+        self.renewed = Secret(renewed) if renewed else None
+        self.renewals = 0
+
+    async def get(self) -> Secret:
+        return self.key
+
+    async def renew(self, refused: Secret) -> Secret | None:
+        assert refused == self.key
+        self.renewals += 1
+        if self.renewed is not None:
+            self.key = self.renewed
+        return self.renewed
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Upstream]:
+    upstream = Upstream()
+    await upstream.start()
+    yield upstream
+    await upstream.stop()
+
+
+@pytest.fixture
+def keys() -> Keys:
+    return Keys()
+
+
+@pytest.fixture
+async def openrouter(upstream: Upstream, keys: Keys) -> AsyncIterator[OpenRouter]:
+    openrouter = OpenRouter(keys, base_url=upstream.url)
+    yield openrouter
+    if openrouter._client is not None:
+        await openrouter._client.close()
+
+
+@pytest.fixture
+def jitter(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
+    """The ranges that pauses are drawn from; what is drawn is hardly a pause."""
+    ranges: list[tuple[float, float]] = []
+
+    def uniform(low: float, high: float) -> float:
+        ranges.append((low, high))
+        return 0.001
+
+    monkeypatch.setattr(random, "uniform", uniform)
+    return ranges
+
+
+def request(*models: str, **fields: Any) -> ChatRequest:
+    values: dict[str, Any] = {
+        "messages": [{"role": "user", "content": "Hi"}],
+        "parameters": {},
+        "app_name": "App",
+        "referer": "https://app.example",
+        **fields,
+    }
+    return ChatRequest(models=list(models), **values)
+
+
+async def ask(
+    openrouter: OpenRouter,
+    *models: str,
+    tries: Tries | None = None,
+    total_s: float = 30.0,
+    **fields: Any,
+) -> str:
+    """The text of the answer."""
+    watch = Watch(total_s)
+    tries = Tries() if tries is None else tries
+    async with openrouter.answer(request(*models, **fields), watch, tries) as answer:
+        with watch.guard():
+            return "".join([delta.text async for deltas in answer for delta in deltas])
+
+
+def reasons(tries: Tries) -> list[tuple[str, str | None]]:
+    return [(attempt.model, attempt.reason) for attempt in tries.attempts]
+
+
+# -- how often -------------------------------------------------------------------------------------
+
+
+async def test_an_answer_takes_one_try(openrouter: OpenRouter, upstream: Upstream) -> None:
+    upstream.acts["a/a"] = [HELLO]
+    tries = Tries()
+    assert await ask(openrouter, "a/a", tries=tries) == "Hello"
+    assert upstream.models == ["a/a"]
+    assert reasons(tries) == [("a/a", None)]
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 524, 529, 599])
+async def test_a_model_is_asked_three_times_at_most(
+    openrouter: OpenRouter,
+    upstream: Upstream,
+    jitter: list[tuple[float, float]],
+    status: int,
+) -> None:
+    upstream.acts["a/a"] = [fails(status)]
+    tries = Tries()
+    with pytest.raises(UpstreamError) as failed:
+        await ask(openrouter, "a/a", tries=tries)
+    assert upstream.models == ["a/a"] * 3
+    assert reasons(tries) == [("a/a", failed.value.reason)] * 3
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 410, 412, 413, 422, 418])
+async def test_what_will_not_pass_is_not_tried_again(
+    openrouter: OpenRouter, upstream: Upstream, status: int
+) -> None:
+    upstream.acts["a/a"] = [fails(status)]
+    with pytest.raises(UpstreamError):
+        await ask(openrouter, "a/a")
+    assert upstream.models == ["a/a"]
+
+
+async def test_pauses_are_drawn_from_zero_to_a_doubling_bound(
+    openrouter: OpenRouter, upstream: Upstream, jitter: list[tuple[float, float]]
+) -> None:
+    upstream.acts["a/a"] = [fails(503)]
+    with pytest.raises(UpstreamBusy):
+        await ask(openrouter, "a/a")
+    assert jitter == [(0, limits.BACKOFF_FIRST_S), (0, 2 * limits.BACKOFF_FIRST_S)]
+
+
+async def test_a_failure_that_passes_is_not_seen(
+    openrouter: OpenRouter, upstream: Upstream, jitter: list[tuple[float, float]]
+) -> None:
+    upstream.acts["a/a"] = [fails(503), fails(429), HELLO]
+    tries = Tries()
+    assert await ask(openrouter, "a/a", tries=tries) == "Hello"
+    assert reasons(tries) == [("a/a", "upstream_busy"), ("a/a", "rate_limited"), ("a/a", None)]
+
+
+@pytest.mark.parametrize(
+    ("act", "reason"),
+    [
+        (says(COMMENT, cut=True), "stream_cut"),
+        (says(chunk("")), "stream_cut"),
+        (hangs_up, "upstream_unreachable"),
+        (says(chunk(""), chunk(finish="stop"), b"data: [DONE]\n\n"), "empty_answer"),
+        (says(b"data: {broken\n\n"), "upstream_malformed"),
+        (says(chunk(error={"code": 502, "message": "x"})), "upstream_busy"),
+        (says(chunk(finish="error")), "upstream_busy"),
+    ],
+    ids=["cut", "no end", "hung up", "empty", "malformed", "error first", "finish error"],
+)
+async def test_what_goes_wrong_before_the_first_token_is_tried_again(
+    openrouter: OpenRouter,
+    upstream: Upstream,
+    jitter: list[tuple[float, float]],
+    act: Act,
+    reason: str,
+) -> None:
+    upstream.acts["a/a"] = [act, HELLO]
+    tries = Tries()
+    assert await ask(openrouter, "a/a", tries=tries) == "Hello"
+    assert reasons(tries) == [("a/a", reason), ("a/a", None)]
+
+
+REASONS = chunk(choices=[{"index": 0, "delta": {"reasoning": "Hm"}, "finish_reason": None}])
+
+
+@pytest.mark.parametrize("first", [chunk("Hel"), REASONS], ids=["text", "reasoning"])
+@pytest.mark.parametrize(
+    ("rest", "failure"),
+    [
+        (says(cut=True), StreamCut),
+        (says(), StreamCut),
+        (says(b"data: {broken\n\n"), UpstreamMalformed),
+        (says(chunk(error={"code": 503, "message": "x"})), UpstreamBusy),
+        (says(chunk(error={"code": "429", "message": "x"})), RateLimited),
+    ],
+    ids=["cut", "no end", "malformed", "error", "string code"],
+)
+async def test_after_the_first_token_nothing_is_tried_again(
+    openrouter: OpenRouter,
+    upstream: Upstream,
+    first: bytes,
+    rest: Act,
+    failure: type[UpstreamError],
+) -> None:
+    async def act(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(first)
+        await asyncio.sleep(0.05)  # its first token is read by now
+        tail = {
+            StreamCut: b"",
+            UpstreamMalformed: b"data: {broken\n\n",
+            UpstreamBusy: chunk(error={"code": 503, "message": "x"}),
+            RateLimited: chunk(error={"code": "429", "message": "x"}),
+        }[failure]
+        await response.write(tail) if tail else None
+        return response
+
+    upstream.acts = {"a/a": [act], "b/b": [HELLO]}
+    tries = Tries()
+    with pytest.raises(failure):
+        await ask(openrouter, "a/a", "b/b", tries=tries)
+    assert upstream.models == ["a/a"]
+    assert len(tries.attempts) == 1
+
+
+async def test_a_server_that_is_not_there_is_tried_three_times(
+    upstream: Upstream, jitter: list[tuple[float, float]]
+) -> None:
+    await upstream.stop()
+    tries = Tries()
+    with pytest.raises(UpstreamUnreachable):
+        await ask(OpenRouter(Keys(), base_url=upstream.url), "a/a", tries=tries)
+    assert reasons(tries) == [("a/a", "upstream_unreachable")] * 3
+
+
+# -- Retry-After -----------------------------------------------------------------------------------
+
+
+async def test_retry_after_is_obeyed(
+    openrouter: OpenRouter, upstream: Upstream, jitter: list[tuple[float, float]]
+) -> None:
+    upstream.acts["a/a"] = [fails(429, headers={"Retry-After": "0.3"}), HELLO]
+    assert await ask(openrouter, "a/a") == "Hello"
+    first, second = upstream.asked
+    assert second.at - first.at >= 0.3
+    assert jitter == []
+
+
+async def test_credit_that_is_busy_is_waited_for_too(
+    openrouter: OpenRouter, upstream: Upstream, jitter: list[tuple[float, float]]
+) -> None:
+    busy = fails(402, headers={"Retry-After": "0.1"}, reason="in_flight_budget_exhausted")
+    upstream.acts["a/a"] = [busy, HELLO]
+    assert await ask(openrouter, "a/a") == "Hello"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_long_retry_after_means_the_next_model_at_once(
+    openrouter: OpenRouter, upstream: Upstream, status: int
+) -> None:
+    too_long = str(limits.RETRY_AFTER_MAX_S + 1)
+    upstream.acts = {"a/a": [fails(status, headers={"Retry-After": too_long})], "b/b": [HELLO]}
+    async with asyncio.timeout(MARGIN_S):
+        assert await ask(openrouter, "a/a", "b/b") == "Hello"
+    assert upstream.models == ["a/a", "b/b"]
+
+
+async def test_a_long_retry_after_is_told_the_caller_where_there_is_no_other_model(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    upstream.acts["a/a"] = [fails(429, headers={"Retry-After": "40"})]
+    with pytest.raises(RateLimited) as failed:
+        await ask(openrouter, "a/a")
+    assert upstream.models == ["a/a"]
+    assert failed.value.retry_after_seconds == 40
+
+
+async def test_a_pause_ends_with_the_whole_calls_time(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    upstream.acts = {"a/a": [fails(429, headers={"Retry-After": "9"})], "b/b": [HELLO]}
+    async with asyncio.timeout(MARGIN_S):
+        with pytest.raises(OutOfTime):
+            await ask(openrouter, "a/a", "b/b", total_s=0.3)
+    assert upstream.models == ["a/a"]
+
+
+# -- the daily cap of free requests ----------------------------------------------------------------
+
+
+async def test_the_daily_cap_is_not_tried_again_whatever_it_says(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    upstream.acts["a/a:free"] = [DAILY]
+    with pytest.raises(FreeDailyLimit):
+        await ask(openrouter, "a/a:free")
+    assert upstream.models == ["a/a:free"]
+
+
+async def test_free_fallbacks_are_skipped_when_the_daily_cap_is_reached(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    upstream.acts = {"a/a:free": [DAILY], "b/b": [HELLO]}
+    models = ("a/a:free", "openrouter/free", "c/c:free", "b/b")
+    assert await ask(openrouter, *models) == "Hello"
+    assert upstream.models == ["a/a:free", "b/b"]
+
+
+async def test_free_fallbacks_stay_skipped_after_a_paid_one_failed(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    upstream.acts = {"a/a:free": [DAILY], "b/b": [fails(402)]}
+    with pytest.raises(NoCredit):
+        await ask(openrouter, "a/a:free", "b/b", "c/c:free")
+    assert upstream.models == ["a/a:free", "b/b"]
+
+
+async def test_with_free_models_only_the_daily_cap_is_what_the_caller_hears(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    upstream.acts["a/a:free"] = [DAILY]
+    with pytest.raises(FreeDailyLimit):
+        await ask(openrouter, "a/a:free", "openrouter/free")
+    assert upstream.models == ["a/a:free"]
+
+
+# -- fallbacks -------------------------------------------------------------------------------------
+
+
+async def test_fallbacks_are_tried_in_their_order_and_announced(
+    openrouter: OpenRouter, upstream: Upstream, jitter: list[tuple[float, float]]
+) -> None:
+    upstream.acts = {"a/a": [fails(503)], "b/b": [fails(404)], "c/c": [HELLO]}
+    told: list[tuple[str, str]] = []
+
+    async def on_retry(model: str, reason: str) -> None:
+        told.append((model, reason))
+
+    tries = Tries(on_retry=on_retry)
+    assert await ask(openrouter, "a/a", "b/b", "c/c", tries=tries) == "Hello"
+    assert upstream.models == ["a/a", "a/a", "a/a", "b/b", "c/c"]
+    assert told == [
+        ("a/a", "upstream_busy"),
+        ("a/a", "upstream_busy"),
+        ("b/b", "upstream_busy"),
+        ("c/c", "model_not_found"),
+    ]
+
+
+async def test_when_every_model_fails_the_last_failure_is_the_callers(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    upstream.acts = {"a/a": [fails(402)], "b/b": [fails(404)]}
+    with pytest.raises(ModelNotFound):
+        await ask(openrouter, "a/a", "b/b")
+    assert upstream.models == ["a/a", "b/b"]
+
+
+# -- the key ---------------------------------------------------------------------------------------
+
+
+async def test_a_refused_key_is_renewed_once_and_the_request_made_again(
+    openrouter: OpenRouter, upstream: Upstream, keys: Keys
+) -> None:
+    keys.renewed = Secret("sk-second")
+    upstream.acts["a/a"] = [fails(401), HELLO]
+    assert await ask(openrouter, "a/a") == "Hello"
+    given = [asked.headers["authorization"] for asked in upstream.asked]
+    assert given == ["Bearer sk-first", "Bearer sk-second"]
+    await ask(openrouter, "a/a")
+    assert upstream.asked[-1].headers["authorization"] == "Bearer sk-second"
+    assert keys.renewals == 1
+
+
+async def test_a_renewed_key_that_is_refused_too_ends_it(
+    openrouter: OpenRouter, upstream: Upstream, keys: Keys
+) -> None:
+    keys.renewed = Secret("sk-second")
+    upstream.acts["a/a"] = [fails(401)]
+    with pytest.raises(KeyInvalid):
+        await ask(openrouter, "a/a", "b/b")
+    assert upstream.models == ["a/a", "a/a"]
+    assert keys.renewals == 1
+
+
+async def test_without_another_key_a_refused_one_ends_it(
+    openrouter: OpenRouter, upstream: Upstream, keys: Keys
+) -> None:
+    upstream.acts["a/a"] = [fails(401)]
+    with pytest.raises(KeyInvalid):
+        await ask(openrouter, "a/a", "b/b")
+    assert upstream.models == ["a/a"]
+    assert keys.renewals == 1
+
+
+async def test_a_key_that_is_missing_is_said_and_nothing_sent(upstream: Upstream) -> None:
+    class NoKeys(Keys):
+        async def get(self) -> Secret:
+            raise KeyMissing
+
+    tries = Tries()
+    with pytest.raises(KeyMissing):
+        await ask(OpenRouter(NoKeys(), base_url=upstream.url), "a/a", "b/b", tries=tries)
+    assert upstream.asked == []
+
+
+async def test_the_environments_of_openai_neither_redirect_nor_replace_the_key(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Upstream()
+    await other.start()
+    other.acts["a/a"] = [HELLO]
+    for name, value in {
+        "OPENAI_BASE_URL": other.url,
+        "OPENAI_API_BASE": other.url,
+        "OPENAI_API_KEY": "sk-openai",
+        "OPENAI_ADMIN_KEY": "sk-admin",
+        "OPENAI_ORG_ID": "org-1",
+        "OPENAI_PROJECT_ID": "proj-1",
+        "OPENAI_API_TYPE": "azure",
+        "AZURE_OPENAI_ENDPOINT": other.url,
+    }.items():
+        monkeypatch.setenv(name, value)
+    upstream.acts["a/a"] = [fails(401), HELLO]
+    openrouter = OpenRouter(Keys(renewed="sk-second"), base_url=upstream.url)
+    assert await ask(openrouter, "a/a") == "Hello"
+    await other.stop()
+
+    assert other.asked == []
+    assert len(upstream.asked) == 2
+    for asked, key in zip(upstream.asked, ["sk-first", "sk-second"], strict=True):
+        assert asked.headers["authorization"] == f"Bearer {key}"
+        assert not [name for name in asked.headers if name.startswith("openai-")]
+
+
+async def test_the_key_does_not_follow_a_redirect(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    other = Upstream()
+    await other.start()
+    other.acts = {"a/a": [HELLO], "/stolen": [HELLO]}
+
+    async def redirects(_request: web.Request) -> web.StreamResponse:
+        return web.Response(status=307, headers={"Location": f"{other.url[:-7]}/stolen"})
+
+    upstream.acts = {"a/a": [redirects], "/api/v1/key": [redirects]}
+    with pytest.raises(UpstreamError):
+        await ask(openrouter, "a/a")
+    with pytest.raises(UpstreamError):
+        await openrouter.get("/key", Secret("sk-candidate"), 5.0)
+    await other.stop()
+    assert other.asked == []
+
+
+# -- the request -----------------------------------------------------------------------------------
+
+
+async def test_a_request_says_who_asks_and_what(openrouter: OpenRouter, upstream: Upstream) -> None:
+    upstream.acts["a/a"] = [HELLO]
+    messages = [{"role": "system", "content": "S"}, {"role": "user", "content": "Grüße 🙂"}]
+    sent = {"temperature": 0.5, "max_tokens": 7, "provider": {"sort": "price"}}
+    await ask(openrouter, "a/a", messages=messages, parameters=sent)
+    (asked,) = upstream.asked
+    assert asked.path == "/api/v1/chat/completions"
+    assert asked.body == {"model": "a/a", "messages": messages, "stream": True, **sent}
+    assert asked.headers["authorization"] == "Bearer sk-first"
+    assert asked.headers["http-referer"] == "https://app.example"
+    assert asked.headers["x-openrouter-title"] == "App"
+    assert asked.headers["x-title"] == "App"
+    assert asked.headers["content-type"] == "application/json"
+
+
+async def test_custom_parameters_do_not_replace_what_is_ours(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    upstream.acts["a/a"] = [HELLO]
+    await ask(openrouter, "a/a", parameters={"model": "x/x", "stream": False, "messages": []})
+    assert upstream.asked[0].model == "a/a"
+    assert upstream.asked[0].body["stream"] is True
+    assert upstream.asked[0].body["messages"]
+
+
+async def test_all_requests_share_one_pool_of_connections(
+    openrouter: OpenRouter, upstream: Upstream, keys: Keys
+) -> None:
+    upstream.acts["a/a"] = [HELLO]
+    for key in ("sk-1", "sk-1", "sk-2", "sk-3"):
+        keys.key = Secret(key)
+        await ask(openrouter, "a/a")
+    assert len({asked.peer for asked in upstream.asked}) == 1
+    assert [a.headers["authorization"][-1] for a in upstream.asked] == ["1", "1", "2", "3"]
+
+
+async def test_the_upstream_id_is_known_as_soon_as_there_are_headers(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    upstream.acts["a/a"] = [says(0.2, chunk("x"), chunk(finish="stop"))]
+    tries = Tries()
+    ids: list[str | None] = []
+    tries.on_id = lambda: ids.append(tries.attempts[-1].upstream_id)
+    await ask(openrouter, "a/a", tries=tries)
+    assert ids == ["gen-header"]
+
+
+async def test_a_compressed_answer_is_read_too(openrouter: OpenRouter, upstream: Upstream) -> None:
+    async def compressed(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        response.enable_compression(web.ContentCoding.gzip)
+        await response.prepare(request)
+        await response.write(chunk("Hello") + chunk(finish="stop"))
+        return response
+
+    async def compressed_json(_request: web.Request) -> web.StreamResponse:
+        message = {"role": "assistant", "content": "Hello"}
+        body = {"id": "gen", "choices": [{"message": message, "finish_reason": "stop"}]}
+        response = web.json_response(body)
+        response.enable_compression(web.ContentCoding.gzip)
+        return response
+
+    upstream.acts = {"a/a": [compressed], "b/b": [compressed_json]}
+    assert await ask(openrouter, "a/a") == "Hello"
+    assert await ask(openrouter, "b/b") == "Hello"
+
+
+# -- deadlines and stops ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "act",
+    [silent, says(30.0), says(*[COMMENT, 0.02] * 500), says(*[chunk(""), 0.02] * 500)],
+    ids=["no headers", "headers only", "comments only", "empty chunks only"],
+)
+async def test_a_model_silent_for_too_long_is_left_for_the_next(
+    openrouter: OpenRouter, upstream: Upstream, act: Act
+) -> None:
+    upstream.acts = {"a/a": [act], "b/b": [HELLO]}
+    tries = Tries()
+    async with asyncio.timeout(MARGIN_S):
+        assert await ask(openrouter, "a/a", "b/b", tries=tries, first_token_s=0.3) == "Hello"
+    assert reasons(tries) == [("a/a", "upstream_timeout"), ("b/b", None)]
+    await asyncio.wait_for(upstream.asked[0].left.wait(), MARGIN_S)
+
+
+async def test_a_silence_says_which_deadline_it_passed(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    upstream.acts["a/a"] = [silent]
+    with pytest.raises(UpstreamSilent) as failed:
+        await ask(openrouter, "a/a", first_token_s=0.2)
+    assert failed.value.details["phase"] == "first_token"
+    assert upstream.models == ["a/a"]
+
+
+async def test_the_whole_calls_deadline_is_not_followed_by_another_model(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    upstream.acts = {"a/a": [silent], "b/b": [HELLO]}
+    async with asyncio.timeout(MARGIN_S):
+        with pytest.raises(OutOfTime):
+            await ask(openrouter, "a/a", "b/b", total_s=0.3)
+    assert upstream.models == ["a/a"]
+
+
+async def test_a_stop_before_the_first_token_ends_the_call_upstream(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    upstream.acts = {"a/a": [says(COMMENT, 30.0)], "b/b": [HELLO]}
+    watch, tries = Watch(30.0), Tries()
+    asyncio.get_running_loop().call_later(0.2, watch.stop, "stopped")
+    with pytest.raises(Interrupted):
+        async with openrouter.answer(request("a/a", "b/b"), watch, tries):
+            pytest.fail("there is no first token")
+    await asyncio.wait_for(upstream.asked[0].left.wait(), MARGIN_S)
+    assert upstream.models == ["a/a"]
+    assert reasons(tries) == [("a/a", "stopped")]
+
+
+async def test_a_stop_between_two_tries_is_no_longer_pause(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    upstream.acts["a/a"] = [fails(429, headers={"Retry-After": "9"})]
+    watch = Watch(30.0)
+    asyncio.get_running_loop().call_later(0.2, watch.stop, "stopped")
+    async with asyncio.timeout(MARGIN_S):
+        with pytest.raises(Interrupted):
+            async with openrouter.answer(request("a/a"), watch, Tries()):
+                pytest.fail("there is no first token")
+    assert upstream.models == ["a/a"]
+
+
+async def test_leaving_an_answer_midway_ends_the_call_upstream(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    upstream.acts["a/a"] = [says(*[chunk("x"), 0.02] * 500)]
+    async with openrouter.answer(request("a/a"), Watch(30.0), Tries()) as answer:
+        async for _ in answer:
+            break
+    await asyncio.wait_for(upstream.asked[0].left.wait(), MARGIN_S)
+
+
+async def test_an_empty_answer_from_every_try_is_said_to_be_one(
+    openrouter: OpenRouter, upstream: Upstream, jitter: list[tuple[float, float]]
+) -> None:
+    upstream.acts["a/a"] = [says(chunk(finish="stop"), b"data: [DONE]\n\n")]
+    with pytest.raises(EmptyAnswer):
+        await ask(openrouter, "a/a")
+    assert upstream.models == ["a/a"] * 3
+
+
+# -- GET -------------------------------------------------------------------------------------------
+
+
+async def test_a_document_is_got_with_the_key_given(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    async def document(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({"data": {"label": "x"}})
+
+    upstream.acts["/api/v1/key"] = [document]
+    key = Secret("sk-candidate")
+    assert await openrouter.get("/key", key, 5.0) == {"data": {"label": "x"}}
+    assert upstream.asked[0].headers["authorization"] == "Bearer sk-candidate"
+
+
+@pytest.mark.parametrize(
+    ("act", "failure"),
+    [
+        (fails(401), KeyInvalid),
+        (fails(503), UpstreamBusy),
+        (says(b"<html>"), UpstreamMalformed),
+        (hangs_up, UpstreamUnreachable),
+    ],
+    ids=["refused", "busy", "a web page", "hung up"],
+)
+async def test_a_document_is_asked_for_once(
+    openrouter: OpenRouter, upstream: Upstream, act: Act, failure: type[UpstreamError]
+) -> None:
+    upstream.acts["/api/v1/key"] = [act]
+    with pytest.raises(failure):
+        await openrouter.get("/key", Secret("sk-candidate"), 5.0)
+    assert len(upstream.asked) == 1
+
+
+async def test_a_document_is_waited_for_as_long_as_was_said(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    upstream.acts["/api/v1/key"] = [silent]
+    async with asyncio.timeout(MARGIN_S):
+        with pytest.raises(UpstreamError) as failed:
+            await openrouter.get("/key", Secret("sk-candidate"), 0.3)
+    assert failed.value.reason == "upstream_timeout"
+
+
+async def test_a_document_got_with_a_candidate_leaves_the_answers_key_alone(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    async def document(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({})
+
+    upstream.acts = {"/api/v1/key": [document], "a/a": [HELLO]}
+    await ask(openrouter, "a/a")
+    await openrouter.get("/key", Secret("sk-candidate"), 5.0)
+    await ask(openrouter, "a/a")
+    assert upstream.asked[-1].headers["authorization"] == "Bearer sk-first"
