@@ -21,6 +21,8 @@ DRIP_S = 1.0
 DRIP_TOKENS = 600
 TICK_S = 0.1
 TICK_TOKENS = 100
+STEADY_S = 0.02
+STEADY_TOKENS = 1000
 SHORT_TOKENS = 3  # how much of an answer arrives before it breaks
 BREAK_AFTER_S = 0.1  # lets the client read what came before
 SPLIT_S = 0.002
@@ -28,6 +30,7 @@ MEGABYTE = 1_048_576
 FLAKY_TIMES = 2
 HTML = b"<!DOCTYPE html>\n<html><head><title>Simulated page</title></head><body>ok</body></html>\n"
 TICKS = Answer(tuple(f"tick-{number} " for number in range(1, TICK_TOKENS + 1)))
+STEADY = Answer(tuple(f"step-{number} " for number in range(1, STEADY_TOKENS + 1)))
 HARD_TEXT = Answer(
     (
         "line\u2028separator ",
@@ -48,6 +51,10 @@ MANY_BYTES_TEXT = Answer(("żółć ", "日本語 ", "😀😀 ", "👩‍👩�
 
 def ticks(_: Answer) -> Answer:
     return TICKS
+
+
+def steady(_: Answer) -> Answer:
+    return STEADY
 
 
 def hard_text(_: Answer) -> Answer:
@@ -96,6 +103,11 @@ async def stream_fast(ex: Exchange) -> None:
 
 async def stream_ticks(ex: Exchange) -> None:
     ex.pace_s = TICK_S
+    await stream(ex)
+
+
+async def stream_steady(ex: Exchange) -> None:
+    ex.pace_s = STEADY_S
     await stream(ex)
 
 

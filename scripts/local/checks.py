@@ -1,0 +1,46 @@
+"""`./scripts/test`: lint, types and tests, in the words CI uses too.
+
+With arguments only pytest runs, on those. The tests never see OPENROUTER_API_KEY: no run of them
+may cost anybody anything.
+"""
+
+import os
+import subprocess
+import sys
+
+from scripts.local.problems import INTERRUPTED, NOT_SET_UP, Problem
+from scripts.local.setup import ROOT, enter, say
+
+FAILED_CHECKS = "FIREROUTER_FAILED_CHECKS"  # read by tests/conftest.py, which ends the run with it
+CHECKS = (
+    ("ruff check", "ruff", "check", "."),
+    ("ruff format", "ruff", "format", "--check", "."),
+    ("mypy", "mypy"),
+)
+
+
+def main() -> int:
+    arguments = sys.argv[1:]
+    try:
+        enter("scripts.local.checks")
+        os.environ.pop("OPENROUTER_API_KEY", None)
+        failed = [] if arguments else [name for name, *check in CHECKS if not passes(name, check)]
+    except Problem as problem:
+        say(str(problem))
+        return NOT_SET_UP
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    os.environ[FAILED_CHECKS] = ", ".join(failed)
+    sys.stdout.flush()
+    # in this process's place: Ctrl-C then reaches pytest alone, which stops what it started
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])  # noqa: S606
+    return 0
+
+
+def passes(name: str, check: list[str]) -> bool:
+    say(f"- {name}")
+    return subprocess.run([sys.executable, "-m", *check], cwd=ROOT, check=False).returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""A callable client in Python: what the Firebase SDKs do, as far as our own scripts and tests need.
+
+    async with CallableClient(suite.functions_url, id_token, app_check_token) as client:
+        result = await client.call("list_features", {})
+        async for kind, value in client.stream("execute_prompt", {"feature": "chat", ...}):
+            ...  # ("message", {"type": "text", "delta": "Hel"}), ..., ("result", {...})
+
+It is stricter than they are: a frame that any of them would drop is an error here.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import httpx
+
+CONNECT_S = 10
+SILENCE_MAX_S = 330  # a function's own deadline is 300
+FRAME_END = b"\n\n"
+FRAME_START = b"data: "
+
+Frame = tuple[Literal["message", "result"], Any]
+
+
+class CallableFailure(Exception):
+    """The callable answered with an error: `status` like "NOT_FOUND", one sentence, details."""
+
+    def __init__(self, status: str, message: str, details: Any = None) -> None:
+        super().__init__(f"{status}: {message}")
+        self.status = status
+        self.message = message
+        self.details = details
+
+
+async def sign_in(auth_host: str, email: str, password: str) -> str:
+    """An ID token of the Auth emulator."""
+    url = f"http://{auth_host}/identitytoolkit.googleapis.com/v1/accounts:signInWithPassword"
+    account = {"email": email, "password": password, "returnSecureToken": True}
+    async with _http() as http:
+        response = await http.post(url, params={"key": "local"}, json=account)
+    response.raise_for_status()
+    return str(response.json()["idToken"])
+
+
+async def app_check_token(host: str) -> str:
+    """A token of the App Check stand-in."""
+    async with _http() as http:
+        response = await http.post(f"http://{host}/token", json={})
+    response.raise_for_status()
+    return str(response.json()["token"])
+
+
+class CallableClient:
+    """Calls the functions under one URL, as one user. A token that is None is not sent."""
+
+    def __init__(
+        self, url_prefix: str, id_token: str | None = None, app_check_token: str | None = None
+    ) -> None:
+        self._url = url_prefix.rstrip("/")
+        self._headers = {}
+        if id_token is not None:
+            self._headers["Authorization"] = f"Bearer {id_token}"
+        if app_check_token is not None:
+            self._headers["X-Firebase-AppCheck"] = app_check_token
+        self._http = _http()
+
+    async def call(self, name: str, data: Any) -> Any:
+        """The result of one callable. Raises CallableFailure."""
+        response = await self._http.post(
+            f"{self._url}/{name}", json={"data": data}, headers=self._headers
+        )
+        kind, value = read_answer(response.content, response.status_code)
+        if kind != "result":
+            raise CallableFailure("INTERNAL", f"An answer without a result: {value!r}")
+        return value
+
+    async def stream(self, name: str, data: Any) -> AsyncIterator[Frame]:
+        """Each message as it arrives, then the result. Raises CallableFailure.
+
+        Closing the iterator, or cancelling its task, closes the connection: the function sees its
+        client leave.
+        """
+        headers = {**self._headers, "Accept": "text/event-stream"}
+        url = f"{self._url}/{name}"
+        async with self._http.stream("POST", url, json={"data": data}, headers=headers) as response:
+            if not response.headers.get("content-type", "").startswith("text/event-stream"):
+                # the emulator itself, or a proxy: a callable answers every stream with frames
+                read_answer(await response.aread(), response.status_code)
+                raise CallableFailure("INTERNAL", "Asked for a stream, answered without one.")
+            pending = b""
+            async for chunk in response.aiter_bytes():
+                *frames, pending = (pending + chunk).split(FRAME_END)
+                for frame in frames:
+                    kind, value = read_frame(frame)
+                    yield kind, value
+                    if kind == "result":
+                        return
+        raise CallableFailure("INTERNAL", "The stream ended without a result.")
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+
+def read_frame(frame: bytes) -> Frame:
+    """One event: a single line, `data: ` and JSON, which spaces that kept it alive may precede."""
+    if not frame.startswith(FRAME_START) or b"\n" in frame or not frame.isascii():
+        raise CallableFailure("INTERNAL", f"Not a frame of a callable: {frame[:200]!r}")
+    return _read_object(frame.removeprefix(FRAME_START))
+
+
+def read_answer(body: bytes, status: int) -> Frame:
+    """A whole answer. An error in the body counts more than the HTTP status, as in the SDKs."""
+    try:
+        return _read_object(body)
+    except ValueError:
+        text = body.decode("utf-8", "replace").strip()
+        raise CallableFailure("INTERNAL", f"HTTP {status}: {text[:200]}") from None
+
+
+def _read_object(text: bytes) -> Frame:
+    value = json.loads(text)
+    match value:
+        case {"error": {"status": str(status), **rest}}:
+            raise CallableFailure(status, str(rest.get("message", "")), rest.get("details"))
+        case {"message": message}:
+            return "message", message
+        case {"result": result}:
+            return "result", result
+    raise CallableFailure("INTERNAL", f"Neither message, result nor error: {value!r}")
+
+
+def _http() -> httpx.AsyncClient:
+    # trust_env: a proxy is not asked for what runs on this machine
+    timeout = httpx.Timeout(SILENCE_MAX_S, connect=CONNECT_S)
+    return httpx.AsyncClient(timeout=timeout, trust_env=False)

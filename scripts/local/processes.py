@@ -1,0 +1,253 @@
+"""Processes of one suite: started, watched, and stopped to the last one.
+
+The Functions emulator starts its Python workers through a shell and stops only that shell, and the
+Firestore emulator is started in a session of its own, so neither process groups nor waiting for a
+child is enough. Whatever a suite starts carries FIREROUTER_SUITE=<id> in its environment, which
+children inherit: that finds them wherever they were re-parented to. Processes are ended by their
+number, never by their name.
+"""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+MARKER = "FIREROUTER_SUITE"
+POLL_S = 0.02
+KILL_ROUNDS = 250  # of POLL_S: a process that survives five seconds of SIGKILL is not ours to end
+
+# Variables of the caller that would point the suite at something else, or at something real.
+NOT_INHERITED = (
+    "OPENROUTER_API_KEY",
+    "OPENROUTER_BASE_URL",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GOOGLE_CLOUD_PROJECT",
+    "FIREBASE_TOKEN",
+    "FIREBASE_CONFIG",
+    "FUNCTION_TARGET",
+    "K_SERVICE",
+    "PORT",
+)
+
+
+class Part:
+    """One started process and its log."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], *, log: Path, cwd: Path, env: Mapping[str, str]
+    ) -> None:
+        self.name = name
+        self.log = log
+        with log.open("wb") as output:
+            # a session of its own: Ctrl-C in the terminal reaches us alone, and we stop the rest
+            self.process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def died(self) -> bool:
+        return self.process.poll() is not None
+
+    def tail(self, lines: int = 20) -> str:
+        return tail(self.log, lines)
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without what would lead a suite to somebody else's services."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in NOT_INHERITED and "_EMULATOR_" not in name and name != "FUNCTIONS_EMULATOR"
+    }
+    # a proxy is not asked for what runs on this machine
+    for name in ("NO_PROXY", "no_proxy"):
+        kept[name] = ",".join(filter(None, [kept.get(name), "127.0.0.1", "localhost"]))
+    return kept
+
+
+def tail(log: Path, lines: int = 20) -> str:
+    """The last lines of a log, indented; says so when there are none."""
+    try:
+        text = log.read_text("utf-8", "replace")
+    except OSError:
+        text = ""
+    last = [line for line in text.splitlines() if line.strip()][-lines:] or ["(nothing)"]
+    return "\n".join(f"  | {line}" for line in last)
+
+
+def marked(suite_id: str) -> set[int]:
+    """The living processes whose environment carries the mark of this suite."""
+    return carrying(f"{MARKER}={suite_id}")
+
+
+def carrying(mark: str) -> set[int]:
+    """The living processes that were started with this in their environment, like "NAME=value"."""
+    if sys.platform == "linux":
+        return {pid for pid, environ in _environs() if mark.encode() in environ.split(b"\0")}
+    listing = _ps("-axEww", "-o", "pid=,command=")
+    return {int(line.split(None, 1)[0]) for line in listing if mark in line.split()}
+
+
+def descendants(roots: Iterable[int]) -> set[int]:
+    """The roots and all that they started and that still has a living line of parents."""
+    parents = _parents()
+    children: dict[int, list[int]] = {}
+    for pid, parent in parents.items():
+        children.setdefault(parent, []).append(pid)
+    found: set[int] = set()
+    waiting = [pid for pid in roots if pid in parents]
+    while waiting:
+        pid = waiting.pop()
+        found.add(pid)
+        waiting += [child for child in children.get(pid, ()) if child not in found]
+    return found
+
+
+def _parents() -> dict[int, int]:
+    """Every living process and its parent. What ended and was not asked for yet is not living."""
+    rows = (line.split(None, 2) for line in _ps("-ax", "-o", "pid=,ppid=,stat="))
+    return {int(pid): int(parent) for pid, parent, state in rows if not state.startswith("Z")}
+
+
+def end(suite_id: str, roots: Sequence[int] = (), *, grace_s: float) -> None:
+    """SIGTERM to every process of the suite, SIGKILL to what is left after `grace_s` seconds.
+
+    Returns when none is left: what forked meanwhile is looked for again each round.
+    """
+    known = descendants(roots)
+
+    def left() -> set[int]:
+        return known & _parents().keys() | marked(suite_id)
+
+    if grace_s > 0:
+        deadline = time.monotonic() + grace_s
+        _signal_all(left(), signal.SIGTERM)
+        while left() and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+    for _ in range(KILL_ROUNDS):
+        if not (pids := left()):
+            return
+        _signal_all(pids, signal.SIGKILL)
+        time.sleep(POLL_S)
+
+
+@contextlib.contextmanager
+def ending_on_signals() -> Iterator[None]:
+    """SIGTERM and a closed terminal end this process as Ctrl-C does: through its `finally`s.
+
+    SIGINT too: shells start what is in the background with SIGINT ignored.
+    """
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    with _handling(interrupt):
+        yield
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """A second Ctrl-C does not cut short the cleaning up after the first."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with _handling(signal.SIG_IGN):
+        yield
+
+
+@contextlib.contextmanager
+def _handling(handler: Any) -> Iterator[None]:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, kept in before.items():
+            signal.signal(number, kept)
+
+
+def _signal_all(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
+
+
+def _environs() -> Iterator[tuple[int, bytes]]:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            # gone meanwhile, or another user's
+            with contextlib.suppress(OSError):
+                yield int(entry.name), (entry / "environ").read_bytes()
+
+
+def _ps(*options: str) -> list[str]:
+    listing = subprocess.run(["ps", *options], capture_output=True, text=True, check=True)
+    return listing.stdout.splitlines()
+
+
+class Lease:
+    """Holds a file in `.local/suites` while a suite runs, so that the next run can tell.
+
+    The lock on the file goes away with its owner, however that ends: a file that nobody locks is
+    a suite whose owner was killed, and `sweep` ends what it left running.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.id = f"{name}-{secrets.token_hex(6)}"
+        self._path = folder / self.id
+        with _locked(folder):
+            self._file: IO[str] = self._path.open("w")
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def release(self) -> None:
+        self._path.unlink(missing_ok=True)
+        self._file.close()
+
+    @staticmethod
+    def is_held(folder: Path, suite_id: str) -> bool:
+        try:
+            with (folder / suite_id).open() as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    @staticmethod
+    def sweep(folder: Path) -> list[str]:
+        """End what suites left behind whose owner is gone. Returns their ids."""
+        swept = []
+        with _locked(folder):
+            for path in folder.glob("*-*"):
+                if not Lease.is_held(folder, path.name):
+                    end(path.name, grace_s=0)
+                    path.unlink(missing_ok=True)
+                    swept.append(path.name)
+        return sorted(swept)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
