@@ -52,7 +52,7 @@ class Running:
             for kind, text in (("reasoning", self.answer.reasoning), ("text", self.answer.text)):
                 if text:
                     call.put({"type": kind, "delta": text})
-        self._calls.append(call)
+        self._calls = [*self._calls, call]
         call.on_leave(lambda: self._leave(call))
 
     async def start(self, model: str) -> None:
@@ -60,14 +60,18 @@ class Running:
         await self.send(self._start)
 
     async def send(self, message: dict[str, Any]) -> None:
-        for call in self._calls:
-            await call.send(message)
+        """To all who listen; a single one may slow us down to its own pace."""
+        if len(self._calls) == 1:
+            await self._calls[0].send(message)
+        else:
+            for call in self._calls:
+                call.put(message)
 
     def elapsed_ms(self) -> int:
         return round((asyncio.get_running_loop().time() - self.started) * 1000)
 
     def _leave(self, call: Call[Caller]) -> None:
-        self._calls.remove(call)
+        self._calls = [other for other in self._calls if other is not call]
         if not self._calls:
             self.watch.stop("stopped")
 

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import MutableMapping
+from collections.abc import Awaitable, MutableMapping
 from typing import Any
 
 import pytest
@@ -25,7 +25,7 @@ from firerouter.callable import (
     Overloaded,
     Wire,
 )
-from firerouter.callable.call import HIGH_WATER_BYTES, pack
+from firerouter.callable.call import HIGH_WATER_BYTES, Beats, pack
 from firerouter.callable.envelope import DEPTH_MAX, encode, parse_envelope, trace_id_of
 
 JSON = "application/json"
@@ -238,6 +238,11 @@ def test_frames_read_the_same_however_they_are_packed(frames: list[bytes | None]
 # One call
 
 
+async def within_bounds(work: Awaitable[Any]) -> None:
+    """A test that would wait for ever fails."""
+    await asyncio.wait_for(work, timeout=5)
+
+
 def streamed() -> Call[None]:
     return Call({}, {}, streaming=True, trace_id=TRACE)
 
@@ -249,14 +254,13 @@ async def test_send_waits_for_a_reader_that_is_behind() -> None:
     await asyncio.sleep(0)
     assert not sending.done()
     assert call.take() == [encode({"message": large})]
-    await sending
+    await within_bounds(sending)
 
 
 async def test_send_waits_for_nobody_while_the_reader_keeps_up() -> None:
     call = streamed()
     for _ in range(100):
-        async with asyncio.timeout(5):
-            await call.send({"text": "x" * (HIGH_WATER_BYTES - 100)})
+        await within_bounds(call.send({"text": "x" * (HIGH_WATER_BYTES - 100)}))
         call.take()
 
 
@@ -273,9 +277,9 @@ async def test_a_client_that_leaves_frees_a_send_that_waits_for_it() -> None:
     sending = asyncio.create_task(call.send({"text": "x" * HIGH_WATER_BYTES}))
     await asyncio.sleep(0)
     call.leave()
-    await sending
+    await within_bounds(sending)
     call.take()
-    await call.send({"text": "x" * HIGH_WATER_BYTES})
+    await within_bounds(call.send({"text": "x" * HIGH_WATER_BYTES}))
     assert call.take() == []
 
 
@@ -294,6 +298,17 @@ async def test_on_leave_calls_back_once_and_at_once_where_the_client_has_left() 
     call.on_leave(lambda: told.append("after"))
     assert told == ["before", "after"]
     assert call.left
+
+
+async def test_beats_come_one_an_interval_even_where_nobody_reads() -> None:
+    call, loop = streamed(), asyncio.get_running_loop()
+    interval_s, began = 0.01, loop.time()
+    beats = Beats(call, interval_s)
+    await asyncio.sleep(10 * interval_s)
+    beats.stop()
+    frames = call.take()
+    assert set(frames) == {None}
+    assert len(frames) <= (loop.time() - began) / interval_s
 
 
 # A response whose server fails it
@@ -349,7 +364,7 @@ async def test_where_sending_fails_the_handler_is_told_and_cleans_up() -> None:
     reported: list[BaseException] = []
     served = wire(reported)
     with pytest.raises(BrokenPipeError):
-        await asyncio.wait_for(respond(served, handler, fails_at=b"data: "), timeout=5)
+        await within_bounds(respond(served, handler, fails_at=b"data: "))
     assert told == ["cleaned up"]
     assert (reported, served.bodies_bytes, served.tasks) == ([], 0, set())
 
@@ -365,10 +380,10 @@ async def test_a_response_that_is_cancelled_does_not_cancel_its_handler() -> Non
 
     served = wire([])
     response = asyncio.create_task(respond(served, handler, fails_at=b"nothing"))
-    await began.wait()
+    await within_bounds(began.wait())
     (work,) = served.tasks  # what keeps it alive
     response.cancel()
-    await asyncio.wait_for(work, timeout=5)
+    await within_bounds(work)
     with pytest.raises(asyncio.CancelledError):
-        await response
+        await within_bounds(response)
     assert served.bodies_bytes == 0

@@ -137,16 +137,19 @@ def parse_envelope(method: str, content_type: str, body: bytes | bytearray) -> A
 
 
 def _unwrap(value: Any, levels: int) -> Any:
-    if not isinstance(value, list | dict):
+    """`value` with its wrappers replaced in place: a body can hold millions of values."""
+    if not isinstance(value, (list, dict)):
         return value
     if levels == 0:
         raise MalformedRequest(f"The request is nested deeper than {DEPTH_MAX} levels.")
-    if isinstance(value, list):
-        return [_unwrap(item, levels - 1) for item in value]
-    kind = value.get("@type")
-    if isinstance(kind, str) and kind in _INT64:
-        return _int64(value.get("value"), _INT64[kind])
-    return {key: _unwrap(item, levels - 1) for key, item in value.items()}
+    if isinstance(value, dict) and isinstance(value.get("@type"), str):
+        allowed = _INT64.get(value["@type"])
+        if allowed is not None:
+            return _int64(value.get("value"), allowed)
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(item, (list, dict)):
+            value[key] = _unwrap(item, levels - 1)
+    return value
 
 
 def _int64(value: Any, allowed: range) -> int:

@@ -25,6 +25,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = Mapping[str, str]
 Handler = Callable[[Call[CallerT]], Awaitable[Any]]
+Answer = tuple[int, bytes]  # the HTTP status where it is not streamed, and the JSON
 
 
 @dataclass(slots=True)
@@ -70,12 +71,11 @@ class CallableResponse(Generic[CallerT]):
         streaming = headers.get("accept") == "text/event-stream"  # exactly, as Node compares it
         trace_id = trace_id_of(headers)
         try:
-            body = await self._read(scope, headers, receive)
+            body = await self._read(receive)
             data = parse_envelope(scope["method"], headers.get("content-type", ""), body)
         except CallableError as refused:
-            return await self._finish(
-                send, headers, {"error": refused.to_wire(trace_id)}, streaming
-            )
+            answer = self._failure(refused, trace_id)
+            return await self._finish(send, headers, answer, streaming=streaming)
         except ClientLeft:
             return None
         else:
@@ -83,7 +83,7 @@ class CallableResponse(Generic[CallerT]):
             call: Call[CallerT] = Call(data, headers, streaming=streaming, trace_id=trace_id)
             return await self._run(call, receive, send)
         finally:
-            self._wire.bodies_bytes -= self._body_bytes
+            self._hold(0)
 
     async def _run(self, call: Call[CallerT], receive: Receive, send: Send) -> None:
         task = asyncio.create_task(self._work(call))
@@ -99,23 +99,34 @@ class CallableResponse(Generic[CallerT]):
                     await call.wake.wait()
                     call.wake.clear()
             if not call.left:
-                await self._finish(send, call.headers, task.result(), call.streaming, begun=True)
+                answer = task.result()
+                await self._finish(send, call.headers, answer, streaming=call.streaming, begun=True)
         finally:
             watch.cancel()
+            if not task.done():
+                call.leave()  # `send` failed: nobody reads any more, and nobody else says so
             # Cloud Run may stop the CPU when the response ends, and the server waits for open
             # responses when it shuts down: stay until the work has cleaned up after itself.
             await asyncio.wait({task})
 
-    async def _work(self, call: Call[CallerT]) -> dict[str, Any]:
+    async def _work(self, call: Call[CallerT]) -> Answer:
         try:
             call._caller = await self._wire.authenticate(call.headers)
-            result = await self._handler(call)
+            return 200, encode({"result": await self._handler(call)})
         except CallableError as error:
-            return {"error": error.to_wire(call.trace_id)}
-        except Exception as error:
+            return self._failure(error, call.trace_id)
+        except (Exception, asyncio.CancelledError) as error:
+            # a result that is no JSON comes here too; and nobody cancels this task: the error is of
+            # something that the handler awaited, and the client still waits for an answer
             self._wire.report(error, call.trace_id)
-            return {"error": CallableError().to_wire(call.trace_id)}
-        return {"result": result}
+            return self._failure(CallableError(), call.trace_id)
+
+    def _failure(self, error: CallableError, trace_id: str) -> Answer:
+        try:
+            return HTTP_STATUS[error.status], encode({"error": error.to_wire(trace_id)})
+        except Exception as problem:  # details that are no JSON
+            self._wire.report(problem, trace_id)
+            return self._failure(CallableError(), trace_id)
 
     async def _relay(self, call: Call[CallerT], task: asyncio.Task[Any], send: Send) -> None:
         """Pass frames on until the work is done or the client has left."""
@@ -137,60 +148,52 @@ class CallableResponse(Generic[CallerT]):
             self._padded = padded
 
     async def _finish(
-        self,
-        send: Send,
-        headers: Headers,
-        answer: dict[str, Any],
-        streaming: bool,
-        *,
-        begun: bool = False,
+        self, send: Send, headers: Headers, answer: Answer, *, streaming: bool, begun: bool = False
     ) -> None:
-        try:
-            body = encode(answer)
-        except (ValueError, TypeError) as error:  # NaN, or a type that JSON does not have
-            trace_id = trace_id_of(headers)
-            self._wire.report(error, trace_id)
-            answer = {"error": CallableError().to_wire(trace_id)}
-            body = encode(answer)
-        if streaming:
-            if not begun:
-                await _start(send, 200, _stream_headers(headers))
-            _, body = pack([body], self._padded)
-            return await send({"type": "http.response.body", "body": body})
-        status = HTTP_STATUS[answer["error"]["status"]] if "error" in answer else 200
-        await _respond(send, status, _json_headers(headers), body)
-        return None
+        status, body = answer
+        if not streaming:
+            return await _respond(send, status, _json_headers(headers), body)
+        if not begun:
+            await _start(send, 200, _stream_headers(headers))
+        _, chunk = pack([body], self._padded)
+        return await send({"type": "http.response.body", "body": chunk})
 
-    async def _read(self, scope: Scope, headers: Headers, receive: Receive) -> bytes:
-        """The body, never more than allowed of it in memory."""
+    async def _read(self, receive: Receive) -> bytearray:
+        """The body. Raises BodyTooLarge or Overloaded, and then holds no memory for it."""
         wire = self._wire
-        chunks: list[bytes] = []
+        body = bytearray()
         size = 0
+        refused: CallableError | None = None
         more = True
-        while more:
+        while more and size <= 8 * wire.max_body_bytes:
             event = await receive()
             if event["type"] == "http.disconnect":
                 raise ClientLeft
             chunk: bytes = event.get("body", b"")
             more = event.get("more_body", False)
             size += len(chunk)
+            if refused is not None:
+                continue  # most clients look for an answer only after sending: let them send
+            body += chunk
+            self._hold(len(body))
             if size > wire.max_body_bytes:
-                # read on without keeping it: most clients look for an answer only after sending
-                chunks.clear()
-                if size > 8 * wire.max_body_bytes:
-                    break
-                continue
-            chunks.append(chunk)
-            self._body_bytes += len(chunk)
-            wire.bodies_bytes += len(chunk)
-        if size > wire.max_body_bytes:
-            limit = wire.max_body_bytes / 1_000_000
-            raise BodyTooLarge(
-                f"The request is larger than {limit:g} MB.", limitBytes=wire.max_body_bytes
-            )
-        if wire.bodies_bytes > wire.max_bodies_bytes:
-            raise Overloaded(retry_after_seconds=1)
-        return b"".join(chunks)
+                limit = wire.max_body_bytes / 1_000_000
+                refused = BodyTooLarge(
+                    f"The request is larger than {limit:g} MB.", limitBytes=wire.max_body_bytes
+                )
+            elif wire.bodies_bytes > wire.max_bodies_bytes:
+                refused = Overloaded(retry_after_seconds=1)
+            if refused is not None:
+                body.clear()
+                self._hold(0)
+        if refused is not None:
+            raise refused
+        return body
+
+    def _hold(self, size: int) -> None:
+        """Account for the memory of this body among all those in flight."""
+        self._wire.bodies_bytes += size - self._body_bytes
+        self._body_bytes = size
 
 
 class ClientLeft(Exception):

@@ -1,0 +1,161 @@
+// The official client SDK under Node, against the emulators: one app for each scenario.
+//
+//   node client.mjs '{"project", "region", "functions", "auth", "appCheck", "email", "password"}' \
+//        stream unary ...
+//   node client.mjs '{"project", "url"}' silence characters ...
+//
+// `functions` and `auth` are host:port, as is `appCheck`, the App Check stand-in. `url` is where
+// tests/wire/functions is served. Prints one line of JSON: what came of each scenario, by its name.
+
+import { initializeApp } from "firebase/app";
+import { CustomProvider, initializeAppCheck } from "firebase/app-check";
+import { connectAuthEmulator, getAuth, signInWithEmailAndPassword } from "firebase/auth";
+import {
+  connectFunctionsEmulator,
+  getFunctions,
+  httpsCallable,
+  httpsCallableFromURL,
+} from "firebase/functions";
+
+const address = JSON.parse(process.argv[2]);
+const names = process.argv.slice(3);
+
+const scenarios = {
+  async stream() {
+    return streamed(await callable("stream"), { feature: "chat", prompt: "Say hello." });
+  },
+  async unary() {
+    return called(await callable("unary"), { feature: "chat", prompt: "Say hello." });
+  },
+  async refusedStream() {
+    return streamed(await callable("refusedStream"), { feature: "no-such", prompt: "Hello" });
+  },
+  async refusedUnary() {
+    return called(await callable("refusedUnary"), { feature: "no-such", prompt: "Hello" });
+  },
+  async cutStream() {
+    return streamed(await callable("cutStream"), { feature: "js-cut", prompt: "Hello" });
+  },
+  async abort() {
+    const leaving = new AbortController();
+    const call = await callable("abort");
+    const request = { feature: "js-slow", prompt: "Hello" };
+    return streamed(call, request, { signal: leaving.signal }, () => leaving.abort());
+  },
+  async breakOut() {
+    const call = await callable("breakOut");
+    const { stream, data } = await call.stream({ feature: "js-slow", prompt: "Hello" });
+    data.catch(() => {}); // an app that breaks out has no use for the result
+    for await (const chunk of stream) {
+      return { chunks: [chunk] };
+    }
+  },
+  async withoutAppCheck() {
+    return called(await callable("withoutAppCheck", { appCheck: false }), { feature: "chat" });
+  },
+  async withoutAppCheckStream() {
+    const call = await callable("withoutAppCheckStream", { appCheck: false });
+    return streamed(call, { feature: "chat" });
+  },
+  async signedOut() {
+    return called(await callable("signedOut", { signIn: false }), { feature: "chat" });
+  },
+
+  // Of tests/wire/functions
+  async silence() {
+    const hold = callableAt("silence", "beating/hold");
+    const release = callableAt("release", "plain/release");
+    return streamed(hold, { as: "js" }, {}, ({ n }) => {
+      setTimeout(() => release({ as: `js-${n}` }), 350); // a few beats later
+    });
+  },
+  async characters() {
+    const texts = ["\u2028\u2029\u0085", '"\\\n\r\0', "\u{1f600}é", "data: {}\n\n"];
+    const messages = texts.map((text) => ({ text }));
+    return streamed(callableAt("characters", "plain/say"), { messages, result: { texts } });
+  },
+  async notANumber() {
+    return streamed(callableAt("notANumber", "plain/nan"), null);
+  },
+  async megabytes() {
+    const text = "x".repeat(3_000_000);
+    const seen = await streamed(callableAt("megabytes", "plain/say"), {
+      messages: [{ text }],
+      result: {},
+    });
+    return { lengths: seen.chunks.map((chunk) => chunk.text.length), data: seen.data };
+  },
+};
+
+function callableAt(name, path) {
+  const app = initializeApp({ projectId: address.project, apiKey: "local", appId: "local" }, name);
+  return httpsCallableFromURL(getFunctions(app), `${address.url}/${path}`);
+}
+
+/** `execute_prompt`, as an app named after the scenario has it. */
+async function callable(name, { appCheck = true, signIn = true } = {}) {
+  const app = initializeApp(
+    { projectId: address.project, apiKey: "local", appId: "1:123456789012:web:demo" },
+    name,
+  );
+  if (appCheck) {
+    const provider = new CustomProvider({ getToken: appCheckToken });
+    initializeAppCheck(app, { provider, isTokenAutoRefreshEnabled: false });
+  }
+  if (signIn) {
+    const auth = getAuth(app);
+    connectAuthEmulator(auth, `http://${address.auth}`, { disableWarnings: true });
+    await signInWithEmailAndPassword(auth, address.email, address.password);
+  }
+  const functions = getFunctions(app, address.region);
+  const [host, port] = address.functions.split(":");
+  connectFunctionsEmulator(functions, host, Number(port));
+  return httpsCallable(functions, "execute_prompt");
+}
+
+async function appCheckToken() {
+  const response = await fetch(`http://${address.appCheck}/token`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: "{}",
+  });
+  return response.json();
+}
+
+async function called(call, request) {
+  try {
+    return { data: (await call(request)).data };
+  } catch (error) {
+    return { dataError: described(error) };
+  }
+}
+
+/** Each chunk, how the stream ended and what became of `data`. */
+async function streamed(call, request, options = {}, onChunk = () => {}) {
+  const { stream, data } = await call.stream(request, options);
+  const seen = { chunks: [] };
+  const ended = data.then(
+    (value) => (seen.data = value),
+    (error) => (seen.dataError = described(error)),
+  );
+  try {
+    for await (const chunk of stream) {
+      seen.chunks.push(chunk);
+      onChunk(chunk);
+    }
+  } catch (error) {
+    seen.streamError = described(error);
+  }
+  await ended;
+  return seen;
+}
+
+function described({ name, code, message, details }) {
+  return { name, code, message, details };
+}
+
+const outcomes = {};
+for (const name of names) {
+  outcomes[name] = await scenarios[name]();
+}
+process.stdout.write(`${JSON.stringify(outcomes)}\n`, () => process.exit(0)); // the SDK keeps timers

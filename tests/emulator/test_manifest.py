@@ -1,0 +1,128 @@
+"""The deploy manifest is fresh, names main.py's functions, and firebase-tools reads it as meant.
+
+functions.yaml is what a deploy goes by: a function that it leaves out is deleted, and a timeout
+shorter than our own deadlines would cut answers off.
+"""
+
+import ast
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from firerouter import limits
+from firerouter.connection import PING_S
+from scripts.local.suite import PROJECT, REGION, Suite, clean_environment
+from scripts.local.tools import find_node
+from scripts.manifest import CALLABLES, MANIFEST, SHARED, manifest
+
+FUNCTIONS = MANIFEST.parent
+DISCOVER = Path(__file__).parent / "js" / "discover.cjs"
+GENERATING = ("execute_prompt", "api")  # the callables behind which a model answers
+
+
+def timeout_s(name: str) -> float:
+    return float(CALLABLES[name]["timeout_sec"])
+
+
+def meant(name: str) -> dict[str, Any]:
+    """What scripts/manifest says of a function, in the deploy tool's words."""
+    return {
+        "platform": "gcfv2",
+        "entryPoint": name,
+        "region": [SHARED["region"]],
+        "availableMemoryMb": SHARED["memory"],
+        "cpu": SHARED["cpu"],
+        "concurrency": SHARED["concurrency"],
+        "maxInstances": SHARED["max_instances"],
+        "timeoutSeconds": timeout_s(name),
+        "callableTrigger": {},
+    }
+
+
+def served() -> set[str]:
+    """The functions of main.py that functions-framework would serve."""
+    module = ast.parse((FUNCTIONS / "main.py").read_text())
+    return {
+        node.name
+        for node in module.body
+        if isinstance(node, ast.AsyncFunctionDef)
+        and any(ast.unparse(decorator) == "aio.http" for decorator in node.decorator_list)
+    }
+
+
+@pytest.fixture(scope="module")
+def deployed() -> dict[str, Any]:
+    """The endpoints that firebase-tools itself finds."""
+    command = [find_node(), str(DISCOVER), str(FUNCTIONS), PROJECT, runtime()]
+    done = subprocess.run(
+        command, env=clean_environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    endpoints: dict[str, Any] = json.loads(done.stdout)
+    return endpoints
+
+
+def runtime() -> str:
+    config = json.loads((FUNCTIONS.parent / "firebase.json").read_text())
+    (functions,) = config["functions"]
+    return str(functions["runtime"])
+
+
+def test_the_manifest_is_what_would_be_written_now() -> None:
+    assert MANIFEST.read_text() == manifest(), "run ./scripts/manifest"
+
+
+def test_the_manifest_names_exactly_the_functions_of_main() -> None:
+    assert set(yaml.safe_load(MANIFEST.read_text())["endpoints"]) == served()
+    assert len(served()) > 2
+
+
+def test_a_deploy_finds_each_function_as_it_is_meant(deployed: dict[str, Any]) -> None:
+    assert deployed.keys() == CALLABLES.keys()
+    for name, endpoint in deployed.items():
+        assert {key: endpoint.get(key) for key in meant(name)} == meant(name)
+        assert endpoint["runtime"] == "python311"
+
+
+def test_the_emulator_serves_each_function_where_clients_look_for_it(suite: Suite) -> None:
+    emulator = httpx.URL(suite.functions_url).join("/backends")
+    (backend,) = httpx.get(emulator, timeout=30, trust_env=False).json()["backends"]
+    found = {trigger["name"]: trigger for trigger in backend["functionTriggers"]}
+    assert found.keys() == CALLABLES.keys()
+    for name, trigger in found.items():
+        assert trigger["region"] == SHARED["region"] == REGION
+        assert trigger["timeoutSeconds"] == timeout_s(name)
+        assert trigger["availableMemoryMb"] == SHARED["memory"]
+        assert trigger["labels"]["deployment-callable"] == "true"
+
+
+@pytest.mark.parametrize("name", GENERATING)
+def test_a_whole_answer_and_its_settling_fit_the_timeout(name: str) -> None:
+    whole_s = limits.VERIFY_S + limits.TOTAL_S + limits.SETTLE_BEFORE_RESULT_S
+    assert whole_s < timeout_s(name)
+
+
+def test_the_shorter_deadlines_fit_into_the_longer_ones() -> None:
+    assert limits.CONNECT_S < limits.FIRST_TOKEN_DEFAULT_S <= limits.FIRST_TOKEN_MAX_S
+    assert limits.FIRST_TOKEN_MAX_S + limits.CONNECT_S < limits.TOTAL_S
+    assert limits.IDLE_DEFAULT_S <= limits.IDLE_MAX_S < limits.TOTAL_S
+    assert limits.KEYS_FETCH_S < limits.VERIFY_S
+    ping_s = limits.VERIFY_S + limits.READ_S + PING_S
+    assert ping_s < timeout_s("test_openrouter_connection")
+
+
+def test_beats_come_often_enough_for_every_client() -> None:
+    shortest_client_timeout_s = 60  # Flutter's; Android's and iOS's are 70
+    assert shortest_client_timeout_s > 2 * limits.HEARTBEAT_S
+
+
+def test_an_instance_can_hold_what_it_lets_in() -> None:
+    memory_bytes = SHARED["memory"] * 2**20
+    assert limits.BODY_MAX_BYTES < limits.BODIES_IN_FLIGHT_MAX_BYTES <= memory_bytes / 4
+    assert SHARED["concurrency"] <= limits.CONNECTIONS_MAX
+    assert SHARED["cpu"] >= 1  # else Cloud Run takes one request at a time
