@@ -26,7 +26,7 @@ RECORDINGS = ROOT.parent / "shared" / "data"
 IN_CI = os.environ.get("CI") == "true"
 NO_RECORDINGS = "recordings not present"
 SERVED_WITHIN_S = 30
-_suites = pytest.StashKey[list[Suite]]()
+_tails = pytest.StashKey[str]()
 
 
 @pytest.fixture(scope="session")
@@ -36,9 +36,10 @@ def suite(request: pytest.FixtureRequest) -> Iterator[Suite]:
     with processes.ending_on_signals():
         try:
             suite.start(meanwhile=seed)
-            request.config.stash.setdefault(_suites, []).append(suite)
             yield suite
         finally:
+            # read now: stopping writes a page of its own
+            request.config.stash[_tails] = suite.tails()
             suite.stop()
 
 
@@ -167,10 +168,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     stats = terminalreporter.stats
-    if stats.get("failed") or stats.get("error"):
-        for suite in config.stash.get(_suites, []):
-            terminalreporter.section(f"logs of the suite in {suite.log_dir}")
-            terminalreporter.write_line(suite.tails())
+    tails = config.stash.get(_tails, "")
+    if tails and (stats.get("failed") or stats.get("error")):
+        terminalreporter.section("the end of the suite's logs")
+        terminalreporter.write_line(tails)
     if IN_CI:
         skips = unexplained_skips(stats.get("skipped", []), recordings=RECORDINGS.exists())
         if skips:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 from collections.abc import Callable, Mapping
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from . import limits, log
 from .callable import Call, CallableResponse, Handler, Wire
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from .openrouter import OpenRouter
 
 OPENROUTER_BASE_URL: Final = "https://openrouter.ai/api/v1"
-LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+# matched whole and not parsed: parsers of URLs disagree about what the host of an odd one is
+LOOPBACK: Final = re.compile(
+    r"(http://)?(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?(/[\w./-]*)?", re.ASCII | re.IGNORECASE
+)
 SHUTDOWN_GRACE_S: Final = 5.0  # Cloud Run kills ten seconds after its SIGTERM
 
 
@@ -56,10 +59,9 @@ def check_environment(environ: Mapping[str, str] = os.environ) -> None:
             raise EnvironmentRefused(
                 f"{name} is set, but no emulator suite runs this process: remove it from .env"
             )
-        address = value if "://" in value else f"//{value}"
-        host = urlsplit(address).hostname
-        if host not in LOOPBACK and value != OPENROUTER_BASE_URL:
-            raise EnvironmentRefused(f"{name} must be an address of this machine, not {host!r}")
+        real = name == "OPENROUTER_BASE_URL" and value == OPENROUTER_BASE_URL
+        if not real and not LOOPBACK.fullmatch(value):
+            raise EnvironmentRefused(f"{name} must be an address of this machine: 127.0.0.1:PORT")
 
 
 class App:

@@ -30,6 +30,7 @@ class Cached(Generic[T]):
         self._clock = clock
         self._value: T | None = None
         self._since: float | None = None
+        self._puts = 0
         self._fetching: asyncio.Task[T] | None = None
 
     async def get(self) -> T:
@@ -50,6 +51,7 @@ class Cached(Generic[T]):
     def put(self, value: T) -> None:
         """Take a value that is known to be the newest."""
         self._value, self._since = value, self._clock()
+        self._puts += 1
 
     def _age(self) -> float:
         return float("inf") if self._since is None else self._clock() - self._since
@@ -61,8 +63,10 @@ class Cached(Generic[T]):
         return self._fetching
 
     async def _run(self) -> T:
-        asked = self._clock()
+        asked, puts = self._clock(), self._puts
         value = await self._fetch()
+        if puts != self._puts:  # what was put meanwhile is newer
+            return self._value  # type: ignore[return-value]  # put: it is a T
         self._value, self._since = value, asked
         return value
 

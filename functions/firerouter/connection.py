@@ -31,7 +31,7 @@ class Connection:
         """
         require_admin(call.caller)
         candidate = parse(TestConnection, call.data if call.data is not None else {}).key
-        key = Secret(candidate.strip()) if candidate else await self._keys.get()
+        key = Secret(candidate) if candidate else await self._keys.get()
         began = time.perf_counter()
         try:
             document = await self._openrouter.get("/key", key, PING_S)

@@ -53,6 +53,12 @@ def _request_id(value: str) -> str:
     return value
 
 
+def _key(value: str) -> str:
+    if not re.fullmatch(r"[\x21-\x7e]+", value.strip()):
+        raise PydanticCustomError("key", "must be printable ASCII without spaces")
+    return value.strip()
+
+
 def _not_blank(value: str) -> str:
     if not value.strip():
         raise PydanticCustomError("blank", "must not be empty")
@@ -123,7 +129,9 @@ class ExecutePrompt(Record):
 class TestConnection(Record):
     """The data of `test_openrouter_connection`: a candidate key, or none for the stored one."""
 
-    key: str | None = Field(default=None, min_length=8, max_length=512, repr=False)
+    key: Annotated[str, AfterValidator(_key)] | None = Field(
+        default=None, min_length=8, max_length=512, repr=False
+    )
 
 
 class Dispatch(BaseModel):

@@ -5,8 +5,9 @@
                                                                 serves when the first is broken
 
 A document typed by hand can not take a feature down: what can not be read falls back to the last
-settings this instance saw work, then to the newest valid revision, then to the built-in default;
-the problem is logged. `enabled` is read on its own and fails closed: anything but `true` is off.
+settings this instance saw work, then to the newest valid revision, then to the built-in default,
+and the problem is logged. A feature of an admin's own that has none of these is SettingsInvalid.
+`enabled` is read on its own and fails closed: anything but `true` is off.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from pydantic_core import PydanticCustomError
 from . import limits, log
 from .cached import Cached
 from .contract import ModelId, Number, Record, problems
-from .errors import FeatureDisabled, FeatureUnknown, SettingsUnavailable
+from .errors import FeatureDisabled, FeatureUnknown, SettingsInvalid, SettingsUnavailable
 
 FREE_MODEL: Final = "z-ai/glm-4.5-air:free"
 FREE_FALLBACK: Final = "openrouter/free"  # a router: picks a free model that fits the request
@@ -150,22 +151,25 @@ class Features:
     async def get(self, id_: str) -> Feature:
         """The feature, if it is enabled.
 
-        Raises FeatureUnknown, FeatureDisabled, SettingsUnavailable.
+        Raises FeatureUnknown, FeatureDisabled, SettingsInvalid, SettingsUnavailable.
         """
         cache = self._caches.get(id_)
         if cache is None:
-            cache = Cached(
+            cache = self._caches[id_] = Cached(
                 lambda: self._load(id_),
                 fresh_s=limits.SETTINGS_FRESH_S,
                 stale_s=limits.SETTINGS_STALE_S,
             )
+        feature = None
         try:
             feature = await cache.get()
         except (TimeoutError, GoogleAPIError):
             raise SettingsUnavailable from None
+        finally:
+            if feature is None:  # names that callers invent must not pile up
+                self._caches.pop(id_, None)
         if feature is None:
-            raise FeatureUnknown  # and not remembered: names that callers invent must not pile up
-        self._caches[id_] = cache
+            raise FeatureUnknown
         if not feature.enabled:
             raise FeatureDisabled
         return feature
@@ -178,7 +182,7 @@ class Features:
         document = snapshot.to_dict() or {}
         enabled = document.get("enabled") is True
         revision = document.get("revision")
-        number = revision if isinstance(revision, int) else 0
+        number = revision if type(revision) is int else 0  # to Python, True is an int too
         settings = _read(document.get("settings"), id_, number)
         if settings is None:
             number, settings = self._last_good.get(id_) or await self._newest_valid(id_)
@@ -192,10 +196,11 @@ class Features:
             document = snapshot.to_dict() or {}
             number = document.get("revision")
             settings = _read(document.get("settings"), id_, number)
-            if settings is not None and isinstance(number, int):
+            if settings is not None and type(number) is int:
                 return number, settings
-        default = DEFAULTS.get(id_)
-        return 0, default.settings if default else FeatureSettings()
+        if id_ not in DEFAULTS:
+            raise SettingsInvalid  # without its system prompt it would be another feature
+        return 0, DEFAULTS[id_].settings
 
 
 def _read(settings: Any, id_: str, revision: Any) -> FeatureSettings | None:

@@ -97,11 +97,12 @@ class Identity:
             raise user
         if isinstance(app, BaseException):
             raise app
+        sign_in = user.get("firebase")
         return Caller(
             uid=user["sub"],
             app_id=app["sub"],
             admin=user.get("admin") is True,
-            anonymous=(user.get("firebase") or {}).get("sign_in_provider") == "anonymous",
+            anonymous=isinstance(sign_in, dict) and sign_in.get("sign_in_provider") == "anonymous",
         )
 
 
@@ -159,12 +160,15 @@ class _IdTokens:
 
     def __call__(self, token: str) -> Claims:
         from firebase_admin import auth
+        from google.auth.exceptions import GoogleAuthError
 
         try:
             claims: Claims = auth.verify_id_token(token, app=self._firebase_app())
             if not isinstance(claims["exp"], (int, float)):
                 raise SessionInvalid
-        except auth.CertificateFetchError:
+        except (auth.CertificateFetchError, GoogleAuthError):
+            # the second: firebase-admin wants credentials even to check a signature, and the
+            # metadata server that has them may be away
             raise SignInUnavailable from None
         except auth.ExpiredIdTokenError:
             raise SessionExpired from None

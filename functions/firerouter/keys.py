@@ -7,14 +7,16 @@ when no admin has stored a key through the app yet.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NoReturn
 
 from . import limits, log
 from .cached import Cached
-from .errors import KeyMissing, KeyUnavailable
+from .errors import KeyMissing, KeyUnavailable, SettingsUnavailable
 
 SECRET_ID: Final = "OPENROUTER_API_KEY"  # noqa: S105  # its name, not its value
+TOLD_APART_FROM_CHARS: Final = 12
 
 
 class Secret:
@@ -30,7 +32,8 @@ class Secret:
 
     @property
     def last_four(self) -> str:
-        return self._value[-4:]
+        """Its end, to tell keys apart; nothing of one so short that this would give it away."""
+        return self._value[-4:] if len(self._value) >= TOLD_APART_FROM_CHARS else ""
 
     def __repr__(self) -> str:
         return "Secret(****)"
@@ -77,7 +80,7 @@ class Keys:
         """After OpenRouter refused a key: another one, if there is one by now."""
         try:
             key = await self._cache.renew()
-        except (KeyMissing, KeyUnavailable):
+        except (KeyMissing, KeyUnavailable, SettingsUnavailable):
             return None
         return None if key == refused else key
 
@@ -97,4 +100,8 @@ class Keys:
         except (TimeoutError, exceptions.GoogleAPIError) as error:
             log.error("key_unavailable", type=type(error).__name__)
             raise KeyUnavailable from None
-        return Secret(answer.payload.data.decode("utf-8", "replace").strip())
+        value = answer.payload.data.decode("utf-8", "replace").strip()
+        if not re.fullmatch(r"[\x21-\x7e]+", value):  # no header could carry it
+            log.error("key_unusable", version=version or "latest")
+            raise KeyMissing
+        return Secret(value)

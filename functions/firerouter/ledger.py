@@ -35,7 +35,8 @@ from google.cloud.firestore import AsyncClient, AsyncWriteBatch, Increment
 
 from . import limits, log
 from .appsettings import UserLimits
-from .errors import AlreadyRunning, LedgerUnavailable, QuotaExceeded, RequestIdReused, ResultNotKept
+from .errors import AlreadyRunning, LedgerUnavailable, RequestIdReused, ResultNotKept
+from .quotas import refusal
 
 Status = Literal["done", "stopped", "failed", "interrupted"]
 
@@ -45,6 +46,8 @@ GUARD_FAILED: Final = (
     exceptions.NotFound,
     exceptions.AlreadyExists,
 )
+# what Firestore will not hold: too large a document, a value that its client can not write
+NOT_STORABLE: Final = (exceptions.InvalidArgument, ValueError, TypeError)
 _PASSING: Final = if_exception_type(exceptions.ServiceUnavailable, exceptions.Aborted)
 
 
@@ -99,6 +102,8 @@ class Entry:
     nonce: str
     admitted_at: datetime
     version: Any = None  # the document's update time, the guard of the next commit
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    note_due: asyncio.TimerHandle | None = None
     noting: asyncio.Task[None] | None = None
 
     @property
@@ -143,15 +148,21 @@ class Ledger:
             log.error("admit_failed", type=type(error).__name__)
             self._later(self._undo(entry))  # it may have been applied for all that we know
             raise LedgerUnavailable from None
-        refusal = _refusal(admission, totals, self._now())
-        if refusal is not None:
+        refused = refusal(admission.limits, totals, self._now())
+        if refused is not None:
             await self._give_back(entry)
-            raise refusal
+            raise refused
         return entry
 
     def note(self, entry: Entry, attempts: list[dict[str, Any]]) -> None:
-        """Write down the attempts, off the caller's path: a reconciler asks by their ids."""
-        entry.noting = self._later(self._note(entry, entry.noting, attempts))
+        """Write down the attempts, off the caller's path: a reconciler asks by their ids.
+
+        A moment later, and not at all when the entry is settled by then, which writes them too.
+        """
+        entry.attempts = attempts
+        if entry.note_due is None:
+            loop = asyncio.get_running_loop()
+            entry.note_due = loop.call_later(limits.NOTE_AFTER_S, self._start_note, entry)
 
     async def settle(self, entry: Entry, outcome: Outcome) -> None:
         """End the entry and free its reservation, once. Waits no longer than a result should.
@@ -192,7 +203,10 @@ class Ledger:
             self._later(self._undo(entry))
 
     async def _undo(self, entry: Entry) -> None:
-        """Give back an admission of which it is not known whether it was made."""
+        """Give back an admission of which it is not known whether it was made.
+
+        What lands after the last look is left to the reconciler.
+        """
         for pause_s in (0.5, 2.0, 8.0):
             await asyncio.sleep(pause_s)
             try:
@@ -203,16 +217,18 @@ class Ledger:
             if document.get("nonce") == entry.nonce and document.get("status") == "running":
                 entry.version = snapshot.update_time
                 await self._give_back(entry)
-            return
-        log.error("undo_failed", generation=entry.admission.id)  # left to the reconciler
+                return
+            # not there: the commit may yet land
 
-    async def _note(
-        self, entry: Entry, before: asyncio.Task[None] | None, attempts: list[dict[str, Any]]
-    ) -> None:
+    def _start_note(self, entry: Entry) -> None:
+        entry.note_due = None
+        entry.noting = self._later(self._note(entry, entry.noting))
+
+    async def _note(self, entry: Entry, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait({before})
         batch = self._firestore.batch()
-        batch.update(self._generation(entry.admission.id), {"attempts": attempts})
+        batch.update(self._generation(entry.admission.id), {"attempts": entry.attempts})
         try:
             results = await _commit(batch, limits.READ_S)
         except (TimeoutError, exceptions.GoogleAPIError) as error:
@@ -221,6 +237,8 @@ class Ledger:
             entry.version = results[0].update_time
 
     async def _settle(self, entry: Entry, outcome: Outcome) -> None:
+        if entry.note_due is not None:
+            entry.note_due.cancel()
         if entry.noting is not None:
             await asyncio.wait({entry.noting})
         kept = outcome.result
@@ -229,10 +247,11 @@ class Ledger:
             try:
                 await self._commit_end(entry, outcome, kept)
                 return
-            except exceptions.InvalidArgument:
+            except NOT_STORABLE as error:
                 if kept is None:
+                    log.error("settle_refused", type=type(error).__name__)
                     break
-                kept = None  # too large after all: the books come before the keepsake
+                kept = None  # the books come before the keepsake
             except GUARD_FAILED:
                 if await self._ended(entry):
                     return  # before: by this commit's first sending, or by the reconciler
@@ -278,6 +297,8 @@ class Ledger:
             snapshot = await self._read(entry.admission.id)
         except (TimeoutError, exceptions.GoogleAPIError):
             raise LedgerUnavailable from None
+        if not snapshot.exists:  # refused, and given back just now: asking again is worth it
+            raise AlreadyRunning(retry_after_seconds=1)
         document = snapshot.to_dict() or {}
         if document.get("nonce") == entry.nonce:
             entry.version = snapshot.update_time
@@ -355,28 +376,3 @@ def _document(entry: Entry) -> dict[str, Any]:
         "reservedNanoUsd": admission.reserve_nano_usd,
         "attempts": [],
     }
-
-
-def _refusal(admission: Admission, totals: list[int], now: datetime) -> QuotaExceeded | None:
-    """Which cap the new totals are over, if any."""
-    caps = admission.limits
-    requests, concurrent, *nano_usd = totals
-    if concurrent > caps.concurrent:
-        sentence = f"You have {caps.concurrent} answers running, the most at once. Please wait."
-        return QuotaExceeded(sentence, limit="concurrent", max=caps.concurrent)
-    if requests > caps.requests_per_minute:
-        return QuotaExceeded(
-            "You are asking too often. Please wait a minute.",
-            limit="requestsPerMinute",
-            max=caps.requests_per_minute,
-            retry_after_seconds=60 - now.second,
-        )
-    if nano_usd and nano_usd[0] > caps.usd_per_day * 1_000_000_000:
-        midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-        return QuotaExceeded(
-            "You have used up today's budget. It starts again at midnight UTC.",
-            limit="usdPerDay",
-            max=caps.usd_per_day,
-            retry_after_seconds=(midnight - now).seconds,
-        )
-    return None

@@ -38,7 +38,7 @@ BACKOFF_FIRST_S: Final = 0.5
 BACKOFF_MAX_S: Final = 4.0
 SSE_LINE_MAX_BYTES: Final = 8_000_000  # a line can hold an image as a data URL
 ANSWER_MAX_CHARS: Final = 2_000_000  # text and reasoning; 128k tokens are about 600k characters
-CONNECTIONS_MAX: Final = 200
+CONNECTIONS_MAX: Final = 1_000  # an instance: its concurrency of 80, six models a comparison
 
 # Caches
 SETTINGS_FRESH_S: Final = 4.0  # served without a look
@@ -54,6 +54,7 @@ ADMIT_S: Final = 8.0
 SETTLE_BEFORE_RESULT_S: Final = 3.0  # after the response Cloud Run may stop the CPU
 SETTLE_S: Final = 30.0
 RESULT_MAX_BYTES: Final = 700_000  # of a stored result: a document ends at 1 MiB
+NOTE_AFTER_S: Final = 0.5  # a generation that ends sooner notes its attempts with its end
 GENERATION_TTL_DAYS: Final = 90
 WINDOW_TTL_DAYS: Final = 2
 

@@ -33,7 +33,7 @@ def run(root: Path, options: argparse.Namespace) -> int:
         except CallableFailure as failure:
             say(failure.message)
             return FAILED
-        except httpx.TransportError as error:
+        except httpx.HTTPError as error:
             say(f"The connection to the functions broke: {error or type(error).__name__}.")
             return FAILED
         except BrokenPipeError:

@@ -217,6 +217,12 @@ class Lease:
             self._file: IO[str] = self._path.open("w")
             fcntl.flock(self._file, fcntl.LOCK_EX)
 
+    @property
+    def has_namesake(self) -> bool:
+        """Whether another suite of this name runs, or was killed and is not swept yet."""
+        name = self.id.rpartition("-")[0]
+        return any(path != self._path for path in self._path.parent.glob(f"{name}-*"))
+
     def release(self) -> None:
         self._path.unlink(missing_ok=True)
         self._file.close()

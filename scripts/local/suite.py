@@ -34,6 +34,7 @@ EMULATORS = ("auth", "functions", "firestore")
 READY_WITHIN_S = 180  # a cold start on a busy laptop takes twenty
 STOP_GRACE_S = 1  # all of it is in memory: there is nothing to save
 POLL_S = 0.05
+JAVA_OPTIONS = ["-XX:TieredStopAtLevel=1"]  # compile quickly rather than well: half the CPU
 
 
 def sweep(root: Path, say: Callable[[str], None]) -> None:
@@ -202,6 +203,8 @@ class Suite:
         sweep(self.root, self._say)
         ports_.check(self._wanted_ports())
         self._lease = Lease(self.root / ".local" / "suites", self.name)
+        if self._lease.has_namesake:
+            self.log_dir = self.log_dir.with_name(self.id)
         try:
             self.log_dir.mkdir(parents=True, exist_ok=True)
             self._start_parts(tools)
@@ -297,6 +300,7 @@ class Suite:
             "PATH": f"{tools.java_bin}{os.pathsep}{os.environ['PATH']}",
             # what somebody signed in to with `firebase login` is no business of a local run
             "XDG_CONFIG_HOME": str(self.root / ".local" / "config"),
+            "JAVA_TOOL_OPTIONS": " ".join([os.environ.get("JAVA_TOOL_OPTIONS", ""), *JAVA_OPTIONS]),
             # no questions to Google's metadata server, to npm's registry, or to a person
             "METADATA_SERVER_DETECTION": "none",
             "NO_UPDATE_NOTIFIER": "1",

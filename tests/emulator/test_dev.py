@@ -121,7 +121,7 @@ def test_ask_streams_an_answer_and_leaves_nothing_running(folder: Folder) -> Non
 
 def test_ctrl_c_while_it_starts_leaves_nothing_running(folder: Folder) -> None:
     run = folder.dev("--ask", "Never mind.")
-    run.wait_until(lambda: len(run.living) > 4)
+    run.wait_until((folder.root / ".local" / "log" / "ask" / "emulators.log").exists)
     os.kill(run.process.pid, signal.SIGINT)
     assert run.read_to_end() == 130, run.said
     assert run.stdout == []

@@ -51,6 +51,7 @@ FAILED = {
     "slow-drip": "upstream_timeout",
     "ticks": "upstream_timeout",  # ten seconds of tokens, five allowed
     "paid-ticks": "upstream_timeout",
+    "steady": "upstream_timeout",
     "endless": "upstream_timeout",
     "reset": "upstream_unreachable",
     "reset-mid-stream": "stream_cut",
@@ -97,7 +98,7 @@ FAILED = {
     "524": "upstream_timeout",
     "529": "upstream_busy",
 }
-UNENDING = {"slow-drip", "ticks", "paid-ticks", "endless"}
+UNENDING = {"slow-drip", "ticks", "paid-ticks", "steady", "endless"}
 AT_ONCE = 24  # the deadlines above are of seconds, and the machine may be busy
 # a key quoted in an upstream text, a prompt echoed by it: neither may come back to a caller
 PROMPT = "What is the canary-prompt-7261 for?"

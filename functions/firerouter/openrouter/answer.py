@@ -11,6 +11,7 @@ stream that ends with neither `[DONE]` nor a finish reason was cut, however clea
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
@@ -33,6 +34,7 @@ from .watch import Watch
 
 # what a connection raises when it breaks; the client's transport translates only some of aiohttp's
 BROKEN: Final = (httpx2.HTTPError, aiohttp.ClientError, OSError)
+NAME_MAX_CHARS: Final = 200
 FINISH_REASONS: Final = frozenset({"stop", "length", "tool_calls", "content_filter"})
 
 
@@ -56,14 +58,18 @@ class Answer:
         self.usage: usage.Usage | None = None
         self.finish_reason: str | None = None
         self._response = response
-        self._chunks = response.aiter_raw()
+        encoded = "content-encoding" in response.headers  # hardly ever; raw bytes are cheaper
+        self._chunks = response.aiter_bytes() if encoded else response.aiter_raw()
         self._watch = watch
         self._parser = sse.Parser(limits.SSE_LINE_MAX_BYTES)
-        self._streamed = response.headers.get("content-type", "").startswith("text/event-stream")
+        kind = response.headers.get("content-type", "").lower()
+        self._streamed = kind.startswith("text/event-stream")
         self._first: list[Delta] | None = None
         self._parts: dict[str, list[str]] = {"text": [], "reasoning": []}
         self._size = 0
         self._done = False
+        self._halved = False  # a character came in two halves: rare, and the reading costs
+        self._half: dict[str, str] = {}
 
     @property
     def text(self) -> str:
@@ -124,22 +130,34 @@ class Answer:
         try:
             chunk = orjson.loads(data)
         except ValueError:
-            raise UpstreamMalformed from None
+            chunk = self._with_halves(data)
         return self._chunk(chunk, "delta")
+
+    def _with_halves(self, data: bytes) -> Any:
+        """JSON that escapes half a character (a lone surrogate); the other half comes next."""
+        try:
+            chunk = json.loads(data)
+        except (ValueError, RecursionError):
+            raise UpstreamMalformed from None
+        self._halved = True
+        return chunk
 
     def _chunk(self, chunk: Any, holder: str) -> Iterator[Delta]:
         """What one chunk (holder "delta") or a whole completion (holder "message") brings."""
         if not isinstance(chunk, dict):
             raise UpstreamMalformed
         if self.provider is None:  # in the first chunks, and the same in all
-            self.provider = chunk.get("provider")
-            self.upstream_id = self.upstream_id or chunk.get("id")
-            self.model = chunk.get("model") or self.model
+            self.provider = _name(chunk.get("provider"))
+            self.upstream_id = self.upstream_id or _name(chunk.get("id"))
+            self.model = _name(chunk.get("model")) or self.model
         if chunk.get("usage"):
             self.usage = usage.read(chunk["usage"]) or self.usage
         if chunk.get("error"):
             raise from_event(chunk["error"])
-        for choice in chunk.get("choices") or ():
+        choices = chunk.get("choices") or []
+        if not isinstance(choices, list):
+            raise UpstreamMalformed
+        for choice in choices:
             yield from self._choice(choice, holder)
 
     def _choice(self, choice: Any, holder: str) -> Iterator[Delta]:
@@ -161,11 +179,20 @@ class Answer:
             self.finish_reason = reason if reason in FINISH_REASONS else "stop"
 
     def _take(self, kind: str, text: str) -> Delta:
+        if self._halved:
+            text = self._mended(kind, text)
         self._parts[kind].append(text)
         self._size += len(text)
         if self._size > limits.ANSWER_MAX_CHARS:
             raise AnswerTooLong
         return Delta(kind, text)
+
+    def _mended(self, kind: str, text: str) -> str:
+        """`text` after the half that was held back; a half at its own end is held back in turn."""
+        text = self._half.pop(kind, "") + text
+        if "\ud800" <= text[-1] <= "\udbff":
+            text, self._half[kind] = text[:-1], text[-1]
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     async def _whole(self) -> list[Delta] | None:
         """JSON where a stream was asked for: an error, or a whole answer."""
@@ -189,3 +216,8 @@ class Answer:
         self._watch.working()
         deltas = list(self._chunk(completion, "message"))
         return deltas or await self._whole()
+
+
+def _name(value: Any) -> str | None:
+    """A name or an id, which the ledger keeps: text, and not a long one."""
+    return value[:NAME_MAX_CHARS] if isinstance(value, str) else None

@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol, cast
 
 import httpx2
 import openai
-from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient
+from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient, Omit
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -43,6 +43,8 @@ from .failures import from_status
 from .watch import Watch
 
 BASE_URL: Final = "https://openrouter.ai/api/v1"
+# what OPENAI_ORG_ID and OPENAI_PROJECT_ID would add is no business of OpenRouter's
+_NOT_SENT: Final[Mapping[str, Any]] = {"OpenAI-Organization": Omit(), "OpenAI-Project": Omit()}
 
 
 class Keys(Protocol):
@@ -107,7 +109,9 @@ class OpenRouter:
         timeout = httpx2.Timeout(timeout_s, connect=limits.CONNECT_S)
         try:
             response = await self._client_for(key).get(
-                path, cast_to=httpx2.Response, options={"timeout": timeout}
+                path,
+                cast_to=httpx2.Response,
+                options={"timeout": timeout, "follow_redirects": False},
             )
             return response.json()
         except openai.OpenAIError as error:
@@ -117,8 +121,9 @@ class OpenRouter:
 
     async def _first_token(self, request: ChatRequest, watch: Watch, tries: Tries) -> Answer:
         failure: UpstreamError | None = None
+        free_used_up = False
         for model in request.models:
-            if isinstance(failure, FreeDailyLimit) and _is_free(model):
+            if free_used_up and _is_free(model):
                 continue  # that limit is the account's, for all free models together
             if failure is not None and tries.on_retry is not None:
                 await tries.on_retry(model, failure.reason)
@@ -128,6 +133,7 @@ class OpenRouter:
                         return await self._try(model, request, watch, tries)
             except UpstreamError as error:
                 failure = error
+                free_used_up = free_used_up or isinstance(error, FreeDailyLimit)
                 if not error.another_model:
                     break
         assert failure is not None, "a request names at least one model"
@@ -138,9 +144,10 @@ class OpenRouter:
         answer: Answer | None = None
         try:
             with watch.guard(request.first_token_s, "first_token"):
+                key = await self._keys.get()
                 tries.attempts.append(attempt)
                 watch.waiting()
-                response = await self._post(model, request)
+                response = await self._post(key, model, request)
                 answer = Answer(response, model, watch)
                 attempt.upstream_id = answer.upstream_id
                 tries.on_id()
@@ -155,8 +162,7 @@ class OpenRouter:
                 await answer.close()
             raise
 
-    async def _post(self, model: str, request: ChatRequest) -> httpx2.Response:
-        key = await self._keys.get()
+    async def _post(self, key: Secret, model: str, request: ChatRequest) -> httpx2.Response:
         try:
             return await self._send(key, model, request)
         except KeyInvalid:
@@ -192,6 +198,7 @@ class OpenRouter:
                 api_key=key.reveal(),
                 base_url=self._base_url,
                 max_retries=0,  # the ladder above is ours
+                default_headers=_NOT_SENT,
                 timeout=httpx2.Timeout(None, connect=limits.CONNECT_S, pool=limits.CONNECT_S),
                 http_client=DefaultAioHttpClient(
                     limits=httpx2.Limits(max_connections=limits.CONNECTIONS_MAX)

@@ -8,6 +8,7 @@ Texts are matched only where nothing else tells cases apart, and are never passe
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -49,6 +50,7 @@ BY_ERROR_TYPE: Final[Mapping[str, type[UpstreamError]]] = {
     "permission_denied": UpstreamForbidden,
     "content_policy_violation": Moderated,
     "refusal": Moderated,
+    "not_found": ModelNotFound,
     "precondition_failed": UpstreamRejected,
     "payload_too_large": ContextTooLong,
     "unprocessable": UpstreamRejected,
@@ -97,9 +99,10 @@ def from_event(error: object, *, now: float | None = None) -> UpstreamError:
     if not isinstance(error, dict):
         return UpstreamBusy()
     code = error.get("code")
-    if isinstance(code, str) and code.isdigit():
+    if isinstance(code, str) and re.fullmatch(r"[1-5][0-9]{2}", code):
         code = int(code)
-    status = code if isinstance(code, int) else 502  # a provider that died, as "server_error"
+    # without a status a provider died, as "server_error"
+    status = code if isinstance(code, int) and 100 <= code < 600 else 502
     return _failure(status, error, _retry_after({}, error, time.time() if now is None else now))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class TooLong(ValueError):
-    """A line is longer than allowed."""
+    """A line, or the lines of one event together, are longer than allowed."""
 
 
 class Parser:
@@ -20,6 +20,7 @@ class Parser:
         self._rest: list[bytes] = []  # the pieces of a line that has not ended
         self._rest_bytes = 0
         self._data: list[bytes] = []  # the data lines of an event that has not ended
+        self._data_bytes = 0
         self._started = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
@@ -52,18 +53,26 @@ class Parser:
             if not line:
                 if self._data:
                     events.append(self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
-                    self._data = []
+                    self._data, self._data_bytes = [], 0
             elif line.startswith(b"data:"):
-                self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+                self._take(line, line[6:] if line[5:6] == b" " else line[5:])
             elif line == b"data":
-                self._data.append(b"")
+                self._take(line, b"")
         return events
+
+    def _take(self, line: bytes, data: bytes) -> None:
+        self._data.append(data)
+        self._data_bytes += len(line)
+        self._check(self._data_bytes)
 
     def _keep(self, piece: bytes) -> None:
         self._rest.append(piece)
         self._rest_bytes += len(piece)
-        if self._rest_bytes > self._line_max_bytes:
-            raise TooLong(f"a line of more than {self._line_max_bytes} bytes")
+        self._check(self._rest_bytes)
+
+    def _check(self, size: int) -> None:
+        if size > self._line_max_bytes:
+            raise TooLong(f"more than {self._line_max_bytes} bytes")
 
     def _without_returns(self, chunk: bytes) -> bytes:
         """CRLF and CR as LF. A CR at the end waits: the LF of its pair may come next."""

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 NANO_PER_USD: Final = 1_000_000_000
+COUNT_MAX: Final = 2**53 - 1  # what JavaScript counts exactly; Firestore would refuse 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,13 @@ def _get(value: dict[str, Any], *path: str) -> Any:
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= COUNT_MAX else None
 
 
 def _price(usd: Any) -> int | None:
     if isinstance(usd, bool) or not isinstance(usd, (int, float)):
         return None
-    return nano_usd(usd) if math.isfinite(usd) and usd >= 0 else None
+    # as a comparison: of an integer too large for a float, isfinite would raise
+    return nano_usd(usd) if 0 <= usd <= COUNT_MAX // NANO_PER_USD else None

@@ -41,7 +41,9 @@ class Watch:
         """End it now, or as soon as it gets to its guard. May be called from anywhere, often."""
         if self._stopped is None:
             self._stopped = Interrupted(why)
-            self._interrupt(self._stopped)
+            # by the loop: said by the task itself, in the last lines of its guard, a cancellation
+            # would only hit it behind them
+            self._loop.call_soon(self._interrupt, self._stopped)
 
     def limit(self, total_s: float) -> None:
         """Bring the total deadline forward to `total_s` from now, where that is sooner."""

@@ -1,0 +1,100 @@
+"""The command line: start what is needed, measure, print, write docs/performance.md if asked."""
+
+import argparse
+import contextlib
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from scripts.benchmarks import measures, meters, startup
+from scripts.benchmarks.bench import BASELINE, FUNCTIONS, ROOT, Bench, create_features
+from scripts.benchmarks.plan import FULL, QUICK, SMOKE, Plan
+from scripts.benchmarks.report import Table, text_of, write_between
+from scripts.local import processes
+from scripts.local.problems import INTERRUPTED, NOT_SET_UP, Problem
+from scripts.local.seed import seed
+from scripts.local.suite import Suite
+
+PAGE = ROOT / "docs" / "performance.md"
+MEASURES = (
+    measures.relay,
+    measures.unary,
+    measures.first_token,
+    measures.crowd,
+    measures.ladder,
+)
+
+
+def main(arguments: Sequence[str] | None = None, suite: Suite | None = None) -> int:
+    """suite: one that runs and is seeded, to be left running; else one is started and stopped."""
+    options = _options(arguments)
+    sys.path.insert(0, str(FUNCTIONS.parent))  # the default features are the functions' own
+    plan = SMOKE if options.smoke else QUICK if options.quick else FULL
+    heading = f"Measured on {meters.machine()}."
+    try:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(processes.ending_on_signals())
+            logs = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            if suite is None:
+                suite = stack.enter_context(Suite(ROOT, "bench", ports=Suite.free_ports(ROOT)))
+                seed(suite)
+            create_features(suite, plan.crowd_tokens)
+            table = measure(Bench(suite, logs), plan)
+    except Problem as problem:
+        _say(str(problem))
+        return NOT_SET_UP
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    text = text_of(table, heading)
+    print(text)
+    if options.write:
+        write_between(PAGE, text)
+        _say(f"wrote {PAGE.relative_to(ROOT)}")
+    return 0
+
+
+def measure(bench: Bench, plan: Plan) -> Table:
+    """Every row. Short calls come before the wait for a first token: they warm the emulators up."""
+    table = Table()
+    begun = time.monotonic()
+
+    def done(what: str) -> None:
+        _say(f"{time.monotonic() - begun:5.0f} s  {what}")
+
+    with (
+        bench.serving("execute_prompt", FUNCTIONS, wait=False) as ours,
+        bench.serving("relay", BASELINE, wait=False) as bare,
+    ):
+        sides = measures.Sides(bench, ours.wait(), bare.wait())
+        measures.warm(sides)
+        for measured in MEASURES:
+            measured(sides, plan, table)
+            done(measured.__name__)
+    startup.starts(bench, plan, table)
+    done("starts")
+    startup.imports(bench, table)
+    done("imports")
+    return table
+
+
+def _say(line: str) -> None:
+    """Progress goes to stderr: stdout is for the table."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="./scripts/bench",
+        description="What execute_prompt costs beside a bare relay and beside the upstream itself.",
+    )
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="less of each, in under 90 s")
+    size.add_argument("--smoke", action="store_true", help="the least that fills every row")
+    parser.add_argument("--write", action="store_true", help="into docs/performance.md as well")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""The least that a streaming function in Python can do: the yardstick of the benchmarks.
+
+The same client library and transport, the same lines parsed, the same frames written. No caller is
+checked, nothing is counted or recorded, no client's leaving is noticed, nothing has a deadline.
+"""
+
+import json
+import os
+from collections.abc import AsyncIterator
+from functools import cache
+from typing import Any, cast
+
+import httpx2
+import orjson
+from functions_framework import aio
+from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+DATA = "data: "
+DONE = "[DONE]"
+
+
+@aio.http
+async def relay(request: Request) -> Response:
+    """Takes `{"data": <a chat completion request>}`; answers as `execute_prompt` does."""
+    if request.method == "GET":
+        return Response("OK")
+    asked = orjson.loads(await request.body())["data"]
+    response = await _client().post(
+        "/chat/completions",
+        cast_to=httpx2.Response,
+        body={**asked, "stream": True},
+        stream=True,
+        stream_cls=AsyncStream[Any],
+    )
+    deltas = _deltas(cast(httpx2.Response, response))
+    if request.headers.get("accept") == "text/event-stream":
+        return StreamingResponse(_frames(deltas), media_type="text/event-stream")
+    text = "".join([delta async for delta in deltas])
+    return JSONResponse({"result": {"text": text}})
+
+
+@cache
+def _client() -> AsyncOpenAI:
+    return AsyncOpenAI(
+        api_key=os.environ["BENCH_KEY"],
+        base_url=os.environ["OPENROUTER_BASE_URL"],
+        max_retries=0,
+        http_client=DefaultAioHttpClient(),
+    )
+
+
+async def _deltas(response: httpx2.Response) -> AsyncIterator[str]:
+    async for line in response.aiter_lines():
+        if not line.startswith(DATA) or line.endswith(DONE):
+            continue
+        chunk = orjson.loads(line[len(DATA) :])
+        for choice in chunk["choices"]:
+            if content := choice["delta"].get("content"):
+                yield content
+
+
+async def _frames(deltas: AsyncIterator[str]) -> AsyncIterator[bytes]:
+    text = []
+    async for delta in deltas:
+        text.append(delta)
+        yield _frame({"message": {"type": "text", "delta": delta}})
+    yield _frame({"result": {"text": "".join(text)}})
+
+
+def _frame(value: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(value, separators=(",", ":")).encode() + b"\n\n"

@@ -1,0 +1,71 @@
+"""How much of each is measured."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """rounds: of each comparison, interleaved; what is reported is the median of them.
+
+    streams, window_s: of the CPU a token costs. crowd, crowd_tokens: streams open at once, and how
+    long each is. first_tokens: calls of each kind. requests, connections: unary calls of a round.
+    starts: of a process; uncompiled: and once without compiled files, which takes ten seconds.
+    ladder, ladder_window_s: streams held at once, step by step until the gaps double.
+    """
+
+    rounds: int
+    streams: int
+    window_s: float
+    crowd: int
+    crowd_tokens: int
+    first_tokens: int
+    requests: int
+    connections: int
+    starts: int
+    uncompiled: bool
+    ladder: tuple[int, ...]
+    ladder_window_s: float
+
+
+FULL = Plan(
+    rounds=3,
+    streams=32,
+    window_s=4.0,
+    crowd=300,
+    crowd_tokens=100,
+    first_tokens=60,
+    requests=240,
+    connections=16,
+    starts=3,
+    uncompiled=True,
+    ladder=(32, 64, 96, 128, 192, 256),
+    ladder_window_s=2.0,
+)
+QUICK = Plan(
+    rounds=1,
+    streams=32,
+    window_s=3.0,
+    crowd=300,
+    crowd_tokens=50,
+    first_tokens=20,
+    requests=160,
+    connections=16,
+    starts=1,
+    uncompiled=False,
+    ladder=(32, 96),
+    ladder_window_s=1.5,
+)
+SMOKE = Plan(
+    rounds=1,
+    streams=4,
+    window_s=0.4,
+    crowd=40,
+    crowd_tokens=10,
+    first_tokens=3,
+    requests=8,
+    connections=4,
+    starts=1,
+    uncompiled=False,
+    ladder=(2,),
+    ladder_window_s=0.3,
+)

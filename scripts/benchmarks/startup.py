@@ -1,0 +1,142 @@
+"""From the start of a process to its first streamed token, and what it imports on the way."""
+
+import re
+import statistics
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from scripts.benchmarks.bench import BASELINE, FRAMES, FUNCTIONS, Bench, first_answer
+from scripts.benchmarks.callers import post
+from scripts.benchmarks.plan import Plan
+from scripts.benchmarks.report import Imported, Row, Table
+
+PROMPT: Final = "Say something of a few words."
+PACKAGES_SHOWN: Final = 12
+LINE: Final = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \| (\s*)(\S+)$")
+TOKEN: Final = FRAMES["token"].encode()
+
+
+def starts(bench: Bench, plan: Plan, table: Table) -> None:
+    """Fresh processes, interleaved with the bare function's."""
+    found: dict[str, list[float]] = {"ours": [], "bare": []}
+    for _ in range(plan.starts):
+        found["ours"].append(_start_ours(bench))
+        found["bare"].append(_start_bare(bench))
+    table.add(
+        Row(
+            "process start to first streamed token, s (compiled files there)",
+            ours=statistics.median(found["ours"]),
+            bare=statistics.median(found["bare"]),
+        )
+    )
+    if not plan.uncompiled:
+        return
+    with tempfile.TemporaryDirectory() as empty:
+        # where compiled files are looked for and written: none there
+        uncompiled = {"PYTHONPYCACHEPREFIX": empty, "PYTHONDONTWRITEBYTECODE": "1"}
+        table.add(
+            Row(
+                "the same, without compiled files, s",
+                ours=_start_ours(bench, uncompiled),
+                bare=_start_bare(bench, uncompiled),
+            )
+        )
+
+
+def imports(bench: Bench, table: Table) -> None:
+    """What each function has imported once it has answered its first call."""
+    seen = {}
+    for target, data, claims, sign in (
+        ("execute_prompt", {"feature": "bench", "prompt": PROMPT, "model": "sim/fast"}, {}, TOKEN),
+        ("test_openrouter_connection", {}, {"admin": True}, b'"valid":true'),
+    ):
+        with bench.serving(target, FUNCTIONS, {"PYTHONPROFILEIMPORTTIME": "1"}, wait=False) as it:
+            request = bench.callers.fresh(**claims)(it.port, data, stream=True)
+            first_answer(it, request, sign)
+            seen[target] = read_imports(it.log.read_text("utf-8", "replace").splitlines())
+    ours, other = seen["execute_prompt"], seen["test_openrouter_connection"]
+    ordered = sorted(ours.values(), key=lambda package: -package.with_children_us)
+    for package in ordered[:PACKAGES_SHOWN]:
+        same = other.get(package.name, Package(package.name))
+        table.imports.append(
+            Imported(
+                package.name,
+                package.modules,
+                package.self_us / 1000,
+                package.with_children_us / 1000,
+                same.self_us / 1000,
+            )
+        )
+    for name, packages in seen.items():
+        total_s = sum(package.self_us for package in packages.values()) / 1e6
+        modules = sum(package.modules for package in packages.values())
+        table.note(f"{name} imports {modules:,} modules, {total_s:.1f} s with the profiler's own")
+    for one, but in (("execute_prompt", other), ("test_openrouter_connection", ours)):
+        only = sorted(_own_modules(seen[one]) - _own_modules(but))
+        table.note(f"of ours only {one} imports: {', '.join(only) or 'nothing'}")
+
+
+def _start_ours(bench: Bench, env: Mapping[str, str] | None = None) -> float:
+    data = {"feature": "bench", "prompt": PROMPT, "model": "sim/fast"}
+    write = bench.callers.fresh()
+    with bench.serving("execute_prompt", FUNCTIONS, env, wait=False) as server:
+        return first_answer(server, write(server.port, data, stream=True), TOKEN)
+
+
+def _start_bare(bench: Bench, env: Mapping[str, str] | None = None) -> float:
+    body: dict[str, Any] = {"model": "sim/fast", "messages": [{"role": "user", "content": PROMPT}]}
+    with bench.serving("relay", BASELINE, env, wait=False) as server:
+        request = post(server.port, "/", {"data": body}, stream=True)
+        return first_answer(server, request, TOKEN)
+
+
+@dataclass(slots=True)
+class Package:
+    """What importing it took. with_children: what it was the first to import, too."""
+
+    name: str
+    modules: int = 0
+    self_us: int = 0
+    with_children_us: int = 0
+    names: tuple[str, ...] = ()
+
+
+def read_imports(lines: Iterable[str]) -> dict[str, Package]:
+    """The output of `python -X importtime`, added up by package.
+
+    Lines come children first, and deeper ones are indented: read backwards, parents come first.
+    Imports of two threads at once are mixed up in it; the sums of `self` are right all the same.
+    """
+    packages: dict[str, Package] = {}
+    above: list[tuple[int, str]] = []
+    for line in reversed(list(lines)):
+        found = LINE.search(line)
+        if found is None:
+            continue
+        depth, module = len(found[3]), found[4]
+        name = package_of(module)
+        package = packages.setdefault(name, Package(name))
+        package.modules += 1
+        package.self_us += int(found[1])
+        package.names += (module,)
+        while above and above[-1][0] >= depth:
+            above.pop()
+        if all(parent != name for _, parent in above):
+            package.with_children_us += int(found[2])
+        above.append((depth, name))
+    return packages
+
+
+def package_of(module: str) -> str:
+    """The distribution's package, about: `google` holds many."""
+    parts = module.split(".")
+    if parts[0] != "google":
+        return parts[0]
+    return ".".join(parts[: 3 if parts[1:2] == ["cloud"] else 2])
+
+
+def _own_modules(packages: Mapping[str, Package]) -> set[str]:
+    own = packages.get("firerouter", Package("firerouter")).names
+    return {name.partition(".")[2] for name in own}

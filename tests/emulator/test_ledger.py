@@ -1,0 +1,825 @@
+"""The ledger against a real Firestore: counters that nothing moves twice, entries that always end.
+
+Faults are real where they can be: `Proxy` stands between the client and the emulator and stalls or
+breaks the connection. A commit that the client library sends twice can not be provoked from
+outside, so `commits` wraps the one call that sends it.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from google.api_core import exceptions
+from google.cloud.firestore import AsyncClient
+
+from firerouter import limits
+from firerouter.appsettings import UserLimits
+from firerouter.errors import (
+    AlreadyRunning,
+    LedgerUnavailable,
+    QuotaExceeded,
+    RequestIdReused,
+    ResultNotKept,
+)
+from firerouter.ledger import Admission, Entry, Ledger, Outcome, generation_id, payload_hash
+from scripts.local.suite import Suite
+
+ROOMY = UserLimits(requests_per_minute=1000, concurrent=100, usd_per_day=1.0)
+CENT = 10_000_000  # in nano dollars
+MARGIN_S = 5.0  # a busy machine's
+
+Commit = Callable[..., Awaitable[Any]]
+Client = Callable[[str], AsyncClient]
+
+
+@pytest.fixture(scope="module")
+def client(suite: Suite) -> Client:
+    """Makes a client of the Firestore at an address, as FIRESTORE_EMULATOR_HOST does."""
+
+    def connect(host: str) -> AsyncClient:
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("FIRESTORE_EMULATOR_HOST", host)
+            client = AsyncClient(project=suite.project)
+            assert client._firestore_api is not None  # made while the variable is set
+        return client
+
+    return connect
+
+
+@pytest.fixture(scope="module")
+async def firestore(suite: Suite, client: Client) -> AsyncClient:
+    # made inside the loop it is used on, which it belongs to from then on
+    return client(suite.firestore_host)
+
+
+@pytest.fixture
+async def ledger(firestore: AsyncClient) -> AsyncIterator[Ledger]:
+    ledger = Ledger(firestore)
+    yield ledger
+    await ledger.drain()
+
+
+@pytest.fixture
+def uid() -> str:
+    return f"user-{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+async def twice(suite: Suite, client: Client) -> AsyncIterator[Ledger]:
+    """A ledger each commit of which is applied twice, the answer to the second being the one seen.
+
+    That is what a client library does that lost the first answer.
+    """
+
+    async def again(commit: Commit, *args: Any, **kwargs: Any) -> Any:
+        await commit(*args, **kwargs)
+        return await commit(*args, **kwargs)
+
+    ledger = Ledger(commits(client(suite.firestore_host), again))
+    yield ledger
+    await ledger.drain()
+
+
+def commits(firestore: AsyncClient, send: Callable[..., Awaitable[Any]]) -> AsyncClient:
+    """Sends every commit of a client through `send(commit, ...)`."""
+    api = firestore._firestore_api
+    commit = api.commit
+    api.commit = lambda *args, **kwargs: send(commit, *args, **kwargs)
+    return firestore
+
+
+def _lost() -> Exception:
+    """What the client raises when the answer to a commit does not arrive."""
+    return exceptions.DeadlineExceeded("lost")  # type: ignore[no-untyped-call]
+
+
+def asked(uid: str, request_id: str | None = None, **fields: Any) -> Admission:
+    values: dict[str, Any] = {
+        "feature": "chat",
+        "revision": 1,
+        "model": "sim/fast",
+        "payload": payload_hash({"prompt": "hello"}),
+        "limits": ROOMY,
+        **fields,
+    }
+    return Admission(id=generation_id(uid, request_id), uid=uid, request_id=request_id, **values)
+
+
+async def admitted(ledger: Ledger, admission: Admission) -> Entry:
+    entry = await ledger.admit(admission)
+    assert isinstance(entry, Entry)
+    return entry
+
+
+def done(**fields: Any) -> Outcome:
+    return Outcome(status="done", model="sim/fast", **{"cost_nano_usd": 0, **fields})
+
+
+async def counters(firestore: AsyncClient, uid: str) -> dict[str, int]:
+    """Every counter of a user: {"concurrent": 0, "requests-...": 1, "usd-...": 5}."""
+    windows = firestore.document("quotas", quote(uid, safe="")).collection("windows")
+    return {
+        snapshot.id: snapshot.get("nanoUsd" if snapshot.id.startswith("usd-") else "count")
+        async for snapshot in windows.stream()
+    }
+
+
+async def totals(firestore: AsyncClient, uid: str) -> tuple[int, int, int]:
+    """(concurrent, requests, nano dollars), each summed over its windows."""
+    found = await counters(firestore, uid)
+    return (
+        found.get("concurrent", 0),
+        sum(value for name, value in found.items() if name.startswith("requests-")),
+        sum(value for name, value in found.items() if name.startswith("usd-")),
+    )
+
+
+async def document(firestore: AsyncClient, admission: Admission) -> dict[str, Any] | None:
+    snapshot = await firestore.collection("generations").document(admission.id).get()
+    found: dict[str, Any] | None = snapshot.to_dict()
+    return found
+
+
+class Proxy:
+    """Between a client and Firestore: can stand still, or break what is connected."""
+
+    def __init__(self, host: str) -> None:
+        self._upstream = host.rsplit(":", 1)
+        self._open = asyncio.Event()
+        self._open.set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self.host = ""
+
+    async def start(self, port: int = 0) -> None:
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", port)
+        self.host = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    def stall(self) -> None:
+        self._open.clear()
+
+    def flow(self) -> None:
+        self._open.set()
+
+    async def stop(self) -> None:
+        """Refuse connections and end those there are."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for writer in list(self._writers):
+            writer.close()
+        self.flow()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _connected(self, near: asyncio.StreamReader, to_near: asyncio.StreamWriter) -> None:
+        far, to_far = await asyncio.open_connection(self._upstream[0], int(self._upstream[1]))
+        self._writers |= {to_near, to_far}
+        for source, sink in ((near, to_far), (far, to_near)):
+            task = asyncio.create_task(self._carry(source, sink))
+            self._tasks.add(task)
+
+    async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await source.read(65536):
+                await self._open.wait()
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+
+
+@asynccontextmanager
+async def proxied(suite: Suite) -> AsyncIterator[Proxy]:
+    proxy = Proxy(suite.firestore_host)
+    await proxy.start()
+    try:
+        yield proxy
+    finally:
+        await proxy.stop()
+
+
+# -- from admission to the end ---------------------------------------------------------------------
+
+
+async def test_an_admission_is_a_running_entry_and_counts(
+    ledger: Ledger, firestore: AsyncClient, uid: str
+) -> None:
+    admission = asked(uid, "one", reserve_nano_usd=CENT)
+    entry = await admitted(ledger, admission)
+
+    stored = await document(firestore, admission)
+    assert stored is not None
+    assert stored["status"] == "running"
+    assert (stored["uid"], stored["requestId"], stored["feature"]) == (uid, "one", "chat")
+    assert stored["nonce"] == entry.nonce
+    assert stored["deadlineAt"] > stored["createdAt"]
+    assert stored["expireAt"] > stored["deadlineAt"]
+    assert await totals(firestore, uid) == (1, 1, CENT)
+
+
+async def test_settling_ends_the_entry_and_frees_what_was_held(
+    ledger: Ledger, firestore: AsyncClient, uid: str
+) -> None:
+    admission = asked(uid, reserve_nano_usd=CENT)
+    entry = await admitted(ledger, admission)
+    attempts = [{"model": "sim/fast", "upstreamId": "gen-1", "reason": None}]
+
+    await ledger.settle(
+        entry,
+        done(
+            provider="Simulated",
+            finish_reason="stop",
+            usage={"totalTokens": 3},
+            cost_nano_usd=1234,
+            timing={"totalMs": 5},
+            attempts=attempts,
+            result={"text": "hi"},
+        ),
+    )
+
+    stored = await document(firestore, admission)
+    assert stored is not None
+    assert stored["status"] == "done"
+    assert stored["endedAt"] >= stored["createdAt"]
+    assert (stored["costNanoUsd"], stored["costIsEstimate"]) == (1234, False)
+    assert (stored["provider"], stored["finishReason"]) == ("Simulated", "stop")
+    assert (stored["usage"], stored["timing"]) == ({"totalTokens": 3}, {"totalMs": 5})
+    assert (stored["attempts"], stored["result"]) == (attempts, {"text": "hi"})
+    assert await totals(firestore, uid) == (0, 1, 1234)
+
+
+async def test_without_a_word_of_the_cost_the_reservation_is_what_was_spent(
+    ledger: Ledger, firestore: AsyncClient, uid: str
+) -> None:
+    admission = asked(uid, reserve_nano_usd=CENT)
+    await ledger.settle(await admitted(ledger, admission), done(cost_nano_usd=None))
+
+    stored = await document(firestore, admission)
+    assert stored is not None
+    assert (stored["costNanoUsd"], stored["costIsEstimate"]) == (CENT, True)
+    assert await totals(firestore, uid) == (0, 1, CENT)
+
+
+async def test_a_cost_above_the_reservation_is_charged_whole(
+    ledger: Ledger, firestore: AsyncClient, uid: str
+) -> None:
+    entry = await admitted(ledger, asked(uid, reserve_nano_usd=CENT))
+    await ledger.settle(entry, done(cost_nano_usd=CENT + 1))
+    assert await totals(firestore, uid) == (0, 1, CENT + 1)
+
+
+async def test_a_free_generation_that_cost_something_after_all_is_charged(
+    ledger: Ledger, firestore: AsyncClient, uid: str
+) -> None:
+    await ledger.settle(await admitted(ledger, asked(uid)), done(cost_nano_usd=7))
+    assert await totals(firestore, uid) == (0, 1, 7)
+
+
+@pytest.mark.parametrize("status", ["stopped", "failed", "interrupted"])
+async def test_however_it_ends_the_place_is_free_again(
+    ledger: Ledger, firestore: AsyncClient, uid: str, status: Any
+) -> None:
+    admission = asked(uid)
+    outcome = Outcome(status=status, model="sim/fast", error="upstream_busy")
+    await ledger.settle(await admitted(ledger, admission), outcome)
+
+    stored = await document(firestore, admission)
+    assert stored is not None
+    assert (stored["status"], stored["error"]) == (status, "upstream_busy")
+    assert (await totals(firestore, uid))[0] == 0
+
+
+async def test_settling_twice_moves_nothing_the_second_time(
+    ledger: Ledger, firestore: AsyncClient, uid: str
+) -> None:
+    admission = asked(uid, reserve_nano_usd=CENT)
+    entry = await admitted(ledger, admission)
+    await ledger.settle(entry, done(cost_nano_usd=1))
+    await ledger.settle(entry, Outcome(status="failed", model="sim/fast"))
+
+    stored = await document(firestore, admission)
+    assert stored is not None
+    assert stored["status"] == "done"
+    assert await totals(firestore, uid) == (0, 1, 1)
+
+
+async def until_noted(ledger: Ledger) -> None:
+    await asyncio.sleep(limits.NOTE_AFTER_S + 0.1)
+    await ledger.drain()
+
+
+async def test_a_generation_that_ends_soon_takes_two_commits_in_all(
+    suite: Suite, client: Client, firestore: AsyncClient, uid: str
+) -> None:
+    sent = 0
+
+    async def counting(commit: Commit, *args: Any, **kwargs: Any) -> Any:
+        nonlocal sent
+        sent += 1
+        return await commit(*args, **kwargs)
+
+    ledger = Ledger(commits(client(suite.firestore_host), counting))
+    entry = await admitted(ledger, asked(uid))
+    ledger.note(entry, [{"model": "sim/fast", "upstreamId": "gen-1", "reason": None}])
+    await ledger.settle(entry, done())
+    await until_noted(ledger)
+    assert sent == 2
+
+
+async def test_attempts_are_noted_while_it_runs_in_the_order_they_were_made(
+    ledger: Ledger, firestore: AsyncClient, uid: str
+) -> None:
+    admission = asked(uid)
+    entry = await admitted(ledger, admission)
+    for count in (1, 2, 3):
+        ledger.note(entry, [{"model": "sim/fast", "upstreamId": f"gen-{count}"}] * count)
+    await until_noted(ledger)
+
+    stored = await document(firestore, admission)
+    assert stored is not None
+    assert stored["status"] == "running"
+    assert [attempt["upstreamId"] for attempt in stored["attempts"]] == ["gen-3"] * 3
+    await ledger.settle(entry, done())
+    assert await totals(firestore, uid) == (0, 1, 0)
+
+
+async def test_a_uid_with_a_slash_has_counters_of_its_own(
+    ledger: Ledger, firestore: AsyncClient, uid: str
+) -> None:
+    slashed = f"{uid}/windows/concurrent"
+    admission = asked(slashed)
+    entry = await admitted(ledger, admission)
+    assert await totals(firestore, slashed) == (1, 1, 0)
+    assert await totals(firestore, uid) == (0, 0, 0)
+
+    await ledger.settle(entry, done())
+    stored = await document(firestore, admission)
+    assert stored is not None
+    assert stored["uid"] == slashed
+    assert await totals(firestore, slashed) == (0, 1, 0)
+
+
+async def test_over_midnight_it_is_settled_in_the_windows_it_was_admitted_in(
+    firestore: AsyncClient, uid: str
+) -> None:
+    times = [datetime(2026, 11, 22, 23, 59, 59, 900_000, UTC), datetime(2026, 11, 23, tzinfo=UTC)]
+    ledger = Ledger(firestore, now=lambda: times.pop(0) if len(times) > 1 else times[0])
+    entry = await admitted(ledger, asked(uid, reserve_nano_usd=CENT))
+    await ledger.settle(entry, done(cost_nano_usd=3))
+
+    assert await counters(firestore, uid) == {
+        "concurrent": 0,
+        "requests-20261122T2359Z": 1,
+        "usd-20261122": 3,
+    }
+
+
+async def test_a_refusal_over_midnight_gives_back_where_it_took(
+    firestore: AsyncClient, uid: str
+) -> None:
+    times = [datetime(2026, 11, 22, 23, 59, 59, 900_000, UTC), datetime(2026, 11, 23, tzinfo=UTC)]
+    ledger = Ledger(firestore, now=lambda: times.pop(0) if len(times) > 1 else times[0])
+    caps = UserLimits(requests_per_minute=1000, concurrent=100, usd_per_day=0)
+    with pytest.raises(QuotaExceeded):
+        await ledger.admit(asked(uid, limits=caps, reserve_nano_usd=CENT))
+    assert await counters(firestore, uid) == {
+        "concurrent": 0,
+        "requests-20261122T2359Z": 0,
+        "usd-20261122": 0,
+    }
+
+
+# -- caps ------------------------------------------------------------------------------------------
+
+
+async def test_fifty_calls_at_once_on_a_cap_of_three_are_three(
+    ledger: Ledger, firestore: AsyncClient, uid: str
+) -> None:
+    caps = UserLimits(requests_per_minute=1000, concurrent=3)
+    results = await asyncio.gather(
+        *(ledger.admit(asked(uid, limits=caps)) for _ in range(50)), return_exceptions=True
+    )
+    entries = [result for result in results if isinstance(result, Entry)]
+    refusals = [result for result in results if isinstance(result, QuotaExceeded)]
+    assert (len(entries), len(refusals)) == (3, 47)
+    assert {refusal.details["limit"] for refusal in refusals} == {"concurrent"}
+    assert await totals(firestore, uid) == (3, 3, 0)
+
+    await asyncio.gather(*(ledger.settle(entry, done()) for entry in entries))
+    await ledger.drain()
+    assert await totals(firestore, uid) == (0, 3, 0)
+
+
+async def test_a_refused_call_leaves_nothing_behind(
+    ledger: Ledger, firestore: AsyncClient, uid: str
+) -> None:
+    caps = UserLimits(requests_per_minute=1)
+    await admitted(ledger, asked(uid, limits=caps, reserve_nano_usd=CENT))
+    second = asked(uid, "second", limits=caps, reserve_nano_usd=CENT)
+    with pytest.raises(QuotaExceeded) as refused:
+        await ledger.admit(second)
+
+    assert refused.value.details == {"limit": "requestsPerMinute", "max": 1}
+    assert 0 < (refused.value.retry_after_seconds or 0) <= 60
+    assert await document(firestore, second) is None
+    assert await totals(firestore, uid) == (1, 1, CENT)
+
+
+async def test_the_budget_of_a_day_holds_reservations_too(
+    ledger: Ledger, firestore: AsyncClient, uid: str
+) -> None:
+    caps = UserLimits(requests_per_minute=1000, concurrent=100, usd_per_day=0.02)
+    results = await asyncio.gather(
+        *(ledger.admit(asked(uid, limits=caps, reserve_nano_usd=CENT)) for _ in range(5)),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(result, Entry) for result in results) == 2
+    refused = next(result for result in results if isinstance(result, QuotaExceeded))
+    assert refused.details["limit"] == "usdPerDay"
+    assert 0 < (refused.retry_after_seconds or 0) <= 86_400
+    assert await totals(firestore, uid) == (2, 2, 2 * CENT)
+
+
+async def test_the_budget_of_a_day_never_refuses_a_free_generation(
+    ledger: Ledger, uid: str
+) -> None:
+    caps = UserLimits(requests_per_minute=1000, usd_per_day=0)
+    await admitted(ledger, asked(uid, limits=caps))
+    with pytest.raises(QuotaExceeded):
+        await ledger.admit(asked(uid, limits=caps, reserve_nano_usd=1))
+
+
+async def test_one_users_calls_do_not_count_as_anothers(ledger: Ledger, uid: str) -> None:
+    caps = UserLimits(concurrent=1)
+    await admitted(ledger, asked(uid, "same", limits=caps))
+    await admitted(ledger, asked(f"{uid}-2", "same", limits=caps))
+
+
+# -- the same request again ------------------------------------------------------------------------
+
+
+async def test_a_request_that_runs_elsewhere_is_said_to(ledger: Ledger, uid: str) -> None:
+    await admitted(ledger, asked(uid, "again"))
+    with pytest.raises(AlreadyRunning) as refused:
+        await ledger.admit(asked(uid, "again"))
+    assert refused.value.retry_after_seconds
+
+
+async def test_a_request_answered_before_gets_the_same_answer_and_counts_nothing(
+    ledger: Ledger, firestore: AsyncClient, uid: str
+) -> None:
+    entry = await admitted(ledger, asked(uid, "again"))
+    await ledger.settle(entry, done(result={"text": "hi", "usage": {"totalTokens": 3}}))
+    assert await ledger.admit(asked(uid, "again")) == {"text": "hi", "usage": {"totalTokens": 3}}
+    assert await totals(firestore, uid) == (0, 1, 0)
+
+
+@pytest.mark.parametrize("status", ["done", "failed"])
+async def test_a_request_whose_answer_was_not_kept_is_not_answered_again(
+    ledger: Ledger, uid: str, status: Any
+) -> None:
+    entry = await admitted(ledger, asked(uid, "again"))
+    await ledger.settle(entry, Outcome(status=status, model="sim/fast", cost_nano_usd=0))
+    with pytest.raises(ResultNotKept) as refused:
+        await ledger.admit(asked(uid, "again"))
+    assert refused.value.details["previousStatus"] == status
+
+
+@pytest.mark.parametrize("ended", [True, False])
+async def test_another_request_under_the_same_id_is_refused(
+    ledger: Ledger, uid: str, ended: bool
+) -> None:
+    entry = await admitted(ledger, asked(uid, "again"))
+    if ended:
+        await ledger.settle(entry, done(result={"text": "hi"}))
+    with pytest.raises(RequestIdReused):
+        await ledger.admit(asked(uid, "again", payload=payload_hash({"prompt": "other"})))
+
+
+async def test_of_the_same_request_many_times_at_once_one_is_admitted(
+    ledger: Ledger, firestore: AsyncClient, uid: str
+) -> None:
+    results = await asyncio.gather(
+        *(ledger.admit(asked(uid, "again")) for _ in range(10)), return_exceptions=True
+    )
+    assert sum(isinstance(result, Entry) for result in results) == 1
+    assert sum(isinstance(result, AlreadyRunning) for result in results) == 9
+    assert await totals(firestore, uid) == (1, 1, 0)
+
+
+async def test_a_repetition_of_a_refused_request_is_not_said_to_reuse_its_id(
+    suite: Suite, client: Client, firestore: AsyncClient, uid: str
+) -> None:
+    """Between the failed create and the look at what is there, the first call gives back."""
+    caps = UserLimits(requests_per_minute=1000, concurrent=1)
+    first = asked(uid, "again", limits=caps)
+    await Ledger(firestore).admit(first)
+
+    async def meanwhile_given_back(commit: Commit, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await commit(*args, **kwargs)
+        finally:
+            await firestore.collection("generations").document(first.id).delete()
+
+    second = Ledger(commits(client(suite.firestore_host), meanwhile_given_back))
+    with pytest.raises(AlreadyRunning):
+        await second.admit(first)
+
+
+async def test_without_a_request_id_every_call_is_a_generation_of_its_own(uid: str) -> None:
+    assert generation_id(uid, None) != generation_id(uid, None)
+    assert generation_id(uid, "r") == generation_id(uid, "r")
+    assert generation_id(uid, "r") != generation_id(f"{uid}x", "r")
+    # the separator is none that either part may hold
+    assert generation_id("a", "b") != generation_id("ab", "")
+
+
+def test_the_payload_is_everything_but_the_request_id() -> None:
+    one = payload_hash({"prompt": "a", "feature": "chat", "requestId": "1"})
+    assert one == payload_hash({"feature": "chat", "prompt": "a", "requestId": "2"})
+    assert one != payload_hash({"feature": "chat", "prompt": "b", "requestId": "1"})
+
+
+# -- each commit applied twice ---------------------------------------------------------------------
+
+
+async def test_an_admission_applied_twice_counts_once_and_knows_its_own(
+    twice: Ledger, firestore: AsyncClient, uid: str
+) -> None:
+    admission = asked(uid, "own", reserve_nano_usd=CENT)
+    await admitted(twice, admission)
+    assert await totals(firestore, uid) == (1, 1, CENT)
+    with pytest.raises(AlreadyRunning):
+        await twice.admit(admission)
+
+
+async def test_an_admission_applied_twice_is_still_held_to_the_caps(
+    twice: Ledger, firestore: AsyncClient, uid: str
+) -> None:
+    caps = UserLimits(requests_per_minute=1000, concurrent=1, usd_per_day=1)
+    await admitted(twice, asked(uid, limits=caps, reserve_nano_usd=CENT))
+    over = asked(uid, "over", limits=caps, reserve_nano_usd=CENT)
+    with pytest.raises(QuotaExceeded):
+        await twice.admit(over)
+    # given back, twice, and still only once
+    assert await document(firestore, over) is None
+    assert await totals(firestore, uid) == (1, 1, CENT)
+
+
+async def test_a_settlement_applied_twice_counts_once(
+    twice: Ledger, firestore: AsyncClient, uid: str
+) -> None:
+    admission = asked(uid, reserve_nano_usd=CENT)
+    await twice.settle(await admitted(twice, admission), done(cost_nano_usd=1))
+    stored = await document(firestore, admission)
+    assert stored is not None
+    assert stored["status"] == "done"
+    assert await totals(firestore, uid) == (0, 1, 1)
+
+
+async def test_a_settlement_after_notes_applied_twice_counts_once(
+    twice: Ledger, firestore: AsyncClient, uid: str
+) -> None:
+    admission = asked(uid, reserve_nano_usd=CENT)
+    entry = await admitted(twice, admission)
+    for id_ in ("gen-1", "gen-2"):
+        twice.note(entry, [{"model": "sim/fast", "upstreamId": id_, "reason": None}])
+        await until_noted(twice)
+    await twice.settle(entry, done(cost_nano_usd=None))
+    stored = await document(firestore, admission)
+    assert stored is not None
+    assert stored["status"] == "done"
+    assert await totals(firestore, uid) == (0, 1, CENT)
+
+
+async def test_ten_calls_at_once_applied_twice_never_pass_the_cap(
+    twice: Ledger, firestore: AsyncClient, uid: str
+) -> None:
+    caps = UserLimits(requests_per_minute=1000, concurrent=3)
+    results = await asyncio.gather(
+        *(twice.admit(asked(uid, limits=caps)) for _ in range(10)), return_exceptions=True
+    )
+    entries = [result for result in results if isinstance(result, Entry)]
+    # a second application reads totals that count calls about to be refused: fewer may pass
+    assert len(entries) <= 3
+    assert all(isinstance(result, (Entry, QuotaExceeded)) for result in results)
+    assert (await totals(firestore, uid))[0] == len(entries)
+    await asyncio.gather(*(twice.settle(entry, done()) for entry in entries))
+    assert (await totals(firestore, uid))[0] == 0
+
+
+# -- Firestore in trouble --------------------------------------------------------------------------
+
+
+async def test_an_admission_whose_answer_is_lost_is_undone(
+    suite: Suite, client: Client, firestore: AsyncClient, uid: str
+) -> None:
+    lost = [_lost()]
+
+    async def losing(commit: Commit, *args: Any, **kwargs: Any) -> Any:
+        answer = await commit(*args, **kwargs)
+        if lost:
+            raise lost.pop()
+        return answer
+
+    ledger = Ledger(commits(client(suite.firestore_host), losing))
+    admission = asked(uid, "lost", reserve_nano_usd=CENT)
+    with pytest.raises(LedgerUnavailable):
+        await ledger.admit(admission)
+    await ledger.drain()
+    assert await document(firestore, admission) is None
+    assert await totals(firestore, uid) == (0, 0, 0)
+    # and the same request may be made again
+    await admitted(ledger, admission)
+
+
+async def test_a_give_back_whose_answer_is_lost_is_made_once(
+    suite: Suite, client: Client, firestore: AsyncClient, uid: str
+) -> None:
+    sent = 0
+
+    async def losing(commit: Commit, *args: Any, **kwargs: Any) -> Any:
+        nonlocal sent
+        sent += 1
+        answer = await commit(*args, **kwargs)
+        if sent == 2:
+            raise _lost()
+        return answer
+
+    ledger = Ledger(commits(client(suite.firestore_host), losing))
+    with pytest.raises(QuotaExceeded):
+        await ledger.admit(asked(uid, reserve_nano_usd=CENT, limits=UserLimits(usd_per_day=0)))
+    await ledger.drain()
+    assert sent == 2
+    assert await totals(firestore, uid) == (0, 0, 0)
+
+
+async def test_a_settlement_whose_answer_is_lost_is_made_once(
+    suite: Suite, client: Client, firestore: AsyncClient, uid: str
+) -> None:
+    sent = 0
+
+    async def losing(commit: Commit, *args: Any, **kwargs: Any) -> Any:
+        nonlocal sent
+        sent += 1
+        answer = await commit(*args, **kwargs)
+        if sent == 2:
+            raise _lost()
+        return answer
+
+    ledger = Ledger(commits(client(suite.firestore_host), losing))
+    admission = asked(uid, reserve_nano_usd=CENT)
+    await ledger.settle(await admitted(ledger, admission), done(cost_nano_usd=5))
+    await ledger.drain()
+    stored = await document(firestore, admission)
+    assert stored is not None
+    assert stored["status"] == "done"
+    assert await totals(firestore, uid) == (0, 1, 5)
+
+
+async def test_a_note_whose_answer_is_lost_does_not_keep_it_from_being_settled(
+    suite: Suite, client: Client, firestore: AsyncClient, uid: str
+) -> None:
+    sent = 0
+
+    async def losing(commit: Commit, *args: Any, **kwargs: Any) -> Any:
+        nonlocal sent
+        sent += 1
+        answer = await commit(*args, **kwargs)
+        if sent == 2:
+            raise _lost()
+        return answer
+
+    ledger = Ledger(commits(client(suite.firestore_host), losing))
+    admission = asked(uid)
+    entry = await admitted(ledger, admission)
+    ledger.note(entry, [{"model": "sim/fast", "upstreamId": "gen-1", "reason": None}])
+    await until_noted(ledger)
+    assert sent == 2
+    await ledger.settle(entry, done())
+    await ledger.drain()
+    stored = await document(firestore, admission)
+    assert stored is not None
+    assert stored["status"] == "done"
+    assert await totals(firestore, uid) == (0, 1, 0)
+
+
+async def test_with_firestore_down_nothing_is_admitted_and_soon(
+    suite: Suite, client: Client, firestore: AsyncClient, uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "ADMIT_S", 1.0)
+    async with proxied(suite) as proxy:
+        ledger = Ledger(client(proxy.host))
+        await proxy.stop()
+        async with asyncio.timeout(2 * limits.ADMIT_S + MARGIN_S):
+            with pytest.raises(LedgerUnavailable):
+                await ledger.admit(asked(uid))
+        await proxy.start(int(proxy.host.rsplit(":", 1)[1]))
+        await ledger.drain()
+    assert await totals(firestore, uid) == (0, 0, 0)
+
+
+async def test_with_firestore_silent_nothing_is_admitted_and_soon(
+    suite: Suite, client: Client, firestore: AsyncClient, uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "ADMIT_S", 1.0)
+    async with proxied(suite) as proxy:
+        ledger = Ledger(client(proxy.host))
+        proxy.stall()
+        async with asyncio.timeout(2 * limits.ADMIT_S + MARGIN_S):
+            with pytest.raises(LedgerUnavailable):
+                await ledger.admit(asked(uid))
+        proxy.flow()
+        await ledger.drain()
+    assert await totals(firestore, uid) == (0, 0, 0)
+
+
+async def test_a_slow_firestore_does_not_hold_the_result_back_and_gets_the_end_later(
+    suite: Suite, client: Client, firestore: AsyncClient, uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.3)
+    async with proxied(suite) as proxy:
+        ledger = Ledger(client(proxy.host))
+        admission = asked(uid, reserve_nano_usd=CENT)
+        entry = await admitted(ledger, admission)
+        proxy.stall()
+        async with asyncio.timeout(limits.SETTLE_BEFORE_RESULT_S + MARGIN_S):
+            await ledger.settle(entry, done(cost_nano_usd=2))
+        stored = await document(firestore, admission)
+        assert stored is not None
+        assert stored["status"] == "running"
+        proxy.flow()
+        await ledger.drain()
+    stored = await document(firestore, admission)
+    assert stored is not None
+    assert stored["status"] == "done"
+    assert await totals(firestore, uid) == (0, 1, 2)
+
+
+async def test_a_connection_lost_while_settling_is_made_up_for(
+    suite: Suite, client: Client, firestore: AsyncClient, uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.3)
+    async with proxied(suite) as proxy:
+        ledger = Ledger(client(proxy.host))
+        admission = asked(uid, reserve_nano_usd=CENT)
+        entry = await admitted(ledger, admission)
+        await proxy.stop()
+        await ledger.settle(entry, done(cost_nano_usd=2))
+        await proxy.start(int(proxy.host.rsplit(":", 1)[1]))
+        await ledger.drain()
+    stored = await document(firestore, admission)
+    assert stored is not None
+    assert stored["status"] == "done"
+    assert await totals(firestore, uid) == (0, 1, 2)
+
+
+async def test_a_settlement_that_never_comes_through_is_left_to_the_reconciler(
+    suite: Suite, client: Client, firestore: AsyncClient, uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.2)
+    monkeypatch.setattr(limits, "SETTLE_S", 1.0)
+    async with proxied(suite) as proxy:
+        ledger = Ledger(client(proxy.host))
+        admission = asked(uid)
+        entry = await admitted(ledger, admission)
+        await proxy.stop()
+        await ledger.settle(entry, done())
+        async with asyncio.timeout(3 * limits.SETTLE_S + MARGIN_S):
+            await ledger.drain()  # and the task that tried it ends
+    stored = await document(firestore, admission)
+    assert stored is not None
+    assert stored["status"] == "running"
+
+
+# -- what a document will not hold -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"text": "x" * 1_100_000},
+        {"text": "x", "parts": [[1, 2], [3]]},
+        {"text": "x", "number": 2**70},
+        {"text": "a lone \ud800"},
+        {"text": "x", "what": object()},
+    ],
+    ids=["too large", "a list in a list", "too large a number", "a lone surrogate", "no such type"],
+)
+async def test_a_result_that_can_not_be_kept_is_dropped_and_the_entry_settled(
+    ledger: Ledger, firestore: AsyncClient, uid: str, result: dict[str, Any]
+) -> None:
+    admission = asked(uid, "large", reserve_nano_usd=CENT)
+    await ledger.settle(await admitted(ledger, admission), done(cost_nano_usd=9, result=result))
+    await ledger.drain()
+    stored = await document(firestore, admission)
+    assert stored is not None
+    assert (stored["status"], stored["result"]) == ("done", None)
+    assert await totals(firestore, uid) == (0, 1, 9)
+    with pytest.raises(ResultNotKept):
+        await ledger.admit(admission)

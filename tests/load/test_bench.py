@@ -1,0 +1,68 @@
+"""The benchmarks run, every row of them. What they find is not judged here: machines differ."""
+
+import subprocess
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from scripts.benchmarks import report
+from scripts.benchmarks.__main__ import main
+from scripts.benchmarks.bench import ROOT
+from scripts.benchmarks.plan import SMOKE
+from scripts.local.seed import OWNER
+from scripts.local.suite import Suite
+
+ROWS = (
+    "CPU a relayed token, µs",
+    "requests a second",
+    "CPU a request, ms",
+    "first token at one stream, a caller seen before",
+    "first token at one stream, a caller never seen",
+    "streams of sim/ticks: complete",
+    "streams of sim/ticks: first token, median",
+    "streams of sim/ticks: gap between tokens, p99",
+    "streams of sim/ticks: gap between tokens, max",
+    "streams of sim/ticks: memory of the worker",
+    "streams held at a token each 20 ms",
+    "process start to first streamed token",
+)
+PARTS = ("identity", "settings", "keys", "admit", "server and loopback")
+
+
+@pytest.fixture
+def lent(suite: Suite) -> Iterator[Suite]:
+    """The suite of all tests, without the benchmarks' features afterwards."""
+    yield suite
+    root = f"http://{suite.firestore_host}/v1/projects/{suite.project}/databases/(default)"
+    for feature in ("bench", "bench_crowd"):
+        url = f"{root}/documents/features/{feature}"
+        httpx.delete(url, headers=OWNER, trust_env=False).raise_for_status()
+
+
+def test_fills_every_row_and_answers_forty_streams_at_once(
+    lent: Suite, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--smoke"], lent) == 0
+    table = capsys.readouterr().out
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    cells = {line[0]: line[1:] for line in lines if line}
+    for row in ROWS:
+        assert [values[0] for name, values in cells.items() if row in name], row
+    for part in PARTS:
+        assert float(cells[part][0]) >= 0
+    assert "`firerouter`" in cells
+    assert SMOKE.crowd == 40
+    assert cells["40 streams of sim/ticks: complete"][0] == "40"
+
+
+def test_says_what_it_does() -> None:
+    command = [str(ROOT / "scripts" / "bench"), "--help"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "--quick" in said
+    assert "--write" in said
+
+
+def test_the_page_takes_a_table() -> None:
+    page = (ROOT / "docs" / "performance.md").read_text("utf-8")
+    assert page.index(report.BEGIN) < page.index(report.END)

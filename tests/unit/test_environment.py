@@ -1,0 +1,220 @@
+"""The gate of the local endpoints: what may point this process elsewhere, and when."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from firerouter.bootstrap import (
+    OPENROUTER_BASE_URL,
+    App,
+    EnvironmentRefused,
+    check_environment,
+)
+from scripts.local.suite import clean_environment
+
+ROOT = Path(__file__).parents[2]
+SERVED_WITHIN_S = 30.0
+OVERRIDES = (
+    "FIRESTORE_EMULATOR_HOST",
+    "FIREBASE_AUTH_EMULATOR_HOST",
+    "SECRET_MANAGER_EMULATOR_HOST",
+    "APP_CHECK_EMULATOR_HOST",
+    "OPENROUTER_BASE_URL",
+    "CLOUD_TASKS_EMULATOR_HOST",  # firebase-admin's
+    "FIREBASE_STORAGE_EMULATOR_HOST",  # firebase-admin's
+    "SOMEBODYS_NEXT_EMULATOR_HOST",
+)
+LOCAL = {"FUNCTIONS_EMULATOR": "true"}
+DEPLOYED = {"K_SERVICE": "api", "K_REVISION": "api-00001", "K_CONFIGURATION": "api"}
+
+
+def test_an_ordinary_environment_passes() -> None:
+    check_environment({})
+    check_environment({"PATH": "/bin", "GCLOUD_PROJECT": "p", **DEPLOYED})
+    check_environment(LOCAL)
+
+
+@pytest.mark.parametrize("name", OVERRIDES)
+@pytest.mark.parametrize("value", ["127.0.0.1:8080", "http://127.0.0.1:8080/api/v1", "", "x"])
+@pytest.mark.parametrize("where", [{}, DEPLOYED], ids=["anywhere", "deployed"])
+def test_outside_the_emulator_no_override_may_be_set(
+    name: str, value: str, where: dict[str, str]
+) -> None:
+    with pytest.raises(EnvironmentRefused, match=name):
+        check_environment({**where, name: value})
+
+
+@pytest.mark.parametrize("value", ["true", "false", "1", "0", ""])
+@pytest.mark.parametrize("more", [{}, {"FIRESTORE_EMULATOR_HOST": "127.0.0.1:8080"}])
+def test_no_env_file_can_make_production_look_like_the_emulator(
+    value: str, more: dict[str, str]
+) -> None:
+    with pytest.raises(EnvironmentRefused, match="FUNCTIONS_EMULATOR"):
+        check_environment({**DEPLOYED, "FUNCTIONS_EMULATOR": value, **more})
+
+
+def test_an_empty_functions_emulator_is_no_emulator() -> None:
+    with pytest.raises(EnvironmentRefused, match="OPENROUTER_BASE_URL"):
+        check_environment({"FUNCTIONS_EMULATOR": "", "OPENROUTER_BASE_URL": "http://127.0.0.1"})
+
+
+@pytest.mark.parametrize("name", OVERRIDES)
+@pytest.mark.parametrize(
+    "value",
+    [
+        "127.0.0.1:8080",
+        "127.0.0.1",
+        "localhost:8080",
+        "LOCALHOST:8080",
+        "[::1]:8080",
+        "http://127.0.0.1:8080",
+        "http://localhost:8080/api/v1",
+        "http://[::1]:8080/api/v1",
+    ],
+)
+def test_in_the_emulator_an_override_may_be_an_address_of_this_machine(
+    name: str, value: str
+) -> None:
+    check_environment({**LOCAL, name: value})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "8080",
+        "0.0.0.0:8080",
+        "10.0.0.1:8080",
+        "example.com:8080",
+        "127.0.0.1.evil.com:8080",
+        "localhost.evil.com",
+        "evil.com/127.0.0.1",
+        "evil.com#127.0.0.1",
+        "evil.com?127.0.0.1",
+        "http://evil.com",
+        "http://127.0.0.1@evil.com",
+        "http://127.0.0.1:80@evil.com:80/api/v1",
+        "127.0.0.1@evil.com:8080",
+        "http://evil.com\\@127.0.0.1",
+        "http://127.0.0.1\\.evil.com",
+        "//evil.com",
+        "http:///127.0.0.1",
+        "[::]:8080",
+        "[::ffff:10.0.0.1]:8080",
+        "[::1]evil.com:8080",
+        "[::1",
+        "::1",
+        "127.0.0.1 evil.com",
+        "127.0.0.1\n.evil.com",
+        "unix:/tmp/socket",
+        "file:///etc/passwd",
+    ],
+)
+def test_in_the_emulator_an_override_that_leads_elsewhere_is_refused(value: str) -> None:
+    with pytest.raises(EnvironmentRefused, match="APP_CHECK_EMULATOR_HOST"):
+        check_environment({**LOCAL, "APP_CHECK_EMULATOR_HOST": value})
+
+
+def test_the_real_openrouter_may_be_used_from_a_laptop() -> None:
+    check_environment({**LOCAL, "OPENROUTER_BASE_URL": OPENROUTER_BASE_URL})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"{OPENROUTER_BASE_URL}.evil.com",
+        f"{OPENROUTER_BASE_URL}@evil.com",
+        "https://openrouter.ai.evil.com/api/v1",
+        "http://openrouter.ai/api/v1",
+        "https://user@openrouter.ai/api/v1",
+    ],
+)
+def test_what_only_looks_like_the_real_openrouter_is_refused(value: str) -> None:
+    with pytest.raises(EnvironmentRefused, match="OPENROUTER_BASE_URL"):
+        check_environment({**LOCAL, "OPENROUTER_BASE_URL": value})
+
+
+def test_no_other_override_may_name_the_real_openrouter() -> None:
+    with pytest.raises(EnvironmentRefused, match="FIRESTORE_EMULATOR_HOST"):
+        check_environment({**LOCAL, "FIRESTORE_EMULATOR_HOST": OPENROUTER_BASE_URL})
+
+
+def test_a_refusal_does_not_repeat_what_else_is_in_the_address() -> None:
+    with pytest.raises(EnvironmentRefused) as refused:
+        check_environment({**LOCAL, "OPENROUTER_BASE_URL": "https://u:hunter2@evil.com/key"})
+    assert "hunter2" not in str(refused.value)
+
+
+def test_the_parts_of_an_instance_are_behind_the_same_gate() -> None:
+    with pytest.raises(EnvironmentRefused, match="APP_CHECK_EMULATOR_HOST"):
+        App({"APP_CHECK_EMULATOR_HOST": "127.0.0.1:1"})
+
+
+@pytest.mark.parametrize(
+    ("environ", "project"),
+    [
+        ({"GCLOUD_PROJECT": "a", "GOOGLE_CLOUD_PROJECT": "b"}, "a"),
+        ({"GOOGLE_CLOUD_PROJECT": "b"}, "b"),
+        ({"FIREBASE_CONFIG": '{"projectId": "c"}'}, "c"),
+    ],
+)
+def test_the_project_is_found_where_google_puts_it(environ: dict[str, str], project: str) -> None:
+    assert App(environ).project == project
+
+
+# -- a real process --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stray", "named"),
+    [
+        ({"OPENROUTER_BASE_URL": "https://evil.example/api/v1"}, "OPENROUTER_BASE_URL"),
+        (
+            {"FUNCTIONS_EMULATOR": "true", "FIREBASE_AUTH_EMULATOR_HOST": "evil.example:9099"},
+            "FUNCTIONS_EMULATOR",
+        ),
+    ],
+)
+def test_a_deployed_process_with_a_stray_env_file_does_not_serve_and_says_why(
+    tmp_path: Path, stray: dict[str, str], named: str
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path / "log"
+    environment = {
+        **clean_environment(),
+        **DEPLOYED,
+        **stray,
+        "FUNCTION_TARGET": "execute_prompt",
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+    }
+    framework = Path(sys.executable).with_name("functions-framework")
+    source = ROOT / "functions" / "main.py"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [framework, "--target", "execute_prompt", "--source", source],
+            cwd=source.parent,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        status = process.wait(SERVED_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        process.wait()
+        pytest.fail(f"it serves:\n{log.read_text()}")
+    assert status != 0
+    said = log.read_text()
+    assert "EnvironmentRefused" in said
+    assert named in said
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0

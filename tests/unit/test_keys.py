@@ -1,0 +1,377 @@
+"""The key: a secret that does not print, and where it comes from."""
+
+import asyncio
+import copy
+import dataclasses
+import json
+import logging
+import pickle
+import socket
+import subprocess
+import sys
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from google.cloud import secretmanager_v1 as sm
+from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
+    SecretManagerServiceGrpcAsyncIOTransport,
+)
+
+from firerouter import limits, log
+from firerouter.errors import KeyMissing, KeyUnavailable, SettingsUnavailable
+from firerouter.keys import SECRET_ID, Keys, Secret
+
+ROOT = Path(__file__).parents[2]
+VALUE = "sk-or-v1-canary-5d1e"
+MARGIN_S = 5.0  # a busy machine's
+
+
+# -- a secret --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Holder:
+    name: str
+    key: Secret
+
+
+PRINTED: dict[str, Callable[[Secret], str]] = {
+    "repr": repr,
+    "str": str,
+    "an f-string": lambda key: f"{key} {key!r} {key!s} {key:>40}",
+    "format": lambda key: "{} {:s}".format(key, key),  # noqa: UP032  # format itself is meant
+    "percent": lambda key: "%s %r" % (key, key),  # noqa: UP031  # and so is this
+    "a dataclass": lambda key: repr(Holder("x", key)),
+    "a list": lambda key: str([key, (key,), {"key": key}]),
+    "a record of ours": lambda key: json.dumps({"key": key}, default=str),
+    "an exception": lambda key: "".join(traceback.format_exception(ValueError(key))),
+    "its attributes": lambda key: str(getattr(key, "__dict__", {})),
+    "ascii": ascii,
+    "its hash": lambda key: str(hash(key)),
+}
+
+
+@pytest.mark.parametrize("printed", PRINTED.values(), ids=PRINTED)
+def test_a_secret_does_not_show_in(printed: Callable[[Secret], str]) -> None:
+    shown = printed(Secret(VALUE))
+    assert VALUE not in shown
+    assert "canary" not in shown
+
+
+def test_a_secret_does_not_show_in_a_log(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = Secret(VALUE)
+    logging.getLogger("test").error("%s %r", key, [key], extra={"key": key})
+    log.error("test", key=key, keys=[key], nested={"key": key})
+    try:
+        raise ValueError(key)
+    except ValueError as error:
+        logging.getLogger("test").exception("it broke")
+        log.unexpected(error, "0" * 32)
+    captured = capsys.readouterr()
+    assert "canary" not in caplog.text + captured.out + captured.err
+    assert captured.out
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        pickle.dumps,
+        copy.copy,
+        copy.deepcopy,
+        lambda key: pickle.dumps(Holder("x", key)),
+        lambda key: dataclasses.asdict(Holder("x", key)),
+        json.dumps,
+        vars,
+    ],
+    ids=["pickle", "copy", "deepcopy", "pickle within", "asdict", "json", "vars"],
+)
+def test_a_secret_is_not_serialised(copied: Callable[[Secret], Any]) -> None:
+    with pytest.raises(TypeError) as refused:
+        copied(Secret(VALUE))
+    assert "canary" not in str(refused.value)
+
+
+def test_a_secret_can_be_revealed_compared_and_told_apart_by_its_end() -> None:
+    assert Secret(VALUE).reveal() == VALUE
+    assert Secret(VALUE) == Secret(VALUE)
+    assert Secret(VALUE) != Secret("other")
+    assert Secret(VALUE) != VALUE
+    assert Secret(VALUE).last_four == "5d1e"
+
+
+def test_the_last_four_of_a_short_secret_are_not_the_whole_of_it() -> None:
+    assert Secret("abcd").last_four != "abcd"
+
+
+# -- the store, against the stand-in ---------------------------------------------------------------
+
+
+@dataclass
+class Standin:
+    """Secret Manager, and the port that disturbs it."""
+
+    address: str
+    control: str
+    project: str = ""
+
+    async def fail(self, code: str, count: int = 1) -> None:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            order = {"code": code, "count": count}
+            (await client.post(f"{self.control}/sim/fail", json=order)).raise_for_status()
+
+    async def accesses(self) -> int:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            return int((await client.get(f"{self.control}/sim/accesses")).json()["count"])
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[Standin]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        control = free.getsockname()[1]
+    command = [sys.executable, "-m", "scripts.local.secretmanager", "--port", "0"]
+    with subprocess.Popen(
+        [*command, "--control-port", str(control)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert "gRPC on " in line, line + process.stdout.read()
+            address = line.split("gRPC on ")[1].split(",")[0].strip()
+            yield Standin(address, f"http://127.0.0.1:{control}")
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+async def standin(process: Standin, request: pytest.FixtureRequest) -> AsyncIterator[Standin]:
+    """With a project that no other test has."""
+    process.project = f"p-{abs(hash(request.node.name))}"
+    yield process
+    await process.fail("UNAVAILABLE", 0)
+
+
+def client_of(address: str) -> Any:
+    channel = grpc.aio.insecure_channel(address)
+    return sm.SecretManagerServiceAsyncClient(
+        transport=SecretManagerServiceGrpcAsyncIOTransport(channel=channel)
+    )
+
+
+@pytest.fixture
+async def client(standin: Standin) -> Any:
+    # made inside the loop that it belongs to from then on
+    return client_of(standin.address)
+
+
+async def store(client: Any, project: str, *values: str) -> None:
+    """Each value a version, from 1."""
+    record = sm.Secret(replication=sm.Replication(automatic=sm.Replication.Automatic()))
+    secret = await client.create_secret(
+        parent=f"projects/{project}", secret_id=SECRET_ID, secret=record
+    )
+    for value in values:
+        await client.add_secret_version(
+            parent=secret.name, payload=sm.SecretPayload(data=value.encode())
+        )
+
+
+class Config:
+    """What `config/app` says of the version, and how often it was asked."""
+
+    def __init__(self, version: int | None) -> None:
+        self.version = version
+        self.down = False
+
+    async def __call__(self) -> int | None:
+        if self.down:
+            raise SettingsUnavailable
+        return self.version
+
+
+def keys(standin: Standin, client: Any, config: Config) -> Keys:
+    return Keys(standin.project, client=lambda: client, version=config)
+
+
+async def test_the_version_that_serves_is_the_one_that_the_config_names(
+    standin: Standin, client: Any
+) -> None:
+    await store(client, standin.project, "sk-one", "sk-two", "sk-three")
+    served = await keys(standin, client, Config(2)).get()
+    assert served == Secret("sk-two")
+
+
+async def test_the_latest_serves_at_first_boot_only(standin: Standin, client: Any) -> None:
+    await store(client, standin.project, "sk-one", "sk-two")
+    config = Config(None)
+    store_ = keys(standin, client, config)
+    assert await store_.get() == Secret("sk-two")
+    config.version = 1
+    assert await store_.renew(Secret("sk-two")) == Secret("sk-one")
+
+
+async def test_white_space_around_a_stored_key_is_no_part_of_it(
+    standin: Standin, client: Any
+) -> None:
+    await store(client, standin.project, "  sk-one\r\n")
+    assert await keys(standin, client, Config(1)).get() == Secret("sk-one")
+
+
+@pytest.mark.parametrize("data", [b"  \n", b"\xff\xfe", b"sk-one\nsk-two", "sk-ü".encode()])
+async def test_a_stored_key_that_can_not_be_one_is_as_good_as_missing(
+    standin: Standin, client: Any, data: bytes
+) -> None:
+    """None of these can go into a header."""
+    await store(client, standin.project)
+    parent = f"projects/{standin.project}/secrets/{SECRET_ID}"
+    await client.add_secret_version(parent=parent, payload=sm.SecretPayload(data=data))
+    with pytest.raises(KeyMissing):
+        await keys(standin, client, Config(1)).get()
+
+
+async def test_many_callers_at_once_fetch_the_key_once(standin: Standin, client: Any) -> None:
+    await store(client, standin.project, "sk-one")
+    before = await standin.accesses()
+    store_ = keys(standin, client, Config(1))
+    served = await asyncio.gather(*(store_.get() for _ in range(50)))
+    assert set(served) == {Secret("sk-one")}
+    await store_.get()
+    assert await standin.accesses() == before + 1
+
+
+async def test_without_a_secret_the_key_is_missing(standin: Standin, client: Any) -> None:
+    with pytest.raises(KeyMissing):
+        await keys(standin, client, Config(None)).get()
+
+
+async def test_without_that_version_the_key_is_missing(standin: Standin, client: Any) -> None:
+    await store(client, standin.project, "sk-one")
+    with pytest.raises(KeyMissing):
+        await keys(standin, client, Config(7)).get()
+
+
+@pytest.mark.parametrize("change", ["disable_secret_version", "destroy_secret_version"])
+async def test_a_version_that_is_disabled_or_destroyed_is_missing(
+    standin: Standin, client: Any, change: str
+) -> None:
+    await store(client, standin.project, "sk-one", "sk-two")
+    name = f"projects/{standin.project}/secrets/{SECRET_ID}/versions/2"
+    await getattr(client, change)(request={"name": name})
+    for version in (2, None):
+        with pytest.raises(KeyMissing):
+            await keys(standin, client, Config(version)).get()
+
+
+@pytest.mark.parametrize("code", ["UNAVAILABLE", "PERMISSION_DENIED", "INTERNAL"])
+async def test_a_store_that_fails_is_unavailable_and_recovers(
+    standin: Standin, client: Any, code: str
+) -> None:
+    await store(client, standin.project, "sk-one")
+    await standin.fail(code)
+    store_ = keys(standin, client, Config(1))
+    with pytest.raises(KeyUnavailable):
+        await store_.get()
+    assert await store_.get() == Secret("sk-one")
+
+
+async def test_a_store_that_is_not_there_is_unavailable_and_soon(standin: Standin) -> None:
+    async with asyncio.timeout(limits.READ_S + MARGIN_S):
+        with pytest.raises(KeyUnavailable):
+            await keys(standin, client_of("127.0.0.1:9"), Config(1)).get()
+
+
+async def test_a_store_that_does_not_answer_is_unavailable_and_soon(
+    standin: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "READ_S", 0.3)
+    mute = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
+    address = f"127.0.0.1:{mute.sockets[0].getsockname()[1]}"
+    async with asyncio.timeout(limits.READ_S + MARGIN_S):
+        with pytest.raises(KeyUnavailable):
+            await keys(standin, client_of(address), Config(1)).get()
+    mute.close()
+
+
+async def test_a_config_that_can_not_be_read_is_said_to_be_that(
+    standin: Standin, client: Any
+) -> None:
+    config = Config(1)
+    config.down = True
+    with pytest.raises(SettingsUnavailable):
+        await keys(standin, client, config).get()
+
+
+async def test_while_the_store_is_away_the_key_that_is_known_serves(
+    standin: Standin, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "KEY_FRESH_S", 0.0)
+    await store(client, standin.project, "sk-one")
+    store_ = keys(standin, client, Config(1))
+    assert await store_.get() == Secret("sk-one")
+    await standin.fail("UNAVAILABLE", 100)
+    for _ in range(3):
+        assert await store_.get() == Secret("sk-one")
+        await asyncio.sleep(0.02)
+
+
+async def test_a_new_version_serves_after_a_look_that_a_refusal_causes(
+    standin: Standin, client: Any
+) -> None:
+    await store(client, standin.project, "sk-one", "sk-two")
+    config = Config(1)
+    store_ = keys(standin, client, config)
+    refused = await store_.get()
+    config.version = 2
+    assert await store_.renew(refused) == Secret("sk-two")
+    assert await store_.get() == Secret("sk-two")
+
+
+async def test_there_is_no_other_key_when_the_same_one_is_still_stored(
+    standin: Standin, client: Any
+) -> None:
+    await store(client, standin.project, "sk-one")
+    store_ = keys(standin, client, Config(1))
+    assert await store_.renew(await store_.get()) is None
+
+
+@pytest.mark.parametrize("what", ["store", "config"])
+async def test_there_is_no_other_key_when_it_can_not_be_looked_up(
+    standin: Standin, client: Any, what: str
+) -> None:
+    await store(client, standin.project, "sk-one")
+    config = Config(1)
+    store_ = keys(standin, client, config)
+    refused = await store_.get()
+    if what == "config":
+        config.down = True
+    else:
+        await standin.fail("UNAVAILABLE")
+    assert await store_.renew(refused) is None
+
+
+async def test_nothing_of_the_key_is_logged(
+    standin: Standin, client: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    await store(client, standin.project, VALUE)
+    store_ = keys(standin, client, Config(1))
+    await store_.get()
+    await standin.fail("UNAVAILABLE")
+    await store_.renew(Secret(VALUE))
+    with pytest.raises(KeyMissing):
+        await keys(standin, client, Config(9)).get()
+    out, err = capfd.readouterr()
+    assert "key_unavailable" in out
+    assert "key_missing" in out
+    assert "canary" not in out + err
