@@ -1,7 +1,7 @@
 """The app's own settings, `config/app`: its name, what a user may do, which key version serves.
 
     {appName, referer, limits: {requestsPerMinute, concurrent, usdPerDay, reserveUsd},
-     freeModelsOnly, keys: {default: {version, lastFour, checkedAt}}, ...}
+     keys: {default: {version, lastFour, checkedAt}}}
 
 A field that can not be read falls back to its default and is logged: never a call that fails.
 """
@@ -38,7 +38,6 @@ class AppSettings(Record):
 
     app_name: Annotated[str, Field(max_length=100, pattern=r"^[\x20-\x7e]*$")] = "Firerouter"
     referer: Annotated[str, Field(max_length=300, pattern=r"^(https?://[\x21-\x7e]+)?$")] = ""
-    free_models_only: bool = True
     limits: UserLimits = UserLimits()
     key_version: Annotated[int, Field(ge=1)] | None = None
 
@@ -83,7 +82,7 @@ class AppSettingsStore:
         )
 
 
-_TOP = ("appName", "referer", "freeModelsOnly")
+_TOP = ("appName", "referer")
 
 
 def _lenient(shape: type[ModelT], values: dict[str, Any]) -> ModelT:

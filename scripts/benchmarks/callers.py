@@ -4,40 +4,16 @@ Every stream has a user of its own, as in life: one user's counters are one docu
 and a crowd in one name would measure the contention on it.
 """
 
-import base64
 import itertools
 import json
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 
+from scripts.local.client import id_token
 from scripts.local.ports import LOOPBACK
 from scripts.local.suite import Suite
-
-TOKEN_LASTS_S = 3600
-
-
-def id_token(project: str, uid: str, **claims: Any) -> str:
-    """As the Auth emulator gives them: unsigned. firebase-admin takes those from there alone."""
-    now = int(time.time())
-    payload = {
-        "iss": f"https://securetoken.google.com/{project}",
-        "aud": project,
-        "sub": uid,
-        "user_id": uid,
-        "auth_time": now,
-        "iat": now,
-        "exp": now + TOKEN_LASTS_S,
-        "firebase": {"identities": {}, "sign_in_provider": "custom"},
-        **claims,
-    }
-    return f"{_part({'alg': 'none', 'typ': 'JWT'})}.{_part(payload)}."
-
-
-def _part(value: dict[str, Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
 def app_check_tokens(suite: Suite, count: int) -> list[str]:

@@ -23,7 +23,6 @@ import argparse
 import asyncio
 import base64
 import hashlib
-import ipaddress
 import json
 import os
 import signal
@@ -40,6 +39,8 @@ from aiohttp.typedefs import Handler
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
+
+from scripts.local.ports import loopback_address
 
 DEFAULT_PORT = 9183
 DEMO_PROJECT = "demo-firerouter"
@@ -262,13 +263,6 @@ async def serve(issuer: Issuer, *, host: str, port: int, project: str) -> None:
         await stop.wait()
     finally:
         await runner.cleanup()
-
-
-def loopback_address(text: str) -> str:
-    # it gives a token to whoever asks, so it must not be reachable from another machine
-    if not ipaddress.ip_address(text).is_loopback:
-        raise ValueError(text)
-    return text
 
 
 def main() -> None:

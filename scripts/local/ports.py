@@ -1,8 +1,10 @@
 """Which port each part of the suite listens on, and who has it when it is taken."""
 
+import argparse
 import contextlib
 import dataclasses
 import http.client
+import ipaddress
 import json
 import random
 import shutil
@@ -107,6 +109,14 @@ def get_json(port: int, path: str) -> dict[str, Any] | None:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def loopback_address(text: str) -> str:
+    """An address for a stand-in, which asks nobody who they are: of this machine alone."""
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(text).is_loopback:
+            return text
+    raise argparse.ArgumentTypeError(f"{text} is not a loopback address such as 127.0.0.1")
 
 
 def is_free(port: int) -> bool:

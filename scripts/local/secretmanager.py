@@ -26,7 +26,6 @@ With `--control-port`, tests see and disturb it over HTTP:
 
 import argparse
 import asyncio
-import ipaddress
 import re
 import signal
 import sys
@@ -42,6 +41,8 @@ import google_crc32c
 import grpc
 from aiohttp import web
 from google.cloud import secretmanager_v1 as sm
+
+from scripts.local.ports import loopback_address
 
 SERVICE = "google.cloud.secretmanager.v1.SecretManagerService"
 DEFAULT_PORT = 9182
@@ -361,13 +362,6 @@ async def serve(host: str, port: int, control_port: int) -> None:
     finally:
         await runner.cleanup()
         await server.stop(grace=1)
-
-
-def loopback_address(text: str) -> str:
-    # it asks nobody who they are, so it must not be reachable from another machine
-    if not ipaddress.ip_address(text).is_loopback:
-        raise ValueError(text)
-    return text
 
 
 def main() -> None:

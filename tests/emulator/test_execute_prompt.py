@@ -8,10 +8,9 @@ import httpx
 import pytest
 from google.cloud.firestore import AsyncClient
 
-from scripts.local.client import CallableClient, CallableFailure
+from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.suite import Suite
 from tests.conftest import Serve
-from tests.emulator.accounts import id_token
 
 CHAT = {"feature": "chat", "prompt": "Why is the sky blue?"}
 FREE = "z-ai/glm-4.5-air:free"

@@ -14,11 +14,10 @@ import httpx
 import pytest
 from google.cloud.firestore import AsyncClient, FieldFilter
 
-from scripts.local.client import CallableClient, CallableFailure
+from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.openrouter.faults import FAULTS
 from scripts.local.suite import Suite
 from tests.conftest import Serve
-from tests.emulator.accounts import id_token
 
 OK = {
     "fast": "stop",

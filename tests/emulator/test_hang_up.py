@@ -1,7 +1,7 @@
 """A client that leaves: the connection to OpenRouter is closed, the entry ends as stopped.
 
 Against functions-framework directly, for the functions emulator hides a disconnect from Python.
-How long the closing takes is measured by `scripts/bench`; here a second is the bound.
+How long the closing takes is recorded as `closed_after_ms` (`--junit-xml`); a second is the bound.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ import httpx
 import pytest
 from google.cloud.firestore import AsyncClient, FieldFilter
 
+from scripts.local.client import id_token
 from scripts.local.suite import Suite
 from tests.conftest import Serve, Served
-from tests.emulator.accounts import id_token
 from tests.emulator.slow_firestore import slow_firestore
 
 SOON_S = 1.0

@@ -8,9 +8,9 @@ import jwt
 import pytest
 from google.cloud.firestore import AsyncClient, FieldFilter
 
+from scripts.local.client import id_token
 from scripts.local.suite import Suite
 from tests.conftest import Serve
-from tests.emulator.accounts import id_token
 
 NONE: Mapping[str, str | None] = {}
 GOOD = {"feature": "chat", "prompt": "Hello"}

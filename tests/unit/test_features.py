@@ -369,20 +369,18 @@ async def test_without_a_document_the_apps_settings_are_the_defaults(documents: 
     store = app_settings(documents)
     assert await store.get() == AppSettings()
     assert await store.key_version() is None
-    assert (await store.get()).free_models_only is True
 
 
 async def test_the_apps_settings_are_read(documents: Documents) -> None:
     documents["config/app"] = {
         "appName": "My App",
         "referer": "https://my.app",
-        "freeModelsOnly": False,
         "limits": {"requestsPerMinute": 5, "concurrent": 2, "usdPerDay": 0, "reserveUsd": 0.5},
         "keys": {"default": {"version": 4, "lastFour": "abcd"}},
         "catalog": {"generation": 3},
     }
     app = await app_settings(documents).get()
-    assert (app.app_name, app.referer, app.free_models_only) == ("My App", "https://my.app", False)
+    assert (app.app_name, app.referer) == ("My App", "https://my.app")
     assert app.limits == UserLimits(
         requests_per_minute=5, concurrent=2, usd_per_day=0, reserve_usd=0.5
     )
@@ -396,11 +394,11 @@ async def test_what_can_not_be_a_header_is_left_out(documents: Documents, refere
     documents["config/app"] = {
         "referer": referer,
         "appName": "Name\r\nX: y",
-        "freeModelsOnly": False,
+        "limits": {"concurrent": 2},
     }
     app = await app_settings(documents).get()
     assert (app.referer, app.app_name) == ("", "Firerouter")
-    assert app.free_models_only is False
+    assert app.limits.concurrent == 2
 
 
 async def test_one_odd_limit_leaves_the_others(documents: Documents) -> None:
@@ -425,7 +423,7 @@ async def test_the_apps_settings_may_be_unavailable(documents: Documents) -> Non
             await ask()
 
 
-APP_NAMES = ("appName", "referer", "freeModelsOnly", "limits", "keys", "unknown")
+APP_NAMES = ("appName", "referer", "limits", "keys", "unknown")
 LIMITS = st.fixed_dictionaries(
     {}, optional=dict.fromkeys(("requestsPerMinute", "concurrent", "usdPerDay", "x"), ANY)
 )
@@ -439,5 +437,3 @@ def test_whatever_the_config_holds_valid_settings_serve(document: Any) -> None:
     documents["config/app"] = document
     app = run(app_settings(documents).get())
     assert AppSettings.model_validate(app.model_dump()) == app
-    # spending money is never the answer to what can not be read
-    assert app.free_models_only is (document.get("freeModelsOnly") is not False)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ipaddress
 import signal
 import sys
 from pathlib import Path
 
 from aiohttp import web
+
+from scripts.local.ports import loopback_address
 
 from .app import Settings, build_app
 from .faults import FAULTS
@@ -40,7 +41,7 @@ def _options() -> argparse.Namespace:
         description="An OpenRouter stand-in on loopback. It simulates; no model is ever called.",
     )
     parser.add_argument("--port", type=int, default=PORT, help="0 picks a free one")
-    parser.add_argument("--host", type=_loopback, default="127.0.0.1", help="loopback only")
+    parser.add_argument("--host", type=loopback_address, default="127.0.0.1", help="loopback only")
     parser.add_argument("--token-delay-ms", type=_delay, default=25.0, help="between tokens (25)")
     parser.add_argument(
         "--replay",
@@ -52,13 +53,6 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--list-faults", action="store_true", help="print the sim/* models")
     return parser.parse_args()
-
-
-def _loopback(host: str) -> str:
-    """Anyone who reaches the server may read what others asked it, so nobody else may."""
-    if not ipaddress.ip_address(host).is_loopback:
-        raise argparse.ArgumentTypeError(f"{host} is not a loopback address")
-    return host
 
 
 def _delay(text: str) -> float:
