@@ -32,9 +32,10 @@ CHARS_PER_TOKEN: Final = 4  # of English, by and large: for estimates, marked as
 class Running:
     """A generation on this instance: its listeners, what it has written, how it ends."""
 
-    def __init__(self, id_: str, payload: str) -> None:
+    def __init__(self, id_: str, payload: str, trace_id: str) -> None:
         self.id = id_
         self.payload = payload
+        self.trace_id = trace_id
         self.watch = Watch(limits.TOTAL_S)
         self.tries = Tries()
         self.answer: Answer | None = None
@@ -42,16 +43,16 @@ class Running:
         self.first_token_ms: int | None = None
         self.ended: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._start: dict[str, Any] | None = None
+        self._sent: dict[str, list[str]] = {"reasoning": [], "text": []}
         self._calls: list[Call[Caller]] = []
 
     def join(self, call: Call[Caller]) -> None:
         """Let one more call listen, from the beginning."""
         if self._start is not None:
             call.put(self._start)
-        if self.answer is not None:
-            for kind, text in (("reasoning", self.answer.reasoning), ("text", self.answer.text)):
-                if text:
-                    call.put({"type": kind, "delta": text})
+        for kind, sent in self._sent.items():
+            if sent:
+                call.put({"type": kind, "delta": "".join(sent)})
         self._calls = [*self._calls, call]
         call.on_leave(lambda: self._leave(call))
 
@@ -66,6 +67,10 @@ class Running:
         else:
             for call in self._calls:
                 call.put(message)
+
+    async def send_delta(self, kind: str, text: str) -> None:
+        self._sent[kind].append(text)
+        await self.send({"type": kind, "delta": text})
 
     def elapsed_ms(self) -> int:
         return round((asyncio.get_running_loop().time() - self.started) * 1000)
@@ -107,7 +112,7 @@ class Generate:
                 raise RequestIdReused
             running.join(call)
             return await asyncio.shield(running.ended)
-        running = self._running[id_] = Running(id_, payload)
+        running = self._running[id_] = Running(id_, payload, call.trace_id)
         running.join(call)
         try:
             result = await self._generate(running, request, call.caller)
@@ -150,19 +155,20 @@ class Generate:
         if isinstance(entry, dict):
             return entry  # the same request was answered before
 
+        # what holds unless something below says otherwise: a cancelled task has no time to say
         status: Status = "interrupted"
-        failure: CallableError | None = None
+        failure: CallableError | None = Restarting()
         result: dict[str, Any] = {}
         try:
             await self._answer(running, ask, feature, entry)
-            status = "done"
+            status, failure = "done", None
         except Interrupted as interrupted:
-            status = "stopped" if interrupted.why == "stopped" else "interrupted"
-            failure = Restarting() if status == "interrupted" else None
+            if interrupted.why == "stopped":
+                status, failure = "stopped", None
         except CallableError as error:
             status, failure = "failed", error
         except Exception as error:
-            log.unexpected(error, running.id)
+            log.unexpected(error, running.trace_id)
             status, failure = "failed", CallableError()
         finally:
             result = _result(running, ask, feature, entry, status)
@@ -199,7 +205,7 @@ class Generate:
             with running.watch.guard(feature.settings.idle_s, "idle"):
                 async for deltas in answer:
                     for kind, text in deltas:
-                        await running.send({"type": kind, "delta": text})
+                        await running.send_delta(kind, text)
 
     def _ask(self, request: ExecutePrompt, feature: Feature, app: AppSettings) -> ChatRequest:
         return ChatRequest(
