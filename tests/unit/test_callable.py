@@ -244,7 +244,7 @@ async def within_bounds(work: Awaitable[Any]) -> None:
 
 
 def streamed() -> Call[None]:
-    return Call({}, {}, streaming=True, trace_id=TRACE)
+    return Call({}, {}, None, streaming=True, trace_id=TRACE)
 
 
 async def test_send_waits_for_a_reader_that_is_behind() -> None:
@@ -284,7 +284,7 @@ async def test_a_client_that_leaves_frees_a_send_that_waits_for_it() -> None:
 
 
 async def test_a_unary_call_has_nowhere_to_send_to() -> None:
-    call: Call[None] = Call({}, {}, streaming=False, trace_id=TRACE)
+    call: Call[None] = Call({}, {}, None, streaming=False, trace_id=TRACE)
     await call.send({"text": "x" * HIGH_WATER_BYTES * 2})
     assert call.take() == []
 

@@ -1,11 +1,11 @@
 """Firebase callable functions for ``async def``: one JSON answer, or a stream, under one name.
 
-    request -> envelope -> authenticate -> handler(call)          in a task of its own
-                  |             |              |
-                  v             v              v
-               error          error     messages, then a result or an error
-                  \\_____________\\______________/
-                                 |
+    headers -> authenticate -> body -> envelope -> handler(call)      in a task of its own
+       |            |           |         |           |
+       v            v           v         v           v
+     error        error       error     error    messages, then a result or an error
+        \\___________\\___________\\_________\\__________/
+                                    |
       unary:  {"result": ...} or {"error": ...} with the status's HTTP code
       stream: always 200; data: {"message": ...} frames, then one result or error frame
 

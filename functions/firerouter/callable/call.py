@@ -14,29 +14,29 @@ CallerT = TypeVar("CallerT")
 
 
 class Call(Generic[CallerT]):
-    """One call, as its handler sees it."""
+    """One call, as its handler sees it. `caller` is what `authenticate` said."""
 
     def __init__(
-        self, data: Any, headers: Mapping[str, str], *, streaming: bool, trace_id: str
+        self,
+        data: Any,
+        headers: Mapping[str, str],
+        caller: CallerT,
+        *,
+        streaming: bool,
+        trace_id: str,
     ) -> None:
         self.data = data
         self.headers = headers
+        self.caller = caller
         self.streaming = streaming
         self.trace_id = trace_id
         self.left = False
-        self._caller: CallerT | None = None
         self._on_leave: list[Callable[[], None]] = []
         self._frames: list[bytes | None] = []  # None is a beat
         self._waiting_bytes = 0
         self.wake = asyncio.Event()  # something for the response to look at
         self._room = asyncio.Event()  # the reader keeps up
         self._room.set()
-
-    @property
-    def caller(self) -> CallerT:
-        """Who calls, as `authenticate` said."""
-        assert self._caller is not None, "authenticate runs before the handler"
-        return self._caller
 
     async def send(self, message: Mapping[str, Any]) -> None:
         """Stream one message. Waits while the client reads slower than we write.

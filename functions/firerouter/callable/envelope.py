@@ -106,11 +106,8 @@ _INT64: Final = {
 }
 
 
-def parse_envelope(method: str, content_type: str, body: bytes | bytearray) -> Any:
-    """The `data` of a callable request, 64-bit integer wrappers unwrapped.
-
-    Raises MalformedRequest, saying what is wrong, where Node answers 400 or an HTML page.
-    """
+def encoding_of(method: str, content_type: str) -> str:
+    """How the body is encoded. Raises MalformedRequest where it can not be a callable's."""
     if method != "POST":
         raise MalformedRequest(f"A callable is called with POST, not {method[:16]}.")
     media, _, parameters = content_type.partition(";")
@@ -120,6 +117,15 @@ def parse_envelope(method: str, content_type: str, body: bytes | bytearray) -> A
     encoding = charset[1].lower() if charset else "utf-8"
     if encoding not in _UTF_8 | _UTF_16:
         raise MalformedRequest("A callable takes JSON in UTF-8.")
+    return encoding
+
+
+def parse_envelope(method: str, content_type: str, body: bytes | bytearray) -> Any:
+    """The `data` of a callable request, 64-bit integer wrappers unwrapped.
+
+    Raises MalformedRequest, saying what is wrong, where Node answers 400 or an HTML page.
+    """
+    encoding = encoding_of(method, content_type)
     try:
         if encoding in _UTF_16:
             body = body.decode(encoding).encode()

@@ -14,6 +14,7 @@ from .envelope import (
     CallableError,
     Overloaded,
     encode,
+    encoding_of,
     parse_envelope,
     trace_id_of,
 )
@@ -70,9 +71,13 @@ class CallableResponse(Generic[CallerT]):
             return await _respond(send, 204, _preflight(headers), b"")
         streaming = headers.get("accept") == "text/event-stream"  # exactly, as Node compares it
         trace_id = trace_id_of(headers)
+        method, content_type = scope["method"], headers.get("content-type", "")
         try:
+            encoding_of(method, content_type)
+            # before the body, which of a stranger is neither kept nor parsed; Node does it after
+            caller = await self._authenticate(headers, trace_id)
             body = await self._read(receive)
-            data = parse_envelope(scope["method"], headers.get("content-type", ""), body)
+            data = parse_envelope(method, content_type, body)
         except CallableError as refused:
             answer = self._failure(refused, trace_id)
             return await self._finish(send, headers, answer, streaming=streaming)
@@ -80,10 +85,19 @@ class CallableResponse(Generic[CallerT]):
             return None
         else:
             del body  # the parsed data is all that is kept while the call runs
-            call: Call[CallerT] = Call(data, headers, streaming=streaming, trace_id=trace_id)
+            call = Call(data, headers, caller, streaming=streaming, trace_id=trace_id)
             return await self._run(call, receive, send)
         finally:
             self._hold(0)
+
+    async def _authenticate(self, headers: Headers, trace_id: str) -> CallerT:
+        try:
+            return await self._wire.authenticate(headers)
+        except CallableError:
+            raise
+        except Exception as error:
+            self._wire.report(error, trace_id)
+            raise CallableError from None
 
     async def _run(self, call: Call[CallerT], receive: Receive, send: Send) -> None:
         task = asyncio.create_task(self._work(call))
@@ -111,7 +125,6 @@ class CallableResponse(Generic[CallerT]):
 
     async def _work(self, call: Call[CallerT]) -> Answer:
         try:
-            call._caller = await self._wire.authenticate(call.headers)
             return 200, encode({"result": await self._handler(call)})
         except CallableError as error:
             return self._failure(error, call.trace_id)
