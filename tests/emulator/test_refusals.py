@@ -1,5 +1,6 @@
 """What `execute_prompt` refuses: with a reason, nothing sent to OpenRouter, nothing counted."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -230,3 +231,17 @@ async def test_a_key_that_openrouter_refuses_appears_nowhere(
     assert "key_invalid" in documents.text
     assert "9f27c1" not in documents.text
     assert "9f27c1" not in served.log.read_text()
+
+
+async def test_a_stranger_is_refused_before_any_of_the_body_is_read(door: Door) -> None:
+    """Or a few slow uploads from nobody in particular could hold all the memory for bodies."""
+    host, port = httpx.URL(door.url).host, httpx.URL(door.url).port
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 12000000\r\n\r\n"
+    )
+    async with asyncio.timeout(20):
+        head = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    assert head.startswith(b"HTTP/1.1 401 ")
