@@ -25,7 +25,11 @@ SHARED: Final[dict[str, Any]] = {
 }
 CALLABLES: Final[dict[str, dict[str, Any]]] = {
     "execute_prompt": {"timeout_sec": 300},  # limits.TOTAL_S and the settling fit inside
+    "get_available_models": {"timeout_sec": 60},
+    "refresh_catalog": {"timeout_sec": 60},
     "test_openrouter_connection": {"timeout_sec": 60},
+    "set_openrouter_key": {"timeout_sec": 120},
+    "remove_openrouter_key": {"timeout_sec": 120},
     "api": {"timeout_sec": 300},
 }
 

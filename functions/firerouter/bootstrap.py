@@ -12,21 +12,24 @@ import json
 import os
 import re
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from . import limits, log
-from .callable import Call, CallableResponse, Handler, Wire
+from .callable import Call, CallableResponse, Handler, Headers, Wire
 from .identity import APP_CHECK_KEYS_URL, Caller, Identity
 
 if TYPE_CHECKING:
     from google.cloud.firestore import AsyncClient
 
     from .appsettings import AppSettingsStore
+    from .browse import Browse
+    from .catalog import Catalog
     from .connection import Connection
     from .generate import Generate
-    from .keys import Keys
+    from .keyring import Keyring
+    from .keys import Keys, Vault
     from .ledger import Ledger
     from .openrouter import OpenRouter
 
@@ -80,8 +83,15 @@ class App:
 
     @cached_property
     def wire(self) -> Wire[Caller]:
+        return self._wire(self.identity.verify)
+
+    @cached_property
+    def admin_wire(self) -> Wire[Caller]:
+        return self._wire(self.identity.verify_admin)
+
+    def _wire(self, authenticate: Callable[[Headers], Awaitable[Caller]]) -> Wire[Caller]:
         return Wire(
-            authenticate=self.identity.verify,
+            authenticate=authenticate,
             report=log.unexpected,
             max_body_bytes=limits.BODY_MAX_BYTES,
             max_bodies_bytes=limits.BODIES_IN_FLIGHT_MAX_BYTES,
@@ -104,16 +114,21 @@ class App:
     @cached_property
     def app_settings(self) -> AppSettingsStore:
         from .appsettings import AppSettingsStore
+        from .audit import Audit
 
-        return AppSettingsStore(self.firestore)
+        return AppSettingsStore(self.firestore, Audit(self.firestore))
+
+    @cached_property
+    def vault(self) -> Vault:
+        from .keys import Vault
+
+        return Vault(self.project, client=self._secret_manager)
 
     @cached_property
     def keys(self) -> Keys:
         from .keys import Keys
 
-        return Keys(
-            self.project, client=self._secret_manager, version=self.app_settings.key_version
-        )
+        return Keys(self.vault, self.app_settings)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -145,17 +160,43 @@ class App:
         return generate
 
     @cached_property
+    def catalog(self) -> Catalog:
+        from .catalog import Catalog
+
+        return Catalog(self.firestore, openrouter=lambda: self.openrouter, keys=self.keys)
+
+    @cached_property
+    def browse(self) -> Browse:
+        from .browse import Browse
+
+        return Browse(self.catalog)
+
+    @cached_property
     def connection(self) -> Connection:
         from .connection import Connection
 
         return Connection(keys=self.keys, openrouter=self.openrouter)
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        from .keyring import Keyring
+
+        return Keyring(
+            vault=self.vault,
+            keys=self.keys,
+            app_settings=self.app_settings,
+            openrouter=self.openrouter,
+        )
 
     async def dispatch(self, call: Call[Caller]) -> Any:
         """The callable `api`: every user callable behind one warm instance."""
         from .contract import Dispatch, parse
         from .errors import InvalidArgument
 
-        endpoints: dict[str, Handler[Caller]] = {"execute_prompt": self.generate.execute_prompt}
+        endpoints: dict[str, Handler[Caller]] = {
+            "execute_prompt": self.generate.execute_prompt,
+            "get_available_models": self.browse.get_available_models,
+        }
         asked = parse(Dispatch, call.data)
         if asked.endpoint not in endpoints:
             known = ", ".join(endpoints)
@@ -196,12 +237,21 @@ def app() -> App:
 
 def answer(pick: Callable[[App], Handler[Caller]]) -> CallableResponse[Caller]:
     """The response of one request, answered by the handler that `pick` finds among the parts."""
-    parts = app()
+    return _answer(app(), app().wire, pick)
 
+
+def answer_admin(pick: Callable[[App], Handler[Caller]]) -> CallableResponse[Caller]:
+    """The same for admins alone: nobody else gets as far as the handler."""
+    return _answer(app(), app().admin_wire, pick)
+
+
+def _answer(
+    parts: App, wire: Wire[Caller], pick: Callable[[App], Handler[Caller]]
+) -> CallableResponse[Caller]:
     async def handle(call: Call[Caller]) -> Any:
         return await pick(parts)(call)  # made after the caller is known to be one
 
-    return parts.wire.answer(handle)
+    return wire.answer(handle)
 
 
 def _before_shutdown(interrupt: Callable[[], None]) -> None:

@@ -7,12 +7,10 @@ from typing import Any
 
 from .callable import Call
 from .contract import TestConnection, parse
-from .errors import KeyInvalid, UpstreamMalformed
-from .identity import Caller, require_admin
+from .errors import KeyInvalid
+from .identity import Caller
 from .keys import Keys, Secret
 from .openrouter import OpenRouter
-
-PING_S = 10.0
 
 
 class Connection:
@@ -29,12 +27,11 @@ class Connection:
         `{valid, lastFour, latencyMs, isManagementKey, isFreeTier, usageUsd, limitUsd, ...}`.
         A management key is valid but can not generate. Raises CallableError.
         """
-        require_admin(call.caller)
         candidate = parse(TestConnection, call.data if call.data is not None else {}).key
         key = Secret(candidate) if candidate else await self._keys.get()
         began = time.perf_counter()
         try:
-            document = await self._openrouter.get("/key", key, PING_S)
+            report = await self._openrouter.key_report(key)
         except KeyInvalid as refused:
             return {
                 "valid": False,
@@ -42,22 +39,17 @@ class Connection:
                 "reason": refused.reason,
                 "message": refused.message,
             }
-        latency_ms = round((time.perf_counter() - began) * 1000)
-        data = document.get("data") if isinstance(document, dict) else None
-        if not isinstance(data, dict):
-            raise UpstreamMalformed
-        free = data.get("free_model_daily_requests")
         return {
             "valid": True,
             "lastFour": key.last_four,
-            "latencyMs": latency_ms,
-            "isManagementKey": data.get("is_management_key") is True,
-            "isFreeTier": data.get("is_free_tier") is True,
-            "usageUsd": data.get("usage"),
-            "usageTodayUsd": data.get("usage_daily"),
-            "limitUsd": data.get("limit"),
-            "limitRemainingUsd": data.get("limit_remaining"),
-            "limitReset": data.get("limit_reset"),
-            "expiresAt": data.get("expires_at"),
-            "freeModelRequestsToday": free if isinstance(free, dict) else None,
+            "latencyMs": round((time.perf_counter() - began) * 1000),
+            "isManagementKey": report.is_management_key,
+            "isFreeTier": report.is_free_tier,
+            "usageUsd": report.usage_usd,
+            "usageTodayUsd": report.usage_today_usd,
+            "limitUsd": report.limit_usd,
+            "limitRemainingUsd": report.limit_remaining_usd,
+            "limitReset": report.limit_reset,
+            "expiresAt": report.expires_at,
+            "freeModelRequestsToday": report.free_model_requests_today,
         }

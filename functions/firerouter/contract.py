@@ -130,8 +130,65 @@ class TestConnection(Record):
     """The data of `test_openrouter_connection`: a candidate key, or none for the stored one."""
 
     key: Annotated[str, AfterValidator(_key)] | None = Field(
-        default=None, min_length=8, max_length=512, repr=False
+        default=None, min_length=limits.KEY_MIN_CHARS, max_length=limits.KEY_MAX_CHARS, repr=False
     )
+
+
+class SetKey(Record):
+    """The data of `set_openrouter_key`: the key that is to serve."""
+
+    key: Annotated[str, AfterValidator(_key)] = Field(
+        min_length=limits.KEY_MIN_CHARS, max_length=limits.KEY_MAX_CHARS, repr=False
+    )
+
+
+class RemoveKey(Record):
+    """The data of `remove_openrouter_key`: none."""
+
+
+Capability = Literal[
+    "tools",
+    "structuredOutputs",
+    "json",
+    "reasoning",
+    "temperature",
+    "webSearch",
+    "vision",
+    "files",
+    "audio",
+    "video",
+    "imageOutput",
+    "audioOutput",
+    "videoOutput",
+    "embeddings",
+]
+Usd = Annotated[Number, Field(ge=0, le=1_000_000)]
+
+
+class GetAvailableModels(Record):
+    """The data of `get_available_models`; what is not given does not filter.
+
+    search: words, each of which the id, the name or the description has.
+    max_prompt_price, max_completion_price: US dollars per million tokens.
+    min_context: tokens. free: true for free models alone, false for the others alone.
+    sort: by name; by price, the cheapest first; the longest context or the newest first.
+    """
+
+    search: Annotated[str, Field(max_length=limits.SEARCH_MAX_CHARS)] = ""
+    capabilities: Annotated[list[Capability], Field(max_length=20)] = Field(default_factory=list)
+    max_prompt_price: Usd | None = None
+    max_completion_price: Usd | None = None
+    min_context: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    provider: Annotated[str, Field(max_length=limits.NAME_MAX_CHARS)] | None = None
+    free: bool | None = None
+    output_modality: Annotated[str, Field(max_length=limits.NAME_MAX_CHARS)] | None = None
+    sort: Literal["name", "price", "context", "newest"] = "name"
+    page_size: Annotated[int, Field(ge=1, le=limits.MODELS_PER_PAGE_MAX)] = limits.MODELS_PER_PAGE
+    page_token: Annotated[str, Field(max_length=limits.PAGE_TOKEN_MAX_CHARS)] | None = None
+
+
+class RefreshCatalog(Record):
+    """The data of `refresh_catalog`: none."""
 
 
 class Dispatch(BaseModel):

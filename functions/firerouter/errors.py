@@ -2,14 +2,15 @@
 
     CallableError
       Refused              the call's own doing; nothing was sent to OpenRouter, nothing is billed
-        InvalidArgument  SignInRequired  SessionInvalid  SessionExpired  AppCheckFailed  NotAdmin
+        InvalidArgument  SignInRequired  SessionInvalid  SessionExpired  SessionRevoked
+        AppCheckFailed  NotAdmin  ManagementKey  SettingsChanged
         FeatureUnknown  FeatureDisabled  ModelNotAllowed  QuotaExceeded
         AlreadyRunning  RequestIdReused  ResultNotKept
       NotConfigured        an admin has to act
-        KeyMissing  SettingsInvalid
+        KeyMissing  KeyStoreForbidden  SettingsInvalid
       Unavailable          something of ours did not answer
         SignInUnavailable  LedgerUnavailable  SettingsUnavailable  KeyUnavailable
-        Restarting
+        CatalogUnavailable  CatalogIncomplete  Restarting
       UpstreamError        OpenRouter or a provider behind it; made in openrouter/failures.py alone
         KeyInvalid  KeyLimitReached  NoCredit  CreditBusy  UpstreamForbidden  Moderated
         ModelNotFound  NoProvider  ContextTooLong  MaxTokensTooHigh  UpstreamRejected
@@ -56,6 +57,14 @@ class SessionExpired(Refused):
     sentence = "Your sign-in has expired. Please sign in again."
 
 
+class SessionRevoked(Refused):
+    """The account is disabled or gone, or its sessions were ended after this one began."""
+
+    status = "UNAUTHENTICATED"
+    reason = "session_revoked"
+    sentence = "Your sign-in was ended. Please sign in again."
+
+
 class AppCheckFailed(Refused):
     status = "UNAUTHENTICATED"
     reason = "app_check_failed"
@@ -66,6 +75,19 @@ class NotAdmin(Refused):
     status = "PERMISSION_DENIED"
     reason = "not_admin"
     sentence = "Only an admin of this app can do that."
+
+
+class ManagementKey(Refused):
+    reason = "management_key"
+    sentence = "That is a management key, which can not ask a model. Use an ordinary one."
+
+
+class SettingsChanged(Refused):
+    """Somebody else saved first. Nothing was changed by this call."""
+
+    status = "ABORTED"
+    reason = "settings_changed"
+    sentence = "Somebody else has changed this just now. Please look at it and try again."
 
 
 class FeatureUnknown(Refused):
@@ -122,6 +144,11 @@ class KeyMissing(NotConfigured):
     sentence = "AI is not set up yet: an admin has to add an OpenRouter key."
 
 
+class KeyStoreForbidden(NotConfigured):
+    reason = "key_store_forbidden"
+    sentence = "The functions may not store keys. Give them the role Secret Manager Admin."
+
+
 class SettingsInvalid(NotConfigured):
     reason = "settings_invalid"
     sentence = "This feature's settings are not right. An admin has to correct them."
@@ -150,6 +177,18 @@ class SettingsUnavailable(Unavailable):
 class KeyUnavailable(Unavailable):
     reason = "key_unavailable"
     sentence = "The service can not reach its key store at the moment. Please try again."
+
+
+class CatalogUnavailable(Unavailable):
+    reason = "catalog_unavailable"
+    sentence = "The list of models can not be read at the moment. Please try again."
+
+
+class CatalogIncomplete(Unavailable):
+    """`details.count` models came where `details.expected` were looked for."""
+
+    reason = "catalog_incomplete"
+    sentence = "OpenRouter sent an incomplete list of models. The list before it stays in use."
 
 
 class Restarting(Unavailable):

@@ -3,7 +3,9 @@
     headers --> ID token    --> claims --\\
             \\-> App Check   --> app id  ---> Caller
 
-Both checks are blocking (public keys over HTTPS, RSA), so each has a thread of its own: off the
+An admin's account is looked up as well, every few seconds: see `_AdminTokens`.
+
+The checks are blocking (public keys over HTTPS, RSA), so each has a thread of its own: off the
 event loop, and one fetch of keys at a time. A verified token is remembered for a few minutes, never
 beyond its expiry, as its hash. A public-key outage is UNAVAILABLE and not a 401, for the caller's
 token may be good. Tokens are never logged, and the verifiers' texts, which can quote them, are
@@ -33,6 +35,7 @@ from .errors import (
     NotAdmin,
     SessionExpired,
     SessionInvalid,
+    SessionRevoked,
     SignInRequired,
     SignInUnavailable,
 )
@@ -51,12 +54,7 @@ class Caller:
     app_id: str
     admin: bool = False
     anonymous: bool = False
-
-
-def require_admin(caller: Caller) -> None:
-    """Raises NotAdmin unless the ID token carries the custom claim `admin: true`."""
-    if not caller.admin:
-        raise NotAdmin
+    email: str = ""
 
 
 class Identity:
@@ -72,6 +70,9 @@ class Identity:
     ) -> None:
         self._clock = clock
         self._id_tokens = _Verifier(_IdTokens(project, firebase_app), clock)
+        self._admin_tokens = _Verifier(
+            _AdminTokens(project, firebase_app), clock, fresh_s=limits.ADMIN_FRESH_S
+        )
         self._app_check = _Verifier(_AppCheck(project, app_check_keys_url), clock)
 
     async def verify(self, headers: Headers) -> Caller:
@@ -79,6 +80,16 @@ class Identity:
 
         Raises SignInRequired, SessionInvalid, SessionExpired, AppCheckFailed, SignInUnavailable.
         """
+        return await self._caller(headers, self._id_tokens)
+
+    async def verify_admin(self, headers: Headers) -> Caller:
+        """The caller of a request that only an admin may make, one by now and not an hour ago.
+
+        Raises what `verify` raises, NotAdmin and SessionRevoked.
+        """
+        return await self._caller(headers, self._admin_tokens)
+
+    async def _caller(self, headers: Headers, id_tokens: _Verifier) -> Caller:
         bearer = headers.get("authorization", "")
         scheme, _, id_token = bearer.partition(" ")
         app_check_token = headers.get("x-firebase-appcheck", "")
@@ -89,7 +100,7 @@ class Identity:
         if not app_check_token:
             raise AppCheckFailed
         user, app = await asyncio.gather(
-            self._id_tokens.verify(id_token.strip()),
+            id_tokens.verify(id_token.strip()),
             self._app_check.verify(app_check_token.strip()),
             return_exceptions=True,
         )
@@ -97,21 +108,29 @@ class Identity:
             raise user
         if isinstance(app, BaseException):
             raise app
-        sign_in = user.get("firebase")
+        sign_in, email = user.get("firebase"), user.get("email")
         return Caller(
             uid=user["sub"],
             app_id=app["sub"],
             admin=user.get("admin") is True,
             anonymous=isinstance(sign_in, dict) and sign_in.get("sign_in_provider") == "anonymous",
+            email=email if isinstance(email, str) else "",
         )
 
 
 class _Verifier:
     """Runs one kind of check in its own thread, remembers what it found, bears outages."""
 
-    def __init__(self, check: _IdTokens | _AppCheck, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        check: _IdTokens | _AppCheck,
+        clock: Callable[[], float],
+        *,
+        fresh_s: float = limits.TOKEN_CACHE_S,
+    ) -> None:
         self._check = check
         self._clock = clock
+        self._fresh_s = fresh_s
         self._known: dict[bytes, tuple[float, Claims]] = {}
         self._thread: ThreadPoolExecutor | None = None
         self._away_until = 0.0
@@ -135,7 +154,7 @@ class _Verifier:
             raise self._check.expired()
         if len(self._known) >= limits.TOKEN_CACHE_MAX:
             self._known.clear()
-        self._known[digest] = (min(expires, now + limits.TOKEN_CACHE_S), claims)
+        self._known[digest] = (min(expires, now + self._fresh_s), claims)
         return claims
 
     def _run(self, token: str) -> Claims:
@@ -145,7 +164,7 @@ class _Verifier:
             return self._check(token)
         except SignInUnavailable:
             self._away_until = self._clock() + limits.KEYS_OUTAGE_PAUSE_S
-            log.warning("public_keys_unavailable", check=type(self._check).__name__)
+            log.warning("verification_unavailable", check=type(self._check).__name__)
             raise
 
 
@@ -175,6 +194,36 @@ class _IdTokens:
         except Exception as error:  # ValueError, KeyError and more, by what is wrong with the token
             log.info("id_token_refused", type=type(error).__name__)
             raise SessionInvalid from None
+        return claims
+
+
+class _AdminTokens(_IdTokens):
+    """Blocking. ID tokens of admins, whose account is looked up too.
+
+    A token says what was true when it was issued, up to an hour ago. The account says what
+    `verify_id_token(check_revoked=True)` asks it, whether it is disabled and whether its sessions
+    were ended, and in the same answer whether it still holds the claim.
+    """
+
+    def __call__(self, token: str) -> Claims:
+        from firebase_admin import auth, exceptions
+        from google.auth.exceptions import GoogleAuthError
+
+        claims = super().__call__(token)
+        if claims.get("admin") is not True:
+            raise NotAdmin  # no lookup: anybody at all could cause it
+        try:
+            account = auth.get_user(claims["sub"], app=self._firebase_app())
+        except auth.UserNotFoundError:
+            raise SessionRevoked from None
+        except (exceptions.FirebaseError, GoogleAuthError) as error:
+            log.error("account_lookup_failed", type=type(error).__name__)
+            raise SignInUnavailable from None
+        issued_ms = claims.get("iat", 0) * 1000
+        if account.disabled or issued_ms < account.tokens_valid_after_timestamp:
+            raise SessionRevoked
+        if (account.custom_claims or {}).get("admin") is not True:
+            raise NotAdmin
         return claims
 
 

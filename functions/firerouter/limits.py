@@ -48,6 +48,23 @@ KEY_STALE_S: Final = 3600.0  # Secret Manager may be away that long
 TOKEN_CACHE_S: Final = 300.0
 TOKEN_CACHE_MAX: Final = 2_000
 
+# The catalog of models: 421 of them were 0.7 MB of OpenRouter's JSON in 2026
+CATALOG_FRESH_S: Final = 300.0  # in memory, before an instance looks for a newer list
+CATALOG_KEPT_S: Final = 1800.0  # then served once more while it looks
+CATALOG_OLD_S: Final = 26 * 3600.0  # a daily refresh is overdue: fetched anew, called stale
+CATALOG_FETCH_S: Final = 20.0  # of all pages together
+CATALOG_PAGES_MAX: Final = 10
+CATALOG_MODELS_MAX: Final = 5_000
+CATALOG_SHARD_MAX_BYTES: Final = 900_000  # a document ends at 1 MiB
+DOCUMENT_MAX_BYTES: Final = 8_000_000  # one JSON answer of OpenRouter's that is no generation
+MODEL_NAME_MAX_CHARS: Final = 128
+MODEL_DESCRIPTION_MAX_CHARS: Final = 400
+MODEL_WORDS_MAX: Final = 64  # of a model's parameters or modalities
+MODELS_PER_PAGE: Final = 50
+MODELS_PER_PAGE_MAX: Final = 200
+SEARCH_MAX_CHARS: Final = 200
+PAGE_TOKEN_MAX_CHARS: Final = 512
+
 # Firestore
 READ_S: Final = 5.0
 ADMIT_S: Final = 8.0
@@ -58,8 +75,19 @@ NOTE_AFTER_S: Final = 0.5  # a generation that ends sooner notes its attempts wi
 GENERATION_TTL_DAYS: Final = 90
 WINDOW_TTL_DAYS: Final = 2
 
+CHANGE_S: Final = 8.0  # an admin's change and its audit entry
+
+# Keys
+PING_S: Final = 10.0  # one look at OpenRouter's GET /key
+KEY_WRITE_S: Final = 5.0  # one call that changes something in Secret Manager
+KEY_MIN_CHARS: Final = 8
+KEY_MAX_CHARS: Final = 512
+KEY_LIMIT_LOW_USD: Final = 1.0  # less than that left is worth a warning
+KEY_EXPIRES_SOON_DAYS: Final = 7
+
 # Identity
 VERIFY_S: Final = 4.0
+ADMIN_FRESH_S: Final = 5.0  # who is disabled, signed out or no admin any more is out by then
 KEYS_FETCH_S: Final = 3.0  # one look at Google's public keys
 KEYS_OUTAGE_PAUSE_S: Final = 2.0  # before the next one after a failure
 KEYS_FRESH_S: Final = 6 * 3600.0

@@ -15,7 +15,6 @@ import pytest
 import yaml
 
 from firerouter import limits
-from firerouter.connection import PING_S
 from scripts.local.suite import PROJECT, REGION, Suite, clean_environment
 from scripts.local.tools import find_node
 from scripts.manifest import CALLABLES, MANIFEST, SHARED, manifest
@@ -112,7 +111,7 @@ def test_the_shorter_deadlines_fit_into_the_longer_ones() -> None:
     assert limits.FIRST_TOKEN_MAX_S + limits.CONNECT_S < limits.TOTAL_S
     assert limits.IDLE_DEFAULT_S <= limits.IDLE_MAX_S < limits.TOTAL_S
     assert limits.KEYS_FETCH_S < limits.VERIFY_S
-    ping_s = limits.VERIFY_S + limits.READ_S + PING_S
+    ping_s = limits.VERIFY_S + limits.READ_S + limits.PING_S
     assert ping_s < timeout_s("test_openrouter_connection")
 
 

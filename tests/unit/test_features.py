@@ -12,7 +12,14 @@ from pydantic import ValidationError
 
 from firerouter import limits
 from firerouter.appsettings import AppSettings, AppSettingsStore, UserLimits
-from firerouter.errors import FeatureDisabled, FeatureUnknown, SettingsInvalid, SettingsUnavailable
+from firerouter.audit import Audit
+from firerouter.errors import (
+    FeatureDisabled,
+    FeatureUnknown,
+    KeyMissing,
+    SettingsInvalid,
+    SettingsUnavailable,
+)
 from firerouter.features import (
     DEFAULTS,
     FREE_MODEL,
@@ -40,6 +47,7 @@ class Snapshot:
     def __init__(self, value: Any) -> None:
         self._value = value
         self.exists = value is not None
+        self.update_time = None
 
     def to_dict(self) -> Any:
         return self._value
@@ -103,7 +111,7 @@ def features(documents: Any) -> Features:
 
 
 def app_settings(documents: Any) -> AppSettingsStore:
-    return AppSettingsStore(documents)
+    return AppSettingsStore(documents, Audit(documents))
 
 
 def away() -> Exception:
@@ -407,12 +415,23 @@ async def test_one_odd_limit_leaves_the_others(documents: Documents) -> None:
     assert (app.limits.concurrent, app.limits.requests_per_minute) == (limits.CONCURRENT, 7)
 
 
-async def test_the_version_of_the_key_is_read_anew_each_time(documents: Documents) -> None:
+async def test_the_version_of_the_key_is_read_anew_when_asked_for(documents: Documents) -> None:
     documents["config/app"] = {"keys": {"default": {"version": 1}}}
     store = app_settings(documents)
     assert await store.key_version() == 1
     documents["config/app"] = {"keys": {"default": {"version": 2}}}
-    assert await store.key_version() == 2
+    assert await store.key_version() == 1
+    assert await store.key_version(anew=True) == 2
+
+
+async def test_a_key_that_was_removed_is_not_the_first_boot(documents: Documents) -> None:
+    documents["config/app"] = {"keys": {"default": None}}
+    for anew in (False, True):
+        with pytest.raises(KeyMissing):
+            await app_settings(documents).key_version(anew=anew)
+    for keys in ({}, None, "typed by hand", {"default": "typed by hand"}):
+        documents["config/app"] = {"keys": keys}
+        assert await app_settings(documents).key_version() is None
 
 
 async def test_the_apps_settings_may_be_unavailable(documents: Documents) -> None:

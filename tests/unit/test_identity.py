@@ -25,7 +25,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
-from firebase_admin import _token_gen, credentials
+from firebase_admin import _token_gen, _user_mgt, credentials
 from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import DefaultCredentialsError
 from jwt.algorithms import RSAAlgorithm
@@ -37,10 +37,11 @@ from firerouter.errors import (
     NotAdmin,
     SessionExpired,
     SessionInvalid,
+    SessionRevoked,
     SignInRequired,
     SignInUnavailable,
 )
-from firerouter.identity import APP_CHECK_ISSUER, Caller, Identity, require_admin
+from firerouter.identity import APP_CHECK_ISSUER, Caller, Identity
 
 PROJECT = "demo-identity"
 NUMBER = "123456789012"
@@ -71,7 +72,7 @@ def certificate(key: rsa.RSAPrivateKey) -> str:
 
 
 class Google:
-    """Publishes the keys: x509 certificates for ID tokens, a JWKS for App Check."""
+    """Publishes the keys: x509 certificates for ID tokens, a JWKS for App Check. Knows accounts."""
 
     def __init__(self) -> None:
         jwk = RSAAlgorithm.to_jwk(KEY.public_key(), as_dict=True)
@@ -80,6 +81,8 @@ class Google:
             "/jwks": {"keys": [{**jwk, "use": "sig", "alg": "RS256", "kid": "k1"}]},
         }
         self.fetches = {"/certs": 0, "/jwks": 0}
+        self.account: dict[str, Any] | None = None  # of whoever is looked up
+        self.lookups = 0
         self.status = 200
         self.delay_s = 0.0
         self.drip = False
@@ -94,6 +97,7 @@ class Google:
         app = web.Application()
         for path in self._bodies:
             app.router.add_get(path, self._answer)
+        app.router.add_post("/v1/projects/{project}/accounts:lookup", self._look_up)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True).start()
@@ -103,6 +107,15 @@ class Google:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+
+    async def _look_up(self, request: web.Request) -> web.StreamResponse:
+        self.lookups += 1
+        await asyncio.sleep(self.delay_s)
+        if self.status != 200:
+            return web.json_response({"error": {"message": "canary"}}, status=self.status)
+        (uid,) = (await request.json())["localId"]
+        users = [] if self.account is None else [{"localId": uid, **self.account}]
+        return web.json_response({"users": users})
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.fetches[request.path] += 1
@@ -148,6 +161,7 @@ async def google(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Google]:
     monkeypatch.delenv("FIREBASE_AUTH_EMULATOR_HOST", raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(_token_gen, "ID_TOKEN_CERT_URI", f"{google.url}/certs")
+    monkeypatch.setattr(_user_mgt.UserManager, "ID_TOOLKIT_URL", f"{google.url}/v1")
     yield google
     await google.stop()
 
@@ -180,7 +194,8 @@ async def make(google: Google, clock: Clock) -> AsyncIterator[Callable[..., Iden
 
     yield make
     await google.stop()  # or a thread might wait for it for long
-    for verifier in [each for one in made for each in (one._id_tokens, one._app_check)]:
+    verifiers = [(one._id_tokens, one._admin_tokens, one._app_check) for one in made]
+    for verifier in [each for of_one in verifiers for each in of_one]:
         if verifier._thread is not None:
             await asyncio.to_thread(verifier._thread.shutdown)
     for app in apps:
@@ -285,15 +300,17 @@ async def test_an_odd_firebase_claim_makes_nobody_anonymous(
     [(True, True), *((value, False) for value in (1, "true", "True", [True], {}, None, ABSENT))],
 )
 async def test_only_the_claim_true_makes_an_admin(
-    identity: Identity, claim: Any, admin: bool
+    identity: Identity, google: Google, claim: Any, admin: bool
 ) -> None:
-    caller = await identity.verify(headers(id_token(admin=claim)))
-    assert caller.admin is admin
+    given = headers(id_token(admin=claim))
+    assert (await identity.verify(given)).admin is admin
     if admin:
-        require_admin(caller)
+        google.account = {"customAttributes": '{"admin": true}'}
+        assert (await identity.verify_admin(given)).admin is True
     else:
         with pytest.raises(NotAdmin):
-            require_admin(caller)
+            await identity.verify_admin(given)
+    assert google.lookups == (1 if admin else 0)
 
 
 # -- bad ones --------------------------------------------------------------------------------------
@@ -409,6 +426,97 @@ async def test_refuses_an_app_check_token_with(identity: Identity, bad: Callable
 async def test_of_two_bad_tokens_the_id_token_is_named(identity: Identity) -> None:
     with pytest.raises(SessionInvalid):
         await identity.verify(headers("bad", "bad"))
+
+
+# -- admins ----------------------------------------------------------------------------------------
+
+HOLDS_IT = '{"admin": true, "team": "red"}'
+
+
+async def test_an_admins_account_is_looked_up_every_few_seconds(
+    identity: Identity, google: Google, clock: Clock
+) -> None:
+    google.account = {"customAttributes": HOLDS_IT, "email": "ann@demo.test"}
+    given = headers(id_token(admin=True, email="ann@demo.test"))
+    for _ in range(3):
+        caller = await identity.verify_admin(given)
+    assert caller == Caller(UID, APP_ID, admin=True, email="ann@demo.test")
+    assert google.lookups == 1
+    clock.ahead_s = limits.ADMIN_FRESH_S + 1
+    await identity.verify_admin(given)
+    assert google.lookups == 2
+
+
+@pytest.mark.parametrize(
+    ("account", "refusal"),
+    [
+        (None, SessionRevoked),
+        ({"customAttributes": HOLDS_IT, "disabled": True}, SessionRevoked),
+        ({"customAttributes": HOLDS_IT, "validSince": str(int(time.time()) + 60)}, SessionRevoked),
+        ({"customAttributes": "{}"}, NotAdmin),
+        ({"customAttributes": '{"admin": "true"}'}, NotAdmin),
+        ({"customAttributes": '{"admin": 1}'}, NotAdmin),
+        ({}, NotAdmin),
+    ],
+)
+async def test_the_account_counts_and_not_the_token(
+    identity: Identity,
+    google: Google,
+    clock: Clock,
+    account: dict[str, Any] | None,
+    refusal: type[CallableError],
+) -> None:
+    google.account = {"customAttributes": HOLDS_IT, "validSince": str(int(time.time()) - 60)}
+    given = headers(id_token(admin=True))
+    await identity.verify_admin(given)
+    google.account = account
+    clock.ahead_s = limits.ADMIN_FRESH_S + 1
+    with pytest.raises(refusal):
+        await identity.verify_admin(given)
+    assert (await identity.verify(given)).uid == UID  # for what everybody may do, the token does
+
+
+async def test_accounts_that_can_not_be_looked_up_are_not_the_callers_fault(
+    identity: Identity, google: Google, clock: Clock, capfd: pytest.CaptureFixture[str]
+) -> None:
+    google.account = {"customAttributes": HOLDS_IT}
+    given = headers(id_token(admin=True))
+    await identity.verify(given)  # its keys are there
+    for status in (403, 429, 400):
+        google.status = status
+        with pytest.raises(SignInUnavailable):
+            await identity.verify_admin(given)
+        clock.ahead_s += limits.KEYS_OUTAGE_PAUSE_S + 1
+    google.status = 200
+    assert (await identity.verify_admin(given)).uid == UID
+    out, _ = capfd.readouterr()
+    assert "account_lookup_failed" in out
+    assert "canary" not in out
+
+
+async def test_an_account_that_is_looked_up_for_long_is_waited_for_a_while_only(
+    identity: Identity, google: Google, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = headers(id_token(admin=True))
+    await identity.verify(given)
+    monkeypatch.setattr(limits, "VERIFY_S", 0.5)
+    google.delay_s = 2.0
+    async with asyncio.timeout(limits.VERIFY_S + MARGIN_S):
+        with pytest.raises(SignInUnavailable):
+            await identity.verify_admin(given)
+
+
+async def test_an_admin_shows_the_same_two_tokens_as_everybody(
+    identity: Identity, google: Google
+) -> None:
+    google.account = {"customAttributes": HOLDS_IT}
+    for given, refusal in (
+        ({}, SignInRequired),
+        (headers("bad"), SessionInvalid),
+        (headers(id_token(admin=True), "bad"), AppCheckFailed),
+    ):
+        with pytest.raises(refusal):
+            await identity.verify_admin(given)
 
 
 # -- the keys --------------------------------------------------------------------------------------

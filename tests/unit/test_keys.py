@@ -24,8 +24,8 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports im
 )
 
 from firerouter import limits, log
-from firerouter.errors import KeyMissing, KeyUnavailable, SettingsUnavailable
-from firerouter.keys import SECRET_ID, Keys, Secret
+from firerouter.errors import KeyMissing, KeyStoreForbidden, KeyUnavailable, SettingsUnavailable
+from firerouter.keys import SECRET_ID, Keys, Secret, Vault
 
 ROOT = Path(__file__).parents[2]
 VALUE = "sk-or-v1-canary-5d1e"
@@ -195,14 +195,14 @@ class Config:
         self.version = version
         self.down = False
 
-    async def __call__(self) -> int | None:
+    async def key_version(self, *, anew: bool = False) -> int | None:
         if self.down:
             raise SettingsUnavailable
         return self.version
 
 
 def keys(standin: Standin, client: Any, config: Config) -> Keys:
-    return Keys(standin.project, client=lambda: client, version=config)
+    return Keys(Vault(standin.project, client=lambda: client), config)
 
 
 async def test_the_version_that_serves_is_the_one_that_the_config_names(
@@ -338,6 +338,34 @@ async def test_a_new_version_serves_after_a_look_that_a_refusal_causes(
     assert await store_.get() == Secret("sk-two")
 
 
+async def test_another_version_serves_as_soon_as_the_config_names_it(
+    standin: Standin, client: Any
+) -> None:
+    await store(client, standin.project, "sk-one", "sk-two")
+    config = Config(1)
+    store_ = keys(standin, client, config)
+    assert await store_.get() == Secret("sk-one")
+    config.version = 2
+    assert await store_.get() == Secret("sk-two")
+
+
+async def test_while_the_config_is_away_the_key_that_is_known_serves(
+    standin: Standin, client: Any
+) -> None:
+    await store(client, standin.project, "sk-one")
+    config = Config(1)
+    store_ = keys(standin, client, config)
+    await store_.get()
+    config.down = True
+    assert await store_.get() == Secret("sk-one")
+
+
+async def test_a_key_that_was_put_is_not_fetched(standin: Standin, client: Any) -> None:
+    store_ = keys(standin, client, Config(7))
+    store_.put(7, Secret("sk-seven"))
+    assert await store_.get() == Secret("sk-seven")
+
+
 async def test_there_is_no_other_key_when_the_same_one_is_still_stored(
     standin: Standin, client: Any
 ) -> None:
@@ -359,6 +387,54 @@ async def test_there_is_no_other_key_when_it_can_not_be_looked_up(
     else:
         await standin.fail("UNAVAILABLE")
     assert await store_.renew(refused) is None
+
+
+# -- what is written -------------------------------------------------------------------------------
+
+
+def vault(standin: Standin, client: Any) -> Vault:
+    return Vault(standin.project, client=lambda: client)
+
+
+async def test_versions_are_numbered_listed_and_disabled(standin: Standin, client: Any) -> None:
+    versions = vault(standin, client)
+    assert await versions.enabled() == set()
+    assert [await versions.add(Secret(f"sk-{n}")) for n in (1, 2, 3)] == [1, 2, 3]
+    await versions.disable(2)
+    await versions.disable(2)
+    await versions.disable(9)  # there is no such version
+    assert await versions.enabled() == {1, 3}
+    assert await versions.read(3) == Secret("sk-3")
+
+
+async def test_a_version_is_sent_with_its_checksum(standin: Standin, client: Any) -> None:
+    number = await vault(standin, client).add(Secret(VALUE))
+    name = f"projects/{standin.project}/secrets/{SECRET_ID}/versions/{number}"
+    version = await client.get_secret_version(name=name)
+    assert version.client_specified_payload_checksum is True
+
+
+async def test_first_keys_stored_at_once_make_one_secret(standin: Standin, client: Any) -> None:
+    versions = vault(standin, client)
+    numbers = await asyncio.gather(*(versions.add(Secret(f"sk-{n}")) for n in range(5)))
+    assert sorted(numbers) == [1, 2, 3, 4, 5]
+
+
+async def test_a_store_that_may_not_be_written_to_is_said_to_be_that(
+    standin: Standin, client: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    await store(client, standin.project, "sk-one")
+    async with httpx.AsyncClient(trust_env=False) as http:
+        for method in ("AddSecretVersion", "DisableSecretVersion", "ListSecretVersions"):
+            order = {"code": "PERMISSION_DENIED", "count": 1, "method": method}
+            await http.post(f"{standin.control}/sim/fail", json=order)
+    versions = vault(standin, client)
+    for call in (versions.add(Secret(VALUE)), versions.disable(1), versions.enabled()):
+        with pytest.raises(KeyStoreForbidden):
+            await call
+    out, err = capfd.readouterr()
+    assert out.count("key_store_failed") == 3
+    assert "canary" not in out + err
 
 
 async def test_nothing_of_the_key_is_logged(

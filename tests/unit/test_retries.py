@@ -759,14 +759,32 @@ async def test_a_document_is_got_with_the_key_given(
     assert upstream.asked[0].headers["authorization"] == "Bearer sk-candidate"
 
 
+async def test_a_public_document_is_got_without_any_key(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    async def document(request: web.Request) -> web.StreamResponse:
+        return web.json_response(dict(request.query))
+
+    upstream.acts["/api/v1/models"] = [document]
+    asked = {"output_modalities": "all", "offset": "500"}
+    for _ in range(2):
+        assert await openrouter.get("/models", None, 5.0, query=asked) == asked
+        await openrouter.get("/models", Secret("sk-candidate"), 5.0)
+    keys = [request.headers.get("authorization") for request in upstream.asked]
+    assert keys == [None, "Bearer sk-candidate"] * 2
+
+
 @pytest.mark.parametrize(
     ("act", "failure"),
     [
         (fails(401), KeyInvalid),
         (fails(503), UpstreamBusy),
         (says(b"<html>"), UpstreamMalformed),
+        (says(b'{"data": ', cut=True), UpstreamMalformed),
+        (says(b"[" * 100_000), UpstreamMalformed),
+        (says(*[b" " * 1_000_000] * 9), UpstreamMalformed),
     ],
-    ids=["refused", "busy", "a web page"],
+    ids=["refused", "busy", "a web page", "cut", "nested", "huge"],
 )
 async def test_a_document_is_asked_for_once(
     openrouter: OpenRouter, upstream: Upstream, act: Act, failure: type[UpstreamError]

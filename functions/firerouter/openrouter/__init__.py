@@ -1,5 +1,6 @@
 """OpenRouter, and nothing else, behind one door. The only home of openai and tenacity."""
 
+from .account import KeyReport
 from .answer import Answer, Delta
 from .client import BASE_URL, Attempt, ChatRequest, OpenRouter, Tries
 from .usage import NANO_PER_USD, Usage, nano_usd
@@ -13,6 +14,7 @@ __all__ = [
     "ChatRequest",
     "Delta",
     "Interrupted",
+    "KeyReport",
     "OpenRouter",
     "Tries",
     "Usage",

@@ -12,6 +12,7 @@ client's TLS context alone costs 50 ms.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ from ..errors import (
     UpstreamUnreachable,
 )
 from ..keys import Secret
+from .account import KeyReport, read_key_report
 from .answer import Answer
 from .failures import from_status
 from .watch import Watch
@@ -104,20 +106,53 @@ class OpenRouter:
         finally:
             await answer.close()
 
-    async def get(self, path: str, key: Secret, timeout_s: float) -> Any:
-        """GET a JSON document, once. Raises UpstreamError."""
-        timeout = httpx2.Timeout(timeout_s, connect=limits.CONNECT_S)
+    async def get(
+        self,
+        path: str,
+        key: Secret | None,
+        timeout_s: float,
+        *,
+        query: Mapping[str, str] | None = None,
+    ) -> Any:
+        """GET a JSON document of a bounded size, once. Raises UpstreamError.
+
+        key: None where OpenRouter asks for none, and no admin has stored one yet.
+        """
         try:
-            response = await self._client_for(key).get(
-                path,
-                cast_to=httpx2.Response,
-                options={"timeout": timeout, "follow_redirects": False},
-            )
-            return response.json()
+            async with asyncio.timeout(timeout_s):  # all of it, not each piece
+                return json.loads(await self._document(path, key, query or {}))
         except openai.OpenAIError as error:
             raise _translated(error) from None
-        except (ValueError, httpx2.HTTPError):
+        except TimeoutError:
+            raise UpstreamTimeout from None
+        except (ValueError, RecursionError, httpx2.HTTPError):
             raise UpstreamMalformed from None
+
+    async def _document(self, path: str, key: Secret | None, query: Mapping[str, str]) -> bytearray:
+        keyless: Mapping[str, Any] = {"Authorization": Omit()} if key is None else {}
+        response = cast(
+            httpx2.Response,  # as cast_to asks: raw, its body not read yet
+            await self._client_for(key).get(
+                path,
+                cast_to=httpx2.Response,
+                options={"headers": keyless, "params": query, "follow_redirects": False},
+                stream=True,
+                stream_cls=AsyncStream[Any],
+            ),
+        )
+        body = bytearray()
+        try:
+            async for piece in response.aiter_bytes():
+                body += piece
+                if len(body) > limits.DOCUMENT_MAX_BYTES:
+                    raise UpstreamMalformed
+        finally:
+            await response.aclose()
+        return body
+
+    async def key_report(self, key: Secret) -> KeyReport:
+        """What OpenRouter says of a key; free of charge. Raises UpstreamError."""
+        return read_key_report(await self.get("/key", key, limits.PING_S))
 
     async def _first_token(self, request: ChatRequest, watch: Watch, tries: Tries) -> Answer:
         failure: UpstreamError | None = None
@@ -192,10 +227,10 @@ class OpenRouter:
             raise _translated(error) from None
         return cast(httpx2.Response, response)  # as cast_to asks: raw, its body not read yet
 
-    def _client_for(self, key: Secret) -> AsyncOpenAI:
+    def _client_for(self, key: Secret | None) -> AsyncOpenAI:
         if self._client is None:
             self._client = AsyncOpenAI(
-                api_key=key.reveal(),
+                api_key=key.reveal() if key else "none",  # it takes no empty one
                 base_url=self._base_url,
                 max_retries=0,  # the ladder above is ours
                 default_headers=_NOT_SENT,
@@ -204,9 +239,10 @@ class OpenRouter:
                     limits=httpx2.Limits(max_connections=limits.CONNECTIONS_MAX)
                 ),
             )
-        elif key != self._key:
+            self._key = key
+        elif key is not None and key != self._key:
             self._client = self._client.with_options(api_key=key.reveal())  # the same pool
-        self._key = key
+            self._key = key
         return self._client
 
 
