@@ -11,6 +11,7 @@ from scripts.benchmarks.bench import BASELINE, FRAMES, FUNCTIONS, Bench, first_a
 from scripts.benchmarks.callers import post
 from scripts.benchmarks.plan import Plan
 from scripts.benchmarks.report import Imported, Row, Table
+from scripts.local.seed import ADMIN_UID
 
 PROMPT: Final = "Say something of a few words."
 PACKAGES_SHOWN: Final = 12
@@ -50,7 +51,8 @@ def imports(bench: Bench, table: Table) -> None:
     seen = {}
     for target, data, claims, sign in (
         ("execute_prompt", {"feature": "bench", "prompt": PROMPT, "model": "sim/fast"}, {}, TOKEN),
-        ("test_openrouter_connection", {}, {"admin": True}, b'"valid":true'),
+        # an admin's account is looked up: it has to be one that there is
+        ("test_openrouter_connection", {}, {"admin": True, "sub": ADMIN_UID}, b'"valid":true'),
     ):
         with bench.serving(target, FUNCTIONS, {"PYTHONPROFILEIMPORTTIME": "1"}, wait=False) as it:
             request = bench.callers.fresh(**claims)(it.port, data, stream=True)

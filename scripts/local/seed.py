@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scripts.local.suite import Suite
 
 ADMIN = "admin@demo.test"
+ADMIN_UID = "demo-admin"
 USER = "user@demo.test"
 PASSWORD = "firerouter"  # noqa: S105  # of two users that exist on this machine only
 SECRET_ID = "OPENROUTER_API_KEY"  # noqa: S105  # its name
@@ -110,7 +111,7 @@ def store_key(host: str, project: str, key: str) -> None:
 
 def create_users(host: str, project: str) -> None:
     with _client(f"http://{host}/identitytoolkit.googleapis.com/v1/projects/{project}") as auth:
-        create_user(auth, "demo-admin", ADMIN, '{"admin":true}')
+        create_user(auth, ADMIN_UID, ADMIN, '{"admin":true}')
         create_user(auth, "demo-user", USER, "{}")
 
 
