@@ -10,6 +10,6 @@ Imports point down only (a test reads this drawing):
     features  appsettings  keys          settings and secrets
     audit                                an admin's change and its entry, in one commit
     contract                             what callers send
-    errors  limits  log  cached          the floor
+    errors  limits  log  cached  commits   the floor
     callable                             the wire: knows nothing of AI
 """

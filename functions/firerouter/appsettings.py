@@ -14,13 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from google.api_core.exceptions import GoogleAPIError
 from google.cloud.firestore import AsyncClient
 from pydantic import BaseModel, Field, ValidationError
 
 from . import limits, log
 from .audit import Audit, Change
 from .cached import Cached
+from .commits import AWAY
 from .contract import Number, Record
 from .errors import KeyMissing, SettingsChanged, SettingsUnavailable
 
@@ -95,7 +95,7 @@ class AppSettingsStore:
         """Raises SettingsUnavailable."""
         try:
             return await self._cache.get()
-        except (TimeoutError, GoogleAPIError):
+        except AWAY:
             raise SettingsUnavailable from None
 
     async def key_version(self, *, anew: bool = False) -> int | None:
@@ -105,7 +105,7 @@ class AppSettingsStore:
         """
         try:
             settings = await (self._cache.renew() if anew else self._cache.get())
-        except (TimeoutError, GoogleAPIError):
+        except AWAY:
             raise SettingsUnavailable from None
         if settings.key_removed:
             raise KeyMissing
@@ -115,7 +115,7 @@ class AppSettingsStore:
         """The document as it is now. Raises SettingsUnavailable."""
         try:
             return await self._read()
-        except (TimeoutError, GoogleAPIError):
+        except AWAY:
             raise SettingsUnavailable from None
 
     async def save_key(self, stored: Stored, key: dict[str, Any] | None, change: Change) -> None:

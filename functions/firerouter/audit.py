@@ -14,22 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
-from google.api_core import exceptions
-from google.api_core.retry import AsyncRetry, if_exception_type
 from google.cloud.firestore import AsyncClient, AsyncWriteBatch
 
 from . import limits, log
+from .commits import AWAY, GUARD_FAILED, commit
 from .errors import SettingsChanged, SettingsUnavailable
-
-# what the change was made from has moved on, or this commit was applied before
-GUARD_FAILED: Final = (
-    exceptions.FailedPrecondition,
-    exceptions.NotFound,
-    exceptions.AlreadyExists,
-)
-_PASSING: Final = if_exception_type(exceptions.ServiceUnavailable, exceptions.Aborted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +63,12 @@ class Audit:
                 "after": change.after,
             },
         )
-        retry = AsyncRetry(predicate=_PASSING, initial=0.1, maximum=1.0, timeout=limits.CHANGE_S)
         try:
-            await batch.commit(retry=retry, timeout=limits.CHANGE_S)
+            await commit(batch, limits.CHANGE_S)
         except GUARD_FAILED:
             if not await self._is_entered(entry):
                 raise SettingsChanged from None
-        except (TimeoutError, exceptions.GoogleAPIError) as error:
+        except AWAY as error:
             log.error("change_failed", action=change.action, type=type(error).__name__)
             if not await self._is_entered(entry):
                 raise SettingsUnavailable from None
@@ -86,6 +76,6 @@ class Audit:
     async def _is_entered(self, entry: Any) -> bool:
         try:
             snapshot = await entry.get(retry=None, timeout=limits.READ_S)
-        except (TimeoutError, exceptions.GoogleAPIError):
+        except AWAY:
             raise SettingsUnavailable from None
         return bool(snapshot.exists)

@@ -28,12 +28,12 @@ from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
-from google.api_core import exceptions
 from google.cloud.firestore import AsyncClient, FieldFilter
 
 from . import limits, log
 from .cached import Cached
 from .callable import CallableError
+from .commits import AWAY, GUARD_FAILED
 from .errors import (
     CatalogIncomplete,
     CatalogUnavailable,
@@ -50,12 +50,6 @@ from .models import Model, ModelList, Resolved, read_models
 
 FORMAT: Final = 1  # of the documents: what another release wrote is fetched anew
 ALL_MODELS: Final = {"output_modalities": "all"}  # without it the list is of text models alone
-AWAY: Final = (TimeoutError, exceptions.GoogleAPIError)
-GUARD_FAILED: Final = (
-    exceptions.FailedPrecondition,
-    exceptions.NotFound,
-    exceptions.AlreadyExists,
-)
 
 
 Shards = tuple[tuple[str, str], ...]  # id and sha256 of each

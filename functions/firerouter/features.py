@@ -17,13 +17,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
-from google.api_core.exceptions import GoogleAPIError
 from google.cloud.firestore import AsyncClient, Query
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from . import limits, log
 from .cached import Cached
+from .commits import AWAY
 from .contract import ModelId, Number, Record, problems
 from .errors import FeatureDisabled, FeatureUnknown, SettingsInvalid, SettingsUnavailable
 
@@ -163,7 +163,7 @@ class Features:
         feature = None
         try:
             feature = await cache.get()
-        except (TimeoutError, GoogleAPIError):
+        except AWAY:
             raise SettingsUnavailable from None
         finally:
             if feature is None:  # names that callers invent must not pile up

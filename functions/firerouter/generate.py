@@ -24,7 +24,17 @@ from .features import Feature, Features
 from .identity import Caller
 from .keys import Keys
 from .ledger import Admission, Entry, Ledger, Outcome, Status, generation_id, payload_hash
-from .openrouter import Answer, ChatRequest, Interrupted, OpenRouter, Tries, Usage, Watch, nano_usd
+from .openrouter import (
+    Answer,
+    ChatRequest,
+    Interrupted,
+    OpenRouter,
+    Tries,
+    Usage,
+    Watch,
+    is_free,
+    nano_usd,
+)
 
 CHARS_PER_TOKEN: Final = 4  # of English, by and large: for estimates, marked as such
 
@@ -220,7 +230,7 @@ class Generate:
 
 def _reserve(models: list[str], app: AppSettings) -> int:
     """What to hold of the day's budget, in nano dollars: nothing for free models."""
-    free = all(model.endswith(":free") or model == "openrouter/free" for model in models)
+    free = all(map(is_free, models))
     return 0 if free else nano_usd(app.limits.reserve_usd)
 
 

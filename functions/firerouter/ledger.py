@@ -30,25 +30,18 @@ from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from google.api_core import exceptions
-from google.api_core.retry import AsyncRetry, if_exception_type
 from google.cloud.firestore import AsyncClient, AsyncWriteBatch, Increment
 
 from . import limits, log
 from .appsettings import UserLimits
+from .commits import AWAY, GUARD_FAILED, commit
 from .errors import AlreadyRunning, LedgerUnavailable, RequestIdReused, ResultNotKept
 from .quotas import refusal
 
 Status = Literal["done", "stopped", "failed", "interrupted"]
 
-# the guard of a batch has failed: it was applied before, or the entry has moved on
-GUARD_FAILED: Final = (
-    exceptions.FailedPrecondition,
-    exceptions.NotFound,
-    exceptions.AlreadyExists,
-)
 # what Firestore will not hold: too large a document, a value that its client can not write
 NOT_STORABLE: Final = (exceptions.InvalidArgument, ValueError, TypeError)
-_PASSING: Final = if_exception_type(exceptions.ServiceUnavailable, exceptions.Aborted)
 
 
 def generation_id(uid: str, request_id: str | None) -> str:
@@ -135,7 +128,7 @@ class Ledger:
         batch.create(self._generation(admission.id), _document(entry))
         self._count(batch, entry, +1, admission.reserve_nano_usd)
         try:
-            results = await _commit(batch, limits.ADMIT_S)
+            results = await commit(batch, limits.ADMIT_S)
             entry.version = results[0].update_time
             # each counter's write has one transform: its increment, and so its new value
             totals = [result.transform_results[0].integer_value for result in results[1:]]
@@ -144,7 +137,7 @@ class Ledger:
             if stored is not None:
                 return stored
             totals = await self._totals(entry)  # our own commit, applied twice
-        except (TimeoutError, exceptions.GoogleAPIError) as error:
+        except AWAY as error:
             log.error("admit_failed", type=type(error).__name__)
             self._later(self._undo(entry))  # it may have been applied for all that we know
             raise LedgerUnavailable from None
@@ -195,10 +188,10 @@ class Ledger:
         batch.delete(self._generation(entry.admission.id), option=guard)
         self._count(batch, entry, -1, -entry.admission.reserve_nano_usd)
         try:
-            await _commit(batch, limits.ADMIT_S)
+            await commit(batch, limits.ADMIT_S)
         except GUARD_FAILED:
             pass  # applied before
-        except (TimeoutError, exceptions.GoogleAPIError) as error:
+        except AWAY as error:
             log.error("give_back_failed", type=type(error).__name__)
             self._later(self._undo(entry))
 
@@ -211,7 +204,7 @@ class Ledger:
             await asyncio.sleep(pause_s)
             try:
                 snapshot = await self._read(entry.admission.id)
-            except (TimeoutError, exceptions.GoogleAPIError):
+            except AWAY:
                 continue
             document = snapshot.to_dict() or {}
             if document.get("nonce") == entry.nonce and document.get("status") == "running":
@@ -230,8 +223,8 @@ class Ledger:
         batch = self._firestore.batch()
         batch.update(self._generation(entry.admission.id), {"attempts": entry.attempts})
         try:
-            results = await _commit(batch, limits.READ_S)
-        except (TimeoutError, exceptions.GoogleAPIError) as error:
+            results = await commit(batch, limits.READ_S)
+        except AWAY as error:
             log.warning("note_failed", type=type(error).__name__)
         else:
             entry.version = results[0].update_time
@@ -255,7 +248,7 @@ class Ledger:
             except GUARD_FAILED:
                 if await self._ended(entry):
                     return  # before: by this commit's first sending, or by the reconciler
-            except (TimeoutError, exceptions.GoogleAPIError) as error:
+            except AWAY as error:
                 log.warning("settle_delayed", type=type(error).__name__)
                 await asyncio.sleep(0.5)
         log.error("settle_failed", generation=entry.admission.id)  # left to the reconciler
@@ -287,7 +280,7 @@ class Ledger:
         if spent != reserved:
             day = {"nanoUsd": Increment(spent - reserved)}
             batch.set(self._window(entry, entry.day), day, merge=True)
-        await _commit(batch, limits.SETTLE_S)
+        await commit(batch, limits.SETTLE_S)
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -295,7 +288,7 @@ class Ledger:
         """The stored result of the entry that is there already; None when it is our own."""
         try:
             snapshot = await self._read(entry.admission.id)
-        except (TimeoutError, exceptions.GoogleAPIError):
+        except AWAY:
             raise LedgerUnavailable from None
         if not snapshot.exists:  # refused, and given back just now: asking again is worth it
             raise AlreadyRunning(retry_after_seconds=1)
@@ -316,7 +309,7 @@ class Ledger:
         """Whether the entry has ended; if not, its version is taken anew."""
         try:
             snapshot = await self._read(entry.admission.id)
-        except (TimeoutError, exceptions.GoogleAPIError):
+        except AWAY:
             return False
         entry.version = snapshot.update_time
         return (snapshot.to_dict() or {}).get("status") != "running"
@@ -329,7 +322,7 @@ class Ledger:
             reference = self._window(entry, name)
             try:
                 snapshot = await reference.get(retry=None, timeout=limits.READ_S)
-            except (TimeoutError, exceptions.GoogleAPIError):
+            except AWAY:
                 self._later(self._undo(entry))
                 raise LedgerUnavailable from None
             values = snapshot.to_dict() or {}
@@ -351,12 +344,6 @@ class Ledger:
         self._background.add(task)  # the event loop itself holds tasks weakly
         task.add_done_callback(self._background.discard)
         return task
-
-
-async def _commit(batch: AsyncWriteBatch, within_s: float) -> list[Any]:
-    retry = AsyncRetry(predicate=_PASSING, initial=0.1, maximum=1.0, timeout=within_s)
-    results: list[Any] = await batch.commit(retry=retry, timeout=within_s)
-    return results
 
 
 def _document(entry: Entry) -> dict[str, Any]:

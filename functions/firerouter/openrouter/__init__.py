@@ -2,12 +2,11 @@
 
 from .account import KeyReport
 from .answer import Answer, Delta
-from .client import BASE_URL, Attempt, ChatRequest, OpenRouter, Tries
+from .client import Attempt, ChatRequest, OpenRouter, Tries, is_free
 from .usage import NANO_PER_USD, Usage, nano_usd
 from .watch import Interrupted, Watch
 
 __all__ = [
-    "BASE_URL",
     "NANO_PER_USD",
     "Answer",
     "Attempt",
@@ -19,5 +18,6 @@ __all__ = [
     "Tries",
     "Usage",
     "Watch",
+    "is_free",
     "nano_usd",
 ]

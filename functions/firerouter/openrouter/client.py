@@ -44,7 +44,6 @@ from .answer import Answer
 from .failures import from_status
 from .watch import Watch
 
-BASE_URL: Final = "https://openrouter.ai/api/v1"
 # what OPENAI_ORG_ID and OPENAI_PROJECT_ID would add is no business of OpenRouter's
 _NOT_SENT: Final[Mapping[str, Any]] = {"OpenAI-Organization": Omit(), "OpenAI-Project": Omit()}
 
@@ -89,7 +88,7 @@ class Tries:
 class OpenRouter:
     """Talks to OpenRouter. Make one an instance; it connects when first used."""
 
-    def __init__(self, keys: Keys, *, base_url: str = BASE_URL) -> None:
+    def __init__(self, keys: Keys, *, base_url: str) -> None:
         self._keys = keys
         self._base_url = base_url
         self._client: AsyncOpenAI | None = None
@@ -158,7 +157,7 @@ class OpenRouter:
         failure: UpstreamError | None = None
         free_used_up = False
         for model in request.models:
-            if free_used_up and _is_free(model):
+            if free_used_up and is_free(model):
                 continue  # that limit is the account's, for all free models together
             if failure is not None and tries.on_retry is not None:
                 await tries.on_retry(model, failure.reason)
@@ -280,7 +279,8 @@ def _may_pass(error: BaseException) -> bool:
     return (error.retry_after_seconds or 0) <= limits.RETRY_AFTER_MAX_S
 
 
-def _is_free(model: str) -> bool:
+def is_free(model: str) -> bool:
+    """Whether asking it is free by its name alone: a free variant, or the router to those."""
     return model.endswith(":free") or model == "openrouter/free"
 
 
