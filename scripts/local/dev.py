@@ -27,7 +27,7 @@ CHECK_PROMPT = "Say hello in five words."
 DESCRIPTION = """\
 Runs the whole backend on this machine: the Firebase emulators with the functions, and stand-ins
 for OpenRouter, Secret Manager and App Check. No account and no key are needed. The first run
-installs what is missing into this folder (a minute or two); later ones start in seconds.
+installs what is missing into this folder (a few minutes); later ones start in seconds.
 """
 EPILOG = """\
 examples:
