@@ -25,7 +25,13 @@ async def get_available_models(request: Request) -> Any:
 @aio.http
 async def refresh_catalog(request: Request) -> Any:
     """Ask OpenRouter for its models now. Admins only."""
-    return bootstrap.answer_admin(lambda app: app.browse.refresh_catalog)
+    return bootstrap.answer_admin(lambda app: app.checkup.refresh)
+
+
+@aio.http
+async def refresh_catalog_daily(request: Request) -> Any:
+    """Look at OpenRouter's models each day, and flag the features whose models changed."""
+    return await bootstrap.scheduled(request.url.path, lambda app: app.checkup.daily)
 
 
 @aio.http
@@ -44,6 +50,60 @@ async def set_openrouter_key(request: Request) -> Any:
 async def remove_openrouter_key(request: Request) -> Any:
     """Let no key serve any more. Admins only."""
     return bootstrap.answer_admin(lambda app: app.keyring.remove_key)
+
+
+@aio.http
+async def list_features(request: Request) -> Any:
+    """What a user may see and choose of the features."""
+    return bootstrap.answer(lambda app: app.profile.list_features)
+
+
+@aio.http
+async def set_preferences(request: Request) -> Any:
+    """A user's own default model of a feature."""
+    return bootstrap.answer(lambda app: app.profile.set_preferences)
+
+
+@aio.http
+async def save_feature_settings(request: Request) -> Any:
+    """Other settings for a feature, or a draft of them for a part of the users. Admins only."""
+    return bootstrap.answer_admin(lambda app: app.configure.save)
+
+
+@aio.http
+async def reset_feature_settings(request: Request) -> Any:
+    """A feature's built-in settings again. Admins only."""
+    return bootstrap.answer_admin(lambda app: app.configure.reset)
+
+
+@aio.http
+async def restore_feature_settings(request: Request) -> Any:
+    """An older revision of a feature again. Admins only."""
+    return bootstrap.answer_admin(lambda app: app.configure.restore)
+
+
+@aio.http
+async def promote_draft(request: Request) -> Any:
+    """A feature's draft for everybody. Admins only."""
+    return bootstrap.answer_admin(lambda app: app.configure.promote_draft)
+
+
+@aio.http
+async def drop_draft(request: Request) -> Any:
+    """No draft of a feature any more. Admins only."""
+    return bootstrap.answer_admin(lambda app: app.configure.drop_draft)
+
+
+@aio.http
+async def test_feature_settings(request: Request) -> Any:
+    """One prompt through settings that nobody has saved. Admins only."""
+    return bootstrap.answer_admin(lambda app: app.livetest.test)
+
+
+@aio.http
+async def save_app_settings(request: Request) -> Any:
+    """Other settings for the app as a whole. Admins only."""
+    return bootstrap.answer_admin(lambda app: app.appconfig.save)
 
 
 @aio.http

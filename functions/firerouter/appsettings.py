@@ -1,20 +1,21 @@
-"""The app's own settings, `config/app`: its name, what a user may do, which key version serves.
+"""The app's own settings, `config/app`: its name, what a user may do, which keys serve whom.
 
     {appName, referer, limits: {requestsPerMinute, concurrent, usdPerDay, reserveUsd},
-     keys: {default: {version, lastFour, checkedAt, isFreeTier, limitUsd, limitRemainingUsd}}}
+     freeModelsOnly, replaceGoneModels, revision,
+     keys: {default: [entry, ...], features: {<feature id>: [entry, ...]}},
+     catalog: what the last look at the models found (checkup)}
 
-`keys.default` that is not there is the first boot: no admin has stored a key yet. `null` is a key
-that was removed, and nothing serves.
+`keyslots` says what the keys' part means.
 
 A field that can not be read falls back to its default and is logged: never a call that fails.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeVar
 
-from google.cloud.firestore import AsyncClient
+from google.cloud.firestore import DELETE_FIELD, AsyncClient
 from pydantic import BaseModel, Field, ValidationError
 
 from . import limits, log
@@ -22,7 +23,8 @@ from .audit import Audit, Change
 from .cached import Cached
 from .commits import AWAY
 from .contract import Number, Record
-from .errors import KeyMissing, SettingsChanged, SettingsUnavailable
+from .errors import SettingsChanged, SettingsUnavailable
+from .keyslots import Entries, KeySlots, read_slots
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -38,14 +40,25 @@ class UserLimits(Record):
     reserve_usd: Annotated[Number, Field(ge=0, le=limits.RESERVE_MAX_USD)] = limits.RESERVE_USD
 
 
-class AppSettings(Record):
-    """app_name and referer tell OpenRouter which app calls; key_version None is the first boot."""
+class GeneralSettings(Record):
+    """What an admin sets for the app as a whole.
+
+    app_name and referer tell OpenRouter which app calls.
+    free_models_only: what would be billed is refused, when it is saved and when it is asked.
+    replace_gone_models: the daily check may put another model where one is gone.
+    """
 
     app_name: Annotated[str, Field(max_length=100, pattern=r"^[\x20-\x7e]*$")] = "Firerouter"
     referer: Annotated[str, Field(max_length=300, pattern=r"^(https?://[\x21-\x7e]+)?$")] = ""
     limits: UserLimits = UserLimits()
-    key_version: Annotated[int, Field(ge=1)] | None = None
-    key_removed: bool = False
+    free_models_only: bool = True
+    replace_gone_models: bool = False
+
+
+class AppSettings(GeneralSettings):
+    """The whole of it, as calls are served by."""
+
+    keys: KeySlots = KeySlots()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +70,17 @@ class Stored:
 
     document: dict[str, Any]
     version: Any
+    keys: KeySlots
 
     @property
-    def keys(self) -> dict[str, Any]:
-        keys = self.document.get("keys")
-        return keys if isinstance(keys, dict) else {}
+    def revision(self) -> int:
+        """How often the general settings were saved."""
+        revision = self.document.get("revision")
+        return revision if type(revision) is int and 0 <= revision < 2**53 else 0
 
     @property
-    def default_key(self) -> dict[str, Any] | None:
-        key = self.keys.get("default")
-        return key if isinstance(key, dict) else None
-
-    @property
-    def key_removed(self) -> bool:
-        return self.keys.get("default", ...) is None
-
-    @property
-    def other_key_versions(self) -> set[int]:
-        """Versions of the secret that serve something besides the default."""
-        others = (key for name, key in self.keys.items() if name != "default")
-        versions = (key.get("version") for key in others if isinstance(key, dict))
-        return {version for version in versions if isinstance(version, int)}
+    def general(self) -> GeneralSettings:
+        return GeneralSettings.model_validate(_settings(self).model_dump(exclude={"keys"}))
 
 
 class AppSettingsStore:
@@ -98,18 +101,12 @@ class AppSettingsStore:
         except AWAY:
             raise SettingsUnavailable from None
 
-    async def key_version(self, *, anew: bool = False) -> int | None:
-        """Which secret version serves, None at first boot; as of now, or of a few seconds ago.
-
-        Raises KeyMissing once the key was removed, SettingsUnavailable.
-        """
+    async def key_slots(self, *, anew: bool = False) -> KeySlots:
+        """Which keys serve whom; as of now, or of a few seconds ago. Raises SettingsUnavailable."""
         try:
-            settings = await (self._cache.renew() if anew else self._cache.get())
+            return (await (self._cache.renew() if anew else self._cache.get())).keys
         except AWAY:
             raise SettingsUnavailable from None
-        if settings.key_removed:
-            raise KeyMissing
-        return settings.key_version
 
     async def read(self) -> Stored:
         """The document as it is now. Raises SettingsUnavailable."""
@@ -118,32 +115,80 @@ class AppSettingsStore:
         except AWAY:
             raise SettingsUnavailable from None
 
-    async def save_key(self, stored: Stored, key: dict[str, Any] | None, change: Change) -> None:
-        """Let another key serve by default, or with None no key at all; here at once.
+    async def save_general(self, stored: Stored, general: GeneralSettings, change: Change) -> int:
+        """Let these serve in place of what is `stored`, here at once. Answers their revision.
 
-        Raises SettingsChanged if its keys are not as they were `stored`, SettingsUnavailable.
+        Raises SettingsChanged if somebody else saved first, SettingsUnavailable.
+        """
+        revision = stored.revision + 1
+        values = {**general.model_dump(by_alias=True), "revision": revision}
+        for _ in range(_TRIES):
+            batch = self._firestore.batch()
+            if stored.version is None:
+                batch.create(self._document, values)
+            else:
+                guard = self._firestore.write_option(last_update_time=stored.version)
+                batch.update(self._document, values, option=guard)
+            try:
+                await self._audit.commit(batch, change)
+            except SettingsChanged:
+                now = await self.read()
+                if now.revision != stored.revision:
+                    raise
+                stored = now  # a key, or the catalog's state: no reason to refuse
+            else:
+                saved = replace(stored, document={**stored.document, **values})
+                self._cache.put(_settings(saved))
+                return revision
+        raise SettingsChanged
+
+    async def note_catalog(self, state: dict[str, Any]) -> None:
+        """Keep what the last look at the models found. Raises SettingsUnavailable."""
+        try:
+            await self._document.set(
+                {"catalog": state}, merge=True, retry=None, timeout=limits.CHANGE_S
+            )
+        except AWAY:
+            raise SettingsUnavailable from None
+
+    async def save_keys(
+        self, stored: Stored, feature: str | None, entries: Entries, change: Change
+    ) -> None:
+        """Let these keys serve a feature, or with None by default; here at once.
+
+        Raises SettingsChanged if the keys are not as they were `stored`, SettingsUnavailable.
         """
         for _ in range(_TRIES):
             try:
-                await self._commit_key(stored, key, change)
+                await self._commit_keys(stored, feature, entries, change)
             except SettingsChanged:
                 now = await self.read()
                 if now.keys != stored.keys:
                     raise
                 stored = now  # something else in the document: no reason to refuse
             else:
-                keys = {**stored.keys, "default": key}
-                self._cache.put(_settings(Stored({**stored.document, "keys": keys}, None)))
+                saved = replace(stored, keys=stored.keys.having(feature, entries))
+                self._cache.put(_settings(saved))
                 return
         raise SettingsChanged
 
-    async def _commit_key(self, stored: Stored, key: dict[str, Any] | None, change: Change) -> None:
+    async def _commit_keys(
+        self, stored: Stored, feature: str | None, entries: Entries, change: Change
+    ) -> None:
+        """Of the document that slot alone is written: what is beside it stays as it is."""
         batch = self._firestore.batch()
+        own: Any = [entry.to_document() for entry in entries]
         if stored.version is None:
-            batch.create(self._document, {"keys": {"default": key}})
+            keys = {"default": own} if feature is None else {"features": {feature: own}}
+            batch.create(self._document, {"keys": keys})
         else:
+            path = "keys.default" if feature is None else f"keys.features.`{feature}`"  # for its -
             guard = self._firestore.write_option(last_update_time=stored.version)
-            batch.update(self._document, {"keys.default": key}, option=guard)
+            batch.update(
+                self._document,
+                {path: own if entries or feature is None else DELETE_FIELD},
+                option=guard,
+            )
         await self._audit.commit(batch, change)
 
     async def _load(self) -> AppSettings:
@@ -152,11 +197,12 @@ class AppSettingsStore:
     async def _read(self) -> Stored:
         snapshot = await self._document.get(retry=None, timeout=limits.READ_S)
         if not snapshot.exists:
-            return Stored({}, None)
-        return Stored(snapshot.to_dict() or {}, snapshot.update_time)
+            return Stored({}, None, KeySlots())
+        document = snapshot.to_dict() or {}
+        return Stored(document, snapshot.update_time, read_slots(document.get("keys")))
 
 
-_TOP = ("appName", "referer")
+_TOP = ("appName", "referer", "freeModelsOnly", "replaceGoneModels")
 _TRIES = 5  # of a change, while others change what is beside it
 
 
@@ -167,8 +213,7 @@ def _settings(stored: Stored) -> AppSettings:
         {
             **{name: stored.document[name] for name in _TOP if name in stored.document},
             "limits": _lenient(UserLimits, limits_ if isinstance(limits_, dict) else {}),
-            "keyVersion": (stored.default_key or {}).get("version"),
-            "keyRemoved": stored.key_removed,
+            "keys": stored.keys,
         },
     )
 

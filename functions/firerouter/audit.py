@@ -1,6 +1,6 @@
 """The audit: each change that an admin makes, entered in the same commit as the change itself.
 
-    audit/{id}   {at, by, email, action, target, before, after}
+    audit/{id}   {at, by, email, action, target, before, after, note?}
 
 No change without its entry, no entry without its change. Of a key an entry holds its last four.
 
@@ -25,7 +25,7 @@ from .errors import SettingsChanged, SettingsUnavailable
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an admin does. by: the uid. action: the callable. target: where, as a path."""
+    """What an admin does, and why. by: the uid. action: the callable. target: where, as a path."""
 
     by: str
     email: str
@@ -33,6 +33,7 @@ class Change:
     target: str
     before: Any
     after: Any
+    note: str = ""
 
 
 class Audit:
@@ -61,6 +62,7 @@ class Audit:
                 "target": change.target,
                 "before": change.before,
                 "after": change.after,
+                **({"note": change.note} if change.note else {}),
             },
         )
         try:

@@ -17,21 +17,30 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from . import limits, log
-from .callable import Call, CallableResponse, Handler, Headers, Wire
+from .callable import Call, CallableError, CallableResponse, Handler, Headers, Wire
 from .identity import APP_CHECK_KEYS_URL, Caller, Identity
 
 if TYPE_CHECKING:
     from google.cloud.firestore import AsyncClient
 
+    from .appconfig import AppConfig
     from .appsettings import AppSettingsStore
+    from .audit import Audit
     from .browse import Browse
     from .catalog import Catalog
+    from .checkup import Checkup
+    from .choice import Choice
+    from .configure import Configure
     from .connection import Connection
+    from .features import Features
     from .generate import Generate
     from .keyring import Keyring
     from .keys import Keys, Vault
     from .ledger import Ledger
+    from .livetest import LiveTest
     from .openrouter import OpenRouter
+    from .preferences import Preferences
+    from .profile import Profile
 
 OPENROUTER_BASE_URL: Final = "https://openrouter.ai/api/v1"
 # matched whole and not parsed: parsers of URLs disagree about what the host of an odd one is
@@ -114,9 +123,26 @@ class App:
     @cached_property
     def app_settings(self) -> AppSettingsStore:
         from .appsettings import AppSettingsStore
+
+        return AppSettingsStore(self.firestore, self.audit)
+
+    @cached_property
+    def features(self) -> Features:
+        from .features import Features
+
+        return Features(self.firestore, self.audit)
+
+    @cached_property
+    def preferences(self) -> Preferences:
+        from .preferences import Preferences
+
+        return Preferences(self.firestore)
+
+    @cached_property
+    def audit(self) -> Audit:
         from .audit import Audit
 
-        return AppSettingsStore(self.firestore, Audit(self.firestore))
+        return Audit(self.firestore)
 
     @cached_property
     def vault(self) -> Vault:
@@ -141,18 +167,20 @@ class App:
         from .openrouter import OpenRouter
 
         url = self._environ.get("OPENROUTER_BASE_URL", OPENROUTER_BASE_URL)
-        return OpenRouter(self.keys, base_url=url)
+        return OpenRouter(base_url=url)
 
     @cached_property
     def generate(self) -> Generate:
-        from .features import Features
         from .generate import Generate
+        from .responses import Responses
 
         generate = Generate(
-            features=Features(self.firestore),
+            features=self.features,
             app_settings=self.app_settings,
             keys=self.keys,
+            choice=self.choice,
             ledger=self.ledger,
+            responses=Responses(self.firestore),
             openrouter=self.openrouter,
             default_referer=f"https://{self.project}.web.app",
         )
@@ -163,7 +191,7 @@ class App:
     def catalog(self) -> Catalog:
         from .catalog import Catalog
 
-        return Catalog(self.firestore, openrouter=lambda: self.openrouter, keys=self.keys)
+        return Catalog(self.firestore, openrouter=lambda: self.openrouter, keys=self.keys.of(None))
 
     @cached_property
     def browse(self) -> Browse:
@@ -188,6 +216,54 @@ class App:
             openrouter=self.openrouter,
         )
 
+    @cached_property
+    def choice(self) -> Choice:
+        from .choice import Choice
+
+        return Choice(preferences=self.preferences, catalog=lambda: self.catalog)
+
+    @cached_property
+    def configure(self) -> Configure:
+        from .configure import Configure
+
+        return Configure(
+            features=self.features, app_settings=self.app_settings, catalog=self.catalog
+        )
+
+    @cached_property
+    def checkup(self) -> Checkup:
+        from .checkup import Checkup
+
+        return Checkup(
+            catalog=self.catalog,
+            features=self.features,
+            app_settings=self.app_settings,
+            configure=self.configure,
+        )
+
+    @cached_property
+    def livetest(self) -> LiveTest:
+        from .livetest import LiveTest
+
+        return LiveTest(features=self.features, configure=self.configure, generate=self.generate)
+
+    @cached_property
+    def appconfig(self) -> AppConfig:
+        from .appconfig import AppConfig
+
+        return AppConfig(app_settings=self.app_settings, features=self.features, choice=self.choice)
+
+    @cached_property
+    def profile(self) -> Profile:
+        from .profile import Profile
+
+        return Profile(
+            features=self.features,
+            app_settings=self.app_settings,
+            choice=self.choice,
+            preferences=self.preferences,
+        )
+
     async def dispatch(self, call: Call[Caller]) -> Any:
         """The callable `api`: every user callable behind one warm instance."""
         from .contract import Dispatch, parse
@@ -196,6 +272,8 @@ class App:
         endpoints: dict[str, Handler[Caller]] = {
             "execute_prompt": self.generate.execute_prompt,
             "get_available_models": self.browse.get_available_models,
+            "list_features": self.profile.list_features,
+            "set_preferences": self.profile.set_preferences,
         }
         asked = parse(Dispatch, call.data)
         if asked.endpoint not in endpoints:
@@ -243,6 +321,25 @@ def answer(pick: Callable[[App], Handler[Caller]]) -> CallableResponse[Caller]:
 def answer_admin(pick: Callable[[App], Handler[Caller]]) -> CallableResponse[Caller]:
     """The same for admins alone: nobody else gets as far as the handler."""
     return _answer(app(), app().admin_wire, pick)
+
+
+async def scheduled(
+    path: str, pick: Callable[[App], Callable[[], Awaitable[dict[str, Any]]]]
+) -> tuple[dict[str, Any], int]:
+    """What a schedule's request is answered, once its work is done; 500 has it sent again.
+
+    Only Cloud Scheduler may send one: IAM sees to that, in front of the function. path: the
+    emulator asks each function whether it is well, at an address of its own.
+    """
+    if path.endswith("/__/health"):
+        return {}, 200
+    try:
+        return await pick(app())(), 200
+    except CallableError as error:
+        log.error("schedule_failed", reason=error.reason)
+    except Exception as error:
+        log.unexpected(error, "")
+    return {}, 500
 
 
 def _answer(

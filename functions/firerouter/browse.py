@@ -1,4 +1,4 @@
-"""The use cases of the catalog: `get_available_models` for users, `refresh_catalog` for admins."""
+"""The use case `get_available_models`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from .callable import Call
 from .catalog import Catalog
-from .contract import GetAvailableModels, RefreshCatalog, parse
+from .contract import GetAvailableModels, parse
 from .errors import InvalidArgument
 from .identity import Caller
 from .models import Model, Price
@@ -36,7 +36,7 @@ class Browse:
         begin = 0 if token is None else _resume(models, *token)
         end = begin + asked.page_size
         page: dict[str, Any] = {
-            "models": [model.to_wire() for model in models[begin:end]],
+            "models": [known.to_wire(model) for model in models[begin:end]],
             "total": len(models),
             "generation": known.generation,
             "ageSeconds": self._catalog.age_seconds(known),
@@ -45,20 +45,6 @@ class Browse:
         if end < len(models):
             page["nextPageToken"] = _token(asked, end, models[end - 1].id)
         return page
-
-    async def refresh_catalog(self, call: Call[Caller]) -> dict[str, Any]:
-        """Ask OpenRouter now. `{count, generation, added, removed}`. Raises CallableError.
-
-        For admins alone, which the wire of admins sees to.
-        """
-        parse(RefreshCatalog, call.data if call.data is not None else {})
-        refreshed = await self._catalog.refresh()
-        return {
-            "count": len(refreshed.models.models),
-            "generation": refreshed.models.generation,
-            "added": list(refreshed.added),
-            "removed": list(refreshed.removed),
-        }
 
 
 def matching(models: Sequence[Model], asked: GetAvailableModels) -> list[Model]:

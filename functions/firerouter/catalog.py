@@ -48,7 +48,7 @@ from .errors import (
 from .keys import Secret
 from .models import Model, ModelList, Resolved, read_models
 
-FORMAT: Final = 1  # of the documents: what another release wrote is fetched anew
+FORMAT: Final = 2  # of the documents: what another release wrote is fetched anew
 ALL_MODELS: Final = {"output_modalities": "all"}  # without it the list is of text models alone
 
 

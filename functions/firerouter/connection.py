@@ -7,7 +7,7 @@ from typing import Any
 
 from .callable import Call
 from .contract import TestConnection, parse
-from .errors import KeyInvalid
+from .errors import InvalidArgument, KeyInvalid, KeyMissing
 from .identity import Caller
 from .keys import Keys, Secret
 from .openrouter import OpenRouter
@@ -21,14 +21,14 @@ class Connection:
         self._openrouter = openrouter
 
     async def test(self, call: Call[Caller]) -> dict[str, Any]:
-        """`GET /key` with the stored key or a candidate: free of charge, no tokens spent.
+        """`GET /key` with a stored key or a candidate: free of charge, no tokens spent.
 
         Answers `{valid: false, reason, message}` for a key that OpenRouter refuses, else
         `{valid, lastFour, latencyMs, isManagementKey, isFreeTier, usageUsd, limitUsd, ...}`.
         A management key is valid but can not generate. Raises CallableError.
         """
-        candidate = parse(TestConnection, call.data if call.data is not None else {}).key
-        key = Secret(candidate) if candidate else await self._keys.get()
+        asked = parse(TestConnection, call.data if call.data is not None else {})
+        key = Secret(asked.key) if asked.key else await self._stored(asked.feature, asked.position)
         began = time.perf_counter()
         try:
             report = await self._openrouter.key_report(key)
@@ -53,3 +53,15 @@ class Connection:
             "expiresAt": report.expires_at,
             "freeModelRequestsToday": report.free_model_requests_today,
         }
+
+    async def _stored(self, feature: str | None, position: int) -> Secret:
+        slots = await self._keys.slots(anew=True)
+        if feature is not None and not slots.own(feature):
+            what = "has no keys of its own: the default ones serve it"
+            raise InvalidArgument(f"feature {what}.", field="feature")
+        versions = slots.serving(feature)
+        if not versions:
+            raise KeyMissing
+        if position > len(versions):
+            raise InvalidArgument(f"position may be at most {len(versions)}.", field="position")
+        return await self._keys.read(versions[position - 1])

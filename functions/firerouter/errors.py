@@ -4,7 +4,8 @@
       Refused              the call's own doing; nothing was sent to OpenRouter, nothing is billed
         InvalidArgument  SignInRequired  SessionInvalid  SessionExpired  SessionRevoked
         AppCheckFailed  NotAdmin  ManagementKey  SettingsChanged
-        FeatureUnknown  FeatureDisabled  ModelNotAllowed  QuotaExceeded
+        SettingsRefused  RevisionUnknown  NoDraft
+        FeatureUnknown  FeatureDisabled  ModelNotAllowed  PaidModel  QuotaExceeded
         AlreadyRunning  RequestIdReused  ResultNotKept
       NotConfigured        an admin has to act
         KeyMissing  KeyStoreForbidden  SettingsInvalid
@@ -90,6 +91,25 @@ class SettingsChanged(Refused):
     sentence = "Somebody else has changed this just now. Please look at it and try again."
 
 
+class SettingsRefused(Refused):
+    """Settings that can not be saved. `details.errors`, `warnings`: [{field, reason, message}]."""
+
+    reason = "settings_refused"
+    sentence = "These settings can not be used. Please look at each field."
+
+
+class RevisionUnknown(Refused):
+    status = "NOT_FOUND"
+    reason = "revision_unknown"
+    sentence = "This feature has no such revision."
+
+
+class NoDraft(Refused):
+    status = "FAILED_PRECONDITION"
+    reason = "no_draft"
+    sentence = "This feature has no draft at the moment."
+
+
 class FeatureUnknown(Refused):
     status = "NOT_FOUND"
     reason = "feature_unknown"
@@ -108,8 +128,16 @@ class ModelNotAllowed(Refused):
     sentence = "This feature does not allow that model."
 
 
+class PaidModel(Refused):
+    """`freeModelsOnly` is on, and this would be billed; `details.field` says what."""
+
+    status = "FAILED_PRECONDITION"
+    reason = "paid_model"
+    sentence = "This app allows free models only. An admin can change that."
+
+
 class QuotaExceeded(Refused):
-    """`details.limit` says which: requestsPerMinute, concurrent or usdPerDay."""
+    """`details.limit` says which, as quotas.counters names them; `details.max` is how many."""
 
     status = "RESOURCE_EXHAUSTED"
     reason = "quota_exceeded"

@@ -1,151 +1,69 @@
-"""Features: what an admin may set of each, the built-in defaults, and the store that serves them.
+"""The store of features: what serves, every revision of it, and an admin's changes.
 
-    features/{id}               {enabled, revision, settings}   what serves now
-    features/{id}/revisions/{n} {settings}                      every revision, the newest valid one
-                                                                serves when the first is broken
+    features/{id}               {enabled, revision, settings, draft: {revision, percent, settings}?,
+                                 savedAt, savedBy, prices: [{model, promptPrice, completionPrice,
+                                 canonicalSlug}]}                            what serves now
+    features/{id}/revisions/{n} {revision, settings, action, base, at, by, email, note,
+                                 changes: [{field, before?, after?}]}        every revision
 
 A document typed by hand can not take a feature down: what can not be read falls back to the last
 settings this instance saw work, then to the newest valid revision, then to the built-in default,
 and the problem is logged. A feature of an admin's own that has none of these is SettingsInvalid.
-`enabled` is read on its own and fails closed: anything but `true` is off.
+`enabled` is read on its own and fails closed: anything but `true` is off. A draft that can not be
+read serves nobody.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+import math
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 from google.cloud.firestore import AsyncClient, Query
-from pydantic import AfterValidator, Field, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import ValidationError
 
 from . import limits, log
+from .audit import Audit, Change
 from .cached import Cached
 from .commits import AWAY
-from .contract import ModelId, Number, Record, problems
-from .errors import FeatureDisabled, FeatureUnknown, SettingsInvalid, SettingsUnavailable
-
-FREE_MODEL: Final = "z-ai/glm-4.5-air:free"
-FREE_FALLBACK: Final = "openrouter/free"  # a router: picks a free model that fits the request
-
-# What Firerouter itself puts into a request: custom parameters may not.
-OWNED_PARAMETERS: Final = frozenset(
-    {
-        *("model", "models", "messages", "stream", "stream_options", "user", "route", "preset"),
-        *("metadata", "trace", "session_id", "max_tokens", "temperature", "top_p"),
-        *("presence_penalty", "frequency_penalty"),
-    }
+from .contract import faults
+from .errors import (
+    FeatureDisabled,
+    FeatureUnknown,
+    RevisionUnknown,
+    SettingsInvalid,
+    SettingsUnavailable,
 )
-
-
-def _parameters(value: dict[str, Any]) -> dict[str, Any]:
-    if owned := sorted(OWNED_PARAMETERS & value.keys()):
-        raise PydanticCustomError("owned", "may not set {name}", {"name": owned[0]})
-    try:
-        size = len(json.dumps(value, allow_nan=False))
-    except (ValueError, TypeError, RecursionError):
-        raise PydanticCustomError("json", "must be JSON") from None
-    if size > limits.PARAMETERS_MAX_BYTES:
-        raise PydanticCustomError(
-            "size", "may be at most {limit} bytes of JSON", {"limit": limits.PARAMETERS_MAX_BYTES}
-        )
-    return value
-
-
-class FeatureSettings(Record):
-    """What an admin may change of a feature. Not given (None) means: not sent upstream.
-
-    system_prompt: `{{name}}` places are replaced by the caller's variables, literally.
-    fallback_models: tried in order when the model fails before its first token.
-    allowed_models: what callers may choose besides `model`; empty means no choice.
-    parameters: sent upstream as they are, for whatever has no field of its own.
-    first_token_s, idle_s: how long OpenRouter may be silent before and between tokens.
-    total_s: how long the whole call may take, tries and fallbacks included.
-    """
-
-    kind: Literal["chat", "code", "summarize", "image", "embedding"] = "chat"
-    model: ModelId = FREE_MODEL
-    fallback_models: Annotated[list[ModelId], Field(max_length=limits.FALLBACK_MODELS_MAX)] = []
-    allowed_models: Annotated[list[ModelId], Field(max_length=limits.ALLOWED_MODELS_MAX)] = []
-    allow_temperature: bool = False
-    system_prompt: Annotated[str, Field(max_length=limits.SYSTEM_PROMPT_MAX_CHARS)] = ""
-    temperature: Annotated[Number, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[Number, Field(gt=0, le=1)] | None = None
-    presence_penalty: Annotated[Number, Field(ge=-2, le=2)] | None = None
-    frequency_penalty: Annotated[Number, Field(ge=-2, le=2)] | None = None
-    max_tokens: Annotated[int, Field(ge=1, le=limits.ANSWER_MAX_TOKENS)] | None = None
-    parameters: Annotated[dict[str, Any], AfterValidator(_parameters)] = {}
-    first_token_s: Annotated[Number, Field(ge=1, le=limits.FIRST_TOKEN_MAX_S)] = (
-        limits.FIRST_TOKEN_DEFAULT_S
-    )
-    idle_s: Annotated[Number, Field(ge=1, le=limits.IDLE_MAX_S)] = limits.IDLE_DEFAULT_S
-    total_s: Annotated[Number, Field(ge=1, le=limits.TOTAL_S)] = limits.TOTAL_S
+from .settings import DEFAULTS, Draft, Feature, FeatureSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Feature:
-    """A feature as it serves now. Revision 0 is the built-in default."""
+class Stored:
+    """A feature as it was read: what a change is made from.
 
-    id: str
-    enabled: bool
-    revision: int
-    settings: FeatureSettings
+    feature: what serves; None where nothing does, not even a default. broken: what is written there
+    is not what serves. version: the document's update time, the guard of a change; None where there
+    is no document. prices: of its models, by id, as they were when it was saved.
+    """
 
-
-def _default(id_: str, system_prompt: str, *, enabled: bool = True, **settings: Any) -> Feature:
-    values = FeatureSettings(
-        fallback_models=[FREE_FALLBACK] if enabled else [], system_prompt=system_prompt, **settings
-    )
-    return Feature(id_, enabled, 0, values)
-
-
-DEFAULTS: Final[Mapping[str, Feature]] = {
-    feature.id: feature
-    for feature in (
-        _default(
-            "chat",
-            "You are a friendly assistant inside an app. Answer plainly and briefly; "
-            "say so when you do not know.",
-            temperature=0.7,
-            max_tokens=1024,
-        ),
-        _default(
-            "code",
-            "You are a careful programming assistant. Prefer working code with a short "
-            "explanation, in fenced blocks that name their language.",
-            kind="code",
-            temperature=0.2,
-            max_tokens=2048,
-        ),
-        _default(
-            "summarize",
-            "Summarize the text that you are given. Keep names, numbers and dates; "
-            "add nothing that is not in it.",
-            kind="summarize",
-            temperature=0.3,
-            max_tokens=1024,
-        ),
-        # not built yet, hence off
-        _default("image", "", enabled=False, kind="image"),
-        _default("embedding", "", enabled=False, kind="embedding"),
-    )
-}
-
-
-def to_document(feature: Feature) -> dict[str, Any]:
-    """`features/{id}` as Firestore keeps it."""
-    settings = feature.settings.model_dump(by_alias=True)
-    return {"enabled": feature.enabled, "revision": feature.revision, "settings": settings}
+    feature: Feature | None
+    broken: bool = False
+    version: Any = None
+    saved_at: datetime | None = None
+    saved_by: str | None = None
+    prices: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 class Features:
-    """Reads features, each cached for a few seconds and fetched once at a time."""
+    """Reads features, each cached for a few seconds and fetched once at a time; changes them."""
 
-    def __init__(self, firestore: AsyncClient) -> None:
+    def __init__(self, firestore: AsyncClient, audit: Audit) -> None:
         self._firestore = firestore
+        self._audit = audit
+        self._documents = firestore.collection("features")
         self._caches: dict[str, Cached[Feature | None]] = {}
+        self._all = self._fresh_list()
         self._last_good: dict[str, tuple[int, FeatureSettings]] = {}
 
     async def get(self, id_: str) -> Feature:
@@ -174,42 +92,187 @@ class Features:
             raise FeatureDisabled
         return feature
 
-    async def _load(self, id_: str) -> Feature | None:
-        reference = self._firestore.collection("features").document(id_)
-        snapshot = await reference.get(retry=None, timeout=limits.READ_S)
-        if not snapshot.exists:
-            return DEFAULTS.get(id_)
-        document = snapshot.to_dict() or {}
-        enabled = document.get("enabled") is True
-        revision = document.get("revision")
-        number = revision if type(revision) is int else 0  # to Python, True is an int too
-        settings = _read(document.get("settings"), id_, number)
-        if settings is None:
-            number, settings = self._last_good.get(id_) or await self._newest_valid(id_)
-        self._last_good[id_] = (number, settings)
-        return Feature(id_, enabled, number, settings)
+    async def all(self) -> list[Feature]:
+        """Every feature that has settings, enabled or not, by id. Raises SettingsUnavailable."""
+        try:
+            return await self._all.get()
+        except AWAY:
+            raise SettingsUnavailable from None
 
-    async def _newest_valid(self, id_: str) -> tuple[int, FeatureSettings]:
-        revisions = self._firestore.collection("features").document(id_).collection("revisions")
-        query = revisions.order_by("revision", direction=Query.DESCENDING).limit(10)
+    async def read_all(self) -> dict[str, Stored]:
+        """Every feature as it is stored now, by id. Raises SettingsUnavailable."""
+        try:
+            return await self._read_all()
+        except AWAY:
+            raise SettingsUnavailable from None
+
+    async def read(self, id_: str) -> Stored:
+        """The feature as it is stored now. Raises SettingsUnavailable."""
+        try:
+            return await self._read(id_)
+        except AWAY:
+            raise SettingsUnavailable from None
+
+    async def revision(self, id_: str, number: int) -> FeatureSettings:
+        """The settings of a revision. Raises RevisionUnknown, SettingsInvalid, SettingsUnavailable.
+
+        Revision 0 is the built-in default.
+        """
+        if number == 0 and id_ in DEFAULTS:
+            return DEFAULTS[id_].settings
+        reference = self._revisions(id_).document(str(number))
+        try:
+            snapshot = await reference.get(retry=None, timeout=limits.READ_S)
+        except AWAY:
+            raise SettingsUnavailable from None
+        if not snapshot.exists:
+            raise RevisionUnknown(field="restore")
+        settings = _settings((snapshot.to_dict() or {}).get("settings"), id_, number)
+        if settings is None:
+            raise SettingsInvalid(feature=id_, revision=number)
+        return settings
+
+    async def newest_number(self, id_: str) -> int:
+        """The highest number of a stored revision, 0 for none. Raises SettingsUnavailable."""
+        newest = self._revisions(id_).order_by("revision", direction=Query.DESCENDING).limit(10)
+        try:
+            snapshots = await newest.get(retry=None, timeout=limits.READ_S)
+        except AWAY:
+            raise SettingsUnavailable from None
+        numbers = (_number((snapshot.to_dict() or {}).get("revision")) for snapshot in snapshots)
+        return max(numbers, default=0)
+
+    async def save(
+        self,
+        stored: Stored,
+        feature: Feature,
+        change: Change,
+        *,
+        beside: dict[str, Any],
+        revision: dict[str, Any] | None = None,
+    ) -> None:
+        """Let `feature` serve in place of what is `stored`; on this instance at once.
+
+        beside: further fields of the document. revision: the document of a new revision, created
+        under its number. Raises SettingsChanged: nothing was written. SettingsUnavailable.
+        """
+        batch = self._firestore.batch()
+        reference = self._documents.document(feature.id)
+        document = {**feature.to_document(), **beside}
+        if stored.version is None:
+            batch.create(reference, document)
+        else:
+            guard = self._firestore.write_option(last_update_time=stored.version)
+            batch.update(reference, document, option=guard)
+        if revision is not None:
+            number = str(revision["revision"])
+            batch.create(self._revisions(feature.id).document(number), revision)
+        await self._audit.commit(batch, change)
+        self._last_good[feature.id] = (feature.revision, feature.settings)
+        self._all = self._fresh_list()
+        if (cache := self._caches.get(feature.id)) is not None:
+            cache.put(feature)
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def _fresh_list(self) -> Cached[list[Feature]]:
+        return Cached(
+            self._load_all, fresh_s=limits.SETTINGS_FRESH_S, stale_s=limits.SETTINGS_STALE_S
+        )
+
+    async def _load(self, id_: str) -> Feature | None:
+        stored = await self._read(id_)
+        if stored.feature is None and stored.version is not None:
+            raise SettingsInvalid  # without its system prompt it would be another feature
+        return stored.feature
+
+    async def _load_all(self) -> list[Feature]:
+        stored = (await self._read_all()).values()
+        return [one.feature for one in stored if one.feature is not None]
+
+    async def _read_all(self) -> dict[str, Stored]:
+        found = {id_: Stored(feature) for id_, feature in DEFAULTS.items()}
+        query = self._documents.limit(2 * limits.FEATURES_MAX)
+        for snapshot in await query.get(retry=None, timeout=limits.READ_S):
+            found[snapshot.id] = await self._stored(snapshot)
+        return dict(sorted(found.items()))
+
+    async def _read(self, id_: str) -> Stored:
+        snapshot = await self._documents.document(id_).get(retry=None, timeout=limits.READ_S)
+        return await self._stored(snapshot) if snapshot.exists else Stored(DEFAULTS.get(id_))
+
+    async def _stored(self, snapshot: Any) -> Stored:
+        id_, document = snapshot.id, snapshot.to_dict() or {}
+        number = _number(document.get("revision"))
+        settings = _settings(document.get("settings"), id_, number)
+        found = None if settings is None else (number, settings)
+        if found is None:
+            found = self._last_good.get(id_) or await self._newest_valid(id_)
+        feature = None
+        if found is not None:
+            self._last_good[id_] = found
+            enabled = document.get("enabled") is True
+            feature = Feature(id_, enabled, *found, _draft(document.get("draft"), id_))
+        saved_at, saved_by = document.get("savedAt"), document.get("savedBy")
+        return Stored(
+            feature,
+            broken=settings is None,
+            version=snapshot.update_time,
+            saved_at=saved_at if isinstance(saved_at, datetime) else None,
+            saved_by=saved_by if isinstance(saved_by, str) else None,
+            prices=_prices(document.get("prices")),
+        )
+
+    async def _newest_valid(self, id_: str) -> tuple[int, FeatureSettings] | None:
+        query = self._revisions(id_).order_by("revision", direction=Query.DESCENDING).limit(10)
         for snapshot in await query.get(retry=None, timeout=limits.READ_S):
             document = snapshot.to_dict() or {}
             number = document.get("revision")
-            settings = _read(document.get("settings"), id_, number)
-            if settings is not None and type(number) is int:
+            settings = _settings(document.get("settings"), id_, number)
+            if settings is not None and type(number) is int and number == _number(number):
                 return number, settings
-        if id_ not in DEFAULTS:
-            raise SettingsInvalid  # without its system prompt it would be another feature
-        return 0, DEFAULTS[id_].settings
+        return (0, DEFAULTS[id_].settings) if id_ in DEFAULTS else None
+
+    def _revisions(self, id_: str) -> Any:
+        return self._documents.document(id_).collection("revisions")
 
 
-def _read(settings: Any, id_: str, revision: Any) -> FeatureSettings | None:
+def _settings(settings: Any, id_: str, revision: Any) -> FeatureSettings | None:
     try:
         return FeatureSettings.model_validate(settings, by_alias=True, by_name=False)
     except ValidationError as error:
-        log.error("settings_invalid", feature=id_, revision=revision, problems=problems(error)[:5])
+        wrong = [sentence for _, sentence in faults(error)[:5]]
     except RecursionError:
-        log.error(
-            "settings_invalid", feature=id_, revision=revision, problems=["nested too deeply"]
-        )
+        wrong = ["nested too deeply"]
+    log.error("settings_invalid", feature=id_, revision=revision, problems=wrong)
+    return None
+
+
+def _prices(prices: Any) -> dict[str, dict[str, Any]]:
+    entries = prices if isinstance(prices, list) else []
+    return {
+        entry["model"]: entry
+        for entry in entries
+        if isinstance(entry, dict) and isinstance(entry.get("model"), str)
+    }
+
+
+def _number(revision: Any) -> int:
+    """A revision's number; 0 for what could be none, nor be sent by a client that saw it."""
+    # to Python, True is an int too
+    return revision if type(revision) is int and 0 <= revision < 2**53 else 0
+
+
+def _draft(draft: Any, id_: str) -> Draft | None:
+    match draft:
+        case None:
+            return None
+        case {"revision": number, "percent": int() | float() as percent, "settings": settings} if (
+            _number(number) and math.isfinite(percent)
+        ):
+            read = _settings(settings, id_, number)
+            if read is not None:
+                return Draft(number, read, percent)
+        case _:
+            log.error("draft_invalid", feature=id_)
     return None

@@ -1,7 +1,7 @@
-"""Storing and removing the OpenRouter key, in an order that works wherever it is cut off.
+"""Storing and removing OpenRouter keys, in an order that works wherever it is cut off.
 
     set:     check with OpenRouter -> add a version -> point config/app at it -> disable the others
-    remove:                                           point config/app at nothing -> disable them
+    remove:                                         point config/app past it -> disable the others
 
                                       what serves   what is left over
     cut before the version is added   the old key   nothing
@@ -9,7 +9,12 @@
     cut before the disabling          the new key   the old version, enabled, nobody's
 
 Before the first key is set through the app the newest version serves, so there the second cut lets
-the new key serve: it has been checked. The next `set` or `remove` disables what is left over.
+the new key serve: it has been checked. A feature's own key, or a second one, must not serve so:
+before one is added at first boot, config/app is pointed at the version that serves, in a commit of
+its own.
+
+The others are all versions that serve nobody: so the next `set` or `remove` disables what is left
+over.
 
 A key is accepted, used and never shown again: what is kept beside the secret itself is its last
 four characters.
@@ -19,18 +24,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from . import limits, log
 from .appsettings import AppSettingsStore, Stored
 from .audit import Change
 from .callable import Call, CallableError
 from .contract import RemoveKey, SetKey, parse
-from .errors import KeyInvalid, ManagementKey, SettingsChanged
+from .errors import InvalidArgument, KeyInvalid, KeyMissing, ManagementKey, SettingsChanged
 from .identity import Caller
 from .keys import Keys, Secret, Vault
+from .keyslots import Entries, KeyEntry, KeySlots
 from .openrouter import KeyReport, OpenRouter
+
+_SET: Final = "set_openrouter_key"
+_REMOVE: Final = "remove_openrouter_key"
 
 Warnings = list[dict[str, str]]
 
@@ -57,59 +68,97 @@ class Keyring:
         """Check a key, store it and let it serve; here at once, elsewhere within seconds.
 
         Answers `{version, lastFour, checkedAt, isFreeTier, limitUsd, limitRemainingUsd, expiresAt,
-        warnings: [{reason, message}]}`. Raises CallableError.
+        feature?, position, count, warnings: [{reason, message}]}`, count being how many keys are in
+        that slot now. Raises CallableError.
         """
-        key = Secret(parse(SetKey, call.data).key)
+        asked = parse(SetKey, call.data)
+        key = Secret(asked.key)
         report = await self._check(key)
         stored = await self._app_settings.read()
         # listed before anything is written: what others add from here on is not ours to disable
-        replaced = await self._vault.enabled() - stored.other_key_versions
+        enabled = await self._vault.enabled()
+        slot = _slot(stored.keys, asked.feature, enabled)
+        if asked.position > len(slot) + 1:
+            raise _no_such_position(len(slot) + 1)
+        if stored.keys.default is None and (asked.feature or asked.position > 1):
+            stored = await self._pin(call.caller, stored, enabled)
+            slot = _slot(stored.keys, asked.feature, enabled)
         version = await self._vault.add(key)
         checked_at = self._now()
-        entry = {
-            "version": version,
-            "lastFour": key.last_four,
-            "checkedAt": checked_at,
-            "isFreeTier": report.is_free_tier,
-            "limitUsd": report.limit_usd,
-            "limitRemainingUsd": report.limit_remaining_usd,
-        }
-        change = _change(call.caller, "set_openrouter_key", stored, entry)
+        entry = _entry(key, version, report, checked_at)
+        entries = (*slot[: asked.position - 1], entry, *slot[asked.position :])
         try:
-            await self._app_settings.save_key(stored, entry, change)
+            saved = await self._save(call.caller, _SET, stored, asked.feature, entries)
         except SettingsChanged:
             await self._disable([version])
             raise
         # any other failure may have come after the commit: a version that is enabled and nobody's
         # does no harm, one that serves and is disabled would
         self._keys.put(version, key)
-        left_over = await self._disable(replaced)
+        left_over = await self._disable(_left_over(enabled, saved))
         return {
-            **entry,
+            **entry.to_document(),
             "checkedAt": checked_at.isoformat(),
             "expiresAt": report.expires_at,
+            **_place(asked.feature, asked.position),
+            "count": len(entries),
             "warnings": warnings(report, checked_at) + left_over,
         }
 
     async def remove_key(self, call: Call[Caller]) -> dict[str, Any]:
-        """Let no key serve any more. Answers `{removed, lastFour?, warnings}`.
+        """Let a key, or every key of a slot, serve no more.
 
-        `removed` is false where there was none; what an earlier call left enabled is disabled then
-        all the same. Raises CallableError.
+        Answers `{removed, lastFour, feature?, position?, count, warnings}`. `removed` is false
+        where there was none; what an earlier call left enabled is disabled then all the same.
+        Raises CallableError.
         """
-        parse(RemoveKey, {} if call.data is None else call.data)
+        asked = parse(RemoveKey, {} if call.data is None else call.data)
         stored = await self._app_settings.read()
-        replaced = await self._vault.enabled() - stored.other_key_versions
-        removed = not stored.key_removed
+        enabled = await self._vault.enabled()
+        slot = _slot(stored.keys, asked.feature, enabled)
+        first, last = (asked.position or 1) - 1, asked.position or len(slot)
+        if last > len(slot):
+            raise _no_such_position(len(slot))
+        left = slot[:first] + slot[last:]
+        saved = stored.keys
+        removed = left != saved.own(asked.feature)
         if removed:
-            change = _change(call.caller, "remove_openrouter_key", stored, None)
-            await self._app_settings.save_key(stored, None, change)
-        before = _public(stored.default_key) or {}
+            saved = await self._save(call.caller, _REMOVE, stored, asked.feature, left)
+        gone = slot[first:last]
         return {
             "removed": removed,
-            "lastFour": before.get("lastFour"),
-            "warnings": await self._disable(replaced),
+            "lastFour": gone[0].last_four if gone else None,
+            **_place(asked.feature, asked.position),
+            "count": len(left),
+            "warnings": await self._disable(_left_over(enabled, saved)),
         }
+
+    async def _pin(self, caller: Caller, stored: Stored, enabled: set[int]) -> Stored:
+        """Name the version that serves at first boot, before another one becomes the newest."""
+        entries = _slot(stored.keys, None, enabled)
+        if entries:
+            with suppress(KeyMissing):  # what is there is no key: then it has no end either
+                key = await self._vault.read(entries[0].version)
+                entries = (replace(entries[0], last_four=key.last_four),)
+        pinned = await self._save(caller, _SET, stored, None, entries)
+        now = await self._app_settings.read()
+        if now.keys != pinned:
+            raise SettingsChanged
+        return now
+
+    async def _save(
+        self, caller: Caller, action: str, stored: Stored, feature: str | None, entries: Entries
+    ) -> KeySlots:
+        change = Change(
+            by=caller.uid,
+            email=caller.email,
+            action=action,
+            target=f"config/app keys.{'default' if feature is None else f'features.{feature}'}",
+            before=_public(stored.keys.own(feature)),
+            after=_public(entries),
+        )
+        await self._app_settings.save_keys(stored, feature, entries, change)
+        return stored.keys.having(feature, entries)
 
     async def _check(self, key: Secret) -> KeyReport:
         try:
@@ -162,23 +211,41 @@ def _time(text: str | None) -> datetime | None:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def _change(caller: Caller, action: str, stored: Stored, entry: dict[str, Any] | None) -> Change:
-    return Change(
-        by=caller.uid,
-        email=caller.email,
-        action=action,
-        target="config/app keys.default",
-        before=_public(stored.default_key),
-        after=_public(entry),
+def _slot(slots: KeySlots, feature: str | None, enabled: set[int]) -> Entries:
+    """The keys of a slot. At first boot the default one has the newest, if there is any."""
+    own = slots.own(feature)
+    return tuple(map(KeyEntry, sorted(enabled)[-1:])) if own is None else own
+
+
+def _left_over(enabled: set[int], slots: KeySlots) -> set[int]:
+    """The versions that serve nobody."""
+    first_boot = {entry.version for entry in _slot(slots, None, enabled)}
+    return enabled - slots.versions() - first_boot
+
+
+def _entry(key: Secret, version: int, report: KeyReport, checked_at: datetime) -> KeyEntry:
+    return KeyEntry(
+        version,
+        key.last_four,
+        checked_at,
+        report.is_free_tier,
+        report.limit_usd,
+        report.limit_remaining_usd,
     )
 
 
-def _public(entry: dict[str, Any] | None) -> dict[str, Any] | None:
-    """What an audit entry says of a key, whatever else was typed beside it by hand."""
-    if entry is None:
+def _place(feature: str | None, position: int | None) -> dict[str, Any]:
+    place = {"feature": feature, "position": position}
+    return {name: value for name, value in place.items() if value is not None}
+
+
+def _no_such_position(most: int) -> InvalidArgument:
+    what = f"may be at most {most}" if most else "is of no use: there is no key"
+    return InvalidArgument(f"position {what}.", field="position")
+
+
+def _public(entries: Entries | None) -> list[dict[str, Any]] | None:
+    """What an audit entry says of a slot; None: the newest version served, whichever it was."""
+    if entries is None:
         return None
-    version, last_four = entry.get("version"), entry.get("lastFour")
-    return {
-        "version": version if isinstance(version, int) else None,
-        "lastFour": last_four[-4:] if isinstance(last_four, str) else None,
-    }
+    return [{"version": entry.version, "lastFour": entry.last_four} for entry in entries]

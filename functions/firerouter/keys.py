@@ -1,14 +1,19 @@
-"""The OpenRouter key: a secret that can not print itself, and the Secret Manager store.
+"""The OpenRouter keys: secrets that can not print themselves, and the Secret Manager store.
 
 One secret, OPENROUTER_API_KEY; each stored key is a version of it, and `config/app` says which
-version serves. Never `latest`, which is the highest number whatever its state, but at first boot
-when no admin has stored a key through the app yet. `keyring` says in which order they change.
+versions serve whom (`keyslots`). Never `latest`, which is the highest number whatever its state,
+but at first boot when no admin has stored a key through the app yet. `keyring` says in which order
+they change.
+
+A key that OpenRouter refuses is benched: on this instance the next of its slot goes first for a
+while. No slot ever borrows another's key: a feature's own are its own budget.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NoReturn, Protocol
@@ -22,18 +27,23 @@ from .errors import (
     KeyUnavailable,
     SettingsUnavailable,
 )
+from .keyslots import KeySlots, Versions
 
 SECRET_ID: Final = "OPENROUTER_API_KEY"  # noqa: S105  # its name, not its value
 TOLD_APART_FROM_CHARS: Final = 12
 
 
 class Secret:
-    """A string that does not show in a repr, a log line, a format or a pickle."""
+    """A string that does not show in a repr, a log line, a format or a pickle.
 
-    __slots__ = ("_value",)
+    version: which one of the stored secret's it is; None where it is none.
+    """
 
-    def __init__(self, value: str) -> None:
+    __slots__ = ("_value", "version")
+
+    def __init__(self, value: str, version: int | None = None) -> None:
         self._value = value
+        self.version = version
 
     def reveal(self) -> str:
         return self._value
@@ -96,7 +106,7 @@ class Vault:
         if not re.fullmatch(r"[\x21-\x7e]+", value):  # no header could carry it
             log.error("key_unusable", version=number)
             raise KeyMissing
-        return Secret(value)
+        return Secret(value, _number(answer.name))
 
     async def enabled(self) -> set[int]:
         """The versions that are enabled. Raises KeyUnavailable, KeyStoreForbidden."""
@@ -180,56 +190,124 @@ def _refused(what: str, error: Exception) -> CallableError:
 
 
 class Serving(Protocol):
-    """Says which version serves: as of a few seconds ago, or as of now."""
+    """Says which keys serve whom: as of a few seconds ago, or as of now."""
 
-    async def key_version(self, *, anew: bool = False) -> int | None: ...
+    async def key_slots(self, *, anew: bool = False) -> KeySlots: ...
 
 
 class Keys:
-    """Serves the key: each version fetched once, kept for minutes, renewed after a 401.
+    """Serves the keys: each version fetched once, and kept for minutes.
 
-    Which version serves is asked each time, of a cache: so another key takes effect in seconds.
+    Which ones serve is asked each time, of a cache: so another key takes effect in seconds.
     """
 
-    def __init__(self, vault: Vault, serving: Serving) -> None:
+    def __init__(
+        self, vault: Vault, serving: Serving, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._vault = vault
         self._serving = serving
-        self._version: int | None = None
-        self._cache: Cached[Secret] | None = None
+        self._clock = clock
+        self._slots: KeySlots | None = None  # the last that were heard of
+        self._cache: dict[int | None, Cached[Secret]] = {}
+        self._benched: dict[int | None, float] = {}  # until when
 
-    async def get(self) -> Secret:
-        """The key that serves now. Raises KeyMissing, KeyUnavailable, SettingsUnavailable."""
-        try:
-            version = await self._serving.key_version()
-        except SettingsUnavailable:
-            if self._cache is None:
-                raise
-            return await self._cache.get()
-        try:
-            return await self._of(version).get()
-        except KeyMissing:
-            # it may have been replaced, and disabled, since the settings were last looked at
-            newest = await self._serving.key_version(anew=True)
-            if newest == version:
-                raise
-        return await self._of(newest).get()
-
-    async def renew(self, refused: Secret) -> Secret | None:
-        """After OpenRouter refused a key: another one, if there is one by now."""
-        try:
-            version = await self._serving.key_version(anew=True)
-            key = await self._of(version).renew()
-        except (KeyMissing, KeyUnavailable, SettingsUnavailable):
-            return None
-        return None if key == refused else key
+    def of(self, feature: str | None) -> KeySlot:
+        """The keys that serve a feature, or with None whatever has no keys of its own."""
+        return KeySlot(self, feature)
 
     def put(self, version: int, key: Secret) -> None:
         """Take a key that was stored by this instance: it need not be fetched."""
-        self._of(version).put(key)
+        self._cached(version).put(Secret(key.reveal(), version))
 
-    def _of(self, version: int | None) -> Cached[Secret]:
-        if self._cache is None or version != self._version:
+    async def slots(self, *, anew: bool = False) -> KeySlots:
+        """Who serves whom; while that can not be read, as it was. Raises SettingsUnavailable."""
+        try:
+            slots = await self._serving.key_slots(anew=anew)
+        except SettingsUnavailable:
+            if self._slots is None:
+                raise
+            return self._slots
+        if slots != self._slots:
+            self._slots = slots
+            self._forget_all_but(slots.versions())
+        return slots
+
+    async def first(self, versions: Versions, tried: Sequence[Secret] = ()) -> Secret:
+        """The first that the vault has and that was not tried; the benched ones are the last.
+
+        Raises KeyMissing, KeyUnavailable.
+        """
+        failure: CallableError = KeyMissing()
+        for version in sorted(versions, key=self._is_benched):
+            try:
+                # a version never changes, but which one is the newest does
+                key = await self.read(version, anew=bool(tried) and version is None)
+            except KeyMissing:
+                self.bench(version)
+            except KeyUnavailable as unavailable:
+                failure = unavailable
+            else:
+                if key not in tried:
+                    return key
+        raise failure
+
+    async def read(self, version: int | None, *, anew: bool = False) -> Secret:
+        """The key of a version, None for the newest. Raises KeyMissing, KeyUnavailable."""
+        cached = self._cached(version)
+        return await (cached.renew() if anew else cached.get())
+
+    def bench(self, version: int | None) -> None:
+        """Let others go first for a while: it was refused, or the vault does not have it."""
+        self._benched[version] = self._clock() + limits.KEY_BENCHED_S
+
+    def _cached(self, version: int | None) -> Cached[Secret]:
+        if version not in self._cache:
             fetch = partial(self._vault.read, version)
-            self._version = version
-            self._cache = Cached(fetch, fresh_s=limits.KEY_FRESH_S, stale_s=limits.KEY_STALE_S)
-        return self._cache
+            self._cache[version] = Cached(
+                fetch, fresh_s=limits.KEY_FRESH_S, stale_s=limits.KEY_STALE_S
+            )
+        return self._cache[version]
+
+    def _is_benched(self, version: int | None) -> bool:
+        return self._clock() < self._benched.get(version, float("-inf"))
+
+    def _forget_all_but(self, versions: set[int]) -> None:
+        for kept in (self._cache, self._benched):
+            for version in kept.keys() - versions - {None}:
+                del kept[version]
+
+
+class KeySlot:
+    """The keys that serve one feature, in order; or, for None, the default ones."""
+
+    def __init__(self, keys: Keys, feature: str | None) -> None:
+        self._keys = keys
+        self._feature = feature
+
+    async def get(self) -> Secret:
+        """The key that serves now. Raises KeyMissing, KeyUnavailable, SettingsUnavailable."""
+        versions = await self._versions()
+        try:
+            return await self._keys.first(versions)
+        except KeyMissing:
+            # they may have been replaced, and disabled, since the settings were last looked at
+            newest = await self._versions(anew=True) if versions else versions
+            if newest == versions:
+                raise
+        return await self._keys.first(newest)
+
+    async def another(self, tried: Sequence[Secret]) -> Secret | None:
+        """After OpenRouter refused the last of `tried`: a key that is none of them, if any.
+
+        In the order of now: an admin may have replaced it since it was read.
+        """
+        refused = tried[-1].version
+        log.warning("key_refused", version=refused)
+        self._keys.bench(refused)
+        try:
+            return await self._keys.first(await self._versions(anew=True), tried)
+        except (KeyMissing, KeyUnavailable, SettingsUnavailable):
+            return None
+
+    async def _versions(self, *, anew: bool = False) -> Versions:
+        return (await self._keys.slots(anew=anew)).serving(self._feature)

@@ -4,9 +4,10 @@
        \\--refused: nothing kept, counters given back
 
     generations/{id}                     the entry
-    quotas/{uid}/windows/requests-{minute}   {count}
-    quotas/{uid}/windows/concurrent          {count}     no window: what runs now
-    quotas/{uid}/windows/usd-{day}           {nanoUsd}   reserved and spent
+    quotas/{uid}/windows/requests-{minute}             {count}
+    quotas/{uid}/windows/requests-{start}-{feature}    {count}     where the feature has a cap
+    quotas/{uid}/windows/concurrent                    {count}     no window: what runs now
+    quotas/{uid}/windows/usd-{day}                     {nanoUsd}   reserved and spent
 
 `admit` is one commit: it creates the entry and moves the counters, whose new values the commit
 returns, so that a cap needs neither a read nor a transaction and parallel calls can not pass it.
@@ -36,7 +37,8 @@ from . import limits, log
 from .appsettings import UserLimits
 from .commits import AWAY, GUARD_FAILED, commit
 from .errors import AlreadyRunning, LedgerUnavailable, RequestIdReused, ResultNotKept
-from .quotas import refusal
+from .quotas import Counter, counters, refusal
+from .settings import FeatureLimits
 
 Status = Literal["done", "stopped", "failed", "interrupted"]
 
@@ -58,7 +60,11 @@ def payload_hash(data: dict[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What is asked of `admit`. reserve_nano_usd: 0 for a free model."""
+    """What is asked of `admit`.
+
+    limits, feature_limits: what the user may do, in the app and with this feature.
+    reserve_nano_usd: 0 for a free model. test: an admin tries settings that nobody has saved.
+    """
 
     id: str
     uid: str
@@ -69,6 +75,8 @@ class Admission:
     limits: UserLimits
     reserve_nano_usd: int = 0
     request_id: str | None = None
+    feature_limits: FeatureLimits = field(default_factory=FeatureLimits)
+    test: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +108,16 @@ class Entry:
     noting: asyncio.Task[None] | None = None
 
     @property
-    def minute(self) -> str:
-        return f"requests-{self.admitted_at:%Y%m%dT%H%MZ}"
+    def counters(self) -> list[Counter]:
+        """Those that its admission moves."""
+        asked = self.admission
+        return counters(
+            asked.limits,
+            asked.feature,
+            asked.feature_limits,
+            self.admitted_at,
+            asked.reserve_nano_usd,
+        )
 
     @property
     def day(self) -> str:
@@ -126,7 +142,7 @@ class Ledger:
         entry = Entry(admission, secrets.token_hex(8), self._now())
         batch = self._firestore.batch()
         batch.create(self._generation(admission.id), _document(entry))
-        self._count(batch, entry, +1, admission.reserve_nano_usd)
+        moved = self._count(batch, entry, +1)
         try:
             results = await commit(batch, limits.ADMIT_S)
             entry.version = results[0].update_time
@@ -136,12 +152,12 @@ class Ledger:
             stored = await self._existing(entry)
             if stored is not None:
                 return stored
-            totals = await self._totals(entry)  # our own commit, applied twice
+            totals = await self._totals(entry, moved)  # our own commit, applied twice
         except AWAY as error:
             log.error("admit_failed", type=type(error).__name__)
             self._later(self._undo(entry))  # it may have been applied for all that we know
             raise LedgerUnavailable from None
-        refused = refusal(admission.limits, totals, self._now())
+        refused = refusal(moved, totals, self._now())
         if refused is not None:
             await self._give_back(entry)
             raise refused
@@ -172,21 +188,21 @@ class Ledger:
 
     # -- the commits ---------------------------------------------------------------------------
 
-    def _count(self, batch: AsyncWriteBatch, entry: Entry, calls: int, nano_usd: int) -> None:
-        """Move the counters of an admission by so much."""
+    def _count(self, batch: AsyncWriteBatch, entry: Entry, times: int) -> list[Counter]:
+        """Move the counters of an admission so many times."""
         expires = entry.admitted_at + timedelta(days=limits.WINDOW_TTL_DAYS)
-        minute = {"count": Increment(calls), "expireAt": expires}
-        batch.set(self._window(entry, entry.minute), minute, merge=True)
-        batch.set(self._window(entry, "concurrent"), {"count": Increment(calls)}, merge=True)
-        if nano_usd:
-            day = {"nanoUsd": Increment(nano_usd), "expireAt": expires}
-            batch.set(self._window(entry, entry.day), day, merge=True)
+        for counter in (moved := entry.counters):
+            values: dict[str, Any] = {counter.field: Increment(times * counter.by)}
+            if counter.ends is not None:
+                values["expireAt"] = expires
+            batch.set(self._window(entry, counter.window), values, merge=True)
+        return moved
 
     async def _give_back(self, entry: Entry) -> None:
         batch = self._firestore.batch()
         guard = self._firestore.write_option(last_update_time=entry.version)
         batch.delete(self._generation(entry.admission.id), option=guard)
-        self._count(batch, entry, -1, -entry.admission.reserve_nano_usd)
+        self._count(batch, entry, -1)
         try:
             await commit(batch, limits.ADMIT_S)
         except GUARD_FAILED:
@@ -314,19 +330,16 @@ class Ledger:
         entry.version = snapshot.update_time
         return (snapshot.to_dict() or {}).get("status") != "running"
 
-    async def _totals(self, entry: Entry) -> list[int]:
-        names = [entry.minute, "concurrent"]
-        names += [entry.day] if entry.admission.reserve_nano_usd else []
+    async def _totals(self, entry: Entry, moved: list[Counter]) -> list[int]:
         totals: list[int] = []
-        for name in names:
-            reference = self._window(entry, name)
+        for counter in moved:
+            reference = self._window(entry, counter.window)
             try:
                 snapshot = await reference.get(retry=None, timeout=limits.READ_S)
             except AWAY:
                 self._later(self._undo(entry))
                 raise LedgerUnavailable from None
-            values = snapshot.to_dict() or {}
-            totals.append(values.get("nanoUsd" if name == entry.day else "count", 0))
+            totals.append((snapshot.to_dict() or {}).get(counter.field, 0))
         return totals
 
     async def _read(self, id_: str) -> Any:
@@ -362,4 +375,5 @@ def _document(entry: Entry) -> dict[str, Any]:
         "expireAt": entry.admitted_at + timedelta(days=limits.GENERATION_TTL_DAYS),
         "reservedNanoUsd": admission.reserve_nano_usd,
         "attempts": [],
+        "test": admission.test,
     }

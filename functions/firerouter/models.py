@@ -47,9 +47,11 @@ ROUTERS: Final = "openrouter/"
 # billed by the token alone: others cost per song or per image, whatever their token price says
 BY_TOKEN: Final = frozenset({"text", "embeddings"})
 TOKENS_PER_PRICE: Final = 1_000_000
+CHARS_PER_TOKEN: Final = 4  # of English, by and large: for estimates, marked as such
 
 _WORD: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _ID: Final = re.compile(r"~?[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._:-]*")
+_FREE: Final = re.compile(r"[^:@]+:free")
 _PRICE: Final = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,24})?([eE]-?[0-9]{1,2})?", re.ASCII)
 
 
@@ -59,7 +61,8 @@ class Model:
 
     created: Unix time. provider: the author part of the id. free: nothing of it is ever billed.
     variant: what follows the id's colon, such as free or batch. alias_target: the id behind a
-    `~...-latest`.
+    `~...-latest`. reasoning_required: it can not be switched off. reasoning_efforts: those it
+    takes, empty where it does not say.
     """
 
     id: str
@@ -81,6 +84,12 @@ class Model:
     free: bool = False
     variant: str | None = None
     alias_target: str | None = None
+    reasoning_required: bool = False
+    reasoning_efforts: tuple[str, ...] = ()
+
+    @property
+    def expires(self) -> date | None:
+        return date.fromisoformat(self.expiration_date) if self.expiration_date else None
 
     def to_document(self) -> dict[str, Any]:
         """Plain JSON values under the wire's names, the empty ones left out; prices are text."""
@@ -97,9 +106,8 @@ class Model:
         for name in ("prompt_price", "completion_price"):
             if (price := values.get(name)) not in (None, "dynamic"):
                 values[name] = Decimal(price)
-        for name in ("input_modalities", "output_modalities", "capabilities"):
+        for name in _LISTS:
             values[name] = tuple(values.get(name, ()))
-        values["supported_parameters"] = tuple(values.get("supported_parameters", ()))
         return cls(**values)
 
     def to_wire(self) -> dict[str, Any]:
@@ -117,7 +125,8 @@ class Model:
         for wire, name in _FIELDS.items():
             value = getattr(self, name)
             if isinstance(value, tuple):
-                values[wire] = list(value)
+                if value or name != "reasoning_efforts":  # the others are there for every model
+                    values[wire] = list(value)
             elif value is not None and value != "" and value is not False:
                 values[wire] = value
         return values
@@ -144,7 +153,13 @@ _FIELDS: Final[Mapping[str, str]] = {
     "free": "free",
     "variant": "variant",
     "aliasTarget": "alias_target",
+    "reasoningRequired": "reasoning_required",
+    "reasoningEfforts": "reasoning_efforts",
 }
+_LISTS: Final = (
+    *("input_modalities", "output_modalities", "capabilities", "supported_parameters"),
+    "reasoning_efforts",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +182,13 @@ class Resolved:
     def alias(self) -> bool:
         return self.asked.startswith("~")
 
+    @property
+    def free(self) -> bool:
+        """Whether nothing that is asked of it is ever billed, as far as the list knows."""
+        model = self.target or self.model
+        paid = self.preset is not None or "online" in self.suffixes  # each search is billed
+        return model is not None and model.free and not paid
+
 
 @dataclass(frozen=True, slots=True)
 class ModelList:
@@ -176,9 +198,18 @@ class ModelList:
     fetched_at: datetime
     models: tuple[Model, ...]
     _by_id: dict[str, Model] = field(init=False, repr=False, compare=False)
+    _wire: dict[str, dict[str, Any]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_id", {model.id: model for model in self.models})
+        object.__setattr__(self, "_wire", {})
+
+    def to_wire(self, model: Model) -> dict[str, Any]:
+        """What clients get of one of its models; made once, for page after page."""
+        made = self._wire.get(model.id)
+        if made is None:
+            made = self._wire[model.id] = model.to_wire()
+        return made
 
     def get(self, id_: str) -> Model | None:
         """The model that is listed under exactly this id."""
@@ -203,6 +234,12 @@ class ModelList:
             preset=preset or None,
             router=id_.startswith(ROUTERS),
         )
+
+
+def is_free(asked: str) -> bool:
+    """Whether asking it is free by its name alone: a free variant, or the router to those."""
+    # a second suffix may be billed (:online is), and a preset may ask anything
+    return bool(_FREE.fullmatch(asked)) or asked == "openrouter/free"
 
 
 # -- reading what OpenRouter answers ---------------------------------------------------------------
@@ -235,7 +272,7 @@ def read_model(entry: object) -> Model | None:
         "input_modalities": _words(architecture.get("input_modalities")),
         "output_modalities": _words(architecture.get("output_modalities")),
     }
-    pricing = _object(entry, "pricing")
+    pricing, reasoning = _object(entry, "pricing"), _object(entry, "reasoning")
     prompt, completion = _price(pricing.get("prompt")), _price(pricing.get("completion"))
     variant = id_.partition(":")[2] or None
     alias_target = _object(entry, "alias_target").get("slug")
@@ -260,6 +297,8 @@ def read_model(entry: object) -> Model | None:
         and (variant == "free" or BY_TOKEN.issuperset(lists["output_modalities"])),
         variant=variant,
         alias_target=_text(alias_target, limits.MODEL_ID_MAX_CHARS) or None,
+        reasoning_required=reasoning.get("mandatory") is True,
+        reasoning_efforts=_words(reasoning.get("supported_efforts")),
         **lists,
     )
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from .contract import ExecutePrompt
 from .errors import InvalidArgument, ModelNotAllowed
-from .features import FeatureSettings
+from .settings import FeatureSettings
 
-_PLACE = re.compile(r"\{\{\s*([A-Za-z][A-Za-z0-9_-]*)\s*\}\}")
+# where a caller's variable goes
+PLACE: Final = re.compile(r"\{\{\s*([A-Za-z][A-Za-z0-9_-]*)\s*\}\}")
+
+_SENT_AS_SET: Final = (
+    *("top_p", "top_k", "min_p", "top_a", "presence_penalty", "frequency_penalty"),
+    *("repetition_penalty", "seed", "max_tokens"),
+)
 
 
 def render(template: str, variables: Mapping[str, str]) -> str:
@@ -26,7 +32,7 @@ def render(template: str, variables: Mapping[str, str]) -> str:
             raise InvalidArgument(f"{field} is required by this feature.", field=field)
         return variables[name]
 
-    return _PLACE.sub(fill, template)
+    return PLACE.sub(fill, template)
 
 
 def messages(settings: FeatureSettings, request: ExecutePrompt) -> list[dict[str, str]]:
@@ -40,12 +46,12 @@ def messages(settings: FeatureSettings, request: ExecutePrompt) -> list[dict[str
     return [{"role": "system", "content": system}, *turns] if system else turns
 
 
-def models(settings: FeatureSettings, request: ExecutePrompt) -> list[str]:
-    """The model to ask, then the fallbacks. Raises ModelNotAllowed."""
-    chosen = request.model or settings.model
-    if chosen != settings.model and chosen not in settings.allowed_models:
-        raise ModelNotAllowed(f"This feature does not allow the model {chosen}.", field="model")
-    return list(dict.fromkeys([chosen, *settings.fallback_models]))
+def models(settings: FeatureSettings, chosen: str | None) -> list[str]:
+    """The model to ask, then the fallbacks. chosen: by the caller. Raises ModelNotAllowed."""
+    model = chosen or settings.model
+    if model != settings.model and model not in settings.allowed_models:
+        raise ModelNotAllowed(f"This feature does not allow the model {model}.", field="model")
+    return list(dict.fromkeys([model, *settings.fallback_models]))
 
 
 def parameters(settings: FeatureSettings, request: ExecutePrompt) -> dict[str, Any]:
@@ -59,11 +65,19 @@ def parameters(settings: FeatureSettings, request: ExecutePrompt) -> dict[str, A
             raise InvalidArgument("temperature is fixed by this feature.", field="temperature")
         temperature = request.temperature
     given = {
+        **{name: getattr(settings, name) for name in _SENT_AS_SET},
         "temperature": temperature,
-        "top_p": settings.top_p,
-        "presence_penalty": settings.presence_penalty,
-        "frequency_penalty": settings.frequency_penalty,
-        "max_tokens": settings.max_tokens,
+        "stop": settings.stop or None,
+        "plugins": settings.plugins or None,
+        "tools": [tool.model_dump() for tool in settings.tools] or None,
+        "response_format": settings.response_format and settings.response_format.upstream(),
+        "reasoning": settings.reasoning and settings.reasoning.model_dump(exclude_none=True),
+        "provider": settings.provider and settings.provider.model_dump(exclude_none=True),
     }
     sent = {name: value for name, value in given.items() if value is not None}
     return {**settings.parameters, **sent}
+
+
+def variables(settings: FeatureSettings) -> list[str]:
+    """The names of the places in the system prompt, once each."""
+    return list(dict.fromkeys(PLACE.findall(settings.system_prompt)))

@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None, suite: Suite | None = None) -> 
             logs = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             if suite is None:
                 suite = stack.enter_context(Suite(ROOT, "bench", ports=Suite.free_ports(ROOT)))
-                seed(suite)
+                # sim/* are free by the catalog alone, and no real model is looked up there
+                seed(suite, app={"freeModelsOnly": False})
             create_features(suite, plan.crowd_tokens)
             table = measure(Bench(suite, logs), plan)
     except Problem as problem:

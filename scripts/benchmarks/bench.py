@@ -118,7 +118,7 @@ class Bench:
 
 def create_features(suite: Suite, crowd_tokens: int) -> None:
     """`bench`: any simulated model; `bench_crowd`: sim/ticks, cut at so many tokens."""
-    from firerouter.features import Feature, FeatureSettings, to_document
+    from firerouter.settings import Feature, FeatureSettings
 
     any_model = ["sim/steady", "sim/ticks", "sim/fast"]
     crowd = FeatureSettings(model="sim/ticks", max_tokens=crowd_tokens)
@@ -127,7 +127,7 @@ def create_features(suite: Suite, crowd_tokens: int) -> None:
         "bench_crowd": crowd,
     }
     documents = {
-        f"features/{id_}": to_document(Feature(id_, True, 1, values))
+        f"features/{id_}": Feature(id_, True, 1, values).to_document()
         for id_, values in settings.items()
     }
     create_documents(suite.firestore_host, suite.project, documents)

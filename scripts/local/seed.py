@@ -35,17 +35,18 @@ REST_TYPES = (
 )
 
 
-def seed(suite: "Suite", *, key: str | None = None) -> None:
+def seed(suite: "Suite", *, key: str | None = None, app: dict[str, Any] | None = None) -> None:
     """Seed whatever of it the suite runs, each as soon as it listens.
 
-    key: the OpenRouter key to store instead of the stand-in's. Raises PartDied.
+    key: the OpenRouter key to store instead of the stand-in's. app: of `config/app`, what is not
+    to be as by default. Raises PartDied.
     """
     jobs: list[tuple[int, Callable[[], None]]] = []
     if suite.with_functions:
         host, secret = suite.secret_manager_host, key or LOCAL_KEY
         jobs.append((suite.ports.secret_manager, lambda: store_key(host, suite.project, secret)))
     if "firestore" in suite.only:
-        documents = {"config/app": default_app_settings()}
+        documents = {"config/app": {**default_app_settings(), **(app or {})}}
         documents |= {f"features/{id_}": value for id_, value in default_features().items()}
         create = partial(create_documents, suite.firestore_host, suite.project, documents)
         jobs.append((suite.ports.firestore, create))
@@ -68,14 +69,14 @@ def default_features() -> dict[str, dict[str, Any]]:
     """`features/{id}`, from the functions' own defaults."""
     if FUNCTIONS not in sys.path:
         sys.path.append(FUNCTIONS)
-    from firerouter.features import DEFAULTS, to_document
+    from firerouter.settings import DEFAULTS
 
-    return {id_: to_document(feature) for id_, feature in DEFAULTS.items()}
+    return {id_: feature.to_document() for id_, feature in DEFAULTS.items()}
 
 
 def default_app_settings() -> dict[str, Any]:
     """`config/app`: the key that `store_key` wrote is version 1 of its secret."""
-    return {"keys": {"default": {"version": 1}}}
+    return {"keys": {"default": [{"version": 1}]}}
 
 
 # Secret Manager

@@ -1,9 +1,12 @@
 """What the tests against the emulators share."""
 
+from collections.abc import AsyncIterator
+
 import pytest
-from google.cloud.firestore import AsyncClient
+from google.cloud.firestore import DELETE_FIELD, AsyncClient
 
 from scripts.local.suite import Suite
+from tests.emulator.world import World, new_world
 
 
 @pytest.fixture
@@ -11,3 +14,19 @@ async def firestore(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> AsyncClien
     """The suite's Firestore, past the rules, as the functions see it."""
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", suite.firestore_host)
     return AsyncClient(project=suite.project)
+
+
+@pytest.fixture
+async def world(suite: Suite) -> AsyncIterator[World]:
+    """A project of the test's own, whose instances run in this process."""
+    async with new_world(suite) as world:
+        yield world
+
+
+@pytest.fixture
+async def paid_models(firestore: AsyncClient) -> AsyncIterator[None]:
+    """The app allows them, until the test is over."""
+    app = firestore.document("config/app")
+    await app.set({"freeModelsOnly": False}, merge=True)
+    yield
+    await app.update({"freeModelsOnly": DELETE_FIELD})

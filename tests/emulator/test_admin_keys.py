@@ -25,10 +25,11 @@ DATA = {"set_openrouter_key": {"key": "sk-or-v1-canary-of-nobody-1a2b"}}  # {} e
 def answered_by(answer: str) -> list[str]:
     """The functions of main.py whose body is `return bootstrap.<answer>(...)`."""
     functions = [n for n in ast.parse(MAIN.read_text()).body if isinstance(n, ast.AsyncFunctionDef)]
-    return [f.name for f in functions if f"return bootstrap.{answer}(" in ast.unparse(f)]
+    return [f.name for f in functions if f"bootstrap.{answer}(" in ast.unparse(f)]
 
 
 ADMINS = answered_by("answer_admin")
+SCHEDULED = answered_by("scheduled")
 MARGIN_S = 10.0  # a busy machine's
 ASKED = {"feature": "chat", "prompt": "Hello"}
 
@@ -67,7 +68,7 @@ async def test_what_is_not_for_admins_alone_is_what_the_api_callable_reaches(
     refused = await refusal(client, "api", {"endpoint": "nope"})
     reached = refused.message.removeprefix("endpoint must be one of ").rstrip(".").split(", ")
     assert {*reached, "api"} == set(answered_by("answer"))
-    assert {*reached, "api", *ADMINS} == served()
+    assert {*reached, "api", *ADMINS, *SCHEDULED} == served()
 
 
 @pytest.mark.parametrize("name", ADMINS)
@@ -77,6 +78,15 @@ async def test_a_plain_user_is_refused(client: CallableClient, name: str) -> Non
     for data in (good, claimed, None, "garbage"):
         refused = await refusal(client, name, data)
         assert (refused.status, refused.details["reason"]) == ("PERMISSION_DENIED", "not_admin")
+
+
+@pytest.mark.parametrize("name", [*ADMINS, *answered_by("answer")])
+async def test_without_an_app_check_token_not_even_an_admin_gets_in(
+    suite: Suite, admin: str, name: str
+) -> None:
+    async with CallableClient(suite.functions_url, admin) as client:
+        refused = await refusal(client, name, DATA.get(name, {}))
+    assert (refused.status, refused.details["reason"]) == ("UNAUTHENTICATED", "app_check_failed")
 
 
 @pytest.mark.parametrize("name", ADMINS)
@@ -239,6 +249,12 @@ async def test_a_key_is_set_rotated_and_removed_and_never_seen_again(keys: Keys)
     ):
         assert (await keys.call("set_openrouter_key", data))["reason"] == reason
 
+    own = {"key": f"{CANARY}-own-ddd4", "feature": "code"}
+    third = await keys.call("set_openrouter_key", own)
+    assert (third["feature"], third["position"], third["count"]) == ("code", 1, 1)
+    refused = await keys.call("set_openrouter_key", {**own, "position": 3})
+    assert (refused["reason"], refused["field"]) == ("invalid_argument", "position")
+
     for method, failure in (
         ("ListSecretVersions", "key_unavailable"),
         ("AddSecretVersion", "key_unavailable"),
@@ -250,8 +266,10 @@ async def test_a_key_is_set_rotated_and_removed_and_never_seen_again(keys: Keys)
     assert [warning["reason"] for warning in outcome["warnings"]] == ["old_key_enabled"]
 
     removed = await keys.call("remove_openrouter_key", None)
-    assert removed == {"removed": True, "lastFour": "ccc3", "warnings": []}
+    assert removed == {"removed": True, "lastFour": "ccc3", "count": 0, "warnings": []}
     await keys.eventually("key_missing")
+    own_serves = await keys.call("execute_prompt", {**ASKED, "feature": "code"})
+    assert own_serves["text"]
 
     documents = await keys.documents()
     assert "set_openrouter_key" in documents

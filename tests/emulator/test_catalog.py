@@ -13,7 +13,7 @@ from google.cloud.firestore import AsyncClient
 
 from firerouter import limits
 from firerouter.callable import CallableError
-from firerouter.catalog import Catalog
+from firerouter.catalog import FORMAT, Catalog
 from firerouter.errors import (
     CatalogIncomplete,
     CatalogUnavailable,
@@ -136,7 +136,7 @@ async def test_an_outage_serves_the_old_list_and_says_its_age(
     assert refused.value.details["retryable"] is True
 
     with serving() as openrouter:
-        client = OpenRouter(NoKey(), base_url=openrouter.api)
+        client = OpenRouter(base_url=openrouter.api)
         live = Catalog(firestore, openrouter=lambda: client, keys=NoKey())
         known = await live.get()
     two_days_ago = datetime.now(UTC) - timedelta(days=2)
@@ -384,9 +384,12 @@ async def test_what_was_typed_by_hand_is_not_served_but_fetched_anew(
         (shard, {"models": [{"id": "evil/model"}]}),
         (shard, {}),
         (head, {}),
-        (head, {"format": 1, "generation": "1", "fetchedAt": shelf.now, "shards": []}),
-        (head, {"format": 1, "generation": 7, "fetchedAt": shelf.now, "shards": [{"id": "a/b"}]}),
-        (head, {"format": 2, "generation": 7, "fetchedAt": shelf.now, "shards": []}),
+        (head, {"format": FORMAT, "generation": "1", "fetchedAt": shelf.now, "shards": []}),
+        (
+            head,
+            {"format": FORMAT, "generation": 7, "fetchedAt": shelf.now, "shards": [{"id": "a/b"}]},
+        ),
+        (head, {"format": FORMAT + 1, "generation": 7, "fetchedAt": shelf.now, "shards": []}),
     ]
     await shelf.catalog().get()
     for write, change in cases:
@@ -485,7 +488,7 @@ async def test_without_firestore_there_is_what_memory_has(
 
 async def test_the_real_client_reads_the_list_with_a_key_and_without(shelf: Shelf) -> None:
     with serving() as server:
-        openrouter = OpenRouter(NoKey(), base_url=server.api)
+        openrouter = OpenRouter(base_url=server.api)
         for keys in (NoKey(), OneKey(), NoKey()):
             catalog = Catalog(shelf.firestore, openrouter=lambda: openrouter, keys=keys)
             assert len((await catalog.refresh()).models.models) > 20
@@ -499,7 +502,7 @@ async def test_an_answer_without_an_end_is_cut_off(
 ) -> None:
     monkeypatch.setattr(limits, "DOCUMENT_MAX_BYTES", 1_000)
     with serving() as server:
-        openrouter = OpenRouter(NoKey(), base_url=server.api)
+        openrouter = OpenRouter(base_url=server.api)
         catalog = Catalog(shelf.firestore, openrouter=lambda: openrouter, keys=NoKey())
         with pytest.raises(UpstreamMalformed):
             await catalog.refresh()

@@ -1,7 +1,9 @@
 """`execute_prompt` as an app calls it: answers, choices, repetition, limits."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -112,13 +114,13 @@ async def test_the_admins_settings_and_the_callers_choices_make_the_request(
     await write_feature(
         firestore,
         "choices",
-        model="sim/paid",
+        model="sim/flaky-2",
         allowedModels=["sim/fast"],
         allowTemperature=True,
         systemPrompt="You speak {{language}}. {{7*7}} ${x} {x.__class__}",
         topP=0.5,
         maxTokens=64,
-        parameters={"top_k": 3},
+        parameters={"logit_bias": {"7": -1}},
     )
     await client_for("chooser").call(
         "",
@@ -150,7 +152,7 @@ async def test_the_admins_settings_and_the_callers_choices_make_the_request(
         "temperature": 0.25,
         "top_p": 0.5,
         "max_tokens": 64,
-        "top_k": 3,
+        "logit_bias": {"7": -1},
         "stream": True,
     }
     assert request["headers"]["http-referer"] == "https://demo-firerouter.web.app"
@@ -292,6 +294,7 @@ async def test_more_than_allowed_in_a_minute_are_refused(
     assert 0 < details["retryAfterSeconds"] <= 60
 
 
+@pytest.mark.usefixtures("paid_models")
 async def test_a_paid_answer_is_charged_to_the_day_at_its_real_cost(
     firestore: AsyncClient, client_for: ClientFor
 ) -> None:
@@ -302,3 +305,74 @@ async def test_a_paid_answer_is_charged_to_the_day_at_its_real_cost(
     windows = firestore.collection("quotas").document("payer").collection("windows")
     spent = [w.to_dict() async for w in windows.stream() if w.id.startswith("usd-")]
     assert [w["nanoUsd"] for w in spent if w] == [round(result["usage"]["cost"] * 1e9)]
+
+
+async def test_an_answer_is_kept_for_the_same_question_of_the_same_user(
+    suite: Suite, firestore: AsyncClient, client_for: ClientFor
+) -> None:
+    await write_feature(firestore, "kept", model="sim/fast", cacheSeconds=60)
+    ask = {"feature": "kept", "prompt": "marker-kept"}
+    ann, ben = client_for("keeper"), client_for("other")
+    first = await ann.call("", ask)
+    frames = [frame async for frame in ann.stream("", ask)]
+    again = frames[-1][1]
+    assert (first["cached"], again["cached"]) == (False, True)
+    assert again["text"] == first["text"]
+    assert (
+        "".join(m["delta"] for k, m in frames if k == "message" and m["type"] == "text")
+        == (first["text"])
+    )
+    assert again["generationId"] != first["generationId"]
+    assert again["usage"]["cost"] == 0
+    assert again["attempts"] == []
+    entry = (await firestore.document(f"generations/{again['generationId']}").get()).to_dict() or {}
+    assert (entry["status"], entry["costNanoUsd"], entry["costIsEstimate"]) == ("done", 0, False)
+    assert len(await sent_upstream(suite, "marker-kept")) == 1
+    assert (await ben.call("", ask))["cached"] is False
+    assert (await ann.call("", {**ask, "context": "another"}))["cached"] is False
+    assert len(await sent_upstream(suite, "marker-kept")) == 3
+
+
+async def test_an_answer_is_shared_where_the_feature_says_so_and_forgotten_in_time(
+    firestore: AsyncClient, client_for: ClientFor
+) -> None:
+    await write_feature(
+        firestore, "shared", model="sim/fast", cacheSeconds=60, cacheShared=True, stream=False
+    )
+    ask = {"feature": "shared", "prompt": "marker-shared"}
+    await client_for("sharer").call("", ask)
+    frames = [frame async for frame in client_for("taker").stream("", ask)]
+    assert [m["type"] for kind, m in frames if kind == "message"] == ["start"]
+    assert frames[-1][1]["cached"] is True
+    async for kept in firestore.collection("responses").stream():
+        if "marker-shared" in kept.get("answer")["text"]:
+            await kept.reference.update({"expireAt": datetime.now(UTC)})
+    assert (await client_for("late").call("", ask))["cached"] is False
+
+
+@pytest.mark.parametrize("model", ["sim/cut-mid-stream", "sim/length-no-text"])
+async def test_what_is_not_whole_or_is_temporary_is_not_kept(
+    firestore: AsyncClient, client_for: ClientFor, model: str
+) -> None:
+    await write_feature(firestore, "unkept", model=model, cacheSeconds=60)
+    await write_feature(firestore, "unkept-too", model="sim/fast", cacheSeconds=60)
+    client = client_for("unkeeper")
+    for _ in range(2):
+        with contextlib.suppress(CallableFailure):
+            result = await client.call("", {"feature": "unkept", "prompt": "marker-unkept"})
+            assert result["cached"] is False
+        ask = {"feature": "unkept-too", "prompt": f"marker-temporary {model}", "temporary": True}
+        assert (await client.call("", ask))["cached"] is False
+    texts = [r.get("answer")["text"] async for r in firestore.collection("responses").stream()]
+    assert not [text for text in texts if "marker-unkept" in text or "marker-temporary" in text]
+
+
+async def test_a_feature_that_does_not_stream_sends_its_answer_at_the_end(
+    firestore: AsyncClient, client_for: ClientFor
+) -> None:
+    await write_feature(firestore, "quiet", model="sim/fast", stream=False)
+    asked = client_for("listener").stream("", {"feature": "quiet", "prompt": "x"})
+    frames = [frame async for frame in asked]
+    assert [m["type"] for kind, m in frames if kind == "message"] == ["start"]
+    assert frames[-1][0] == "result"
+    assert "simulated answer" in frames[-1][1]["text"]

@@ -148,6 +148,7 @@ async def settled(firestore: AsyncClient, uid: str) -> list[dict[str, Any]]:
     return [snapshot.to_dict() or {} for snapshot in await query.get()]
 
 
+@pytest.mark.usefixtures("paid_models")
 async def test_every_fault_ends_in_a_typed_answer_and_a_settled_entry(
     suite: Suite,
     serve: Serve,

@@ -32,12 +32,13 @@ from firerouter.errors import (
     SettingsUnavailable,
 )
 from firerouter.identity import Caller
-from firerouter.keys import SECRET_ID
+from firerouter.keys import SECRET_ID, Secret
 from scripts.local.suite import Suite
 
 ONE = "sk-or-v1-canary-key-number-aaa1"
 TWO = "sk-or-v1-canary-key-number-bbb2"
 THREE = "sk-or-v1-canary-key-number-ccc3"
+FOUR = "sk-or-v1-canary-key-number-ddd4"
 ON, OFF = "ENABLED", "DISABLED"
 
 
@@ -51,14 +52,17 @@ class Instance:
     def __init__(self, suite: Suite, project: str) -> None:
         self.app = App({**suite.environment(), "GCLOUD_PROJECT": project})
 
-    async def set(self, key: str, uid: str = "ann") -> dict[str, Any]:
-        return await self.app.keyring.set_key(_call({"key": key}, uid))
+    async def set(self, key: str, uid: str = "ann", **place: Any) -> dict[str, Any]:
+        return await self.app.keyring.set_key(_call({"key": key, **place}, uid))
 
-    async def remove(self, uid: str = "ann") -> dict[str, Any]:
-        return await self.app.keyring.remove_key(_call(None, uid))
+    async def remove(self, uid: str = "ann", **place: Any) -> dict[str, Any]:
+        return await self.app.keyring.remove_key(_call(place or None, uid))
 
-    async def serves(self) -> str:
-        return (await self.app.keys.get()).reveal()
+    async def test(self, **data: Any) -> dict[str, Any]:
+        return await self.app.connection.test(_call(data, "ann"))
+
+    async def serves(self, feature: str | None = None) -> str:
+        return (await self.app.keys.of(feature).get()).reveal()
 
 
 def _call(data: Any, uid: str) -> Call[Caller]:
@@ -102,6 +106,20 @@ class World:
         entries = [e.to_dict() or {} async for e in self.firestore.collection("audit").stream()]
         return sorted(entries, key=lambda entry: entry["at"])
 
+    async def orders(self) -> dict[str, list[str]]:
+        """Every slot's keys in order, the default one's as "": each can be read."""
+        keys = self.instance().app.keys
+        slots = await keys.slots()
+        return {
+            feature or "": [(await keys.read(v)).reveal() for v in slots.serving(feature)]
+            for feature in (None, *slots.features)
+        }
+
+    async def is_tidy(self) -> bool:
+        """Whether the versions that are enabled are those that serve somebody."""
+        slots = await self.instance().app.keys.slots()
+        return await self.instance().app.vault.enabled() == slots.versions()
+
     async def fail(self, method: str, code: str = "UNAVAILABLE", count: int = 1) -> None:
         """The next calls of that method of Secret Manager fail."""
         order = {"method": method, "code": code, "count": count}
@@ -143,7 +161,7 @@ async def test_the_first_key_makes_the_secret_and_serves_everywhere(world: World
     assert result["warnings"] == []
     assert await instance.serves() == await world.instance().serves() == ONE
     assert await world.versions() == [ON]
-    stored = (await world.config())["keys"]["default"]
+    (stored,) = (await world.config())["keys"]["default"]
     assert stored.pop("checkedAt").isoformat() == result["checkedAt"]
     assert stored == {
         "version": 1,
@@ -162,15 +180,15 @@ async def test_another_key_replaces_it_and_both_are_in_the_audit(world: World) -
     assert await elsewhere.serves() == TWO
     assert await world.versions() == [OFF, ON]
     first, second = await world.audit()
-    assert (first["before"], first["after"]) == (None, {"version": 1, "lastFour": "aaa1"})
+    assert (first["before"], first["after"]) == (None, [{"version": 1, "lastFour": "aaa1"}])
     del second["at"]
     assert second == {
         "by": "bob",
         "email": "bob@demo.test",
         "action": "set_openrouter_key",
         "target": "config/app keys.default",
-        "before": {"version": 1, "lastFour": "aaa1"},
-        "after": {"version": 2, "lastFour": "bbb2"},
+        "before": [{"version": 1, "lastFour": "aaa1"}],
+        "after": [{"version": 2, "lastFour": "bbb2"}],
     }
 
 
@@ -220,24 +238,274 @@ async def test_a_key_stored_before_the_first_boot_is_replaced_like_any_other(
     await world.is_clean_after_another(TWO, [OFF, ON])
 
 
-async def test_the_versions_of_other_keys_are_left_alone(world: World) -> None:
-    await world.instance().set(ONE)
-    await world.instance().app.vault.add(await world.instance().app.keys.get())
-    await world.firestore.document("config/app").update({"keys.chat": {"version": 2}})
-    await world.is_clean_after_another(TWO, [OFF, ON, ON])
-    await world.instance().remove()
-    assert await world.versions() == [OFF, ON, OFF]
-    assert (await world.config())["keys"] == {"default": None, "chat": {"version": 2}}
-
-
 async def test_what_was_typed_beside_a_key_by_hand_is_not_copied_into_the_audit(
     world: World,
 ) -> None:
-    typed = {"default": {"version": "1", "lastFour": ONE, "key": ONE}}
+    typed = {"default": [{"version": 1, "lastFour": ONE, "key": ONE}, ONE]}
     await world.firestore.document("config/app").set({"keys": typed})
     await world.instance().set(TWO)
     (entry,) = await world.audit()
-    assert entry["before"] == {"version": None, "lastFour": "aaa1"}
+    assert entry["before"] == [{"version": 1, "lastFour": "aaa1"}]
+    assert "canary" not in str(await world.config())
+
+
+# -- several in order, and a feature's own ---------------------------------------------------------
+
+
+async def test_keys_are_appended_replaced_and_removed_by_their_place(world: World) -> None:
+    for position, key in enumerate((ONE, TWO, THREE), 1):
+        result = await world.instance().set(key, position=position)
+        assert (result["position"], result["count"]) == (position, position)
+    assert await world.orders() == {"": [ONE, TWO, THREE]}
+    assert await world.versions() == [ON, ON, ON]
+
+    result = await world.instance().set(FOUR, position=2)
+    assert (result["position"], result["count"], result["warnings"]) == (2, 3, [])
+    assert await world.orders() == {"": [ONE, FOUR, THREE]}
+    assert await world.versions() == [ON, OFF, ON, ON]
+
+    removed = await world.instance().remove(position=1)
+    assert removed == {
+        "removed": True,
+        "lastFour": "aaa1",
+        "position": 1,
+        "count": 2,
+        "warnings": [],
+    }
+    assert await world.orders() == {"": [FOUR, THREE]}
+    assert await world.versions() == [OFF, OFF, ON, ON]
+    assert (await world.audit())[-1]["after"] == [
+        {"version": 4, "lastFour": "ddd4"},
+        {"version": 3, "lastFour": "ccc3"},
+    ]
+
+
+@pytest.mark.parametrize("place", [{}, {"feature": "chat"}])
+@pytest.mark.parametrize("position", [0, -1, 3, 6, "1", 1.5, True])
+async def test_a_place_that_is_none_is_refused(
+    world: World, place: dict[str, Any], position: Any
+) -> None:
+    await world.instance().set(ONE, **place)
+    orders = await world.orders()
+    for call in (
+        world.instance().set(TWO, **place, position=position),
+        world.instance().remove(**place, position=position),
+        world.instance().test(**place, position=position),
+    ):
+        with pytest.raises(InvalidArgument) as refused:
+            await call
+        assert refused.value.details["field"] == "position"
+    assert await world.orders() == orders
+    assert len(await world.audit()) == (2 if place else 1)
+
+
+async def test_a_slot_takes_five_keys(world: World) -> None:
+    for position in range(1, limits.KEYS_MAX + 1):
+        await world.instance().set(ONE, position=position)
+    with pytest.raises(InvalidArgument):
+        await world.instance().set(ONE, position=limits.KEYS_MAX + 1)
+    assert len((await world.orders())[""]) == limits.KEYS_MAX
+
+
+@pytest.mark.parametrize("feature", ["", "2nd", "a b", "a.b", "`", 7, "x" * 65])
+async def test_a_feature_that_can_be_none_is_refused(world: World, feature: Any) -> None:
+    for call in (
+        world.instance().set(ONE, feature=feature),
+        world.instance().remove(feature=feature),
+        world.instance().test(feature=feature),
+    ):
+        with pytest.raises(InvalidArgument) as refused:
+            await call
+        assert refused.value.details["field"] == "feature"
+
+
+async def test_a_features_own_key_serves_it_alone(world: World) -> None:
+    await world.instance().set(ONE)
+    result = await world.instance().set(TWO, feature="my-own_1")
+    assert (result["feature"], result["position"], result["count"]) == ("my-own_1", 1, 1)
+    assert await world.orders() == {"": [ONE], "my-own_1": [TWO]}
+    assert await world.instance().serves("my-own_1") == TWO
+    assert await world.instance().serves("chat") == await world.instance().serves() == ONE
+    entry = (await world.audit())[-1]
+    assert entry["target"] == "config/app keys.features.my-own_1"
+    assert (entry["before"], entry["after"]) == ([], [{"version": 2, "lastFour": "bbb2"}])
+
+    await world.instance().set(THREE)
+    assert await world.versions() == [OFF, ON, ON]
+    await world.instance().set(FOUR, feature="my-own_1")
+    assert await world.versions() == [OFF, OFF, ON, ON]
+    assert await world.orders() == {"": [THREE], "my-own_1": [FOUR]}
+
+
+async def test_without_keys_of_its_own_a_feature_is_served_by_the_default_ones(
+    world: World,
+) -> None:
+    await world.instance().set(ONE)
+    for position in (1, 2):
+        await world.instance().set((TWO, THREE)[position - 1], feature="chat", position=position)
+    removed = await world.instance().remove(feature="chat")
+    assert (removed["removed"], removed["feature"], removed["count"]) == (True, "chat", 0)
+    assert await world.instance().serves("chat") == ONE
+    assert await world.versions() == [ON, OFF, OFF]
+    assert (await world.config())["keys"]["features"] == {}
+    again = await world.instance().remove(feature="chat")
+    assert again["removed"] is False
+    assert len(await world.audit()) == 4
+
+
+async def test_the_default_keys_are_removed_and_a_features_own_still_serve_it(
+    world: World,
+) -> None:
+    await world.instance().set(ONE)
+    await world.instance().set(TWO, feature="chat")
+    await world.instance().remove()
+    assert await world.instance().serves("chat") == TWO
+    with pytest.raises(KeyMissing):
+        await world.instance().serves("code")
+    assert await world.versions() == [OFF, ON]
+
+
+async def test_a_stored_key_is_tested_by_its_place(world: World) -> None:
+    await world.instance().set(ONE)
+    await world.instance().set(TWO, position=2)
+    await world.instance().set(THREE, feature="chat")
+    tested = [
+        (await world.instance().test(**place))["lastFour"]
+        for place in ({}, {"position": 2}, {"feature": "chat"}, {"feature": "chat", "position": 1})
+    ]
+    assert tested == ["aaa1", "bbb2", "ccc3", "ccc3"]
+    for place in ({"feature": "code"}, {"key": ONE, "position": 1}, {"key": ONE, "feature": "x"}):
+        with pytest.raises(InvalidArgument):
+            await world.instance().test(**place)
+
+
+async def test_a_version_that_serves_elsewhere_as_well_is_not_disabled(world: World) -> None:
+    await world.instance().set(ONE)
+    by_hand = {"keys.features": {"chat": [{"version": 1}]}}
+    await world.firestore.document("config/app").update(by_hand)
+    await world.instance().set(TWO)
+    assert await world.versions() == [ON, ON]
+    assert await world.orders() == {"": [TWO], "chat": [ONE]}
+
+
+# -- the first boot --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def first_boot(suite: Suite, world: World) -> World:
+    """A key stored without the app, and no document."""
+    from scripts.local.seed import store_key  # imports grpc
+
+    store_key(suite.secret_manager_host, world.secret.split("/")[1], ONE)
+    return world
+
+
+async def test_a_features_own_key_at_first_boot_does_not_serve_by_default(
+    first_boot: World,
+) -> None:
+    world = first_boot
+    await world.instance().set(TWO, feature="chat")
+    assert await world.orders() == {"": [ONE], "chat": [TWO]}
+    assert await world.versions() == [ON, ON]
+    pinned, own = await world.audit()
+    assert pinned["target"] == "config/app keys.default"
+    assert (pinned["before"], pinned["after"]) == (None, [{"version": 1, "lastFour": "aaa1"}])
+    assert own["target"] == "config/app keys.features.chat"
+
+
+async def test_a_features_own_key_that_is_the_first_of_all_serves_nobody_else(
+    world: World,
+) -> None:
+    await world.instance().set(TWO, feature="chat")
+    assert await world.orders() == {"": [], "chat": [TWO]}
+    with pytest.raises(KeyMissing):
+        await world.instance().serves()
+    await world.instance().set(ONE)
+    assert await world.orders() == {"": [ONE], "chat": [TWO]}
+
+
+async def test_a_second_key_at_first_boot_comes_after_the_one_that_served(
+    first_boot: World,
+) -> None:
+    world = first_boot
+    await world.instance().set(TWO, position=2)
+    assert await world.orders() == {"": [ONE, TWO]}
+    assert (await world.audit())[-1]["after"] == [
+        {"version": 1, "lastFour": "aaa1"},
+        {"version": 2, "lastFour": "bbb2"},
+    ]
+
+
+async def test_the_newest_version_that_is_enabled_is_the_one_that_goes_on_serving(
+    first_boot: World,
+) -> None:
+    world = first_boot
+    await world.instance().app.vault.add(Secret(TWO))
+    await world.secrets.disable_secret_version(name=f"{world.secret}/versions/2")
+    await world.instance().set(THREE, feature="chat")
+    assert await world.orders() == {"": [ONE], "chat": [THREE]}
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        {"appName": "My App"},
+        {"keys": "typed by hand"},
+        {"keys": {"default": "typed by hand"}},
+        {"keys": {"features": "typed by hand"}},
+        {"keys": {"features": {"chat": "typed by hand", "a b": [{"version": 1}]}}},
+    ],
+    ids=str,
+)
+async def test_what_was_typed_by_hand_is_no_obstacle(
+    first_boot: World, typed: dict[str, Any]
+) -> None:
+    world = first_boot
+    await world.firestore.document("config/app").set(typed)
+    assert await world.instance().serves() == ONE
+    await world.instance().set(TWO, feature="chat")
+    assert await world.orders() == {"": [ONE], "chat": [TWO]}
+    await world.instance().set(THREE)
+    assert await world.orders() == {"": [THREE], "chat": [TWO]}
+    assert await world.is_tidy()
+
+
+async def test_nothing_is_pinned_by_a_call_that_is_refused(first_boot: World) -> None:
+    world = first_boot
+    for place in ({"feature": "chat", "position": 2}, {"position": 3}):
+        with pytest.raises(InvalidArgument):
+            await world.instance().set(TWO, **place)
+    assert await world.config() == {}
+    assert (await world.instance().remove(feature="chat"))["removed"] is False
+    assert await world.config() == {}
+    assert await world.versions() == [ON]
+
+
+@pytest.mark.parametrize(
+    ("part", "step", "nth", "chat"),
+    [
+        ("app_settings", "read", 1, ONE),
+        ("vault", "enabled", 1, ONE),
+        ("vault", "read", 1, ONE),
+        ("app_settings", "save_keys", 1, ONE),
+        ("app_settings", "read", 2, ONE),
+        ("vault", "add", 1, ONE),
+        ("app_settings", "save_keys", 2, ONE),
+        ("keys", "put", 1, TWO),
+    ],
+)
+async def test_a_features_own_key_cut_off_at_first_boot_never_serves_by_default(
+    first_boot: World, monkeypatch: pytest.MonkeyPatch, part: str, step: str, nth: int, chat: str
+) -> None:
+    world = first_boot
+    _kill_at(monkeypatch, instance := world.instance(), part, step, nth)
+    with pytest.raises(Killed):
+        await instance.set(TWO, feature="chat")
+    assert await world.instance().serves() == ONE
+    assert await world.instance().serves("chat") == chat
+    await world.instance().set(THREE, feature="chat")
+    assert await world.orders() == {"": [ONE], "chat": [THREE]}
+    assert await world.is_tidy()
 
 
 # -- remove ----------------------------------------------------------------------------------------
@@ -250,23 +518,24 @@ async def test_a_key_that_is_removed_serves_nowhere(world: World) -> None:
     assert await world.instance().remove() == {
         "removed": True,
         "lastFour": "aaa1",
+        "count": 0,
         "warnings": [],
     }
     for instance in (elsewhere, world.instance()):
         with pytest.raises(KeyMissing):
             await instance.serves()
     assert await world.versions() == [OFF]
-    assert (await world.config())["keys"] == {"default": None}
+    assert (await world.config())["keys"] == {"default": []}
     entry = (await world.audit())[-1]
     assert entry["action"] == "remove_openrouter_key"
-    assert (entry["before"], entry["after"]) == ({"version": 1, "lastFour": "aaa1"}, None)
+    assert (entry["before"], entry["after"]) == ([{"version": 1, "lastFour": "aaa1"}], [])
 
 
 async def test_removing_twice_changes_nothing_the_second_time(world: World) -> None:
     await world.instance().set(ONE)
     await world.instance().remove()
     again = await world.instance().remove()
-    assert again == {"removed": False, "lastFour": None, "warnings": []}
+    assert again == {"removed": False, "lastFour": None, "count": 0, "warnings": []}
     assert len(await world.audit()) == 2
 
 
@@ -291,57 +560,93 @@ async def test_after_a_removal_another_key_can_be_set(world: World) -> None:
 
 # -- cut off ---------------------------------------------------------------------------------------
 
-SET_CUTS: list[tuple[str, str, str, list[str]]] = [
-    # where, what serves then, the versions then
-    ("app_settings", "read", ONE, [ON]),
-    ("vault", "enabled", ONE, [ON]),
-    ("vault", "add", ONE, [ON]),
-    ("app_settings", "save_key", ONE, [ON, ON]),
-    ("keys", "put", TWO, [ON, ON]),
-    ("vault", "disable", TWO, [ON, ON]),
+SET_CUTS = [
+    # where, whether there is a new version then, whether it serves
+    ("app_settings", "read", False, False),
+    ("vault", "enabled", False, False),
+    ("vault", "add", False, False),
+    ("app_settings", "save_keys", True, False),
+    ("keys", "put", True, True),
+    ("keyring", "_disable", True, True),
+]
+# the place of a new key, and the orders with it where there were ONE, and TWO for chat
+PLACES: list[tuple[dict[str, Any], dict[str, list[str]]]] = [
+    ({}, {"": [THREE], "chat": [TWO]}),
+    ({"position": 2}, {"": [ONE, THREE], "chat": [TWO]}),
+    ({"feature": "chat"}, {"": [ONE], "chat": [THREE]}),
+    ({"feature": "chat", "position": 2}, {"": [ONE], "chat": [TWO, THREE]}),
+    ({"feature": "code"}, {"": [ONE], "chat": [TWO], "code": [THREE]}),
 ]
 
 
-@pytest.mark.parametrize(("part", "step", "serves", "versions"), SET_CUTS)
-async def test_a_set_cut_off_leaves_a_key_that_works(
+@pytest.mark.parametrize(("part", "step", "added", "serves"), SET_CUTS)
+@pytest.mark.parametrize(("place", "orders"), PLACES, ids=[str(place) for place, _ in PLACES])
+async def test_a_set_cut_off_leaves_keys_that_work(
     world: World,
     monkeypatch: pytest.MonkeyPatch,
     part: str,
     step: str,
-    serves: str,
-    versions: list[str],
+    added: bool,
+    serves: bool,
+    place: dict[str, Any],
+    orders: dict[str, list[str]],
 ) -> None:
     await world.instance().set(ONE)
+    await world.instance().set(TWO, feature="chat")
     _kill_at(monkeypatch, instance := world.instance(), part, step)
     with pytest.raises(Killed):
-        await instance.set(TWO)
-    assert await world.versions() == versions
-    assert await world.instance().serves() == serves
-    assert len(await world.audit()) == (2 if serves == TWO else 1)
-    await world.is_clean_after_another(THREE, [OFF] * len(versions) + [ON])
+        await instance.set(THREE, **place)
+    assert await world.versions() == [ON, ON] + [ON] * added
+    assert await world.orders() == (orders if serves else {"": [ONE], "chat": [TWO]})
+    assert len(await world.audit()) == 2 + serves
+    await world.instance().set(FOUR, **place)
+    assert (await world.orders())[place.get("feature", "")][place.get("position", 1) - 1] == FOUR
+    assert await world.is_tidy()
 
 
-@pytest.mark.parametrize(("part", "step"), [("app_settings", "save_key"), ("vault", "disable")])
+@pytest.mark.parametrize("step", ["save_keys", "disable"])
+@pytest.mark.parametrize(
+    ("place", "orders"),
+    [
+        ({}, {"": [], "chat": [THREE, FOUR]}),
+        ({"position": 1}, {"": [TWO], "chat": [THREE, FOUR]}),
+        ({"feature": "chat"}, {"": [ONE, TWO]}),
+        ({"feature": "chat", "position": 2}, {"": [ONE, TWO], "chat": [THREE]}),
+    ],
+    ids=str,
+)
 async def test_a_removal_cut_off_has_happened_or_not(
-    world: World, monkeypatch: pytest.MonkeyPatch, part: str, step: str
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    place: dict[str, Any],
+    orders: dict[str, list[str]],
 ) -> None:
-    await world.instance().set(ONE)
+    for position, (default, own) in enumerate(((ONE, THREE), (TWO, FOUR)), 1):
+        await world.instance().set(default, position=position)
+        await world.instance().set(own, feature="chat", position=position)
+    part = "app_settings" if step == "save_keys" else "vault"
     _kill_at(monkeypatch, instance := world.instance(), part, step)
     with pytest.raises(Killed):
-        await instance.remove()
-    assert await world.versions() == [ON]
-    if step == "save_key":
-        assert await world.instance().serves() == ONE
-    else:
-        with pytest.raises(KeyMissing):
-            await world.instance().serves()
-    assert (await world.instance().remove())["removed"] is (step == "save_key")
-    assert await world.versions() == [OFF]
+        await instance.remove(**place)
+    assert await world.versions() == [ON] * 4
+    before = {"": [ONE, TWO], "chat": [THREE, FOUR]}
+    assert await world.orders() == (before if step == "save_keys" else orders)
+    await world.instance().remove(feature="nobody")
+    assert await world.is_tidy()
 
 
-def _kill_at(monkeypatch: pytest.MonkeyPatch, instance: Instance, part: str, step: str) -> None:
-    def kill(*_: Any, **__: Any) -> None:
-        raise Killed
+def _kill_at(
+    monkeypatch: pytest.MonkeyPatch, instance: Instance, part: str, step: str, nth: int = 1
+) -> None:
+    """The instance ends where it would take that step for the nth time."""
+    go_on = getattr(getattr(instance.app, part), step)
+    times = iter(range(1, nth))
+
+    def kill(*args: Any, **kwargs: Any) -> Any:
+        if next(times, None) is None:
+            raise Killed
+        return go_on(*args, **kwargs)
 
     monkeypatch.setattr(getattr(instance.app, part), step, kill)
 
@@ -414,7 +719,7 @@ def _before(
     monkeypatch.setattr(getattr(instance.app, part), step, both)
 
 
-@pytest.mark.parametrize("step", ["add", "save_key"])
+@pytest.mark.parametrize("step", ["add", "save_keys"])
 async def test_of_two_admins_who_save_at_once_the_second_is_told(
     world: World, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -434,7 +739,7 @@ async def test_a_key_removed_while_another_is_set_stays_removed(
 ) -> None:
     await world.instance().set(ONE)
     ann, bob = world.instance(), world.instance()
-    _before(monkeypatch, ann, "app_settings", "save_key", bob.remove)
+    _before(monkeypatch, ann, "app_settings", "save_keys", bob.remove)
     with pytest.raises(SettingsChanged):
         await ann.set(TWO)
     assert await world.versions() == [OFF, OFF]
@@ -463,10 +768,39 @@ async def test_many_admins_at_once_leave_one_key_that_serves(world: World) -> No
     saved = [outcome for outcome in outcomes if isinstance(outcome, dict)]
     assert saved
     assert {type(o) for o in outcomes if not isinstance(o, dict)} <= {SettingsChanged}
-    serving = (await world.config())["keys"]["default"]["version"]
+    ((serving,),) = (
+        [entry["version"] for entry in slot] for slot in (await world.config())["keys"].values()
+    )
     states = await world.versions()
     assert [number for number, state in enumerate(states, 1) if state == ON] == [serving]
     assert len(await world.audit()) == len(saved)
+
+
+async def test_a_features_key_set_while_the_default_one_is_changes_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes second looks again: neither disables what the other has stored."""
+    await world.instance().set(ONE)
+    ann, bob = world.instance(), world.instance()
+    _before(monkeypatch, ann, "app_settings", "save_keys", lambda: bob.set(TWO, feature="chat"))
+    with pytest.raises(SettingsChanged):
+        await ann.set(THREE)
+    assert await world.orders() == {"": [ONE], "chat": [TWO]}
+    assert await world.versions() == [ON, OFF, ON]
+    await world.instance().set(FOUR, feature="code")
+    assert await world.orders() == {"": [ONE], "chat": [TWO], "code": [FOUR]}
+
+
+async def test_of_two_admins_at_first_boot_the_second_is_told(
+    first_boot: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = first_boot
+    ann, bob = world.instance(), world.instance()
+    _before(monkeypatch, ann, "vault", "add", lambda: bob.set(TWO))
+    with pytest.raises(SettingsChanged):
+        await ann.set(THREE, feature="chat")
+    assert await world.orders() == {"": [TWO]}
+    assert await world.is_tidy()
 
 
 async def test_a_change_of_something_else_is_no_reason_to_refuse(
@@ -477,11 +811,11 @@ async def test_a_change_of_something_else_is_no_reason_to_refuse(
     async def rename() -> None:
         await world.firestore.document("config/app").update({"appName": "Renamed"})
 
-    _before(monkeypatch, instance := world.instance(), "app_settings", "save_key", rename)
+    _before(monkeypatch, instance := world.instance(), "app_settings", "save_keys", rename)
     await instance.set(TWO)
     config = await world.config()
     assert config["appName"] == "Renamed"
-    assert config["keys"]["default"]["version"] == 2
+    assert [entry["version"] for entry in config["keys"]["default"]] == [2]
     assert await world.versions() == [OFF, ON]
 
 
@@ -508,8 +842,26 @@ async def test_a_commit_that_is_applied_twice_is_one_change(world: World) -> Non
     assert await world.versions() == [OFF, ON]
     assert len(await world.audit()) == 2
     _commits(instance := world.instance(), twice)
+    await instance.set(THREE, position=2)
+    assert (await instance.remove(position=1))["removed"] is True
+    assert await world.orders() == {"": [THREE]}
     assert (await instance.remove())["removed"] is True
-    assert len(await world.audit()) == 3
+    assert len(await world.audit()) == 5
+
+
+async def test_a_first_commit_of_a_features_key_that_is_applied_twice_is_two_changes(
+    world: World,
+) -> None:
+    """What serves by default is named, then the feature's key: each once."""
+
+    async def twice(commit: Commit, *args: Any, **kwargs: Any) -> Any:
+        await commit(*args, **kwargs)
+        return await commit(*args, **kwargs)
+
+    _commits(instance := world.instance(), twice)
+    await instance.set(ONE, feature="chat")
+    assert await world.orders() == {"": [], "chat": [ONE]}
+    assert len(await world.audit()) == 2
 
 
 async def test_a_commit_whose_answer_is_lost_is_found_to_be_made(world: World) -> None:
@@ -547,7 +899,7 @@ async def test_an_instance_that_has_not_heard_of_a_rotation_looks_again(
     monkeypatch.setattr(limits, "SETTINGS_FRESH_S", 60.0)
     await world.instance().set(ONE)
     late = world.instance()
-    assert await late.app.app_settings.key_version() == 1
+    assert (await late.app.keys.slots()).serving(None) == (1,)
     await world.instance().set(TWO)
     assert await late.serves() == TWO
 

@@ -17,19 +17,24 @@ import yaml
 from firerouter import limits
 from scripts.local.suite import PROJECT, REGION, Suite, clean_environment
 from scripts.local.tools import find_node
-from scripts.manifest import CALLABLES, MANIFEST, SHARED, manifest
+from scripts.manifest import CALLABLES, MANIFEST, SCHEDULED, SHARED, manifest
 
 FUNCTIONS = MANIFEST.parent
 DISCOVER = Path(__file__).parent / "js" / "discover.cjs"
 GENERATING = ("execute_prompt", "api")  # the callables behind which a model answers
 
 
+ALL = {**CALLABLES, **SCHEDULED}
+
+
 def timeout_s(name: str) -> float:
-    return float(CALLABLES[name]["timeout_sec"])
+    return float(ALL[name]["timeout_sec"])
 
 
 def meant(name: str) -> dict[str, Any]:
     """What scripts/manifest says of a function, in the deploy tool's words."""
+    schedule = {"schedule": ALL[name].get("schedule"), "timeZone": "UTC"}
+    trigger = {"callableTrigger": {}} if name in CALLABLES else {"scheduleTrigger": schedule}
     return {
         "platform": "gcfv2",
         "entryPoint": name,
@@ -37,9 +42,9 @@ def meant(name: str) -> dict[str, Any]:
         "availableMemoryMb": SHARED["memory"],
         "cpu": SHARED["cpu"],
         "concurrency": SHARED["concurrency"],
-        "maxInstances": SHARED["max_instances"],
+        "maxInstances": SHARED["max_instances"] if name in CALLABLES else 1,
         "timeoutSeconds": timeout_s(name),
-        "callableTrigger": {},
+        **trigger,
     }
 
 
@@ -82,8 +87,11 @@ def test_the_manifest_names_exactly_the_functions_of_main() -> None:
 
 
 def test_a_deploy_finds_each_function_as_it_is_meant(deployed: dict[str, Any]) -> None:
-    assert deployed.keys() == CALLABLES.keys()
+    assert deployed.keys() == ALL.keys()
     for name, endpoint in deployed.items():
+        if name in SCHEDULED:
+            retries = endpoint["scheduleTrigger"].pop("retryConfig")
+            assert retries["retryCount"] > 0
         assert {key: endpoint.get(key) for key in meant(name)} == meant(name)
         assert endpoint["runtime"] == "python311"
 
@@ -92,12 +100,14 @@ def test_the_emulator_serves_each_function_where_clients_look_for_it(suite: Suit
     emulator = httpx.URL(suite.functions_url).join("/backends")
     (backend,) = httpx.get(emulator, timeout=30, trust_env=False).json()["backends"]
     found = {trigger["name"]: trigger for trigger in backend["functionTriggers"]}
-    assert found.keys() == CALLABLES.keys()
+    assert found.keys() == ALL.keys()
     for name, trigger in found.items():
         assert trigger["region"] == SHARED["region"] == REGION
         assert trigger["timeoutSeconds"] == timeout_s(name)
         assert trigger["availableMemoryMb"] == SHARED["memory"]
-        assert trigger["labels"]["deployment-callable"] == "true"
+        assert trigger.get("labels", {}).get("deployment-callable") == (
+            "true" if name in CALLABLES else None
+        )
 
 
 @pytest.mark.parametrize("name", GENERATING)

@@ -27,6 +27,7 @@ def replaying() -> Iterator[str]:
         yield server.api
 
 
+@pytest.mark.usefixtures("paid_models")  # the list is the other stand-in's: these are not in it
 async def test_our_fixtures_of_recorded_shapes_come_through(
     suite: Suite, serve: Serve, firestore: AsyncClient, app_check: str, replaying: str
 ) -> None:
@@ -40,6 +41,7 @@ async def test_our_fixtures_of_recorded_shapes_come_through(
     assert "failure" in seen["midstream-error"]
 
 
+@pytest.mark.usefixtures("paid_models")
 async def test_recordings_come_through(
     suite: Suite, serve: Serve, firestore: AsyncClient, app_check: str, replaying: str
 ) -> None:
@@ -78,7 +80,7 @@ async def replay(
     served = serve("execute_prompt", env={"OPENROUTER_BASE_URL": base_url})
     seen: dict[str, Any] = {}
     for name in sorted(path.stem for path in folder.glob("*.sse")):
-        settings = {"model": f"sim/replay/{name}", "parameters": {"reasoning": {"effort": "low"}}}
+        settings = {"model": f"sim/replay/{name}", "reasoning": {"effort": "low"}}
         feature = firestore.collection("features").document("replay-" + name.replace(".", "-"))
         await feature.set({"enabled": True, "revision": 1, "settings": settings})
         token = id_token(suite.project, f"replay-{name}")

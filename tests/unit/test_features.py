@@ -16,18 +16,17 @@ from firerouter.audit import Audit
 from firerouter.errors import (
     FeatureDisabled,
     FeatureUnknown,
-    KeyMissing,
     SettingsInvalid,
     SettingsUnavailable,
 )
-from firerouter.features import (
+from firerouter.features import Features
+from firerouter.keyslots import FIRST_BOOT, KeyEntry, KeySlots
+from firerouter.settings import (
     DEFAULTS,
     FREE_MODEL,
     OWNED_PARAMETERS,
     Feature,
-    Features,
     FeatureSettings,
-    to_document,
 )
 
 T = TypeVar("T")
@@ -44,10 +43,11 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 class Snapshot:
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: Any, path: str = "") -> None:
         self._value = value
+        self.id = path.rpartition("/")[2]
         self.exists = value is not None
-        self.update_time = None
+        self.update_time = 1
 
     def to_dict(self) -> Any:
         return self._value
@@ -80,7 +80,7 @@ class Reference:
         if self._documents.fails is not None:
             raise self._documents.fails
         if not self._path.endswith("/revisions"):
-            return Snapshot(self._documents.get(self._path))
+            return Snapshot(self._documents.get(self._path), self._path)
         found = [value for path, value in self._documents.items() if self._path in path]
         # Firestore leaves out what lacks the field, and orders types before values
         found = [value for value in found if isinstance(value, dict) and "revision" in value]
@@ -107,7 +107,7 @@ def documents() -> Documents:
 
 
 def features(documents: Any) -> Features:
-    return Features(documents)
+    return Features(documents, Audit(documents))
 
 
 def app_settings(documents: Any) -> AppSettingsStore:
@@ -130,7 +130,7 @@ def broken(**fields: Any) -> dict[str, Any]:
     [
         {"model": ""},
         {"model": "two words"},
-        {"kind": "poem"},
+        {"kind": "two words"},
         {"temperature": 2.1},
         {"temperature": float("nan")},
         {"temperature": "0.5"},
@@ -165,7 +165,7 @@ def test_what_is_ours_can_not_be_set_as_a_parameter() -> None:
 
 @pytest.mark.parametrize("feature", DEFAULTS.values(), ids=DEFAULTS)
 def test_a_default_survives_the_way_to_firestore_and_back(feature: Feature) -> None:
-    document = to_document(feature)
+    document = feature.to_document()
     read = FeatureSettings.model_validate(document["settings"], by_alias=True, by_name=False)
     assert read == feature.settings
     assert (document["enabled"], document["revision"]) == (feature.enabled, 0)
@@ -354,7 +354,7 @@ def test_whatever_the_documents_hold_something_valid_serves(document: Any, revis
     documents["features/chat/revisions/1"] = {"revision": 1, "settings": revision}
     feature = run(features(documents).get("chat"))
     assert feature.enabled is True
-    stored = to_document(feature)["settings"]
+    stored = feature.to_document()["settings"]
     assert FeatureSettings.model_validate(stored, by_alias=True, by_name=False) == feature.settings
 
 
@@ -376,7 +376,7 @@ async def test_settings_nested_too_deeply_take_nothing_down(documents: Documents
 async def test_without_a_document_the_apps_settings_are_the_defaults(documents: Documents) -> None:
     store = app_settings(documents)
     assert await store.get() == AppSettings()
-    assert await store.key_version() is None
+    assert (await store.key_slots()).serving("chat") == FIRST_BOOT
 
 
 async def test_the_apps_settings_are_read(documents: Documents) -> None:
@@ -384,7 +384,7 @@ async def test_the_apps_settings_are_read(documents: Documents) -> None:
         "appName": "My App",
         "referer": "https://my.app",
         "limits": {"requestsPerMinute": 5, "concurrent": 2, "usdPerDay": 0, "reserveUsd": 0.5},
-        "keys": {"default": {"version": 4, "lastFour": "abcd"}},
+        "keys": {"default": [{"version": 4, "lastFour": "abcd"}]},
         "catalog": {"generation": 3},
     }
     app = await app_settings(documents).get()
@@ -392,7 +392,7 @@ async def test_the_apps_settings_are_read(documents: Documents) -> None:
     assert app.limits == UserLimits(
         requests_per_minute=5, concurrent=2, usd_per_day=0, reserve_usd=0.5
     )
-    assert app.key_version == 4
+    assert app.keys == KeySlots((KeyEntry(4, "abcd"),))
 
 
 @pytest.mark.parametrize(
@@ -415,29 +415,19 @@ async def test_one_odd_limit_leaves_the_others(documents: Documents) -> None:
     assert (app.limits.concurrent, app.limits.requests_per_minute) == (limits.CONCURRENT, 7)
 
 
-async def test_the_version_of_the_key_is_read_anew_when_asked_for(documents: Documents) -> None:
-    documents["config/app"] = {"keys": {"default": {"version": 1}}}
+async def test_which_keys_serve_is_read_anew_when_asked_for(documents: Documents) -> None:
+    documents["config/app"] = {"keys": {"default": [{"version": 1}]}}
     store = app_settings(documents)
-    assert await store.key_version() == 1
-    documents["config/app"] = {"keys": {"default": {"version": 2}}}
-    assert await store.key_version() == 1
-    assert await store.key_version(anew=True) == 2
-
-
-async def test_a_key_that_was_removed_is_not_the_first_boot(documents: Documents) -> None:
-    documents["config/app"] = {"keys": {"default": None}}
-    for anew in (False, True):
-        with pytest.raises(KeyMissing):
-            await app_settings(documents).key_version(anew=anew)
-    for keys in ({}, None, "typed by hand", {"default": "typed by hand"}):
-        documents["config/app"] = {"keys": keys}
-        assert await app_settings(documents).key_version() is None
+    assert (await store.key_slots()).serving(None) == (1,)
+    documents["config/app"] = {"keys": {"default": [{"version": 2}]}}
+    assert (await store.key_slots()).serving(None) == (1,)
+    assert (await store.key_slots(anew=True)).serving(None) == (2,)
 
 
 async def test_the_apps_settings_may_be_unavailable(documents: Documents) -> None:
     documents.fails = away()
     store = app_settings(documents)
-    for ask in (store.get, store.key_version):
+    for ask in (store.get, store.key_slots):
         with pytest.raises(SettingsUnavailable):
             await ask()
 
@@ -455,4 +445,4 @@ def test_whatever_the_config_holds_valid_settings_serve(document: Any) -> None:
     documents = Documents()
     documents["config/app"] = document
     app = run(app_settings(documents).get())
-    assert AppSettings.model_validate(app.model_dump()) == app
+    assert AppSettings(**{name: getattr(app, name) for name in AppSettings.model_fields}) == app

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
-from firerouter.contract import SetKey, parse
-from firerouter.errors import UpstreamMalformed
+from firerouter import contract, limits
+from firerouter.contract import RemoveKey, SetKey, parse
+from firerouter.errors import InvalidArgument, UpstreamMalformed
 from firerouter.keyring import warnings
 from firerouter.openrouter.account import KeyReport, read_key_report
 
@@ -88,3 +90,24 @@ def test_the_request_does_not_show_its_key() -> None:
     assert request.key == "sk-or-v1-canary"
     assert "canary" not in repr(request)
     assert "canary" not in str(request)
+
+
+@pytest.mark.parametrize(
+    ("shape", "data", "field"),
+    [
+        (SetKey, {"key": "sk-or-v1-canary", "position": limits.KEYS_MAX + 1}, "position"),
+        (SetKey, {"key": "sk-or-v1-canary", "position": None}, "position"),
+        (SetKey, {"key": "sk-or-v1-canary", "feature": "no name"}, "feature"),
+        (RemoveKey, {"position": 0}, "position"),
+        (RemoveKey, {"key": "sk-or-v1-canary"}, "key"),
+        (contract.TestConnection, {"key": "sk-or-v1-canary", "position": 1}, ""),
+        (contract.TestConnection, {"key": "sk-or-v1-canary", "feature": "chat"}, ""),
+    ],
+)
+def test_a_place_that_can_be_none_is_refused_by_name(
+    shape: type[BaseModel], data: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        parse(shape, data)
+    assert refused.value.details["field"] == field
+    assert "canary" not in str(refused.value)

@@ -25,7 +25,8 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports im
 
 from firerouter import limits, log
 from firerouter.errors import KeyMissing, KeyStoreForbidden, KeyUnavailable, SettingsUnavailable
-from firerouter.keys import SECRET_ID, Keys, Secret, Vault
+from firerouter.keys import SECRET_ID, Keys, KeySlot, Secret, Vault
+from firerouter.keyslots import KeyEntry, KeySlots
 
 ROOT = Path(__file__).parents[2]
 VALUE = "sk-or-v1-canary-5d1e"
@@ -189,20 +190,34 @@ async def store(client: Any, project: str, *values: str) -> None:
 
 
 class Config:
-    """What `config/app` says of the version, and how often it was asked."""
+    """What `config/app` says of the keys, and how often it was asked."""
 
-    def __init__(self, version: int | None) -> None:
-        self.version = version
+    def __init__(self, *default: int | None, **features: list[int]) -> None:
         self.down = False
+        self.asked = 0
+        self.slots = KeySlots()
+        self.say(*default, **features)
 
-    async def key_version(self, *, anew: bool = False) -> int | None:
+    def say(self, *default: int | None, **features: list[int]) -> None:
+        """None is the first boot."""
+        own = {id_: tuple(map(KeyEntry, versions)) for id_, versions in features.items()}
+        named = tuple(KeyEntry(version) for version in default if version)
+        self.slots = KeySlots(None if None in default else named, own)
+
+    async def key_slots(self, *, anew: bool = False) -> KeySlots:
+        self.asked += 1
         if self.down:
             raise SettingsUnavailable
-        return self.version
+        return self.slots
 
 
-def keys(standin: Standin, client: Any, config: Config) -> Keys:
-    return Keys(Vault(standin.project, client=lambda: client), config)
+def keys(standin: Standin, client: Any, config: Config) -> KeySlot:
+    """The default ones."""
+    return every(standin, client, config).of(None)
+
+
+def every(standin: Standin, client: Any, config: Config, **options: Any) -> Keys:
+    return Keys(Vault(standin.project, client=lambda: client), config, **options)
 
 
 async def test_the_version_that_serves_is_the_one_that_the_config_names(
@@ -218,8 +233,8 @@ async def test_the_latest_serves_at_first_boot_only(standin: Standin, client: An
     config = Config(None)
     store_ = keys(standin, client, config)
     assert await store_.get() == Secret("sk-two")
-    config.version = 1
-    assert await store_.renew(Secret("sk-two")) == Secret("sk-one")
+    config.say(1)
+    assert await store_.another([Secret("sk-two")]) == Secret("sk-one")
 
 
 async def test_white_space_around_a_stored_key_is_no_part_of_it(
@@ -333,8 +348,8 @@ async def test_a_new_version_serves_after_a_look_that_a_refusal_causes(
     config = Config(1)
     store_ = keys(standin, client, config)
     refused = await store_.get()
-    config.version = 2
-    assert await store_.renew(refused) == Secret("sk-two")
+    config.say(2)
+    assert await store_.another([refused]) == Secret("sk-two")
     assert await store_.get() == Secret("sk-two")
 
 
@@ -345,7 +360,7 @@ async def test_another_version_serves_as_soon_as_the_config_names_it(
     config = Config(1)
     store_ = keys(standin, client, config)
     assert await store_.get() == Secret("sk-one")
-    config.version = 2
+    config.say(2)
     assert await store_.get() == Secret("sk-two")
 
 
@@ -361,9 +376,10 @@ async def test_while_the_config_is_away_the_key_that_is_known_serves(
 
 
 async def test_a_key_that_was_put_is_not_fetched(standin: Standin, client: Any) -> None:
-    store_ = keys(standin, client, Config(7))
+    store_ = every(standin, client, Config(7))
     store_.put(7, Secret("sk-seven"))
-    assert await store_.get() == Secret("sk-seven")
+    assert await store_.of(None).get() == Secret("sk-seven")
+    assert (await store_.of(None).get()).version == 7
 
 
 async def test_there_is_no_other_key_when_the_same_one_is_still_stored(
@@ -371,22 +387,158 @@ async def test_there_is_no_other_key_when_the_same_one_is_still_stored(
 ) -> None:
     await store(client, standin.project, "sk-one")
     store_ = keys(standin, client, Config(1))
-    assert await store_.renew(await store_.get()) is None
+    assert await store_.another([await store_.get()]) is None
 
 
-@pytest.mark.parametrize("what", ["store", "config"])
-async def test_there_is_no_other_key_when_it_can_not_be_looked_up(
-    standin: Standin, client: Any, what: str
+# -- several keys, and a feature's own -------------------------------------------------------------
+
+
+async def test_the_first_of_several_keys_serves_and_then_the_next(
+    standin: Standin, client: Any
+) -> None:
+    await store(client, standin.project, "sk-one", "sk-two", "sk-three")
+    slot = keys(standin, client, Config(3, 1, 2))
+    tried = [await slot.get()]
+    while (key := await slot.another(tried)) is not None:
+        tried.append(key)
+    assert [(key.reveal(), key.version) for key in tried] == [
+        ("sk-three", 3),
+        ("sk-one", 1),
+        ("sk-two", 2),
+    ]
+
+
+async def test_a_refused_key_is_benched_for_a_while_here(standin: Standin, client: Any) -> None:
+    await store(client, standin.project, "sk-one", "sk-two")
+    now = 0.0
+    all_keys = every(standin, client, Config(1, 2), clock=lambda: now)
+    slot = all_keys.of(None)
+    await slot.another([await slot.get()])
+    assert await slot.get() == await all_keys.of("chat").get() == Secret("sk-two")
+    now += limits.KEY_BENCHED_S - 0.1
+    assert await slot.get() == Secret("sk-two")
+    now += 0.1
+    assert await slot.get() == Secret("sk-one")
+
+
+async def test_when_all_are_benched_they_are_tried_in_order(standin: Standin, client: Any) -> None:
+    await store(client, standin.project, "sk-one", "sk-two")
+    slot = keys(standin, client, Config(1, 2))
+    for _ in range(2):
+        first = await slot.get()
+        assert first == Secret("sk-one")
+        second = await slot.another([first])
+        assert second == Secret("sk-two")
+        assert await slot.another([first, second]) is None
+
+
+async def test_a_key_that_replaced_the_refused_one_comes_before_the_next(
+    standin: Standin, client: Any
+) -> None:
+    await store(client, standin.project, "sk-one", "sk-two", "sk-new")
+    config = Config(1, 2)
+    slot = keys(standin, client, config)
+    refused = await slot.get()
+    config.say(3, 2)
+    assert await slot.another([refused]) == Secret("sk-new")
+    assert await slot.get() == Secret("sk-new")
+
+
+async def test_the_same_key_stored_twice_is_asked_with_once(standin: Standin, client: Any) -> None:
+    await store(client, standin.project, "sk-one", "sk-one", "sk-two")
+    slot = keys(standin, client, Config(1, 2, 3))
+    assert await slot.another([await slot.get()]) == Secret("sk-two")
+
+
+@pytest.mark.parametrize("change", ["disable_secret_version", "destroy_secret_version"])
+async def test_a_key_that_is_gone_lets_the_next_one_serve(
+    standin: Standin, client: Any, change: str
+) -> None:
+    await store(client, standin.project, "sk-one", "sk-two")
+    name = f"projects/{standin.project}/secrets/{SECRET_ID}/versions/1"
+    await getattr(client, change)(request={"name": name})
+    before = await standin.accesses()
+    slot = keys(standin, client, Config(1, 2))
+    for _ in range(3):
+        assert await slot.get() == Secret("sk-two")
+    assert await standin.accesses() == before + 2  # nobody asks for it again and again
+
+
+async def test_a_key_that_the_store_does_not_give_just_now_lets_the_next_one_serve(
+    standin: Standin, client: Any
+) -> None:
+    await store(client, standin.project, "sk-one", "sk-two")
+    slot = keys(standin, client, Config(1, 2))
+    await standin.fail("INTERNAL")
+    assert await slot.get() == Secret("sk-two")
+    assert await slot.get() == Secret("sk-one")  # not benched: it was no fault of its own
+    await standin.fail("UNAVAILABLE", 2)
+    with pytest.raises(KeyUnavailable):
+        await keys(standin, client, Config(1, 2)).get()
+
+
+async def test_a_features_own_keys_serve_it_and_nobody_else(standin: Standin, client: Any) -> None:
+    await store(client, standin.project, "sk-one", "sk-two", "sk-three")
+    all_keys = every(standin, client, Config(1, chat=[3, 2]))
+    assert await all_keys.of(None).get() == Secret("sk-one")
+    assert await all_keys.of("code").get() == Secret("sk-one")
+    own = all_keys.of("chat")
+    tried = [await own.get()]
+    assert tried == [Secret("sk-three")]
+    while (key := await own.another(tried)) is not None:
+        tried.append(key)
+    assert tried == [Secret("sk-three"), Secret("sk-two")]
+
+
+async def test_a_feature_whose_own_keys_are_gone_does_not_take_the_default_one(
+    standin: Standin, client: Any
 ) -> None:
     await store(client, standin.project, "sk-one")
+    with pytest.raises(KeyMissing):
+        await every(standin, client, Config(1, chat=[7])).of("chat").get()
+
+
+async def test_no_key_is_looked_for_twice_where_there_is_none(
+    standin: Standin, client: Any
+) -> None:
+    config = Config()
+    with pytest.raises(KeyMissing):
+        await keys(standin, client, config).get()
+    assert config.asked == 1
+
+
+async def test_there_is_no_other_key_when_it_can_not_be_looked_up(
+    standin: Standin, client: Any
+) -> None:
+    await store(client, standin.project, "sk-one", "sk-two")
+    slot = keys(standin, client, Config(1, 2))
+    refused = await slot.get()
+    await standin.fail("UNAVAILABLE")
+    assert await slot.another([refused]) is None
+    assert await slot.another([refused]) == Secret("sk-two")
+
+
+async def test_while_the_config_is_away_the_next_key_that_is_known_of_serves(
+    standin: Standin, client: Any
+) -> None:
+    await store(client, standin.project, "sk-one", "sk-two")
+    config = Config(1, 2)
+    slot = keys(standin, client, config)
+    refused = await slot.get()
+    config.down = True
+    assert await slot.another([refused]) == Secret("sk-two")
+
+
+async def test_a_version_that_serves_nobody_any_more_is_not_kept(
+    standin: Standin, client: Any
+) -> None:
+    await store(client, standin.project, "sk-one", "sk-two")
     config = Config(1)
-    store_ = keys(standin, client, config)
-    refused = await store_.get()
-    if what == "config":
-        config.down = True
-    else:
-        await standin.fail("UNAVAILABLE")
-    assert await store_.renew(refused) is None
+    all_keys = every(standin, client, config)
+    await all_keys.of(None).get()
+    config.say(2)
+    await all_keys.of(None).get()
+    assert set(all_keys._cache) == {2}
 
 
 # -- what is written -------------------------------------------------------------------------------
@@ -441,10 +593,10 @@ async def test_nothing_of_the_key_is_logged(
     standin: Standin, client: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     await store(client, standin.project, VALUE)
-    store_ = keys(standin, client, Config(1))
+    store_ = keys(standin, client, Config(None))
     await store_.get()
     await standin.fail("UNAVAILABLE")
-    await store_.renew(Secret(VALUE))
+    await store_.another([Secret(VALUE)])
     with pytest.raises(KeyMissing):
         await keys(standin, client, Config(9)).get()
     out, err = capfd.readouterr()

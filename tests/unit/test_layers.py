@@ -42,6 +42,8 @@ HOMES: dict[str, tuple[str, ...]] = {
         "firerouter.catalog",
         "firerouter.features",
         "firerouter.ledger",
+        "firerouter.preferences",
+        "firerouter.responses",
     ),
 }
 # What a process may not have paid for before its first request
@@ -213,6 +215,8 @@ HARMLESS_CALLS = {
     "Omit",
     "ConfigDict",
     "UserLimits",
+    "FeatureLimits",
+    "BeforeValidator",
     "JSONEncoder",
     "_default",
     "AfterValidator",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from firerouter import prompts
 from firerouter.contract import ExecutePrompt, parse
 from firerouter.errors import InvalidArgument, ModelNotAllowed
-from firerouter.features import FeatureSettings
+from firerouter.settings import OWNED_PARAMETERS, FeatureSettings
 
 
 def request(**fields: Any) -> ExecutePrompt:
@@ -103,25 +103,25 @@ def test_places_in_what_the_user_asks_are_left_alone() -> None:
 
 def test_the_model_of_the_settings_comes_first_then_the_fallbacks() -> None:
     chosen = settings(model="a/a", fallback_models=["b/b", "c/c"])
-    assert prompts.models(chosen, request()) == ["a/a", "b/b", "c/c"]
+    assert prompts.models(chosen, None) == ["a/a", "b/b", "c/c"]
 
 
 def test_a_model_is_asked_once_only() -> None:
     chosen = settings(model="a/a", fallback_models=["b/b", "a/a", "b/b"])
-    assert prompts.models(chosen, request()) == ["a/a", "b/b"]
+    assert prompts.models(chosen, None) == ["a/a", "b/b"]
 
 
 def test_a_caller_chooses_among_the_allowed_ones() -> None:
     chosen = settings(model="a/a", fallback_models=["b/b"], allowed_models=["d/d"])
-    assert prompts.models(chosen, request(model="d/d")) == ["d/d", "b/b"]
-    assert prompts.models(chosen, request(model="a/a")) == ["a/a", "b/b"]
+    assert prompts.models(chosen, "d/d") == ["d/d", "b/b"]
+    assert prompts.models(chosen, "a/a") == ["a/a", "b/b"]
 
 
 @pytest.mark.parametrize("model", ["x/x", "b/b", "a/a:free", "A/A", "d/d:online"])
 def test_any_other_model_is_refused(model: str) -> None:
     chosen = settings(model="a/a", fallback_models=["b/b"], allowed_models=["d/d"])
     with pytest.raises(ModelNotAllowed) as refused:
-        prompts.models(chosen, request(model=model))
+        prompts.models(chosen, model)
     assert refused.value.details["field"] == "model"
 
 
@@ -139,7 +139,7 @@ def test_what_is_set_is_sent_zero_too() -> None:
         presence_penalty=-2,
         frequency_penalty=0.5,
         max_tokens=10,
-        parameters={"provider": {"sort": "price"}},
+        parameters={"logit_bias": {"7": -100}},
     )
     assert prompts.parameters(chosen, request()) == {
         "temperature": 0,
@@ -147,8 +147,124 @@ def test_what_is_set_is_sent_zero_too() -> None:
         "presence_penalty": -2,
         "frequency_penalty": 0.5,
         "max_tokens": 10,
-        "provider": {"sort": "price"},
+        "logit_bias": {"7": -100},
     }
+
+
+SCHEMA = {"type": "object", "properties": {"sunny": {"type": "boolean"}}}
+# as an admin writes it: as OpenRouter is sent it
+SENT: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    (
+        {"topP": 0.5, "topK": 0, "minP": 0, "topA": 0.1, "repetitionPenalty": 1, "seed": 0},
+        {"top_p": 0.5, "top_k": 0, "min_p": 0, "top_a": 0.1, "repetition_penalty": 1, "seed": 0},
+    ),
+    ({"stop": ["###", "\n\n"]}, {"stop": ["###", "\n\n"]}),
+    ({"stop": []}, {}),
+    ({"responseFormat": {"type": "text"}}, {"response_format": {"type": "text"}}),
+    ({"responseFormat": {"type": "json_object"}}, {"response_format": {"type": "json_object"}}),
+    (
+        {"responseFormat": {"type": "json_schema", "name": "weather", "schema": SCHEMA}},
+        {
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "weather", "schema": SCHEMA, "strict": True},
+            }
+        },
+    ),
+    ({"reasoning": {"effort": "high"}}, {"reasoning": {"effort": "high"}}),
+    (
+        {"reasoning": {"maxTokens": 500, "exclude": True}},
+        {"reasoning": {"max_tokens": 500, "exclude": True}},
+    ),
+    ({"reasoning": {"enabled": False}}, {"reasoning": {"enabled": False}}),
+    (
+        {
+            "tools": [
+                {"type": "openrouter:datetime"},
+                {"type": "openrouter:web_search", "parameters": {"max_results": 3}},
+            ]
+        },
+        {
+            "tools": [
+                {"type": "openrouter:datetime", "parameters": {}},
+                {"type": "openrouter:web_search", "parameters": {"max_results": 3}},
+            ]
+        },
+    ),
+    ({"plugins": [{"id": "web", "x": None}]}, {"plugins": [{"id": "web", "x": None}]}),
+    ({"tools": [], "plugins": []}, {}),
+    (
+        {
+            "provider": {
+                "order": ["deepinfra/fp4"],
+                "allowFallbacks": False,
+                "requireParameters": True,
+                "dataCollection": "deny",
+                "zdr": True,
+                "sort": "price",
+                "quantizations": ["fp8"],
+                "maxPrice": {"prompt": 1, "completion": 2.5},
+            }
+        },
+        {
+            "provider": {
+                "order": ["deepinfra/fp4"],
+                "allow_fallbacks": False,
+                "require_parameters": True,
+                "data_collection": "deny",
+                "zdr": True,
+                "sort": "price",
+                "quantizations": ["fp8"],
+                "max_price": {"prompt": 1, "completion": 2.5},
+            }
+        },
+    ),
+    ({"provider": {"maxPrice": {"prompt": 0}}}, {"provider": {"max_price": {"prompt": 0}}}),
+    (
+        {"parameters": '{"verbosity": "low", "camelCase": {"aB": 1}}', "topK": 3},
+        {"verbosity": "low", "camelCase": {"aB": 1}, "top_k": 3},
+    ),
+    # none of OpenRouter's business
+    (
+        {
+            "displayName": "Chat",
+            "kind": "poems",
+            "stream": False,
+            "limits": {"requestsPerDay": 3},
+            "allowedModels": ["a/b"],
+            "idleS": 5,
+            "totalS": 60,
+        },
+        {},
+    ),
+]
+
+
+@pytest.mark.parametrize(("written", "sent"), SENT)
+def test_each_setting_is_sent_under_its_own_name(
+    written: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    read = FeatureSettings.model_validate(written, by_alias=True, by_name=False)
+    assert prompts.parameters(read, request()) == sent
+
+
+def test_what_is_sent_is_owned_so_that_no_parameter_can_be_set_twice() -> None:
+    names = {name for _, sent in SENT for name in sent} - {"verbosity", "camelCase"}
+    assert names <= OWNED_PARAMETERS
+
+
+@pytest.mark.parametrize(
+    ("template", "names"),
+    [
+        ("", []),
+        ("{{b}} {{ a }} {{b}}", ["b", "a"]),
+        ("{{7*7}} {x.__class__} ${x} {{x.__class__}} {{_private}}", []),
+    ],
+)
+def test_the_places_of_a_prompt(template: str, names: list[str]) -> None:
+    assert prompts.variables(settings(system_prompt=template)) == names
+    filled = prompts.render(template, dict.fromkeys(names, "-"))
+    assert bool(names) or filled == template
 
 
 def test_a_caller_sets_the_temperature_where_the_feature_lets_him() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -163,22 +163,18 @@ DAILY = fails(429, "Rate limit exceeded: free-models-per-day", headers={"Retry-A
 
 
 class Keys:
-    """The first key, and the one that `renew` finds, if any."""
+    """Keys in order, versions 1, 2, ...; those that OpenRouter refused go last."""
 
-    def __init__(self, first: str = "sk-first", renewed: str | None = None) -> None:
-        self.key = Secret(first)
-        self.renewed = Secret(renewed) if renewed else None
-        self.renewals = 0
+    def __init__(self, *keys: str) -> None:
+        self.keys = [Secret(key, n) for n, key in enumerate(keys or ("sk-first",), 1)]
+        self.refused: list[Secret] = []
 
     async def get(self) -> Secret:
-        return self.key
+        return min(self.keys, key=self.refused.__contains__)
 
-    async def renew(self, refused: Secret) -> Secret | None:
-        assert refused == self.key
-        self.renewals += 1
-        if self.renewed is not None:
-            self.key = self.renewed
-        return self.renewed
+    async def another(self, tried: Sequence[Secret]) -> Secret | None:
+        self.refused.append(tried[-1])
+        return next((key for key in self.keys if key not in tried), None)
 
 
 @pytest.fixture
@@ -190,13 +186,8 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 
 @pytest.fixture
-def keys() -> Keys:
-    return Keys()
-
-
-@pytest.fixture
-async def openrouter(upstream: Upstream, keys: Keys) -> AsyncIterator[OpenRouter]:
-    openrouter = OpenRouter(keys, base_url=upstream.url)
+async def openrouter(upstream: Upstream) -> AsyncIterator[OpenRouter]:
+    openrouter = OpenRouter(base_url=upstream.url)
     yield openrouter
     if openrouter._client is not None:
         await openrouter._client.close()
@@ -217,6 +208,7 @@ def jitter(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
 
 def request(*models: str, **fields: Any) -> ChatRequest:
     values: dict[str, Any] = {
+        "keys": Keys(),
         "messages": [{"role": "user", "content": "Hi"}],
         "parameters": {},
         "app_name": "App",
@@ -363,7 +355,7 @@ async def test_a_server_that_is_not_there_is_tried_three_times(
     await upstream.stop()
     tries = Tries()
     with pytest.raises(UpstreamUnreachable):
-        await ask(OpenRouter(Keys(), base_url=upstream.url), "a/a", tries=tries)
+        await ask(OpenRouter(base_url=upstream.url), "a/a", tries=tries)
     assert reasons(tries) == [("a/a", "upstream_unreachable")] * 3
 
 
@@ -493,38 +485,72 @@ async def test_when_every_model_fails_the_last_failure_is_the_callers(
 # -- the key ---------------------------------------------------------------------------------------
 
 
-async def test_a_refused_key_is_renewed_once_and_the_request_made_again(
-    openrouter: OpenRouter, upstream: Upstream, keys: Keys
-) -> None:
-    keys.renewed = Secret("sk-second")
-    upstream.acts["a/a"] = [fails(401), HELLO]
-    assert await ask(openrouter, "a/a") == "Hello"
-    given = [asked.headers["authorization"] for asked in upstream.asked]
-    assert given == ["Bearer sk-first", "Bearer sk-second"]
-    await ask(openrouter, "a/a")
-    assert upstream.asked[-1].headers["authorization"] == "Bearer sk-second"
-    assert keys.renewals == 1
+def spent(status: int = 402) -> Act:
+    return fails(status, "Key limit exceeded", limit_source="openrouter_key_limit")
 
 
-async def test_a_renewed_key_that_is_refused_too_ends_it(
-    openrouter: OpenRouter, upstream: Upstream, keys: Keys
+def given(upstream: Upstream) -> list[str]:
+    """The key of each request."""
+    return [asked.headers["authorization"].removeprefix("Bearer ") for asked in upstream.asked]
+
+
+@pytest.mark.parametrize("refusal", [fails(401), spent()])
+async def test_where_a_key_is_refused_the_next_one_is_asked_with_at_once(
+    openrouter: OpenRouter, upstream: Upstream, refusal: Act
 ) -> None:
-    keys.renewed = Secret("sk-second")
-    upstream.acts["a/a"] = [fails(401)]
+    keys = Keys("sk-first", "sk-second", "sk-third")
+    upstream.acts["a/a"] = [refusal, refusal, HELLO]
+    tries = Tries()
+    assert await ask(openrouter, "a/a", keys=keys, tries=tries) == "Hello"
+    assert given(upstream) == ["sk-first", "sk-second", "sk-third"]
+    assert reasons(tries) == [("a/a", None)]
+    assert tries.attempts[0].key_version == 3
+    await ask(openrouter, "a/a", keys=keys)
+    assert given(upstream)[3:] == ["sk-third"]
+
+
+async def test_each_key_is_asked_with_once_and_the_last_refusal_ends_it(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    upstream.acts["a/a"] = [spent(), fails(401)]
+    tries = Tries()
     with pytest.raises(KeyInvalid):
-        await ask(openrouter, "a/a", "b/b")
-    assert upstream.models == ["a/a", "a/a"]
-    assert keys.renewals == 1
+        await ask(openrouter, "a/a", "b/b", keys=Keys("sk-first", "sk-second"), tries=tries)
+    assert given(upstream) == ["sk-first", "sk-second"]
+    assert [attempt.key_version for attempt in tries.attempts] == [2]
 
 
 async def test_without_another_key_a_refused_one_ends_it(
-    openrouter: OpenRouter, upstream: Upstream, keys: Keys
+    openrouter: OpenRouter, upstream: Upstream
 ) -> None:
     upstream.acts["a/a"] = [fails(401)]
     with pytest.raises(KeyInvalid):
         await ask(openrouter, "a/a", "b/b")
     assert upstream.models == ["a/a"]
-    assert keys.renewals == 1
+
+
+NOT_THE_KEYS = {
+    "no credit": fails(402, "Insufficient credits"),
+    "credit in flight": fails(402, reason="in_flight_budget_exhausted"),
+    "a budget of the key and more": spent(403),
+    "forbidden": fails(403),
+    "the account's free requests": DAILY,
+    "too many": fails(429),
+    "busy": fails(503),
+    "silent": fails(504),
+}
+
+
+@pytest.mark.parametrize("act", NOT_THE_KEYS.values(), ids=NOT_THE_KEYS)
+async def test_what_is_not_the_keys_alone_leaves_the_others_alone(
+    openrouter: OpenRouter, upstream: Upstream, jitter: list[tuple[float, float]], act: Act
+) -> None:
+    keys = Keys("sk-first", "sk-second")
+    upstream.acts["a/a"] = [act]
+    with pytest.raises(UpstreamError):
+        await ask(openrouter, "a/a", keys=keys)
+    assert set(given(upstream)) == {"sk-first"}
+    assert keys.refused == []
 
 
 async def test_a_key_that_is_missing_is_said_and_nothing_sent(upstream: Upstream) -> None:
@@ -533,8 +559,9 @@ async def test_a_key_that_is_missing_is_said_and_nothing_sent(upstream: Upstream
             raise KeyMissing
 
     tries = Tries()
+    openrouter = OpenRouter(base_url=upstream.url)
     with pytest.raises(KeyMissing):
-        await ask(OpenRouter(NoKeys(), base_url=upstream.url), "a/a", "b/b", tries=tries)
+        await ask(openrouter, "a/a", "b/b", keys=NoKeys(), tries=tries)
     assert upstream.asked == []
 
 
@@ -556,8 +583,8 @@ async def test_the_environments_of_openai_neither_redirect_nor_replace_the_key(
     }.items():
         monkeypatch.setenv(name, value)
     upstream.acts["a/a"] = [fails(401), HELLO]
-    openrouter = OpenRouter(Keys(renewed="sk-second"), base_url=upstream.url)
-    assert await ask(openrouter, "a/a") == "Hello"
+    keys = Keys("sk-first", "sk-second")
+    assert await ask(OpenRouter(base_url=upstream.url), "a/a", keys=keys) == "Hello"
     await other.stop()
 
     assert other.asked == []
@@ -615,12 +642,11 @@ async def test_custom_parameters_do_not_replace_what_is_ours(
 
 
 async def test_all_requests_share_one_pool_of_connections(
-    openrouter: OpenRouter, upstream: Upstream, keys: Keys
+    openrouter: OpenRouter, upstream: Upstream
 ) -> None:
     upstream.acts["a/a"] = [HELLO]
     for key in ("sk-1", "sk-1", "sk-2", "sk-3"):
-        keys.key = Secret(key)
-        await ask(openrouter, "a/a")
+        await ask(openrouter, "a/a", keys=Keys(key))
     assert len({asked.peer for asked in upstream.asked}) == 1
     assert [a.headers["authorization"][-1] for a in upstream.asked] == ["1", "1", "2", "3"]
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firerouter.openrouter.usage import NANO_PER_USD, Usage, nano_usd, read
+from firerouter.contract import NANO_PER_USD
+from firerouter.openrouter.usage import Usage, nano_usd, read
 
 
 @pytest.mark.parametrize(

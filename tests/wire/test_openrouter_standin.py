@@ -218,6 +218,25 @@ def test_sdk_raises_its_typed_error(
         sdk.chat.send(model=model, messages=say("Hi"), stream=streamed)
 
 
+@pytest.mark.parametrize(
+    ("word", "error"),
+    [
+        ("lapsed", errors.UnauthorizedResponseError),
+        ("key-limit", errors.PaymentRequiredResponseError),
+        ("key-budget", errors.ForbiddenResponseError),
+        ("rate-limited", errors.TooManyRequestsResponseError),
+    ],
+)
+def test_sdk_raises_its_typed_error_for_a_key(
+    server: Server, word: str, error: type[Exception]
+) -> None:
+    key = f"sk-or-v1-{word}-0123456789"
+    with OpenRouter(api_key=key, server_url=server.api, retry_config=None) as client:
+        assert client.api_keys.get_current_key_metadata().data.limit == 10
+        with pytest.raises(error):
+            client.chat.send(model=MODEL, messages=say("Hi"))
+
+
 # What openai makes of it
 
 
@@ -402,6 +421,7 @@ async def test_the_front_page_says_it_simulates(server: Server) -> None:
         ("sk-another-0123456789", 401, "User not found."),
         ("sk-or-v1-revoked-0123", 401, "User not found."),
         ("sk-or-v1-management-0", 403, "Management keys cannot be used for inference"),
+        ("sk-or-v1-lapsed-01234", 401, "User not found."),
         ("sk-or-v1-no-credit-01", 402, "Insufficient credits."),
     ],
 )
@@ -413,6 +433,23 @@ async def test_refuses_a_key(server: Server, key: str | None, status: int, messa
     assert "metadata" not in done.json["error"]
 
 
+@pytest.mark.parametrize(
+    ("key", "status", "source"),
+    [
+        ("sk-or-v1-key-limit-01", 402, "openrouter_key_limit"),
+        ("sk-or-v1-key-budget-1", 403, "openrouter_key_limit"),
+        ("sk-or-v1-rate-limited", 429, None),
+    ],
+)
+async def test_says_what_keeps_a_key_from_asking(
+    server: Server, key: str, status: int, source: str | None
+) -> None:
+    done = await answer(server, MODEL, key=key)
+    assert done.status == done.json["error"]["code"] == status
+    assert done.json["error"]["metadata"].get("limit_source") == source
+    assert (await get(server, "/api/v1/key", key=key)).status == 200
+
+
 @pytest.mark.parametrize("path", ["key", "auth/key", "generation?id=x", "models/user", "credits"])
 async def test_refuses_a_look_without_a_key(server: Server, path: str) -> None:
     assert (await get(server, f"/api/v1/{path}", key=None)).status == 401
@@ -421,6 +458,8 @@ async def test_refuses_a_look_without_a_key(server: Server, path: str) -> None:
 async def test_words_in_a_key_choose_the_account(server: Server) -> None:
     free = (await get(server, "/api/v1/key", key="sk-or-v1-free-tier-01")).json["data"]
     manager = (await get(server, "/api/v1/key", key="sk-or-v1-management-1")).json["data"]
+    spent = (await get(server, "/api/v1/key", key="sk-or-v1-key-limit-1")).json["data"]
+    assert spent["limit_remaining"] == 0
     assert free["is_free_tier"] is True
     assert free["free_model_daily_requests"]["limit"] == 50
     assert manager["is_management_key"] is True

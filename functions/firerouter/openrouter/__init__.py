@@ -2,12 +2,11 @@
 
 from .account import KeyReport
 from .answer import Answer, Delta
-from .client import Attempt, ChatRequest, OpenRouter, Tries, is_free
-from .usage import NANO_PER_USD, Usage, nano_usd
+from .client import Attempt, ChatRequest, OpenRouter, Tries
+from .usage import Usage, nano_usd
 from .watch import Interrupted, Watch
 
 __all__ = [
-    "NANO_PER_USD",
     "Answer",
     "Attempt",
     "ChatRequest",
@@ -18,6 +17,5 @@ __all__ = [
     "Tries",
     "Usage",
     "Watch",
-    "is_free",
     "nano_usd",
 ]

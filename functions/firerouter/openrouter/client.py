@@ -4,6 +4,7 @@
         up to three tries, while a failure may pass: full jitter, or what Retry-After says
             request -> headers (the upstream id) -> first token
 
+A key that OpenRouter refuses, or that has spent its limit, is no try: the next one is used at once.
 After the first token nothing is tried again: the caller has seen it. Answers are always streamed,
 for only a stream can be stopped at OpenRouter. One client an instance and one connection pool: a
 client's TLS context alone costs 50 ms.
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, cast
@@ -33,12 +34,14 @@ from .. import limits
 from ..errors import (
     FreeDailyLimit,
     KeyInvalid,
+    KeyLimitReached,
     UpstreamError,
     UpstreamMalformed,
     UpstreamTimeout,
     UpstreamUnreachable,
 )
 from ..keys import Secret
+from ..models import is_free
 from .account import KeyReport, read_key_report
 from .answer import Answer
 from .failures import from_status
@@ -49,25 +52,30 @@ _NOT_SENT: Final[Mapping[str, Any]] = {"OpenAI-Organization": Omit(), "OpenAI-Pr
 
 
 class Keys(Protocol):
-    """Where the key comes from; `renew` gives another one after a 401, or None."""
+    """Where the key comes from; `another` gives one that was not tried yet, or None."""
 
     async def get(self) -> Secret: ...
-    async def renew(self, refused: Secret) -> Secret | None: ...
+    async def another(self, tried: Sequence[Secret]) -> Secret | None: ...
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One try: the model, OpenRouter's id once it is known, why it failed if it did."""
+    """One try: the model, OpenRouter's id once it is known, why it failed if it did.
+
+    key_version: of the key it was last asked with, which can look its id up.
+    """
 
     model: str
     upstream_id: str | None = None
     reason: str | None = None
+    key_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """What is asked. models: the chosen one, then the fallbacks. parameters: sent as they are."""
 
+    keys: Keys
     models: list[str]
     messages: list[dict[str, Any]]
     parameters: Mapping[str, Any]
@@ -88,8 +96,7 @@ class Tries:
 class OpenRouter:
     """Talks to OpenRouter. Make one an instance; it connects when first used."""
 
-    def __init__(self, keys: Keys, *, base_url: str) -> None:
-        self._keys = keys
+    def __init__(self, *, base_url: str) -> None:
         self._base_url = base_url
         self._client: AsyncOpenAI | None = None
         self._key: Secret | None = None
@@ -178,10 +185,10 @@ class OpenRouter:
         answer: Answer | None = None
         try:
             with watch.guard(request.first_token_s, "first_token"):
-                key = await self._keys.get()
+                key = await request.keys.get()
                 tries.attempts.append(attempt)
                 watch.waiting()
-                response = await self._post(key, model, request)
+                response = await self._post(key, attempt, request)
                 answer = Answer(response, model, watch)
                 attempt.upstream_id = answer.upstream_id
                 tries.on_id()
@@ -196,15 +203,19 @@ class OpenRouter:
                 await answer.close()
             raise
 
-    async def _post(self, key: Secret, model: str, request: ChatRequest) -> httpx2.Response:
-        try:
-            return await self._send(key, model, request)
-        except KeyInvalid:
-            # an admin may have replaced it since we read it
-            renewed = await self._keys.renew(key)
-            if renewed is None:
-                raise
-        return await self._send(renewed, model, request)
+    async def _post(self, key: Secret, attempt: Attempt, request: ChatRequest) -> httpx2.Response:
+        """With the next key where OpenRouter refuses one, until there is none left to try."""
+        tried: list[Secret] = []
+        while True:
+            tried.append(key)
+            attempt.key_version = key.version
+            try:
+                return await self._send(key, attempt.model, request)
+            except UpstreamError as refusal:
+                following = await request.keys.another(tried) if _is_keys_end(refusal) else None
+                if following is None:
+                    raise
+                key = following
 
     async def _send(self, key: Secret, model: str, request: ChatRequest) -> httpx2.Response:
         body = {**request.parameters, "model": model, "messages": request.messages, "stream": True}
@@ -279,9 +290,10 @@ def _may_pass(error: BaseException) -> bool:
     return (error.retry_after_seconds or 0) <= limits.RETRY_AFTER_MAX_S
 
 
-def is_free(model: str) -> bool:
-    """Whether asking it is free by its name alone: a free variant, or the router to those."""
-    return model.endswith(":free") or model == "openrouter/free"
+def _is_keys_end(error: UpstreamError) -> bool:
+    """Whether it is this key alone that will not do; a 403 may name a budget of others as well."""
+    spent = isinstance(error, KeyLimitReached) and error.details.get("upstreamStatus") == 402
+    return spent or isinstance(error, KeyInvalid)
 
 
 def _translated(error: openai.OpenAIError) -> UpstreamError:

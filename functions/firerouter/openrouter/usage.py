@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-NANO_PER_USD: Final = 1_000_000_000
+from ..contract import NANO_PER_USD
+
 COUNT_MAX: Final = 2**53 - 1  # what JavaScript counts exactly; Firestore would refuse 2**63
 
 

@@ -18,7 +18,7 @@ from firerouter.appsettings import AppSettingsStore
 from firerouter.callable import CallableResponse
 from firerouter.features import Features
 from firerouter.identity import Identity
-from firerouter.keys import Keys
+from firerouter.keys import KeySlot
 from firerouter.ledger import Ledger
 from firerouter.openrouter import Answer, OpenRouter
 
@@ -26,7 +26,7 @@ PARTS: tuple[tuple[type, str, str], ...] = (
     (Identity, "verify", "identity"),
     (Features, "get", "settings"),
     (AppSettingsStore, "get", "settings"),
-    (Keys, "get", "keys"),
+    (KeySlot, "get", "keys"),
     (Ledger, "admit", "admit"),
     (OpenRouter, "_post", "headers"),  # connecting included, once
     (Answer, "prime", "token"),

@@ -1,8 +1,19 @@
-"""Who a key belongs to. Words inside the key decide, so that a test can ask for an account."""
+"""Who a key belongs to. Words inside the key decide, so that a test can ask for an account.
+
+revoked       nobody's: 401 everywhere
+lapsed        GET /key takes it, then it is nobody's: as if it was deleted meanwhile
+management    may look, but not ask
+free-tier     of an account that never bought credits
+no-credit     of an account that has spent them: 402
+key-limit     has spent its own limit: 402
+key-budget    a budget that it is under is spent: 403
+rate-limited  429
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from . import refusals
 
@@ -12,6 +23,14 @@ KEY_PREFIX = "sk-or-v1-"
 ANONYMOUS = ""
 FREE_DAILY_LOW = 50
 FREE_DAILY_HIGH = 1000
+CAN_NOT_ASK: Final[Mapping[str, Callable[[], refusals.Refusal]]] = {
+    "lapsed": refusals.user_not_found,
+    "management": refusals.management_key,
+    "no-credit": refusals.no_credits,
+    "key-limit": refusals.key_limit,
+    "key-budget": refusals.key_budget,
+    "rate-limited": refusals.rate_limited,
+}
 
 
 def key_of(authorization: str) -> str:
@@ -30,16 +49,15 @@ def admit(key: str) -> None:
 def admit_inference(key: str) -> None:
     """Raises Refusal also for keys that may look but not spend."""
     admit(key)
-    if "management" in key:
-        raise refusals.Refusal(403, "Management keys cannot be used for inference")
-    if "no-credit" in key:
-        raise refusals.no_credits()
+    for word, refuse in CAN_NOT_ASK.items():
+        if word in key:
+            raise refuse()
 
 
 def key_data(key: str) -> Json:
     """The `data` of `GET /key`."""
     free_tier = "free-tier" in key
-    spent = "no-credit" in key
+    spent = "no-credit" in key or "key-limit" in key
     manages = "management" in key
     daily = FREE_DAILY_LOW if free_tier else FREE_DAILY_HIGH
     used = 12 if free_tier else 0

@@ -75,6 +75,37 @@ def no_credits() -> Refusal:
     return Refusal(402, message)
 
 
+def management_key() -> Refusal:
+    return Refusal(403, "Management keys cannot be used for inference")
+
+
+def key_limit() -> Refusal:
+    metadata = {
+        "error_type": "payment_required",
+        "reason": "weight_exceeds_budget",
+        "limit_source": "openrouter_key_limit",
+    }
+    return Refusal(402, "This key has reached its limit", metadata)
+
+
+def key_budget() -> Refusal:
+    metadata = {
+        "error_type": "permission_denied",
+        "limit_source": "openrouter_key_limit",
+        "scope": "key",
+        "limit_usd": 5,
+        "spend_usd": 5.01,
+        "resets_at": "2099-01-01T00:00:00.000Z",
+    }
+    return Refusal(403, "Budget exceeded", metadata)
+
+
+def rate_limited(retry_after_s: int | None = None) -> Refusal:
+    headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+    message = "Rate limit exceeded, try again later"
+    return Refusal(429, message, {"error_type": "rate_limit_exceeded"}, headers)
+
+
 def not_found(message: str) -> Refusal:
     return Refusal(404, message, user_id=None)
 
@@ -103,12 +134,6 @@ def _typed(status: int, message: str, error_type: str, **metadata: Any) -> Calla
 
 def _plain(status: int, message: str, metadata: Json | None = None) -> Callable[[Ask], Refusal]:
     return lambda _: Refusal(status, message, metadata)
-
-
-def _rate_limited(retry_after_s: int | None) -> Callable[[Ask], Refusal]:
-    headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
-    message = "Rate limit exceeded, try again later"
-    return lambda _: Refusal(429, message, {"error_type": "rate_limit_exceeded"}, headers)
 
 
 def _in_flight(_: Ask) -> Refusal:
@@ -215,13 +240,7 @@ NAMED_STATUSES = (
     NamedStatus(
         "sim/402-key-limit",
         "402, this key's own limit is spent",
-        _typed(
-            402,
-            "This key has reached its limit",
-            "payment_required",
-            reason="weight_exceeds_budget",
-            limit_source="openrouter_key_limit",
-        ),
+        lambda _: key_limit(),
     ),
     NamedStatus(
         "sim/403",
@@ -272,9 +291,9 @@ NAMED_STATUSES = (
         "422, well-formed but impossible",
         _typed(422, "The request cannot be processed", "unprocessable"),
     ),
-    NamedStatus("sim/429", "429, no hint when to retry", _rate_limited(None)),
-    NamedStatus("sim/429-retry-after", "429, Retry-After 1", _rate_limited(1)),
-    NamedStatus("sim/429-retry-after-60", "429, Retry-After 60", _rate_limited(60)),
+    NamedStatus("sim/429", "429, no hint when to retry", lambda _: rate_limited()),
+    NamedStatus("sim/429-retry-after", "429, Retry-After 1", lambda _: rate_limited(1)),
+    NamedStatus("sim/429-retry-after-60", "429, Retry-After 60", lambda _: rate_limited(60)),
     NamedStatus(
         "sim/429-free-daily",
         "429, the free daily cap; X-RateLimit-Reset in epoch milliseconds",

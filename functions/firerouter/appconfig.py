@@ -1,0 +1,101 @@
+"""Admins change the settings of the app as a whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from . import log
+from .appsettings import AppSettingsStore, GeneralSettings, Stored
+from .audit import Change
+from .callable import Call
+from .capabilities import Finding, Review, paid_extras
+from .choice import Choice
+from .contract import SaveAppSettings, faults, parse
+from .errors import SettingsChanged
+from .features import Features
+from .identity import Caller
+from .revisions import refused
+from .settings import differences
+
+
+class AppConfig:
+    """The use case `save_app_settings`."""
+
+    def __init__(
+        self, *, app_settings: AppSettingsStore, features: Features, choice: Choice
+    ) -> None:
+        self._app_settings = app_settings
+        self._features = features
+        self._choice = choice
+
+    async def save(self, call: Call[Caller]) -> dict[str, Any]:
+        """Change those that are given, of `{appName, referer, limits, freeModelsOnly,
+        replaceGoneModels}`; the others stay.
+
+        Answers `{revision, settings, changes, warnings}`. Raises SettingsRefused, SettingsChanged
+        with both versions, SettingsUnavailable.
+        """
+        request = parse(SaveAppSettings, call.data)
+        stored = await self._app_settings.read()
+        before = stored.general.model_dump(by_alias=True)
+        general = _merged(before, request.settings)
+        after = general.model_dump(by_alias=True)
+        if request.revision != stored.revision:
+            raise _outdated(stored, request.revision, before, after)
+        changes = differences(before, after)
+        revision = stored.revision
+        if changes:
+            change = Change(
+                by=call.caller.uid,
+                email=call.caller.email,
+                action="save_app_settings",
+                target="config/app",
+                before=before,
+                after=after,
+                note=request.note,
+            )
+            revision = await self._app_settings.save_general(stored, general, change)
+            log.info("save_app_settings", revision=revision)
+        warnings = await self._refused_features() if general.free_models_only else []
+        return {"revision": revision, "settings": after, "changes": changes, "warnings": warnings}
+
+    async def _refused_features(self) -> list[dict[str, str]]:
+        """Features that are on and would cost money: from now on they are refused."""
+        found = []
+        for feature in await self._features.all():
+            settings = feature.settings
+            paid = [what for _, what in paid_extras(settings)]
+            if not await self._choice.free([settings.model]):
+                paid.append(f"The model {settings.model}")
+            if feature.enabled and paid:
+                message = f"{paid[0]} of the feature {feature.id} is not free: it is refused now."
+                found.append(Finding("freeModelsOnly", "paid_model", message).to_wire())
+        return found
+
+
+def _merged(before: dict[str, Any], given: dict[str, Any]) -> GeneralSettings:
+    """Raises SettingsRefused."""
+    own = given.get("limits")
+    merged = {**before, **given}
+    if isinstance(own, dict):
+        merged["limits"] = {**before["limits"], **own}
+    try:
+        return GeneralSettings.model_validate(merged, by_alias=True, by_name=False)
+    except ValidationError as error:
+        wrong = [Finding(field, "invalid", message) for field, message in faults(error)]
+        raise refused(Review(errors=wrong)) from None
+
+
+def _outdated(
+    stored: Stored, base: int, before: dict[str, Any], after: dict[str, Any]
+) -> SettingsChanged:
+    return SettingsChanged(
+        f"You changed revision {base}, but revision {stored.revision} is there now. "
+        "Please look at both and save again.",
+        field="revision",
+        yours={"revision": base, "settings": after},
+        current={"revision": stored.revision, "settings": before},
+        differences=differences(before, after),
+    )

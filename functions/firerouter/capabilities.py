@@ -1,0 +1,233 @@
+"""What an admin sets, held against what the chosen models can do. Pure.
+
+What would make each call fail, or do another thing than what was asked for, is an error; what
+OpenRouter drops in silence (a sampling parameter that the model does not take), or is only
+probable, is a warning. A model that was chosen before and is gone from the list is a warning too:
+whoever changes a prompt is not the one to be stopped by it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any, Final, Literal
+
+from . import limits
+from .models import CHARS_PER_TOKEN, Model, ModelList, Resolved, is_free
+from .prompts import PLACE
+from .settings import FREE_FALLBACK, FREE_MODEL, FeatureSettings
+
+# billed by the search, the page or the panel, whatever model asks
+FREE_TOOLS: Final = frozenset({"openrouter:datetime"})
+FREE_PLUGINS: Final = frozenset({"response-healing", "context-compression"})
+_DEFAULT_MODELS: Final = frozenset({FREE_MODEL, FREE_FALLBACK})
+_BRACES: Final = re.compile(r"\{\{.{0,80}?\}\}", re.DOTALL)
+
+# settings that a model may not take: the names that `supported_parameters` has for each
+SAMPLING: Final[Mapping[str, tuple[str, ...]]] = {
+    "temperature": ("temperature",),
+    "topP": ("top_p",),
+    "topK": ("top_k",),
+    "minP": ("min_p",),
+    "topA": ("top_a",),
+    "presencePenalty": ("presence_penalty",),
+    "frequencyPenalty": ("frequency_penalty",),
+    "repetitionPenalty": ("repetition_penalty",),
+    "seed": ("seed",),
+    "stop": ("stop",),
+    "maxTokens": ("max_tokens", "max_completion_tokens"),
+    "reasoning": ("reasoning",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to say of one field. reason: stable and for programs."""
+
+    field: str
+    reason: str
+    message: str
+
+    def to_wire(self) -> dict[str, str]:
+        return {"field": self.field, "reason": self.reason, "message": self.message}
+
+
+@dataclass(slots=True)
+class Review:
+    """What was found. With an error the settings are not saved.
+
+    models: what they were held against, None where no list could be had.
+    """
+
+    models: ModelList | None = None
+    errors: list[Finding] = field(default_factory=list)
+    warnings: list[Finding] = field(default_factory=list)
+
+    def error(self, field_: str, reason: str, message: str) -> None:
+        self.errors.append(Finding(field_, reason, message))
+
+    def warn(self, field_: str, reason: str, message: str) -> None:
+        self.warnings.append(Finding(field_, reason, message))
+
+    def add(self, severity: Literal["error", "warning"], *finding: str) -> None:
+        (self.error if severity == "error" else self.warn)(*finding)
+
+
+def review(
+    settings: FeatureSettings,
+    models: ModelList | None,
+    *,
+    free_only: bool,
+    known: frozenset[str] = frozenset(),
+    today: date,
+) -> Review:
+    """models: None where no list can be had. known: the models that were chosen before."""
+    found = Review(models)
+    if free_only:
+        for field_, what in paid_extras(settings):
+            message = f"{what} costs money even with a free model, and this app allows none."
+            found.error(field_, "paid_model", message)
+    for braces in _BRACES.findall(settings.system_prompt):
+        if not PLACE.search(braces):
+            message = f"{braces[:40]} is no variable: it is sent to the model as it stands."
+            found.warn("systemPrompt", "not_a_variable", message)
+            break
+    if models is None:
+        message = "The list of models could not be read: nothing was checked against it."
+        found.warn("model", "catalog_unavailable", message)
+    for field_, id_ in settings.named():
+        resolved = models.find(id_) if models else None
+        if resolved is not None and not _check_choice(found, field_, resolved, known, today):
+            continue
+        if free_only and not (is_free(id_) or (resolved and resolved.free)):
+            what = "is not free" if models else "can not be looked up, so is not known to be free"
+            message = f"{id_} {what}, and this app allows free models only."
+            found.error(field_, "paid_model", message)
+        if resolved is None or resolved.preset is not None:
+            continue
+        if model := resolved.target or resolved.model:
+            _check_abilities(found, field_, settings, model)
+    return found
+
+
+def paid_extras(settings: FeatureSettings) -> Iterator[tuple[str, str]]:
+    """(field, what it is) of everything beside the model that is billed by itself."""
+    for at, tool in enumerate(settings.tools):
+        if tool.type not in FREE_TOOLS:
+            yield f"tools[{at}]", f"The tool {tool.type}"
+    for at, plugin in enumerate(settings.plugins):
+        if plugin["id"] not in FREE_PLUGINS and plugin.get("enabled") is not False:
+            yield f"plugins[{at}]", f"The plugin {plugin['id']}"
+
+
+def _check_choice(
+    found: Review, field_: str, resolved: Resolved, known: frozenset[str], today: date
+) -> bool:
+    """Is there such a model, and for how long? False where there is none."""
+    asked, model = resolved.asked, resolved.model
+    if resolved.preset is not None:
+        message = f"{asked} is a preset of the OpenRouter account: it can not be checked here."
+        found.warn(field_, "preset_unchecked", message)
+    elif model is None and resolved.router:
+        found.warn(field_, "router_unlisted", f"{asked} is not in the list of models by now.")
+    elif model is None:
+        gone = f"{asked} is not in the list of models"
+        if asked in known | _DEFAULT_MODELS:
+            found.warn(field_, "model_gone", f"{gone} any more. Please choose another.")
+            return True
+        found.error(field_, "model_unknown", f"{gone}. Please check how it is written.")
+        return False
+    if model is None:
+        return True
+    if model.variant == "batch":
+        message = f"{asked} answers in batches only, within a day: it can not be asked live."
+        found.error(field_, "batch_only", message)
+    soon = today + timedelta(days=limits.MODEL_EXPIRES_SOON_DAYS)
+    if (expires := model.expires) and expires <= soon:
+        message = f"OpenRouter takes {asked} away on {expires:%Y-%m-%d}."
+        found.warn(field_, "model_expires", message)
+    if field_ == "model" and model.prompt_price == "dynamic":
+        message = f"What {asked} costs depends on the model it picks for each prompt."
+        found.warn(field_, "dynamic_price", message)
+    return True
+
+
+def _check_abilities(found: Review, field_: str, settings: FeatureSettings, model: Model) -> None:
+    """Can the model do what is set? Of the others than `model` itself it is only said."""
+    chosen = field_ == "model"
+    for severity, at, reason, message in (
+        *_inabilities(settings, model),
+        *_thoughts(settings, model),
+        *_over_limits(settings, model),
+    ):
+        if chosen:
+            found.add(severity, at, reason, message)
+        elif severity == "error":
+            found.warn(field_, reason, message)
+
+
+_Said = tuple[Literal["error", "warning"], str, str, str]  # severity, field, reason, message
+
+
+def _inabilities(settings: FeatureSettings, model: Model) -> Iterator[_Said]:
+    """Each thing that is set and that the model can not do."""
+    id_, can = model.id, model.capabilities
+    outputs, takes = model.output_modalities, model.supported_parameters
+    if settings.kind == "image":
+        if "imageOutput" not in can:
+            yield "error", "model", "no_image_output", f"{id_} makes no images."
+    elif settings.kind == "embedding":
+        if "embeddings" not in can:
+            yield "error", "model", "no_embeddings", f"{id_} makes no embeddings."
+    elif outputs and "text" not in outputs:
+        yield "error", "model", "no_text_output", f"{id_} writes no text."
+    if settings.tools and "tools" not in can:
+        yield "error", "tools", "no_tools", f"{id_} can not use tools."
+    shape = settings.response_format.type if settings.response_format else "text"
+    if shape == "json_schema" and "structuredOutputs" not in can:
+        message = f"{id_} can not keep to a JSON schema."
+        yield "error", "responseFormat", "no_structured_outputs", message
+    if shape == "json_object" and "json" not in can:
+        yield "error", "responseFormat", "no_json", f"{id_} can not be held to JSON."
+    if takes:  # what says nothing of itself is not accused of anything
+        for name in _not_taken(settings.to_json(), takes):
+            message = f"{id_} does not take {name}: OpenRouter leaves it out."
+            yield "warning", name, "not_supported", message
+
+
+def _thoughts(settings: FeatureSettings, model: Model) -> Iterator[_Said]:
+    set_, efforts = settings.reasoning, model.reasoning_efforts
+    if set_ is not None and set_.off and model.reasoning_required:
+        yield "error", "reasoning", "reasoning_required", f"{model.id} always thinks first."
+    elif set_ is not None and set_.effort and efforts and set_.effort not in efforts:
+        message = f"{model.id} does not know the effort {set_.effort}, but {', '.join(efforts)}."
+        yield "warning", "reasoning.effort", "not_supported", message
+
+
+def _over_limits(settings: FeatureSettings, model: Model) -> Iterator[_Said]:
+    id_ = model.id
+    most, context = model.max_completion_tokens, model.context_length
+    wanted = settings.max_tokens or 0
+    if most and wanted > most:
+        message = f"{id_} answers with {most} tokens at most."
+        yield "error", "maxTokens", "max_tokens_too_high", message
+    elif context and wanted >= context:
+        message = f"{id_} has room for {context} tokens, the question included."
+        yield "error", "maxTokens", "max_tokens_too_high", message
+    prompt = len(settings.system_prompt) // CHARS_PER_TOKEN
+    if context and prompt + wanted >= context:
+        message = (
+            f"About {prompt} tokens, and {wanted} for the answer: {id_} has room for {context}."
+        )
+        yield "error", "systemPrompt", "context_too_long", message
+
+
+def _not_taken(settings: dict[str, Any], takes: tuple[str, ...]) -> Iterator[str]:
+    for name, parameters in SAMPLING.items():
+        if settings.get(name) not in (None, []) and not set(parameters) & set(takes):
+            yield name
+    for name in settings["parameters"]:
+        if name not in takes:
+            yield f"parameters.{name}"

@@ -1,0 +1,230 @@
+"""What a change makes of a feature: its next revision, its draft, what the audit says of it. Pure.
+
+Stored --a plan--> Plan --> features/{id}, features/{id}/revisions/{n}, audit/{id}, the answer
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from . import limits
+from .audit import Change
+from .callable import Call
+from .capabilities import Review
+from .errors import FeatureUnknown, NoDraft, SettingsChanged, SettingsRefused
+from .features import Stored
+from .identity import Caller
+from .models import Model, ModelList
+from .settings import Draft, Feature, FeatureSettings, differences
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Who changes something, through which callable, and what they say of it."""
+
+    uid: str
+    email: str
+    action: str
+    note: str = ""
+
+    @classmethod
+    def of(cls, call: Call[Caller], action: str, note: str = "") -> Who:
+        return cls(call.caller.uid, call.caller.email, action, note)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A feature as a change leaves it.
+
+    after: the settings that the change is about; before: what they were, None for a new feature.
+    number: of the revision that keeps `after`, None where there is one already.
+    """
+
+    feature: Feature
+    before: FeatureSettings | None = None
+    after: FeatureSettings | None = None
+    number: int | None = None
+
+    def changes_nothing(self, stored: Feature | None) -> bool:
+        before, after = stored and stored.to_document(), self.feature.to_document()
+        return not differences(before, after)
+
+    def changes(self) -> list[dict[str, Any]]:
+        if self.after is None:
+            return []
+        return differences((self.before or FeatureSettings()).to_json(), self.after.to_json())
+
+    def to_wire(self, found: Review) -> dict[str, Any]:
+        document = self.feature.to_document()
+        return {
+            "feature": self.feature.id,
+            **document,
+            "changes": self.changes(),
+            "warnings": [finding.to_wire() for finding in found.warnings],
+        }
+
+    def revision(self, who: Who, base: int, at: datetime) -> dict[str, Any] | None:
+        """The document of the new revision, where there is one."""
+        if self.number is None or self.after is None:
+            return None
+        return {
+            "revision": self.number,
+            "settings": self.after.to_json(),
+            "action": who.action,
+            "base": base,
+            "changes": self.changes(),
+            "at": at,
+            "by": who.uid,
+            "email": who.email or None,
+            "note": who.note or None,
+        }
+
+
+# -- the plans -------------------------------------------------------------------------------------
+
+
+def switched(stored: Stored, enabled: bool) -> Plan:
+    """On or off. Raises FeatureUnknown."""
+    return Plan(replace(_known(stored), enabled=enabled))
+
+
+def served(
+    stored: Stored, id_: str, settings: FeatureSettings, number: int, enabled: bool | None = None
+) -> Plan:
+    """Other settings for everybody; a draft stays on trial beside them. enabled None: as it is."""
+    before = stored.feature
+    on = enabled if enabled is not None else (before is None or before.enabled)
+    if before is None:
+        return Plan(Feature(id_, on, number, settings), None, settings, number)
+    if before.settings.is_as(settings) and not stored.broken:
+        return Plan(replace(before, enabled=on))
+    after = Feature(id_, on, number, settings, before.draft)
+    return Plan(after, before.settings, settings, number)
+
+
+def on_trial(stored: Stored, settings: FeatureSettings, number: int, percent: float) -> Plan:
+    """A draft; with the settings it has already, the same one for another share of the users.
+
+    Raises FeatureUnknown.
+    """
+    before = _known(stored)
+    draft = before.draft
+    if draft is not None and draft.settings.is_as(settings):
+        return Plan(replace(before, draft=replace(draft, percent=percent)))
+    after = replace(before, draft=Draft(number, settings, percent))
+    return Plan(after, before.settings, settings, number)
+
+
+def promoted(stored: Stored, number: int) -> Plan:
+    """The draft for everybody, under its own number where no later revision has come between.
+
+    Raises FeatureUnknown, NoDraft.
+    """
+    before, draft = _drafted(stored)
+    newest = draft.revision == number - 1
+    serving = draft.revision if newest else number
+    after = Feature(before.id, before.enabled, serving, draft.settings)
+    return Plan(after, before.settings, draft.settings, None if newest else number)
+
+
+def dropped(stored: Stored) -> Plan:
+    """No draft any more. Raises FeatureUnknown, NoDraft."""
+    before, _ = _drafted(stored)
+    return Plan(replace(before, draft=None))
+
+
+def _known(stored: Stored) -> Feature:
+    if stored.feature is None:
+        raise FeatureUnknown(field="feature")
+    return stored.feature
+
+
+def _drafted(stored: Stored) -> tuple[Feature, Draft]:
+    feature = _known(stored)
+    if feature.draft is None:
+        raise NoDraft(field="feature")
+    return feature, feature.draft
+
+
+# -- what the change was made from -----------------------------------------------------------------
+
+
+def looked_at(stored: Stored, *, trial: bool) -> tuple[int, FeatureSettings | None]:
+    """(revision, settings) that whoever makes a change should have seen: of one that is about a
+    draft the draft's, where there is one."""
+    feature = stored.feature
+    if feature is None:
+        return 0, None
+    shown = feature.draft if trial and feature.draft else feature
+    return shown.revision, shown.settings
+
+
+def outdated(stored: Stored, plan: Plan, base: int, *, trial: bool) -> SettingsChanged:
+    """Both versions, and where they differ: whoever saves next has seen the other one."""
+    revision, settings = looked_at(stored, trial=trial)
+    current = settings.to_json() if settings else {}
+    yours = plan.after.to_json() if plan.after else current
+    return SettingsChanged(
+        f"You changed revision {base}, but revision {revision} is there now. "
+        "Please look at both and save again.",
+        field="revision",
+        yours={"revision": base, "settings": yours},
+        current={
+            "revision": revision,
+            "enabled": stored.feature is not None and stored.feature.enabled,
+            "settings": current,
+            "savedAt": stored.saved_at.isoformat() if stored.saved_at else None,
+            "savedBy": stored.saved_by,
+        },
+        differences=differences(current, yours),
+    )
+
+
+def refused(found: Review) -> SettingsRefused:
+    """The first error as the sentence, all of them as details."""
+    errors = [finding.to_wire() for finding in found.errors[: limits.FINDINGS_MAX]]
+    return SettingsRefused(
+        errors[0]["message"],
+        field=errors[0]["field"],
+        errors=errors,
+        warnings=[finding.to_wire() for finding in found.warnings[: limits.FINDINGS_MAX]],
+    )
+
+
+# -- what is kept beside it ------------------------------------------------------------------------
+
+
+def entry(who: Who, stored: Stored, after: Feature) -> Change:
+    """Before and after in full; of a draft where the change is about it."""
+    before = stored.feature if stored.version is not None else None
+    trial = (stored.feature.draft if stored.feature else None) != after.draft
+
+    def audited(feature: Feature) -> dict[str, Any]:
+        document = feature.to_document()
+        return document if trial else {n: v for n, v in document.items() if n != "draft"}
+
+    return Change(
+        by=who.uid,
+        email=who.email,
+        action=who.action,
+        target=f"features/{after.id}",
+        before=audited(before) if before else None,
+        after=audited(after),
+        note=who.note,
+    )
+
+
+def prices(feature: Feature, models: ModelList) -> list[dict[str, Any]]:
+    """What each model costs as the feature is saved: the daily check compares with it."""
+    named = feature.settings.models() + (feature.draft.settings.models() if feature.draft else [])
+    found = ((id_, models.find(id_).model) for id_ in dict.fromkeys(named))
+    return [{"model": id_, **price_of(model)} for id_, model in found if model is not None]
+
+
+def price_of(model: Model) -> dict[str, Any]:
+    """`{promptPrice?, completionPrice?, canonicalSlug?}`, prices as text."""
+    document = model.to_document()
+    names = ("promptPrice", "completionPrice", "canonicalSlug")
+    return {name: document[name] for name in names if name in document}

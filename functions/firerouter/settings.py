@@ -1,0 +1,387 @@
+"""What an admin may set of a feature: the fields, their bounds, the built-in defaults. Pure.
+
+Bounds and meanings of what is sent upstream: OpenRouter's pages "parameters", "provider-selection",
+"reasoning-tokens", "plugins" and "structured-outputs". `capabilities` checks what is set against
+what the chosen model can do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from . import limits
+from .contract import ModelId, Name, Number, Record
+
+FREE_MODEL: Final = "z-ai/glm-4.5-air:free"
+FREE_FALLBACK: Final = "openrouter/free"  # a router: picks a free model that fits the request
+
+# What Firerouter itself puts into a request: custom parameters may not.
+OWNED_PARAMETERS: Final = frozenset(
+    {
+        *("model", "models", "messages", "stream", "stream_options", "user", "route", "preset"),
+        *("metadata", "trace", "session_id", "max_tokens", "max_completion_tokens", "temperature"),
+        *("top_p", "top_k", "min_p", "top_a", "seed", "stop", "presence_penalty"),
+        *("frequency_penalty", "repetition_penalty", "response_format", "reasoning"),
+        *("reasoning_effort", "include_reasoning", "tools", "tool_choice", "plugins", "provider"),
+        *("modalities", "debug", "usage"),
+    }
+)
+_INT64: Final = 2**63
+
+
+def _words(value: Any, depth: int = 0) -> Iterator[str]:
+    """What keeps a JSON value out of a Firestore document, as ends of a sentence."""
+    if depth > limits.JSON_MAX_DEPTH:
+        yield f"may be nested {limits.JSON_MAX_DEPTH} deep at most"
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if not name or re.fullmatch(r"__.*__", name, re.DOTALL):
+                yield "may not have a name that is empty or begins and ends with __"
+            if len(name) > limits.JSON_NAME_MAX_CHARS:
+                yield f"may not have a name of more than {limits.JSON_NAME_MAX_CHARS} characters"
+            yield from _words(item, depth + 1)
+    elif isinstance(value, list):
+        if any(isinstance(item, list) for item in value):
+            yield "may not have a list directly inside a list"
+        for item in value:
+            yield from _words(item, depth + 1)
+    elif type(value) is int and not -_INT64 <= value < _INT64:
+        yield "may not have a whole number of more than 64 bits"
+
+
+def _json(value: Any) -> Any:
+    """JSON that a document can hold. Text is taken for JSON: that is how people type it."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise PydanticCustomError("json", "must be JSON") from None
+    for problem in _words(value):
+        raise PydanticCustomError("json", problem)
+    try:
+        # what UTF-8 can not write, half a surrogate pair, no document holds
+        size = len(json.dumps(value, allow_nan=False, ensure_ascii=False).encode())
+    except (ValueError, TypeError, RecursionError):
+        raise PydanticCustomError("json", "must be JSON") from None
+    if size > limits.PARAMETERS_MAX_BYTES:
+        raise PydanticCustomError(
+            "size", "may be at most {limit} bytes of JSON", {"limit": limits.PARAMETERS_MAX_BYTES}
+        )
+    return value
+
+
+def _parameters(value: dict[str, Any]) -> dict[str, Any]:
+    if owned := sorted(OWNED_PARAMETERS & value.keys()):
+        raise PydanticCustomError("owned", "may not set {name}", {"name": owned[0]})
+    return value
+
+
+def _plugin(value: dict[str, Any]) -> dict[str, Any]:
+    id_ = value.get("id")
+    if not isinstance(id_, str) or not re.fullmatch(r"[a-z][a-z0-9-]{0,63}", id_):
+        raise PydanticCustomError("plugin", "must have an id such as web")
+    return value
+
+
+def _one_line(value: str) -> str:
+    if value != value.strip() or not value.isprintable():
+        raise PydanticCustomError("one_line", "must be one line, with no space at its ends")
+    return value
+
+
+JsonObject = Annotated[dict[str, Any], BeforeValidator(_json)]
+Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$")]
+Slugs = Annotated[list[Slug], Field(max_length=limits.PROVIDERS_MAX)]
+UsdText = Annotated[Number, Field(ge=0, le=1_000_000)]
+
+
+class Reasoning(Record):
+    """How much a model thinks first. max_tokens: of thought; either this or effort."""
+
+    effort: Literal["max", "xhigh", "high", "medium", "low", "minimal", "none"] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=limits.ANSWER_MAX_TOKENS)] | None = None
+    exclude: bool | None = None
+    enabled: bool | None = None
+
+    @property
+    def off(self) -> bool:
+        return self.enabled is False or self.effort == "none"
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Reasoning:
+        if self.effort is not None and self.max_tokens is not None:
+            raise PydanticCustomError("reasoning", "takes effort or maxTokens, not both")
+        return self
+
+
+class ResponseFormat(Record):
+    """The shape of the answer. name, schema, strict: of type json_schema alone."""
+
+    type: Literal["text", "json_object", "json_schema"] = "text"
+    name: Name | None = None
+    schema_: JsonObject | None = Field(default=None, alias="schema")
+    strict: bool = True
+
+    @model_validator(mode="after")
+    def _whole(self) -> ResponseFormat:
+        if self.type == "json_schema" and not (self.name and self.schema_ is not None):
+            raise PydanticCustomError("schema", "of type json_schema needs name and schema")
+        return self
+
+    def upstream(self) -> dict[str, Any]:
+        if self.type != "json_schema":
+            return {"type": self.type}
+        schema = {"name": self.name, "schema": self.schema_, "strict": self.strict}
+        return {"type": self.type, "json_schema": schema}
+
+
+class ServerTool(Record):
+    """A tool that OpenRouter runs itself, such as openrouter:web_search."""
+
+    type: Annotated[str, Field(pattern=r"^openrouter:[a-z][a-z_]{0,47}$")]
+    parameters: JsonObject = {}
+
+
+class MaxPrice(Record):
+    """US dollars per million tokens: providers that ask more are not used."""
+
+    prompt: UsdText | None = None
+    completion: UsdText | None = None
+
+
+class ProviderRouting(Record):
+    """Which providers OpenRouter may use, and in which order. zdr: zero data retention."""
+
+    order: Slugs | None = None
+    only: Slugs | None = None
+    ignore: Slugs | None = None
+    allow_fallbacks: bool | None = None
+    require_parameters: bool | None = None
+    data_collection: Literal["allow", "deny"] | None = None
+    zdr: bool | None = None
+    sort: Literal["price", "throughput", "latency", "exacto"] | None = None
+    quantizations: Slugs | None = None
+    max_price: MaxPrice | None = None
+
+
+class FeatureLimits(Record):
+    """What one user may do with this feature, within what the app allows."""
+
+    requests_per_minute: Annotated[int, Field(ge=1, le=limits.REQUESTS_PER_MINUTE_MAX)] | None = (
+        None
+    )
+    requests_per_day: Annotated[int, Field(ge=1, le=limits.REQUESTS_PER_DAY_MAX)] | None = None
+
+
+class FeatureSettings(Record):
+    """What an admin may change of a feature. Not given (None) means: not sent upstream.
+
+    kind: chat, code, summarize, image, embedding, or a name of the admin's own.
+    fallback_models: tried in order when the model fails before its first token.
+    allowed_models: what callers may choose besides `model`; empty means no choice.
+    system_prompt: `{{name}}` places are replaced by the caller's variables, literally.
+    caps: what one user may do; `limits` on the wire.
+    stream: off, and a streaming caller gets the whole answer at its end.
+    parameters: sent upstream as they are, for whatever has no field of its own.
+    cache_seconds: how long the same question gets the same answer, 0 for never. cache_shared: from
+    any user, which is only for features that answer everybody alike.
+    first_token_s, idle_s: how long OpenRouter may be silent before and between tokens.
+    total_s: how long the whole call may take, tries and fallbacks included.
+    """
+
+    display_name: Annotated[
+        str, Field(max_length=limits.DISPLAY_NAME_MAX_CHARS), AfterValidator(_one_line)
+    ] = ""
+    kind: Name = "chat"
+    model: ModelId = FREE_MODEL
+    fallback_models: Annotated[list[ModelId], Field(max_length=limits.FALLBACK_MODELS_MAX)] = []
+    allowed_models: Annotated[list[ModelId], Field(max_length=limits.ALLOWED_MODELS_MAX)] = []
+    allow_temperature: bool = False
+    system_prompt: Annotated[str, Field(max_length=limits.SYSTEM_PROMPT_MAX_CHARS)] = ""
+    temperature: Annotated[Number, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[Number, Field(gt=0, le=1)] | None = None
+    top_k: Annotated[int, Field(ge=0, le=1_000)] | None = None
+    min_p: Annotated[Number, Field(ge=0, le=1)] | None = None
+    top_a: Annotated[Number, Field(ge=0, le=1)] | None = None
+    presence_penalty: Annotated[Number, Field(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[Number, Field(ge=-2, le=2)] | None = None
+    repetition_penalty: Annotated[Number, Field(ge=0, le=2)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    stop: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=limits.STOP_MAX_CHARS)]],
+        Field(max_length=limits.STOPS_MAX),
+    ] = []
+    max_tokens: Annotated[int, Field(ge=1, le=limits.ANSWER_MAX_TOKENS)] | None = None
+    stream: bool = True
+    response_format: ResponseFormat | None = None
+    reasoning: Reasoning | None = None
+    tools: Annotated[list[ServerTool], Field(max_length=limits.TOOLS_MAX)] = []
+    plugins: Annotated[
+        list[Annotated[JsonObject, AfterValidator(_plugin)]], Field(max_length=limits.PLUGINS_MAX)
+    ] = []
+    provider: ProviderRouting | None = None
+    parameters: Annotated[JsonObject, AfterValidator(_parameters)] = {}
+    caps: Annotated[FeatureLimits, Field(alias="limits")] = FeatureLimits()
+    cache_seconds: Annotated[int, Field(ge=0, le=limits.CACHE_MAX_S)] = 0
+    cache_shared: bool = False
+    first_token_s: Annotated[Number, Field(ge=1, le=limits.FIRST_TOKEN_MAX_S)] = (
+        limits.FIRST_TOKEN_DEFAULT_S
+    )
+    idle_s: Annotated[Number, Field(ge=1, le=limits.IDLE_MAX_S)] = limits.IDLE_DEFAULT_S
+    total_s: Annotated[Number, Field(ge=1, le=limits.TOTAL_S)] = limits.TOTAL_S
+
+    def named(self) -> Iterator[tuple[str, str]]:
+        """(field, model id) of every place that names one."""
+        yield "model", self.model
+        for name, ids in (
+            ("fallbackModels", self.fallback_models),
+            ("allowedModels", self.allowed_models),
+        ):
+            for at, id_ in enumerate(ids):
+                yield f"{name}[{at}]", id_
+
+    @model_validator(mode="after")
+    def _fits_in_documents(self) -> FeatureSettings:
+        limit = limits.SETTINGS_MAX_BYTES
+        if len(json.dumps(self.to_json(), ensure_ascii=False).encode()) > limit:
+            raise PydanticCustomError(
+                "size", "all settings together may be {limit} bytes of JSON", {"limit": limit}
+            )
+        return self
+
+    def models(self) -> list[str]:
+        """Every model that it names, once each."""
+        return list(dict.fromkeys(id_ for _, id_ in self.named()))
+
+    def to_json(self) -> dict[str, Any]:
+        """As documents and the wire have it; what is not set is left out."""
+        return self.model_dump(by_alias=True, exclude_none=True)
+
+    def is_as(self, other: FeatureSettings) -> bool:
+        """Whether both are the same JSON, where 1 is not true as it is to `==`."""
+        return not differences(self.to_json(), other.to_json())
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Settings on trial with some of the users. percent: of them, 0 to 100."""
+
+    revision: int
+    settings: FeatureSettings
+    percent: float
+
+    def takes(self, feature: str, uid: str) -> bool:
+        """Whether it serves this user. The same users as long as the draft is the same one;
+        a higher percentage adds others to them."""
+        digest = hashlib.sha256(f"{feature}\0{self.revision}\0{uid}".encode()).digest()
+        return int.from_bytes(digest[:8]) / 2**64 * 100 < self.percent
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A feature as it serves now. Revision 0 is the built-in default."""
+
+    id: str
+    enabled: bool
+    revision: int
+    settings: FeatureSettings
+    draft: Draft | None = None
+
+    def for_user(self, uid: str) -> Feature:
+        """The feature as this user gets it: with the draft's settings, or without."""
+        draft = self.draft
+        if draft is None or not draft.takes(self.id, uid):
+            return self
+        return replace(self, revision=draft.revision, settings=draft.settings)
+
+    def to_document(self) -> dict[str, Any]:
+        """`features/{id}` as Firestore keeps it."""
+        draft = self.draft
+        kept = draft and {
+            "revision": draft.revision,
+            "percent": draft.percent,
+            "settings": draft.settings.to_json(),
+        }
+        return {
+            "enabled": self.enabled,
+            "revision": self.revision,
+            "settings": self.settings.to_json(),
+            "draft": kept,
+        }
+
+
+def differences(before: Any, after: Any, field: str = "") -> list[dict[str, Any]]:
+    """`[{field, before?, after?}]`: where two JSON values differ. A list is one value."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        names = sorted(before.keys() | after.keys())
+        prefix = f"{field}." if field else ""
+        return [
+            difference
+            for name in names
+            for difference in differences(
+                before.get(name, _ABSENT), after.get(name, _ABSENT), f"{prefix}{name}"
+            )
+        ]
+    if before is not _ABSENT and after is not _ABSENT and _canonical(before) == _canonical(after):
+        return []
+    sides = (("before", before), ("after", after))
+    return [{"field": field, **{side: value for side, value in sides if value is not _ABSENT}}]
+
+
+def _canonical(value: Any) -> str:
+    """The same for the same JSON: Firestore orders names anew, and 1 is True to Python."""
+    return json.dumps(value, sort_keys=True)
+
+
+_ABSENT: Final = ...
+
+
+def _default(id_: str, system_prompt: str, *, enabled: bool = True, **settings: Any) -> Feature:
+    values = FeatureSettings(
+        fallback_models=[FREE_FALLBACK] if enabled else [], system_prompt=system_prompt, **settings
+    )
+    return Feature(id_, enabled, 0, values)
+
+
+DEFAULTS: Final[Mapping[str, Feature]] = {
+    feature.id: feature
+    for feature in (
+        _default(
+            "chat",
+            "You are a friendly assistant inside an app. Answer plainly and briefly; "
+            "say so when you do not know.",
+            display_name="Chat",
+            temperature=0.7,
+            max_tokens=1024,
+        ),
+        _default(
+            "code",
+            "You are a careful programming assistant. Prefer working code with a short "
+            "explanation, in fenced blocks that name their language.",
+            display_name="Code",
+            kind="code",
+            temperature=0.2,
+            max_tokens=2048,
+        ),
+        _default(
+            "summarize",
+            "Summarize the text that you are given. Keep names, numbers and dates; "
+            "add nothing that is not in it.",
+            display_name="Summarize",
+            kind="summarize",
+            temperature=0.3,
+            max_tokens=1024,
+        ),
+        # not built yet, hence off
+        _default("image", "", enabled=False, display_name="Images", kind="image"),
+        _default("embedding", "", enabled=False, display_name="Embeddings", kind="embedding"),
+    )
+}

@@ -1,0 +1,262 @@
+"""The daily look at the models: what it flags, what it replaces, when it leaves all as it is."""
+
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from google.cloud.firestore import AsyncClient
+
+from firerouter.appsettings import AppSettingsStore
+from firerouter.audit import Audit
+from firerouter.callable import Call
+from firerouter.catalog import Catalog
+from firerouter.checkup import Checkup
+from firerouter.configure import Configure
+from firerouter.errors import KeyMissing, UpstreamUnreachable
+from firerouter.features import Features
+from firerouter.identity import Caller
+from firerouter.keys import Secret
+from scripts.local.client import CallableClient
+from scripts.local.suite import PROJECT, REGION, Suite
+
+TODAY = datetime(2026, 11, 22, 6, tzinfo=UTC)
+ROOM = [f"big/{number}" for number in range(20)]  # a list may not lose half of its models
+
+
+def listed(id_: str, *, prompt: str = "0", slug: str = "", expires: str = "") -> dict[str, Any]:
+    return {
+        "id": id_,
+        "canonical_slug": slug or id_,
+        "architecture": {"input_modalities": ["text"], "output_modalities": ["text"]},
+        "pricing": {"prompt": prompt, "completion": "0"},
+        "supported_parameters": [],
+        "expiration_date": expires or None,
+    }
+
+
+class NoKey:
+    async def get(self) -> Secret:
+        raise KeyMissing
+
+
+class World:
+    """An instance of its own project, and the list that OpenRouter gives it."""
+
+    def __init__(self, firestore: AsyncClient) -> None:
+        self.firestore = firestore
+        self.models: list[dict[str, Any]] = []
+        self.away = False
+        audit = Audit(firestore)
+        self.app_settings = app_settings = AppSettingsStore(firestore, audit)
+        self.features = Features(firestore, audit)
+        catalog = Catalog(firestore, openrouter=lambda: self, keys=NoKey(), now=lambda: TODAY)
+        configure = Configure(
+            features=self.features, app_settings=app_settings, catalog=catalog, now=lambda: TODAY
+        )
+        self.configure = configure
+        self.checkup = Checkup(
+            catalog=catalog,
+            features=self.features,
+            app_settings=app_settings,
+            configure=configure,
+            now=lambda: TODAY,
+        )
+
+    async def get(
+        self, path: str, key: Secret | None, timeout_s: float, *, query: Mapping[str, str]
+    ) -> Any:
+        if self.away:
+            raise UpstreamUnreachable
+        return {"data": [*self.models, *map(listed, ROOM)]}
+
+    async def offer(self, *models: dict[str, Any]) -> None:
+        """Another list from now on. The built-in features' models are always in it."""
+        defaults = ("z-ai/glm-4.5-air:free", "openrouter/free")
+        self.models = [*map(listed, defaults), *models]
+
+    async def save(self, id_: str, base: int = 0, **settings: Any) -> dict[str, Any]:
+        return await self.configure.save(
+            call({"feature": id_, "revision": base, "settings": settings})
+        )
+
+    async def app(self, **values: Any) -> None:
+        await self.firestore.document("config/app").set(values, merge=True)
+
+    async def state(self) -> dict[str, Any]:
+        snapshot = await self.firestore.document("config/app").get()
+        return dict((snapshot.to_dict() or {})["catalog"])
+
+    async def model_of(self, id_: str) -> str:
+        feature = (await self.features.read(id_)).feature
+        assert feature is not None
+        return feature.settings.model
+
+
+def call(data: Any) -> Call[Caller]:
+    caller = Caller("ann", "app", admin=True, email="ann@example.com")
+    return Call(data, {}, caller, streaming=False, trace_id="t")
+
+
+def flagged(answer: Mapping[str, Any]) -> set[tuple[str, str, str]]:
+    return {(flag["feature"], flag["field"], flag["flag"]) for flag in answer["flags"]}
+
+
+@pytest.fixture
+async def world(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", suite.firestore_host)
+    world = World(AsyncClient(project=f"demo-checkup-{secrets.token_hex(4)}"))
+    await world.offer(listed("a/one:free"), listed("b/two:free"), listed("c/three:free"))
+    return world
+
+
+async def test_nothing_is_flagged_where_nothing_changed(world: World) -> None:
+    await world.save("poems", model="a/one:free", fallbackModels=["b/two:free"])
+    answer = await world.checkup.daily()
+    assert answer["flags"] == answer["replaced"] == []
+    assert answer["problem"] is None
+    state = await world.state()
+    assert state["flags"] == []
+    assert state["checkedAt"] == TODAY
+    assert state["count"] == answer["count"] == 25
+
+
+async def test_models_that_are_gone_renamed_repriced_or_expire_are_flagged(world: World) -> None:
+    await world.offer(
+        listed("a/one:free", slug="a/one-2601:free"),
+        listed("b/two:free"),
+        listed("c/three:free"),
+        listed("d/four", prompt="0.000001"),
+    )
+    await world.app(freeModelsOnly=False)
+    await world.save(
+        "poems",
+        model="a/one:free",
+        fallbackModels=["b/two:free", "d/four:nitro"],
+        allowedModels=["c/three:free"],
+    )
+    await world.offer(
+        listed("a/uno:free", slug="a/one-2601:free"),
+        listed("c/three:free", expires="2026-11-30"),
+        listed("d/four", prompt="0.000002"),
+    )
+    answer = await world.checkup.daily()
+    assert flagged(answer) == {
+        ("poems", "model", "renamed"),
+        ("poems", "fallbackModels[0]", "gone"),
+        ("poems", "fallbackModels[1]", "repriced"),
+        ("poems", "allowedModels[0]", "expires"),
+    }
+    by = {flag["flag"]: flag for flag in answer["flags"]}
+    assert by["renamed"]["to"] == "a/uno:free"
+    assert by["repriced"]["before"]["promptPrice"] == "1"
+    assert by["repriced"]["after"]["promptPrice"] == "2"
+    assert by["expires"]["on"] == "2026-11-30"
+    assert await world.model_of("poems") == "a/one:free", "the admin did not ask for it"
+    assert (await world.state())["flags"] == answer["flags"]
+
+
+async def test_a_save_accepts_the_new_price(world: World) -> None:
+    await world.app(freeModelsOnly=False)
+    await world.offer(listed("d/four", prompt="0.000001"))
+    await world.save("poems", model="d/four")
+    await world.offer(listed("d/four", prompt="0.000002"))
+    assert flagged(await world.checkup.daily()) == {("poems", "model", "repriced")}
+    await world.save("poems", 1, model="d/four", systemPrompt="Rhyme.")
+    assert flagged(await world.checkup.daily()) == set()
+
+
+async def test_a_draft_is_looked_at_as_well(world: World) -> None:
+    await world.save("poems", model="a/one:free")
+    draft = {"feature": "poems", "revision": 1, "settings": {"model": "b/two:free"}}
+    await world.configure.save(call({**draft, "draftPercent": 10}))
+    await world.offer(listed("a/one:free"))
+    assert flagged(await world.checkup.daily()) == {("poems", "draft.model", "gone")}
+
+
+async def test_a_gone_model_gives_way_where_the_admin_wants_it(world: World) -> None:
+    await world.app(replaceGoneModels=True)
+    await world.offer(*map(listed, ("a/one:free", "x/y:free", "b/two:free")))
+    await world.save("poems", model="a/one:free", fallbackModels=["x/y:free", "b/two:free"])
+    await world.offer(listed("b/two:free"))
+    answer = await world.checkup.daily()
+    change = {"feature": "poems", "before": "a/one:free", "after": "b/two:free"}
+    assert answer["replaced"] == [change]
+    assert await world.model_of("poems") == "b/two:free"
+    revision = await world.firestore.document("features/poems/revisions/2").get()
+    kept = revision.to_dict() or {}
+    assert kept["action"] == "refresh_catalog_daily"
+    assert "a/one:free" in kept["note"]
+    entries = [e async for e in world.firestore.collection("audit").stream()]
+    assert [e.get("action") for e in entries].count("refresh_catalog_daily") == 1
+    again = await world.checkup.daily()
+    assert again["replaced"] == [], "running twice is no harm"
+
+
+async def test_a_renamed_model_gives_way_to_itself(world: World) -> None:
+    await world.app(replaceGoneModels=True)
+    await world.offer(listed("a/one:free", slug="s:free"), listed("b/two:free"))
+    await world.save("poems", model="a/one:free", fallbackModels=["b/two:free"])
+    await world.offer(listed("a/uno:free", slug="s:free"), listed("b/two:free"))
+    await world.checkup.daily()
+    assert await world.model_of("poems") == "a/uno:free"
+
+
+@pytest.mark.parametrize("fallbacks", [[], ["d/four"]])
+async def test_nothing_takes_the_place_that_is_gone_too_or_would_cost(
+    world: World, fallbacks: list[str]
+) -> None:
+    await world.app(replaceGoneModels=True, freeModelsOnly=False)
+    await world.offer(listed("a/one:free"), listed("d/four", prompt="0.000001"))
+    await world.save("poems", model="a/one:free", fallbackModels=fallbacks)
+    await world.app(freeModelsOnly=True)
+    await world.app_settings.key_slots(anew=True)
+    await world.offer(listed("d/four", prompt="0.000001"))
+    answer = await world.checkup.daily()
+    assert answer["replaced"] == []
+    assert ("poems", "model", "gone") in flagged(answer)
+    assert await world.model_of("poems") == "a/one:free"
+
+
+async def test_an_outage_of_openrouter_replaces_nothing(world: World) -> None:
+    await world.app(replaceGoneModels=True)
+    await world.save("poems", model="a/one:free", fallbackModels=["b/two:free"])
+    world.away = True
+    answer = await world.checkup.daily()
+    assert answer["problem"] == (await world.state())["problem"] == "upstream_unreachable"
+    assert answer["replaced"] == answer["flags"] == []
+
+
+async def test_the_admins_refresh_flags_and_replaces_nothing(world: World) -> None:
+    await world.app(replaceGoneModels=True)
+    await world.save("poems", model="a/one:free", fallbackModels=["b/two:free"])
+    await world.offer(listed("b/two:free"), listed("n/new:free"))
+    answer = await world.checkup.refresh(call({}))
+    assert answer["removed"] == ["a/one:free", "c/three:free"]
+    assert answer["added"] == ["n/new:free"]
+    assert flagged(answer) == {("poems", "model", "gone")}
+    assert await world.model_of("poems") == "a/one:free"
+
+
+async def test_a_key_saved_beside_it_stays(world: World) -> None:
+    await world.app(keys={"default": [{"version": 3}]}, catalog={"flags": [1, 2], "problem": "x"})
+    await world.checkup.daily()
+    document = (await world.firestore.document("config/app").get()).to_dict() or {}
+    assert document["keys"] == {"default": [{"version": 3}]}
+    assert document["catalog"]["flags"] == []
+    assert document["catalog"]["problem"] is None
+
+
+async def test_the_emulator_runs_it_as_cloud_scheduler_would(
+    suite: Suite, firestore: AsyncClient, client: CallableClient
+) -> None:
+    name = "refresh_catalog_daily-0"  # the emulator's own name of a scheduled function
+    url = f"{httpx.URL(suite.functions_url).join('/')}{PROJECT}/{REGION}/{name}"
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
+        answer = await http.post(url, headers={"X-CloudScheduler-JobName": "daily"})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["count"] > 20
+    document = (await firestore.document("config/app").get()).to_dict() or {}
+    assert document["catalog"]["count"] == answer.json()["count"]

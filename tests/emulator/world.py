@@ -1,0 +1,146 @@
+"""A project of a test's own: instances of the functions in this process, and what they keep.
+
+    (instance := world.instance())
+    await instance.call("save_feature_settings", {...})           # as an admin
+    await instance.call("execute_prompt", {...}, uid="ann")       # as anybody
+    await world.document("features/chat")
+
+Firestore, Secret Manager and OpenRouter are the suite's; the wire and its tokens are left out, for
+they are tested by themselves.
+"""
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from firerouter import bootstrap
+from firerouter.bootstrap import App
+from firerouter.callable import Call, CallableError, Handler
+from firerouter.identity import Caller
+from scripts.local.seed import LOCAL_KEY, store_key
+from scripts.local.suite import Suite
+
+HANDLERS: dict[str, Callable[[App], Handler[Caller]]] = {
+    "execute_prompt": lambda app: app.generate.execute_prompt,
+    "list_features": lambda app: app.profile.list_features,
+    "set_preferences": lambda app: app.profile.set_preferences,
+    "save_feature_settings": lambda app: app.configure.save,
+    "reset_feature_settings": lambda app: app.configure.reset,
+    "restore_feature_settings": lambda app: app.configure.restore,
+    "promote_draft": lambda app: app.configure.promote_draft,
+    "drop_draft": lambda app: app.configure.drop_draft,
+    "test_feature_settings": lambda app: app.livetest.test,
+    "save_app_settings": lambda app: app.appconfig.save,
+    "set_openrouter_key": lambda app: app.keyring.set_key,
+}
+ADMIN = "ann"
+Commit = Callable[..., Awaitable[Any]]
+
+
+class Instance:
+    """The functions' own parts, as one instance has them."""
+
+    def __init__(self, suite: Suite, project: str, **environ: str) -> None:
+        self.app = App({**suite.environment(), "GCLOUD_PROJECT": project, **environ})
+
+    async def call(self, name: str, data: Any, uid: str = ADMIN) -> Any:
+        """The result of a callable. Raises CallableError."""
+        return await HANDLERS[name](self.app)(call_of(data, uid))
+
+    async def refusal(self, name: str, data: Any, uid: str = ADMIN) -> CallableError:
+        with pytest.raises(CallableError) as refused:
+            await self.call(name, data, uid)
+        refused.value.to_wire("0" * 32)
+        json.dumps(refused.value.details, allow_nan=False)
+        return refused.value
+
+    async def frames(self, name: str, data: Any, uid: str = ADMIN) -> tuple[list[Any], Any]:
+        """The messages of a streamed call, and its result."""
+        call = call_of(data, uid, streaming=True)
+        result = await HANDLERS[name](self.app)(call)
+        return [json.loads(frame)["message"] for frame in call.take() if frame], result
+
+    async def save(self, feature: str, settings: Any, revision: int = 0, **more: Any) -> Any:
+        data = {"feature": feature, "settings": settings, "revision": revision, **more}
+        return await self.call("save_feature_settings", data)
+
+    async def ask(self, feature: str, uid: str = "user", **more: Any) -> Any:
+        return await self.call("execute_prompt", {"feature": feature, "prompt": "Hi", **more}, uid)
+
+    def commits(self, send: Callable[..., Awaitable[Any]]) -> None:
+        """Sends every commit through `send(commit, ...)`."""
+        api = self.app.firestore._firestore_api
+        commit = api.commit
+        api.commit = lambda *args, **kwargs: send(commit, *args, **kwargs)
+
+
+def call_of(data: Any, uid: str, *, streaming: bool = False) -> Call[Caller]:
+    """As it comes from the wire: JSON."""
+    caller = Caller(uid, "app", admin=uid == ADMIN, email=f"{uid}@demo.test")
+    decoded = json.loads(json.dumps(data))
+    return Call(decoded, {}, caller=caller, streaming=streaming, trace_id="0" * 32)
+
+
+class World:
+    """One project: its instances and its documents."""
+
+    def __init__(self, suite: Suite) -> None:
+        self.suite = suite
+        self.project = f"demo-world-{secrets.token_hex(4)}"
+        self._instances: list[Instance] = []
+        self.firestore = self.instance().app.firestore
+
+    def instance(self, **environ: str) -> Instance:
+        self._instances.append(Instance(self.suite, self.project, **environ))
+        return self._instances[-1]
+
+    async def close(self) -> None:
+        for instance in self._instances:
+            await instance.app.ledger.drain()
+            if (client := instance.app.openrouter._client) is not None:
+                await client.close()
+
+    async def document(self, path: str) -> dict[str, Any]:
+        """Empty where there is none."""
+        return (await self.firestore.document(path).get()).to_dict() or {}
+
+    async def write(self, path: str, document: dict[str, Any]) -> None:
+        await self.firestore.document(path).set(document)
+
+    async def all(self, collection: str) -> dict[str, dict[str, Any]]:
+        found = self.firestore.collection(collection).stream()
+        return {snapshot.id: snapshot.to_dict() or {} async for snapshot in found}
+
+    async def revisions(self, feature: str) -> dict[int, dict[str, Any]]:
+        found = await self.all(f"features/{feature}/revisions")
+        return {int(id_): found[id_] for id_ in sorted(found, key=int)}
+
+    async def audit(self) -> list[dict[str, Any]]:
+        return sorted((await self.all("audit")).values(), key=lambda entry: entry["at"])
+
+
+@asynccontextmanager
+async def new_world(suite: Suite, *, key: bool = True) -> AsyncIterator[World]:
+    """key: whether OpenRouter can be asked."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIRESTORE_EMULATOR_HOST", suite.firestore_host)
+        patch.setattr(bootstrap, "_before_shutdown", lambda _: None)  # signals are pytest's here
+        world = World(suite)
+        if key:
+            host = suite.secret_manager_host
+            await asyncio.to_thread(store_key, host, world.project, LOCAL_KEY)
+        try:
+            yield world
+        finally:
+            await world.close()
+
+
+async def applied_twice(commit: Commit, *args: Any, **kwargs: Any) -> Any:
+    """What a client library does that lost the first answer."""
+    await commit(*args, **kwargs)
+    return await commit(*args, **kwargs)
