@@ -1,13 +1,19 @@
 """`./scripts/grant-admin`: who may change the app's AI settings, by the custom claim `admin: true`.
 
-    find the account -> set the claim, keep the others -> revoked: end the account's sessions too
+    find the account -> set the claim, keep the others -> enter it in the audit, if it is a change
+      -> revoked: end the account's sessions too
 
 The claim reaches an app with its next ID token, at the next sign-in or within the hour. Losing it
 counts at once: admin calls look the account up.
+
+Auth and Firestore share no commit. The claim comes first: where its entry fails, that is said, and
+whoever was to lose the claim has lost it.
 """
 
 import argparse
+import asyncio
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,7 +26,8 @@ from scripts.local.suite import PROJECT
 
 ROOT = Path(__file__).resolve().parents[1]
 CLAIM = "admin"
-EMULATOR = "FIREBASE_AUTH_EMULATOR_HOST"
+EMULATORS = {"auth": "FIREBASE_AUTH_EMULATOR_HOST", "firestore": "FIRESTORE_EMULATOR_HOST"}
+BY = "scripts/grant-admin"  # in the audit: nobody has signed in here
 TIMEOUT_S = 20
 
 EPILOG = """\
@@ -30,7 +37,8 @@ examples:
   ./scripts/grant-admin ann@example.com --project my-app --revoke
 
 A project needs Google credentials: gcloud auth application-default login
-exit status: 0 done, 1 it could not be done, 2 wrong arguments, 3 nothing to do it with.
+What it changes is entered in the audit, in Firestore.
+exit status: 0 done, 1 it could not be done or entered, 2 wrong arguments, 3 nothing to do it with.
 """
 
 
@@ -48,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class Refused(Problem):
-    """Auth was asked, and would not."""
+    """Auth was asked, and would not; or it did, and Firestore would not keep the entry."""
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -79,8 +87,12 @@ def change(email: str, *, revoke: bool, project: str | None) -> str:
             account = auth.get_user_by_email(email, app=app)
             claims = dict(account.custom_claims or {})
             was_admin = claims.pop(CLAIM, None) is True
-            claims |= {} if revoke else {CLAIM: True}
+            is_admin = not revoke
+            claims |= {CLAIM: True} if is_admin else {}
             auth.set_custom_user_claims(account.uid, claims, app=app)
+            entered = was_admin == is_admin or _enter(
+                account.uid, project or PROJECT, before=was_admin, after=is_admin
+            )
             if revoke:
                 auth.revoke_refresh_tokens(account.uid, app=app)
     except auth.UserNotFoundError:
@@ -100,7 +112,41 @@ def change(email: str, *, revoke: bool, project: str | None) -> str:
             f"Firebase Auth of {where} would not do it: {error}",
             "It takes the role Firebase Authentication Admin in that project.",
         ) from None
-    return _sentence(email, where, revoke=revoke, was_admin=was_admin)
+    done = _sentence(email, where, revoke=revoke, was_admin=was_admin)
+    if not entered:
+        raise Refused(
+            f"{done} But Firestore did not confirm the entry in the audit: it may be missing.",
+            "It takes the role Cloud Datastore User in that project.",
+        )
+    return done
+
+
+def _enter(uid: str, project: str, *, before: bool, after: bool) -> bool:
+    """Write `audit/{id}` as the functions do. False: it may not be there."""
+    from google.cloud.firestore import AsyncClient
+
+    from firerouter.audit import Audit, Change
+
+    change = Change(
+        by=BY,
+        email="",
+        action="grant_admin" if after else "revoke_admin",
+        target=f"users/{uid}",
+        before={CLAIM: before},
+        after={CLAIM: after},
+    )
+
+    async def commit() -> None:
+        firestore = AsyncClient(project=project)
+        await Audit(firestore).commit(firestore.batch(), change)
+
+    try:
+        # the functions' log line of a failure is for Cloud Logging
+        with contextlib.redirect_stdout(io.StringIO()):
+            asyncio.run(commit())
+    except Exception:  # whatever it was: the claim stands, and that has to be said
+        return False
+    return True
 
 
 def _sentence(email: str, where: str, *, revoke: bool, was_admin: bool) -> str:
@@ -124,9 +170,11 @@ def _app(project: str | None) -> Iterator[Any]:
                 "No ./scripts/dev is up in this folder.",
                 "Start it, or say which Firebase project is meant: --project ID",
             )
-        os.environ[EMULATOR] = state["addresses"]["auth"]
+        for part, variable in EMULATORS.items():
+            os.environ[variable] = state["addresses"][part]
     else:
-        os.environ.pop(EMULATOR, None)  # a project that is named is never an emulator
+        for variable in EMULATORS.values():  # a project that is named is never an emulator
+            os.environ.pop(variable, None)
         # a person's credentials, unlike a service account's, do not say whose quota is used
         os.environ.setdefault("GOOGLE_CLOUD_QUOTA_PROJECT", project)
     options = {"projectId": project or PROJECT, "httpTimeout": TIMEOUT_S}

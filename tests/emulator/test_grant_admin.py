@@ -1,16 +1,20 @@
-"""`./scripts/grant-admin`, against the Auth emulator: claims are merged, sessions ended."""
+"""`./scripts/grant-admin`, against the emulators: claims merged, sessions ended, an audit kept."""
 
+import asyncio
 import json
 import os
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from google.cloud.firestore import Client
 
+from firerouter import limits
 from scripts import admins
 from scripts.local import running
 from scripts.local.client import CallableClient, CallableFailure, sign_in
@@ -40,10 +44,21 @@ def claims(suite: Suite) -> Any:
     return json.loads(account(suite).get("customAttributes", "{}"))
 
 
+def audit(suite: Suite) -> list[dict[str, Any]]:
+    """What the audit says of the account, the oldest first."""
+    entries = Client(project=suite.project).collection("audit").stream()
+    found = [entry.to_dict() or {} for entry in entries]
+    return sorted(
+        (entry for entry in found if entry["target"] == f"users/{UID}"),
+        key=lambda entry: entry["at"],
+    )
+
+
 @pytest.fixture
 def dev(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> Iterator[Suite]:
     """The suite, found as a `scripts/dev` that is up; somebody who has signed in to it before."""
-    monkeypatch.setenv(admins.EMULATOR, "")  # so that what the script sets does not stay
+    for variable in admins.EMULATORS.values():
+        monkeypatch.setenv(variable, "")  # so that what the script sets does not stay
     state = {"addresses": suite.addresses()}
     monkeypatch.setattr(running, "find", lambda _root: state)
     url = f"http://{suite.auth_host}/identitytoolkit.googleapis.com/v1/projects/{suite.project}"
@@ -51,6 +66,10 @@ def dev(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> Iterator[Suite]:
         create_user(auth, UID, EMAIL, '{"team":"red"}')
     yield suite
     ask_auth(suite, "/accounts:delete", {"localId": UID})
+    monkeypatch.setenv(admins.EMULATORS["firestore"], suite.firestore_host)
+    for entry in Client(project=suite.project).collection("audit").stream():
+        if (entry.to_dict() or {})["target"] == f"users/{UID}":
+            entry.reference.delete()
 
 
 def test_an_admin_is_made_and_keeps_the_other_claims(
@@ -76,14 +95,56 @@ def test_revoking_takes_the_claim_alone_and_ends_the_sessions(
     assert "was no admin" in capsys.readouterr().out
 
 
+def test_each_change_is_in_the_audit_and_what_changes_nothing_is_not(dev: Suite) -> None:
+    for arguments in ([], [], ["--revoke"], ["--revoke"]):
+        assert admins.main([EMAIL, *arguments]) == 0
+    granted, revoked = audit(dev)
+    assert granted.keys() == {"at", "by", "email", "action", "target", "before", "after"}
+    assert datetime.now(UTC) - granted.pop("at") < timedelta(minutes=1)
+    assert granted == {
+        "by": "scripts/grant-admin",
+        "email": None,
+        "action": "grant_admin",
+        "target": f"users/{UID}",
+        "before": {"admin": False},
+        "after": {"admin": True},
+    }
+    assert revoked["action"] == "revoke_admin"
+    assert (revoked["before"], revoked["after"]) == ({"admin": True}, {"admin": False})
+
+
+@pytest.mark.parametrize("arguments", [[], ["--revoke"]])
+def test_a_change_that_could_not_be_entered_stands_and_is_said(
+    dev: Suite,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+) -> None:
+    if arguments:
+        admins.main([EMAIL])
+        capsys.readouterr()
+    monkeypatch.setattr(limits, "CHANGE_S", 0.5)
+    away = {"addresses": {**dev.addresses(), "firestore": "127.0.0.1:9"}}
+    monkeypatch.setattr(running, "find", lambda _root: away)
+    before = int(time.time())
+    assert admins.main([EMAIL, *arguments]) == FAILED
+    assert claims(dev) == {"team": "red"} if arguments else {"team": "red", "admin": True}
+    if arguments:
+        assert int(account(dev)["validSince"]) >= before
+    said = capsys.readouterr()
+    assert not said.out
+    assert ("is no admin any more" if arguments else "is an admin in") in said.err
+    assert "did not confirm the entry in the audit" in said.err
+
+
 async def test_who_is_granted_can_make_admin_calls_until_revoked(
     dev: Suite, app_check: str
 ) -> None:
-    admins.main([EMAIL])
+    await asyncio.to_thread(admins.main, [EMAIL])
     token = await sign_in(dev.auth_host, EMAIL, PASSWORD)
     async with CallableClient(dev.functions_url, token, app_check) as client:
         assert (await client.call("test_openrouter_connection", {}))["valid"] is True
-        admins.main([EMAIL, "--revoke"])
+        await asyncio.to_thread(admins.main, [EMAIL, "--revoke"])
         # another function, whose instance has not looked this account up yet
         with pytest.raises(CallableFailure) as refused:
             await client.call("remove_openrouter_key", {"unknown": "so that it changes nothing"})
@@ -121,7 +182,7 @@ def test_without_credentials_for_a_project_it_says_what_to_do(tmp_path: Path) ->
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "NO_GCE_CHECK": "true",
-        admins.EMULATOR: "127.0.0.1:9",
+        **dict.fromkeys(admins.EMULATORS.values(), "127.0.0.1:9"),
     }
     done = subprocess.run(
         [SCRIPT, EMAIL, "--project", "demo-nowhere"],
