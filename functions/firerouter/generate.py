@@ -199,5 +199,5 @@ class Generate:
 
 def _reserve(models: list[str], app: AppSettings) -> int:
     """What to hold of the day's budget, in nano dollars: nothing for free models."""
-    free = all(map(is_free, models))
+    free = app.free_models_only or all(map(is_free, models))  # of others `Choice` let none through
     return 0 if free else nano_usd(app.limits.reserve_usd)
