@@ -33,7 +33,7 @@ PROVIDERS_MAX: Final = 50
 REQUESTS_PER_DAY_MAX: Final = 1_000_000
 CACHE_MAX_S: Final = 30 * 86_400  # that an answer is kept for the same question
 NOTE_MAX_CHARS: Final = 500  # of a revision
-FEATURES_MAX: Final = 100
+FEATURES_MAX: Final = 200
 FINDINGS_MAX: Final = 50  # that one answer lists
 
 # The callable wire
