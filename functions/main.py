@@ -6,8 +6,9 @@ from functions_framework import aio
 from starlette.requests import Request
 
 from firerouter import bootstrap
+from firerouter.environment import check_environment
 
-bootstrap.check_environment()
+check_environment()
 
 
 @aio.http
@@ -62,6 +63,24 @@ async def list_features(request: Request) -> Any:
 async def set_preferences(request: Request) -> Any:
     """A user's own default model of a feature."""
     return bootstrap.answer(lambda app: app.profile.set_preferences)
+
+
+@aio.http
+async def update_conversation(request: Request) -> Any:
+    """Another title, or another path through a conversation."""
+    return bootstrap.answer(lambda app: app.archive.update)
+
+
+@aio.http
+async def delete_conversation(request: Request) -> Any:
+    """A conversation with all that it holds."""
+    return bootstrap.answer(lambda app: app.archive.delete)
+
+
+@aio.http
+async def export_conversation(request: Request) -> Any:
+    """A conversation as JSON or Markdown."""
+    return bootstrap.answer(lambda app: app.archive.export)
 
 
 @aio.http

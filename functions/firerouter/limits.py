@@ -14,6 +14,23 @@ VARIABLE_MAX_CHARS: Final = 20_000
 NAME_MAX_CHARS: Final = 64  # feature and variable names
 MODEL_ID_MAX_CHARS: Final = 128
 REQUEST_ID_MAX_CHARS: Final = 128
+ID_MAX_CHARS: Final = 64  # of conversations and messages; ours have 33
+
+# Conversations
+TITLE_MAX_CHARS: Final = 60
+HISTORY_MAX_CHARS: Final = 256_000  # of earlier turns that a model is sent, some 64,000 tokens
+HISTORY_PAGES_MAX: Final = 3  # that are read for it
+CONTEXT_DEFAULT_TOKENS: Final = 8_192  # of a model that the catalog knows nothing of
+ANSWER_DEFAULT_TOKENS: Final = 1_024  # kept free for an answer where the feature sets no maximum
+PAGE_MAX_BYTES: Final = (
+    300_000  # of the transcript; concurrent turns may pass it, a document ends at 1 MiB
+)
+PAGE_ITEM_BYTES: Final = 300  # of a message on a page, beside its text
+MESSAGE_PART_CHARS: Final = (
+    100_000  # text and reasoning of one document, 400,000 bytes each at most
+)
+DELETE_BATCH: Final = 200  # documents
+CONVERSATION_READ_S: Final = 30.0  # all of it
 
 # A feature's settings
 SYSTEM_PROMPT_MAX_CHARS: Final = 50_000

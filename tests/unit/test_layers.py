@@ -40,6 +40,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "firerouter.audit",
         "firerouter.bootstrap",
         "firerouter.catalog",
+        "firerouter.conversations",
         "firerouter.features",
         "firerouter.ledger",
         "firerouter.preferences",
