@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import re
+import secrets
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache, cached_property
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from .openrouter import OpenRouter
     from .preferences import Preferences
     from .profile import Profile
+    from .stopping import Stopping
+    from .stops import Stops
 
 OPENROUTER_BASE_URL: Final = "https://openrouter.ai/api/v1"
 # matched whole and not parsed: parsers of URLs disagree about what the host of an odd one is
@@ -160,7 +163,24 @@ class App:
     def ledger(self) -> Ledger:
         from .ledger import Ledger
 
-        return Ledger(self.firestore)
+        return Ledger(self.firestore, instance=self.instance)
+
+    @cached_property
+    def instance(self) -> str:
+        """A random id of this instance: who runs a generation, for those who stop it."""
+        return secrets.token_hex(8)
+
+    @cached_property
+    def stops(self) -> Stops:
+        from .stops import Stops
+
+        return Stops(self.firestore, self.instance)
+
+    @cached_property
+    def stopping(self) -> Stopping:
+        from .stopping import Stopping
+
+        return Stopping(self.stops)
 
     @cached_property
     def openrouter(self) -> OpenRouter:
@@ -181,6 +201,7 @@ class App:
             choice=self.choice,
             ledger=self.ledger,
             responses=Responses(self.firestore),
+            stops=self.stops,
             openrouter=self.openrouter,
             default_referer=f"https://{self.project}.web.app",
         )
@@ -271,6 +292,7 @@ class App:
 
         endpoints: dict[str, Handler[Caller]] = {
             "execute_prompt": self.generate.execute_prompt,
+            "stop_generation": self.stopping.stop_generation,
             "get_available_models": self.browse.get_available_models,
             "list_features": self.profile.list_features,
             "set_preferences": self.profile.set_preferences,

@@ -6,7 +6,7 @@
         AppCheckFailed  NotAdmin  ManagementKey  SettingsChanged
         SettingsRefused  RevisionUnknown  NoDraft
         FeatureUnknown  FeatureDisabled  ModelNotAllowed  PaidModel  QuotaExceeded
-        AlreadyRunning  RequestIdReused  ResultNotKept
+        AlreadyRunning  RequestIdReused  ResultNotKept  GenerationUnknown
       NotConfigured        an admin has to act
         KeyMissing  KeyStoreForbidden  SettingsInvalid
       Unavailable          something of ours did not answer
@@ -161,6 +161,14 @@ class ResultNotKept(Refused):
     status = "FAILED_PRECONDITION"
     reason = "result_not_kept"
     sentence = "This request was answered before, and its answer was not kept. Use a new requestId."
+
+
+class GenerationUnknown(Refused):
+    """None of that id, or another user's: nobody learns which."""
+
+    status = "NOT_FOUND"
+    reason = "generation_unknown"
+    sentence = "You have no answer under this id."
 
 
 class NotConfigured(CallableError):
