@@ -158,27 +158,30 @@ class Listener:
 
     async def _follow(self) -> None:
         """Listen until the stream ends. Raises what it breaks with."""
-        async with asyncio.timeout(limits.LISTEN_OPEN_S) as opening:
-            stream = await self._firestore._firestore_api.listen(
-                requests=self._requests(),
-                retry=None,
-                timeout=None,
-                metadata=self._firestore._rpc_metadata,
-            )
-            try:
+        stream, ended = None, asyncio.Event()
+        try:
+            async with asyncio.timeout(limits.LISTEN_OPEN_S) as opening:
+                stream = await self._firestore._firestore_api.listen(
+                    requests=self._requests(ended),
+                    retry=None,
+                    timeout=None,
+                    metadata=self._firestore._rpc_metadata,
+                )
                 async for response in stream:
                     if self._take(response):
                         opening.reschedule(None)
-            finally:
+        finally:
+            ended.set()
+            if stream is not None:
                 stream.cancel()
 
-    async def _requests(self) -> AsyncIterator[ListenRequest]:
-        """One, and no end: the stream is open for as long as ours is."""
+    async def _requests(self, ended: asyncio.Event) -> AsyncIterator[ListenRequest]:
+        """One: Firestore goes on answering it for as long as this does not end."""
         parent, _ = self._query._parent._parent_info()
         query = Target.QueryTarget(parent=parent, structured_query=self._query._to_protobuf())
         target = Target(query=query, target_id=TARGET)
         yield ListenRequest(database=self._firestore._database_string, add_target=target)
-        await asyncio.Event().wait()
+        await ended.wait()
 
     def _take(self, response: ListenResponse) -> bool:
         """Whether everything until now has been heard."""
