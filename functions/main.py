@@ -18,6 +18,12 @@ async def execute_prompt(request: Request) -> Any:
 
 
 @aio.http
+async def stop_generation(request: Request) -> Any:
+    """End an answer that is being written, from any device of its user."""
+    return bootstrap.answer(lambda app: app.stopping.stop_generation)
+
+
+@aio.http
 async def get_available_models(request: Request) -> Any:
     """The catalog of models: search, filter, sort, pages."""
     return bootstrap.answer(lambda app: app.browse.get_available_models)

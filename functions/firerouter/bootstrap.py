@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache, cached_property
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from .openrouter import OpenRouter
     from .preferences import Preferences
     from .profile import Profile
+    from .stopping import Stopping
+    from .stops import Stops
 
 SHUTDOWN_GRACE_S: Final = 5.0  # Cloud Run kills ten seconds after its SIGTERM
 
@@ -126,7 +129,24 @@ class App:
     def ledger(self) -> Ledger:
         from .ledger import Ledger
 
-        return Ledger(self.firestore)
+        return Ledger(self.firestore, instance=self.instance)
+
+    @cached_property
+    def instance(self) -> str:
+        """A random id of this instance: who runs a generation, for those who stop it."""
+        return secrets.token_hex(8)
+
+    @cached_property
+    def stops(self) -> Stops:
+        from .stops import Stops
+
+        return Stops(self.firestore, self.instance)
+
+    @cached_property
+    def stopping(self) -> Stopping:
+        from .stopping import Stopping
+
+        return Stopping(self.stops)
 
     @cached_property
     def openrouter(self) -> OpenRouter:
@@ -148,6 +168,7 @@ class App:
             conversations=self.conversations,
             ledger=self.ledger,
             responses=Responses(self.firestore),
+            stops=self.stops,
             openrouter=self.openrouter,
             default_referer=f"https://{self.project}.web.app",
         )
@@ -250,6 +271,7 @@ class App:
 
         endpoints: dict[str, Handler[Caller]] = {
             "execute_prompt": self.generate.execute_prompt,
+            "stop_generation": self.stopping.stop_generation,
             "get_available_models": self.browse.get_available_models,
             "list_features": self.profile.list_features,
             "set_preferences": self.profile.set_preferences,

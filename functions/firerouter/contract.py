@@ -55,6 +55,12 @@ def _request_id(value: str) -> str:
     return value
 
 
+def _generation_id(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{32}", value):
+        raise PydanticCustomError("generation_id", "must be an id that an answer came with")
+    return value
+
+
 def _not_blank(value: str) -> str:
     if not value.strip():
         raise PydanticCustomError("blank", "must not be empty")
@@ -68,6 +74,7 @@ Name = Annotated[str, Field(max_length=limits.NAME_MAX_CHARS, min_length=1), Aft
 RequestId = Annotated[
     str, Field(max_length=limits.REQUEST_ID_MAX_CHARS, min_length=1), AfterValidator(_request_id)
 ]
+GenerationId = Annotated[str, AfterValidator(_generation_id)]
 Text = Annotated[str, Field(max_length=limits.PROMPT_MAX_CHARS)]
 Variable = Annotated[str, Field(max_length=limits.VARIABLE_MAX_CHARS)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -147,6 +154,19 @@ class ExecutePrompt(Record):
                 "prompt, context and messages together are {size} characters, the most is {limit}",
                 {"limit": limits.PROMPT_MAX_CHARS, "size": size},
             )
+        return self
+
+
+class StopGeneration(Record):
+    """The data of `stop_generation`: which one, by its own id or by that of its request."""
+
+    generation_id: GenerationId | None = None
+    request_id: RequestId | None = None
+
+    @model_validator(mode="after")
+    def _one_id(self) -> StopGeneration:
+        if (self.generation_id is None) == (self.request_id is None):
+            raise PydanticCustomError("id", "give either generationId or requestId")
         return self
 
 

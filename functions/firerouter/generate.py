@@ -31,6 +31,7 @@ from .openrouter import ChatRequest, Interrupted, OpenRouter, nano_usd
 from .responses import Responses, response_id, worth_keeping
 from .running import Running, attempts_of, outcome_of, result_of
 from .settings import Feature
+from .stops import Stops
 
 
 class Generate:
@@ -46,6 +47,7 @@ class Generate:
         conversations: Conversations,
         ledger: Ledger,
         responses: Responses,
+        stops: Stops,
         openrouter: OpenRouter,
         default_referer: str,
     ) -> None:
@@ -56,6 +58,7 @@ class Generate:
         self._conversations = conversations
         self._ledger = ledger
         self._responses = responses
+        self._stops = stops
         self._openrouter = openrouter
         self._default_referer = default_referer
         self._running: dict[str, Running] = {}
@@ -79,7 +82,8 @@ class Generate:
         running = self._running[id_] = Running(id_, payload, call.trace_id)
         running.join(call)
         try:
-            result = await self._generate(running, request, call.caller, tried)
+            with self._stops.reaching(id_, call.caller.uid, running.stop):
+                result = await self._generate(running, request, call.caller, tried)
         except BaseException as error:
             running.ended.set_exception(error if isinstance(error, CallableError) else Restarting())
             running.ended.exception()  # looked at: nobody else may be waiting for it

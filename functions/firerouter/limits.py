@@ -108,6 +108,14 @@ NOTE_AFTER_S: Final = 0.5  # a generation that ends sooner notes its attempts wi
 GENERATION_TTL_DAYS: Final = 90
 WINDOW_TTL_DAYS: Final = 2
 
+# Stops
+STOP_S: Final = 8.0  # writing one
+STOP_LOOKS_S: Final = (0.2, 0.5, 1.0)  # pauses before more looks for a request just sent
+LISTEN_OPEN_S: Final = 10.0
+LISTEN_REST_S: Final = 10.0  # that the listener stays open after the last generation
+LISTEN_PAUSE_FIRST_S: Final = 0.1  # after it broke; doubled each time it breaks again
+LISTEN_PAUSE_MAX_S: Final = 10.0
+
 CHANGE_S: Final = 8.0  # an admin's change and its audit entry
 
 # Keys

@@ -80,13 +80,17 @@ class Running:
             if isinstance(text := kept.get(kind), str) and text:
                 await self.send_delta(kind, text)
 
+    def stop(self) -> None:
+        """End it now: what has been written is the answer."""
+        self.watch.stop("stopped")
+
     def elapsed_ms(self) -> int:
         return round((asyncio.get_running_loop().time() - self.started) * 1000)
 
     def _leave(self, call: Call[Caller]) -> None:
         self._calls = [other for other in self._calls if other is not call]
         if not self._calls:
-            self.watch.stop("stopped")
+            self.stop()
 
 
 def result_of(

@@ -45,7 +45,9 @@ HOMES: dict[str, tuple[str, ...]] = {
         "firerouter.ledger",
         "firerouter.preferences",
         "firerouter.responses",
+        "firerouter.stops",
     ),
+    "google.cloud.firestore_v1": ("firerouter.stops",),
 }
 # What a process may not have paid for before its first request
 NOT_AT_IMPORT = (

@@ -7,7 +7,7 @@
         SettingsRefused  RevisionUnknown  NoDraft
         FeatureUnknown  FeatureDisabled  ModelNotAllowed  PaidModel  QuotaExceeded
         ConversationUnknown  MessageUnknown
-        AlreadyRunning  RequestIdReused  ResultNotKept
+        AlreadyRunning  RequestIdReused  ResultNotKept  GenerationUnknown
       NotConfigured        an admin has to act
         KeyMissing  KeyStoreForbidden  SettingsInvalid
       Unavailable          something of ours did not answer
@@ -32,6 +32,7 @@ from .ours import (
     ConversationUnknown,
     FeatureDisabled,
     FeatureUnknown,
+    GenerationUnknown,
     HistoryUnavailable,
     InvalidArgument,
     KeyMissing,
@@ -101,6 +102,7 @@ __all__ = [
     "FeatureDisabled",
     "FeatureUnknown",
     "FreeDailyLimit",
+    "GenerationUnknown",
     "HistoryUnavailable",
     "InvalidArgument",
     "KeyInvalid",

@@ -151,6 +151,14 @@ class ResultNotKept(Refused):
     sentence = "This request was answered before, and its answer was not kept. Use a new requestId."
 
 
+class GenerationUnknown(Refused):
+    """None of that id, or another user's: nobody learns which."""
+
+    status = "NOT_FOUND"
+    reason = "generation_unknown"
+    sentence = "You have no answer under this id."
+
+
 class NotConfigured(CallableError):
     status = "FAILED_PRECONDITION"
 
