@@ -158,6 +158,7 @@ class App:
     @cached_property
     def generate(self) -> Generate:
         from .generate import Generate
+        from .progress import Progress
         from .responses import Responses
 
         generate = Generate(
@@ -167,6 +168,7 @@ class App:
             choice=self.choice,
             conversations=self.conversations,
             ledger=self.ledger,
+            progress=Progress(self.firestore),
             responses=Responses(self.firestore),
             stops=self.stops,
             openrouter=self.openrouter,

@@ -157,6 +157,12 @@ class ExecutePrompt(Record):
         return self
 
 
+class ResumeGeneration(Record):
+    """The data of `execute_prompt` for an answer that was asked for before: `resume`, alone."""
+
+    resume: GenerationId
+
+
 class StopGeneration(Record):
     """The data of `stop_generation`: which one, by its own id or by that of its request."""
 

@@ -13,24 +13,27 @@ attaches to it. When the last client has left, nobody reads any more and it is s
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import Any
 
 from . import log, prompts
 from .appsettings import AppSettings, AppSettingsStore
 from .callable import Call, CallableError
 from .choice import Choice
-from .contract import ExecutePrompt, parse
+from .contract import ExecutePrompt, ResumeGeneration, parse
 from .conversations import Conversations
 from .errors import RequestIdReused, Restarting
 from .features import Features
+from .following import Following
 from .identity import Caller
 from .keys import Keys
 from .ledger import Admission, Entry, Ledger, Outcome, Status, generation_id, payload_hash
 from .models import is_free
 from .openrouter import ChatRequest, Interrupted, OpenRouter, nano_usd
+from .progress import Progress
 from .responses import Responses, response_id, worth_keeping
 from .running import Running, attempts_of, outcome_of, result_of
-from .settings import Feature
+from .settings import Feature, FeatureSettings
 from .stops import Stops
 
 
@@ -46,6 +49,7 @@ class Generate:
         choice: Choice,
         conversations: Conversations,
         ledger: Ledger,
+        progress: Progress,
         responses: Responses,
         stops: Stops,
         openrouter: OpenRouter,
@@ -57,6 +61,8 @@ class Generate:
         self._choice = choice
         self._conversations = conversations
         self._ledger = ledger
+        self._progress = progress
+        self._following = Following(progress)
         self._responses = responses
         self._stops = stops
         self._openrouter = openrouter
@@ -64,8 +70,17 @@ class Generate:
         self._running: dict[str, Running] = {}
 
     async def execute_prompt(self, call: Call[Caller]) -> dict[str, Any]:
-        """The result of one prompt (docs/wire.md). Raises CallableError."""
+        """The result of one prompt (docs/wire.md), or of one before. Raises CallableError."""
+        if isinstance(call.data, dict) and "resume" in call.data:
+            return await self._resume(call, parse(ResumeGeneration, call.data).resume)
         return await self.run(call, parse(ExecutePrompt, call.data))
+
+    async def _resume(self, call: Call[Caller], id_: str) -> dict[str, Any]:
+        running = self._running.get(id_)
+        if running is None or running.uid != call.caller.uid:
+            return await self._following.follow(call, id_)
+        running.join(call)
+        return await asyncio.shield(running.ended)
 
     async def run(
         self, call: Call[Caller], request: ExecutePrompt, tried: Feature | None = None
@@ -79,7 +94,8 @@ class Generate:
                 raise RequestIdReused
             running.join(call)
             return await asyncio.shield(running.ended)
-        running = self._running[id_] = Running(id_, payload, call.trace_id)
+        running = self._running[id_] = Running(id_, call.caller.uid, payload, call.trace_id)
+        running.temporary = request.temporary
         running.join(call)
         try:
             with self._stops.reaching(id_, call.caller.uid, running.stop):
@@ -122,6 +138,7 @@ class Generate:
                 request_id=request.request_id,
                 feature_limits=feature.settings.caps,
                 test=tried is not None,
+                place=running.thread.to_entry() if running.thread else None,
             )
         )
         if isinstance(entry, dict):
@@ -143,13 +160,13 @@ class Generate:
             status, failure = "failed", CallableError()
         finally:
             result = result_of(running, ask, feature, entry, status)
-            temporary = request.temporary
-            outcome = outcome_of(running, entry, status, failure, result, temporary=temporary)
-            keep = recall if worth_keeping(status, result) and not temporary else None
+            outcome = outcome_of(running, entry, status, failure, result)
+            keep = recall if worth_keeping(status, result) and not running.temporary else None
             await self._write_down(running, outcome, result)
             await asyncio.gather(
                 self._ledger.settle(entry, outcome),
                 self._responses.put(keep, result, feature.settings.cache_seconds),
+                self._progress.forget(running.id),
             )
         if failure is not None:
             failure.details["generationId"] = running.id
@@ -172,13 +189,13 @@ class Generate:
             if kept is not None:
                 await running.replay(kept, stream=stream)
             else:
-                await self._stream(running, ask, entry, feature.settings.idle_s, stream=stream)
+                await self._stream(running, ask, entry, feature.settings)
         finally:
             if asking is not None:
                 await asking  # while OpenRouter was busy: it took no time of anybody's
 
     async def _stream(
-        self, running: Running, ask: ChatRequest, entry: Entry, idle_s: float, *, stream: bool
+        self, running: Running, ask: ChatRequest, entry: Entry, settings: FeatureSettings
     ) -> None:
         async def on_retry(model: str, reason: str) -> None:
             attempt = len(running.tries.attempts) + 1
@@ -191,11 +208,14 @@ class Generate:
         async with self._openrouter.answer(ask, running.watch, running.tries) as answer:
             running.first_token_ms = running.elapsed_ms()
             running.answer = answer
-            with running.watch.guard(idle_s, "idle"):
-                async for deltas in answer:
-                    if stream:
-                        for kind, text in deltas:
-                            await running.send_delta(kind, text)
+            keeps = settings.resume and not running.temporary
+            progress = self._progress.kept(running.id, running.written) if keeps else nullcontext()
+            async with progress:
+                with running.watch.guard(settings.idle_s, "idle"):
+                    async for deltas in answer:
+                        if settings.stream:
+                            for kind, text in deltas:
+                                await running.send_delta(kind, text)
 
     async def _write_down(self, running: Running, outcome: Outcome, result: dict[str, Any]) -> None:
         """Into its conversation, before the books say that it has ended; whatever comes of it."""

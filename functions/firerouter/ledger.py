@@ -77,6 +77,7 @@ class Admission:
     request_id: str | None = None
     feature_limits: FeatureLimits = field(default_factory=FeatureLimits)
     test: bool = False
+    place: dict[str, Any] | None = None  # where its answer is written down
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,4 +386,5 @@ def _document(entry: Entry, instance: str) -> dict[str, Any]:
         "reservedNanoUsd": admission.reserve_nano_usd,
         "attempts": [],
         "test": admission.test,
+        "place": admission.place,
     }

@@ -108,6 +108,11 @@ NOTE_AFTER_S: Final = 0.5  # a generation that ends sooner notes its attempts wi
 GENERATION_TTL_DAYS: Final = 90
 WINDOW_TTL_DAYS: Final = 2
 
+# Progress
+PROGRESS_AFTER_S: Final = 2.0  # an answer that ends sooner keeps none
+PROGRESS_EVERY_S: Final = 1.0
+PROGRESS_TTL_DAYS: Final = 1
+
 # Stops
 STOP_S: Final = 8.0  # writing one
 STOP_LOOKS_S: Final = (0.2, 0.5, 1.0)  # pauses before more looks for a request just sent

@@ -21,10 +21,12 @@ from .threads import Thread
 class Running:
     """A generation on this instance: its listeners, what it has written, how it ends."""
 
-    def __init__(self, id_: str, payload: str, trace_id: str) -> None:
+    def __init__(self, id_: str, uid: str, payload: str, trace_id: str) -> None:
         self.id = id_
+        self.uid = uid
         self.payload = payload
         self.trace_id = trace_id
+        self.temporary = False  # no text of it is kept
         self.watch = Watch(limits.TOTAL_S)
         self.tries = Tries()
         self.answer: Answer | None = None
@@ -84,6 +86,10 @@ class Running:
         """End it now: what has been written is the answer."""
         self.watch.stop("stopped")
 
+    def written(self) -> tuple[str, str]:
+        """(text, reasoning) so far."""
+        return (self.answer.text, self.answer.reasoning) if self.answer else ("", "")
+
     def elapsed_ms(self) -> int:
         return round((asyncio.get_running_loop().time() - self.started) * 1000)
 
@@ -100,7 +106,7 @@ def result_of(
     answer = running.answer
     if running.kept is not None:
         return _again(running, running.kept, feature)
-    text, reasoning = (answer.text, answer.reasoning) if answer else ("", "")
+    text, reasoning = running.written()
     usage = answer.usage if answer else None
     if usage is None:  # cut, stopped or never begun: what was sent and written is what we know
         asked = (
@@ -165,8 +171,6 @@ def outcome_of(
     status: Status,
     failure: CallableError | None,
     result: dict[str, Any],
-    *,
-    temporary: bool,
 ) -> Outcome:
     """How the ledger's entry ends."""
     answer = running.answer
@@ -174,7 +178,8 @@ def outcome_of(
     refused = isinstance(failure, UpstreamError) and answer is None
     if reported is None and (refused or not _spent_estimate(running, entry)):
         reported = 0  # no answer began: OpenRouter does not charge for those
-    repeatable = entry.admission.request_id is not None and not (temporary or failure)
+    asked_again = entry.admission.request_id is not None or running.thread is not None
+    repeatable = asked_again and not (running.temporary or failure)
     kept = repeatable and len(encode(result)) <= limits.RESULT_MAX_BYTES
     return Outcome(
         status=status,

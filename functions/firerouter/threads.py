@@ -56,6 +56,15 @@ class Thread:
         """Where a client finds the answer."""
         return {"conversationId": self.id, **({"messageId": self.answer_id} if self.kept else {})}
 
+    def to_entry(self) -> Document:
+        """As the ledger keeps it, for whoever has to write the answer down in our place."""
+        return {
+            **self.place(),
+            "parent": self.asked.message,
+            "parentPage": self.asked.page,
+            "regenerates": self.regenerates,
+        }
+
     @property
     def asked(self) -> Spot:
         """What the answer follows."""

@@ -44,6 +44,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "firerouter.features",
         "firerouter.ledger",
         "firerouter.preferences",
+        "firerouter.progress",
         "firerouter.responses",
         "firerouter.stops",
     ),

@@ -1,0 +1,167 @@
+"""Answers that were lost on the way: what there is of them, then the rest, from any instance."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from firerouter import limits
+from tests.emulator.world import Instance, World, call_of
+
+TICKS = {"model": "sim/ticks"}  # a hundred tokens in ten seconds
+
+
+@pytest.fixture
+async def instance(world: World, monkeypatch: pytest.MonkeyPatch) -> Instance:
+    monkeypatch.setattr(limits, "PROGRESS_AFTER_S", 0.5)
+    monkeypatch.setattr(limits, "PROGRESS_EVERY_S", 0.3)
+    instance = world.instance()
+    await instance.save("ticks", TICKS)
+    return instance
+
+
+def begin(instance: Instance, **more: Any) -> tuple[Any, asyncio.Task[Any]]:
+    data = {"feature": "ticks", "prompt": "x", "requestId": "r", **more}
+    call = call_of(data, "user", streaming=True)
+    return call, asyncio.create_task(instance.app.generate.execute_prompt(call))
+
+
+async def started(world: World, *, pieces: bool = True) -> str:
+    """The id of the generation that runs, once something of it is kept."""
+    for _ in range(200):
+        await asyncio.sleep(0.05)
+        for id_, entry in (await world.all("generations")).items():
+            if entry["status"] == "running":
+                kept = await world.all(f"generations/{id_}/progress")
+                if len(kept) > 1 or not pieces:
+                    return id_
+    raise AssertionError("nothing is kept")
+
+
+def text_of(frames: list[Any]) -> str:
+    return "".join(frame["delta"] for frame in frames if frame["type"] == "text")
+
+
+async def stop(instance: Instance, id_: str) -> None:
+    await instance.call("stop_generation", {"generationId": id_}, "user")
+
+
+async def test_another_instance_gives_what_was_written_and_then_the_rest(
+    world: World, instance: Instance
+) -> None:
+    _, running = begin(instance)
+    id_ = await started(world)
+    other = world.instance()
+    following = asyncio.create_task(other.frames("execute_prompt", {"resume": id_}, "user"))
+    await asyncio.sleep(1.5)
+    await stop(world.instance(), id_)
+    frames, result = await following
+    assert result == await running
+    assert result["finishReason"] == "stopped"
+    assert result["text"].startswith("tick-1 ")
+    assert frames[0] == {"type": "start", "generationId": id_, "model": "sim/ticks"}
+    assert len(frames) > 3
+    assert len(frames[1]["delta"]) > len("tick-1 tick-2 ")
+    assert text_of(frames) == result["text"]
+    assert await world.all(f"generations/{id_}/progress") == {}, "the result is kept whole"
+
+
+async def test_the_same_instance_joins_in(world: World, instance: Instance) -> None:
+    _, running = begin(instance)
+    id_ = await started(world)
+    following = asyncio.create_task(instance.frames("execute_prompt", {"resume": id_}, "user"))
+    await asyncio.sleep(0.5)
+    await stop(instance, id_)
+    frames, result = await following
+    assert result == await running
+    assert text_of(frames) == result["text"]
+
+
+async def test_one_that_has_ended_is_just_its_result(world: World, instance: Instance) -> None:
+    await instance.save("ticks", {"model": "sim/fast"}, 1)
+    for more in ({"requestId": "r1"}, {"conversationId": "new"}):
+        result = await instance.ask("ticks", **more)
+        data = {"resume": result["generationId"]}
+        frames, again = await world.instance().frames("execute_prompt", data, "user")
+        assert frames == []
+        assert again == result
+        assert await world.all(f"generations/{result['generationId']}/progress") == {}
+
+
+async def test_whoever_follows_may_leave_and_ends_nothing(world: World, instance: Instance) -> None:
+    _, running = begin(instance)
+    id_ = await started(world)
+    call = call_of({"resume": id_}, "user", streaming=True)
+    following = asyncio.create_task(world.instance().app.generate.execute_prompt(call))
+    await asyncio.sleep(0.5)
+    call.leave()
+    await asyncio.wait({following}, timeout=5)
+    assert not running.done()
+    await stop(instance, id_)
+    assert (await running)["text"]
+
+
+@pytest.mark.parametrize("settings", [{"resume": False}, {}])
+async def test_nothing_is_kept_where_nothing_may_be(
+    world: World, instance: Instance, settings: dict[str, Any]
+) -> None:
+    if settings:
+        await instance.save("ticks", {**TICKS, **settings}, 1)
+    _, running = begin(instance, temporary=not settings)
+    id_ = await started(world, pieces=False)
+    await asyncio.sleep(1.5)
+    assert await world.all(f"generations/{id_}/progress") == {}
+    await stop(instance, id_)
+    await running
+
+
+async def test_a_failed_or_temporary_one_has_no_result_to_give(
+    world: World, instance: Instance
+) -> None:
+    await instance.save("ticks", {"model": "sim/cut-mid-stream"}, 1)
+    data = {"feature": "ticks", "prompt": "x", "requestId": "r"}
+    failed = await instance.refusal("execute_prompt", data, "user")
+    refused = await instance.refusal(
+        "execute_prompt", {"resume": failed.details["generationId"]}, "user"
+    )
+    assert refused.reason == "result_not_kept"
+    assert refused.details["previousStatus"] == "failed"
+    assert refused.details["previousReason"] == "stream_cut"
+
+
+async def test_an_instance_that_was_killed_is_said_to_be(world: World, instance: Instance) -> None:
+    _, running = begin(instance)
+    id_ = await started(world)
+    past = limits.TOTAL_S + limits.SETTLE_S + 1
+    later = world.instance()
+    now = later.app.generate._following._now
+    later.app.generate._following._now = lambda: now() + timedelta(seconds=past)
+    refused = await later.refusal("execute_prompt", {"resume": id_}, "user")
+    assert refused.reason == "interrupted"
+    await stop(instance, id_)
+    await running
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ({"resume": "0" * 32}, "generation_unknown"),
+        ({"resume": "a/b"}, "invalid_argument"),
+        ({"resume": ".."}, "invalid_argument"),
+        ({"resume": None}, "invalid_argument"),
+        ({"resume": "0" * 32, "prompt": "x"}, "invalid_argument"),
+    ],
+)
+async def test_odd_resumes_are_refused(instance: Instance, data: Any, reason: str) -> None:
+    assert (await instance.refusal("execute_prompt", data, "user")).reason == reason
+
+
+async def test_somebody_elses_is_as_good_as_none(world: World, instance: Instance) -> None:
+    _, running = begin(instance)
+    id_ = await started(world)
+    for where in (instance, world.instance()):
+        refused = await where.refusal("execute_prompt", {"resume": id_}, "stranger")
+        assert (refused.status, refused.reason) == ("NOT_FOUND", "generation_unknown")
+    await stop(instance, id_)
+    await running
