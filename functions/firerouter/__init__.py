@@ -4,11 +4,12 @@ Imports point down only (a test reads this drawing):
 
     bootstrap                            builds everything, once an instance
     livetest  appconfig  checkup         use cases that take another one's parts
-    generate  configure  connection  browse  keyring  profile   use cases
+    generate  configure  connection  browse  keyring  profile  reconcile   use cases
     running                              a generation on this instance, and what comes of it
     responses  choice  revisions         kept answers; which models are asked; how features change
     catalog                              every model, wherever the list is kept
     identity  ledger  openrouter         what they talk to, one foreign library each
+    books                                the ledger's documents, and what ends and corrects them
     capabilities                         settings held against what models can do, pure
     prompts  quotas  models              pure
     features  appsettings  keys  preferences   settings and secrets

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .openrouter import OpenRouter
     from .preferences import Preferences
     from .profile import Profile
+    from .reconcile import Reconcile
 
 OPENROUTER_BASE_URL: Final = "https://openrouter.ai/api/v1"
 # matched whole and not parsed: parsers of URLs disagree about what the host of an odd one is
@@ -240,6 +241,14 @@ class App:
             app_settings=self.app_settings,
             configure=self.configure,
         )
+
+    @cached_property
+    def reconcile(self) -> Reconcile:
+        from .books import Books
+        from .reconcile import Reconcile
+
+        books = Books(self.firestore)
+        return Reconcile(books=books, keys=self.keys, openrouter=self.openrouter)
 
     @cached_property
     def livetest(self) -> LiveTest:

@@ -158,6 +158,7 @@ class Generate:
         """Stream OpenRouter's answer to whoever listens; what came of it is in `running`."""
 
         async def on_retry(model: str, reason: str) -> None:
+            self._ledger.note(entry, attempts_of(running.tries))  # that another one follows
             attempt = len(running.tries.attempts) + 1
             message = {"type": "retry", "attempt": attempt, "model": model, "reason": reason}
             await running.send(message)

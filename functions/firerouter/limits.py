@@ -91,6 +91,13 @@ NOTE_AFTER_S: Final = 0.5  # a generation that ends sooner notes its attempts wi
 GENERATION_TTL_DAYS: Final = 90
 WINDOW_TTL_DAYS: Final = 2
 
+# The reconciler: every five minutes
+RECONCILE_S: Final = 60.0  # then it begins nothing more; inside a function timeout of 120 s
+RECONCILE_PAGE: Final = 100  # entries read at a time
+RECONCILE_AT_ONCE: Final = 4  # looks at OpenRouter, and commits
+COST_PAUSE_S: Final = 240.0  # before a cost that was not known is asked for again, and longer later
+COST_SOUGHT_S: Final = 86_400.0  # after the answer's end; then the estimate stands
+
 CHANGE_S: Final = 8.0  # an admin's change and its audit entry
 
 # Keys
