@@ -101,7 +101,7 @@ COST_SOUGHT_S: Final = 86_400.0  # after the answer's end; then the estimate sta
 CHANGE_S: Final = 8.0  # an admin's change and its audit entry
 
 # Keys
-PING_S: Final = 10.0  # one look at OpenRouter's GET /key
+PING_S: Final = 10.0  # one look at OpenRouter's GET /key or GET /generation
 KEY_WRITE_S: Final = 5.0  # one call that changes something in Secret Manager
 KEYS_MAX: Final = 5  # the default ones, or a feature's own
 KEY_BENCHED_S: Final = 60.0  # after OpenRouter refused it, others of its slot go first

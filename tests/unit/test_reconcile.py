@@ -1,6 +1,8 @@
 """Which attempts of an entry can be asked for, and when nobody can know what it cost."""
 
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from firerouter.books import Held, Stored, Tried
 from firerouter.reconcile import billed
 from scripts.manifest import SCHEDULED
 
+INDEXES = Path(__file__).parents[2] / "firestore.indexes.json"
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ANSWERED = Tried("a/one", "gen-1", None, 1)
 STOPPED = Tried("a/one", "gen-2", "stopped", 1)
@@ -55,3 +58,11 @@ def test_a_run_ends_inside_its_functions_timeout() -> None:
 def test_a_cost_that_was_not_known_is_asked_for_at_the_next_run() -> None:
     assert SCHEDULED["reconcile_generations"]["schedule"] == "*/5 * * * *"
     assert limits.COST_PAUSE_S < 300 < limits.COST_SOUGHT_S
+
+
+def test_firestore_has_an_index_for_each_query() -> None:
+    """Which its emulator does without. Of one field alone there is one, unless it is exempted."""
+    indexes = json.loads(INDEXES.read_text())
+    fields = [[f["fieldPath"] for f in index["fields"]] for index in indexes["indexes"]]
+    assert ["status", "deadlineAt"] in fields
+    assert "costDueAt" not in {override["fieldPath"] for override in indexes["fieldOverrides"]}
