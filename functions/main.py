@@ -42,6 +42,12 @@ async def refresh_catalog_daily(request: Request) -> Any:
 
 
 @aio.http
+async def reconcile_generations(request: Request) -> Any:
+    """Close what a killed instance left, and enter what answers really cost."""
+    return await bootstrap.scheduled(request.url.path, lambda app: app.reconcile.run)
+
+
+@aio.http
 async def test_openrouter_connection(request: Request) -> Any:
     """Is the stored OpenRouter key, or a candidate, any good? Admins only."""
     return bootstrap.answer_admin(lambda app: app.connection.test)

@@ -49,6 +49,8 @@ CALLABLES: Final[dict[str, dict[str, Any]]] = {
 SCHEDULED: Final[dict[str, dict[str, Any]]] = {
     # at night where the functions are, away from the full hour when everybody asks
     "refresh_catalog_daily": {"schedule": "17 17 * * *", "timezone": "UTC", "timeout_sec": 120},
+    # limits.RECONCILE_S, and what has begun by then, fit inside
+    "reconcile_generations": {"schedule": "*/5 * * * *", "timezone": "UTC", "timeout_sec": 120},
 }
 SCHEDULED_SHARED: Final[dict[str, Any]] = {"max_instances": 1, "retry_count": 3}
 

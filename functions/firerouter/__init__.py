@@ -4,11 +4,13 @@ Imports point down only (a test reads this drawing):
 
     bootstrap                            builds everything, once an instance
     livetest  appconfig  checkup         use cases that take another one's parts
-    generate  configure  connection  browse  keyring  profile  archive  stopping   use cases
+    generate  configure  connection  browse  keyring   use cases
+    profile  archive  stopping  reconcile
     running  following                   a generation on this instance; one on another
     responses  choice  revisions         kept answers; which models are asked; how features change
     catalog                              every model, wherever the list is kept
     identity  ledger  openrouter  stops  progress   what they talk to, one foreign library each
+    books                                the ledger's documents, and what ends and corrects them
     capabilities                         settings held against what models can do, pure
     prompts  quotas  models              pure
     features  appsettings  keys  preferences  conversations   settings, secrets, history

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .openrouter import OpenRouter
     from .preferences import Preferences
     from .profile import Profile
+    from .reconcile import Reconcile
     from .stopping import Stopping
     from .stops import Stops
 
@@ -242,6 +243,14 @@ class App:
             app_settings=self.app_settings,
             configure=self.configure,
         )
+
+    @cached_property
+    def reconcile(self) -> Reconcile:
+        from .books import Books
+        from .reconcile import Reconcile
+
+        books = Books(self.firestore)
+        return Reconcile(books=books, keys=self.keys, openrouter=self.openrouter)
 
     @cached_property
     def livetest(self) -> LiveTest:

@@ -16,6 +16,8 @@ GUARD_FAILED: Final = (
     exceptions.NotFound,
     exceptions.AlreadyExists,
 )
+# what Firestore will not hold: too large a document, a value that its client can not write
+NOT_STORABLE: Final = (exceptions.InvalidArgument, ValueError, TypeError)
 _PASSING: Final = if_exception_type(exceptions.ServiceUnavailable, exceptions.Aborted)
 
 

@@ -198,6 +198,7 @@ class Generate:
         self, running: Running, ask: ChatRequest, entry: Entry, settings: FeatureSettings
     ) -> None:
         async def on_retry(model: str, reason: str) -> None:
+            self._ledger.note(entry, attempts_of(running.tries))  # that another one follows
             attempt = len(running.tries.attempts) + 1
             message = {"type": "retry", "attempt": attempt, "model": model, "reason": reason}
             await running.send(message)

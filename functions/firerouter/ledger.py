@@ -3,11 +3,7 @@
     (none) --admit--> running --settle--> done | stopped | failed | interrupted
        \\--refused: nothing kept, counters given back
 
-    generations/{id}                     the entry
-    quotas/{uid}/windows/requests-{minute}             {count}
-    quotas/{uid}/windows/requests-{start}-{feature}    {count}     where the feature has a cap
-    quotas/{uid}/windows/concurrent                    {count}     no window: what runs now
-    quotas/{uid}/windows/usd-{day}                     {nanoUsd}   reserved and spent
+Where the entries and the counters are, and what the reconciler does to them, `books` says.
 
 `admit` is one commit: it creates the entry and moves the counters, whose new values the commit
 returns, so that a cap needs neither a read nor a transaction and parallel calls can not pass it.
@@ -16,6 +12,9 @@ A commit may be sent again by the client library and so be applied twice. Hence 
 a counter carries a guard in the same batch: the entry created (admit), deleted at a known version
 (give back) or updated at a known version (settle). The second time the guard fails, and nothing
 moves. The entry's nonce tells a second `admit` that the entry it finds is its own.
+
+A note of the attempts moves none and is guarded all the same: it hands its version on to `settle`,
+and noted after the reconciler had closed the entry that would let it be ended once more.
 """
 
 from __future__ import annotations
@@ -27,23 +26,20 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal
-from urllib.parse import quote
+from typing import Any, Literal
 
 from google.api_core import exceptions
 from google.cloud.firestore import AsyncClient, AsyncWriteBatch, Increment
 
 from . import limits, log
 from .appsettings import UserLimits
-from .commits import AWAY, GUARD_FAILED, commit
+from .books import Books, Held
+from .commits import AWAY, GUARD_FAILED, NOT_STORABLE, commit
 from .errors import AlreadyRunning, LedgerUnavailable, RequestIdReused, ResultNotKept
 from .quotas import Counter, counters, refusal
 from .settings import FeatureLimits
 
 Status = Literal["done", "stopped", "failed", "interrupted"]
-
-# what Firestore will not hold: too large a document, a value that its client can not write
-NOT_STORABLE: Final = (exceptions.InvalidArgument, ValueError, TypeError)
 
 
 def generation_id(uid: str, request_id: str | None) -> str:
@@ -121,8 +117,11 @@ class Entry:
         )
 
     @property
-    def day(self) -> str:
-        return f"usd-{self.admitted_at:%Y%m%d}"
+    def held(self) -> Held:
+        """What it holds of the user's counters."""
+        asked = self.admission
+        reserved = asked.reserve_nano_usd
+        return Held(asked.id, asked.uid, self.admitted_at, reserved, self.version)
 
 
 class Ledger:
@@ -138,6 +137,7 @@ class Ledger:
         """instance: its id, under which a stop finds what runs here."""
         self._firestore = firestore
         self._instance = instance
+        self._books = Books(firestore)
         self._now = now
         self._background: set[asyncio.Task[Any]] = set()
 
@@ -245,9 +245,13 @@ class Ledger:
         if before is not None:
             await asyncio.wait({before})
         batch = self._firestore.batch()
-        batch.update(self._generation(entry.admission.id), {"attempts": entry.attempts})
+        guard = self._firestore.write_option(last_update_time=entry.version)
+        noted = {"attempts": entry.attempts}
+        batch.update(self._generation(entry.admission.id), noted, option=guard)
         try:
             results = await commit(batch, limits.READ_S)
+        except GUARD_FAILED:
+            await self._ended(entry)  # noted by this commit's first sending, or nobody's any more
         except AWAY as error:
             log.warning("note_failed", type=type(error).__name__)
         else:
@@ -280,31 +284,19 @@ class Ledger:
     async def _commit_end(
         self, entry: Entry, outcome: Outcome, kept: dict[str, Any] | None
     ) -> None:
-        reserved = entry.admission.reserve_nano_usd
-        cost = outcome.cost_nano_usd
-        spent = reserved if cost is None else cost  # no word of the cost: the estimate stands
-        batch = self._firestore.batch()
-        guard = self._firestore.write_option(last_update_time=entry.version)
-        end = {
+        how = {
             "status": outcome.status,
-            "endedAt": self._now(),
             "model": outcome.model,
             "provider": outcome.provider,
             "finishReason": outcome.finish_reason,
             "error": outcome.error,
             "usage": outcome.usage,
-            "costNanoUsd": spent,
-            "costIsEstimate": cost is None,
             "timing": outcome.timing,
             "attempts": outcome.attempts,
             "result": kept,
         }
-        batch.update(self._generation(entry.admission.id), end, option=guard)
-        batch.set(self._window(entry, "concurrent"), {"count": Increment(-1)}, merge=True)
-        if spent != reserved:
-            day = {"nanoUsd": Increment(spent - reserved)}
-            batch.set(self._window(entry, entry.day), day, merge=True)
-        await commit(batch, limits.SETTLE_S)
+        cost = outcome.cost_nano_usd
+        await self._books.end(entry.held, how, cost, self._now(), limits.SETTLE_S)
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -330,14 +322,19 @@ class Ledger:
         return result
 
     async def _ended(self, entry: Entry) -> bool:
-        """Whether the entry has ended or gone; if not, its version is taken anew."""
+        """Whether the entry has ended or gone; if not, its version is taken anew.
+
+        Never that of an end: it is the guard against a second one.
+        """
         try:
             snapshot = await self._read(entry.admission.id)
         except AWAY:
             return False
-        entry.version = snapshot.update_time
         document = snapshot.to_dict() or {}
-        return document.get("status") != "running" or document.get("nonce") != entry.nonce
+        if document.get("status") != "running" or document.get("nonce") != entry.nonce:
+            return True
+        entry.version = snapshot.update_time
+        return False
 
     async def _totals(self, entry: Entry, moved: list[Counter]) -> list[int]:
         totals: list[int] = []
@@ -355,11 +352,10 @@ class Ledger:
         return await self._generation(id_).get(retry=None, timeout=limits.READ_S)
 
     def _generation(self, id_: str) -> Any:
-        return self._firestore.collection("generations").document(id_)
+        return self._books.generation(id_)
 
     def _window(self, entry: Entry, name: str) -> Any:
-        uid = quote(entry.admission.uid, safe="")  # a uid may hold a slash, an id may not
-        return self._firestore.document("quotas", uid, "windows", name)
+        return self._books.window(entry.admission.uid, name)
 
     def _later(self, work: Any) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)

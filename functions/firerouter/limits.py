@@ -121,10 +121,17 @@ LISTEN_REST_S: Final = 10.0  # that the listener stays open after the last gener
 LISTEN_PAUSE_FIRST_S: Final = 0.1  # after it broke; doubled each time it breaks again
 LISTEN_PAUSE_MAX_S: Final = 10.0
 
+# The reconciler: every five minutes
+RECONCILE_S: Final = 60.0  # then it begins nothing more; inside a function timeout of 120 s
+RECONCILE_PAGE: Final = 100  # entries read at a time
+RECONCILE_AT_ONCE: Final = 4  # looks at OpenRouter, and commits
+COST_PAUSE_S: Final = 240.0  # before a cost that was not known is asked for again, and longer later
+COST_SOUGHT_S: Final = 86_400.0  # after the answer's end; then the estimate stands
+
 CHANGE_S: Final = 8.0  # an admin's change and its audit entry
 
 # Keys
-PING_S: Final = 10.0  # one look at OpenRouter's GET /key
+PING_S: Final = 10.0  # one look at OpenRouter's GET /key or GET /generation
 KEY_WRITE_S: Final = 5.0  # one call that changes something in Secret Manager
 KEYS_MAX: Final = 5  # the default ones, or a feature's own
 KEY_BENCHED_S: Final = 60.0  # after OpenRouter refused it, others of its slot go first

@@ -16,6 +16,8 @@ from openai import APIError, AsyncOpenAI
 from openrouter import OpenRouter, components, errors
 from openrouter.utils.eventstreaming import EventStream
 
+from firerouter.openrouter import nano_usd
+from firerouter.openrouter.generation import read_generation
 from scripts.local.openrouter.faults import FAULTS
 from tests.wire.standin_openrouter import (
     KEY,
@@ -178,6 +180,11 @@ async def test_sdk_parses_a_generation(server: Server, sdk: OpenRouter) -> None:
     assert data.total_cost == pytest.approx(done.usages[0]["cost"])
     assert data.cancelled is False
     assert data.finish_reason == "stop"
+    told = await generation(server, done.headers["x-generation-id"])
+    ours = read_generation({"data": told})  # as the functions read it
+    assert ours.prompt_tokens == data.native_tokens_prompt
+    assert ours.completion_tokens == data.native_tokens_completion
+    assert ours.cost_nano_usd == nano_usd(data.total_cost)
 
 
 def test_sdk_parses_embeddings(sdk: OpenRouter) -> None:

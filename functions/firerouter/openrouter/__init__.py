@@ -3,7 +3,7 @@
 from .account import KeyReport
 from .answer import Answer, Delta
 from .client import Attempt, ChatRequest, OpenRouter, Tries
-from .usage import Usage, nano_usd
+from .usage import Usage, nano_usd, total
 from .watch import Interrupted, Watch
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "Usage",
     "Watch",
     "nano_usd",
+    "total",
 ]

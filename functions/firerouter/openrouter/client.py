@@ -45,6 +45,8 @@ from ..models import is_free
 from .account import KeyReport, read_key_report
 from .answer import Answer
 from .failures import from_status
+from .generation import read_generation
+from .usage import Usage
 from .watch import Watch
 
 # what OPENAI_ORG_ID and OPENAI_PROJECT_ID would add is no business of OpenRouter's
@@ -159,6 +161,17 @@ class OpenRouter:
     async def key_report(self, key: Secret) -> KeyReport:
         """What OpenRouter says of a key; free of charge. Raises UpstreamError."""
         return read_key_report(await self.get("/key", key, limits.PING_S))
+
+    async def generation(self, id_: str, key: Secret) -> Usage | None:
+        """What an answer came to, by OpenRouter's id; None while it does not know it. Raises
+        UpstreamError."""
+        try:
+            document = await self.get("/generation", key, limits.PING_S, query={"id": id_})
+        except UpstreamError as error:
+            if error.details.get("upstreamStatus") == 404:
+                return None
+            raise
+        return read_generation(document)
 
     async def _first_token(self, request: ChatRequest, watch: Watch, tries: Tries) -> Answer:
         failure: UpstreamError | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -44,6 +45,20 @@ class Usage:
         return wire
 
 
+def total(usages: Iterable[Usage]) -> Usage:
+    """All of them together, each with a cost; nothing for none."""
+    of = list(usages)
+    reasoning = [usage.reasoning_tokens for usage in of if usage.reasoning_tokens is not None]
+    cached = [usage.cached_tokens for usage in of if usage.cached_tokens is not None]
+    return Usage(
+        prompt_tokens=sum(usage.prompt_tokens for usage in of),
+        completion_tokens=sum(usage.completion_tokens for usage in of),
+        reasoning_tokens=sum(reasoning) if reasoning else None,
+        cached_tokens=sum(cached) if cached else None,
+        cost_nano_usd=sum(usage.cost_nano_usd or 0 for usage in of),
+    )
+
+
 def nano_usd(usd: float) -> int:
     """US dollars in billionths, rounded up: a charge is never lost."""
     return math.ceil(Decimal(repr(usd)) * NANO_PER_USD)
@@ -54,11 +69,11 @@ def read(value: Any) -> Usage | None:
     if not isinstance(value, dict):
         return None
     return Usage(
-        prompt_tokens=_count(value.get("prompt_tokens")) or 0,
-        completion_tokens=_count(value.get("completion_tokens")) or 0,
-        reasoning_tokens=_count(_get(value, "completion_tokens_details", "reasoning_tokens")),
-        cached_tokens=_count(_get(value, "prompt_tokens_details", "cached_tokens")),
-        cost_nano_usd=_price(value.get("cost")),
+        prompt_tokens=read_count(value.get("prompt_tokens")) or 0,
+        completion_tokens=read_count(value.get("completion_tokens")) or 0,
+        reasoning_tokens=read_count(_get(value, "completion_tokens_details", "reasoning_tokens")),
+        cached_tokens=read_count(_get(value, "prompt_tokens_details", "cached_tokens")),
+        cost_nano_usd=read_price(value.get("cost")),
     )
 
 
@@ -68,13 +83,15 @@ def _get(value: dict[str, Any], *path: str) -> Any:
     return value
 
 
-def _count(value: Any) -> int | None:
+def read_count(value: Any) -> int | None:
+    """A number of tokens; None where it is none."""
     if not isinstance(value, int) or isinstance(value, bool):
         return None
     return value if 0 <= value <= COUNT_MAX else None
 
 
-def _price(usd: Any) -> int | None:
+def read_price(usd: Any) -> int | None:
+    """US dollars as JSON has them, in billionths; None where they are none."""
     if isinstance(usd, bool) or not isinstance(usd, (int, float)):
         return None
     # as a comparison: of an integer too large for a float, isfinite would raise

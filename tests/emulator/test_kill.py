@@ -1,0 +1,115 @@
+"""The kill test kills, and would say so if something did not add up."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.kill_test.__main__ import _judge, main, run
+from scripts.kill_test.books import Books
+from scripts.kill_test.plan import CALLS_MAX, CAPPED, plan
+from scripts.local.problems import FAILED
+from scripts.local.suite import Suite
+
+CENT = 10_000_000  # in nano dollars
+
+
+async def test_five_killed_instances_leave_books_that_add_up(
+    suite: Suite, tmp_path: Path, firestore: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await run(suite, tmp_path, times=5, seed=7) == 0, capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "5 instances killed (seed 7)" in said
+    assert "   0  generations still running" in said
+    assert said.endswith("All of it adds up.\n")
+
+
+def test_the_same_seed_makes_the_same_plan_and_another_one_another() -> None:
+    assert plan(30, 1) == plan(30, 1) != plan(30, 2)
+    rounds = plan(100, 3)
+    calls = [call for round_ in rounds for call in round_.calls]
+    assert {len(round_.calls) for round_ in rounds} == set(range(1, CALLS_MAX + 1))
+    assert {call.stream for call in calls} == {True, False}
+    assert len({call.request_id for call in calls}) < len(calls), "some are sent again"
+    data = {call.request_id: call.data for call in calls}
+    assert all(call.data == data[call.request_id] for call in calls)
+
+
+def entry(**fields: Any) -> dict[str, Any]:
+    kept = {"requestId": "0-0", "uid": "user", "feature": "killed", "status": "interrupted"}
+    attempts = [{"model": "sim/paid", "upstreamId": "gen-1"}]
+    cost = {"costNanoUsd": CENT, "costIsEstimate": False, "attempts": attempts}
+    return {**kept, **cost, **fields}
+
+
+def windows(**fields: Any) -> dict[str, dict[str, Any]]:
+    return {
+        "concurrent": {"count": fields.get("concurrent", 0)},
+        "requests-20261122T0800Z": {"count": fields.get("requests", 1)},
+        f"requests-20261122T0800Z-{CAPPED}": {"count": fields.get("capped", 0)},
+        "usd-20261122": {"nanoUsd": fields.get("spent", CENT)},
+    }
+
+
+def asked(marker: str = "0-0", model: str = "sim/paid") -> dict[str, Any]:
+    return {"model": model, "body": {"messages": [{"content": f"for {marker}."}]}}
+
+
+SOUND: dict[str, Any] = {
+    "entries": {"a": entry()},
+    "windows": {"user": windows()},
+    "asked": [asked()],
+    "charged": {"gen-1": CENT},
+}
+UNSOUND: dict[str, dict[str, Any]] = {
+    "generations still running": {"entries": {"a": entry(status="running")}},
+    "places not given back": {"windows": {"user": windows(concurrent=1)}},
+    "reservations left, or spending that differs": {"windows": {"user": windows(spent=2 * CENT)}},
+    "generations counted twice, or not": {"windows": {"user": windows(requests=2)}},
+    "requests that OpenRouter was asked twice for": {"asked": [asked(), asked()]},
+    "requests to OpenRouter with no entry": {"asked": [asked(), asked("1-1")]},
+    "costs that differ from OpenRouter's": {"charged": {"gen-1": CENT - 1}},
+}
+
+
+def judged(changed: dict[str, Any]) -> tuple[dict[str, list[str]], int]:
+    given = {**SOUND, **changed}
+    books = Books(given["entries"], given["windows"])
+    findings = books.findings(given["asked"], given["charged"])
+    return {name: wrong for name, wrong in findings.wrong.items() if wrong}, _judge(findings)
+
+
+def test_books_that_add_up_are_found_to() -> None:
+    assert judged({}) == ({}, 0)
+    estimate = entry(costIsEstimate=True)
+    assert judged({"entries": {"a": estimate}, "charged": {"gen-1": 1}}) == ({}, 0)
+
+
+@pytest.mark.parametrize("name", UNSOUND)
+def test_whatever_does_not_add_up_is_found(name: str) -> None:
+    wrong, status = judged(UNSOUND[name])
+    assert list(wrong) == [name]
+    assert status == FAILED
+
+
+def test_a_feature_with_a_cap_is_counted_by_itself() -> None:
+    wrong, _ = judged({"entries": {"a": entry(feature=CAPPED)}})
+    assert list(wrong) == ["generations counted twice, or not"]
+    assert judged(
+        {"entries": {"a": entry(feature=CAPPED)}, "windows": {"user": windows(capped=1)}}
+    ) == ({}, 0)
+
+
+@pytest.mark.parametrize("times", ["0", "401", "x"])
+def test_a_count_that_makes_no_sense_is_refused(times: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--times", times])
+    assert ended.value.code == 2
+
+
+def test_says_what_it_does() -> None:
+    script = Path(__file__).parents[2] / "scripts" / "kill-test"
+    said = subprocess.run([script, "--help"], capture_output=True, text=True, check=True).stdout
+    assert "--times" in said
+    assert "--seed" in said

@@ -1,0 +1,68 @@
+"""Which attempts of an entry can be asked for, and when nobody can know what it cost."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firerouter import limits
+from firerouter.books import Held, Stored, Tried
+from firerouter.reconcile import billed
+from scripts.manifest import SCHEDULED
+
+INDEXES = Path(__file__).parents[2] / "firestore.indexes.json"
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+ANSWERED = Tried("a/one", "gen-1", None, 1)
+STOPPED = Tried("a/one", "gen-2", "stopped", 1)
+FAILED = Tried("a/one", "gen-3", "empty_answer", 1)
+REFUSED = Tried("a/one", None, "upstream_busy", 1)
+SENT = Tried("a/one", None, None, 1)
+SENT_AND_STOPPED = Tried("a/one", None, "stopped", 1)
+
+
+def stored(status: str, *attempts: Tried) -> Stored:
+    held = Held("id", "user", NOW, 0, None)
+    return Stored(held, status, "chat", NOW, 0, list(attempts))
+
+
+@pytest.mark.parametrize(
+    ("status", "attempts", "asked"),
+    [
+        ("done", [ANSWERED], [ANSWERED]),
+        ("stopped", [REFUSED, FAILED, STOPPED], [FAILED, STOPPED]),
+        ("failed", [REFUSED, REFUSED], []),
+        ("stopped", [], []),
+        ("stopped", [SENT_AND_STOPPED], None),
+        ("stopped", [FAILED, SENT_AND_STOPPED], None),
+        ("interrupted", [ANSWERED], [ANSWERED]),
+        ("interrupted", [FAILED, ANSWERED], [FAILED, ANSWERED]),
+        ("interrupted", [STOPPED], [STOPPED]),
+        ("interrupted", [], None),
+        ("interrupted", [SENT], None),
+        ("interrupted", [FAILED], None),
+        ("interrupted", [ANSWERED, REFUSED], None),
+    ],
+)
+def test_what_is_asked_for(status: str, attempts: list[Tried], asked: Any) -> None:
+    assert billed(stored(status, *attempts)) == asked
+
+
+def test_a_run_ends_inside_its_functions_timeout() -> None:
+    one_look_s = 2 * (limits.READ_S + limits.PING_S) + limits.ADMIT_S
+    timeout_s = SCHEDULED["reconcile_generations"]["timeout_sec"]
+    assert limits.RECONCILE_S + one_look_s + 2 * limits.READ_S < timeout_s
+
+
+def test_a_cost_that_was_not_known_is_asked_for_at_the_next_run() -> None:
+    assert SCHEDULED["reconcile_generations"]["schedule"] == "*/5 * * * *"
+    assert limits.COST_PAUSE_S < 300 < limits.COST_SOUGHT_S
+
+
+def test_firestore_has_an_index_for_each_query() -> None:
+    """Which its emulator does without. Of one field alone there is one, unless it is exempted."""
+    indexes = json.loads(INDEXES.read_text())
+    fields = [[f["fieldPath"] for f in index["fields"]] for index in indexes["indexes"]]
+    assert ["status", "deadlineAt"] in fields
+    assert "costDueAt" not in {override["fieldPath"] for override in indexes["fieldOverrides"]}
