@@ -73,6 +73,7 @@ class Stored:
     cost_nano_usd: int
     attempts: list[Tried] = field(default_factory=list)
     keeps_result: bool = False
+    place: dict[str, Any] | None = None  # in a conversation, where its answer belongs
 
 
 class Books:
@@ -244,6 +245,7 @@ def _stored(snapshot: Any) -> Stored:
         cost_nano_usd=_whole(document.get("costNanoUsd")) or 0,
         attempts=[_tried(attempt) for attempt in attempts] if isinstance(attempts, list) else [],
         keeps_result=isinstance(document.get("result"), dict),
+        place=place if isinstance(place := document.get("place"), dict) else None,
     )
 
 

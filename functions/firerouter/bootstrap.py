@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .openrouter import OpenRouter
     from .preferences import Preferences
     from .profile import Profile
+    from .progress import Progress
     from .reconcile import Reconcile
     from .stopping import Stopping
     from .stops import Stops
@@ -159,7 +160,6 @@ class App:
     @cached_property
     def generate(self) -> Generate:
         from .generate import Generate
-        from .progress import Progress
         from .responses import Responses
 
         generate = Generate(
@@ -169,7 +169,7 @@ class App:
             choice=self.choice,
             conversations=self.conversations,
             ledger=self.ledger,
-            progress=Progress(self.firestore),
+            progress=self.progress,
             responses=Responses(self.firestore),
             stops=self.stops,
             openrouter=self.openrouter,
@@ -214,6 +214,12 @@ class App:
         return Conversations(self.firestore)
 
     @cached_property
+    def progress(self) -> Progress:
+        from .progress import Progress
+
+        return Progress(self.firestore)
+
+    @cached_property
     def archive(self) -> Archive:
         from .archive import Archive
 
@@ -249,8 +255,13 @@ class App:
         from .books import Books
         from .reconcile import Reconcile
 
-        books = Books(self.firestore)
-        return Reconcile(books=books, keys=self.keys, openrouter=self.openrouter)
+        return Reconcile(
+            books=Books(self.firestore),
+            progress=self.progress,
+            conversations=self.conversations,
+            keys=self.keys,
+            openrouter=self.openrouter,
+        )
 
     @cached_property
     def livetest(self) -> LiveTest:

@@ -80,21 +80,53 @@ class Conversations:
 
     async def answer(
         self, thread: Thread, result: Document, status: str, error: str | None
-    ) -> None:
-        """Write the answer down, however it ended; what says nothing at all is not one.
+    ) -> bool:
+        """Write the answer down, however it ended; what says nothing at all is not one. Whether
+        it is written down now, as far as it is to be.
 
         The chosen path leads to it, but for a regenerate that failed: that leaves it as it was.
         """
         whole = status in {"done", "stopped"}
         if thread.deleted or not thread.kept or not (whole or result["text"]):
-            return
+            return True
         batch = self._firestore.batch()
         if thread.question is not None and not thread.written:
             self._put_question(batch, thread)  # its own commit did not come through
         message = answer_of(thread, result, status, error)
         moved = whole or not thread.regenerates
         self._put(batch, thread, thread.answer_id, message, thread.asked, leads=moved)
-        await self._commit(batch, thread, limits.SETTLE_BEFORE_RESULT_S)
+        return await self._commit(batch, thread, limits.SETTLE_BEFORE_RESULT_S)
+
+    async def rescue(self, uid: str, place: Document, result: Document, error: str) -> None:
+        """Write down what a killed instance had of an answer, unless it had done so itself.
+
+        place: as `Thread.to_entry` gave it. Raises HistoryUnavailable, after which nothing is lost:
+        it can be called again.
+        """
+        id_, message = str(place.get("conversationId")), str(place.get("messageId"))
+        conversation = self.conversation(uid, id_)
+        try:
+            head = await self.read(uid, id_)
+            reference = conversation.collection("messages").document(message)
+            if (await reference.get(retry=None, timeout=limits.READ_S)).exists:
+                return
+        except ConversationUnknown:
+            return
+        except AWAY as failure:
+            raise _away(failure) from None
+        thread = Thread(
+            uid,
+            id_,
+            message.removeprefix("a"),
+            str(head.get("feature")),
+            new=False,
+            regenerates=place.get("regenerates") is True,
+            parent=parent_of(place),
+            page=head["page"] if type(head.get("page")) is int else 0,
+            page_bytes=limits.PAGE_MAX_BYTES,
+        )
+        if not await self.answer(thread, result, "interrupted", error) and not thread.deleted:
+            raise HistoryUnavailable
 
     async def update(
         self, uid: str, id_: str, *, title: str | None = None, leaf: str | None = None

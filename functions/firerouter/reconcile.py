@@ -1,6 +1,7 @@
 """Tidies up after what nobody could: closes what a killed instance left, asks for real costs.
 
-    running, past its deadline   -> interrupted, what it held given back      no OpenRouter needed
+    running, past its deadline   -> interrupted, what it held given back, what was kept of its
+                                    answer written down in its conversation: no OpenRouter needed
     ended, its cost an estimate  -> GET /generation, by each attempt's id     -> corrected
 
 The second is asked a while later again while OpenRouter does not know an id yet, or is away, and
@@ -20,10 +21,12 @@ from typing import Any, Final, Literal, TypeVar
 from . import limits, log
 from .books import Books, Stored, Tried
 from .callable import CallableError
+from .conversations import Conversations
 from .errors import (
     FreeDailyLimit,
     KeyInvalid,
     RateLimited,
+    Restarting,
     Unavailable,
     UpstreamBusy,
     UpstreamForbidden,
@@ -32,6 +35,7 @@ from .errors import (
 )
 from .keys import Keys, Secret
 from .openrouter import OpenRouter, Usage, total
+from .progress import Progress
 
 T = TypeVar("T")
 Found = Literal["costed", "waiting", "given_up"] | None  # None: somebody else was first
@@ -54,11 +58,15 @@ class Reconcile:
         self,
         *,
         books: Books,
+        progress: Progress,
+        conversations: Conversations,
         keys: Keys,
         openrouter: OpenRouter,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._books = books
+        self._progress = progress
+        self._conversations = conversations
         self._keys = keys
         self._openrouter = openrouter
         self._now = now
@@ -83,10 +91,27 @@ class Reconcile:
         return summary
 
     async def _close(self, stored: Stored) -> bool:
+        await self._rescue(stored)
         closed = await self._books.close(stored, self._now())
         if closed:
             log.warning("generation_closed", generation=stored.held.id)
         return closed
+
+    async def _rescue(self, stored: Stored) -> None:
+        """Write down in its conversation what is kept of the answer. The books do not wait for it:
+        they could not be closed either while Firestore is away."""
+        if stored.place is None or stored.held.uid is None:
+            return
+        try:
+            pieces = await self._progress.read(stored.held.id)
+            result = {"text": "".join(piece.text for piece in pieces), "finishReason": "stopped"}
+            if reasoning := "".join(piece.reasoning for piece in pieces):
+                result["reasoning"] = reasoning
+            await self._conversations.rescue(
+                stored.held.uid, stored.place, result, Restarting.reason
+            )
+        except CallableError as error:
+            log.error("answer_not_rescued", generation=stored.held.id, reason=error.reason)
 
 
 class _Costs:

@@ -95,6 +95,8 @@ async def _reconcile(app: App) -> Counter[str]:
     def reconciler(firestore: AsyncClient) -> Reconcile:
         return Reconcile(
             books=Store(firestore),
+            progress=app.progress,
+            conversations=app.conversations,
             keys=app.keys,
             openrouter=app.openrouter,
             now=lambda: datetime.now(UTC) + ahead,

@@ -57,6 +57,8 @@ class Tidy:
         self.books = Books(self.app.firestore)
         self._reconcile = Reconcile(
             books=self.books,
+            progress=self.app.progress,
+            conversations=self.app.conversations,
             keys=self.app.keys,
             openrouter=self.app.openrouter,
             now=lambda: datetime.now(UTC) + self.ahead,

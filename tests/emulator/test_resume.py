@@ -165,3 +165,35 @@ async def test_somebody_elses_is_as_good_as_none(world: World, instance: Instanc
         assert (refused.status, refused.reason) == ("NOT_FOUND", "generation_unknown")
     await stop(instance, id_)
     await running
+
+
+async def test_what_a_killed_instance_had_written_is_kept_in_the_conversation(
+    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed: whatever it would still have written down never comes through."""
+    _, running = begin(instance, conversationId="new")
+    id_ = await started(world)
+
+    async def never(*_: Any, **__: Any) -> Any:
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.1)
+    instance.app.conversations.answer = never  # type: ignore[method-assign]
+    instance.app.ledger.settle = never  # type: ignore[method-assign]
+    instance.app.progress.forget = never  # type: ignore[method-assign]
+    running.cancel()
+
+    entry = await world.document(f"generations/{id_}")
+    tidy = world.instance().app.reconcile
+    past = timedelta(seconds=limits.TOTAL_S + limits.SETTLE_S + 1)
+    tidy._now = lambda: entry["createdAt"] + past
+    assert (await tidy.run())["closed"] == 1
+    place = entry["place"]
+    conversation = f"users/user/conversations/{place['conversationId']}"
+    answer = await world.document(f"{conversation}/messages/{place['messageId']}")
+    assert answer["status"] == "interrupted"
+    assert answer["text"].startswith("tick-1 tick-2 ")
+    assert (await world.document(conversation))["leaf"] == place["messageId"]
+    assert (await world.document(f"generations/{id_}"))["status"] == "interrupted"
+    await tidy.run()
+    assert len(await world.all(f"{conversation}/messages")) == 2
