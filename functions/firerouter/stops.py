@@ -145,16 +145,24 @@ class Listener:
         self._closing = self._task = None
 
     async def _run(self) -> None:
-        self._out, self._pause_s = False, limits.LISTEN_PAUSE_FIRST_S
+        self._pause_s = limits.LISTEN_PAUSE_FIRST_S
         while True:
             try:
                 await self._follow()  # ends from time to time, as Firestore likes
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                self._broke(error)  # gRPC says this too when it was the other side that cancelled
             except Exception as error:  # whatever it is, generations go on, and so does listening
-                if not self._out:
-                    log.warning("stops_not_heard", type=type(error).__name__)
-                self._out = True
+                self._broke(error)
             await asyncio.sleep(self._pause_s)
             self._pause_s = min(2 * self._pause_s, limits.LISTEN_PAUSE_MAX_S)
+
+    def _broke(self, error: BaseException) -> None:
+        if not self._out:
+            log.warning("stops_not_heard", type=type(error).__name__)
+        self._out = True
 
     async def _follow(self) -> None:
         """Listen until the stream ends. Raises what it breaks with."""
@@ -185,13 +193,13 @@ class Listener:
 
     def _take(self, response: ListenResponse) -> bool:
         """Whether everything until now has been heard."""
-        change = response.document_change
-        if TARGET in change.target_ids:
-            self._on_match(change.document.name.rsplit("/", 1)[1])
-        kind = response.target_change.target_change_type
+        said = ListenResponse.pb(response)  # which costs less: the emulator speaks at each commit
+        if TARGET in said.document_change.target_ids:
+            self._on_match(said.document_change.document.name.rsplit("/", 1)[1])
+        kind = said.target_change.target_change_type
         if kind == TargetChange.TargetChangeType.REMOVE:
             refused: Any = exceptions.from_grpc_status  # typed nowhere
-            raise refused(response.target_change.cause.code, "")
+            raise refused(said.target_change.cause.code, "")
         if kind != TargetChange.TargetChangeType.CURRENT:
             return False
         self._out, self._pause_s = False, limits.LISTEN_PAUSE_FIRST_S
