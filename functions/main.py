@@ -6,14 +6,21 @@ from functions_framework import aio
 from starlette.requests import Request
 
 from firerouter import bootstrap
+from firerouter.environment import check_environment
 
-bootstrap.check_environment()
+check_environment()
 
 
 @aio.http
 async def execute_prompt(request: Request) -> Any:
     """One prompt through one feature."""
     return bootstrap.answer(lambda app: app.generate.execute_prompt)
+
+
+@aio.http
+async def stop_generation(request: Request) -> Any:
+    """End an answer that is being written, from any device of its user."""
+    return bootstrap.answer(lambda app: app.stopping.stop_generation)
 
 
 @aio.http
@@ -68,6 +75,24 @@ async def list_features(request: Request) -> Any:
 async def set_preferences(request: Request) -> Any:
     """A user's own default model of a feature."""
     return bootstrap.answer(lambda app: app.profile.set_preferences)
+
+
+@aio.http
+async def update_conversation(request: Request) -> Any:
+    """Another title, or another path through a conversation."""
+    return bootstrap.answer(lambda app: app.archive.update)
+
+
+@aio.http
+async def delete_conversation(request: Request) -> Any:
+    """A conversation with all that it holds."""
+    return bootstrap.answer(lambda app: app.archive.delete)
+
+
+@aio.http
+async def export_conversation(request: Request) -> Any:
+    """A conversation as JSON or Markdown."""
+    return bootstrap.answer(lambda app: app.archive.export)
 
 
 @aio.http

@@ -26,6 +26,7 @@ SHARED: Final[dict[str, Any]] = {
 }
 CALLABLES: Final[dict[str, dict[str, Any]]] = {
     "execute_prompt": {"timeout_sec": 300},  # limits.TOTAL_S and the settling fit inside
+    "stop_generation": {"timeout_sec": 60},
     "get_available_models": {"timeout_sec": 60},
     "refresh_catalog": {"timeout_sec": 60},
     "test_openrouter_connection": {"timeout_sec": 60},
@@ -33,6 +34,9 @@ CALLABLES: Final[dict[str, dict[str, Any]]] = {
     "remove_openrouter_key": {"timeout_sec": 120},
     "list_features": {"timeout_sec": 60},
     "set_preferences": {"timeout_sec": 60},
+    "update_conversation": {"timeout_sec": 60},
+    "delete_conversation": {"timeout_sec": 300},
+    "export_conversation": {"timeout_sec": 60},
     "save_feature_settings": {"timeout_sec": 60},
     "reset_feature_settings": {"timeout_sec": 60},
     "restore_feature_settings": {"timeout_sec": 60},

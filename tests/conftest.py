@@ -88,11 +88,18 @@ def serve(suite: Suite, tmp_path: Path) -> Iterator[Serve]:
     serve("execute_prompt").url takes what the emulator's URL of that function takes. `env` is laid
     over the suite's environment.
     """
+    with serving(suite, tmp_path) as serve:
+        yield serve
+
+
+@contextlib.contextmanager
+def serving(suite: Suite, logs: Path) -> Iterator[Serve]:
+    """The same, for as long as it is wanted."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start(target: str, *, env: Mapping[str, str] | None = None) -> Served:
         port = _free_port()
-        log = tmp_path / f"{target}-{port}.log"
+        log = logs / f"{target}-{port}.log"
         environment = {
             **processes.clean_environment(),
             **suite.environment(),
@@ -120,14 +127,16 @@ def serve(suite: Suite, tmp_path: Path) -> Iterator[Serve]:
         _wait_until_served(served, process)
         return served
 
-    yield start
-    # not by the suite's mark: that would end the suite as well
-    for process in started:
-        family = processes.descendants([process.pid])
-        for pid in family:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, 9)
-        process.wait()
+    try:
+        yield start
+    finally:
+        # not by the suite's mark: that would end the suite as well
+        for process in started:
+            family = processes.descendants([process.pid])
+            for pid in family:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, 9)
+            process.wait()
 
 
 def _wait_until_served(served: Served, process: subprocess.Popen[bytes]) -> None:

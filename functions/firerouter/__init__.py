@@ -4,19 +4,21 @@ Imports point down only (a test reads this drawing):
 
     bootstrap                            builds everything, once an instance
     livetest  appconfig  checkup         use cases that take another one's parts
-    generate  configure  connection  browse  keyring  profile  reconcile   use cases
+    generate  configure  connection  browse  keyring  profile  archive  stopping   use cases
+    reconcile                            and the one that tidies up after them
     running                              a generation on this instance, and what comes of it
     responses  choice  revisions         kept answers; which models are asked; how features change
     catalog                              every model, wherever the list is kept
-    identity  ledger  openrouter         what they talk to, one foreign library each
+    identity  ledger  openrouter  stops  what they talk to, one foreign library each
     books                                the ledger's documents, and what ends and corrects them
     capabilities                         settings held against what models can do, pure
     prompts  quotas  models              pure
-    features  appsettings  keys  preferences   settings and secrets
+    features  appsettings  keys  preferences  conversations   settings, secrets, history
     keyslots                             which keys serve whom, and in which order
     audit                                an admin's change and its entry, in one commit
-    settings                             what may be set of a feature, and the defaults
+    settings  threads                    what may be set of a feature; a place in a conversation
+    admincontract                        what admins send
     contract                             what callers send
-    errors  limits  log  cached  commits   the floor
+    errors  limits  log  cached  commits  environment   the floor
     callable                             the wire: knows nothing of AI
 """

@@ -7,12 +7,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from . import log
+from .admincontract import SaveAppSettings
 from .appsettings import AppSettingsStore, GeneralSettings, Stored
 from .audit import Change
 from .callable import Call
 from .capabilities import Finding, Review, paid_extras
 from .choice import Choice
-from .contract import SaveAppSettings, faults, parse
+from .contract import faults, parse
 from .errors import SettingsChanged
 from .features import Features
 from .identity import Caller

@@ -62,7 +62,7 @@ class Audit:
                 "target": change.target,
                 "before": change.before,
                 "after": change.after,
-                **({"note": change.note} if change.note else {}),
+                "note": change.note or None,
             },
         )
         try:

@@ -1,16 +1,11 @@
-"""Builds everything, once an instance, when it is first needed. The only place that does.
-
-Also the gate of the local endpoints: where the emulator suite runs this process, the stand-ins'
-addresses are taken from the environment, loopback ones only; anywhere else their mere presence
-keeps the process from starting, for a stray `functions/.env` is uploaded by a deploy.
-"""
+"""Builds everything, once an instance, when it is first needed. The only place that does."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
-import re
+import secrets
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache, cached_property
@@ -18,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from . import limits, log
 from .callable import Call, CallableError, CallableResponse, Handler, Headers, Wire
+from .environment import OPENROUTER_BASE_URL, check_environment
 from .identity import APP_CHECK_KEYS_URL, Caller, Identity
 
 if TYPE_CHECKING:
@@ -25,6 +21,7 @@ if TYPE_CHECKING:
 
     from .appconfig import AppConfig
     from .appsettings import AppSettingsStore
+    from .archive import Archive
     from .audit import Audit
     from .browse import Browse
     from .catalog import Catalog
@@ -32,6 +29,7 @@ if TYPE_CHECKING:
     from .choice import Choice
     from .configure import Configure
     from .connection import Connection
+    from .conversations import Conversations
     from .features import Features
     from .generate import Generate
     from .keyring import Keyring
@@ -42,39 +40,10 @@ if TYPE_CHECKING:
     from .preferences import Preferences
     from .profile import Profile
     from .reconcile import Reconcile
+    from .stopping import Stopping
+    from .stops import Stops
 
-OPENROUTER_BASE_URL: Final = "https://openrouter.ai/api/v1"
-# matched whole and not parsed: parsers of URLs disagree about what the host of an odd one is
-LOOPBACK: Final = re.compile(
-    r"(http://)?(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?(/[\w./-]*)?", re.ASCII | re.IGNORECASE
-)
 SHUTDOWN_GRACE_S: Final = 5.0  # Cloud Run kills ten seconds after its SIGTERM
-
-
-class EnvironmentRefused(RuntimeError):
-    """A variable that may only be set in the emulator suite is set here, or points elsewhere."""
-
-
-def check_environment(environ: Mapping[str, str] = os.environ) -> None:
-    """Raises EnvironmentRefused, naming the variable. Reads nothing but `environ`.
-
-    Cloud Run sets K_CONFIGURATION, which an uploaded `.env` can not (firebase-tools reserves it):
-    so no such file can make production look like the emulator.
-    """
-    deployed = "K_CONFIGURATION" in environ
-    if deployed and "FUNCTIONS_EMULATOR" in environ:
-        raise EnvironmentRefused("FUNCTIONS_EMULATOR is set in production: remove it from .env")
-    local = bool(environ.get("FUNCTIONS_EMULATOR"))
-    for name, value in environ.items():
-        if not name.endswith("_EMULATOR_HOST") and name != "OPENROUTER_BASE_URL":
-            continue
-        if not local:
-            raise EnvironmentRefused(
-                f"{name} is set, but no emulator suite runs this process: remove it from .env"
-            )
-        real = name == "OPENROUTER_BASE_URL" and value == OPENROUTER_BASE_URL
-        if not real and not LOOPBACK.fullmatch(value):
-            raise EnvironmentRefused(f"{name} must be an address of this machine: 127.0.0.1:PORT")
 
 
 class App:
@@ -161,7 +130,24 @@ class App:
     def ledger(self) -> Ledger:
         from .ledger import Ledger
 
-        return Ledger(self.firestore)
+        return Ledger(self.firestore, instance=self.instance)
+
+    @cached_property
+    def instance(self) -> str:
+        """A random id of this instance: who runs a generation, for those who stop it."""
+        return secrets.token_hex(8)
+
+    @cached_property
+    def stops(self) -> Stops:
+        from .stops import Stops
+
+        return Stops(self.firestore, self.instance)
+
+    @cached_property
+    def stopping(self) -> Stopping:
+        from .stopping import Stopping
+
+        return Stopping(self.stops)
 
     @cached_property
     def openrouter(self) -> OpenRouter:
@@ -180,8 +166,10 @@ class App:
             app_settings=self.app_settings,
             keys=self.keys,
             choice=self.choice,
+            conversations=self.conversations,
             ledger=self.ledger,
             responses=Responses(self.firestore),
+            stops=self.stops,
             openrouter=self.openrouter,
             default_referer=f"https://{self.project}.web.app",
         )
@@ -216,6 +204,18 @@ class App:
             app_settings=self.app_settings,
             openrouter=self.openrouter,
         )
+
+    @cached_property
+    def conversations(self) -> Conversations:
+        from .conversations import Conversations
+
+        return Conversations(self.firestore)
+
+    @cached_property
+    def archive(self) -> Archive:
+        from .archive import Archive
+
+        return Archive(self.conversations)
 
     @cached_property
     def choice(self) -> Choice:
@@ -280,9 +280,13 @@ class App:
 
         endpoints: dict[str, Handler[Caller]] = {
             "execute_prompt": self.generate.execute_prompt,
+            "stop_generation": self.stopping.stop_generation,
             "get_available_models": self.browse.get_available_models,
             "list_features": self.profile.list_features,
             "set_preferences": self.profile.set_preferences,
+            "update_conversation": self.archive.update,
+            "delete_conversation": self.archive.delete,
+            "export_conversation": self.archive.export,
         }
         asked = parse(Dispatch, call.data)
         if asked.endpoint not in endpoints:

@@ -21,6 +21,7 @@ from .settings import FREE_FALLBACK, FREE_MODEL, FeatureSettings
 
 # billed by the search, the page or the panel, whatever model asks
 FREE_TOOLS: Final = frozenset({"openrouter:datetime"})
+PAID_PARAMETERS: Final = frozenset({"web_search_options"})
 FREE_PLUGINS: Final = frozenset({"response-healing", "context-compression"})
 _DEFAULT_MODELS: Final = frozenset({FREE_MODEL, FREE_FALLBACK})
 _BRACES: Final = re.compile(r"\{\{.{0,80}?\}\}", re.DOTALL)
@@ -120,6 +121,8 @@ def paid_extras(settings: FeatureSettings) -> Iterator[tuple[str, str]]:
     for at, plugin in enumerate(settings.plugins):
         if plugin["id"] not in FREE_PLUGINS and plugin.get("enabled") is not False:
             yield f"plugins[{at}]", f"The plugin {plugin['id']}"
+    for name in sorted(PAID_PARAMETERS & settings.parameters.keys()):
+        yield f"parameters.{name}", f"The parameter {name}"
 
 
 def _check_choice(

@@ -17,11 +17,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from . import limits, log, revisions
+from .admincontract import RefreshCatalog
 from .appsettings import AppSettings, AppSettingsStore
 from .callable import Call, CallableError
 from .catalog import Catalog
 from .configure import Configure
-from .contract import RefreshCatalog, parse
+from .contract import parse
 from .errors import SettingsChanged
 from .features import Features, Stored
 from .identity import Caller

@@ -73,6 +73,16 @@ class Choice:
             return [id_ for id_ in ids if is_free(id_)]
         return [id_ for id_ in ids if is_free(id_) or models.find(id_).free]
 
+    async def context_tokens(self, id_: str) -> int | None:
+        """How much the model can read, if the catalog knows."""
+        try:
+            resolved = (await self._catalog().get()).find(id_)
+        except CallableError as error:
+            log.warning("context_unknown", reason=error.reason)
+            return None
+        model = resolved.target or resolved.model
+        return model.context_length if model else None
+
     async def _preferred(self, uid: str, feature: str) -> str | None:
         try:
             return (await self._preferences.models(uid)).get(feature)

@@ -14,19 +14,18 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from . import limits, log, revisions
-from .appsettings import AppSettingsStore
-from .callable import Call, CallableError
-from .capabilities import Finding, Review, review
-from .catalog import Catalog
-from .contract import (
+from .admincontract import (
     DropDraft,
     PromoteDraft,
     ResetFeature,
     RestoreFeature,
     SaveFeatureSettings,
-    faults,
-    parse,
 )
+from .appsettings import AppSettingsStore
+from .callable import Call, CallableError
+from .capabilities import Finding, Review, review
+from .catalog import Catalog
+from .contract import faults, parse
 from .errors import FeatureUnknown, InvalidArgument, SettingsChanged
 from .features import Features, Stored
 from .identity import Caller

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from .admincontract import TestConnection
 from .callable import Call
-from .contract import TestConnection, parse
+from .contract import parse
 from .errors import InvalidArgument, KeyInvalid, KeyMissing
 from .identity import Caller
 from .keys import Keys, Secret

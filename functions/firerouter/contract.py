@@ -55,10 +55,10 @@ def _request_id(value: str) -> str:
     return value
 
 
-def _key(value: str) -> str:
-    if not re.fullmatch(r"[\x21-\x7e]+", value.strip()):
-        raise PydanticCustomError("key", "must be printable ASCII without spaces")
-    return value.strip()
+def _generation_id(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{32}", value):
+        raise PydanticCustomError("generation_id", "must be an id that an answer came with")
+    return value
 
 
 def _not_blank(value: str) -> str:
@@ -74,9 +74,23 @@ Name = Annotated[str, Field(max_length=limits.NAME_MAX_CHARS, min_length=1), Aft
 RequestId = Annotated[
     str, Field(max_length=limits.REQUEST_ID_MAX_CHARS, min_length=1), AfterValidator(_request_id)
 ]
+GenerationId = Annotated[str, AfterValidator(_generation_id)]
 Text = Annotated[str, Field(max_length=limits.PROMPT_MAX_CHARS)]
 Variable = Annotated[str, Field(max_length=limits.VARIABLE_MAX_CHARS)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+NEW: Final = "new"  # a conversation that is to begin
+ROOT: Final = "root"  # where a conversation's first message hangs
+
+
+def _own_id(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9]+", value):
+        raise PydanticCustomError("id", "must be letters and digits")
+    return value
+
+
+OwnId = Annotated[str, Field(max_length=limits.ID_MAX_CHARS, min_length=1), AfterValidator(_own_id)]
 
 
 class Message(Record):
@@ -89,7 +103,10 @@ class Message(Record):
 class ExecutePrompt(Record):
     """The data of `execute_prompt`.
 
-    feature: which feature answers. prompt or messages: what is asked, exactly one of the two.
+    feature: which feature answers. prompt, messages or regenerate: what is asked, exactly one.
+    conversation_id: where it is written down, with what was said before; `new` begins one.
+    parent_message_id: the message that the prompt follows, `root` for none: an earlier turn is
+    edited so. regenerate: the answer to give once more, or the question to answer.
     context: put before the prompt, with a blank line between.
     variables: for the `{{name}}` places of the feature's system prompt.
     model, temperature: only where the feature allows a choice.
@@ -110,11 +127,23 @@ class ExecutePrompt(Record):
     temperature: Annotated[Number, Field(ge=0, le=2)] | None = None
     temporary: bool = False
     request_id: RequestId | None = None
+    conversation_id: OwnId | None = None
+    parent_message_id: OwnId | None = None
+    regenerate: OwnId | None = None
 
     @model_validator(mode="after")
     def _one_question(self) -> ExecutePrompt:
-        if (self.prompt is None) == (self.messages is None):
-            raise PydanticCustomError("prompt", "give either prompt or messages")
+        if [self.prompt, self.messages, self.regenerate].count(None) != 2:
+            raise PydanticCustomError("prompt", "give either prompt or messages or regenerate")
+        if self.conversation_id is None:
+            if self.regenerate is not None or self.parent_message_id is not None:
+                raise PydanticCustomError("conversation", "conversationId is required for that")
+        elif self.messages is not None:
+            raise PydanticCustomError("messages", "messages are for calls without conversationId")
+        elif self.conversation_id == NEW and (self.regenerate or self.parent_message_id):
+            raise PydanticCustomError("conversation", "a new conversation has no messages yet")
+        if self.regenerate is not None and (self.context or self.parent_message_id):
+            raise PydanticCustomError("regenerate", "regenerate takes neither context nor parent")
         if self.messages and self.messages[-1].role != "user":
             raise PydanticCustomError("messages", "the last of messages must be the user's")
         size = len(self.prompt or "") + len(self.context or "")
@@ -128,48 +157,17 @@ class ExecutePrompt(Record):
         return self
 
 
-Position = Annotated[int, Field(ge=1, le=limits.KEYS_MAX)]
+class StopGeneration(Record):
+    """The data of `stop_generation`: which one, by its own id or by that of its request."""
 
-
-class TestConnection(Record):
-    """The data of `test_openrouter_connection`: a candidate key, or the place of a stored one.
-
-    feature: one that has keys of its own; without it the default ones are meant.
-    position: the first, if it is not given.
-    """
-
-    key: Annotated[str, AfterValidator(_key)] | None = Field(
-        default=None, min_length=limits.KEY_MIN_CHARS, max_length=limits.KEY_MAX_CHARS, repr=False
-    )
-    feature: Name | None = None
-    position: Position = 1
+    generation_id: GenerationId | None = None
+    request_id: RequestId | None = None
 
     @model_validator(mode="after")
-    def _one_key(self) -> TestConnection:
-        if self.key is not None and self.model_fields_set & {"feature", "position"}:
-            raise PydanticCustomError("key", "give either key or the place of a stored one")
+    def _one_id(self) -> StopGeneration:
+        if (self.generation_id is None) == (self.request_id is None):
+            raise PydanticCustomError("id", "give either generationId or requestId")
         return self
-
-
-class SetKey(Record):
-    """The data of `set_openrouter_key`: the key that is to serve.
-
-    feature: which is to have it as its own. It need not exist yet.
-    position: its place in the order; the key that is there is replaced, one past the end appends.
-    """
-
-    key: Annotated[str, AfterValidator(_key)] = Field(
-        min_length=limits.KEY_MIN_CHARS, max_length=limits.KEY_MAX_CHARS, repr=False
-    )
-    feature: Name | None = None
-    position: Position = 1
-
-
-class RemoveKey(Record):
-    """The data of `remove_openrouter_key`: one key of a slot, or without a position all of them."""
-
-    feature: Name | None = None
-    position: Position | None = None
 
 
 Capability = Literal[
@@ -213,90 +211,33 @@ class GetAvailableModels(Record):
     page_token: Annotated[str, Field(max_length=limits.PAGE_TOKEN_MAX_CHARS)] | None = None
 
 
-class RefreshCatalog(Record):
-    """The data of `refresh_catalog`: none."""
+class UpdateConversation(Record):
+    """The data of `update_conversation`: its title, or the message that ends the chosen path."""
 
-
-Note = Annotated[str, Field(max_length=limits.NOTE_MAX_CHARS)]
-Revision = Annotated[int, Field(ge=0, lt=2**53)]
-
-
-class SaveFeatureSettings(Record):
-    """The data of `save_feature_settings`.
-
-    settings: all of them, as FeatureSettings has them; what is not given returns to its default.
-    enabled: on or off; alone, the settings stay as they are.
-    revision: the one that the settings were made from, 0 for a feature that is new.
-    draft_percent: of the users, who get these settings as a draft; nobody else does.
-    note: why, for whoever reads the revisions. validate_only: look, but save nothing.
-    """
-
-    feature: Name
-    settings: dict[str, Any] | None = None
-    enabled: bool | None = None
-    revision: Revision | None = None
-    draft_percent: Annotated[Number, Field(ge=0, le=100)] | None = None
-    note: Note = ""
-    validate_only: bool = False
+    conversation_id: OwnId
+    title: Annotated[str, Field(max_length=limits.TITLE_MAX_CHARS), AfterValidator(_not_blank)] | (
+        None
+    ) = None
+    message_id: OwnId | None = None
 
     @model_validator(mode="after")
-    def _one_change(self) -> SaveFeatureSettings:
-        if self.settings is None:
-            if self.enabled is None:
-                raise PydanticCustomError("settings", "give settings, or enabled, or both")
-            if self.draft_percent is not None or self.validate_only:
-                raise PydanticCustomError("settings", "settings are required for that")
-        elif self.enabled is not None and self.draft_percent is not None:
-            raise PydanticCustomError(
-                "enabled", "enabled is for everybody: save it apart from a draft"
-            )
+    def _some_change(self) -> UpdateConversation:
+        if self.title is None and self.message_id is None:
+            raise PydanticCustomError("title", "give title, or messageId, or both")
         return self
 
 
-class ResetFeature(Record):
-    """The data of `reset_feature_settings`. revision: the one that serves, as was looked at."""
+class DeleteConversation(Record):
+    """The data of `delete_conversation`."""
 
-    feature: Name
-    revision: Revision
-    note: Note = ""
+    conversation_id: OwnId
 
 
-class RestoreFeature(Record):
-    """The data of `restore_feature_settings`. restore: the revision whose settings are to serve."""
+class ExportConversation(Record):
+    """The data of `export_conversation`."""
 
-    feature: Name
-    revision: Revision
-    restore: Revision
-    note: Note = ""
-
-
-class PromoteDraft(Record):
-    """The data of `promote_draft`. revision: the draft's."""
-
-    feature: Name
-    revision: Revision
-    note: Note = ""
-
-
-class DropDraft(PromoteDraft):
-    """The data of `drop_draft`. revision: the draft's."""
-
-
-class TestFeatureSettings(ExecutePrompt):
-    """The data of `test_feature_settings`: a prompt, and the settings to try it with.
-
-    settings: as `save_feature_settings` takes them; None for those that are stored.
-    """
-
-    settings: dict[str, Any] | None = None
-
-
-class SaveAppSettings(Record):
-    """The data of `save_app_settings`. settings: those that change. revision: of those seen."""
-
-    settings: dict[str, Any]
-    revision: Revision
-    note: Note = ""
+    conversation_id: OwnId
+    format: Literal["json", "markdown"] = "json"
 
 
 class ListFeatures(Record):

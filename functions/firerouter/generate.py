@@ -18,18 +18,20 @@ from typing import Any
 from . import log, prompts
 from .appsettings import AppSettings, AppSettingsStore
 from .callable import Call, CallableError
-from .choice import Choice, Notices
+from .choice import Choice
 from .contract import ExecutePrompt, parse
+from .conversations import Conversations
 from .errors import RequestIdReused, Restarting
 from .features import Features
 from .identity import Caller
 from .keys import Keys
-from .ledger import Admission, Entry, Ledger, Status, generation_id, payload_hash
+from .ledger import Admission, Entry, Ledger, Outcome, Status, generation_id, payload_hash
 from .models import is_free
 from .openrouter import ChatRequest, Interrupted, OpenRouter, nano_usd
 from .responses import Responses, response_id, worth_keeping
 from .running import Running, attempts_of, outcome_of, result_of
 from .settings import Feature
+from .stops import Stops
 
 
 class Generate:
@@ -42,8 +44,10 @@ class Generate:
         app_settings: AppSettingsStore,
         keys: Keys,
         choice: Choice,
+        conversations: Conversations,
         ledger: Ledger,
         responses: Responses,
+        stops: Stops,
         openrouter: OpenRouter,
         default_referer: str,
     ) -> None:
@@ -51,8 +55,10 @@ class Generate:
         self._app_settings = app_settings
         self._keys = keys
         self._choice = choice
+        self._conversations = conversations
         self._ledger = ledger
         self._responses = responses
+        self._stops = stops
         self._openrouter = openrouter
         self._default_referer = default_referer
         self._running: dict[str, Running] = {}
@@ -76,7 +82,8 @@ class Generate:
         running = self._running[id_] = Running(id_, payload, call.trace_id)
         running.join(call)
         try:
-            result = await self._generate(running, request, call.caller, tried)
+            with self._stops.reaching(id_, call.caller.uid, running.stop):
+                result = await self._generate(running, request, call.caller, tried)
         except BaseException as error:
             running.ended.set_exception(error if isinstance(error, CallableError) else Restarting())
             running.ended.exception()  # looked at: nobody else may be waiting for it
@@ -99,7 +106,7 @@ class Generate:
             self._feature(request, caller, tried), self._app_settings.get()
         )
         running.watch.limit(feature.settings.total_s)
-        ask, running.notices = await self._ask(request, feature, app, caller)
+        ask = await self._ask(running, request, feature, app, caller)
         await ask.keys.get()  # a key that is missing is said before anything is counted
         recall = None if tried else response_id(feature, caller.uid, ask)
         entry = await self._ledger.admit(
@@ -124,11 +131,7 @@ class Generate:
         status: Status = "interrupted"
         failure: CallableError | None = Restarting()
         try:
-            kept = await self._responses.get(recall)
-            if kept is None:
-                await self._answer(running, ask, feature, entry)
-            else:
-                await running.replay(kept, stream=feature.settings.stream)
+            await self._answer(running, ask, feature, entry, recall)
             status, failure = "done", None
         except Interrupted as interrupted:
             if interrupted.why == "stopped":
@@ -143,6 +146,7 @@ class Generate:
             temporary = request.temporary
             outcome = outcome_of(running, entry, status, failure, result, temporary=temporary)
             keep = recall if worth_keeping(status, result) and not temporary else None
+            await self._write_down(running, outcome, result)
             await asyncio.gather(
                 self._ledger.settle(entry, outcome),
                 self._responses.put(keep, result, feature.settings.cache_seconds),
@@ -153,10 +157,29 @@ class Generate:
         return result
 
     async def _answer(
-        self, running: Running, ask: ChatRequest, feature: Feature, entry: Entry
+        self,
+        running: Running,
+        ask: ChatRequest,
+        feature: Feature,
+        entry: Entry,
+        recall: str | None,
     ) -> None:
-        """Stream OpenRouter's answer to whoever listens; what came of it is in `running`."""
+        """Stream an answer to whoever listens; what came of it is in `running`."""
+        thread, stream = running.thread, feature.settings.stream
+        asking = asyncio.create_task(self._conversations.ask(thread)) if thread else None
+        try:
+            kept = await self._responses.get(recall)
+            if kept is not None:
+                await running.replay(kept, stream=stream)
+            else:
+                await self._stream(running, ask, entry, feature.settings.idle_s, stream=stream)
+        finally:
+            if asking is not None:
+                await asking  # while OpenRouter was busy: it took no time of anybody's
 
+    async def _stream(
+        self, running: Running, ask: ChatRequest, entry: Entry, idle_s: float, *, stream: bool
+    ) -> None:
         async def on_retry(model: str, reason: str) -> None:
             self._ledger.note(entry, attempts_of(running.tries))  # that another one follows
             attempt = len(running.tries.attempts) + 1
@@ -169,11 +192,20 @@ class Generate:
         async with self._openrouter.answer(ask, running.watch, running.tries) as answer:
             running.first_token_ms = running.elapsed_ms()
             running.answer = answer
-            with running.watch.guard(feature.settings.idle_s, "idle"):
+            with running.watch.guard(idle_s, "idle"):
                 async for deltas in answer:
-                    if feature.settings.stream:
+                    if stream:
                         for kind, text in deltas:
                             await running.send_delta(kind, text)
+
+    async def _write_down(self, running: Running, outcome: Outcome, result: dict[str, Any]) -> None:
+        """Into its conversation, before the books say that it has ended; whatever comes of it."""
+        if running.thread is None:
+            return
+        try:
+            await self._conversations.answer(running.thread, result, outcome.status, outcome.error)
+        except Exception as error:
+            log.unexpected(error, running.trace_id)
 
     async def _feature(
         self, request: ExecutePrompt, caller: Caller, tried: Feature | None
@@ -183,22 +215,36 @@ class Generate:
         return (await self._features.get(request.feature)).for_user(caller.uid)
 
     async def _ask(
-        self, request: ExecutePrompt, feature: Feature, app: AppSettings, caller: Caller
-    ) -> tuple[ChatRequest, Notices]:
-        models, notices = await self._choice.models(request, feature, app, caller.uid)
-        ask = ChatRequest(
+        self,
+        running: Running,
+        request: ExecutePrompt,
+        feature: Feature,
+        app: AppSettings,
+        caller: Caller,
+    ) -> ChatRequest:
+        settings, uid = feature.settings, caller.uid
+        models, running.notices = await self._choice.models(request, feature, app, uid)
+        history: list[dict[str, str]] = []
+        if request.conversation_id is not None:
+            room = prompts.history_max_chars(
+                settings, request, await self._choice.context_tokens(models[0])
+            )
+            running.thread = await self._conversations.open(
+                request, uid, running.id, history_max_chars=room
+            )
+            history = running.thread.history if running.thread else []
+        return ChatRequest(
             keys=self._keys.of(feature.id),
             models=models,
-            messages=prompts.messages(feature.settings, request),
-            parameters=prompts.parameters(feature.settings, request),
+            messages=prompts.messages(settings, request, history),
+            parameters=prompts.parameters(settings, request),
             app_name=app.app_name,
             referer=app.referer or self._default_referer,
-            first_token_s=feature.settings.first_token_s,
+            first_token_s=settings.first_token_s,
         )
-        return ask, notices
 
 
 def _reserve(models: list[str], app: AppSettings) -> int:
     """What to hold of the day's budget, in nano dollars: nothing for free models."""
-    free = all(map(is_free, models))
+    free = app.free_models_only or all(map(is_free, models))  # of others `Choice` let none through
     return 0 if free else nano_usd(app.limits.reserve_usd)

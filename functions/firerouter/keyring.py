@@ -30,10 +30,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from . import limits, log
+from .admincontract import RemoveKey, SetKey
 from .appsettings import AppSettingsStore, Stored
 from .audit import Change
 from .callable import Call, CallableError
-from .contract import RemoveKey, SetKey, parse
+from .contract import parse
 from .errors import InvalidArgument, KeyInvalid, KeyMissing, ManagementKey, SettingsChanged
 from .identity import Caller
 from .keys import Keys, Secret, Vault

@@ -127,10 +127,16 @@ class Ledger:
     """Keeps the entries and counters in Firestore. Make one an instance."""
 
     def __init__(
-        self, firestore: AsyncClient, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        firestore: AsyncClient,
+        *,
+        instance: str = "",
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """instance: its id, under which a stop finds what runs here."""
         self._firestore = firestore
         self._books = Books(firestore)
+        self._instance = instance
         self._now = now
         self._background: set[asyncio.Task[Any]] = set()
 
@@ -141,7 +147,7 @@ class Ledger:
         """
         entry = Entry(admission, secrets.token_hex(8), self._now())
         batch = self._firestore.batch()
-        batch.create(self._generation(admission.id), _document(entry))
+        batch.create(self._generation(admission.id), _document(entry, self._instance))
         moved = self._count(batch, entry, +1)
         try:
             results = await commit(batch, limits.ADMIT_S)
@@ -206,7 +212,8 @@ class Ledger:
         try:
             await commit(batch, limits.ADMIT_S)
         except GUARD_FAILED:
-            pass  # applied before
+            if not await self._ended(entry):  # else applied before
+                await self._give_back(entry)  # somebody wrote a stop on it
         except AWAY as error:
             log.error("give_back_failed", type=type(error).__name__)
             self._later(self._undo(entry))
@@ -314,7 +321,7 @@ class Ledger:
         return result
 
     async def _ended(self, entry: Entry) -> bool:
-        """Whether the entry has ended; if not, its version is taken anew.
+        """Whether the entry has ended or gone; if not, its version is taken anew.
 
         Never that of an end: it is the guard against a second one.
         """
@@ -322,7 +329,8 @@ class Ledger:
             snapshot = await self._read(entry.admission.id)
         except AWAY:
             return False
-        if (snapshot.to_dict() or {}).get("status") != "running":
+        document = snapshot.to_dict() or {}
+        if document.get("status") != "running" or document.get("nonce") != entry.nonce:
             return True
         entry.version = snapshot.update_time
         return False
@@ -355,13 +363,14 @@ class Ledger:
         return task
 
 
-def _document(entry: Entry) -> dict[str, Any]:
+def _document(entry: Entry, instance: str) -> dict[str, Any]:
     admission = entry.admission
     return {
         "uid": admission.uid,
         "requestId": admission.request_id,
         "payload": admission.payload,
         "nonce": entry.nonce,
+        "instance": instance,
         "feature": admission.feature,
         "revision": admission.revision,
         "model": admission.model,

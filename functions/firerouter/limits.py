@@ -14,6 +14,23 @@ VARIABLE_MAX_CHARS: Final = 20_000
 NAME_MAX_CHARS: Final = 64  # feature and variable names
 MODEL_ID_MAX_CHARS: Final = 128
 REQUEST_ID_MAX_CHARS: Final = 128
+ID_MAX_CHARS: Final = 64  # of conversations and messages; ours have 33
+
+# Conversations
+TITLE_MAX_CHARS: Final = 60
+HISTORY_MAX_CHARS: Final = 256_000  # of earlier turns that a model is sent, some 64,000 tokens
+HISTORY_PAGES_MAX: Final = 3  # that are read for it
+CONTEXT_DEFAULT_TOKENS: Final = 8_192  # of a model that the catalog knows nothing of
+ANSWER_DEFAULT_TOKENS: Final = 1_024  # kept free for an answer where the feature sets no maximum
+PAGE_MAX_BYTES: Final = (
+    300_000  # of the transcript; concurrent turns may pass it, a document ends at 1 MiB
+)
+PAGE_ITEM_BYTES: Final = 300  # of a message on a page, beside its text
+MESSAGE_PART_CHARS: Final = (
+    100_000  # text and reasoning of one document, 400,000 bytes each at most
+)
+DELETE_BATCH: Final = 200  # documents
+CONVERSATION_READ_S: Final = 30.0  # all of it
 
 # A feature's settings
 SYSTEM_PROMPT_MAX_CHARS: Final = 50_000
@@ -33,7 +50,7 @@ PROVIDERS_MAX: Final = 50
 REQUESTS_PER_DAY_MAX: Final = 1_000_000
 CACHE_MAX_S: Final = 30 * 86_400  # that an answer is kept for the same question
 NOTE_MAX_CHARS: Final = 500  # of a revision
-FEATURES_MAX: Final = 100
+FEATURES_MAX: Final = 200
 FINDINGS_MAX: Final = 50  # that one answer lists
 
 # The callable wire
@@ -97,6 +114,14 @@ RECONCILE_PAGE: Final = 100  # entries read at a time
 RECONCILE_AT_ONCE: Final = 4  # looks at OpenRouter, and commits
 COST_PAUSE_S: Final = 240.0  # before a cost that was not known is asked for again, and longer later
 COST_SOUGHT_S: Final = 86_400.0  # after the answer's end; then the estimate stands
+
+# Stops
+STOP_S: Final = 8.0  # writing one
+STOP_LOOKS_S: Final = (0.2, 0.5, 1.0)  # pauses before more looks for a request just sent
+LISTEN_OPEN_S: Final = 10.0
+LISTEN_REST_S: Final = 10.0  # that the listener stays open after the last generation
+LISTEN_PAUSE_FIRST_S: Final = 0.1  # after it broke; doubled each time it breaks again
+LISTEN_PAUSE_MAX_S: Final = 10.0
 
 CHANGE_S: Final = 8.0  # an admin's change and its audit entry
 

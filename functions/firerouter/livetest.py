@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from .admincontract import TestFeatureSettings
 from .callable import Call
 from .configure import Configure
-from .contract import TestFeatureSettings, parse
+from .contract import parse
 from .errors import FeatureUnknown
 from .features import Features
 from .generate import Generate

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from . import limits
 from .contract import ExecutePrompt
 from .errors import InvalidArgument, ModelNotAllowed
 from .settings import FeatureSettings
@@ -35,15 +36,33 @@ def render(template: str, variables: Mapping[str, str]) -> str:
     return PLACE.sub(fill, template)
 
 
-def messages(settings: FeatureSettings, request: ExecutePrompt) -> list[dict[str, str]]:
-    """The messages, the admin's system prompt first, the context before what the user asks."""
-    turns = [{"role": turn.role, "content": turn.content} for turn in request.messages or ()]
+def messages(
+    settings: FeatureSettings,
+    request: ExecutePrompt,
+    history: Sequence[Mapping[str, str]] = (),
+) -> list[dict[str, str]]:
+    """The messages: the admin's system prompt, earlier turns, the context before the question."""
+    turns = [dict(turn) for turn in history]
+    turns += [{"role": turn.role, "content": turn.content} for turn in request.messages or ()]
     if request.prompt is not None:
         turns.append({"role": "user", "content": request.prompt})
     if request.context:
         turns[-1] = {"role": "user", "content": f"{request.context}\n\n{turns[-1]['content']}"}
     system = render(settings.system_prompt, request.variables)
     return [{"role": "system", "content": system}, *turns] if system else turns
+
+
+def history_max_chars(
+    settings: FeatureSettings, request: ExecutePrompt, context_tokens: int | None
+) -> int:
+    """How much of the earlier turns there is room for. context_tokens: the model's, if known.
+
+    An estimate, on the safe side: at three characters a token, with the answer's tokens kept free.
+    """
+    whole = context_tokens or limits.CONTEXT_DEFAULT_TOKENS
+    free_tokens = whole - (settings.max_tokens or limits.ANSWER_DEFAULT_TOKENS)
+    asked = len(settings.system_prompt) + len(request.prompt or "") + len(request.context or "")
+    return max(0, min(3 * free_tokens - asked, limits.HISTORY_MAX_CHARS))
 
 
 def models(settings: FeatureSettings, chosen: str | None) -> list[str]:

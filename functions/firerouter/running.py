@@ -15,6 +15,7 @@ from .ledger import Entry, Outcome, Status
 from .models import CHARS_PER_TOKEN
 from .openrouter import Answer, ChatRequest, Tries, Usage, Watch
 from .settings import Feature
+from .threads import Thread
 
 
 class Running:
@@ -31,6 +32,7 @@ class Running:
         self.started = asyncio.get_running_loop().time()
         self.first_token_ms: int | None = None
         self.notices: Notices = []
+        self.thread: Thread | None = None  # where it is written down
         self.ended: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._start: dict[str, Any] | None = None
         self._sent: dict[str, list[str]] = {"reasoning": [], "text": []}
@@ -47,8 +49,13 @@ class Running:
         call.on_leave(lambda: self._leave(call))
 
     async def start(self, model: str) -> None:
-        self._start = {"type": "start", "generationId": self.id, "model": model}
+        self._start = {"type": "start", "generationId": self.id, **self.place(), "model": model}
         await self.send(self._start)
+
+    def place(self) -> dict[str, Any]:
+        """`{conversationId, messageId}` of the answer, where it has any."""
+        thread = self.thread
+        return {} if thread is None else thread.place()
 
     async def send(self, message: dict[str, Any]) -> None:
         """To all who listen; a single one may slow us down to its own pace."""
@@ -73,13 +80,17 @@ class Running:
             if isinstance(text := kept.get(kind), str) and text:
                 await self.send_delta(kind, text)
 
+    def stop(self) -> None:
+        """End it now: what has been written is the answer."""
+        self.watch.stop("stopped")
+
     def elapsed_ms(self) -> int:
         return round((asyncio.get_running_loop().time() - self.started) * 1000)
 
     def _leave(self, call: Call[Caller]) -> None:
         self._calls = [other for other in self._calls if other is not call]
         if not self._calls:
-            self.watch.stop("stopped")
+            self.stop()
 
 
 def result_of(
@@ -101,6 +112,7 @@ def result_of(
     finished = answer.finish_reason if answer and status == "done" else "stopped"
     result = {
         "generationId": running.id,
+        **running.place(),
         "feature": feature.id,
         "revision": feature.revision,
         "model": answer.model if answer else ask.models[0],
@@ -126,6 +138,7 @@ def _again(running: Running, kept: dict[str, Any], feature: Feature) -> dict[str
     return {
         **kept,
         "generationId": running.id,
+        **running.place(),
         "feature": feature.id,
         "revision": feature.revision,
         "usage": {**usage, "cost": 0.0},

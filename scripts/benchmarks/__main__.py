@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.benchmarks import measures, meters, startup
+from scripts.benchmarks import measures, meters, startup, stops
 from scripts.benchmarks.bench import BASELINE, FUNCTIONS, ROOT, Bench, create_features
 from scripts.benchmarks.plan import FULL, QUICK, SMOKE, Plan
 from scripts.benchmarks.report import Table, text_of, write_between
@@ -42,7 +42,8 @@ def main(arguments: Sequence[str] | None = None, suite: Suite | None = None) -> 
                 # sim/* are free by the catalog alone, and no real model is looked up there
                 seed(suite, app={"freeModelsOnly": False})
             create_features(suite, plan.crowd_tokens)
-            table = measure(Bench(suite, logs), plan)
+            measured = measure_stops if options.stops else measure
+            table = measured(Bench(suite, logs), plan)
     except Problem as problem:
         _say(str(problem))
         return NOT_SET_UP
@@ -73,10 +74,20 @@ def measure(bench: Bench, plan: Plan) -> Table:
         for measured in MEASURES:
             measured(sides, plan, table)
             done(measured.__name__)
+        stops.stops(bench, sides.ours, plan, table)
+        done("stops")
     startup.starts(bench, plan, table)
     done("starts")
     startup.imports(bench, table)
     done("imports")
+    return table
+
+
+def measure_stops(bench: Bench, plan: Plan) -> Table:
+    """Those rows alone."""
+    table = Table()
+    with bench.serving("execute_prompt", FUNCTIONS) as ours:
+        stops.stops(bench, ours, plan, table)
     return table
 
 
@@ -93,7 +104,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="less of each, in under 90 s")
     size.add_argument("--smoke", action="store_true", help="the least that fills every row")
-    parser.add_argument("--write", action="store_true", help="into docs/performance.md as well")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--stops", action="store_true", help="stop_generation alone, under two minutes"
+    )
+    what.add_argument("--write", action="store_true", help="into docs/performance.md as well")
     return parser.parse_args(arguments)
 
 

@@ -9,6 +9,7 @@ class Plan:
 
     streams, window_s: of the CPU a token costs. crowd, crowd_tokens: streams open at once, and how
     long each is. first_tokens: calls of each kind. requests, connections: unary calls of a round.
+    stops: of answers, by another process.
     starts: of a process; uncompiled: and once without compiled files, which takes ten seconds.
     ladder, ladder_window_s: streams held at once, step by step until the gaps double.
     """
@@ -21,6 +22,7 @@ class Plan:
     first_tokens: int
     requests: int
     connections: int
+    stops: int
     starts: int
     uncompiled: bool
     ladder: tuple[int, ...]
@@ -36,6 +38,7 @@ FULL = Plan(
     first_tokens=60,
     requests=240,
     connections=16,
+    stops=100,
     starts=3,
     uncompiled=True,
     ladder=(32, 64, 96, 128, 192, 256),
@@ -50,6 +53,7 @@ QUICK = Plan(
     first_tokens=20,
     requests=160,
     connections=16,
+    stops=20,
     starts=1,
     uncompiled=False,
     ladder=(32, 96),
@@ -64,6 +68,7 @@ SMOKE = Plan(
     first_tokens=3,
     requests=8,
     connections=4,
+    stops=3,
     starts=1,
     uncompiled=False,
     ladder=(2,),

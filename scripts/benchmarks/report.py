@@ -79,12 +79,18 @@ def text_of(table: Table, heading: str) -> str:
     sections = [
         [heading],
         [*markdown(HEAD, [row.cells() for row in table.rows])],
-        ["Where the wait for a first token goes (medians, milliseconds):"],
-        [*markdown(("part", "a caller seen before", "a caller never seen"), parts)],
-        ["What `execute_prompt` imports until its first token, by package (milliseconds):"],
-        [*markdown(IMPORTS_HEAD, imports)],
-        [f"- {note}" for note in table.notes],
     ]
+    if parts:
+        sections += [
+            ["Where the wait for a first token goes (medians, milliseconds):"],
+            [*markdown(("part", "a caller seen before", "a caller never seen"), parts)],
+        ]
+    if imports:
+        sections += [
+            ["What `execute_prompt` imports until its first token, by package (milliseconds):"],
+            [*markdown(IMPORTS_HEAD, imports)],
+        ]
+    sections.append([f"- {note}" for note in table.notes])
     return "\n\n".join("\n".join(lines) for lines in sections)
 
 

@@ -184,6 +184,7 @@ async def test_every_fault_ends_in_a_typed_answer_and_a_settled_entry(
             (entry,) = await settled(firestore, uids[case])
             assert entry["status"] == ("done" if fault in OK else "failed")
             assert entry["error"] == FAILED.get(fault)
+            assert "sk-or-v1" not in str(entry)
             window = firestore.document("quotas", uids[case], "windows", "concurrent")
             assert ((await window.get()).to_dict() or {})["count"] == 0
     assert "canary-prompt-7261" not in log

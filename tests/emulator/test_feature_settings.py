@@ -281,6 +281,15 @@ async def test_what_can_not_be_is_said_field_by_field_and_keeps_nothing(
     assert await is_untouched(world, "x")
 
 
+async def test_of_very_many_errors_an_answer_lists_the_first(world: World) -> None:
+    many = [f"no/such-{number}" for number in range(limits.ALLOWED_MODELS_MAX)]
+    settings = {"model": "no/such", "allowedModels": many}
+    data = {"feature": "x", "settings": settings, "revision": 0}
+    refused = await world.instance().refusal(SAVE, data)
+    assert len(refused.details["errors"]) == limits.FINDINGS_MAX
+    assert refused.details["errors"][0]["field"] == "model"
+
+
 BAD_CALLS: list[tuple[dict[str, Any], str]] = [
     ({}, "feature"),
     ({"feature": "two words", "enabled": True}, "feature"),
@@ -332,8 +341,9 @@ async def test_on_and_off_needs_no_revision_and_makes_none(world: World) -> None
     assert again["enabled"] is False
     outdated = {"feature": "chat", "enabled": True, "revision": 0}
     assert (await instance.refusal(SAVE, outdated)).reason == "settings_changed"
-    await instance.call(SAVE, {**outdated, "revision": 1})
+    await instance.call(SAVE, {**outdated, "revision": 1, "note": "Back"})
     _, first, second = await world.audit()
+    assert second["note"] == "Back"
     assert [(e["before"]["enabled"], e["after"]["enabled"]) for e in (first, second)] == [
         (True, False),
         (False, True),

@@ -99,7 +99,7 @@ def test_each_change_is_in_the_audit_and_what_changes_nothing_is_not(dev: Suite)
     for arguments in ([], [], ["--revoke"], ["--revoke"]):
         assert admins.main([EMAIL, *arguments]) == 0
     granted, revoked = audit(dev)
-    assert granted.keys() == {"at", "by", "email", "action", "target", "before", "after"}
+    assert granted.keys() == {"at", "by", "email", "action", "target", "before", "after", "note"}
     assert datetime.now(UTC) - granted.pop("at") < timedelta(minutes=1)
     assert granted == {
         "by": "scripts/grant-admin",
@@ -108,6 +108,7 @@ def test_each_change_is_in_the_audit_and_what_changes_nothing_is_not(dev: Suite)
         "target": f"users/{UID}",
         "before": {"admin": False},
         "after": {"admin": True},
+        "note": None,
     }
     assert revoked["action"] == "revoke_admin"
     assert (revoked["before"], revoked["after"]) == ({"admin": True}, {"admin": False})

@@ -21,10 +21,11 @@ from tests.wire.callables import serving
 CLIENT = Path(__file__).parent / "js" / "client.mjs"
 ENDS_WITHIN_S = 60
 EMAIL = "js@demo.test"  # of its own: what one user may do in a minute is limited
-FEATURES = {"js-cut": "sim/cut-mid-stream", "js-slow": "sim/slow"}
+FEATURES = {"js-cut": "sim/cut-mid-stream", "js-slow": "sim/slow", "js-drip": "sim/slow-drip"}
 SCENARIOS = (
     *("stream", "unary", "refusedStream", "refusedUnary", "cutStream"),
-    *("abort", "breakOut", "withoutAppCheck", "withoutAppCheckStream", "signedOut"),
+    *("abort", "breakOut", "stopFromAnother"),
+    *("withoutAppCheck", "withoutAppCheckStream", "signedOut"),
 )
 WIRE_SCENARIOS = ("silence", "characters", "notANumber", "megabytes")
 
@@ -141,6 +142,26 @@ def test_an_abort_ends_stream_and_data_at_the_client(outcomes: dict[str, Outcome
 
 def test_breaking_out_of_the_loop_ends_the_stream(outcomes: dict[str, Outcome]) -> None:
     assert [chunk["type"] for chunk in outcomes["breakOut"]["chunks"]] == ["start"]
+
+
+def test_one_client_stops_what_another_streams(outcomes: dict[str, Outcome]) -> None:
+    outcome = outcomes["stopFromAnother"]
+    id_ = outcome["chunks"][0]["generationId"]
+    assert outcome["stopped"]["data"] == {
+        "generationId": id_,
+        "stopped": True,
+        "status": "running",
+    }
+    assert "streamError" not in outcome
+    assert outcome["data"]["finishReason"] == "stopped"
+    text = [chunk["delta"] for chunk in outcome["chunks"] if chunk["type"] == "text"]
+    assert "".join(text) == outcome["data"]["text"] != ""
+    assert len(text) < 20  # of 600
+    assert outcome["again"]["data"] == {
+        "generationId": id_,
+        "stopped": False,
+        "status": "stopped",
+    }
 
 
 @pytest.mark.parametrize(

@@ -189,6 +189,7 @@ async def test_another_key_replaces_it_and_both_are_in_the_audit(world: World) -
         "target": "config/app keys.default",
         "before": [{"version": 1, "lastFour": "aaa1"}],
         "after": [{"version": 2, "lastFour": "bbb2"}],
+        "note": None,
     }
 
 

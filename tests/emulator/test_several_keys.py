@@ -5,6 +5,7 @@ a key is in the key's words; it remembers the last four characters of each.
 """
 
 import contextlib
+import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ class Project:
         self._suite = suite
         self._client = client
         self._asked = 0
+        self._project = project
         self.log = log
         self.app = App({**suite.environment(), "GCLOUD_PROJECT": project})
         self.said: list[str] = []  # to the admin and the user
@@ -58,7 +60,7 @@ class Project:
     async def ask(self, feature: str = "chat") -> tuple[str, list[str]]:
         """(the reason of a failure or "", the end of each key that OpenRouter was asked with)."""
         self._asked += 1
-        marker = f"marker-{id(self)}-{self._asked}-end"
+        marker = f"marker-{self._project}-{self._asked}-end"
         reason = ""
         try:
             result = await self._client.call("", {"feature": feature, "prompt": marker})
@@ -90,10 +92,9 @@ async def project(
     suite: Suite,
     serve: Serve,
     firestore: AsyncClient,
-    request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Project]:
-    name = f"demo-several-{abs(hash(request.node.name)) % 10**9}"
+    name = f"demo-several-{secrets.token_hex(4)}"
     async with httpx.AsyncClient(trust_env=False) as http:
         asked = {"projectId": name, "audience": [f"projects/{name}"]}
         issued = await http.post(f"http://{suite.app_check_host}/token", json=asked)

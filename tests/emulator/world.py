@@ -27,8 +27,12 @@ from scripts.local.suite import Suite
 
 HANDLERS: dict[str, Callable[[App], Handler[Caller]]] = {
     "execute_prompt": lambda app: app.generate.execute_prompt,
+    "stop_generation": lambda app: app.stopping.stop_generation,
     "list_features": lambda app: app.profile.list_features,
     "set_preferences": lambda app: app.profile.set_preferences,
+    "update_conversation": lambda app: app.archive.update,
+    "delete_conversation": lambda app: app.archive.delete,
+    "export_conversation": lambda app: app.archive.export,
     "save_feature_settings": lambda app: app.configure.save,
     "reset_feature_settings": lambda app: app.configure.reset,
     "restore_feature_settings": lambda app: app.configure.restore,
@@ -102,6 +106,7 @@ class World:
     async def close(self) -> None:
         for instance in self._instances:
             await instance.app.ledger.drain()
+            await instance.app.stops.close()
             if (client := instance.app.openrouter._client) is not None:
                 await client.close()
 

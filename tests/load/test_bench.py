@@ -25,6 +25,7 @@ ROWS = (
     "streams of sim/ticks: gap between tokens, max",
     "streams of sim/ticks: memory of the worker",
     "streams held at a token each 20 ms",
+    "a stop from another process",
     "process start to first streamed token",
 )
 PARTS = ("identity", "settings", "keys", "admit", "server and loopback")
@@ -60,6 +61,7 @@ def test_says_what_it_does() -> None:
     command = [str(ROOT / "scripts" / "bench"), "--help"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "--quick" in said
+    assert "--stops" in said
     assert "--write" in said
 
 

@@ -350,6 +350,7 @@ def test_every_model_that_is_named_is_looked_at() -> None:
         ({"plugins": [{"id": "web", "enabled": None}]}, ["plugins[0]"]),
         ({"plugins": [{"id": "response-healing"}, {"id": "web"}]}, ["plugins[1]"]),
         ({**SEARCH, "plugins": [{"id": "web"}]}, ["tools[0]", "plugins[0]"]),
+        ({"parameters": {"web_search_options": {}}}, ["parameters.web_search_options"]),
     ],
 )
 def test_what_is_billed_beside_the_model(values: dict[str, Any], billed: list[str]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firerouter import contract, limits
+from firerouter import admincontract, limits
 from firerouter.contract import Dispatch, ExecutePrompt, parse
 from firerouter.errors import InvalidArgument
 
@@ -167,15 +167,15 @@ def test_the_name_of_an_unknown_field_is_not_repeated_at_any_length() -> None:
 
 
 def test_a_candidate_key_does_not_show() -> None:
-    request = parse(contract.TestConnection, {"key": "sk-or-v1-canary"})
+    request = parse(admincontract.TestConnection, {"key": "sk-or-v1-canary"})
     assert "canary" not in repr(request) + str(request)
-    error = refused({"key": "sk-or-v1-canary" * 100}, contract.TestConnection)
+    error = refused({"key": "sk-or-v1-canary" * 100}, admincontract.TestConnection)
     assert "canary" not in error.message
 
 
 @pytest.mark.parametrize("data", [{}, {"key": None}, {"key": "sk-or-v1-0123"}])
 def test_a_candidate_key_may_be_left_out(data: dict[str, Any]) -> None:
-    assert parse(contract.TestConnection, data).key == data.get("key")
+    assert parse(admincontract.TestConnection, data).key == data.get("key")
 
 
 def test_dispatch_passes_on_what_stands_beside_the_endpoint() -> None:

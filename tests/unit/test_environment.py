@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from firerouter.bootstrap import (
+from firerouter.bootstrap import App
+from firerouter.environment import (
     OPENROUTER_BASE_URL,
-    App,
     EnvironmentRefused,
     check_environment,
 )

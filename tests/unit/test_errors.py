@@ -42,7 +42,7 @@ CLASSES = {"Refused", "NotConfigured", "Unavailable", "UpstreamError"}
 
 def _tree(kind: type[CallableError]) -> list[type[CallableError]]:
     below = [leaf for child in kind.__subclasses__() for leaf in _tree(child)]
-    return [kind, *below] if kind.__module__ == errors.__name__ else below
+    return [kind, *below] if kind.__module__.startswith(errors.__name__) else below
 
 
 LEAVES = sorted(

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from firerouter import contract, limits
-from firerouter.contract import RemoveKey, SetKey, parse
+from firerouter import admincontract, limits
+from firerouter.admincontract import RemoveKey, SetKey
+from firerouter.contract import parse
 from firerouter.errors import InvalidArgument, UpstreamMalformed
 from firerouter.keyring import warnings
 from firerouter.openrouter.account import KeyReport, read_key_report
@@ -100,8 +101,8 @@ def test_the_request_does_not_show_its_key() -> None:
         (SetKey, {"key": "sk-or-v1-canary", "feature": "no name"}, "feature"),
         (RemoveKey, {"position": 0}, "position"),
         (RemoveKey, {"key": "sk-or-v1-canary"}, "key"),
-        (contract.TestConnection, {"key": "sk-or-v1-canary", "position": 1}, ""),
-        (contract.TestConnection, {"key": "sk-or-v1-canary", "feature": "chat"}, ""),
+        (admincontract.TestConnection, {"key": "sk-or-v1-canary", "position": 1}, ""),
+        (admincontract.TestConnection, {"key": "sk-or-v1-canary", "feature": "chat"}, ""),
     ],
 )
 def test_a_place_that_can_be_none_is_refused_by_name(

@@ -41,11 +41,14 @@ HOMES: dict[str, tuple[str, ...]] = {
         "firerouter.books",
         "firerouter.bootstrap",
         "firerouter.catalog",
+        "firerouter.conversations",
         "firerouter.features",
         "firerouter.ledger",
         "firerouter.preferences",
         "firerouter.responses",
+        "firerouter.stops",
     ),
+    "google.cloud.firestore_v1": ("firerouter.stops",),
 }
 # What a process may not have paid for before its first request
 NOT_AT_IMPORT = (

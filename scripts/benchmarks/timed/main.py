@@ -16,6 +16,7 @@ from starlette.requests import Request
 from firerouter import bootstrap
 from firerouter.appsettings import AppSettingsStore
 from firerouter.callable import CallableResponse
+from firerouter.environment import check_environment
 from firerouter.features import Features
 from firerouter.identity import Identity
 from firerouter.keys import KeySlot
@@ -33,7 +34,7 @@ PARTS: tuple[tuple[type, str, str], ...] = (
 )
 FIRST_TEXT = b'{"message":{"type":"text"'
 
-bootstrap.check_environment()
+check_environment()
 _spans: dict[str, list[tuple[float, float]]] = {}
 
 

@@ -50,6 +50,19 @@ const scenarios = {
       return { chunks: [chunk] };
     }
   },
+  // Two apps of one user: what one streams the other stops, and then tries to once more
+  async stopFromAnother() {
+    const asks = await callable("asks");
+    const stop = await callable("stops", { of: "stop_generation" });
+    let generationId, stopping;
+    const seen = await streamed(asks, { feature: "js-drip", prompt: "Hello" }, {}, (chunk) => {
+      generationId ??= chunk.generationId;
+      if (chunk.type === "text") {
+        stopping ??= called(stop, { generationId });
+      }
+    });
+    return { ...seen, stopped: await stopping, again: await called(stop, { generationId }) };
+  },
   async withoutAppCheck() {
     return called(await callable("withoutAppCheck", { appCheck: false }), { feature: "chat" });
   },
@@ -92,8 +105,8 @@ function callableAt(name, path) {
   return httpsCallableFromURL(getFunctions(app), `${address.url}/${path}`);
 }
 
-/** `execute_prompt`, as an app named after the scenario has it. */
-async function callable(name, { appCheck = true, signIn = true } = {}) {
+/** A callable, as an app named after the scenario has it. */
+async function callable(name, { appCheck = true, signIn = true, of = "execute_prompt" } = {}) {
   const app = initializeApp(
     { projectId: address.project, apiKey: "local", appId: "1:123456789012:web:demo" },
     name,
@@ -110,7 +123,7 @@ async function callable(name, { appCheck = true, signIn = true } = {}) {
   const functions = getFunctions(app, address.region);
   const [host, port] = address.functions.split(":");
   connectFunctionsEmulator(functions, host, Number(port));
-  return httpsCallable(functions, "execute_prompt");
+  return httpsCallable(functions, of);
 }
 
 async function appCheckToken() {

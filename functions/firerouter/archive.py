@@ -1,0 +1,82 @@
+"""A user's own conversations: renamed, led along another path, deleted, taken away.
+
+Listing and reading them is the client's, live, through its own Firestore SDK.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from .callable import Call
+from .contract import DeleteConversation, ExportConversation, UpdateConversation, parse
+from .conversations import Conversations
+from .identity import Caller
+
+
+class Archive:
+    """The use cases `update_conversation`, `delete_conversation` and `export_conversation`."""
+
+    def __init__(self, conversations: Conversations) -> None:
+        self._conversations = conversations
+
+    async def update(self, call: Call[Caller]) -> dict[str, Any]:
+        """Another title, another end of the chosen path, or both. `{conversationId, title?,
+        messageId?}`. Raises ConversationUnknown, MessageUnknown, HistoryUnavailable."""
+        asked = parse(UpdateConversation, call.data)
+        await self._conversations.update(
+            call.caller.uid, asked.conversation_id, title=asked.title, leaf=asked.message_id
+        )
+        return asked.model_dump(by_alias=True, exclude_none=True)
+
+    async def delete(self, call: Call[Caller]) -> dict[str, Any]:
+        """A conversation with all that it holds; what was cut off half-way goes on when it is
+        called again. `{conversationId, deleted: true}`.
+
+        Raises ConversationUnknown, HistoryUnavailable.
+        """
+        asked = parse(DeleteConversation, call.data)
+        await self._conversations.delete(call.caller.uid, asked.conversation_id)
+        return {"conversationId": asked.conversation_id, "deleted": True}
+
+    async def export(self, call: Call[Caller]) -> dict[str, Any]:
+        """`{conversationId, format, conversation}` with every message and branch as JSON, or
+        `{..., markdown}`, the chosen path alone. Raises ConversationUnknown, HistoryUnavailable."""
+        asked = parse(ExportConversation, call.data)
+        uid, id_ = call.caller.uid, asked.conversation_id
+        head, messages = await self._conversations.all(uid, id_)
+        told = {"conversationId": id_, "format": asked.format}
+        if asked.format == "markdown":
+            return {**told, "markdown": markdown(head, messages)}
+        shown = [{"id": key, **_told(value)} for key, value in messages.items()]
+        return {**told, "conversation": {**_told(head), "messages": shown}}
+
+
+def path(head: dict[str, Any], messages: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages of the chosen path, the first one first."""
+    found: list[dict[str, Any]] = []
+    id_ = head.get("leaf")
+    while isinstance(id_, str) and id_ in messages and len(found) <= len(messages):
+        found.append(messages[id_])
+        id_ = messages[id_].get("parent")
+    return found[::-1]
+
+
+def markdown(head: dict[str, Any], messages: dict[str, dict[str, Any]]) -> str:
+    """A title, then each turn under the name of its role."""
+    names = {"user": "You", "assistant": "Assistant"}
+    parts = [f"# {head.get('title') or 'Conversation'}"]
+    for message in path(head, messages):
+        text = "\n\n".join(t for t in (message.get("context"), message.get("text")) if t)
+        parts.append(f"## {names.get(str(message.get('role')), 'Message')}\n\n{text}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _told(document: dict[str, Any]) -> dict[str, Any]:
+    """What a client may see of a document, times as text."""
+    hidden = {"page", "pageBytes", "leafPage", "parentPage", "parts"}
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in document.items()
+        if name not in hidden
+    }

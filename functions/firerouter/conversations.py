@@ -1,0 +1,324 @@
+"""Conversations: a tree of messages that clients read live, and what of it a model is sent.
+
+    users/{uid}/conversations/{id}                  {title, feature, createdAt, updatedAt,
+                                                     leaf, leafPage, page, pageBytes}
+    users/{uid}/conversations/{id}/messages/{id}    {role, text, context?, reasoning?, parent,
+                                                     parentPage, page, createdAt, generationId,
+                                                     status, model?, finishReason?, usage?, ...}
+    users/{uid}/conversations/{id}/transcript/{n}   {messages: {id: {role, text?, parent,
+                                                     parentPage}}}
+
+A message names its parent, so regenerating or editing makes a sibling and overwrites nothing; the
+conversation's `leaf` is the end of the chosen path. What a model is sent is walked from there up,
+over pages of many messages each: a long conversation costs a page or two more than a short one.
+
+Every write sets what it says under ids that follow from the generation's, so that a commit that is
+applied twice changes nothing, and the answer's commit repeats the question's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from google.api_core import exceptions
+from google.cloud.firestore import AsyncClient, AsyncWriteBatch
+
+from . import limits, log
+from .commits import AWAY, commit
+from .contract import NEW, ROOT, ExecutePrompt
+from .errors import ConversationUnknown, HistoryUnavailable, MessageUnknown
+from .threads import Document, Spot, Thread, answer_of, parent_of, parts_of, title_of
+
+
+class Conversations:
+    """Keeps them in Firestore. Make one an instance."""
+
+    def __init__(
+        self, firestore: AsyncClient, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._firestore = firestore
+        self._now = now
+
+    async def open(
+        self, request: ExecutePrompt, uid: str, generation: str, *, history_max_chars: int
+    ) -> Thread | None:
+        """Where the request joins a conversation, and the turns above; None where it has none.
+
+        Raises ConversationUnknown, MessageUnknown, HistoryUnavailable.
+        """
+        if request.conversation_id is None or (
+            request.conversation_id == NEW and request.temporary
+        ):
+            return None
+        if request.conversation_id == NEW:
+            thread = Thread(uid, f"c{generation}", generation, request.feature, True, False, Spot())
+        else:
+            try:
+                thread = await self._joined(request, uid, generation)
+                await self._walk(thread, history_max_chars)
+            except AWAY as error:
+                raise _away(error) from None
+        thread.kept = not request.temporary
+        if request.prompt is not None:
+            thread.question = {
+                "role": "user",
+                "text": request.prompt,
+                **({"context": request.context} if request.context else {}),
+            }
+        return thread
+
+    async def ask(self, thread: Thread) -> None:
+        """Write the question down, before it is answered."""
+        if thread.question is None or not thread.kept:
+            return
+        batch = self._firestore.batch()
+        self._put_question(batch, thread)
+        thread.written = await self._commit(batch, thread, limits.READ_S)
+
+    async def answer(
+        self, thread: Thread, result: Document, status: str, error: str | None
+    ) -> None:
+        """Write the answer down, however it ended; what says nothing at all is not one.
+
+        The chosen path leads to it, but for a regenerate that failed: that leaves it as it was.
+        """
+        whole = status in {"done", "stopped"}
+        if thread.deleted or not thread.kept or not (whole or result["text"]):
+            return
+        batch = self._firestore.batch()
+        if thread.question is not None and not thread.written:
+            self._put_question(batch, thread)  # its own commit did not come through
+        message = answer_of(thread, result, status, error)
+        moved = whole or not thread.regenerates
+        self._put(batch, thread, thread.answer_id, message, thread.asked, leads=moved)
+        await self._commit(batch, thread, limits.SETTLE_BEFORE_RESULT_S)
+
+    async def update(
+        self, uid: str, id_: str, *, title: str | None = None, leaf: str | None = None
+    ) -> None:
+        """Raises ConversationUnknown, MessageUnknown, HistoryUnavailable."""
+        change: Document = {} if title is None else {"title": title}
+        try:
+            await self.read(uid, id_)
+            if leaf is not None:
+                spot, _ = await self._message(uid, id_, leaf, "messageId")
+                change |= {"leaf": leaf, "leafPage": spot.page}
+            await self.conversation(uid, id_).update(change, retry=None, timeout=limits.CHANGE_S)
+        except exceptions.NotFound:
+            raise ConversationUnknown(field="conversationId") from None
+        except AWAY as error:
+            raise _away(error) from None
+
+    async def delete(self, uid: str, id_: str) -> None:
+        """All that it holds, itself last: so a deletion that was cut off can go on.
+
+        Raises ConversationUnknown, HistoryUnavailable.
+        """
+        conversation = self.conversation(uid, id_)
+        try:
+            if not (await conversation.get(retry=None, timeout=limits.READ_S)).exists:
+                raise ConversationUnknown(field="conversationId")
+            # from here on it is none to clients, and no answer that is under way comes back to it
+            await conversation.update({"deleting": True}, retry=None, timeout=limits.CHANGE_S)
+            for name in ("messages", "transcript"):
+                await self._delete_all(conversation.collection(name))
+            await conversation.delete(retry=None, timeout=limits.CHANGE_S)
+        except exceptions.NotFound:
+            pass  # somebody else has deleted it meanwhile
+        except AWAY as error:
+            raise _away(error) from None
+
+    async def _delete_all(self, collection: Any) -> None:
+        while True:
+            page = collection.limit(limits.DELETE_BATCH).select([])
+            found = await page.get(retry=None, timeout=limits.READ_S)
+            if not found:
+                return
+            batch = self._firestore.batch()
+            for snapshot in found:
+                batch.delete(snapshot.reference)
+            await commit(batch, limits.CHANGE_S)
+
+    async def all(self, uid: str, id_: str) -> tuple[Document, dict[str, Document]]:
+        """(the conversation, its messages by id, whole and the oldest first).
+
+        Raises ConversationUnknown, HistoryUnavailable.
+        """
+        collection = self.conversation(uid, id_).collection("messages")
+        try:
+            head = await self.read(uid, id_)
+            found = await collection.get(retry=None, timeout=limits.CONVERSATION_READ_S)
+        except AWAY as error:
+            raise _away(error) from None
+        documents = {snapshot.id: snapshot.to_dict() or {} for snapshot in found}
+        messages = {i: d for i, d in documents.items() if d.get("role") != "part"}
+        for part in sorted(
+            (d for d in documents.values() if d.get("role") == "part"), key=lambda d: d["number"]
+        ):
+            whole = messages.get(part["of"], {})
+            for name in ("text", "reasoning"):
+                if name in part:
+                    whole[name] = whole.get(name, "") + part[name]
+        return head, dict(sorted(messages.items(), key=lambda item: str(item[1].get("createdAt"))))
+
+    # -- reading -------------------------------------------------------------------------------
+
+    async def _joined(self, request: ExecutePrompt, uid: str, generation: str) -> Thread:
+        id_ = str(request.conversation_id)
+        document = await self.read(uid, id_)
+        leaf, page = document.get("leaf"), document.get("leafPage")
+        parent = Spot(leaf, page) if isinstance(leaf, str) and type(page) is int else Spot()
+        if request.parent_message_id == ROOT:
+            parent = Spot()
+        elif request.parent_message_id is not None:
+            parent = (await self._message(uid, id_, request.parent_message_id, "parentMessageId"))[
+                0
+            ]
+        elif request.regenerate is not None:
+            spot, message = await self._message(uid, id_, request.regenerate, "regenerate")
+            parent = spot if message.get("role") == "user" else parent_of(message)
+            if parent.message is None:
+                raise MessageUnknown(field="regenerate")
+        page_now, used = document.get("page"), document.get("pageBytes")
+        return Thread(
+            uid,
+            id_,
+            generation,
+            request.feature,
+            new=False,
+            regenerates=request.regenerate is not None,
+            parent=parent,
+            page=page_now if type(page_now) is int else parent.page,
+            page_bytes=used if type(used) is int else limits.PAGE_MAX_BYTES,
+        )
+
+    async def read(self, uid: str, id_: str) -> Document:
+        """The conversation. Raises ConversationUnknown, and what Firestore raises."""
+        snapshot = await self.conversation(uid, id_).get(retry=None, timeout=limits.READ_S)
+        document = snapshot.to_dict() or {}
+        if not snapshot.exists or document.get("deleting"):
+            raise ConversationUnknown(field="conversationId")
+        return document
+
+    async def _message(
+        self, uid: str, id_: str, message: str, field_: str
+    ) -> tuple[Spot, Document]:
+        reference = self.conversation(uid, id_).collection("messages").document(message)
+        snapshot = await reference.get(retry=None, timeout=limits.READ_S)
+        document = snapshot.to_dict() or {}
+        page = document.get("page")
+        if document.get("role") not in {"user", "assistant"} or type(page) is not int:
+            raise MessageUnknown(field=field_)
+        return Spot(message, page), document
+
+    async def _walk(self, thread: Thread, max_chars: int) -> None:
+        """The turns from the parent up, while they fit: the newest ones, and whole ones alone."""
+        pages: dict[int, Document] = {}
+        turns: list[dict[str, str]] = []
+        spot, left = thread.parent, max_chars
+        while spot.message is not None:
+            if spot.page not in pages:
+                if len(pages) >= limits.HISTORY_PAGES_MAX:
+                    break
+                pages[spot.page] = await self._page(thread, spot.page)
+            item = pages[spot.page].get(spot.message)
+            if not isinstance(item, dict):
+                break  # lost by hand: what is above it makes no sense alone
+            asked = thread.regenerates and not turns  # the question: sent whatever its length
+            text = item.get("text")
+            if asked and text is None:
+                text = await self._text(thread, spot.message)
+            left -= len(text) if isinstance(text, str) else 0
+            if not isinstance(text, str) or (left < 0 and not asked):
+                break
+            turns.append({"role": item["role"], "content": text})
+            spot = parent_of(item)
+        while turns and turns[-1]["role"] != "user":
+            turns.pop()  # an answer whose question did not fit
+        thread.history = turns[::-1]
+
+    async def _page(self, thread: Thread, page: int) -> Document:
+        reference = self.conversation(thread.uid, thread.id).collection("transcript")
+        snapshot = await reference.document(str(page)).get(retry=None, timeout=limits.READ_S)
+        messages = (snapshot.to_dict() or {}).get("messages")
+        return messages if isinstance(messages, dict) else {}
+
+    async def _text(self, thread: Thread, message: str) -> str:
+        """Of a message that is too long for a page: all its parts, as it was sent."""
+        messages = self.conversation(thread.uid, thread.id).collection("messages")
+        first = (await messages.document(message).get(retry=None, timeout=limits.READ_S)).to_dict()
+        document = first or {}
+        texts = [document.get("text", "")]
+        for number in range(1, document.get("parts", 0) + 1):
+            reference = messages.document(f"{message}.{number}")
+            part = (await reference.get(retry=None, timeout=limits.READ_S)).to_dict() or {}
+            texts.append(part.get("text", ""))
+        return "\n\n".join(text for text in (document.get("context"), "".join(texts)) if text)
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def _put_question(self, batch: AsyncWriteBatch, thread: Thread) -> None:
+        assert thread.question is not None
+        message = {**thread.question, "status": "done", "feature": thread.feature}
+        self._put(batch, thread, thread.question_id, message, thread.parent, leads=True)
+
+    def _put(
+        self,
+        batch: AsyncWriteBatch,
+        thread: Thread,
+        id_: str,
+        message: Document,
+        parent: Spot,
+        *,
+        leads: bool,
+    ) -> None:
+        """One message: as clients read it, as a model is sent it, and the path that leads to it."""
+        conversation, now = self.conversation(thread.uid, thread.id), self._now()
+        sent = "\n\n".join(t for t in (message.get("context"), message["text"]) if t)
+        size = len(sent.encode("utf-8", "replace")) + limits.PAGE_ITEM_BYTES
+        item = {"role": message["role"], "parent": parent.message, "parentPage": parent.page}
+        if size <= limits.PAGE_MAX_BYTES:
+            item["text"] = sent
+            if thread.page_bytes and thread.page_bytes + size > limits.PAGE_MAX_BYTES:
+                thread.page, thread.page_bytes = thread.page + 1, 0
+            thread.page_bytes += size
+        spot = Spot(id_, thread.page)
+        tied = {"parent": parent.message, "parentPage": parent.page, "page": spot.page}
+        stamped = {**message, **tied, "createdAt": now, "generationId": thread.generation}
+        for name, part in parts_of(id_, stamped):
+            batch.set(conversation.collection("messages").document(name), part)
+        page = conversation.collection("transcript").document(str(spot.page))
+        batch.set(page, {"messages": {id_: item}}, merge=True)
+        head = {"updatedAt": now, "page": thread.page, "pageBytes": thread.page_bytes}
+        if leads:
+            head |= {"leaf": id_, "leafPage": spot.page}
+        if thread.new and message["role"] == "user":
+            title = title_of(message["text"])
+            batch.set(
+                conversation, {**head, "title": title, "feature": thread.feature, "createdAt": now}
+            )
+        else:
+            batch.update(conversation, head)  # fails where somebody has deleted it meanwhile
+
+    async def _commit(self, batch: AsyncWriteBatch, thread: Thread, within_s: float) -> bool:
+        """A conversation that can not be written down never keeps a caller from its answer."""
+        try:
+            await commit(batch, within_s)
+            return True
+        except exceptions.NotFound:
+            thread.deleted = True
+        except (*AWAY, ValueError, TypeError) as error:
+            log.error("message_not_kept", type=type(error).__name__)
+        return False
+
+    def conversation(self, uid: str, id_: str) -> Any:
+        owner = quote(uid, safe="")  # a uid may hold a slash, an id may not
+        return self._firestore.document("users", owner, "conversations", id_)
+
+
+def _away(error: BaseException) -> HistoryUnavailable:
+    log.error("history_unavailable", type=type(error).__name__)
+    return HistoryUnavailable()

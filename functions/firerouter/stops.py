@@ -1,0 +1,198 @@
+"""Stops: how `stop_generation` on one instance reaches a generation that runs on another.
+
+    generations/{id}   {..., instance, status, stop: {at, by, instance}}
+
+Whoever stops it writes `stop` onto the ledger's entry, guarded: only while it runs. The instance
+that runs it listens to the entries whose stop names it. One listener an instance, open while
+anything runs there and a little longer: an instance at rest holds nothing open. Opened again after
+a break it begins with all that match, so no stop is missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from google.api_core import exceptions
+from google.cloud.firestore import SERVER_TIMESTAMP, AsyncClient, FieldFilter
+from google.cloud.firestore_v1.types import ListenRequest, ListenResponse, Target, TargetChange
+
+from . import limits, log
+from .commits import AWAY, GUARD_FAILED, commit
+from .errors import LedgerUnavailable
+
+LOOKED_AT: Final = ("uid", "status", "stop", "instance")  # an entry may hold a long result as well
+TARGET: Final = 1
+
+
+class Stops:
+    """Asks for stops, and tells this instance's generations of theirs. Make one an instance."""
+
+    def __init__(self, firestore: AsyncClient, instance: str) -> None:
+        self._firestore = firestore
+        self._generations = firestore.collection("generations")
+        # equalities alone: Firestore joins single-field indexes for them, no composite one is asked
+        mine = self._generations.where(filter=FieldFilter("stop.instance", "==", instance))
+        asked = mine.where(filter=FieldFilter("status", "==", "running"))
+        self._listener = Listener(firestore, asked, self._heard)
+        self._here: dict[str, tuple[str, Callable[[], None]]] = {}
+
+    async def ask(self, id_: str, uid: str) -> str | None:
+        """Have a user's generation stopped, wherever it runs.
+
+        "running": Firestore has taken the stop. Else the status that it had ended with; None where
+        this user has no such generation. Raises LedgerUnavailable.
+        """
+        try:
+            while (status := await self._write(id_, uid)) == "moved":
+                pass
+        except AWAY as error:
+            log.error("stop_failed", type=type(error).__name__)
+            raise LedgerUnavailable from None
+        return status
+
+    async def _write(self, id_: str, uid: str) -> str | None:
+        """As `ask`; "moved": the entry has changed meanwhile, by its end say."""
+        reference = self._generations.document(id_)
+        snapshot = await reference.get(LOOKED_AT, retry=None, timeout=limits.READ_S)
+        entry = snapshot.to_dict() or {}
+        if entry.get("uid") != uid:
+            return None
+        if entry.get("status") != "running" or "stop" in entry:
+            return str(entry.get("status"))
+        stop = {"at": SERVER_TIMESTAMP, "by": uid, "instance": entry.get("instance")}
+        batch = self._firestore.batch()
+        guard = self._firestore.write_option(last_update_time=snapshot.update_time)
+        batch.update(reference, {"stop": stop}, option=guard)
+        try:
+            await commit(batch, limits.STOP_S)
+        except GUARD_FAILED:
+            return "moved"
+        return "running"
+
+    def here(self, id_: str, uid: str) -> bool:
+        """Stop a user's generation at once if it runs on this instance. Whether it does."""
+        owner, stop = self._here.get(id_, (None, None))
+        if stop is None or owner != uid:
+            return False
+        stop()
+        return True
+
+    @contextmanager
+    def reaching(self, id_: str, uid: str, stop: Callable[[], None]) -> Iterator[None]:
+        """Inside, `stop` is called, once or more, when a user has this generation stopped."""
+        self._here[id_] = (uid, stop)
+        self._listener.open()
+        try:
+            yield
+        finally:
+            del self._here[id_]
+            if not self._here:
+                self._listener.rest()
+
+    async def close(self) -> None:
+        """Close the listener now."""
+        await self._listener.close()
+
+    def _heard(self, id_: str) -> None:
+        if id_ in self._here:
+            _, stop = self._here[id_]
+            stop()
+
+
+class Listener:
+    """A query's matches as they come, off everybody's path: nothing here is ever waited for.
+
+    The raw stream under the client, whose asynchronous `on_snapshot` is not implemented.
+    on_match: called with a document's id when it begins to match; after a break, for all that do.
+    """
+
+    def __init__(self, firestore: AsyncClient, query: Any, on_match: Callable[[str], None]) -> None:
+        self._firestore = firestore
+        self._query = query
+        self._on_match = on_match
+        self._task: asyncio.Task[None] | None = None
+        self._closing: asyncio.TimerHandle | None = None
+        self._out = False  # nothing was heard since it broke, which has been logged
+        self._pause_s = limits.LISTEN_PAUSE_FIRST_S
+
+    def open(self) -> None:
+        """Begin to listen, if it is not so yet."""
+        if self._closing is not None:
+            self._closing.cancel()
+            self._closing = None
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+
+    def rest(self) -> None:
+        """Nobody listens any more: close in a while, unless somebody does again."""
+        loop = asyncio.get_running_loop()
+        self._closing = loop.call_later(limits.LISTEN_REST_S, self._cancel)
+
+    async def close(self) -> None:
+        """Close now."""
+        if (task := self._task) is not None:
+            self._cancel()
+            await asyncio.wait({task})
+
+    def _cancel(self) -> None:
+        if self._closing is not None:
+            self._closing.cancel()
+        if self._task is not None:
+            self._task.cancel()
+        self._closing = self._task = None
+
+    async def _run(self) -> None:
+        self._out, self._pause_s = False, limits.LISTEN_PAUSE_FIRST_S
+        while True:
+            try:
+                await self._follow()  # ends from time to time, as Firestore likes
+            except Exception as error:  # whatever it is, generations go on, and so does listening
+                if not self._out:
+                    log.warning("stops_not_heard", type=type(error).__name__)
+                self._out = True
+            await asyncio.sleep(self._pause_s)
+            self._pause_s = min(2 * self._pause_s, limits.LISTEN_PAUSE_MAX_S)
+
+    async def _follow(self) -> None:
+        """Listen until the stream ends. Raises what it breaks with."""
+        stream, ended = None, asyncio.Event()
+        try:
+            async with asyncio.timeout(limits.LISTEN_OPEN_S) as opening:
+                stream = await self._firestore._firestore_api.listen(
+                    requests=self._requests(ended),
+                    retry=None,
+                    timeout=None,
+                    metadata=self._firestore._rpc_metadata,
+                )
+                async for response in stream:
+                    if self._take(response):
+                        opening.reschedule(None)
+        finally:
+            ended.set()
+            if stream is not None:
+                stream.cancel()
+
+    async def _requests(self, ended: asyncio.Event) -> AsyncIterator[ListenRequest]:
+        """One: Firestore goes on answering it for as long as this does not end."""
+        parent, _ = self._query._parent._parent_info()
+        query = Target.QueryTarget(parent=parent, structured_query=self._query._to_protobuf())
+        target = Target(query=query, target_id=TARGET)
+        yield ListenRequest(database=self._firestore._database_string, add_target=target)
+        await ended.wait()
+
+    def _take(self, response: ListenResponse) -> bool:
+        """Whether everything until now has been heard."""
+        change = response.document_change
+        if TARGET in change.target_ids:
+            self._on_match(change.document.name.rsplit("/", 1)[1])
+        kind = response.target_change.target_change_type
+        if kind == TargetChange.TargetChangeType.REMOVE:
+            refused: Any = exceptions.from_grpc_status  # typed nowhere
+            raise refused(response.target_change.cause.code, "")
+        if kind != TargetChange.TargetChangeType.CURRENT:
+            return False
+        self._out, self._pause_s = False, limits.LISTEN_PAUSE_FIRST_S
+        return True

@@ -1,0 +1,102 @@
+"""A place in a conversation's tree, and a message as documents of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import limits
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A place in the tree: a message and the page it is on; no message is above the first one."""
+
+    message: str | None = None
+    page: int = 0
+
+
+@dataclass(slots=True)
+class Thread:
+    """The place where one generation joins a conversation.
+
+    parent: what the question follows; with a regenerate, the question itself, which was asked
+    before. history: the turns down to there, oldest first, as a model is sent them. page,
+    page_bytes: where new messages go, and what is there already. kept: whether they are written
+    down at all. written: the question was.
+    """
+
+    uid: str
+    id: str
+    generation: str
+    feature: str
+    new: bool
+    regenerates: bool
+    parent: Spot
+    page: int = 0
+    page_bytes: int = 0
+    history: list[dict[str, str]] = field(default_factory=list)
+    question: Document | None = None
+    kept: bool = True
+    written: bool = False
+    deleted: bool = False
+
+    @property
+    def question_id(self) -> str:
+        return f"q{self.generation}"
+
+    @property
+    def answer_id(self) -> str:
+        return f"a{self.generation}"
+
+    def place(self) -> dict[str, str]:
+        """Where a client finds the answer."""
+        return {"conversationId": self.id, **({"messageId": self.answer_id} if self.kept else {})}
+
+    @property
+    def asked(self) -> Spot:
+        """What the answer follows."""
+        return self.parent if self.question is None else Spot(self.question_id, self.page)
+
+
+def parent_of(message: Document) -> Spot:
+    parent, page = message.get("parent"), message.get("parentPage")
+    return Spot(parent, page) if isinstance(parent, str) and type(page) is int else Spot()
+
+
+def answer_of(thread: Thread, result: Document, status: str, error: str | None) -> Document:
+    told = ("model", "provider", "reasoning", "finishReason", "usage", "revision", "timing")
+    return {
+        "role": "assistant",
+        "text": result["text"],
+        "status": status,
+        "feature": thread.feature,
+        **{name: result[name] for name in told if name in result},
+        **({"error": error} if error else {}),
+    }
+
+
+def parts_of(id_: str, message: Document) -> Iterator[tuple[str, Document]]:
+    """(id, document) of a message: one, or several where a document would be too small for it."""
+    most = limits.MESSAGE_PART_CHARS
+    cut = {
+        name: message[name] for name in ("text", "reasoning") if len(message.get(name, "")) > most
+    }
+    rest = [
+        (name, text[begin : begin + most])
+        for name, text in cut.items()
+        for begin in range(most, len(text), most)
+    ]
+    yield id_, {**message, **{n: t[:most] for n, t in cut.items()}, "parts": len(rest)}
+    for number, (name, text) in enumerate(rest, 1):
+        yield f"{id_}.{number}", {"role": "part", "of": id_, "number": number, name: text}
+
+
+def title_of(text: str) -> str:
+    line = " ".join(text[: 4 * limits.TITLE_MAX_CHARS].split())
+    if len(line) <= limits.TITLE_MAX_CHARS:
+        return line
+    return line[: limits.TITLE_MAX_CHARS - 1].rstrip() + "…"
