@@ -26,6 +26,7 @@ from scripts.benchmarks.bench import ROOT
 from scripts.kill_test.books import NANO, Books, Findings, asked_of, charged_by
 from scripts.kill_test.killing import Killing
 from scripts.kill_test.plan import plan
+from scripts.kill_test.talks import doubled, lost, read_talks
 from scripts.local import processes
 from scripts.local.problems import FAILED, INTERRUPTED, NOT_SET_UP, Problem
 from scripts.local.suite import Suite
@@ -72,7 +73,8 @@ async def run(suite: Suite, logs: Path, times: int, seed: int) -> int:
 
     killing = Killing(suite, f"demo-kill-{secrets.token_hex(4)}", logs)
     await asyncio.to_thread(killing.prepare)
-    await killing.run(plan(times, seed), said)
+    rounds = plan(times, seed)
+    await killing.run(rounds, said)
     await asyncio.sleep(SETTLED_S)
     app = App({**suite.environment(), "GCLOUD_PROJECT": killing.project})
     before = await Books.read(app.firestore)
@@ -83,8 +85,16 @@ async def run(suite: Suite, logs: Path, times: int, seed: int) -> int:
     took_s = time.monotonic() - begun
     print(f"{killing.killed} instances killed (seed {seed}), {killing.calls} calls, {took_s:.0f} s")
     _describe(killing.ends, before, after, summary)
+    findings = after.findings(asked, charged)
+    talks = await read_talks(app.firestore)
+    ended = {id_: kept["status"] for id_, kept in before.entries.items()}
+    calls = [call for round_ in rounds for call in round_.calls]
+    findings.check("messages lost", lost(talks, calls, ended))
+    findings.check("messages doubled", doubled(talks))
+    written = sum(len(talk.messages) for talk in talks)
+    print(f"{'conversations':<22}{len(talks)}, with {written} messages")
     print(f"{'OpenRouter':<22}asked {len(asked)} times, charged {_usd(sum(charged.values()))}")
-    return _judge(after.findings(asked, charged))
+    return _judge(findings)
 
 
 async def _reconcile(app: App) -> Counter[str]:

@@ -8,7 +8,8 @@ import pytest
 
 from scripts.kill_test.__main__ import _judge, main, run
 from scripts.kill_test.books import Books
-from scripts.kill_test.plan import CALLS_MAX, CAPPED, plan
+from scripts.kill_test.plan import CALLS_MAX, CAPPED, Call, plan
+from scripts.kill_test.talks import Talk, doubled, lost
 from scripts.local.problems import FAILED
 from scripts.local.suite import Suite
 
@@ -99,6 +100,59 @@ def test_a_feature_with_a_cap_is_counted_by_itself() -> None:
     assert judged(
         {"entries": {"a": entry(feature=CAPPED)}, "windows": {"user": windows(capped=1)}}
     ) == ({}, 0)
+
+
+CALL = Call("user", "killed", "sim/fast", False, "0-0", opener="0-0")
+ASKED, ANSWERED = f"q{CALL.generation}", f"a{CALL.generation}"
+
+
+def talk(**changed: Any) -> Talk:
+    """One question and its answer; None leaves something out."""
+    question = {"role": "user", "parent": None, "text": "for 0-0."}
+    messages = {
+        ASKED: {**question, "generationId": CALL.generation},
+        ANSWERED: {
+            "role": "assistant",
+            "parent": ASKED,
+            "text": "Yes.",
+            "generationId": CALL.generation,
+        },
+    }
+    kept = {**messages, **changed.get("messages", {})}
+    kept = {id_: message for id_, message in kept.items() if message is not None}
+    head = {"leaf": changed.get("leaf", ANSWERED)}
+    return Talk("user", str(CALL.conversation), head, kept, changed.get("sent", kept))
+
+
+def test_a_conversation_that_is_whole_is_found_to_be() -> None:
+    assert lost([talk()], [CALL], {CALL.generation: "done"}) == []
+    assert doubled([talk()]) == []
+    assert lost([], [CALL], {CALL.generation: "running"}) == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"messages": {ANSWERED: None}, "leaf": ASKED},
+        {"messages": {ASKED: None}},
+        {"leaf": "gone"},
+        {"sent": {}},
+        {"sent": {ASKED: {}, ANSWERED: {}, "more": {}}},
+    ],
+)
+def test_a_message_that_is_lost_is_found(changed: dict[str, Any]) -> None:
+    assert lost([talk(**changed)], [CALL], {CALL.generation: "done"})
+
+
+def test_a_whole_conversation_that_is_lost_is_found() -> None:
+    assert len(lost([], [CALL], {CALL.generation: "stopped"})) == 2
+
+
+def test_a_message_that_is_there_twice_is_found() -> None:
+    again = {"role": "user", "parent": None, "text": "for 0-0.", "generationId": "another"}
+    assert len(doubled([talk(messages={"qanother": again})])) == 1
+    answer = {"role": "assistant", "generationId": CALL.generation, "parent": ASKED, "text": ""}
+    assert len(doubled([talk(messages={"another": answer})])) == 1
 
 
 @pytest.mark.parametrize("times", ["0", "401", "x"])

@@ -709,6 +709,21 @@ async def test_a_note_whose_answer_is_lost_does_not_keep_it_from_being_settled(
     assert await totals(firestore, uid) == (0, 1, 0)
 
 
+async def test_a_note_after_a_stop_was_written_does_not_keep_it_from_being_settled(
+    ledger: Ledger, firestore: AsyncClient, uid: str
+) -> None:
+    admission = asked(uid)
+    entry = await admitted(ledger, admission)
+    await firestore.collection("generations").document(admission.id).update({"stop": {"by": uid}})
+    ledger.note(entry, [{"model": "sim/fast", "upstreamId": "gen-1", "reason": None}])
+    await until_noted(ledger)
+    await ledger.settle(entry, done(attempts=entry.attempts))
+    stored = await document(firestore, admission)
+    assert stored is not None
+    assert (stored["status"], len(stored["attempts"])) == ("done", 1)
+    assert await totals(firestore, uid) == (0, 1, 0)
+
+
 async def test_with_firestore_down_nothing_is_admitted_and_soon(
     suite: Suite, client: Client, firestore: AsyncClient, uid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -288,6 +288,17 @@ async def test_the_same_request_again_hears_that_it_was_interrupted(
     assert refused.value.details["previousStatus"] == "interrupted"
 
 
+async def test_what_somebody_asked_to_stop_and_nobody_heard_is_closed_as_well(
+    world: World, ledger: Ledger, tidy: Tidy, kept: Kept
+) -> None:
+    entry = await left_running(ledger, tried("gen-1"))
+    reference = world.firestore.document(f"generations/{entry.admission.id}")
+    await reference.update({"stop": {"by": "user", "instance": "gone"}})
+    tidy.told = {"gen-1": Usage(cost_nano_usd=5)}
+    assert await tidy.run() == {**NOTHING, "closed": 1, "costed": 1}
+    await kept.add_up()
+
+
 async def test_many_are_closed_page_by_page(
     ledger: Ledger, tidy: Tidy, kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
