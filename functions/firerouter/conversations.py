@@ -24,7 +24,7 @@ from typing import Any
 from urllib.parse import quote
 
 from google.api_core import exceptions
-from google.cloud.firestore import AsyncClient, AsyncWriteBatch
+from google.cloud.firestore import AsyncClient, AsyncWriteBatch, FieldFilter
 
 from . import limits, log
 from .commits import AWAY, commit
@@ -157,6 +157,7 @@ class Conversations:
             await conversation.update({"deleting": True}, retry=None, timeout=limits.CHANGE_S)
             for name in ("messages", "transcript"):
                 await self._delete_all(conversation.collection(name))
+            await self._forget_results(uid, id_)
             await conversation.delete(retry=None, timeout=limits.CHANGE_S)
         except exceptions.NotFound:
             pass  # somebody else has deleted it meanwhile
@@ -172,6 +173,18 @@ class Conversations:
             batch = self._firestore.batch()
             for snapshot in found:
                 batch.delete(snapshot.reference)
+            await commit(batch, limits.CHANGE_S)
+
+    async def _forget_results(self, uid: str, id_: str) -> None:
+        """Of its generations the books stay, and no text."""
+        entries = self._firestore.collection("generations")
+        query = entries.where(filter=FieldFilter("place.conversationId", "==", id_)).select(["uid"])
+        found = await query.get(retry=None, timeout=limits.READ_S)
+        mine = [snapshot.reference for snapshot in found if snapshot.get("uid") == uid]
+        for begin in range(0, len(mine), limits.DELETE_BATCH):
+            batch = self._firestore.batch()
+            for reference in mine[begin : begin + limits.DELETE_BATCH]:
+                batch.update(reference, {"result": None})
             await commit(batch, limits.CHANGE_S)
 
     async def all(self, uid: str, id_: str) -> tuple[Document, dict[str, Document]]:

@@ -27,7 +27,7 @@ from .features import Features
 from .following import Following
 from .identity import Caller
 from .keys import Keys
-from .ledger import Admission, Entry, Ledger, Outcome, Status, generation_id, payload_hash
+from .ledger import Admission, Entry, Ledger, Status, generation_id, payload_hash
 from .models import is_free
 from .openrouter import ChatRequest, Interrupted, OpenRouter, nano_usd
 from .progress import Progress
@@ -160,9 +160,9 @@ class Generate:
             status, failure = "failed", CallableError()
         finally:
             result = result_of(running, ask, feature, entry, status)
+            await self._write_down(running, result, status, failure)
             outcome = outcome_of(running, entry, status, failure, result)
             keep = recall if worth_keeping(status, result) and not running.temporary else None
-            await self._write_down(running, outcome, result)
             await asyncio.gather(
                 self._ledger.settle(entry, outcome),
                 self._responses.put(keep, result, feature.settings.cache_seconds),
@@ -218,12 +218,19 @@ class Generate:
                             for kind, text in deltas:
                                 await running.send_delta(kind, text)
 
-    async def _write_down(self, running: Running, outcome: Outcome, result: dict[str, Any]) -> None:
+    async def _write_down(
+        self,
+        running: Running,
+        result: dict[str, Any],
+        status: Status,
+        failure: CallableError | None,
+    ) -> None:
         """Into its conversation, before the books say that it has ended; whatever comes of it."""
         if running.thread is None:
             return
         try:
-            await self._conversations.answer(running.thread, result, outcome.status, outcome.error)
+            reason = failure.reason if failure else None
+            await self._conversations.answer(running.thread, result, status, reason)
         except Exception as error:
             log.unexpected(error, running.trace_id)
 

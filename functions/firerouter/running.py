@@ -178,8 +178,10 @@ def outcome_of(
     refused = isinstance(failure, UpstreamError) and answer is None
     if reported is None and (refused or not _spent_estimate(running, entry)):
         reported = 0  # no answer began: OpenRouter does not charge for those
-    asked_again = entry.admission.request_id is not None or running.thread is not None
-    repeatable = asked_again and not (running.temporary or failure)
+    thread = running.thread
+    asked_again = entry.admission.request_id is not None or thread is not None
+    gone = thread is not None and thread.deleted  # with all that was said in it
+    repeatable = asked_again and not (running.temporary or failure or gone)
     kept = repeatable and len(encode(result)) <= limits.RESULT_MAX_BYTES
     return Outcome(
         status=status,

@@ -342,6 +342,10 @@ async def test_a_conversation_is_deleted_with_all_it_holds_also_in_two_goes(
     assert await messages(world, id_) == {}
     assert await world.all(f"users/user/conversations/{id_}/transcript") == {}
     assert [*await world.all("users/user/conversations")] == [other["conversationId"]]
+    entries = await world.all("generations")
+    assert [e["place"]["conversationId"] for e in entries.values() if e["result"] is not None] == [
+        other["conversationId"]
+    ], "no text is left in the books"
     again = await instance.refusal("delete_conversation", {"conversationId": id_}, "user")
     assert again.reason == "conversation_unknown"
 
@@ -359,7 +363,7 @@ async def test_an_answer_does_not_bring_a_deleted_conversation_back(
     assert await world.all("users/user/conversations") == {}
     assert await messages(world, id_) == {}
     (entry,) = [e for e in (await world.all("generations")).values() if e["model"] == "sim/slow"]
-    assert entry["status"] == "done"
+    assert (entry["status"], entry["result"]) == ("done", None)
 
 
 async def test_it_is_taken_away_as_json_and_as_markdown(world: World, instance: Instance) -> None:
