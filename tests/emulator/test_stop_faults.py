@@ -31,7 +31,8 @@ async def models(world: World) -> World:
     """Features by the names of simulated models, and answers that cost something."""
     await world.write("config/app", {"freeModelsOnly": False, "limits": {"reserveUsd": 0.01}})
     for model in ("fast", "paid-ticks", "silent", "stall", "ticks"):
-        settings = {"model": f"sim/{model}", "maxTokens": 10}
+        # ticks come ten a second: long enough to be stopped, on a busy machine too
+        settings = {"model": f"sim/{model}", "maxTokens": 90 if model == "paid-ticks" else 10}
         document = {"enabled": True, "revision": 1, "settings": settings}
         await world.write(f"features/{model}", document)
     return world
