@@ -1,7 +1,8 @@
 """Looks at OpenRouter's list, daily and when an admin wants to: which features are concerned.
 
     config/app.catalog   {generation, count, fetchedAt, checkedAt, problem, flags: [{feature, field,
-                          model, flag: gone | renamed | repriced | expires, message, ...}]}
+                          model, flag: gone | renamed | repriced | expires | broken, message,
+                          ...}]}
 
 Admins read the flags there. Nothing is switched but where `replaceGoneModels` is on: then a model
 that is gone gives way to the one it was renamed to, or else to the first fallback that is there.
@@ -157,10 +158,13 @@ class Checkup:
 
 
 def flags(stored: Stored, models: ModelList, today: date) -> Iterator[Flag]:
-    """What to say of each model that a feature names, its draft's included."""
+    """What to say of a feature's document, and of each model it names, its draft's included."""
     feature = stored.feature
     if feature is None:
         return
+    if stored.broken:
+        message = f"What is written there can not be read: revision {feature.revision} serves."
+        yield Flag(feature.id, "settings", feature.settings.model, "broken", message)
     drafted = feature.draft.settings.named() if feature.draft else ()
     named = [*feature.settings.named(), *((f"draft.{at}", id_) for at, id_ in drafted)]
     for at, id_ in named:

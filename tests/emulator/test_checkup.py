@@ -176,6 +176,14 @@ async def test_a_draft_is_looked_at_as_well(world: World) -> None:
     assert flagged(await world.checkup.daily()) == {("poems", "draft.model", "gone")}
 
 
+async def test_a_feature_broken_by_hand_is_reported(world: World) -> None:
+    await world.save("poems", model="a/one:free")
+    await world.firestore.document("features/poems").update({"settings": {"model": 7}})
+    answer = await world.checkup.daily()
+    assert flagged(answer) == {("poems", "settings", "broken")}
+    assert "revision 1 serves" in answer["flags"][0]["message"]
+
+
 async def test_a_gone_model_gives_way_where_the_admin_wants_it(world: World) -> None:
     await world.app(replaceGoneModels=True)
     await world.offer(*map(listed, ("a/one:free", "x/y:free", "b/two:free")))
