@@ -24,7 +24,7 @@ class Following:
         self._now = now
 
     async def follow(self, call: Call[Caller], id_: str) -> dict[str, Any]:
-        """The result, once there is one; what has been written meanwhile, a second late at most.
+        """The result, once there is one; what has been written meanwhile, some seconds late.
 
         Whoever follows may leave: it does not end the answer. Raises GenerationUnknown,
         ResultNotKept, LedgerUnavailable, Restarting.

@@ -209,7 +209,7 @@ class Generate:
         async with self._openrouter.answer(ask, running.watch, running.tries) as answer:
             running.first_token_ms = running.elapsed_ms()
             running.answer = answer
-            keeps = settings.resume and not running.temporary
+            keeps = settings.resume and running.lasts(entry)
             progress = self._progress.kept(running.id, running.written) if keeps else nullcontext()
             async with progress:
                 with running.watch.guard(settings.idle_s, "idle"):

@@ -110,12 +110,13 @@ WINDOW_TTL_DAYS: Final = 2
 
 # Progress
 PROGRESS_AFTER_S: Final = 2.0  # an answer that ends sooner keeps none
-PROGRESS_EVERY_S: Final = 1.0
+PROGRESS_EVERY_S: Final = 2.0
 PROGRESS_TTL_DAYS: Final = 1
 
 # Stops
 STOP_S: Final = 8.0  # writing one
 STOP_LOOKS_S: Final = (0.2, 0.5, 1.0)  # pauses before more looks for a request just sent
+LISTEN_AFTER_S: Final = 0.15  # an answer that ends sooner opens no listener
 LISTEN_OPEN_S: Final = 10.0
 LISTEN_REST_S: Final = 10.0  # that the listener stays open after the last generation
 LISTEN_PAUSE_FIRST_S: Final = 0.1  # after it broke; doubled each time it breaks again

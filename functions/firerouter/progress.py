@@ -1,9 +1,10 @@
 """What a long answer has come to by now, for whoever lost it or looks on from another instance.
 
-    generations/{id}/progress/{n}   {text, reasoning, expireAt}: what came in one second or more
+    generations/{id}/progress/{n}   {text, reasoning, expireAt}: what came since the piece before
 
-Nothing is kept of an answer that ends within two seconds, and at most once a second of any other;
-what is kept is deleted when the answer has ended and its result is kept as a whole.
+Nothing is kept of an answer that ends within two seconds, and once in two seconds of any other; it
+is deleted when the answer has ended and its result is kept as a whole. Of an answer whose result is
+not to be kept there is no progress either.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Progress:
 
     @asynccontextmanager
     async def kept(self, id_: str, written: Callable[[], tuple[str, str]]) -> AsyncIterator[None]:
-        """Inside, what `written` answers, (text, reasoning) so far, is kept once a second."""
+        """Inside, what `written` answers, (text, reasoning) so far, is kept as it grows."""
         keeping = asyncio.create_task(self._keep(id_, written))
         try:
             yield

@@ -86,6 +86,11 @@ class Running:
         """End it now: what has been written is the answer."""
         self.watch.stop("stopped")
 
+    def lasts(self, entry: Entry) -> bool:
+        """Whether its text is kept beyond the call: for the same request again, or to read."""
+        asked_again = entry.admission.request_id is not None or self.thread is not None
+        return asked_again and not self.temporary
+
     def written(self) -> tuple[str, str]:
         """(text, reasoning) so far."""
         return (self.answer.text, self.answer.reasoning) if self.answer else ("", "")
@@ -178,10 +183,8 @@ def outcome_of(
     refused = isinstance(failure, UpstreamError) and answer is None
     if reported is None and (refused or not _spent_estimate(running, entry)):
         reported = 0  # no answer began: OpenRouter does not charge for those
-    thread = running.thread
-    asked_again = entry.admission.request_id is not None or thread is not None
-    gone = thread is not None and thread.deleted  # with all that was said in it
-    repeatable = asked_again and not (running.temporary or failure or gone)
+    gone = running.thread is not None and running.thread.deleted  # with all that was said in it
+    repeatable = running.lasts(entry) and not (failure or gone)
     kept = repeatable and len(encode(result)) <= limits.RESULT_MAX_BYTES
     return Outcome(
         status=status,

@@ -84,10 +84,13 @@ class Stops:
     def reaching(self, id_: str, uid: str, stop: Callable[[], None]) -> Iterator[None]:
         """Inside, `stop` is called, once or more, when a user has this generation stopped."""
         self._here[id_] = (uid, stop)
-        self._listener.open()
+        # most short answers end before anybody could stop them: they open nothing. A stop that
+        # comes before it is open is among the first that it hears of
+        opening = asyncio.get_running_loop().call_later(limits.LISTEN_AFTER_S, self._listener.open)
         try:
             yield
         finally:
+            opening.cancel()
             del self._here[id_]
             if not self._here:
                 self._listener.rest()

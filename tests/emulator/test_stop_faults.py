@@ -274,6 +274,10 @@ async def test_an_instance_at_rest_keeps_no_listener(
 ) -> None:
     monkeypatch.setattr(limits, "LISTEN_REST_S", 0.2)
     runs, other = models.instance(), models.instance()
+    monkeypatch.setattr(limits, "LISTEN_AFTER_S", 60.0)
+    await runs.ask("fast")
+    assert runs.app.stops._listener._task is None, "a short answer opens none"
+    monkeypatch.setattr(limits, "LISTEN_AFTER_S", 0.0)
     assert runs.app.stops._listener._task is None
     await runs.ask("fast")
     listening = runs.app.stops._listener._task
