@@ -6,18 +6,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from . import log
+from . import log, revisions
 from .admincontract import SaveAppSettings
-from .appsettings import AppSettingsStore, GeneralSettings, Stored
+from .appsettings import AppSettingsStore, GeneralSettings
 from .audit import Change
 from .callable import Call
-from .capabilities import Finding, Review, paid_extras
+from .capabilities import Finding, paid_extras
 from .choice import Choice
-from .contract import faults, parse
-from .errors import SettingsChanged
+from .contract import parse
 from .features import Features
 from .identity import Caller
-from .revisions import refused
 from .settings import differences
 
 
@@ -44,7 +42,8 @@ class AppConfig:
         general = _merged(before, request.settings)
         after = general.model_dump(by_alias=True)
         if request.revision != stored.revision:
-            raise _outdated(stored, request.revision, before, after)
+            current = {"revision": stored.revision, "settings": before}
+            raise revisions.conflict(request.revision, current, after)
         changes = differences(before, after)
         revision = stored.revision
         if changes:
@@ -85,18 +84,4 @@ def _merged(before: dict[str, Any], given: dict[str, Any]) -> GeneralSettings:
     try:
         return GeneralSettings.model_validate(merged, by_alias=True, by_name=False)
     except ValidationError as error:
-        wrong = [Finding(field, "invalid", message) for field, message in faults(error)]
-        raise refused(Review(errors=wrong)) from None
-
-
-def _outdated(
-    stored: Stored, base: int, before: dict[str, Any], after: dict[str, Any]
-) -> SettingsChanged:
-    return SettingsChanged(
-        f"You changed revision {base}, but revision {stored.revision} is there now. "
-        "Please look at both and save again.",
-        field="revision",
-        yours={"revision": base, "settings": after},
-        current={"revision": stored.revision, "settings": before},
-        differences=differences(before, after),
-    )
+        raise revisions.invalid(error) from None

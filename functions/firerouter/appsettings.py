@@ -122,7 +122,7 @@ class AppSettingsStore:
         """
         revision = stored.revision + 1
         values = {**general.model_dump(by_alias=True), "revision": revision}
-        for _ in range(_TRIES):
+        for _ in range(limits.CHANGE_TRIES):
             batch = self._firestore.batch()
             if stored.version is None:
                 batch.create(self._document, values)
@@ -158,7 +158,7 @@ class AppSettingsStore:
 
         Raises SettingsChanged if the keys are not as they were `stored`, SettingsUnavailable.
         """
-        for _ in range(_TRIES):
+        for _ in range(limits.CHANGE_TRIES):
             try:
                 await self._commit_keys(stored, feature, entries, change)
             except SettingsChanged:
@@ -203,7 +203,6 @@ class AppSettingsStore:
 
 
 _TOP = ("appName", "referer", "freeModelsOnly", "replaceGoneModels")
-_TRIES = 5  # of a change, while others change what is beside it
 
 
 def _settings(stored: Stored) -> AppSettings:

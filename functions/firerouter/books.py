@@ -22,7 +22,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
 from google.cloud.firestore import (
     DELETE_FIELD,
@@ -33,7 +32,7 @@ from google.cloud.firestore import (
 )
 
 from . import limits, log
-from .commits import AWAY, GUARD_FAILED, NOT_STORABLE, commit
+from .commits import AWAY, GUARD_FAILED, NOT_STORABLE, commit, key_of
 from .errors import LedgerUnavailable, Restarting
 
 
@@ -86,8 +85,7 @@ class Books:
         return self._firestore.collection("generations").document(id_)
 
     def window(self, uid: str, name: str) -> Any:
-        key = quote(uid, safe="")  # a uid may hold a slash, an id may not
-        return self._firestore.document("quotas", key, "windows", name)
+        return self._firestore.document("quotas", key_of(uid), "windows", name)
 
     async def end(
         self, held: Held, how: dict[str, Any], cost: int | None, now: datetime, within_s: float

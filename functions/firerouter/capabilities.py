@@ -11,10 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, Final, Literal
 
-from . import limits
 from .models import CHARS_PER_TOKEN, Model, ModelList, Resolved, is_free
 from .prompts import PLACE
 from .settings import FREE_FALLBACK, FREE_MODEL, FeatureSettings
@@ -102,13 +101,13 @@ def review(
         resolved = models.find(id_) if models else None
         if resolved is not None and not _check_choice(found, field_, resolved, known, today):
             continue
-        if free_only and not (is_free(id_) or (resolved and resolved.free)):
+        if free_only and not (resolved.free if resolved else is_free(id_)):
             what = "is not free" if models else "can not be looked up, so is not known to be free"
             message = f"{id_} {what}, and this app allows free models only."
             found.error(field_, "paid_model", message)
         if resolved is None or resolved.preset is not None:
             continue
-        if model := resolved.target or resolved.model:
+        if model := resolved.answers:
             _check_abilities(found, field_, settings, model)
     return found
 
@@ -147,8 +146,7 @@ def _check_choice(
     if model.variant == "batch":
         message = f"{asked} answers in batches only, within a day: it can not be asked live."
         found.error(field_, "batch_only", message)
-    soon = today + timedelta(days=limits.MODEL_EXPIRES_SOON_DAYS)
-    if (expires := model.expires) and expires <= soon:
+    if expires := model.expires_soon(today):
         message = f"OpenRouter takes {asked} away on {expires:%Y-%m-%d}."
         found.warn(field_, "model_expires", message)
     if field_ == "model" and model.prompt_price == "dynamic":

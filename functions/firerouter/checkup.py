@@ -14,20 +14,21 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 from . import limits, log, revisions
 from .admincontract import RefreshCatalog
 from .appsettings import AppSettings, AppSettingsStore
 from .callable import Call, CallableError
+from .capabilities import Review
 from .catalog import Catalog
 from .configure import Configure
 from .contract import parse
 from .errors import SettingsChanged
 from .features import Features, Stored
 from .identity import Caller
-from .models import ModelList, is_free
+from .models import ModelList
 from .revisions import Who
 from .settings import FeatureSettings
 
@@ -150,7 +151,7 @@ class Checkup:
             note = f"{before.model} is not in OpenRouter's list any more"
             who = Who(uid="", email="", action="refresh_catalog_daily", note=note)  # no admin
             try:
-                await self._configure.replace(id_, after, base, models, who)
+                await self._configure.replace(id_, after, base, who, Review(models))
             except SettingsChanged:
                 continue  # by an admin, who knows better
             replaced.append({"feature": id_, "before": before.model, "after": successor})
@@ -174,9 +175,7 @@ def flags(stored: Stored, models: ModelList, today: date) -> Iterator[Flag]:
                 yield _missing(feature.id, at, id_, stored, models)
             continue
         model = resolved.model
-        if (expires := model.expires) and expires <= today + timedelta(
-            days=limits.MODEL_EXPIRES_SOON_DAYS
-        ):
+        if expires := model.expires_soon(today):
             message = f"OpenRouter takes {id_} away on {expires:%Y-%m-%d}."
             yield Flag(feature.id, at, id_, "expires", message, {"on": expires.isoformat()})
         before, after = stored.prices.get(id_), revisions.price_of(model)
@@ -216,8 +215,7 @@ def _successor(
     renamed = _renamed(settings.model, stored, models)
     for id_ in [*([renamed] if renamed else []), *settings.fallback_models]:
         resolved = models.find(id_)
-        free = is_free(id_) or resolved.free
-        if resolved.model is not None and (free or not app.free_models_only):
+        if resolved.model is not None and (resolved.free or not app.free_models_only):
             return id_
     return None
 

@@ -71,16 +71,15 @@ class Choice:
         except CallableError as error:
             log.warning("free_by_name_alone", reason=error.reason)
             return [id_ for id_ in ids if is_free(id_)]
-        return [id_ for id_ in ids if is_free(id_) or models.find(id_).free]
+        return [id_ for id_ in ids if models.find(id_).free]
 
     async def context_tokens(self, id_: str) -> int | None:
         """How much the model can read, if the catalog knows."""
         try:
-            resolved = (await self._catalog().get()).find(id_)
+            model = (await self._catalog().get()).find(id_).answers
         except CallableError as error:
             log.warning("context_unknown", reason=error.reason)
             return None
-        model = resolved.target or resolved.model
         return model.context_length if model else None
 
     async def _preferred(self, uid: str, feature: str) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -23,17 +23,14 @@ from .admincontract import (
 )
 from .appsettings import AppSettingsStore
 from .callable import Call, CallableError
-from .capabilities import Finding, Review, review
+from .capabilities import Review, review
 from .catalog import Catalog
-from .contract import faults, parse
+from .contract import parse
 from .errors import FeatureUnknown, InvalidArgument, SettingsChanged
 from .features import Features, Stored
 from .identity import Caller
-from .models import ModelList
 from .revisions import Plan, Who
 from .settings import DEFAULTS, FeatureSettings
-
-_TRIES: Final = 5  # of a change, while others change what is beside it
 
 
 class Configure:
@@ -136,8 +133,7 @@ class Configure:
         try:
             settings = FeatureSettings.model_validate(values, by_alias=True, by_name=False)
         except ValidationError as error:
-            wrong = [Finding(field, "invalid", message) for field, message in faults(error)]
-            raise revisions.refused(Review(errors=wrong)) from None
+            raise revisions.invalid(error) from None
         found = await self._review(settings, before)
         if found.errors:
             raise revisions.refused(found)
@@ -148,15 +144,18 @@ class Configure:
         id_: str,
         settings: FeatureSettings,
         base: int,
-        models: ModelList,
         who: Who,
-    ) -> None:
-        """Let other settings serve that nobody typed. Raises SettingsChanged."""
+        found: Review,
+    ) -> dict[str, Any]:
+        """Let settings serve that nobody typed just now, whatever was found of them.
+
+        Raises SettingsChanged.
+        """
 
         def plan(stored: Stored, number: int) -> Plan:
             return revisions.served(stored, id_, settings, number)
 
-        await self._change(id_, who, base, plan, found=Review(models))
+        return await self._change(id_, who, base, plan, found=found)
 
     # -- the change ----------------------------------------------------------------------------
 
@@ -169,13 +168,7 @@ class Configure:
         if paid := [finding for finding in found.errors if finding.reason == "paid_model"]:
             raise revisions.refused(Review(errors=paid, warnings=found.warnings))
         found = Review(found.models, warnings=[*found.errors, *found.warnings])
-        return await self._change(
-            id_,
-            who,
-            base,
-            lambda stored, number: revisions.served(stored, id_, settings, number),
-            found=found,
-        )
+        return await self.replace(id_, settings, base, who, found)
 
     async def _change(
         self,
@@ -193,7 +186,7 @@ class Configure:
         the draft.
         """
         found = found or Review()
-        for attempt in range(_TRIES):
+        for attempt in range(limits.CHANGE_TRIES):
             stored = await self._features.read(id_)
             made = plan(stored, await self._next_number(id_, stored) + attempt)
             seen, _ = revisions.looked_at(stored, trial=trial)

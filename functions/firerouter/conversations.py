@@ -13,7 +13,7 @@ conversation's `leaf` is the end of the chosen path. What a model is sent is wal
 over pages of many messages each: a long conversation costs a page or two more than a short one.
 
 Every write sets what it says under ids that follow from the generation's, so that a commit that is
-applied twice changes nothing, and the answer's commit repeats the question's.
+applied twice changes nothing; the answer's repeats a question whose own did not come through.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 from google.api_core import exceptions
 from google.cloud.firestore import AsyncClient, AsyncWriteBatch, FieldFilter
 
 from . import limits, log
-from .commits import AWAY, commit
+from .commits import AWAY, commit, key_of
 from .contract import NEW, ROOT, ExecutePrompt
 from .errors import ConversationUnknown, HistoryUnavailable, MessageUnknown
 from .threads import Document, Spot, Thread, answer_of, parent_of, parts_of, title_of
@@ -360,8 +359,7 @@ class Conversations:
         return False
 
     def conversation(self, uid: str, id_: str) -> Any:
-        owner = quote(uid, safe="")  # a uid may hold a slash, an id may not
-        return self._firestore.document("users", owner, "conversations", id_)
+        return self._firestore.document("users", key_of(uid), "conversations", id_)
 
 
 def _away(error: BaseException) -> HistoryUnavailable:

@@ -130,6 +130,7 @@ COST_PAUSE_S: Final = 240.0  # before a cost that was not known is asked for aga
 COST_SOUGHT_S: Final = 86_400.0  # after the answer's end; then the estimate stands
 
 CHANGE_S: Final = 8.0  # an admin's change and its audit entry
+CHANGE_TRIES: Final = 5  # of a change, while others change what is beside it
 
 # Keys
 PING_S: Final = 10.0  # one look at OpenRouter's GET /key or GET /generation

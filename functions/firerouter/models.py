@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal
 
@@ -87,9 +87,12 @@ class Model:
     reasoning_required: bool = False
     reasoning_efforts: tuple[str, ...] = ()
 
-    @property
-    def expires(self) -> date | None:
-        return date.fromisoformat(self.expiration_date) if self.expiration_date else None
+    def expires_soon(self, today: date) -> date | None:
+        """When OpenRouter takes it away, where that is known and near."""
+        if self.expiration_date is None:
+            return None
+        expires = date.fromisoformat(self.expiration_date)
+        return expires if expires <= today + timedelta(limits.MODEL_EXPIRES_SOON_DAYS) else None
 
     def to_document(self) -> dict[str, Any]:
         """Plain JSON values under the wire's names, the empty ones left out; prices are text."""
@@ -183,11 +186,17 @@ class Resolved:
         return self.asked.startswith("~")
 
     @property
+    def answers(self) -> Model | None:
+        """The entry that says what it can do: the one behind an alias."""
+        return self.target or self.model
+
+    @property
     def free(self) -> bool:
-        """Whether nothing that is asked of it is ever billed, as far as the list knows."""
-        model = self.target or self.model
+        """Whether nothing that is asked of it is ever billed: by its name, or by the list."""
+        if is_free(self.asked):
+            return True
         paid = self.preset is not None or "online" in self.suffixes  # each search is billed
-        return model is not None and model.free and not paid
+        return self.answers is not None and self.answers.free and not paid
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,11 @@ users/{uid}   {models: {<feature>: <model id>}}
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from google.cloud.firestore import DELETE_FIELD, AsyncClient
 
 from . import limits
-from .commits import AWAY
+from .commits import AWAY, key_of
 from .errors import SettingsUnavailable
 
 
@@ -46,4 +45,4 @@ class Preferences:
             raise SettingsUnavailable from None
 
     def _document(self, uid: str) -> Any:
-        return self._firestore.document("users", quote(uid, safe=""))  # a uid may hold a slash
+        return self._firestore.document("users", key_of(uid))

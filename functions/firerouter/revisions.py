@@ -9,10 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from . import limits
 from .audit import Change
 from .callable import Call
-from .capabilities import Review
+from .capabilities import Finding, Review
+from .contract import faults
 from .errors import FeatureUnknown, NoDraft, SettingsChanged, SettingsRefused
 from .features import Stored
 from .identity import Caller
@@ -162,24 +165,37 @@ def looked_at(stored: Stored, *, trial: bool) -> tuple[int, FeatureSettings | No
 
 
 def outdated(stored: Stored, plan: Plan, base: int, *, trial: bool) -> SettingsChanged:
-    """Both versions, and where they differ: whoever saves next has seen the other one."""
+    """A change that was made from another revision than the one that is there."""
     revision, settings = looked_at(stored, trial=trial)
-    current = settings.to_json() if settings else {}
-    yours = plan.after.to_json() if plan.after else current
+    current: dict[str, Any] = {
+        "revision": revision,
+        "enabled": stored.feature is not None and stored.feature.enabled,
+        "settings": settings.to_json() if settings else {},
+        "savedAt": stored.saved_at.isoformat() if stored.saved_at else None,
+        "savedBy": stored.saved_by,
+    }
+    return conflict(base, current, plan.after.to_json() if plan.after else current["settings"])
+
+
+def conflict(base: int, current: dict[str, Any], yours: dict[str, Any]) -> SettingsChanged:
+    """Both versions, and where they differ: whoever saves next has seen the other one.
+
+    current: `{revision, settings, ...}` as it is there. yours: the settings, made from `base`.
+    """
     return SettingsChanged(
-        f"You changed revision {base}, but revision {revision} is there now. "
+        f"You changed revision {base}, but revision {current['revision']} is there now. "
         "Please look at both and save again.",
         field="revision",
         yours={"revision": base, "settings": yours},
-        current={
-            "revision": revision,
-            "enabled": stored.feature is not None and stored.feature.enabled,
-            "settings": current,
-            "savedAt": stored.saved_at.isoformat() if stored.saved_at else None,
-            "savedBy": stored.saved_by,
-        },
-        differences=differences(current, yours),
+        current=current,
+        differences=differences(current["settings"], yours),
     )
+
+
+def invalid(error: ValidationError) -> SettingsRefused:
+    """Of wrong types and ranges, each with its field."""
+    wrong = [Finding(field, "invalid", message) for field, message in faults(error)]
+    return refused(Review(errors=wrong))
 
 
 def refused(found: Review) -> SettingsRefused:
