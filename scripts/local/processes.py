@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -161,6 +161,28 @@ def ending_on_signals() -> Iterator[None]:
 
     with _handling(interrupt):
         yield
+
+
+@contextlib.contextmanager
+def held() -> Iterator[Callable[[], None]]:
+    """Inside, a signal waits for the next call of what this yields, or for the end: then it raises.
+
+    For wherever threads run too. A KeyboardInterrupt in the middle of an import, or of a thread's
+    start, leaves a lock taken for good, and with it hangs whoever asks for that lock.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    came: list[int] = []
+
+    def check() -> None:
+        if came:
+            came.clear()
+            raise KeyboardInterrupt
+
+    with _handling(lambda number, frame: came.append(number)):
+        yield check
+    check()
 
 
 @contextlib.contextmanager

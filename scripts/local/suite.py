@@ -14,7 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -206,12 +206,13 @@ class Suite:
         if self._lease.has_namesake:
             self.log_dir = self.log_dir.with_name(self.id)
         try:
-            self.log_dir.mkdir(parents=True, exist_ok=True)
-            self._start_parts(tools)
-            if meanwhile is None:
-                self._wait_until_ready()
-            else:
-                self._wait_until_ready_and(meanwhile)
+            with processes.held() as interrupted:
+                self.log_dir.mkdir(parents=True, exist_ok=True)
+                self._start_parts(tools)
+                if meanwhile is None:
+                    self._wait_until_ready(interrupted)
+                else:
+                    self._wait_until_ready_and(meanwhile, interrupted)
         except BaseException:
             self.stop(grace_s=0)
             raise
@@ -341,23 +342,29 @@ class Suite:
     def _see_logs(self) -> str:
         return f"The whole logs are in {self.log_dir}."
 
-    def _wait_until_ready_and(self, work: Callable[["Suite"], None]) -> None:
+    def _wait_until_ready_and(
+        self, work: Callable[["Suite"], None], interrupted: Callable[[], None]
+    ) -> None:
         with ThreadPoolExecutor(max_workers=1) as pool:
             working = pool.submit(work, self)
             try:
-                self._wait_until_ready()
+                self._wait_until_ready(interrupted)
+                while not working.done():
+                    interrupted()
+                    wait([working], POLL_S)
             except BaseException:
                 self.stop(grace_s=0)  # which `wait_for` notices: the thread ends too
                 raise
             working.result()
 
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self, interrupted: Callable[[], None]) -> None:
         waiting = self._probes()
         deadline = time.monotonic() + READY_WITHIN_S
         while True:
             waiting = {name: ready for name, ready in waiting.items() if not ready()}
             if not waiting:
                 return
+            interrupted()
             self.check()
             if time.monotonic() > deadline:
                 reason = f"Not ready after {READY_WITHIN_S} s: {', '.join(waiting)}."

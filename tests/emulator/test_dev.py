@@ -7,6 +7,7 @@ that somebody has up here is neither used nor disturbed.
 import json
 import os
 import secrets
+import select
 import shutil
 import signal
 import socket
@@ -37,9 +38,13 @@ class Run:
     def read_to_end(self) -> int:
         """Collect stdout, piece by piece as it was written; the exit status."""
         assert self.process.stdout is not None
-        while piece := os.read(self.process.stdout.fileno(), 65536):
+        stdout, deadline = self.process.stdout.fileno(), time.monotonic() + WITHIN_S
+        while True:
+            ready, _, _ = select.select([stdout], [], [], max(0, deadline - time.monotonic()))
+            assert ready, f"still running after {WITHIN_S} s:\n{self.said}"
+            if not (piece := os.read(stdout, 65536)):
+                return self.process.wait(WITHIN_S)
             self.stdout.append(piece)
-        return self.process.wait(WITHIN_S)
 
     def wait_until(self, happened: Callable[[], bool]) -> None:
         deadline = time.monotonic() + WITHIN_S

@@ -243,6 +243,24 @@ def test_finds_the_children_of_children() -> None:
     assert processes.descendants([process.pid]) == set()
 
 
+@pytest.mark.parametrize("looks", [True, False], ids=["at a look", "at the end"])
+def test_a_signal_waits_until_it_can_do_no_harm(looks: bool) -> None:
+    reached = []
+
+    def work() -> None:
+        with processes.held() as check:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.01)
+            reached.append("still here")
+            if looks:
+                check()
+                reached.append("too far")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert reached == ["still here"]
+
+
 def test_the_suite_inherits_no_key_and_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "GOOGLE_APPLICATION_CREDENTIALS"):
         monkeypatch.setenv(name, "not for the suite")
