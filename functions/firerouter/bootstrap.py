@@ -8,11 +8,11 @@ import os
 import secrets
 import signal
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from . import limits, log
-from .callable import Call, CallableError, CallableResponse, Handler, Headers, Wire
+from .callable import Call, Handler, Headers, Wire
 from .environment import OPENROUTER_BASE_URL, check_environment
 from .identity import APP_CHECK_KEYS_URL, Caller, Identity
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .appconfig import AppConfig
     from .appsettings import AppSettingsStore
     from .archive import Archive
+    from .asides import Asides
     from .audit import Audit
     from .browse import Browse
     from .catalog import Catalog
@@ -167,6 +168,7 @@ class App:
             app_settings=self.app_settings,
             keys=self.keys,
             choice=self.choice,
+            asides=self.asides,
             conversations=self.conversations,
             ledger=self.ledger,
             progress=self.progress,
@@ -212,6 +214,14 @@ class App:
         from .conversations import Conversations
 
         return Conversations(self.firestore)
+
+    @cached_property
+    def asides(self) -> Asides:
+        from .asides import Asides
+
+        return Asides(
+            openrouter=self.openrouter, choice=self.choice, conversations=self.conversations
+        )
 
     @cached_property
     def progress(self) -> Progress:
@@ -331,50 +341,6 @@ class App:
         channel = grpc.aio.insecure_channel(host)
         transport = SecretManagerServiceGrpcAsyncIOTransport(channel=channel)
         return SecretManagerServiceAsyncClient(transport=transport)
-
-
-@cache
-def app() -> App:
-    """The instance's parts."""
-    return App()
-
-
-def answer(pick: Callable[[App], Handler[Caller]]) -> CallableResponse[Caller]:
-    """The response of one request, answered by the handler that `pick` finds among the parts."""
-    return _answer(app(), app().wire, pick)
-
-
-def answer_admin(pick: Callable[[App], Handler[Caller]]) -> CallableResponse[Caller]:
-    """The same for admins alone: nobody else gets as far as the handler."""
-    return _answer(app(), app().admin_wire, pick)
-
-
-async def scheduled(
-    path: str, pick: Callable[[App], Callable[[], Awaitable[dict[str, Any]]]]
-) -> tuple[dict[str, Any], int]:
-    """What a schedule's request is answered, once its work is done; 500 has it sent again.
-
-    Only Cloud Scheduler may send one: IAM sees to that, in front of the function. path: the
-    emulator asks each function whether it is well, at an address of its own.
-    """
-    if path.endswith("/__/health"):
-        return {}, 200
-    try:
-        return await pick(app())(), 200
-    except CallableError as error:
-        log.error("schedule_failed", reason=error.reason)
-    except Exception as error:
-        log.unexpected(error, "")
-    return {}, 500
-
-
-def _answer(
-    parts: App, wire: Wire[Caller], pick: Callable[[App], Handler[Caller]]
-) -> CallableResponse[Caller]:
-    async def handle(call: Call[Caller]) -> Any:
-        return await pick(parts)(call)  # made after the caller is known to be one
-
-    return wire.answer(handle)
 
 
 def _before_shutdown(interrupt: Callable[[], None]) -> None:

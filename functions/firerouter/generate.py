@@ -18,6 +18,7 @@ from typing import Any
 
 from . import log, prompts
 from .appsettings import AppSettings, AppSettingsStore
+from .asides import Asides, Main, helpers
 from .callable import Call, CallableError
 from .choice import Choice
 from .contract import ExecutePrompt, ResumeGeneration, parse
@@ -47,6 +48,7 @@ class Generate:
         app_settings: AppSettingsStore,
         keys: Keys,
         choice: Choice,
+        asides: Asides,
         conversations: Conversations,
         ledger: Ledger,
         progress: Progress,
@@ -59,6 +61,7 @@ class Generate:
         self._app_settings = app_settings
         self._keys = keys
         self._choice = choice
+        self._asides = asides
         self._conversations = conversations
         self._ledger = ledger
         self._progress = progress
@@ -121,7 +124,8 @@ class Generate:
         feature, app = await asyncio.gather(
             self._feature(request, caller, tried), self._app_settings.get()
         )
-        running.watch.limit(feature.settings.total_s)
+        settings = feature.settings
+        running.watch.limit(settings.total_s)
         ask = await self._ask(running, request, feature, app, caller)
         await ask.keys.get()  # a key that is missing is said before anything is counted
         recall = None if tried else response_id(feature, caller.uid, ask)
@@ -134,9 +138,9 @@ class Generate:
                 model=ask.models[0],
                 payload=running.payload,
                 limits=app.limits,
-                reserve_nano_usd=_reserve(ask.models, app),
+                reserve_nano_usd=_reserve([*ask.models, *helpers(settings, running.thread)], app),
                 request_id=request.request_id,
-                feature_limits=feature.settings.caps,
+                feature_limits=settings.caps,
                 test=tried is not None,
                 place=running.thread.to_entry() if running.thread else None,
             )
@@ -148,7 +152,8 @@ class Generate:
         status: Status = "interrupted"
         failure: CallableError | None = Restarting()
         try:
-            await self._answer(running, ask, feature, entry, recall)
+            main = Main(running, ask, settings, app, lambda: self._note(running, entry))
+            await self._answer(main, entry, recall)
             status, failure = "done", None
         except Interrupted as interrupted:
             if interrupted.why == "stopped":
@@ -165,7 +170,7 @@ class Generate:
             keep = recall if worth_keeping(status, result) and not running.temporary else None
             await asyncio.gather(
                 self._ledger.settle(entry, outcome),
-                self._responses.put(keep, result, feature.settings.cache_seconds),
+                self._responses.put(keep, result, settings.cache_seconds),
                 self._progress.forget(running.id),
             )
         if failure is not None:
@@ -173,38 +178,33 @@ class Generate:
             raise failure
         return result
 
-    async def _answer(
-        self,
-        running: Running,
-        ask: ChatRequest,
-        feature: Feature,
-        entry: Entry,
-        recall: str | None,
-    ) -> None:
+    async def _answer(self, main: Main, entry: Entry, recall: str | None) -> None:
         """Stream an answer to whoever listens; what came of it is in `running`."""
-        thread, stream = running.thread, feature.settings.stream
+        running, ask, settings = main.running, main.ask, main.settings
+        thread = running.thread
         asking = asyncio.create_task(self._conversations.ask(thread)) if thread else None
-        try:
-            kept = await self._responses.get(recall)
-            if kept is not None:
-                await running.replay(kept, stream=stream)
-            else:
-                await self._stream(running, ask, entry, feature.settings)
-        finally:
-            if asking is not None:
-                await asking  # while OpenRouter was busy: it took no time of anybody's
+        async with self._asides.beside(main):
+            try:
+                kept = await self._responses.get(recall)
+                if kept is not None:
+                    await running.replay(kept, stream=settings.stream)
+                else:
+                    await self._stream(running, ask, entry, settings)
+            finally:
+                if asking is not None:
+                    await asking  # while OpenRouter was busy: it took no time of anybody's
 
     async def _stream(
         self, running: Running, ask: ChatRequest, entry: Entry, settings: FeatureSettings
     ) -> None:
         async def on_retry(model: str, reason: str) -> None:
-            self._ledger.note(entry, attempts_of(running.tries))  # that another one follows
+            self._note(running, entry)  # that another one follows
             attempt = len(running.tries.attempts) + 1
             message = {"type": "retry", "attempt": attempt, "model": model, "reason": reason}
             await running.send(message)
 
         running.tries.on_retry = on_retry
-        running.tries.on_id = lambda: self._ledger.note(entry, attempts_of(running.tries))
+        running.tries.on_id = lambda: self._note(running, entry)
         await running.start(ask.models[0])
         async with self._openrouter.answer(ask, running.watch, running.tries) as answer:
             running.first_token_ms = running.elapsed_ms()
@@ -217,6 +217,9 @@ class Generate:
                         if settings.stream:
                             for kind, text in deltas:
                                 await running.send_delta(kind, text)
+
+    def _note(self, running: Running, entry: Entry) -> None:
+        self._ledger.note(entry, attempts_of(running))
 
     async def _write_down(
         self,
@@ -257,7 +260,11 @@ class Generate:
                 settings, request, await self._choice.context_tokens(models[0])
             )
             running.thread = await self._conversations.open(
-                request, uid, running.id, history_max_chars=room
+                request,
+                uid,
+                running.id,
+                history_max_chars=room,
+                summarises=settings.history == "summarised",
             )
             history = running.thread.history if running.thread else []
         return ChatRequest(

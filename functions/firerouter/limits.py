@@ -22,6 +22,15 @@ HISTORY_MAX_CHARS: Final = 256_000  # of earlier turns that a model is sent, som
 HISTORY_PAGES_MAX: Final = 3  # that are read for it
 CONTEXT_DEFAULT_TOKENS: Final = 8_192  # of a model that the catalog knows nothing of
 ANSWER_DEFAULT_TOKENS: Final = 1_024  # kept free for an answer where the feature sets no maximum
+SUMMARISE_FROM: Final = 0.75  # of the room for earlier turns: from then on, they are summarised
+SUMMARY_MAX_CHARS: Final = 6_000
+SUMMARY_MAX_TOKENS: Final = 1_500
+SUMMARY_READS_MAX_CHARS: Final = 100_000  # of turns that no longer fit, for one summary
+TITLE_MAX_TOKENS: Final = 200  # some models think aloud first
+TITLE_READS_MAX_CHARS: Final = 2_000  # of the question, and of its answer
+TITLE_AFTER_S: Final = 1.0  # of a first answer, so that there is something of it to read
+ASIDE_S: Final = 20.0  # one question of ours for a title or a summary, tries included
+ASIDE_WAIT_S: Final = 1.0  # that a result waits for one at its end
 PAGE_MAX_BYTES: Final = (
     300_000  # of the transcript; concurrent turns may pass it, a document ends at 1 MiB
 )

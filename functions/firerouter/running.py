@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import limits
@@ -18,6 +19,26 @@ from .settings import Feature
 from .threads import Thread
 
 
+@dataclass(slots=True)
+class Aside:
+    """One question of our own beside an answer. purpose: title or summary."""
+
+    purpose: str
+    model: str
+    tries: Tries = field(default_factory=Tries)
+    answer: Answer | None = None
+
+    @property
+    def cost_nano_usd(self) -> int | None:
+        """None where OpenRouter did not say what it came to."""
+        usage = self.answer.usage if self.answer else None
+        if usage is not None and usage.cost_nano_usd is not None:
+            return usage.cost_nano_usd
+        # one that failed before its first token is not charged for
+        begun = any(a.upstream_id and a.reason in {None, "stopped"} for a in self.tries.attempts)
+        return None if begun else 0
+
+
 class Running:
     """A generation on this instance: its listeners, what it has written, how it ends."""
 
@@ -29,6 +50,7 @@ class Running:
         self.temporary = False  # no text of it is kept
         self.watch = Watch(limits.TOTAL_S)
         self.tries = Tries()
+        self.asides: list[Aside] = []
         self.answer: Answer | None = None
         self.kept: dict[str, Any] | None = None  # an answer of before, where it serves again
         self.started = asyncio.get_running_loop().time()
@@ -94,6 +116,10 @@ class Running:
     def written(self) -> tuple[str, str]:
         """(text, reasoning) so far."""
         return (self.answer.text, self.answer.reasoning) if self.answer else ("", "")
+
+    def text(self) -> str:
+        """Of the answer, so far."""
+        return str(self.kept["text"]) if self.kept else self.written()[0]
 
     def elapsed_ms(self) -> int:
         return round((asyncio.get_running_loop().time() - self.started) * 1000)
@@ -183,6 +209,9 @@ def outcome_of(
     refused = isinstance(failure, UpstreamError) and answer is None
     if reported is None and (refused or not _spent_estimate(running, entry)):
         reported = 0  # no answer began: OpenRouter does not charge for those
+    spent = [reported, *(aside.cost_nano_usd for aside in running.asides)]
+    if not entry.admission.reserve_nano_usd:
+        spent = [cost or 0 for cost in spent]  # of free models: none of it is ever billed
     gone = running.thread is not None and running.thread.deleted  # with all that was said in it
     repeatable = running.lasts(entry) and not (failure or gone)
     kept = repeatable and len(encode(result)) <= limits.RESULT_MAX_BYTES
@@ -193,21 +222,24 @@ def outcome_of(
         finish_reason=result.get("finishReason") if failure is None else None,
         error=failure.reason if failure else None,
         usage=result["usage"],
-        cost_nano_usd=reported,
+        cost_nano_usd=None if None in spent else sum(cost for cost in spent if cost),
         timing=result["timing"],
-        attempts=attempts_of(running.tries),
+        attempts=attempts_of(running),
         result=result if kept else None,
     )
 
 
-def attempts_of(tries: Tries) -> list[dict[str, Any]]:
-    """As the ledger keeps them: {model, upstreamId, reason, keyVersion}."""
+def attempts_of(running: Running) -> list[dict[str, Any]]:
+    """As the ledger keeps them: {model, upstreamId, reason, keyVersion, purpose?}."""
+    asked = [(None, running.tries), *((aside.purpose, aside.tries) for aside in running.asides)]
     return [
         {
             "model": a.model,
             "upstreamId": a.upstream_id,
             "reason": a.reason,
             "keyVersion": a.key_version,
+            **({"purpose": purpose} if purpose else {}),
         }
+        for purpose, tries in asked
         for a in tries.attempts
     ]

@@ -21,6 +21,7 @@ from .catalog import Answering
 Json = dict[str, Any]
 
 QUOTED_CHARS = 200
+TITLE_WORDS = 6
 ID_CHARS = 20
 ID_ALPHABET = string.ascii_letters + string.digits
 ARGUMENT_PIECE_CHARS = 12
@@ -127,6 +128,8 @@ def _wants_json(ask: Ask) -> bool:
 
 
 def _friendly_text(ask: Ask, answering: Answering) -> str:
+    if ask.wants_title:  # or every conversation on this machine would have the same one
+        return " ".join(ask.last_text.partition("\n")[0].split()[:TITLE_WORDS])
     asked = " ".join(ask.last_text.split())
     if len(asked) > QUOTED_CHARS:
         asked = asked[:QUOTED_CHARS] + "…"
