@@ -18,6 +18,12 @@ async def execute_prompt(request: Request) -> Any:
 
 
 @aio.http
+async def execute_multi_model_prompt(request: Request) -> Any:
+    """One prompt through several models side by side."""
+    return serving.answer(lambda app: app.compare.execute_multi_model_prompt)
+
+
+@aio.http
 async def stop_generation(request: Request) -> Any:
     """End an answer that is being written, from any device of its user."""
     return serving.answer(lambda app: app.stopping.stop_generation)

@@ -4,7 +4,7 @@ Imports point down only (a test reads this drawing):
 
     serving                              a deployed function's request
     bootstrap                            builds everything, once an instance
-    livetest  appconfig  checkup         use cases that take another one's parts
+    livetest  compare  appconfig  checkup   use cases that take another one's parts
     generate  configure  connection  browse  keyring   use cases
     profile  archive  stopping  reconcile
     asides                               titles and summaries, asked beside an answer

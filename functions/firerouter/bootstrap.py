@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .catalog import Catalog
     from .checkup import Checkup
     from .choice import Choice
+    from .compare import Compare
     from .configure import Configure
     from .connection import Connection
     from .conversations import Conversations
@@ -181,6 +182,17 @@ class App:
         return generate
 
     @cached_property
+    def compare(self) -> Compare:
+        from .compare import Compare
+
+        return Compare(
+            features=self.features,
+            app_settings=self.app_settings,
+            choice=self.choice,
+            generate=self.generate,
+        )
+
+    @cached_property
     def catalog(self) -> Catalog:
         from .catalog import Catalog
 
@@ -303,6 +315,7 @@ class App:
 
         endpoints: dict[str, Handler[Caller]] = {
             "execute_prompt": self.generate.execute_prompt,
+            "execute_multi_model_prompt": self.compare.execute_multi_model_prompt,
             "stop_generation": self.stopping.stop_generation,
             "get_available_models": self.browse.get_available_models,
             "list_features": self.profile.list_features,

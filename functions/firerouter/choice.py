@@ -15,7 +15,7 @@ from .callable import CallableError
 from .capabilities import paid_extras
 from .contract import ExecutePrompt
 from .errors import PaidModel, SettingsUnavailable
-from .models import is_free
+from .models import Model, is_free
 from .preferences import Preferences
 from .settings import Feature
 
@@ -80,11 +80,7 @@ class Choice:
         """
         if app.free_models_only and not await self.free([id_]):
             raise PaidModel(f"{id_} is not free, and this app allows free models only.")
-        try:
-            model = (await self._catalog().get()).find(id_).answers
-        except CallableError as error:
-            log.warning("abilities_unknown", reason=error.reason)
-            return {}
+        model = await self.model(id_)
         if model is None or "reasoning" not in model.supported_parameters:
             return {}
         thinks = {"effort": "low", "exclude": True}
@@ -92,12 +88,16 @@ class Choice:
 
     async def context_tokens(self, id_: str) -> int | None:
         """How much the model can read, if the catalog knows."""
-        try:
-            model = (await self._catalog().get()).find(id_).answers
-        except CallableError as error:
-            log.warning("context_unknown", reason=error.reason)
-            return None
+        model = await self.model(id_)
         return model.context_length if model else None
+
+    async def model(self, id_: str) -> Model | None:
+        """The model that answers for this id, if the catalog knows."""
+        try:
+            return (await self._catalog().get()).find(id_).answers
+        except CallableError as error:
+            log.warning("model_not_looked_up", reason=error.reason)
+            return None
 
     async def _preferred(self, uid: str, feature: str) -> str | None:
         try:

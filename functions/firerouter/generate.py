@@ -86,10 +86,10 @@ class Generate:
         return await asyncio.shield(running.ended)
 
     async def run(
-        self, call: Call[Caller], request: ExecutePrompt, tried: Feature | None = None
+        self, call: Call[Caller], request: ExecutePrompt, given: Feature | None = None
     ) -> dict[str, Any]:
-        """The same for a request that was read before. tried: settings that nobody has saved,
-        for an admin to see at work; the ledger marks it as a test."""
+        """The same for a request that was read before. given: the feature, where it is not to
+        answer as it is stored."""
         id_ = generation_id(call.caller.uid, request.request_id)
         payload = payload_hash(call.data)
         if (running := self._running.get(id_)) is not None:
@@ -102,7 +102,7 @@ class Generate:
         running.join(call)
         try:
             with self._stops.reaching(id_, call.caller.uid, running.stop):
-                result = await self._generate(running, request, call.caller, tried)
+                result = await self._generate(running, request, call.caller, given)
         except BaseException as error:
             running.ended.set_exception(error if isinstance(error, CallableError) else Restarting())
             running.ended.exception()  # looked at: nobody else may be waiting for it
@@ -119,16 +119,16 @@ class Generate:
             running.watch.stop("interrupted")
 
     async def _generate(
-        self, running: Running, request: ExecutePrompt, caller: Caller, tried: Feature | None
+        self, running: Running, request: ExecutePrompt, caller: Caller, given: Feature | None
     ) -> dict[str, Any]:
         feature, app = await asyncio.gather(
-            self._feature(request, caller, tried), self._app_settings.get()
+            self._feature(request, caller, given), self._app_settings.get()
         )
         settings = feature.settings
         running.watch.limit(settings.total_s)
         ask = await self._ask(running, request, feature, app, caller)
         await ask.keys.get()  # a key that is missing is said before anything is counted
-        recall = None if tried else response_id(feature, caller.uid, ask)
+        recall = None if feature.test else response_id(feature, caller.uid, ask)
         entry = await self._ledger.admit(
             Admission(
                 id=running.id,
@@ -141,7 +141,7 @@ class Generate:
                 reserve_nano_usd=_reserve([*ask.models, *helpers(settings, running.thread)], app),
                 request_id=request.request_id,
                 feature_limits=settings.caps,
-                test=tried is not None,
+                test=feature.test,
                 place=running.thread.to_entry() if running.thread else None,
             )
         )
@@ -238,10 +238,10 @@ class Generate:
             log.unexpected(error, running.trace_id)
 
     async def _feature(
-        self, request: ExecutePrompt, caller: Caller, tried: Feature | None
+        self, request: ExecutePrompt, caller: Caller, given: Feature | None
     ) -> Feature:
-        if tried is not None:
-            return tried
+        if given is not None:
+            return given
         return (await self._features.get(request.feature)).for_user(caller.uid)
 
     async def _ask(

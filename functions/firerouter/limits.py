@@ -41,6 +41,11 @@ MESSAGE_PART_CHARS: Final = (
 DELETE_BATCH: Final = 200  # documents
 CONVERSATION_READ_S: Final = 30.0  # all of it
 
+# A comparison
+COMPARED_MODELS_MAX: Final = 6
+JUDGE_READS_MAX_CHARS: Final = 60_000  # of the question and all answers
+CHARS_PER_TOKEN_AT_LEAST: Final = 3  # for what may be charged at most
+
 # A feature's settings
 SYSTEM_PROMPT_MAX_CHARS: Final = 50_000
 FALLBACK_MODELS_MAX: Final = 5
@@ -161,7 +166,7 @@ KEYS_FRESH_S: Final = 6 * 3600.0
 # What one user may do, until config/app says otherwise
 REQUESTS_PER_MINUTE: Final = 20
 REQUESTS_PER_MINUTE_MAX: Final = 10_000
-CONCURRENT: Final = 3
+CONCURRENT: Final = 6  # a comparison of six models
 CONCURRENT_MAX: Final = 1_000
 USD_PER_DAY: Final = 1.0
 USD_PER_DAY_MAX: Final = 10_000.0

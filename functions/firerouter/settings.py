@@ -297,13 +297,14 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A feature as it serves now. Revision 0 is the built-in default."""
+    """A feature as it serves now. Revision 0 is the built-in default. test: nobody has saved it."""
 
     id: str
     enabled: bool
     revision: int
     settings: FeatureSettings
     draft: Draft | None = None
+    test: bool = False
 
     def for_user(self, uid: str) -> Feature:
         """The feature as this user gets it: with the draft's settings, or without."""

@@ -5,7 +5,8 @@
         InvalidArgument  SignInRequired  SessionInvalid  SessionExpired  SessionRevoked
         AppCheckFailed  NotAdmin  ManagementKey  SettingsChanged
         SettingsRefused  RevisionUnknown  NoDraft
-        FeatureUnknown  FeatureDisabled  ModelNotAllowed  PaidModel  QuotaExceeded
+        FeatureUnknown  FeatureDisabled  ModelNotAllowed  PaidModel  CostTooHigh
+        QuotaExceeded
         ConversationUnknown  MessageUnknown
         AlreadyRunning  RequestIdReused  ResultNotKept  GenerationUnknown
       NotConfigured        an admin has to act
@@ -30,6 +31,7 @@ from .ours import (
     CatalogIncomplete,
     CatalogUnavailable,
     ConversationUnknown,
+    CostTooHigh,
     FeatureDisabled,
     FeatureUnknown,
     GenerationUnknown,
@@ -97,6 +99,7 @@ __all__ = [
     "CatalogUnavailable",
     "ContextTooLong",
     "ConversationUnknown",
+    "CostTooHigh",
     "CreditBusy",
     "EmptyAnswer",
     "FeatureDisabled",
