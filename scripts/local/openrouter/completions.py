@@ -175,9 +175,13 @@ def _tool_call(function: Json, text: str) -> ToolCall:
     return ToolCall(f"call_{seen:08x}", str(function.get("name")), arguments)
 
 
-@lru_cache(maxsize=64)
 def _image(text: str) -> str:
-    """An 8 by 8 PNG of one colour, which the prompt picks, as a data URL."""
+    return f"data:image/png;base64,{drawn(text)}"
+
+
+@lru_cache(maxsize=64)
+def drawn(text: str) -> str:
+    """An 8 by 8 PNG of one colour, which the text picks, in base64."""
 
     def part(kind: bytes, data: bytes) -> bytes:
         return (
@@ -188,7 +192,7 @@ def _image(text: str) -> str:
     rows = (b"\0" + colour * 8) * 8
     shape = struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)
     png = b"\x89PNG\r\n\x1a\n" + part(b"IHDR", shape) + part(b"IDAT", zlib.compress(rows))
-    return "data:image/png;base64," + base64.b64encode(png + part(b"IEND", b"")).decode()
+    return base64.b64encode(png + part(b"IEND", b"")).decode()
 
 
 def _pieces(arguments: str) -> list[str]:
