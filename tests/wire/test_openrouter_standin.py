@@ -689,6 +689,12 @@ async def check_u2028(server: Server) -> None:
     assert "\u2028".encode() in done.body  # raw, as JavaScript writes it
 
 
+async def check_prompt(server: Server) -> None:
+    begun = time.monotonic()
+    await sound(server, "sim/prompt")
+    assert time.monotonic() - begun >= 0.5
+
+
 async def check_slow(server: Server) -> None:
     begun = time.monotonic()
     done = await sound(server, "sim/slow")
@@ -934,6 +940,7 @@ CHECKS: dict[str, Callable[[Server], Awaitable[None]]] = {
     "sim/empty": check_empty,
     "sim/content-filter": check_content_filter,
     "sim/u2028": check_u2028,
+    "sim/prompt": check_prompt,
     "sim/slow": check_slow,
     "sim/silent": check_silent,
     "sim/silent-after-headers": check_silent_after_headers,
