@@ -12,7 +12,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from . import limits, log
-from .callable import Call, CallableError, CallableResponse, Handler, Headers, Wire
+from .callable import Call, CallableResponse, Handler, Headers, Wire
 from .environment import OPENROUTER_BASE_URL, check_environment
 from .identity import APP_CHECK_KEYS_URL, Caller, Identity
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .conversations import Conversations
     from .features import Features
     from .generate import Generate
+    from .handover import Handover
     from .keyring import Keyring
     from .keys import Keys, Vault
     from .ledger import Ledger
@@ -134,6 +135,14 @@ class App:
         return Ledger(self.firestore, instance=self.instance)
 
     @cached_property
+    def handover(self) -> Handover:
+        from .handover import Handover
+        from .taskqueue import TaskQueue
+
+        queue = TaskQueue(self.project, self._firebase_app)
+        return Handover(self.firestore, queue, instance=self.instance)
+
+    @cached_property
     def instance(self) -> str:
         """A random id of this instance: who runs a generation, for those who stop it."""
         return secrets.token_hex(8)
@@ -169,6 +178,7 @@ class App:
             choice=self.choice,
             conversations=self.conversations,
             ledger=self.ledger,
+            handover=self.handover,
             progress=self.progress,
             responses=Responses(self.firestore),
             stops=self.stops,
@@ -347,25 +357,6 @@ def answer(pick: Callable[[App], Handler[Caller]]) -> CallableResponse[Caller]:
 def answer_admin(pick: Callable[[App], Handler[Caller]]) -> CallableResponse[Caller]:
     """The same for admins alone: nobody else gets as far as the handler."""
     return _answer(app(), app().admin_wire, pick)
-
-
-async def scheduled(
-    path: str, pick: Callable[[App], Callable[[], Awaitable[dict[str, Any]]]]
-) -> tuple[dict[str, Any], int]:
-    """What a schedule's request is answered, once its work is done; 500 has it sent again.
-
-    Only Cloud Scheduler may send one: IAM sees to that, in front of the function. path: the
-    emulator asks each function whether it is well, at an address of its own.
-    """
-    if path.endswith("/__/health"):
-        return {}, 200
-    try:
-        return await pick(app())(), 200
-    except CallableError as error:
-        log.error("schedule_failed", reason=error.reason)
-    except Exception as error:
-        log.unexpected(error, "")
-    return {}, 500
 
 
 def _answer(

@@ -27,6 +27,7 @@ class Running:
         self.payload = payload
         self.trace_id = trace_id
         self.temporary = False  # no text of it is kept
+        self.needs_listener = True  # ended when the last one leaves
         self.watch = Watch(limits.TOTAL_S)
         self.tries = Tries()
         self.answer: Answer | None = None
@@ -35,7 +36,10 @@ class Running:
         self.first_token_ms: int | None = None
         self.notices: Notices = []
         self.thread: Thread | None = None  # where it is written down
-        self.ended: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        # its result; None where it was handed over, and goes on elsewhere
+        self.ended: asyncio.Future[dict[str, Any] | None] = (
+            asyncio.get_running_loop().create_future()
+        )
         self._start: dict[str, Any] | None = None
         self._sent: dict[str, list[str]] = {"reasoning": [], "text": []}
         self._calls: list[Call[Caller]] = []
@@ -89,7 +93,14 @@ class Running:
     def lasts(self, entry: Entry) -> bool:
         """Whether its text is kept beyond the call: for the same request again, or to read."""
         asked_again = entry.admission.request_id is not None or self.thread is not None
-        return asked_again and not self.temporary
+        return (asked_again or entry.admission.continues) and not self.temporary
+
+    def pace(self) -> tuple[float, float]:
+        """(seconds until something of it is kept, seconds between that and more)."""
+        if self.needs_listener:
+            return limits.PROGRESS_AFTER_S, limits.PROGRESS_EVERY_S
+        left_s = limits.PROGRESS_AFTER_S - self.elapsed_ms() / 1000
+        return max(0.0, left_s), limits.PROGRESS_LIVE_S
 
     def written(self) -> tuple[str, str]:
         """(text, reasoning) so far."""
@@ -100,7 +111,7 @@ class Running:
 
     def _leave(self, call: Call[Caller]) -> None:
         self._calls = [other for other in self._calls if other is not call]
-        if not self._calls:
+        if not self._calls and self.needs_listener:
             self.stop()
 
 

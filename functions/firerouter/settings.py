@@ -191,6 +191,7 @@ class FeatureSettings(Record):
     caps: what one user may do; `limits` on the wire.
     stream: off, and a streaming caller gets the whole answer at its end.
     parameters: sent upstream as they are, for whatever has no field of its own.
+    on_disconnect: whether an answer that nobody listens to any more is ended, or finished.
     resume: what is written of a long answer is kept while it grows, for whoever lost it.
     cache_seconds: how long the same question gets the same answer, 0 for never. cache_shared: from
     any user, which is only for features that answer everybody alike.
@@ -231,6 +232,7 @@ class FeatureSettings(Record):
     provider: ProviderRouting | None = None
     parameters: Annotated[JsonObject, AfterValidator(_parameters)] = {}
     caps: Annotated[FeatureLimits, Field(alias="limits")] = FeatureLimits()
+    on_disconnect: Literal["stop", "continue"] = "stop"
     resume: bool = True
     cache_seconds: Annotated[int, Field(ge=0, le=limits.CACHE_MAX_S)] = 0
     cache_shared: bool = False
