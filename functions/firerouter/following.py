@@ -34,16 +34,19 @@ class Following:
             return _result(entry)
         return await self._follow(call, id_, entry)
 
-    async def follow(self, call: Call[Caller], id_: str) -> dict[str, Any]:
+    async def follow(self, call: Call[Caller], id_: str, *, deltas: bool = True) -> dict[str, Any]:
         """The result of one that was begun just now, once there is one; what has been written
-        meanwhile, a second or some late.
+        meanwhile, a second or some late, unless there are to be no deltas.
 
         Whoever follows may leave: it does not end the answer. Raises what the answer failed with,
         ResultNotKept, LedgerUnavailable, Restarting, AlreadyRunning.
         """
-        return await self._follow(call, id_, await self._progress.look(id_, call.caller.uid))
+        entry = await self._progress.look(id_, call.caller.uid)
+        return await self._follow(call, id_, entry, deltas)
 
-    async def _follow(self, call: Call[Caller], id_: str, entry: dict[str, Any]) -> dict[str, Any]:
+    async def _follow(
+        self, call: Call[Caller], id_: str, entry: dict[str, Any], deltas: bool = True
+    ) -> dict[str, Any]:
         place = entry.get("place") or {}
         shown = {name: place[name] for name in ("conversationId", "messageId") if name in place}
         start = {"type": "start", "generationId": id_, **shown, "model": entry.get("model")}
@@ -56,7 +59,7 @@ class Following:
                 raise Restarting  # its instance was killed; a reconciler will end it
             if loop.time() > until:  # it waited in a queue first: our own function ends before it
                 raise AlreadyRunning(retry_after_seconds=1, generationId=id_)
-            pieces = await self._progress.read(id_, number)
+            pieces = await self._progress.read(id_, number) if deltas else []
             for kind in sent:
                 delta = "".join(getattr(piece, kind) for piece in pieces)
                 sent[kind] += len(delta)
@@ -69,7 +72,7 @@ class Following:
             raise failure_of(reason)(generationId=id_)
         result = _result(entry)
         for kind, so_far in sent.items():
-            if rest := result.get(kind, "")[so_far:]:
+            if deltas and (rest := result.get(kind, "")[so_far:]):
                 await call.send({"type": kind, "delta": rest})
         return result
 

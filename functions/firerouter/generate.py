@@ -90,7 +90,7 @@ class Generate:
             return await self._following.resume(call, id_)
         running.join(call)
         result = await asyncio.shield(running.ended)
-        return result or await self._following.follow(call, id_)
+        return result or await self._following.follow(call, id_, deltas=running.streams)
 
     async def run(
         self, call: Call[Caller], request: ExecutePrompt, tried: Feature | None = None
@@ -110,7 +110,7 @@ class Generate:
             running.join(call)
             result = await self._own(running, self._generate(running, request, tried))
         # None: it needs no listener, and so this call is but one that looks on
-        return result or await self._following.follow(call, id_)
+        return result or await self._following.follow(call, id_, deltas=running.streams)
 
     async def deliver(self, id_: str) -> dict[str, Any]:
         """Answer what was queued; delivered again, nothing. What comes of it is in its entry.
@@ -161,6 +161,7 @@ class Generate:
             self._feature(request, running.uid, tried), self._app_settings.get()
         )
         running.watch.limit(feature.settings.total_s)
+        running.streams = feature.settings.stream
         ask = await self._ask(running, request, feature, app)
         await ask.keys.get()  # a key that is missing is said before anything is counted
         recall = None if tried else response_id(feature, running.uid, ask)
@@ -189,7 +190,7 @@ class Generate:
             raise
         if isinstance(entry, dict):
             return entry  # the same request was answered before
-        if continues:
+        if continues and not running.told_to_stop:
             await self._hand_over(running, request, feature, entry)
             return None
         return await self._answered(running, ask, feature, entry, recall)

@@ -28,6 +28,8 @@ class Running:
         self.trace_id = trace_id
         self.temporary = False  # no text of it is kept
         self.needs_listener = True  # ended when the last one leaves
+        self.told_to_stop = False  # by somebody who meant it
+        self.streams = True  # what is written is sent as it comes
         self.watch = Watch(limits.TOTAL_S)
         self.tries = Tries()
         self.answer: Answer | None = None
@@ -88,6 +90,7 @@ class Running:
 
     def stop(self) -> None:
         """End it now: what has been written is the answer."""
+        self.told_to_stop = True
         self.watch.stop("stopped")
 
     def lasts(self, entry: Entry) -> bool:
@@ -112,7 +115,7 @@ class Running:
     def _leave(self, call: Call[Caller]) -> None:
         self._calls = [other for other in self._calls if other is not call]
         if not self._calls and self.needs_listener:
-            self.stop()
+            self.watch.stop("stopped")
 
 
 def result_of(

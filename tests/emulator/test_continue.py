@@ -228,6 +228,16 @@ async def test_where_resume_is_off_nothing_is_kept_and_the_text_comes_whole(
     assert texts(frames) == [result["text"]]
 
 
+async def test_where_streams_are_off_the_text_comes_with_the_result_alone(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    await instance.save("ticks", {"model": "sim/slow", "stream": False, **CONTINUE}, 1)
+    data = {"feature": "ticks", "prompt": prompt(world)}
+    frames, result = await instance.frames("execute_prompt", data, "user")
+    assert [frame["type"] for frame in frames] == ["start"]
+    assert result["text"]
+
+
 async def test_who_leaves_changes_nothing(world: World, instance: Instance, queue: Queue) -> None:
     call, running = begin(world, instance, "slow", conversationId="new")
     await queue.filled()
@@ -403,6 +413,25 @@ async def test_a_stop_before_it_arrives_sends_nothing(
     assert (result["finishReason"], result["text"]) == ("stopped", "")
     entry = await ended(world, queue.id)
     assert (entry["status"], entry["costNanoUsd"], entry["attempts"]) == ("stopped", 0, [])
+    assert await upstream(world) == []
+
+
+async def test_a_stop_during_its_admission_sends_nothing_and_queues_nothing(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    stops: list[Any] = []
+
+    async def stop_first(commit: Any, *args: Any, **kwargs: Any) -> Any:
+        if not stops:
+            stops.append(await instance.call("stop_generation", {"requestId": "r"}, "user"))
+        return await commit(*args, **kwargs)
+
+    instance.commits(stop_first)
+    result = await ask(world, instance, "fast", requestId="r")
+    assert [stop["stopped"] for stop in stops] == [True]
+    assert (result["finishReason"], result["text"]) == ("stopped", "")
+    assert (await ended(world, result["generationId"]))["status"] == "stopped"
+    assert queue.tasks == []
     assert await upstream(world) == []
 
 
