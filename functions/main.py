@@ -5,7 +5,7 @@ from typing import Any
 from functions_framework import aio
 from starlette.requests import Request
 
-from firerouter import serving
+from firerouter import serving, triggers
 from firerouter.environment import check_environment
 
 check_environment()
@@ -21,6 +21,12 @@ async def execute_prompt(request: Request) -> Any:
 async def execute_multi_model_prompt(request: Request) -> Any:
     """One prompt through several models side by side."""
     return serving.answer(lambda app: app.compare.execute_multi_model_prompt)
+
+
+@aio.http
+async def continuation(request: Request) -> Any:
+    """Answer what was queued, whoever listens. The queue has its name, with no underscore."""
+    return await triggers.queued(request, lambda app: app.generate.deliver)
 
 
 @aio.http
@@ -44,13 +50,13 @@ async def refresh_catalog(request: Request) -> Any:
 @aio.http
 async def refresh_catalog_daily(request: Request) -> Any:
     """Look at OpenRouter's models each day, and flag the features whose models changed."""
-    return await serving.scheduled(request.url.path, lambda app: app.checkup.daily)
+    return await triggers.scheduled(request, lambda app: app.checkup.daily)
 
 
 @aio.http
 async def reconcile_generations(request: Request) -> Any:
     """Close what a killed instance left, and enter what answers really cost."""
-    return await serving.scheduled(request.url.path, lambda app: app.reconcile.run)
+    return await triggers.scheduled(request, lambda app: app.reconcile.run)
 
 
 @aio.http

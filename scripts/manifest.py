@@ -53,12 +53,24 @@ SCHEDULED: Final[dict[str, dict[str, Any]]] = {
     # limits.RECONCILE_S, and what has begun by then, fit inside
     "reconcile_generations": {"schedule": "*/5 * * * *", "timezone": "UTC", "timeout_sec": 120},
 }
+QUEUED: Final[dict[str, dict[str, Any]]] = {
+    # no underscore: Cloud Tasks names the queue after it. limits.TOTAL_S, and claiming, fit inside
+    "continuation": {"timeout_sec": 360},
+}
+# tried again where Firestore was away: a task that comes later than limits.QUEUED_MAX_S is too late
+QUEUE_RETRIES: Final = {
+    "max_attempts": 5,
+    "max_retry_seconds": 120,
+    "min_backoff_seconds": 1,
+    "max_backoff_seconds": 30,
+}
+QUEUE_RATES: Final = {"max_concurrent_dispatches": 1_000, "max_dispatches_per_second": 500}
 SCHEDULED_SHARED: Final[dict[str, Any]] = {"max_instances": 1, "retry_count": 3}
 
 
 def manifest() -> str:
     """The manifest as YAML, through the SDK's own decorators and serialiser."""
-    from firebase_functions import https_fn, options, scheduler_fn
+    from firebase_functions import https_fn, options, scheduler_fn, tasks_fn
     from firebase_functions.private.serving import functions_as_yaml
 
     def decorators() -> Iterator[tuple[str, Any]]:
@@ -68,6 +80,10 @@ def manifest() -> str:
             timezone = options.Timezone(settings["timezone"])
             given = {**SHARED, **SCHEDULED_SHARED, **settings, "timezone": timezone}
             yield name, scheduler_fn.on_schedule(**given)
+        retries, rates = options.RetryConfig(**QUEUE_RETRIES), options.RateLimits(**QUEUE_RATES)
+        for name, settings in QUEUED.items():
+            given = {**SHARED, **settings, "retry_config": retries, "rate_limits": rates}
+            yield name, tasks_fn.on_task_dispatched(**given)
 
     functions = {}
     for name, decorator in decorators():

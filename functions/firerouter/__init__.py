@@ -2,6 +2,7 @@
 
 Imports point down only (a test reads this drawing):
 
+    triggers                             requests of Google's own: a schedule's, a task's
     serving                              a deployed function's request
     bootstrap                            builds everything, once an instance
     livetest  compare  appconfig  checkup   use cases that take another one's parts
@@ -11,7 +12,8 @@ Imports point down only (a test reads this drawing):
     running  following                   a generation on this instance; one on another
     responses  choice  revisions         kept answers; which models are asked; how features change
     catalog                              every model, wherever the list is kept
-    identity  ledger  openrouter  stops  progress   what they talk to, one foreign library each
+    handover                             a generation on its way to the task queue's function
+    identity  ledger  openrouter  stops  progress  taskqueue   what they talk to, one library each
     books                                the ledger's documents, and what ends and corrects them
     capabilities                         settings held against what models can do, pure
     prompts  quotas  models              pure

@@ -9,18 +9,18 @@ it costs is in the answer's ledger entry, whose attempts it is among.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from . import limits, log
-from .appsettings import AppSettings
 from .callable import CallableError
 from .choice import Choice
 from .conversations import Conversations
-from .openrouter import ChatRequest, Interrupted, OpenRouter, Watch
-from .running import Aside, Running
+from .ledger import Ledger
+from .openrouter import Interrupted, OpenRouter, Watch
+from .running import Aside, Job, attempts_of
 from .settings import FREE_MODEL, FeatureSettings
 from .threads import Summary, Thread, title_of
 
@@ -35,34 +35,27 @@ SUMMARY: Final = (
 )
 
 
-class Main(NamedTuple):
-    """What is answered meanwhile, and asked as our questions are but for model and words.
-
-    on_id: called when OpenRouter's id of one of them comes, which `running.asides` has then.
-    """
-
-    running: Running
-    ask: ChatRequest
-    settings: FeatureSettings
-    app: AppSettings
-    on_id: Callable[[], None]
-
-
 class Asides:
     """Asks them. Make one an instance."""
 
     def __init__(
-        self, *, openrouter: OpenRouter, choice: Choice, conversations: Conversations
+        self,
+        *,
+        openrouter: OpenRouter,
+        choice: Choice,
+        conversations: Conversations,
+        ledger: Ledger,
     ) -> None:
         self._openrouter = openrouter
         self._choice = choice
         self._conversations = conversations
+        self._ledger = ledger
 
     @asynccontextmanager
-    async def beside(self, main: Main) -> AsyncIterator[None]:
+    async def beside(self, job: Job) -> AsyncIterator[None]:
         """Inside, the answer is being written."""
         ended = asyncio.Event()
-        tasks = [asyncio.create_task(work) for work in self._wanted(main, ended)]
+        tasks = [asyncio.create_task(work) for work in self._wanted(job, ended)]
         try:
             yield
             ended.set()
@@ -74,52 +67,52 @@ class Asides:
             if tasks:
                 await asyncio.wait(tasks)
 
-    def _wanted(self, main: Main, ended: asyncio.Event) -> list[Coroutine[Any, Any, None]]:
-        thread = main.running.thread
+    def _wanted(self, job: Job, ended: asyncio.Event) -> list[Coroutine[Any, Any, None]]:
+        thread = job.running.thread
         if thread is None or not thread.kept:
             return []
         wanted = []
-        if titled(main.settings, thread):
-            wanted.append(self._title(main, thread, ended))
+        if titled(job.feature.settings, thread):
+            wanted.append(self._title(job, thread, ended))
         if thread.folds:
-            wanted.append(self._shorten(main, thread))
+            wanted.append(self._shorten(job, thread))
         return wanted
 
-    async def _title(self, main: Main, thread: Thread, ended: asyncio.Event) -> None:
+    async def _title(self, job: Job, thread: Thread, ended: asyncio.Event) -> None:
         answer = ""
         while not ended.is_set() and not answer:
             try:
                 await asyncio.wait_for(ended.wait(), limits.TITLE_AFTER_S)
             except TimeoutError:
-                answer = main.running.text()
+                answer = job.running.text()
         most = limits.TITLE_READS_MAX_CHARS
         asked = str((thread.question or {}).get("text", ""))[:most]
-        said = f"{asked}\n\n---\n\n{main.running.text()[:most]}"
-        written = await self._ask(main, "title", TITLE, said, limits.TITLE_MAX_TOKENS)
+        said = f"{asked}\n\n---\n\n{job.running.text()[:most]}"
+        written = await self._ask(job, "title", TITLE, said, limits.TITLE_MAX_TOKENS)
         title = title_of(_plain(written))
         if title:
             await self._conversations.entitle(thread, title)
 
-    async def _shorten(self, main: Main, thread: Thread) -> None:
+    async def _shorten(self, job: Job, thread: Thread) -> None:
         turns = [f"{turn.role}: {turn.text}" for turn in thread.folds]
         if thread.summary is not None:
             turns.insert(0, f"(before that, in short) {thread.summary.text}")
         said = "\n\n".join(turns)
-        written = await self._ask(main, "summary", SUMMARY, said, limits.SUMMARY_MAX_TOKENS)
+        written = await self._ask(job, "summary", SUMMARY, said, limits.SUMMARY_MAX_TOKENS)
         if written.strip():
             text = written.strip()[: limits.SUMMARY_MAX_CHARS]
             thread.shortened = Summary(text, thread.folds[-1].message)
 
-    async def _ask(self, main: Main, purpose: str, task: str, said: str, max_tokens: int) -> str:
+    async def _ask(self, job: Job, purpose: str, task: str, said: str, max_tokens: int) -> str:
         """What the helper model answers; nothing where it fails, or may not be asked."""
-        model = main.settings.helper_model or FREE_MODEL
+        model = job.feature.settings.helper_model or FREE_MODEL
         aside = Aside(purpose, model)
         try:
-            thinking = await self._choice.unthinking(model, main.app)
-            main.running.asides.append(aside)
-            aside.tries.on_id = main.on_id
+            thinking = await self._choice.unthinking(model, job.app)
+            job.running.asides.append(aside)
+            aside.tries.on_id = lambda: self._ledger.note(job.entry, attempts_of(job.running))
             request = replace(
-                main.ask,
+                job.ask,
                 models=[model],
                 messages=[{"role": "system", "content": task}, {"role": "user", "content": said}],
                 parameters={"max_tokens": max_tokens, **thinking},

@@ -77,6 +77,7 @@ class Stored:
     attempts: list[Tried] = field(default_factory=list)
     keeps_result: bool = False
     place: dict[str, Any] | None = None  # in a conversation, where its answer belongs
+    queued: bool = False  # for a task that never came: nothing was asked
 
 
 class Books:
@@ -146,7 +147,8 @@ class Books:
         }
         if stored.attempts and stored.attempts[-1].model:
             how["model"] = stored.attempts[-1].model
-        return await _guarded(self.end(stored.held, how, None, now, limits.ADMIT_S), stored)
+        cost = 0 if stored.queued else None
+        return await _guarded(self.end(stored.held, how, cost, now, limits.ADMIT_S), stored)
 
     async def correct(
         self, stored: Stored, usage: dict[str, Any], cost: int, now: datetime
@@ -248,6 +250,7 @@ def _stored(snapshot: Any) -> Stored:
         attempts=[_tried(attempt) for attempt in attempts] if isinstance(attempts, list) else [],
         keeps_result=isinstance(document.get("result"), dict),
         place=place if isinstance(place := document.get("place"), dict) else None,
+        queued=document.get("continues") is True and not document.get("instance"),
     )
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .conversations import Conversations
     from .features import Features
     from .generate import Generate
+    from .handover import Handover
     from .keyring import Keyring
     from .keys import Keys, Vault
     from .ledger import Ledger
@@ -136,6 +137,14 @@ class App:
         return Ledger(self.firestore, instance=self.instance)
 
     @cached_property
+    def handover(self) -> Handover:
+        from .handover import Handover
+        from .taskqueue import TaskQueue
+
+        queue = TaskQueue(self.project, self._firebase_app)
+        return Handover(self.firestore, queue, instance=self.instance)
+
+    @cached_property
     def instance(self) -> str:
         """A random id of this instance: who runs a generation, for those who stop it."""
         return secrets.token_hex(8)
@@ -172,6 +181,7 @@ class App:
             asides=self.asides,
             conversations=self.conversations,
             ledger=self.ledger,
+            handover=self.handover,
             progress=self.progress,
             responses=Responses(self.firestore),
             stops=self.stops,
@@ -232,7 +242,10 @@ class App:
         from .asides import Asides
 
         return Asides(
-            openrouter=self.openrouter, choice=self.choice, conversations=self.conversations
+            openrouter=self.openrouter,
+            choice=self.choice,
+            conversations=self.conversations,
+            ledger=self.ledger,
         )
 
     @cached_property

@@ -215,6 +215,12 @@ class ResumeGeneration(Record):
     resume: GenerationId
 
 
+class QueuedGeneration(Record):
+    """The data of a task in the queue."""
+
+    generation_id: GenerationId
+
+
 class StopGeneration(Record):
     """The data of `stop_generation`: which one, by its own id or by that of its request."""
 

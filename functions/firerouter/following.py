@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import chain, repeat
 from typing import Any
 
 from . import limits
 from .callable import Call
-from .errors import Restarting, ResultNotKept
+from .errors import AlreadyRunning, Restarting, ResultNotKept, failure_of
 from .identity import Caller
 from .progress import Progress
 
@@ -23,37 +24,65 @@ class Following:
         self._progress = progress
         self._now = now
 
-    async def follow(self, call: Call[Caller], id_: str) -> dict[str, Any]:
-        """The result, once there is one; what has been written meanwhile, some seconds late.
+    async def resume(self, call: Call[Caller], id_: str) -> dict[str, Any]:
+        """The result, at once if it has ended before.
 
-        Whoever follows may leave: it does not end the answer. Raises GenerationUnknown,
-        ResultNotKept, LedgerUnavailable, Restarting.
+        Raises GenerationUnknown, ResultNotKept and what `follow` raises.
         """
         entry = await self._progress.look(id_, call.caller.uid)
         if entry.get("status") != "running":
             return _result(entry)
+        return await self._follow(call, id_, entry)
+
+    async def follow(self, call: Call[Caller], id_: str, *, deltas: bool = True) -> dict[str, Any]:
+        """The result of one that was begun just now, once there is one; what has been written
+        meanwhile, a second or some late, unless there are to be no deltas.
+
+        Whoever follows may leave: it does not end the answer. Raises what the answer failed with,
+        ResultNotKept, LedgerUnavailable, Restarting, AlreadyRunning.
+        """
+        entry = await self._progress.look(id_, call.caller.uid)
+        return await self._follow(call, id_, entry, deltas)
+
+    async def _follow(
+        self, call: Call[Caller], id_: str, entry: dict[str, Any], deltas: bool = True
+    ) -> dict[str, Any]:
         place = entry.get("place") or {}
         shown = {name: place[name] for name in ("conversationId", "messageId") if name in place}
         start = {"type": "start", "generationId": id_, **shown, "model": entry.get("model")}
         await call.send(start)
         number, sent = -1, {"reasoning": 0, "text": 0}
+        pauses, loop = _pauses(entry), asyncio.get_running_loop()
+        until = loop.time() + limits.TOTAL_S
         while entry.get("status") == "running" and not call.left:
             if entry["deadlineAt"] < self._now():
                 raise Restarting  # its instance was killed; a reconciler will end it
-            pieces = await self._progress.read(id_, number)
+            if loop.time() > until:  # it waited in a queue first: our own function ends before it
+                raise AlreadyRunning(retry_after_seconds=1, generationId=id_)
+            pieces = await self._progress.read(id_, number) if deltas else []
             for kind in sent:
                 delta = "".join(getattr(piece, kind) for piece in pieces)
                 sent[kind] += len(delta)
                 if delta:
                     await call.send({"type": kind, "delta": delta})
             number = pieces[-1].number if pieces else number
-            await asyncio.sleep(limits.PROGRESS_EVERY_S)
+            await asyncio.sleep(next(pauses))
             entry = await self._progress.look(id_, call.caller.uid)
+        if (reason := entry.get("error")) is not None:
+            raise failure_of(reason)(generationId=id_)
         result = _result(entry)
         for kind, so_far in sent.items():
-            if rest := result.get(kind, "")[so_far:]:
+            if deltas and (rest := result.get(kind, "")[so_far:]):
                 await call.send({"type": kind, "delta": rest})
         return result
+
+
+def _pauses(entry: dict[str, Any]) -> Iterator[float]:
+    """Between looks. One that needs no listener has written a piece each second, and at first is
+    about to begin, or ends before there is any."""
+    if entry.get("continues"):
+        return chain(limits.FOLLOW_LOOKS_S, repeat(limits.PROGRESS_LIVE_S))
+    return repeat(limits.PROGRESS_EVERY_S)
 
 
 def _result(entry: dict[str, Any]) -> dict[str, Any]:

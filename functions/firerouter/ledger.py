@@ -85,6 +85,7 @@ class Admission:
     feature_limits: FeatureLimits = field(default_factory=FeatureLimits)
     test: bool = False
     place: dict[str, Any] | None = None  # where its answer is written down
+    continues: bool = False  # it needs no listener: nobody's, until a task claims it
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +327,7 @@ class Ledger:
         if document.get("payload") != entry.admission.payload:
             raise RequestIdReused
         if document.get("status") == "running":
-            raise AlreadyRunning(retry_after_seconds=2)
+            raise AlreadyRunning(retry_after_seconds=2, generationId=entry.admission.id)
         result = document.get("result")
         if not isinstance(result, dict):
             raise ResultNotKept(previousStatus=document.get("status"))
@@ -375,23 +376,30 @@ class Ledger:
         return task
 
 
+def deadline(begins: datetime) -> datetime:
+    """When an instance that began it then can not run it any more."""
+    return begins + timedelta(seconds=limits.TOTAL_S + limits.SETTLE_S)
+
+
 def _document(entry: Entry, instance: str) -> dict[str, Any]:
-    admission = entry.admission
+    admission, now = entry.admission, entry.admitted_at
+    late = now + timedelta(seconds=limits.QUEUED_MAX_S) if admission.continues else deadline(now)
     return {
         "uid": admission.uid,
         "requestId": admission.request_id,
         "payload": admission.payload,
         "nonce": entry.nonce,
-        "instance": instance,
+        "instance": "" if admission.continues else instance,
         "feature": admission.feature,
         "revision": admission.revision,
         "model": admission.model,
         "status": "running",
-        "createdAt": entry.admitted_at,
-        "deadlineAt": entry.admitted_at + timedelta(seconds=limits.TOTAL_S + limits.SETTLE_S),
-        "expireAt": entry.admitted_at + timedelta(days=limits.GENERATION_TTL_DAYS),
+        "createdAt": now,
+        "deadlineAt": late,
+        "expireAt": now + timedelta(days=limits.GENERATION_TTL_DAYS),
         "reservedNanoUsd": admission.reserve_nano_usd,
         "attempts": [],
         "test": admission.test,
         "place": admission.place,
+        **({"continues": True} if admission.continues else {}),
     }

@@ -125,7 +125,17 @@ WINDOW_TTL_DAYS: Final = 2
 # Progress
 PROGRESS_AFTER_S: Final = 2.0  # an answer that ends sooner keeps none
 PROGRESS_EVERY_S: Final = 2.0
+PROGRESS_LIVE_S: Final = 1.0  # of an answer that everybody follows by what is kept of it
 PROGRESS_TTL_DAYS: Final = 1
+FOLLOW_LOOKS_S: Final = (0.3, 0.3, 0.4)  # pauses between the first looks at such an answer
+
+# Answers that need no listener
+QUEUE_S: Final = 8.0  # one call of Cloud Tasks
+QUEUE_THREADS: Final = 4  # for those calls, which block
+QUEUED_MAX_S: Final = 120.0  # that a task may take to arrive; later its generation counts as lost
+TASK_DEADLINE_S: Final = 390  # of one delivery: longer than the function's own timeout of 360 s
+CLAIM_PAUSES_S: Final = (0.5, 2.0, 0.0)  # after each try to claim a generation
+ASKED_PART_CHARS: Final = 900_000  # ASCII; a document ends at 1 MiB
 
 # Stops
 STOP_S: Final = 8.0  # writing one

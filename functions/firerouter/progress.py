@@ -2,9 +2,9 @@
 
     generations/{id}/progress/{n}   {text, reasoning, expireAt}: what came since the piece before
 
-Nothing is kept of an answer that ends within two seconds, and once in two seconds of any other; it
-is deleted when the answer has ended and its result is kept as a whole. Of an answer whose result is
-not to be kept there is no progress either.
+Nothing is kept of an answer that ends within two seconds, and once in two seconds of any other,
+once a second of one that needs no listener; it is deleted when the answer has ended and its result
+is kept as a whole. Of an answer whose result is not to be kept there is no progress either.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from . import limits, log
 from .commits import AWAY, commit
 from .errors import GenerationUnknown, LedgerUnavailable
 
-LOOKED_AT = ("uid", "status", "model", "error", "place", "deadlineAt", "result")
+LOOKED_AT = ("uid", "status", "model", "error", "place", "deadlineAt", "result", "continues")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,11 @@ class Progress:
         self._pieced: set[str] = set()  # the generations that have any
 
     @asynccontextmanager
-    async def kept(self, id_: str, written: Callable[[], tuple[str, str]]) -> AsyncIterator[None]:
+    async def kept(
+        self, id_: str, written: Callable[[], tuple[str, str]], after_s: float, every_s: float
+    ) -> AsyncIterator[None]:
         """Inside, what `written` answers, (text, reasoning) so far, is kept as it grows."""
-        keeping = asyncio.create_task(self._keep(id_, written))
+        keeping = asyncio.create_task(self._keep(id_, written, after_s, every_s))
         try:
             yield
         finally:
@@ -90,8 +92,10 @@ class Progress:
             raise GenerationUnknown(field="resume")
         return entry
 
-    async def _keep(self, id_: str, written: Callable[[], tuple[str, str]]) -> None:
-        await asyncio.sleep(limits.PROGRESS_AFTER_S)
+    async def _keep(
+        self, id_: str, written: Callable[[], tuple[str, str]], after_s: float, every_s: float
+    ) -> None:
+        await asyncio.sleep(after_s)
         number, texts, thoughts = 0, 0, 0
         while True:
             text, reasoning = written()
@@ -99,7 +103,7 @@ class Progress:
                 piece = Piece(number, text[texts:], reasoning[thoughts:])
                 if await self._write(id_, piece):
                     number, texts, thoughts = number + 1, len(text), len(reasoning)
-            await asyncio.sleep(limits.PROGRESS_EVERY_S)
+            await asyncio.sleep(every_s)
 
     async def _write(self, id_: str, piece: Piece) -> bool:
         document = {

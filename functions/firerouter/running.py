@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import limits
+from .appsettings import AppSettings
 from .callable import Call, CallableError
 from .callable.envelope import encode
 from .choice import Notices
@@ -48,6 +49,9 @@ class Running:
         self.payload = payload
         self.trace_id = trace_id
         self.temporary = False  # no text of it is kept
+        self.needs_listener = True  # ended when the last one leaves
+        self.told_to_stop = False  # by somebody who meant it
+        self.streams = True  # what is written is sent as it comes
         self.watch = Watch(limits.TOTAL_S)
         self.tries = Tries()
         self.asides: list[Aside] = []
@@ -57,7 +61,10 @@ class Running:
         self.first_token_ms: int | None = None
         self.notices: Notices = []
         self.thread: Thread | None = None  # where it is written down
-        self.ended: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        # its result; None where it was handed over, and goes on elsewhere
+        self.ended: asyncio.Future[dict[str, Any] | None] = (
+            asyncio.get_running_loop().create_future()
+        )
         self._start: dict[str, Any] | None = None
         self._sent: dict[str, list[str]] = {"reasoning": [], "text": []}
         self._calls: list[Call[Caller]] = []
@@ -106,12 +113,20 @@ class Running:
 
     def stop(self) -> None:
         """End it now: what has been written is the answer."""
+        self.told_to_stop = True
         self.watch.stop("stopped")
 
     def lasts(self, entry: Entry) -> bool:
         """Whether its text is kept beyond the call: for the same request again, or to read."""
         asked_again = entry.admission.request_id is not None or self.thread is not None
-        return asked_again and not self.temporary
+        return (asked_again or entry.admission.continues) and not self.temporary
+
+    def pace(self) -> tuple[float, float]:
+        """(seconds until something of it is kept, seconds between that and more)."""
+        if self.needs_listener:
+            return limits.PROGRESS_AFTER_S, limits.PROGRESS_EVERY_S
+        left_s = limits.PROGRESS_AFTER_S - self.elapsed_ms() / 1000
+        return max(0.0, left_s), limits.PROGRESS_LIVE_S
 
     def written(self) -> tuple[str, str]:
         """(text, reasoning) so far."""
@@ -126,14 +141,28 @@ class Running:
 
     def _leave(self, call: Call[Caller]) -> None:
         self._calls = [other for other in self._calls if other is not call]
-        if not self._calls:
-            self.stop()
+        if not self._calls and self.needs_listener:
+            self.watch.stop("stopped")
 
 
-def result_of(
-    running: Running, ask: ChatRequest, feature: Feature, entry: Entry, status: Status
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An admitted generation: what is asked of OpenRouter, and where it is entered.
+
+    recall: under which the same question's answer is kept; None: under nothing.
+    """
+
+    running: Running
+    ask: ChatRequest
+    feature: Feature
+    app: AppSettings
+    entry: Entry
+    recall: str | None
+
+
+def result_of(job: Job, status: Status) -> dict[str, Any]:
     """What the caller gets (docs/wire.md)."""
+    running, ask, feature, entry = job.running, job.ask, job.feature, job.entry
     answer = running.answer
     if running.kept is not None:
         return _again(running, running.kept, feature)

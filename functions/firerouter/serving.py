@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from . import log
 from .bootstrap import App
-from .callable import Call, CallableError, CallableResponse, Handler, Wire
+from .callable import Call, CallableResponse, Handler, Wire
 from .identity import Caller
 
 
@@ -26,25 +25,6 @@ def answer(pick: Callable[[App], Handler[Caller]]) -> CallableResponse[Caller]:
 def answer_admin(pick: Callable[[App], Handler[Caller]]) -> CallableResponse[Caller]:
     """The same for admins alone: nobody else gets as far as the handler."""
     return _answer(app(), app().admin_wire, pick)
-
-
-async def scheduled(
-    path: str, pick: Callable[[App], Callable[[], Awaitable[dict[str, Any]]]]
-) -> tuple[dict[str, Any], int]:
-    """What a schedule's request is answered, once its work is done; 500 has it sent again.
-
-    Only Cloud Scheduler may send one: IAM sees to that, in front of the function. path: the
-    emulator asks each function whether it is well, at an address of its own.
-    """
-    if path.endswith("/__/health"):
-        return {}, 200
-    try:
-        return await pick(app())(), 200
-    except CallableError as error:
-        log.error("schedule_failed", reason=error.reason)
-    except Exception as error:
-        log.unexpected(error, "")
-    return {}, 500
 
 
 def _answer(

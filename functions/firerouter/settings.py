@@ -194,6 +194,7 @@ class FeatureSettings(Record):
     titles: who names a conversation, the helper model or its first question's beginning.
     history: whether earlier turns that do not fit are left out or summarised by the helper model.
     helper_model: writes both; a free one where none is named.
+    on_disconnect: whether an answer that nobody listens to any more is ended, or finished.
     resume: what is written of a long answer is kept while it grows, for whoever lost it.
     cache_seconds: how long the same question gets the same answer, 0 for never. cache_shared: from
     any user, which is only for features that answer everybody alike.
@@ -237,6 +238,7 @@ class FeatureSettings(Record):
     titles: Literal["model", "beginning"] = "model"
     history: Literal["newest", "summarised"] = "newest"
     helper_model: ModelId | None = None
+    on_disconnect: Literal["stop", "continue"] = "stop"
     resume: bool = True
     cache_seconds: Annotated[int, Field(ge=0, le=limits.CACHE_MAX_S)] = 0
     cache_shared: bool = False

@@ -6,6 +6,7 @@ shorter than our own deadlines would cut answers off.
 
 import ast
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,26 @@ import httpx
 import pytest
 import yaml
 
-from firerouter import limits
+from firerouter import limits, taskqueue
 from scripts.local.suite import PROJECT, REGION, Suite, clean_environment
 from scripts.local.tools import find_node
-from scripts.manifest import CALLABLES, MANIFEST, SCHEDULED, SHARED, manifest
+from scripts.manifest import (
+    CALLABLES,
+    MANIFEST,
+    QUEUE_RATES,
+    QUEUE_RETRIES,
+    QUEUED,
+    SCHEDULED,
+    SHARED,
+    manifest,
+)
 
 FUNCTIONS = MANIFEST.parent
 DISCOVER = Path(__file__).parent / "js" / "discover.cjs"
-GENERATING = ("execute_prompt", "api")  # the callables behind which a model answers
+GENERATING = ("execute_prompt", "api", "continuation")  # those behind which a model answers
 
 
-ALL = {**CALLABLES, **SCHEDULED}
+ALL = {**CALLABLES, **SCHEDULED, **QUEUED}
 
 
 def timeout_s(name: str) -> float:
@@ -33,8 +43,25 @@ def timeout_s(name: str) -> float:
 
 def meant(name: str) -> dict[str, Any]:
     """What scripts/manifest says of a function, in the deploy tool's words."""
-    schedule = {"schedule": ALL[name].get("schedule"), "timeZone": "UTC"}
-    trigger = {"callableTrigger": {}} if name in CALLABLES else {"scheduleTrigger": schedule}
+    trigger: dict[str, Any] = {"callableTrigger": {}}
+    if name in SCHEDULED:
+        schedule = {"schedule": ALL[name].get("schedule"), "timeZone": "UTC"}
+        trigger = {"scheduleTrigger": schedule}
+    elif name in QUEUED:
+        trigger = {
+            "taskQueueTrigger": {
+                "rateLimits": {
+                    "maxConcurrentDispatches": QUEUE_RATES["max_concurrent_dispatches"],
+                    "maxDispatchesPerSecond": QUEUE_RATES["max_dispatches_per_second"],
+                },
+                "retryConfig": {
+                    "maxAttempts": QUEUE_RETRIES["max_attempts"],
+                    "maxRetrySeconds": QUEUE_RETRIES["max_retry_seconds"],
+                    "minBackoffSeconds": QUEUE_RETRIES["min_backoff_seconds"],
+                    "maxBackoffSeconds": QUEUE_RETRIES["max_backoff_seconds"],
+                },
+            }
+        }
     return {
         "platform": "gcfv2",
         "entryPoint": name,
@@ -42,7 +69,7 @@ def meant(name: str) -> dict[str, Any]:
         "availableMemoryMb": SHARED["memory"],
         "cpu": SHARED["cpu"],
         "concurrency": SHARED["concurrency"],
-        "maxInstances": SHARED["max_instances"] if name in CALLABLES else 1,
+        "maxInstances": 1 if name in SCHEDULED else SHARED["max_instances"],
         "timeoutSeconds": timeout_s(name),
         **trigger,
     }
@@ -114,6 +141,22 @@ def test_the_emulator_serves_each_function_where_clients_look_for_it(suite: Suit
 def test_a_whole_answer_and_its_settling_fit_the_timeout(name: str) -> None:
     whole_s = limits.VERIFY_S + limits.TOTAL_S + limits.SETTLE_BEFORE_RESULT_S
     assert whole_s < timeout_s(name)
+
+
+def test_the_queue_is_where_the_functions_look_for_it() -> None:
+    assert list(QUEUED) == [taskqueue.FUNCTION]
+    assert re.fullmatch(r"[A-Za-z0-9-]+", taskqueue.FUNCTION), "as Cloud Tasks names queues"
+    assert SHARED["region"] == taskqueue.REGION
+
+
+def test_a_task_is_not_given_up_while_it_may_still_be_answered() -> None:
+    assert timeout_s(taskqueue.FUNCTION) < limits.TASK_DEADLINE_S
+    assert QUEUE_RETRIES["max_retry_seconds"] <= limits.QUEUED_MAX_S
+    claimed_s = len(limits.CLAIM_PAUSES_S) * (limits.READ_S + limits.ADMIT_S)
+    claimed_s += sum(limits.CLAIM_PAUSES_S)
+    whole_s = claimed_s + limits.TOTAL_S + limits.SETTLE_BEFORE_RESULT_S
+    assert whole_s < timeout_s(taskqueue.FUNCTION)
+    assert limits.QUEUE_S < limits.QUEUED_MAX_S
 
 
 def test_the_shorter_deadlines_fit_into_the_longer_ones() -> None:

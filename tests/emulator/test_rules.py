@@ -50,6 +50,8 @@ TABLE = [
     Row(f"{CONVERSATION}/messages/m1", get=OWNERS, list=OWNERS),
     Row(f"{CONVERSATION}/transcript/0"),
     Row("generations/rules-g1", get=ADMINS, list=ADMINS),
+    Row("generations/rules-g1/progress/00000"),
+    Row("generations/rules-g1/asked/000"),
     Row(f"quotas/{OWNER}"),
     Row(f"quotas/{OWNER}/windows/day-20260101"),
     Row("usage/rules-20260101", get=ADMINS, list=ADMINS),

@@ -407,3 +407,10 @@ def test_what_openrouter_wrote_never_reaches_the_caller(status: int) -> None:
     for failure in (from_status(status, body, {"retry-after": canary}), from_event(body)):
         assert canary not in json.dumps(failure.to_wire(TRACE))
         assert canary not in str(failure) + repr(failure)
+
+
+def test_a_reason_that_was_written_down_is_its_leaf_again() -> None:
+    for leaf in (errors.KeyInvalid, errors.OutOfTime, errors.Restarting, errors.QueueUnavailable):
+        found = errors.failure_of(leaf.reason)
+        assert (found.reason, found.status) == (leaf.reason, leaf.status)
+    assert errors.failure_of("of_an_older_version") is CallableError

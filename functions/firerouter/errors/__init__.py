@@ -13,7 +13,7 @@
         KeyMissing  KeyStoreForbidden  SettingsInvalid
       Unavailable          something of ours did not answer
         SignInUnavailable  LedgerUnavailable  SettingsUnavailable  KeyUnavailable
-        HistoryUnavailable
+        HistoryUnavailable  QueueUnavailable
         CatalogUnavailable  CatalogIncomplete  Restarting
       UpstreamError        OpenRouter or a provider behind it; made in openrouter/failures.py alone
         KeyInvalid  KeyLimitReached  NoCredit  CreditBusy  UpstreamForbidden  Moderated
@@ -25,6 +25,7 @@
 may be reworded. No leaf repeats text that OpenRouter sent: it can hold the prompt, or a key.
 """
 
+from ..callable import CallableError
 from .ours import (
     AlreadyRunning,
     AppCheckFailed,
@@ -48,6 +49,7 @@ from .ours import (
     NotAdmin,
     NotConfigured,
     PaidModel,
+    QueueUnavailable,
     QuotaExceeded,
     Refused,
     RequestIdReused,
@@ -127,6 +129,7 @@ __all__ = [
     "NotConfigured",
     "OutOfTime",
     "PaidModel",
+    "QueueUnavailable",
     "QuotaExceeded",
     "RateLimited",
     "Refused",
@@ -153,4 +156,15 @@ __all__ = [
     "UpstreamSilent",
     "UpstreamTimeout",
     "UpstreamUnreachable",
+    "failure_of",
 ]
+
+
+def failure_of(reason: str) -> type[CallableError]:
+    """The leaf of a reason that was written down; for one that is gone since, their root."""
+    kinds: list[type[CallableError]] = [CallableError]
+    for kind in kinds:
+        if vars(kind).get("reason") == reason:
+            return kind
+        kinds += kind.__subclasses__()
+    return CallableError

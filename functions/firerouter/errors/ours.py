@@ -211,6 +211,13 @@ class HistoryUnavailable(Unavailable):
     sentence = "Your conversations can not be read at the moment. Please try again."
 
 
+class QueueUnavailable(Unavailable):
+    """An answer that needs no listener could not be queued. It was not begun."""
+
+    reason = "queue_unavailable"
+    sentence = "The service can not begin this answer at the moment. Please try again."
+
+
 class KeyUnavailable(Unavailable):
     reason = "key_unavailable"
     sentence = "The service can not reach its key store at the moment. Please try again."

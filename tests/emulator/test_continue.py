@@ -1,0 +1,616 @@
+"""`onDisconnect: continue`: from the callable into the queue, and out of it.
+
+The queue is a small server of the test's, which speaks the Cloud Tasks emulator's protocol and says
+when a task is delivered, where, and how often. The real emulator's: test_queue.py.
+"""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import firebase_admin
+import httpx
+import pytest
+from aiohttp import web
+from google.api_core import exceptions
+
+from firerouter import limits
+from firerouter.callable import CallableError
+from firerouter.generate import Generate
+from tests.emulator.world import Instance, World, applied_twice, call_of
+
+CONTINUE = {"onDisconnect": "continue"}
+EVENTUALLY_S = 20.0
+
+
+class Queue:
+    """The tasks that were queued. to: the instance they are delivered to at once, if any."""
+
+    def __init__(self) -> None:
+        self.tasks: list[dict[str, Any]] = []
+        self.to: Instance | None = None
+        self.status = 200
+        self.delivering: set[asyncio.Task[Any]] = set()
+
+    async def take(self, request: web.Request) -> web.Response:
+        if self.status != 200:
+            return web.Response(status=self.status)
+        task = (await request.json())["task"]
+        self.tasks.append({**task, "queue": request.path.split("/queues/")[0]})
+        if self.to is not None:
+            delivering = asyncio.create_task(self.deliver(self.to))
+            self.delivering.add(delivering)
+        return web.json_response({"task": {**task, "name": f"/{request.path.lstrip('/')}/1"}})
+
+    @property
+    def id(self) -> str:
+        """Of the generation that was queued last."""
+        data = json.loads(base64.b64decode(self.tasks[-1]["httpRequest"]["body"]))
+        assert data.keys() == {"data"}
+        assert data["data"].keys() == {"generationId"}
+        return str(data["data"]["generationId"])
+
+    async def deliver(self, instance: Instance) -> Any:
+        return await instance.app.generate.deliver(self.id)
+
+    async def filled(self) -> None:
+        async with asyncio.timeout(EVENTUALLY_S):
+            while not self.tasks:
+                await asyncio.sleep(0.02)
+
+
+def forget_firebase() -> None:
+    """Its client of the queue keeps the address that it was made with."""
+    with suppress(ValueError):
+        firebase_admin.delete_app(firebase_admin.get_app())
+
+
+@pytest.fixture
+async def queue(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Queue]:
+    queue = Queue()
+    app = web.Application()
+    app.router.add_post("/{path:.*}", queue.take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    monkeypatch.setenv("CLOUD_TASKS_EMULATOR_HOST", f"127.0.0.1:{port}")
+    forget_firebase()
+    yield queue
+    if queue.delivering:
+        await asyncio.wait(queue.delivering, timeout=EVENTUALLY_S)
+    await runner.cleanup()
+    forget_firebase()
+
+
+@pytest.fixture
+async def instance(world: World, queue: Queue) -> Instance:
+    """The callable's; tasks go to another one."""
+    instance = world.instance()
+    for model in ("fast", "slow", "ticks", "error-in-200"):
+        await instance.save(model, {"model": f"sim/{model}", **CONTINUE})
+    queue.to = world.instance()
+    return instance
+
+
+def prompt(world: World) -> str:
+    return f"for {world.project}"
+
+
+async def upstream(world: World) -> list[dict[str, Any]]:
+    """What OpenRouter's stand-in was asked in this world."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        seen = (await http.get(f"{world.suite.openrouter_root}/sim/requests")).json()
+    return [request for request in seen if prompt(world) in str(request["body"])]
+
+
+async def ask(world: World, instance: Instance, feature: str, **more: Any) -> Any:
+    return await instance.ask(feature, prompt=prompt(world), **more)
+
+
+def begin(world: World, instance: Instance, feature: str, **more: Any) -> Any:
+    """(the call, which streams; its task)."""
+    call = call_of({"feature": feature, "prompt": prompt(world), **more}, "user", streaming=True)
+    return call, asyncio.create_task(instance.app.generate.execute_prompt(call))
+
+
+async def ended(world: World, id_: str) -> dict[str, Any]:
+    """The entry, once it has ended, all that it held given back."""
+    async with asyncio.timeout(EVENTUALLY_S):
+        while (entry := await world.document(f"generations/{id_}"))["status"] == "running":
+            await asyncio.sleep(0.05)
+    assert (await world.document("quotas/user/windows/concurrent"))["count"] == 0
+    return entry
+
+
+async def refused(running: Any) -> CallableError:
+    with pytest.raises(CallableError) as error:
+        await running
+    return error.value
+
+
+def texts(frames: list[Any]) -> list[str]:
+    return [frame["delta"] for frame in frames if frame["type"] == "text"]
+
+
+# The way of it
+
+
+async def test_a_task_says_the_generation_alone_and_nothing_of_it_stays(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    result = await ask(world, instance, "fast")
+    (task,) = queue.tasks
+    assert queue.id == result["generationId"]
+    assert prompt(world) not in json.dumps(task)
+    assert task["queue"] == f"/projects/{world.project}/locations/australia-southeast1"
+    assert task["dispatchDeadline"] == f"{limits.TASK_DEADLINE_S}s"
+    entry = await ended(world, queue.id)
+    assert (entry["status"], entry["continues"], entry["result"]) == ("done", True, result)
+    assert entry["instance"] == queue.to.app.instance  # type: ignore[union-attr]
+    for name in ("asked", "progress"):
+        assert await world.all(f"generations/{queue.id}/{name}") == {}
+    assert result["usage"]["totalTokens"] > 0
+    assert len(await upstream(world)) == 1
+
+
+async def test_it_is_followed_as_it_is_written(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    call, running = begin(world, instance, "ticks", conversationId="new")
+    seen: list[tuple[float, Any]] = []
+    while not running.done():
+        frames = [json.loads(frame)["message"] for frame in call.take() if frame]
+        seen += [(loop.time() - begun, frame) for frame in frames]
+        if loop.time() - begun > 6 and not queue.tasks[0].get("stopped"):
+            queue.tasks[0]["stopped"] = True
+            await instance.call("stop_generation", {"generationId": queue.id}, "user")
+        await asyncio.sleep(0.05)
+    result = await running
+    seen += [(loop.time() - begun, json.loads(f)["message"]) for f in call.take() if f]
+    frames = [frame for _, frame in seen]
+    assert frames[0]["type"] == "start"
+    assert frames[0]["messageId"] == result["messageId"]
+    assert "".join(texts(frames)) == result["text"]
+    assert result["finishReason"] == "stopped"
+    deltas = [at for at, frame in seen if frame["type"] == "text"]
+    assert deltas[0] < limits.PROGRESS_AFTER_S + 2
+    assert len(deltas) >= 4
+    entry = await ended(world, queue.id)
+    place = entry["place"]
+    message = await world.document(
+        f"users/user/conversations/{place['conversationId']}/messages/{place['messageId']}"
+    )
+    assert (message["status"], message["text"]) == ("stopped", result["text"])
+
+
+async def test_it_is_written_down_no_more_than_once_a_second(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    call, running = begin(world, instance, "ticks")
+    await queue.filled()
+    pieces: dict[str, Any] = {}
+    firestore = world.firestore.collection(f"generations/{queue.id}/progress")
+    for _ in range(50):
+        pieces |= {s.id: s.create_time async for s in firestore.stream()}
+        await asyncio.sleep(0.1)
+    await instance.call("stop_generation", {"generationId": queue.id}, "user")
+    await running
+    entry = await ended(world, queue.id)
+    times = [pieces[id_] for id_ in sorted(pieces)]
+    assert len(times) > 1
+    assert times[0] - entry["createdAt"] > timedelta(seconds=1.9)
+    for before, after in pairwise(times):
+        assert after - before > timedelta(seconds=0.9)
+    assert await world.all(f"generations/{queue.id}/progress") == {}
+    assert call.left is False
+
+
+async def test_where_resume_is_off_nothing_is_kept_and_the_text_comes_whole(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    await instance.save("ticks", {"model": "sim/slow", "resume": False, **CONTINUE}, 1)
+    call, running = begin(world, instance, "ticks")
+    await queue.filled()
+    while not running.done():
+        assert await world.all(f"generations/{queue.id}/progress") == {}
+        await asyncio.sleep(0.2)
+    result = await running
+    frames = [json.loads(frame)["message"] for frame in call.take() if frame]
+    assert texts(frames) == [result["text"]]
+
+
+async def test_where_streams_are_off_the_text_comes_with_the_result_alone(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    await instance.save("ticks", {"model": "sim/slow", "stream": False, **CONTINUE}, 1)
+    data = {"feature": "ticks", "prompt": prompt(world)}
+    frames, result = await instance.frames("execute_prompt", data, "user")
+    assert [frame["type"] for frame in frames] == ["start"]
+    assert result["text"]
+
+
+async def test_who_leaves_changes_nothing(world: World, instance: Instance, queue: Queue) -> None:
+    call, running = begin(world, instance, "slow", conversationId="new")
+    await queue.filled()
+    await asyncio.sleep(0.5)
+    call.leave()
+    await asyncio.wait({running})
+    assert isinstance(running.exception(), CallableError)  # nobody hears it
+    entry = await ended(world, queue.id)
+    assert entry["status"] == "done"
+    place = entry["place"]
+    conversation = f"users/user/conversations/{place['conversationId']}"
+    answer = await world.document(f"{conversation}/messages/{place['messageId']}")
+    assert answer["text"] == entry["result"]["text"] != ""
+    assert (await world.document(conversation))["leaf"] == place["messageId"]
+    resumed = await world.instance().call("execute_prompt", {"resume": queue.id}, "user")
+    assert resumed == entry["result"]
+
+
+async def test_who_leaves_before_it_is_admitted_changes_nothing_either(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    call, running = begin(world, instance, "fast", requestId="r")
+    call.leave()
+    await asyncio.wait({running})
+    await queue.filled()
+    assert (await ended(world, queue.id))["status"] == "done"
+
+
+async def test_it_may_run_where_it_was_asked_and_be_joined_there(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    queue.to = instance
+    call, running = begin(world, instance, "slow", requestId="r")
+    await queue.filled()
+    await asyncio.sleep(1)
+    data = {"resume": queue.id}
+    looking_on = call_of(data, "user", streaming=True)
+    joined = asyncio.create_task(instance.app.generate.execute_prompt(looking_on))
+    await asyncio.sleep(0.2)
+    looking_on.leave()
+    result = await running
+    assert result["finishReason"] == "stop"
+    assert await joined == result
+    assert call.left is False
+
+
+@pytest.mark.parametrize("same_instance", [True, False])
+async def test_the_same_request_again_follows_the_first(
+    world: World, instance: Instance, queue: Queue, same_instance: bool
+) -> None:
+    other = instance if same_instance else world.instance()
+    data = {"feature": "slow", "prompt": prompt(world), "requestId": "r"}
+    first, again = await asyncio.gather(
+        instance.call("execute_prompt", data, "user"), other.call("execute_prompt", data, "user")
+    )
+    later = await world.instance().call("execute_prompt", data, "user")
+    assert first == again == later
+    assert len(queue.tasks) == 1
+    assert len(await upstream(world)) == 1
+    reused = await other.refusal("execute_prompt", {**data, "prompt": "another"}, "user")
+    assert reused.reason == "request_id_reused"
+
+
+async def test_a_failure_is_the_callers_as_it_would_be_anywhere(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    data = {"feature": "error-in-200", "prompt": prompt(world), "requestId": "r"}
+    failed = await instance.refusal("execute_prompt", data, "user")
+    entry = await ended(world, queue.id)
+    assert (entry["status"], entry["error"]) == ("failed", failed.reason)
+    assert failed.status == "UNAVAILABLE"
+    assert failed.details == {"generationId": queue.id}
+    again = await instance.refusal("execute_prompt", data, "user")
+    assert again.reason == "result_not_kept"
+
+
+async def test_turns_of_one_conversation_follow_each_other_as_they_were_asked(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    begun = await ask(world, instance, "fast", conversationId="new")
+    to, queue.to = queue.to, None
+    place = {"conversationId": begun["conversationId"]}
+    _, running = begin(world, instance, "fast", **place)
+    while len(queue.tasks) < 2:
+        await asyncio.sleep(0.05)
+    await instance.save("plain", {"model": "sim/fast"})
+    await ask(world, instance, "plain", **place)
+    await queue.deliver(to)  # type: ignore[arg-type]
+    result = await running
+    messages = f"users/user/conversations/{place['conversationId']}/messages"
+    answer = await world.document(f"{messages}/{result['messageId']}")
+    question = await world.document(f"{messages}/{answer['parent']}")
+    assert question["parent"] == begun["messageId"]
+    regenerated = asyncio.create_task(
+        instance.call(
+            "execute_prompt",
+            {"feature": "fast", "regenerate": result["messageId"], **place},
+            "user",
+        )
+    )
+    while len(queue.tasks) < 3:
+        await asyncio.sleep(0.05)
+    await queue.deliver(to)  # type: ignore[arg-type]
+    sibling = await world.document(f"{messages}/{(await regenerated)['messageId']}")
+    assert sibling["parent"] == answer["parent"]
+
+
+async def test_a_request_of_any_size_arrives_whole(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    await instance.save("fast", {"model": "sim/fast", "systemPrompt": "{{a}}", **CONTINUE}, 1)
+    long = "\N{GRINNING FACE}" * (limits.PROMPT_MAX_CHARS - 100) + prompt(world)
+    variables = dict.fromkeys("abcdefgh", "é" * limits.VARIABLE_MAX_CHARS)
+    data = {"feature": "fast", "prompt": long, "variables": variables}
+    queue.to, to = None, queue.to
+    running = asyncio.create_task(instance.call("execute_prompt", data, "user"))
+    await queue.filled()
+    assert len(await world.all(f"generations/{queue.id}/asked")) > 2
+    await queue.deliver(to)  # type: ignore[arg-type]
+    await running
+    (request,) = await upstream(world)
+    system, asked = request["body"]["messages"]
+    assert (system["content"], asked["content"]) == (variables["a"], long)
+    assert await world.all(f"generations/{queue.id}/asked") == {}
+
+
+async def test_settings_that_change_meanwhile_do_not_change_it(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    queue.to, to = None, queue.to
+    _, running = begin(world, instance, "fast")
+    await queue.filled()
+    await instance.save("fast", {"model": "sim/u2028"}, 1)
+    await instance.call("save_feature_settings", {"feature": "fast", "enabled": False})
+    await queue.deliver(to)  # type: ignore[arg-type]
+    result = await running
+    assert (result["model"], result["revision"]) == ("sim/fast", 1)
+
+
+# What runs as before
+
+
+async def test_what_keeps_no_text_and_what_is_tried_needs_its_listener(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    result = await ask(world, instance, "fast", temporary=True)
+    entry = await ended(world, result["generationId"])
+    assert (entry["status"], entry["result"], "continues" in entry) == ("done", None, False)
+    settings = {"model": "sim/fast", **CONTINUE}
+    tried = {"feature": "fast", "prompt": prompt(world), "settings": settings}
+    assert (await instance.call("test_feature_settings", tried))["test"]
+    await instance.save("kept", {"model": "sim/fast", "cacheSeconds": 60, **CONTINUE})
+    first = await ask(world, instance, "kept")
+    assert len(queue.tasks) == 1
+    again = await ask(world, instance, "kept")
+    assert (first["cached"], again["cached"]) == (False, True)
+    assert len(queue.tasks) == 1
+
+
+# Ends
+
+
+async def test_a_stop_before_it_arrives_sends_nothing(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    queue.to, to = None, queue.to
+    _, running = begin(world, instance, "fast", requestId="r")
+    await queue.filled()
+    stop = {"requestId": "r"}
+    assert (await world.instance().call("stop_generation", stop, "user"))["stopped"]
+    await queue.deliver(to)  # type: ignore[arg-type]
+    result = await running
+    assert (result["finishReason"], result["text"]) == ("stopped", "")
+    entry = await ended(world, queue.id)
+    assert (entry["status"], entry["costNanoUsd"], entry["attempts"]) == ("stopped", 0, [])
+    assert await upstream(world) == []
+
+
+async def test_a_stop_during_its_admission_sends_nothing_and_queues_nothing(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    stops: list[Any] = []
+
+    async def stop_first(commit: Any, *args: Any, **kwargs: Any) -> Any:
+        if not stops:
+            stops.append(await instance.call("stop_generation", {"requestId": "r"}, "user"))
+        return await commit(*args, **kwargs)
+
+    instance.commits(stop_first)
+    result = await ask(world, instance, "fast", requestId="r")
+    assert [stop["stopped"] for stop in stops] == [True]
+    assert (result["finishReason"], result["text"]) == ("stopped", "")
+    assert (await ended(world, result["generationId"]))["status"] == "stopped"
+    assert queue.tasks == []
+    assert await upstream(world) == []
+
+
+async def test_delivered_again_and_at_once_it_asks_once(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    queue.to = None
+    _, running = begin(world, instance, "slow")
+    await queue.filled()
+    others = [world.instance() for _ in range(3)]
+    answers = await asyncio.gather(*map(queue.deliver, [*others, *others]))
+    assert answers == [{}] * 6
+    result = await running
+    assert await queue.deliver(world.instance()) == {}
+    assert len(await upstream(world)) == 1
+    entry = await ended(world, queue.id)
+    assert entry["result"] == result
+
+
+async def test_a_claim_that_is_applied_twice_is_its_own(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    queue.to = None
+    _, running = begin(world, instance, "fast")
+    await queue.filled()
+    there = world.instance()
+    there.commits(applied_twice)
+    await queue.deliver(there)
+    assert (await running)["finishReason"] == "stop"
+    assert len(await upstream(world)) == 1
+    await ended(world, queue.id)
+
+
+async def test_a_claim_whose_answer_is_lost_is_not_lost(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    queue.to = None
+    _, running = begin(world, instance, "fast")
+    await queue.filled()
+    there, lost = world.instance(), [True]
+
+    async def lose_the_first(commit: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = await commit(*args, **kwargs)
+        if lost:
+            lost.clear()
+            raise exceptions.DeadlineExceeded("lost")  # type: ignore[no-untyped-call]
+        return answer
+
+    there.commits(lose_the_first)
+    await queue.deliver(there)
+    assert (await running)["finishReason"] == "stop"
+    assert len(await upstream(world)) == 1
+    await ended(world, queue.id)
+
+
+async def test_what_can_not_be_claimed_is_to_be_delivered_again(
+    world: World, instance: Instance, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CLAIM_PAUSES_S", (0.0, 0.0))
+    queue.to = None
+    _, running = begin(world, instance, "fast")
+    await queue.filled()
+    there = world.instance()
+
+    async def away(*_: Any, **__: Any) -> Any:
+        raise exceptions.DeadlineExceeded("away")  # type: ignore[no-untyped-call]
+
+    there.commits(away)
+    failed = await refused(queue.deliver(there))
+    assert failed.reason == "ledger_unavailable"
+    await queue.deliver(world.instance())
+    assert (await running)["finishReason"] == "stop"
+    assert len(await upstream(world)) == 1
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+async def test_without_a_queue_nothing_is_begun_and_nothing_held(
+    world: World, instance: Instance, queue: Queue, status: int
+) -> None:
+    queue.status = status
+    failed = await instance.refusal(
+        "execute_prompt", {"feature": "fast", "prompt": prompt(world), "requestId": "r"}, "user"
+    )
+    assert (failed.status, failed.reason, failed.retryable) == (
+        "UNAVAILABLE",
+        "queue_unavailable",
+        True,
+    )
+    entry = await ended(world, failed.details["generationId"])
+    assert (entry["status"], entry["error"]) == ("failed", "queue_unavailable")
+    assert (entry["costNanoUsd"], entry["costIsEstimate"]) == (0, False)
+    to = queue.to
+    assert to is not None
+    assert await to.app.generate.deliver(failed.details["generationId"]) == {}
+    assert await upstream(world) == []
+
+
+async def test_a_task_that_never_comes_costs_nothing_and_comes_too_late(
+    world: World, instance: Instance, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "QUEUED_MAX_S", 2.0)
+    await instance.call("save_app_settings", {"revision": 0, "settings": {"freeModelsOnly": False}})
+    await instance.save("paid", {"model": "sim/paid", **CONTINUE})
+    to, queue.to = queue.to, None
+    _, running = begin(world, instance, "paid", conversationId="new")
+    assert (await refused(running)).reason == "interrupted"
+    entry = await world.document(f"generations/{queue.id}")
+    assert entry["reservedNanoUsd"] > 0
+    assert await queue.deliver(to) == {}  # type: ignore[arg-type]
+    assert (await world.instance().app.reconcile.run())["closed"] == 1
+    entry = await ended(world, queue.id)
+    assert (entry["status"], entry["costNanoUsd"]) == ("interrupted", 0)
+    (day,) = [w for name, w in (await world.all("quotas/user/windows")).items() if "usd" in name]
+    assert day["nanoUsd"] == 0
+    assert await queue.deliver(to) == {}  # type: ignore[arg-type]
+    assert await upstream(world) == []
+
+
+async def test_an_instance_that_dies_with_it_is_closed_and_not_followed_for_ever(
+    world: World, instance: Instance, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed: nothing that it would still have done comes through."""
+
+    async def never(*_: Any, **__: Any) -> Any:
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(limits, "TOTAL_S", 2.0)
+    monkeypatch.setattr(limits, "SETTLE_S", 1.0)
+    queue.to = None
+    there = world.instance()
+    there.app.handover.asked = never  # type: ignore[method-assign]
+    _, running = begin(world, instance, "fast")
+    await queue.filled()
+    dying = asyncio.create_task(queue.deliver(there))
+    assert (await refused(running)).reason in {"interrupted", "already_running"}
+    dying.cancel()
+    await asyncio.wait({dying})
+    assert await queue.deliver(world.instance()) == {}, "claimed once, for good"
+    await asyncio.sleep(1.2)
+    assert (await world.instance().app.reconcile.run())["closed"] == 1
+    assert (await ended(world, queue.id))["status"] == "interrupted"
+
+
+async def test_what_can_not_be_asked_any_more_is_ended(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    begun = await ask(world, instance, "fast", conversationId="new")
+    to, queue.to = queue.to, None
+    place = {"conversationId": begun["conversationId"]}
+    _, running = begin(world, instance, "fast", **place)
+    while len(queue.tasks) < 2:
+        await asyncio.sleep(0.05)
+    await instance.call("delete_conversation", place, "user")
+    await queue.deliver(to)  # type: ignore[arg-type]
+    assert (await refused(running)).reason == "conversation_unknown"
+    entry = await ended(world, queue.id)
+    assert (entry["status"], entry["costNanoUsd"]) == ("failed", 0)
+
+
+async def test_somebody_elses_can_not_be_followed(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    _, running = begin(world, instance, "slow")
+    await queue.filled()
+    refusal = await instance.refusal("execute_prompt", {"resume": queue.id}, "stranger")
+    assert refusal.reason == "generation_unknown"
+    await running
+
+
+async def test_an_instance_that_goes_down_ends_it_as_interrupted(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    _, running = begin(world, instance, "ticks", requestId="r")
+    await queue.filled()
+    await asyncio.sleep(1.5)
+    assert queue.to is not None
+    generate: Generate = queue.to.app.generate
+    generate.interrupt()
+    assert (await refused(running)).reason == "interrupted"
+    entry = await ended(world, queue.id)
+    assert entry["status"] == "interrupted"
+    assert entry["usage"]["completionTokens"] > 0
