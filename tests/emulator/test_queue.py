@@ -27,7 +27,7 @@ def url(suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     """Where `execute_prompt` is served."""
     documents = {}
     for model in MODELS:
-        settings = {"model": f"sim/{model}", "onDisconnect": "continue"}
+        settings = {"model": f"sim/{model}", "onDisconnect": "continue", "titles": "beginning"}
         document = {"enabled": True, "revision": 1, "settings": settings}
         documents[f"features/go-on-{model}"] = document
     create_documents(suite.firestore_host, suite.project, documents)
