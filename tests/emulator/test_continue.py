@@ -7,9 +7,11 @@ when a task is delivered, where, and how often. The real emulator's: test_queue.
 import asyncio
 import base64
 import json
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +24,8 @@ from google.api_core import exceptions
 from firerouter import limits
 from firerouter.callable import CallableError
 from firerouter.generate import Generate
+from scripts.local import processes
+from tests.conftest import Serve
 from tests.emulator.world import Instance, World, applied_twice, call_of
 
 CONTINUE = {"onDisconnect": "continue"}
@@ -573,6 +577,42 @@ async def test_an_instance_that_dies_with_it_is_closed_and_not_followed_for_ever
     await asyncio.sleep(1.2)
     assert (await world.instance().app.reconcile.run())["closed"] == 1
     assert (await ended(world, queue.id))["status"] == "interrupted"
+
+
+async def test_a_process_that_is_killed_with_it_leaves_what_it_had_written(
+    world: World, instance: Instance, queue: Queue, serve: Serve
+) -> None:
+    queue.to = None
+    served = serve("continuation", env={"GCLOUD_PROJECT": world.project})
+    call, running = begin(world, instance, "ticks", conversationId="new")
+    await queue.filled()
+    task = {"data": {"generationId": queue.id}}
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
+        delivering = asyncio.create_task(http.post(served.url, json=task))
+        async with asyncio.timeout(EVENTUALLY_S):
+            while len(await world.all(f"generations/{queue.id}/progress")) < 2:
+                await asyncio.sleep(0.1)
+        for pid in processes.descendants([served.pid]):
+            os.kill(pid, signal.SIGKILL)
+        with pytest.raises(httpx.HTTPError):
+            await delivering
+    assert await queue.deliver(world.instance()) == {}, "claimed once, for good"
+    call.leave()
+    await asyncio.wait({running})
+    running.exception()
+    tidy = world.instance().app.reconcile
+    past = timedelta(seconds=limits.TOTAL_S + limits.SETTLE_S + 1)
+    tidy._now = lambda: datetime.now(UTC) + past
+    assert (await tidy.run())["closed"] == 1
+    entry = await ended(world, queue.id)
+    assert entry["status"] == "interrupted"
+    place = entry["place"]
+    message = await world.document(
+        f"users/user/conversations/{place['conversationId']}/messages/{place['messageId']}"
+    )
+    assert message["status"] == "interrupted"
+    assert message["text"].startswith("tick-1 tick-2 ")
+    assert len(await upstream(world)) == 1
 
 
 async def test_what_can_not_be_asked_any_more_is_ended(
