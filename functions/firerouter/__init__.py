@@ -4,7 +4,7 @@ Imports point down only (a test reads this drawing):
 
     bootstrap                            builds everything, once an instance
     livetest  appconfig  checkup         use cases that take another one's parts
-    generate  configure  connection  browse  keyring   use cases
+    generate  embed  configure  connection  browse  keyring   use cases
     profile  archive  stopping  reconcile
     running  following                   a generation on this instance; one on another
     responses  choice  revisions         kept answers; which models are asked; how features change
@@ -19,6 +19,7 @@ Imports point down only (a test reads this drawing):
     settings  threads                    what may be set of a feature; a place in a conversation
     admincontract                        what admins send
     contract                             what callers send
+    shutdown                             an instance that goes down
     errors  limits  log  cached  commits  environment   the floor
     callable                             the wire: knows nothing of AI
 """

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import secrets
-import signal
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from . import limits, log
 from .callable import Call, CallableError, CallableResponse, Handler, Headers, Wire
 from .environment import OPENROUTER_BASE_URL, check_environment
 from .identity import APP_CHECK_KEYS_URL, Caller, Identity
+from .shutdown import before_shutdown
 
 if TYPE_CHECKING:
     from google.cloud.firestore import AsyncClient
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from .configure import Configure
     from .connection import Connection
     from .conversations import Conversations
+    from .embed import Embed
     from .features import Features
     from .generate import Generate
     from .keyring import Keyring
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from .reconcile import Reconcile
     from .stopping import Stopping
     from .stops import Stops
-
-SHUTDOWN_GRACE_S: Final = 5.0  # Cloud Run kills ten seconds after its SIGTERM
 
 
 class App:
@@ -60,6 +58,10 @@ class App:
             if value := self._environ.get(name):
                 return value
         return str(json.loads(self._environ.get("FIREBASE_CONFIG", "{}")).get("projectId", ""))
+
+    @property
+    def _referer(self) -> str:
+        return f"https://{self.project}.web.app"
 
     @cached_property
     def wire(self) -> Wire[Caller]:
@@ -173,10 +175,27 @@ class App:
             responses=Responses(self.firestore),
             stops=self.stops,
             openrouter=self.openrouter,
-            default_referer=f"https://{self.project}.web.app",
+            default_referer=self._referer,
         )
-        _before_shutdown(generate.interrupt)
+        before_shutdown(generate.interrupt)
         return generate
+
+    @cached_property
+    def embed(self) -> Embed:
+        from .embed import Embed
+
+        embed = Embed(
+            features=self.features,
+            app_settings=self.app_settings,
+            keys=self.keys,
+            choice=self.choice,
+            ledger=self.ledger,
+            stops=self.stops,
+            openrouter=self.openrouter,
+            default_referer=self._referer,
+        )
+        before_shutdown(embed.interrupt)
+        return embed
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -293,6 +312,7 @@ class App:
 
         endpoints: dict[str, Handler[Caller]] = {
             "execute_prompt": self.generate.execute_prompt,
+            "create_embeddings": self.embed.create_embeddings,
             "stop_generation": self.stopping.stop_generation,
             "get_available_models": self.browse.get_available_models,
             "list_features": self.profile.list_features,
@@ -375,23 +395,3 @@ def _answer(
         return await pick(parts)(call)  # made after the caller is known to be one
 
     return wire.answer(handle)
-
-
-def _before_shutdown(interrupt: Callable[[], None]) -> None:
-    """On SIGTERM, let answers run a few seconds more, then end them while there is time to settle.
-
-    The server's own handler, which waits for open responses, stays in charge. The framework has no
-    hook of its own for this, and a signal handler can only be set in the main thread.
-    """
-    loop = asyncio.get_running_loop()
-    served = signal.getsignal(signal.SIGTERM)
-
-    def on_sigterm(number: int, frame: Any) -> None:
-        loop.call_soon_threadsafe(loop.call_later, SHUTDOWN_GRACE_S, interrupt)
-        if callable(served):
-            served(number, frame)
-
-    try:
-        signal.signal(signal.SIGTERM, on_sigterm)
-    except ValueError:
-        log.warning("no_shutdown_hook")

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 from .models import CHARS_PER_TOKEN, Model, ModelList, Resolved, is_free
 from .prompts import PLACE
-from .settings import FREE_FALLBACK, FREE_MODEL, FeatureSettings
+from .settings import EMBEDDING, FREE_FALLBACK, FREE_MODEL, FeatureSettings
 
 # billed by the search, the page or the panel, whatever model asks
 FREE_TOOLS: Final = frozenset({"openrouter:datetime"})
@@ -179,9 +179,12 @@ def _inabilities(settings: FeatureSettings, model: Model) -> Iterator[_Said]:
     if settings.kind == "image":
         if "imageOutput" not in can:
             yield "error", "model", "no_image_output", f"{id_} makes no images."
-    elif settings.kind == "embedding":
+    elif settings.kind == EMBEDDING:
         if "embeddings" not in can:
             yield "error", "model", "no_embeddings", f"{id_} makes no embeddings."
+        if settings.fallback_models:
+            message = "Vectors of another model mean something else: no fallback is asked for them."
+            yield "warning", "fallbackModels", "not_used", message
     elif outputs and "text" not in outputs:
         yield "error", "model", "no_text_output", f"{id_} writes no text."
     if settings.tools and "tools" not in can:

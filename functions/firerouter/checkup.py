@@ -30,7 +30,7 @@ from .features import Features, Stored
 from .identity import Caller
 from .models import ModelList
 from .revisions import Who
-from .settings import FeatureSettings
+from .settings import EMBEDDING, FeatureSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,9 @@ def _successor(
     if gone.model is not None or gone.preset is not None:
         return None
     renamed = _renamed(settings.model, stored, models)
-    for id_ in [*([renamed] if renamed else []), *settings.fallback_models]:
+    # vectors of another model can not be compared with those that an app has kept
+    others = [] if settings.kind == EMBEDDING else settings.fallback_models
+    for id_ in [*([renamed] if renamed else []), *others]:
         resolved = models.find(id_)
         if resolved.model is not None and (resolved.free or not app.free_models_only):
             return id_

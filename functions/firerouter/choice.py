@@ -57,10 +57,18 @@ class Choice:
             raise PaidModel(f"{what} costs money, and this app allows none.", field=field)
         free_ones = await self.free(models)
         if models[0] not in free_ones:
-            log.error("paid_model", feature=feature.id, model=models[0])
-            sentence = f"{models[0]} is not free, and this app allows free models only."
-            raise PaidModel(sentence, field="model")
+            raise _paid(feature, models[0])
         return free_ones, notices
+
+    async def one(self, chosen: str | None, feature: Feature, app: AppSettings) -> str:
+        """The model to ask where no other one's answer would do, a fallback's or a preferred one's.
+
+        Raises ModelNotAllowed, PaidModel.
+        """
+        model = prompts.models(feature.settings, chosen)[0]
+        if app.free_models_only and not await self.free([model]):
+            raise _paid(feature, model)
+        return model
 
     async def free(self, ids: list[str]) -> list[str]:
         """Those of which nothing is ever billed: by their names, else by the catalog."""
@@ -88,6 +96,12 @@ class Choice:
         except SettingsUnavailable:
             log.warning("preferences_unavailable")  # an answer by the feature's own is one too
             return None
+
+
+def _paid(feature: Feature, model: str) -> PaidModel:
+    log.error("paid_model", feature=feature.id, model=model)
+    sentence = f"{model} is not free, and this app allows free models only."
+    return PaidModel(sentence, field="model")
 
 
 def _dropped(model: str) -> dict[str, str]:

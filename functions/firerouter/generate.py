@@ -22,18 +22,17 @@ from .callable import Call, CallableError
 from .choice import Choice
 from .contract import ExecutePrompt, ResumeGeneration, parse
 from .conversations import Conversations
-from .errors import RequestIdReused, Restarting
+from .errors import RequestIdReused, Restarting, WrongKind
 from .features import Features
 from .following import Following
 from .identity import Caller
 from .keys import Keys
 from .ledger import Admission, Entry, Ledger, Status, generation_id, payload_hash
-from .models import is_free
-from .openrouter import ChatRequest, Interrupted, OpenRouter, nano_usd
+from .openrouter import ChatRequest, Interrupted, OpenRouter
 from .progress import Progress
 from .responses import Responses, response_id, worth_keeping
-from .running import Running, attempts_of, outcome_of, result_of
-from .settings import Feature, FeatureSettings
+from .running import Running, attempts_of, outcome_of, reserve, result_of
+from .settings import EMBEDDING, Feature, FeatureSettings
 from .stops import Stops
 
 
@@ -134,7 +133,7 @@ class Generate:
                 model=ask.models[0],
                 payload=running.payload,
                 limits=app.limits,
-                reserve_nano_usd=_reserve(ask.models, app),
+                reserve_nano_usd=reserve(ask.models, app),
                 request_id=request.request_id,
                 feature_limits=feature.settings.caps,
                 test=tried is not None,
@@ -237,9 +236,11 @@ class Generate:
     async def _feature(
         self, request: ExecutePrompt, caller: Caller, tried: Feature | None
     ) -> Feature:
-        if tried is not None:
-            return tried
-        return (await self._features.get(request.feature)).for_user(caller.uid)
+        stored = tried or (await self._features.get(request.feature)).for_user(caller.uid)
+        if stored.settings.kind == EMBEDDING:
+            sentence = f"{stored.id} makes embeddings: please call create_embeddings."
+            raise WrongKind(sentence, field="feature", kind=EMBEDDING)
+        return stored
 
     async def _ask(
         self,
@@ -269,9 +270,3 @@ class Generate:
             referer=app.referer or self._default_referer,
             first_token_s=settings.first_token_s,
         )
-
-
-def _reserve(models: list[str], app: AppSettings) -> int:
-    """What to hold of the day's budget, in nano dollars: nothing for free models."""
-    free = app.free_models_only or all(map(is_free, models))  # of others `Choice` let none through
-    return 0 if free else nano_usd(app.limits.reserve_usd)

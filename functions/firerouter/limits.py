@@ -16,6 +16,14 @@ MODEL_ID_MAX_CHARS: Final = 128
 REQUEST_ID_MAX_CHARS: Final = 128
 ID_MAX_CHARS: Final = 64  # of conversations and messages; ours have 33
 
+# Embeddings
+EMBED_INPUTS_MAX: Final = 256  # of one call: as floats, at 4,096 each, they are 22 MB
+EMBED_INPUTS_MAX_CHARS: Final = 1_000_000  # together; each is at most PROMPT_MAX_CHARS
+EMBED_BATCH_INPUTS: Final = 128  # of one request to OpenRouter
+EMBED_BATCH_CHARS: Final = 500_000
+DIMENSIONS_MAX: Final = 8_192
+VECTORS_MAX_BYTES: Final = 16_000_000  # one answer of OpenRouter's that holds vectors
+
 # Conversations
 TITLE_MAX_CHARS: Final = 60
 HISTORY_MAX_CHARS: Final = 256_000  # of earlier turns that a model is sent, some 64,000 tokens

@@ -6,14 +6,15 @@ import asyncio
 from typing import Any
 
 from . import limits
+from .appsettings import AppSettings
 from .callable import Call, CallableError
 from .callable.envelope import encode
 from .choice import Notices
 from .errors import UpstreamError
 from .identity import Caller
 from .ledger import Entry, Outcome, Status
-from .models import CHARS_PER_TOKEN
-from .openrouter import Answer, ChatRequest, Tries, Usage, Watch
+from .models import CHARS_PER_TOKEN, is_free
+from .openrouter import Answer, ChatRequest, Tries, Usage, Watch, nano_usd
 from .settings import Feature
 from .threads import Thread
 
@@ -102,6 +103,12 @@ class Running:
         self._calls = [other for other in self._calls if other is not call]
         if not self._calls:
             self.stop()
+
+
+def reserve(models: list[str], app: AppSettings) -> int:
+    """What to hold of the day's budget, in nano dollars: nothing for free models."""
+    free = app.free_models_only or all(map(is_free, models))  # of others `Choice` let none through
+    return 0 if free else nano_usd(app.limits.reserve_usd)
 
 
 def result_of(

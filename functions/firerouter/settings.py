@@ -22,6 +22,8 @@ from .contract import ModelId, Name, Number, Record
 
 FREE_MODEL: Final = "z-ai/glm-4.5-air:free"
 FREE_FALLBACK: Final = "openrouter/free"  # a router: picks a free model that fits the request
+EMBEDDING: Final = "embedding"  # the kind of feature that `create_embeddings` alone asks
+EMBEDDING_MODEL: Final = "openai/text-embedding-3-small"
 
 # What Firerouter itself puts into a request: custom parameters may not.
 OWNED_PARAMETERS: Final = frozenset(
@@ -384,6 +386,14 @@ DEFAULTS: Final[Mapping[str, Feature]] = {
         ),
         # not built yet, hence off
         _default("image", "", enabled=False, display_name="Images", kind="image"),
-        _default("embedding", "", enabled=False, display_name="Embeddings", kind="embedding"),
+        # off, for no model that makes vectors is free, and a fresh app allows no others
+        _default(
+            EMBEDDING,
+            "",
+            enabled=False,
+            display_name="Embeddings",
+            kind=EMBEDDING,
+            model=EMBEDDING_MODEL,
+        ),
     )
 }

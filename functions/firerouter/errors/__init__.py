@@ -6,7 +6,7 @@
         AppCheckFailed  NotAdmin  ManagementKey  SettingsChanged
         SettingsRefused  RevisionUnknown  NoDraft
         FeatureUnknown  FeatureDisabled  ModelNotAllowed  PaidModel  QuotaExceeded
-        ConversationUnknown  MessageUnknown
+        WrongKind  Stopped  ConversationUnknown  MessageUnknown
         AlreadyRunning  RequestIdReused  ResultNotKept  GenerationUnknown
       NotConfigured        an admin has to act
         KeyMissing  KeyStoreForbidden  SettingsInvalid
@@ -61,7 +61,9 @@ from .ours import (
     SettingsUnavailable,
     SignInRequired,
     SignInUnavailable,
+    Stopped,
     Unavailable,
+    WrongKind,
 )
 from .upstream import (
     AnswerTooLong,
@@ -140,6 +142,7 @@ __all__ = [
     "SettingsUnavailable",
     "SignInRequired",
     "SignInUnavailable",
+    "Stopped",
     "StreamCut",
     "Unavailable",
     "UpstreamBusy",
@@ -150,4 +153,5 @@ __all__ = [
     "UpstreamSilent",
     "UpstreamTimeout",
     "UpstreamUnreachable",
+    "WrongKind",
 ]

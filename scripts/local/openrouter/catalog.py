@@ -44,6 +44,7 @@ class Simulated:
     name: str
     line: str
     paid: bool = False
+    output: str = "text"
 
 
 @dataclass(frozen=True)
@@ -154,9 +155,9 @@ def _simulated_model(simulated: Simulated) -> Json:
         "description": simulated.line,
         "context_length": 131072,
         "architecture": {
-            "modality": "text->text",
+            "modality": f"text->{simulated.output}",
             "input_modalities": ["text"],
-            "output_modalities": ["text"],
+            "output_modalities": [simulated.output],
             "tokenizer": "Other",
             "instruct_type": None,
         },
