@@ -42,6 +42,25 @@ SAMPLING: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
+# what a caller may send: the names that `supported_parameters` has for each
+_ASKED: Final[Mapping[str, tuple[str, ...]]] = {
+    "temperature": ("temperature",),
+    "tools": ("tools",),
+    "toolChoice": ("tool_choice",),
+}
+
+
+def not_taken(sent: Mapping[str, Any], model: Model | None) -> list[str]:
+    """The fields of a call that the model can not do; what says nothing of itself can do all.
+
+    sent: what the caller sent, by the wire's names.
+    """
+    takes = set(model.supported_parameters) if model else set()
+    if not takes:
+        return []
+    return [name for name, named in _ASKED.items() if sent.get(name) and not takes & set(named)]
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing to say of one field. reason: stable and for programs."""

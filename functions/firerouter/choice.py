@@ -7,15 +7,15 @@ the request's model, else the user's own default, else the feature's
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import limits, log, prompts
 from .appsettings import AppSettings
 from .callable import CallableError
-from .capabilities import paid_extras
+from .capabilities import not_taken, paid_extras
 from .contract import ExecutePrompt
-from .errors import PaidModel, SettingsUnavailable
-from .models import is_free
+from .errors import InvalidArgument, PaidModel, SettingsUnavailable
+from .models import Model, is_free
 from .preferences import Preferences
 from .settings import Feature
 
@@ -69,6 +69,40 @@ class Choice:
         if app.free_models_only and not await self.free([model]):
             raise _paid(feature, model)
         return model
+
+    async def able(
+        self, request: ExecutePrompt, feature: Feature, model: str, notices: Notices
+    ) -> ExecutePrompt:
+        """The request without what the model can not do, which is told in `notices`; or, as the
+        feature says, InvalidArgument naming it."""
+        sent = {
+            "temperature": request.temperature is not None,
+            "tools": request.tools,
+            "toolChoice": request.tool_choice,
+        }
+        if not any(sent.values()):
+            return request
+        lacking = not_taken(sent, await self._described(model))
+        if lacking and feature.settings.unsupported == "refuse":
+            sentence = f"{model} does not take {lacking[0]}."
+            raise InvalidArgument(sentence, field=lacking[0])
+        for name in lacking:
+            message = f"{model} does not take {name}: it was left out."
+            notices.append({"reason": "parameter_dropped", "field": name, "message": message})
+        if "tools" in lacking:
+            lacking.append("toolChoice")
+        emptied: dict[str, Any] = {"temperature": None, "tools": [], "toolChoice": None}
+        fields = {"toolChoice": "tool_choice"}
+        return request.model_copy(
+            update={fields.get(name, name): emptied[name] for name in lacking}
+        )
+
+    async def _described(self, id_: str) -> Model | None:
+        try:
+            return (await self._catalog().get()).find(id_).answers
+        except CallableError as error:
+            log.warning("abilities_unknown", reason=error.reason)
+            return None
 
     async def free(self, ids: list[str]) -> list[str]:
         """Those of which nothing is ever billed: by their names, else by the catalog."""

@@ -18,29 +18,16 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from . import limits
 from .errors import InvalidArgument
+from .records import Record
+from .tools import Tool, ToolCall, ToolResult, problem_of, size_of
 
 NANO_PER_USD: Final = 1_000_000_000  # money is counted in billionths of a US dollar
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-
-
-class Record(BaseModel):
-    """A frozen value whose JSON names are camelCase and whose types are taken literally."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        validate_by_name=True,  # by our own code; `parse` and the stores take JSON names alone
-        validate_by_alias=True,
-        hide_input_in_errors=True,
-    )
 
 
 def _model_id(value: str) -> str:
@@ -102,22 +89,32 @@ OwnId = Annotated[str, Field(max_length=limits.ID_MAX_CHARS, min_length=1), Afte
 
 
 class Message(Record):
-    """One earlier turn. The system prompt is the admin's: there is no such role here."""
+    """One earlier turn. The system prompt is the admin's: there is no such role here.
 
-    role: Literal["user", "assistant"]
-    content: Text
+    tool_calls: of an assistant that asked for tools. tool_call_id: which of them a tool answers.
+    """
+
+    role: Literal["user", "assistant", "tool"]
+    content: Text = ""
+    tool_calls: Annotated[list[ToolCall], Field(max_length=limits.TOOL_CALLS_MAX)] = Field(
+        default_factory=list
+    )
+    tool_call_id: Annotated[str, Field(max_length=limits.TOOL_CALL_ID_MAX_CHARS)] | None = None
 
 
 class ExecutePrompt(Record):
     """The data of `execute_prompt`.
 
-    feature: which feature answers. prompt, messages or regenerate: what is asked, exactly one.
+    feature: which feature answers. prompt, messages, regenerate or tool_results: what is asked,
+    exactly one. tool_results: what the tools gave that the answer before asked for, all of them.
     conversation_id: where it is written down, with what was said before; `new` begins one.
     parent_message_id: the message that the prompt follows, `root` for none: an earlier turn is
     edited so. regenerate: the answer to give once more, or the question to answer.
     context: put before the prompt, with a blank line between.
     variables: for the `{{name}}` places of the feature's system prompt.
     model, temperature: only where the feature allows a choice.
+    tools: functions of the app's, which the model may ask for; the app runs them. tool_choice:
+    auto, none, required, or the name of one. parallel_tool_calls: whether it may ask for several.
     temporary: no text of it is stored.
     request_id: calling again with the same one never asks OpenRouter twice.
     """
@@ -138,24 +135,46 @@ class ExecutePrompt(Record):
     conversation_id: OwnId | None = None
     parent_message_id: OwnId | None = None
     regenerate: OwnId | None = None
+    tool_results: (
+        Annotated[list[ToolResult], Field(min_length=1, max_length=limits.TOOL_CALLS_MAX)] | None
+    ) = None
+    tools: Annotated[list[Tool], Field(max_length=limits.CALLER_TOOLS_MAX)] = Field(
+        default_factory=list
+    )
+    tool_choice: Annotated[str, Field(max_length=limits.NAME_MAX_CHARS)] | None = None
+    parallel_tool_calls: bool | None = None
+
+    @model_validator(mode="after")
+    def _tools_fit(self) -> ExecutePrompt:
+        if problem := problem_of(self.tools, self.tool_choice, self.messages or []):
+            field, what = problem
+            raise PydanticCustomError("part", "{what}", {"field": field, "what": what})
+        return self
 
     @model_validator(mode="after")
     def _one_question(self) -> ExecutePrompt:
-        if [self.prompt, self.messages, self.regenerate].count(None) != 2:
-            raise PydanticCustomError("prompt", "give either prompt or messages or regenerate")
+        asked = [self.prompt, self.messages, self.regenerate, self.tool_results]
+        if asked.count(None) != 3:
+            raise PydanticCustomError(
+                "prompt", "give either prompt or messages or regenerate or toolResults"
+            )
+        alone = self.regenerate is not None or self.tool_results is not None
         if self.conversation_id is None:
-            if self.regenerate is not None or self.parent_message_id is not None:
+            if alone or self.parent_message_id is not None:
                 raise PydanticCustomError("conversation", "conversationId is required for that")
         elif self.messages is not None:
             raise PydanticCustomError("messages", "messages are for calls without conversationId")
-        elif self.conversation_id == NEW and (self.regenerate or self.parent_message_id):
+        elif self.conversation_id == NEW and (alone or self.parent_message_id):
             raise PydanticCustomError("conversation", "a new conversation has no messages yet")
         if self.regenerate is not None and (self.context or self.parent_message_id):
             raise PydanticCustomError("regenerate", "regenerate takes neither context nor parent")
-        if self.messages and self.messages[-1].role != "user":
+        if self.tool_results is not None and self.context:
+            raise PydanticCustomError("toolResults", "toolResults take no context")
+        if self.messages and self.messages[-1].role == "assistant":
             raise PydanticCustomError("messages", "the last of messages must be the user's")
         size = len(self.prompt or "") + len(self.context or "")
-        size += sum(len(message.content) for message in self.messages or ())
+        size += sum(len(m.content) + size_of(m.tool_calls) for m in self.messages or ())
+        size += sum(len(result.content) for result in self.tool_results or ())
         if size > limits.PROMPT_MAX_CHARS:
             raise PydanticCustomError(
                 "too_long",
@@ -340,6 +359,8 @@ def _sentence(item: Any) -> tuple[str, str]:
     ]
     context = item.get("ctx", {})
     kind = item["type"]
+    if kind == "part":  # of the whole, which pydantic has no path to
+        path = context["field"]
     what = {
         "extra_forbidden": "is not a field of this call",
         "missing": "is required",

@@ -53,6 +53,9 @@ class Following:
         for kind, so_far in sent.items():
             if rest := result.get(kind, "")[so_far:]:
                 await call.send({"type": kind, "delta": rest})
+        for kind, name in (("citation", "citations"), ("tool_call", "toolCalls")):
+            for index, value in enumerate(result.get(name, ())):
+                await call.send({"type": kind, "index": index, **value})
         return result
 
 

@@ -16,7 +16,7 @@ import asyncio
 from contextlib import nullcontext
 from typing import Any
 
-from . import log, prompts
+from . import log, prompts, tools
 from .appsettings import AppSettings, AppSettingsStore
 from .callable import Call, CallableError
 from .choice import Choice
@@ -214,8 +214,8 @@ class Generate:
                 with running.watch.guard(settings.idle_s, "idle"):
                     async for deltas in answer:
                         if settings.stream:
-                            for kind, text in deltas:
-                                await running.send_delta(kind, text)
+                            for delta in deltas:
+                                await running.show(delta, ask.tools)
 
     async def _write_down(
         self,
@@ -252,7 +252,8 @@ class Generate:
     ) -> ChatRequest:
         settings, uid = feature.settings, caller.uid
         models, running.notices = await self._choice.models(request, feature, app, uid)
-        history: list[dict[str, str]] = []
+        request = await self._choice.able(request, feature, models[0], running.notices)
+        history: list[dict[str, Any]] = []
         if request.conversation_id is not None:
             room = prompts.history_max_chars(
                 settings, request, await self._choice.context_tokens(models[0])
@@ -261,6 +262,8 @@ class Generate:
                 request, uid, running.id, history_max_chars=room
             )
             history = running.thread.history if running.thread else []
+        if request.tool_results is not None:
+            tools.answered(request.tool_results, history)
         return ChatRequest(
             keys=self._keys.of(feature.id),
             models=models,

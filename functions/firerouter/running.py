@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from . import limits
@@ -14,9 +15,10 @@ from .errors import UpstreamError
 from .identity import Caller
 from .ledger import Entry, Outcome, Status
 from .models import CHARS_PER_TOKEN, is_free
-from .openrouter import Answer, ChatRequest, Tries, Usage, Watch, nano_usd
+from .openrouter import Answer, ChatRequest, Delta, Tries, Usage, Watch, nano_usd
 from .settings import Feature
 from .threads import Thread
+from .tools import told
 
 
 class Running:
@@ -39,6 +41,7 @@ class Running:
         self.ended: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._start: dict[str, Any] | None = None
         self._sent: dict[str, list[str]] = {"reasoning": [], "text": []}
+        self._whole: list[dict[str, Any]] = []  # frames that come in one piece
         self._calls: list[Call[Caller]] = []
 
     def join(self, call: Call[Caller]) -> None:
@@ -48,6 +51,8 @@ class Running:
         for kind, sent in self._sent.items():
             if sent:
                 call.put({"type": kind, "delta": "".join(sent)})
+        for frame in self._whole:
+            call.put(frame)
         self._calls = [*self._calls, call]
         call.on_leave(lambda: self._leave(call))
 
@@ -72,6 +77,19 @@ class Running:
         self._sent[kind].append(text)
         await self.send({"type": kind, "delta": text})
 
+    async def show(self, delta: Delta, tools: Collection[str]) -> None:
+        """What came of the answer just now. tools: the names of those that may be asked for."""
+        if delta.kind in self._sent:
+            await self.send_delta(delta.kind, delta.text)
+        elif delta.kind:
+            value = told(delta.value, tools) if delta.kind == "tool_call" else delta.value
+            await self.send_whole(delta.kind, value)
+
+    async def send_whole(self, kind: str, value: Mapping[str, Any]) -> None:
+        index = sum(1 for frame in self._whole if frame["type"] == kind)
+        self._whole.append({"type": kind, "index": index, **value})
+        await self.send(self._whole[-1])
+
     async def replay(self, kept: dict[str, Any], *, stream: bool) -> None:
         """Send an answer that was kept, as a whole."""
         self.kept = kept
@@ -82,6 +100,8 @@ class Running:
         for kind in ("reasoning", "text"):
             if isinstance(text := kept.get(kind), str) and text:
                 await self.send_delta(kind, text)
+        for citation in kept.get("citations") or ():
+            await self.send_whole("citation", citation)
 
     def stop(self) -> None:
         """End it now: what has been written is the answer."""
@@ -122,7 +142,7 @@ def result_of(
     usage = answer.usage if answer else None
     if usage is None:  # cut, stopped or never begun: what was sent and written is what we know
         asked = (
-            sum(len(message["content"]) for message in ask.messages)
+            sum(len(message["content"] or "") for message in ask.messages)
             if running.tries.attempts
             else 0
         )
@@ -137,6 +157,10 @@ def result_of(
         "provider": answer.provider if answer else None,
         "text": text,
         "reasoning": reasoning or None,
+        "toolCalls": [told(call, ask.tools) for call in answer.tool_calls] or None
+        if answer
+        else None,
+        "citations": (answer.citations or None) if answer else None,
         "finishReason": finished,
         "usage": usage.to_wire(estimate_nano_usd=_spent_estimate(running, entry)),
         "timing": _timing(running),

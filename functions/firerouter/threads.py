@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from . import limits
 
@@ -38,7 +38,7 @@ class Thread:
     parent: Spot
     page: int = 0
     page_bytes: int = 0
-    history: list[dict[str, str]] = field(default_factory=list)
+    history: list[Document] = field(default_factory=list)
     question: Document | None = None
     kept: bool = True
     written: bool = False
@@ -77,7 +77,10 @@ def parent_of(message: Document) -> Spot:
 
 
 def answer_of(thread: Thread, result: Document, status: str, error: str | None) -> Document:
-    told = ("model", "provider", "reasoning", "finishReason", "usage", "revision", "timing")
+    told = (
+        *("model", "provider", "reasoning", "finishReason", "usage", "revision", "timing"),
+        *("toolCalls", "citations"),
+    )
     return {
         "role": "assistant",
         "text": result["text"],
@@ -86,6 +89,15 @@ def answer_of(thread: Thread, result: Document, status: str, error: str | None) 
         **{name: result[name] for name in told if name in result},
         **({"error": error} if error else {}),
     }
+
+
+# what a turn has beside its text, and a model is sent
+_BESIDE: Final = ("toolCalls", "toolResults")
+
+
+def beside(message: Document) -> Document:
+    """Of a message, or of what a page has of it."""
+    return {name: message[name] for name in _BESIDE if message.get(name)}
 
 
 def parts_of(id_: str, message: Document) -> Iterator[tuple[str, Document]]:

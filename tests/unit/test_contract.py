@@ -113,7 +113,7 @@ def test_what_is_not_right_is_named(change: dict[str, Any], field: str) -> None:
         ("text", "messages"),
         ([{"role": "system", "content": "x"}], "messages[0].role"),
         ([{"role": "developer", "content": "x"}], "messages[0].role"),
-        ([{"role": "tool", "content": "x"}], "messages[0].role"),
+        ([{"role": "tool", "content": "x"}], "messages[0].toolCallId"),
         ([{"role": "user"}], "messages[0].content"),
         ([{"role": "user", "content": None}], "messages[0].content"),
         ([{"role": "user", "content": [{"type": "text", "text": "x"}]}], "messages[0].content"),

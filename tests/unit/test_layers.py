@@ -30,6 +30,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "firebase_admin": ("firerouter.identity", "firerouter.bootstrap"),
     "jwt": ("firerouter.identity",),
     "google.auth": ("firerouter.identity",),
+    "jsonschema": ("firerouter.schemas",),
+    "referencing": ("firerouter.schemas",),
     "firebase_functions": (),
     "httpx": (),
     "requests": (),
@@ -63,6 +65,7 @@ NOT_AT_IMPORT = (
     "httpx2",
     "jwt",
     "tenacity",
+    "jsonschema",
     "firebase_functions",
 )
 
@@ -156,6 +159,7 @@ def test_there_are_no_circles() -> None:
 OPENROUTER = (
     ("client",),
     ("answer", "embeddings", "generation"),
+    ("extras",),
     ("account", "failures", "sse", "usage", "watch"),
 )
 

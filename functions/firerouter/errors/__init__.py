@@ -18,7 +18,8 @@
         KeyInvalid  KeyLimitReached  NoCredit  CreditBusy  UpstreamForbidden  Moderated
         ModelNotFound  NoProvider  ContextTooLong  MaxTokensTooHigh  UpstreamRejected
         RateLimited  FreeDailyLimit  UpstreamBusy  UpstreamUnreachable  UpstreamMalformed
-        EmptyAnswer  AnswerTooLong  StreamCut  UpstreamTimeout > UpstreamSilent > OutOfTime
+        EmptyAnswer  AnswerTooLong  TooManyToolCalls  StreamCut
+        UpstreamTimeout > UpstreamSilent > OutOfTime
 
 `status` is the callable status, `reason` is stable and for programs, `sentence` is for people and
 may be reworded. No leaf repeats text that OpenRouter sent: it can hold the prompt, or a key.
@@ -81,6 +82,7 @@ from .upstream import (
     OutOfTime,
     RateLimited,
     StreamCut,
+    TooManyToolCalls,
     UpstreamBusy,
     UpstreamError,
     UpstreamForbidden,
@@ -144,6 +146,7 @@ __all__ = [
     "SignInUnavailable",
     "Stopped",
     "StreamCut",
+    "TooManyToolCalls",
     "Unavailable",
     "UpstreamBusy",
     "UpstreamError",

@@ -89,6 +89,12 @@ class ChatRequest:
     referer: str
     first_token_s: float = limits.FIRST_TOKEN_DEFAULT_S
 
+    @property
+    def tools(self) -> frozenset[str]:
+        """The names of the app's own, which an answer may ask for."""
+        declared = (tool.get("function", {}) for tool in self.parameters.get("tools") or ())
+        return frozenset(function["name"] for function in declared if function)
+
     def body(self, model: str) -> dict[str, Any]:
         return {**self.parameters, "model": model, "messages": self.messages, "stream": True}
 

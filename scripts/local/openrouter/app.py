@@ -299,4 +299,4 @@ def _vectors() -> list[Simulated]:
 
 
 def _simulated(faults: Iterable[Fault]) -> list[Simulated]:
-    return [Simulated(fault.name, fault.line, fault.paid) for fault in faults]
+    return [Simulated(fault.name, fault.line, fault.paid, plain=fault.plain) for fault in faults]

@@ -45,6 +45,7 @@ class Simulated:
     line: str
     paid: bool = False
     output: str = "text"
+    plain: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,9 @@ def _simulated_model(simulated: Simulated) -> Json:
             "is_moderated": False,
         },
         "per_request_limits": None,
-        "supported_parameters": [
+        "supported_parameters": ["max_tokens", "top_p"]
+        if simulated.plain
+        else [
             "include_reasoning",
             "max_tokens",
             "reasoning",
