@@ -23,7 +23,7 @@ from pydantic_core import PydanticCustomError
 from . import limits
 from .errors import InvalidArgument
 from .records import Record
-from .tools import Tool, ToolCall, ToolResult, problem_of, size_of
+from .tools import ReasoningDetails, Tool, ToolCall, ToolResult, problem_of, size_of
 
 NANO_PER_USD: Final = 1_000_000_000  # money is counted in billionths of a US dollar
 
@@ -92,6 +92,7 @@ class Message(Record):
     """One earlier turn. The system prompt is the admin's: there is no such role here.
 
     tool_calls: of an assistant that asked for tools. tool_call_id: which of them a tool answers.
+    reasoning_details: of an assistant, as its answer had them.
     """
 
     role: Literal["user", "assistant", "tool"]
@@ -100,6 +101,7 @@ class Message(Record):
         default_factory=list
     )
     tool_call_id: Annotated[str, Field(max_length=limits.TOOL_CALL_ID_MAX_CHARS)] | None = None
+    reasoning_details: ReasoningDetails = Field(default_factory=list)
 
 
 class ExecutePrompt(Record):

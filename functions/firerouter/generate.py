@@ -267,7 +267,7 @@ class Generate:
         return ChatRequest(
             keys=self._keys.of(feature.id),
             models=models,
-            messages=prompts.messages(settings, request, history),
+            messages=prompts.messages(settings, request, history, models[0]),
             parameters=prompts.parameters(settings, request),
             app_name=app.app_name,
             referer=app.referer or self._default_referer,

@@ -40,8 +40,12 @@ def messages(
     settings: FeatureSettings,
     request: ExecutePrompt,
     history: Sequence[Mapping[str, Any]] = (),
+    model: str = "",
 ) -> list[dict[str, Any]]:
-    """The messages: the admin's system prompt, earlier turns, the context before the question."""
+    """The messages: the admin's system prompt, earlier turns, the context before the question.
+
+    model: the one that is asked; what earlier turns have for it alone, no other is sent.
+    """
     turns = [dict(turn) for turn in history]
     turns += [tools.turn_of(message) for message in request.messages or ()]
     if request.tool_results is not None:
@@ -52,7 +56,7 @@ def messages(
     if request.context:
         turns[-1] = {**turns[-1], "content": f"{request.context}\n\n{turns[-1]['content']}"}
     system = render(settings.system_prompt, request.variables)
-    said = list(tools.sent(turns))
+    said = list(tools.sent(turns, model))
     return [{"role": "system", "content": system}, *said] if system else said
 
 

@@ -160,6 +160,7 @@ def result_of(
         "toolCalls": [told(call, ask.tools) for call in answer.tool_calls] or None
         if answer
         else None,
+        "reasoningDetails": (answer.reasoning_details or None) if answer else None,
         "citations": (answer.citations or None) if answer else None,
         "finishReason": finished,
         "usage": usage.to_wire(estimate_nano_usd=_spent_estimate(running, entry)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -81,9 +82,13 @@ def answer_of(thread: Thread, result: Document, status: str, error: str | None) 
         *("model", "provider", "reasoning", "finishReason", "usage", "revision", "timing"),
         *("toolCalls", "citations"),
     )
+    thoughts, attempts = result.get("reasoningDetails"), result["attempts"]
     return {
         "role": "assistant",
         "text": result["text"],
+        # as text: any JSON may be in them, in an order that has to stay
+        **({"reasoningDetails": json.dumps(thoughts)} if thoughts else {}),
+        **({"askedModel": attempts[-1]["model"]} if thoughts and attempts else {}),
         "status": status,
         "feature": thread.feature,
         **{name: result[name] for name in told if name in result},
@@ -92,7 +97,7 @@ def answer_of(thread: Thread, result: Document, status: str, error: str | None) 
 
 
 # what a turn has beside its text, and a model is sent
-_BESIDE: Final = ("toolCalls", "toolResults")
+_BESIDE: Final = ("toolCalls", "toolResults", "reasoningDetails", "askedModel")
 
 
 def beside(message: Document) -> Document:

@@ -8,6 +8,7 @@ result without a call: so neither is ever sent. Pure.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, Protocol
 
@@ -63,6 +64,25 @@ class ToolResult(Record):
     content: Annotated[str, Field(max_length=limits.PROMPT_MAX_CHARS)]
 
 
+def _not_too_long(value: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    most = limits.REASONING_DETAILS_MAX_BYTES
+    try:
+        size = len(json.dumps(value))
+    except RecursionError:
+        size = most + 1
+    if size > most:
+        raise PydanticCustomError("size", "may be at most {limit} bytes of JSON", {"limit": most})
+    return value
+
+
+# a model's thoughts as it gave them: it alone knows what they mean
+ReasoningDetails = Annotated[
+    list[dict[str, Any]],
+    Field(max_length=limits.REASONING_DETAILS_MAX),
+    AfterValidator(_not_too_long),
+]
+
+
 class Turn(Protocol):
     """A message of the caller's, as far as it concerns tools."""
 
@@ -74,6 +94,8 @@ class Turn(Protocol):
     def tool_calls(self) -> list[ToolCall]: ...
     @property
     def tool_call_id(self) -> str | None: ...
+    @property
+    def reasoning_details(self) -> list[dict[str, Any]]: ...
     @property
     def model_fields_set(self) -> set[str]: ...
 
@@ -113,6 +135,8 @@ def _unpaired(messages: Sequence[Turn]) -> Iterator[tuple[str, str]]:
             yield f"{here}.content", "is required"
         if calls and message.role != "assistant":
             yield f"{here}.toolCalls", "are an assistant's alone"
+        if message.reasoning_details and message.role != "assistant":
+            yield f"{here}.reasoningDetails", "are an assistant's alone"
         if message.role == "tool":
             if message.tool_call_id not in unanswered:
                 yield f"{here}.toolCallId", "is none that the assistant before asked for"
@@ -158,6 +182,9 @@ def answered(results: Sequence[ToolResult], history: Sequence[Mapping[str, Any]]
         raise InvalidArgument(f"toolResults lack the call {missing[0]}.", field="toolResults")
 
 
+_OURS: Final = frozenset({"toolCalls", "toolResults", "reasoningDetails", "askedModel"})
+
+
 # -- as a model is sent them -----------------------------------------------------------------------
 
 
@@ -171,14 +198,18 @@ def turn_of(message: Turn) -> dict[str, Any]:
         "role": message.role,
         "content": message.content,
         **({"toolCalls": calls} if calls else {}),
+        **({"reasoning_details": thoughts} if (thoughts := message.reasoning_details) else {}),
     }
 
 
-def sent(turns: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Turns as OpenRouter takes them; calls and results that lack each other are left out."""
+def sent(turns: Sequence[Mapping[str, Any]], model: str) -> Iterator[dict[str, Any]]:
+    """Turns as OpenRouter takes them; calls and results that lack each other are left out, and
+    so are the thoughts of another model."""
     open_calls: set[str] = set()
     for at, turn in enumerate(turns):
-        rest = {name: turn[name] for name in turn if name not in {"toolCalls", "toolResults"}}
+        rest = {name: turn[name] for name in turn if name not in _OURS}
+        if turn.get("askedModel") == model and "reasoningDetails" in turn:
+            rest["reasoning_details"] = json.loads(turn["reasoningDetails"])
         if turn["role"] == "tool":
             for result in turn.get("toolResults") or ():
                 if result["toolCallId"] in open_calls:

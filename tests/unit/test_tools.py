@@ -8,7 +8,7 @@ import pytest
 from firerouter import limits, schemas
 from firerouter.contract import ExecutePrompt, parse
 from firerouter.errors import AnswerTooLong, InvalidArgument, TooManyToolCalls, UpstreamMalformed
-from firerouter.openrouter.extras import Citations, ToolCalls
+from firerouter.openrouter.extras import Citations, Thoughts, ToolCalls
 from firerouter.tools import sent, told
 
 CALL = {"id": "c1", "name": "f", "arguments": "{}"}
@@ -71,6 +71,11 @@ def test_a_choice_has_to_be_one(choice: str) -> None:
         ([{**USER, "toolCalls": [CALL]}], "messages[0].toolCalls"),
         ([{**USER, "toolCallId": "c1"}], "messages[0].toolCallId"),
         ([{"role": "assistant"}, USER], "messages[0].content"),
+        ([{**USER, "reasoningDetails": [{}]}], "messages[0].reasoningDetails"),
+        (
+            [USER, {**CALLED, "reasoningDetails": [{"x": "y" * 100_001}]}, RESULT],
+            "messages[1].reasoningDetails",
+        ),
         ([USER, {**CALLED, "toolCalls": [{"id": "c"}]}, RESULT], "messages[1].toolCalls[0].name"),
     ],
 )
@@ -115,7 +120,7 @@ def test_what_lacks_its_other_half_is_not_sent() -> None:
         {"role": "assistant", "content": "", "toolCalls": [CALL]},
         {"role": "user", "content": "c"},
     ]
-    assert list(sent(turns)) == [
+    assert list(sent(turns, "a/b")) == [
         {"role": "user", "content": "a"},
         {"role": "assistant", "content": "Let me see"},
         {"role": "user", "content": "b"},
@@ -222,6 +227,44 @@ def test_citations_come_once_and_lead_somewhere() -> None:
     many = [cited(url=f"https://a.test/{n}") for n in range(2 * limits.CITATIONS_MAX)]
     citations.add(many)
     assert len(citations.all) == limits.CITATIONS_MAX
+
+
+def thoughts(*chunks: Any, whole: bool = False) -> list[dict[str, Any]]:
+    made = Thoughts()
+    for chunk in chunks:
+        made.add(chunk, whole=whole)
+    return made.all
+
+
+SAID = {"type": "reasoning.text", "format": "anthropic-claude-v1", "index": 0}
+
+
+def test_pieces_of_a_thought_are_one_with_its_signature() -> None:
+    assert thoughts(
+        [],
+        [{**SAID, "text": "", "signature": ""}],
+        [{**SAID, "text": "One "}],
+        [{**SAID, "text": "two"}],
+        [{**SAID, "signature": "c2ln"}],
+    ) == [{**SAID, "text": "One two", "signature": "c2ln"}]
+
+
+def test_thoughts_stay_apart_and_in_order() -> None:
+    secret = {"type": "reasoning.encrypted", "data": "eA==", "id": "r1", "index": 0}
+    summary = {"type": "reasoning.summary", "summary": "S", "index": 1}
+    other = {**SAID, "text": "x", "index": 2}
+    assert thoughts([secret, secret], [summary], [other]) == [secret, secret, summary, other]
+    assert thoughts([other, other], whole=True) == [other, other]
+    assert thoughts([{**SAID, "id": "a"}], [{**SAID, "id": "b"}]) == [
+        {**SAID, "id": "a"},
+        {**SAID, "id": "b"},
+    ]
+    assert thoughts(None, "x", [None, 7]) == []
+
+
+def test_thoughts_that_are_too_long_are_all_left_out() -> None:
+    long = {**SAID, "text": "x" * limits.REASONING_DETAILS_MAX_BYTES}
+    assert thoughts([{**SAID, "text": "a"}], [long], [{**SAID, "signature": "c"}]) == []
 
 
 # -- schemas -------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from ..errors import (
     UpstreamMalformed,
 )
 from . import sse, usage
-from .extras import Citations, ToolCalls
+from .extras import Citations, Thoughts, ToolCalls
 from .failures import from_event
 from .watch import Watch
 
@@ -73,6 +73,7 @@ class Answer:
         self.tool_calls: list[dict[str, str]] = []  # whole
         self._calls = ToolCalls()
         self._citations = Citations()
+        self._thoughts = Thoughts()
         self._done = False
         self._halved = False  # a character came in two halves: rare, and the reading costs
         self._half: dict[str, str] = {}
@@ -88,6 +89,10 @@ class Answer:
     @property
     def citations(self) -> list[dict[str, Any]]:
         return self._citations.all
+
+    @property
+    def reasoning_details(self) -> list[dict[str, Any]]:
+        return self._thoughts.all
 
     async def prime(self) -> None:
         """Wait for the first deltas, or for an end without any."""
@@ -182,6 +187,8 @@ class Answer:
                 yield self._take("reasoning", reasoning)
             if isinstance(content := delta.get("content"), str) and content:
                 yield self._take("text", content)
+            if details := delta.get("reasoning_details"):
+                self._thoughts.add(details, whole=holder == "message")
             if self._calls.add(delta.get("tool_calls")):
                 yield Delta("")
             for citation in self._citations.add(delta.get("annotations")):

@@ -1,4 +1,4 @@
-"""What an answer holds besides its text: calls of tools, and citations, put together of pieces.
+"""What an answer holds besides its text, put together of pieces: calls, thoughts, citations.
 
 Fragments of a call share an `index`; its id and name come first, its arguments in pieces. A
 provider may send whole calls in one chunk, none of the indexes, or the pieces of several by turns.
@@ -6,7 +6,8 @@ provider may send whole calls in one chunk, none of the indexes, or the pieces o
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Any, Final
 
 from .. import limits
 from ..errors import AnswerTooLong, TooManyToolCalls, UpstreamMalformed
@@ -64,6 +65,51 @@ class ToolCalls:
             id_ = call["id"] if call["id"] and call["id"] not in made else f"call_{at}"
             made[id_] = {name: _clean(text) for name, text in {**call, "id": id_}.items()}
         return list(made.values())
+
+
+class Thoughts:
+    """`reasoning_details` as providers want them back: unchanged and in order.
+
+    Pieces of one text share an index; its signature comes in the last of them. What is encrypted
+    comes whole.
+    """
+
+    def __init__(self) -> None:
+        self._all: list[dict[str, Any]] = []
+        self._size = 0
+
+    @property
+    def all(self) -> list[dict[str, Any]]:
+        """None of them where they are too long to be kept: a part of them would be refused."""
+        return self._all if self._size <= limits.REASONING_DETAILS_MAX_BYTES else []
+
+    def add(self, details: Any, *, whole: bool) -> None:
+        for piece in details if isinstance(details, list) else ():
+            if not isinstance(piece, dict) or self._size > limits.REASONING_DETAILS_MAX_BYTES:
+                continue
+            self._size += len(json.dumps(piece))
+            if not whole and self._all and _goes_on(self._all[-1], piece):
+                _join(self._all[-1], piece)
+            else:
+                self._all.append(dict(piece))
+
+
+_TEXTS: Final = {"reasoning.text": "text", "reasoning.summary": "summary"}
+
+
+def _goes_on(last: dict[str, Any], piece: dict[str, Any]) -> bool:
+    """Whether it is the next piece of the same text."""
+    same = last.get("type") == piece.get("type") and last.get("index") == piece.get("index")
+    ids = {last.get("id"), piece.get("id")} - {None}
+    return same and len(ids) < 2 and piece.get("type") in _TEXTS
+
+
+def _join(last: dict[str, Any], piece: dict[str, Any]) -> None:
+    name = _TEXTS[piece["type"]]
+    texts = [text for text in (last.get(name), piece.get(name)) if isinstance(text, str)]
+    last |= {key: value for key, value in piece.items() if value not in (None, "")}
+    if texts:
+        last[name] = "".join(texts)
 
 
 class Citations:
