@@ -19,7 +19,7 @@ Imports point down only (a test reads this drawing):
     settings  threads                    what may be set of a feature; a place in a conversation
     admincontract                        what admins send
     contract                             what callers send
-    tools                                what an app declares, and what a model asks for, pure
+    tools  formats                       what an app declares, and what a model asks for, pure
     schemas  jsonvalues  records         JSON Schema; JSON that a document holds; values
     shutdown                             an instance that goes down
     errors  limits  log  cached  commits  environment   the floor

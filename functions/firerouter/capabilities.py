@@ -50,15 +50,23 @@ _ASKED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
+_FORMATS: Final[Mapping[Any, str]] = {
+    "json_object": "response_format",
+    "json_schema": "structured_outputs",
+}
+
+
 def not_taken(sent: Mapping[str, Any], model: Model | None) -> list[str]:
     """The fields of a call that the model can not do; what says nothing of itself can do all.
 
-    sent: what the caller sent, by the wire's names.
+    sent: what the caller sent, by the wire's names; of its responseFormat the type.
     """
     takes = set(model.supported_parameters) if model else set()
     if not takes:
         return []
-    return [name for name, named in _ASKED.items() if sent.get(name) and not takes & set(named)]
+    lacking = [name for name, named in _ASKED.items() if sent.get(name) and not takes & set(named)]
+    needed = _FORMATS.get(sent.get("responseFormat"))
+    return [*lacking, "responseFormat"] if needed and needed not in takes else lacking
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ class Choice:
             "temperature": request.temperature is not None,
             "tools": request.tools,
             "toolChoice": request.tool_choice,
+            "responseFormat": request.response_format and request.response_format.type,
         }
         if not any(sent.values()):
             return request
@@ -91,8 +92,13 @@ class Choice:
             notices.append({"reason": "parameter_dropped", "field": name, "message": message})
         if "tools" in lacking:
             lacking.append("toolChoice")
-        emptied: dict[str, Any] = {"temperature": None, "tools": [], "toolChoice": None}
-        fields = {"toolChoice": "tool_choice"}
+        emptied: dict[str, Any] = {
+            "temperature": None,
+            "tools": [],
+            "toolChoice": None,
+            "responseFormat": None,
+        }
+        fields = {"toolChoice": "tool_choice", "responseFormat": "response_format"}
         return request.model_copy(
             update={fields.get(name, name): emptied[name] for name in lacking}
         )

@@ -22,6 +22,7 @@ from pydantic_core import PydanticCustomError
 
 from . import limits
 from .errors import InvalidArgument
+from .formats import ResponseFormat
 from .records import Record
 from .tools import ReasoningDetails, Tool, ToolCall, ToolResult, problem_of, size_of
 
@@ -117,6 +118,7 @@ class ExecutePrompt(Record):
     model, temperature: only where the feature allows a choice.
     tools: functions of the app's, which the model may ask for; the app runs them. tool_choice:
     auto, none, required, or the name of one. parallel_tool_calls: whether it may ask for several.
+    response_format: the JSON that the answer is to be, where the feature does not say.
     temporary: no text of it is stored.
     request_id: calling again with the same one never asks OpenRouter twice.
     """
@@ -145,6 +147,7 @@ class ExecutePrompt(Record):
     )
     tool_choice: Annotated[str, Field(max_length=limits.NAME_MAX_CHARS)] | None = None
     parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
 
     @model_validator(mode="after")
     def _tools_fit(self) -> ExecutePrompt:

@@ -10,6 +10,7 @@ from typing import Any
 from . import limits
 from .callable import Call
 from .errors import Restarting, ResultNotKept
+from .formats import restored
 from .identity import Caller
 from .progress import Progress
 
@@ -63,4 +64,4 @@ def _result(entry: dict[str, Any]) -> dict[str, Any]:
     result = entry.get("result")
     if not isinstance(result, dict):
         raise ResultNotKept(previousStatus=entry.get("status"), previousReason=entry.get("error"))
-    return result
+    return restored(result)

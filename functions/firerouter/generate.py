@@ -14,15 +14,16 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
-from . import log, prompts, tools
+from . import formats, log, prompts, tools
 from .appsettings import AppSettings, AppSettingsStore
 from .callable import Call, CallableError
 from .choice import Choice
 from .contract import ExecutePrompt, ResumeGeneration, parse
 from .conversations import Conversations
-from .errors import RequestIdReused, Restarting, WrongKind
+from .errors import RequestIdReused, Restarting, UpstreamError, WrongKind
 from .features import Features
 from .following import Following
 from .identity import Caller
@@ -141,7 +142,7 @@ class Generate:
             )
         )
         if isinstance(entry, dict):
-            return entry  # the same request was answered before
+            return formats.restored(entry)  # the same request was answered before
 
         # what holds unless something below says otherwise: a cancelled task has no time to say
         status: Status = "interrupted"
@@ -205,8 +206,38 @@ class Generate:
         running.tries.on_retry = on_retry
         running.tries.on_id = lambda: self._ledger.note(entry, attempts_of(running.tries))
         await running.start(ask.models[0])
+        await self._read(running, ask, entry, settings)
+        found = formats.read(running.written()[0], ask.format) if settings.repair_json else None
+        whole = running.answer is not None and running.answer.finish_reason == "stop"
+        if found is not None and found.fault is not None and whole:
+            await self._repair(running, ask, entry, settings, found.fault)
+
+    async def _repair(
+        self,
+        running: Running,
+        ask: ChatRequest,
+        entry: Entry,
+        settings: FeatureSettings,
+        fault: str,
+    ) -> None:
+        """Ask for the answer once more, which takes the first one's place; each is paid for."""
+        model = running.tries.attempts[-1].model
+        first = running.begin_again()
+        assert first is not None, "there is an answer to repair"
+        messages = formats.once_more(ask.messages, first.text, fault)
+        again = replace(ask, models=[model], messages=messages)
+        await running.send({"type": "repair", "model": model, "at": fault})
+        try:
+            await self._read(running, again, entry, settings)
+        except UpstreamError as error:
+            log.warning("not_repaired", reason=error.reason)
+            running.answer, running.other = first, running.answer  # better than none
+
+    async def _read(
+        self, running: Running, ask: ChatRequest, entry: Entry, settings: FeatureSettings
+    ) -> None:
         async with self._openrouter.answer(ask, running.watch, running.tries) as answer:
-            running.first_token_ms = running.elapsed_ms()
+            running.first_token_ms = running.first_token_ms or running.elapsed_ms()
             running.answer = answer
             keeps = settings.resume and running.lasts(entry)
             progress = self._progress.kept(running.id, running.written) if keeps else nullcontext()

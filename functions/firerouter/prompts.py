@@ -100,7 +100,7 @@ def parameters(settings: FeatureSettings, request: ExecutePrompt) -> dict[str, A
         "tools": _tools(settings, request) or None,
         "tool_choice": _choice(request),
         "parallel_tool_calls": request.parallel_tool_calls if request.tools else None,
-        "response_format": settings.response_format and settings.response_format.upstream(),
+        "response_format": _format(settings, request),
         "reasoning": settings.reasoning and settings.reasoning.model_dump(exclude_none=True),
         "provider": settings.provider and settings.provider.model_dump(exclude_none=True),
     }
@@ -115,6 +115,16 @@ def _tools(settings: FeatureSettings, request: ExecutePrompt) -> list[dict[str, 
     tools.clash(request.tools, (tool.type for tool in settings.tools))
     own = [tool.upstream() for tool in request.tools]
     return [*(tool.model_dump() for tool in settings.tools), *own]
+
+
+def _format(settings: FeatureSettings, request: ExecutePrompt) -> dict[str, Any] | None:
+    wanted = settings.response_format
+    if request.response_format is not None:
+        if not settings.allow_response_format or wanted not in (None, request.response_format):
+            sentence = "responseFormat is fixed by this feature."
+            raise InvalidArgument(sentence, field="responseFormat")
+        wanted = request.response_format
+    return wanted.upstream() if wanted else None
 
 
 def _choice(request: ExecutePrompt) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
-from . import limits
+from . import formats, limits
 from .appsettings import AppSettings
 from .callable import Call, CallableError
 from .callable.envelope import encode
@@ -15,7 +16,7 @@ from .errors import UpstreamError
 from .identity import Caller
 from .ledger import Entry, Outcome, Status
 from .models import CHARS_PER_TOKEN, is_free
-from .openrouter import Answer, ChatRequest, Delta, Tries, Usage, Watch, nano_usd
+from .openrouter import Answer, ChatRequest, Delta, Tries, Usage, Watch, nano_usd, total
 from .settings import Feature
 from .threads import Thread
 from .tools import told
@@ -33,6 +34,7 @@ class Running:
         self.watch = Watch(limits.TOTAL_S)
         self.tries = Tries()
         self.answer: Answer | None = None
+        self.other: Answer | None = None  # that was paid for as well: before, or after it
         self.kept: dict[str, Any] | None = None  # an answer of before, where it serves again
         self.started = asyncio.get_running_loop().time()
         self.first_token_ms: int | None = None
@@ -90,6 +92,24 @@ class Running:
         self._whole.append({"type": kind, "index": index, **value})
         await self.send(self._whole[-1])
 
+    def usage(self) -> Usage | None:
+        """Of all that was asked for; None where OpenRouter did not say it of something."""
+        usages = [answer.usage for answer in (self.other, self.answer) if answer]
+        known = [usage for usage in usages if usage is not None]
+        if not known or len(known) < len(usages):
+            return None
+        if len(known) == 1:
+            return known[0]
+        unpriced = any(usage.cost_nano_usd is None for usage in known)
+        return replace(total(known), cost_nano_usd=None) if unpriced else total(known)
+
+    def begin_again(self) -> Answer | None:
+        """Another answer is to take the place of the one that there is, which this returns."""
+        first, self.other, self.answer = self.answer, self.answer, None
+        self._sent = {kind: [] for kind in self._sent}
+        self._whole.clear()
+        return first
+
     async def replay(self, kept: dict[str, Any], *, stream: bool) -> None:
         """Send an answer that was kept, as a whole."""
         self.kept = kept
@@ -137,9 +157,9 @@ def result_of(
     """What the caller gets (docs/wire.md)."""
     answer = running.answer
     if running.kept is not None:
-        return _again(running, running.kept, feature)
+        return _formed(_again(running, running.kept, feature), ask)
     text, reasoning = running.written()
-    usage = answer.usage if answer else None
+    usage = running.usage()
     if usage is None:  # cut, stopped or never begun: what was sent and written is what we know
         asked = (
             sum(len(message["content"] or "") for message in ask.messages)
@@ -172,7 +192,17 @@ def result_of(
             for a in running.tries.attempts
         ],
     }
-    return {name: value for name, value in result.items() if value is not None}
+    return _formed({n: value for n, value in result.items() if value is not None}, ask)
+
+
+def _formed(result: dict[str, Any], ask: ChatRequest) -> dict[str, Any]:
+    """With the JSON that a whole answer is, or the notice that it is none."""
+    if result["finishReason"] not in ("stop", "length"):
+        return result
+    found = formats.told(result["text"], ask.format)
+    notice = found.pop("notice", None)
+    notices = [*result.get("notices", []), notice] if notice else None
+    return {**result, **found, **({"notices": notices} if notices else {})}
 
 
 def _again(running: Running, kept: dict[str, Any], feature: Feature) -> dict[str, Any]:
@@ -210,14 +240,15 @@ def outcome_of(
     result: dict[str, Any],
 ) -> Outcome:
     """How the ledger's entry ends."""
-    answer = running.answer
-    reported = answer.usage.cost_nano_usd if answer and answer.usage else None
+    answer, usage = running.answer, running.usage()
+    reported = usage.cost_nano_usd if usage else None
     refused = isinstance(failure, UpstreamError) and answer is None
     if reported is None and (refused or not _spent_estimate(running, entry)):
         reported = 0  # no answer began: OpenRouter does not charge for those
     gone = running.thread is not None and running.thread.deleted  # with all that was said in it
     repeatable = running.lasts(entry) and not (failure or gone)
-    kept = repeatable and len(encode(result)) <= limits.RESULT_MAX_BYTES
+    stored = formats.kept(result)
+    kept = repeatable and len(encode(stored)) <= limits.RESULT_MAX_BYTES
     return Outcome(
         status=status,
         model=result["model"],
@@ -228,7 +259,7 @@ def outcome_of(
         cost_nano_usd=reported,
         timing=result["timing"],
         attempts=attempts_of(running.tries),
-        result=result if kept else None,
+        result=stored if kept else None,
     )
 
 

@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from . import limits
 from .contract import ModelId, Name, Number
+from .formats import ResponseFormat
 from .jsonvalues import JsonObject
 from .records import Record
 
@@ -83,27 +84,6 @@ class Reasoning(Record):
         return self
 
 
-class ResponseFormat(Record):
-    """The shape of the answer. name, schema, strict: of type json_schema alone."""
-
-    type: Literal["text", "json_object", "json_schema"] = "text"
-    name: Name | None = None
-    schema_: JsonObject | None = Field(default=None, alias="schema")
-    strict: bool = True
-
-    @model_validator(mode="after")
-    def _whole(self) -> ResponseFormat:
-        if self.type == "json_schema" and not (self.name and self.schema_ is not None):
-            raise PydanticCustomError("schema", "of type json_schema needs name and schema")
-        return self
-
-    def upstream(self) -> dict[str, Any]:
-        if self.type != "json_schema":
-            return {"type": self.type}
-        schema = {"name": self.name, "schema": self.schema_, "strict": self.strict}
-        return {"type": self.type, "json_schema": schema}
-
-
 class ServerTool(Record):
     """A tool that OpenRouter runs itself, such as openrouter:web_search."""
 
@@ -149,6 +129,8 @@ class FeatureSettings(Record):
     fallback_models: tried in order when the model fails before its first token.
     allowed_models: what callers may choose besides `model`; empty means no choice.
     allow_tools: callers may send functions of their own, which the app runs.
+    allow_response_format: callers may say which JSON they want, where this says nothing of it.
+    repair_json: an answer that is not the JSON it should be is asked for once more.
     unsupported: what becomes of a call that sends what the model can not do: it is refused, or
     that part is left out, and the caller told.
     system_prompt: `{{name}}` places are replaced by the caller's variables, literally.
@@ -171,6 +153,8 @@ class FeatureSettings(Record):
     allowed_models: Annotated[list[ModelId], Field(max_length=limits.ALLOWED_MODELS_MAX)] = []
     allow_temperature: bool = False
     allow_tools: bool = True
+    allow_response_format: bool = True
+    repair_json: bool = False
     unsupported: Literal["refuse", "drop"] = "refuse"
     system_prompt: Annotated[str, Field(max_length=limits.SYSTEM_PROMPT_MAX_CHARS)] = ""
     temperature: Annotated[Number, Field(ge=0, le=2)] | None = None

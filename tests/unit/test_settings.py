@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from firerouter import limits
 from firerouter.contract import faults
+from firerouter.formats import ResponseFormat
 from firerouter.settings import (
     DEFAULTS,
     OWNED_PARAMETERS,
@@ -20,7 +21,6 @@ from firerouter.settings import (
     FeatureSettings,
     ProviderRouting,
     Reasoning,
-    ResponseFormat,
     ServerTool,
     differences,
 )

@@ -90,6 +90,11 @@ class ChatRequest:
     first_token_s: float = limits.FIRST_TOKEN_DEFAULT_S
 
     @property
+    def format(self) -> Mapping[str, Any] | None:
+        wanted: Mapping[str, Any] | None = self.parameters.get("response_format")
+        return wanted
+
+    @property
     def tools(self) -> frozenset[str]:
         """The names of the app's own, which an answer may ask for."""
         declared = (tool.get("function", {}) for tool in self.parameters.get("tools") or ())

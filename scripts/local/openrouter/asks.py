@@ -44,6 +44,7 @@ class Ask:
     stream: bool
     last_role: str
     last_text: str
+    turns: int  # messages that are the user's
     prompt_tokens: int
     max_tokens: int | None
     tools: tuple[Json, ...]  # the functions that an answer may call
@@ -71,6 +72,7 @@ def read_ask(raw: bytes) -> Ask:
         stream=body.get("stream") is True,
         last_role=messages[-1]["role"],
         last_text=_text(users[-1].get("content")) if users else "",
+        turns=len(users),
         prompt_tokens=sum(map(_tokens, messages)),
         max_tokens=body.get("max_tokens") or body.get("max_completion_tokens"),
         tools=_tools(body),

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from .completions import DONE, KEEP_ALIVE, Answer, ToolCall, tool_call
+from .completions import DONE, KEEP_ALIVE, Answer, ToolCall, tool_call, words
 from .refusals import overloaded
 from .streams import Event, Exchange, script_of, usage_event
 
@@ -128,6 +128,22 @@ def cites(ex: Exchange) -> Answer:
 
 def _asking(tools: tuple[ToolCall, ...]) -> Answer:
     return Answer((), tools=tools, finish_reason="tool_calls", native_finish_reason="tool_calls")
+
+
+# Answers that are to be JSON
+
+
+def bad_json(ex: Exchange) -> Answer:
+    """No JSON, until the answer before is in the messages too."""
+    return ex.answer if ex.ask.turns > 1 else Answer(words("Sure! Here it is: {"))
+
+
+def worse_json(_: Exchange) -> Answer:
+    return Answer(words("Sure! Here it is: {"))
+
+
+def fenced_json(ex: Exchange) -> Answer:
+    return Answer(("```json\n", ex.answer.text, "\n```"))
 
 
 # Ordinary answers

@@ -178,6 +178,7 @@ def _simulated_model(simulated: Simulated) -> Json:
             "response_format",
             "seed",
             "stop",
+            "structured_outputs",
             "temperature",
             "tool_choice",
             "tools",
