@@ -36,6 +36,12 @@ async def stop_generation(request: Request) -> Any:
 
 
 @aio.http
+async def create_embeddings(request: Request) -> Any:
+    """Vectors for one text or several."""
+    return serving.answer(lambda app: app.embed.create_embeddings)
+
+
+@aio.http
 async def get_available_models(request: Request) -> Any:
     """The catalog of models: search, filter, sort, pages."""
     return serving.answer(lambda app: app.browse.get_available_models)

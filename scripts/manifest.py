@@ -27,6 +27,7 @@ SHARED: Final[dict[str, Any]] = {
 CALLABLES: Final[dict[str, dict[str, Any]]] = {
     "execute_prompt": {"timeout_sec": 300},  # limits.TOTAL_S and the settling fit inside
     "execute_multi_model_prompt": {"timeout_sec": 600},  # a judge may follow the answers
+    "create_embeddings": {"timeout_sec": 300},
     "stop_generation": {"timeout_sec": 60},
     "get_available_models": {"timeout_sec": 60},
     "refresh_catalog": {"timeout_sec": 60},

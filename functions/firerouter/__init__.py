@@ -6,8 +6,9 @@ Imports point down only (a test reads this drawing):
     serving                              a deployed function's request
     bootstrap                            builds everything, once an instance
     livetest  compare  appconfig  checkup   use cases that take another one's parts
-    generate  configure  connection  browse  keyring   use cases
+    generate  embed  configure  connection  browse  keyring   use cases
     profile  archive  stopping  reconcile
+    asking  answering                    what is asked; how an admitted generation is answered
     asides                               titles and summaries, asked beside an answer
     running  following                   a generation on this instance; one on another
     responses  choice  revisions         kept answers; which models are asked; how features change
@@ -24,6 +25,9 @@ Imports point down only (a test reads this drawing):
     settings  threads                    what may be set of a feature; a place in a conversation
     admincontract                        what admins send
     contract                             what callers send
+    tools  formats                       what an app declares, and what a model asks for, pure
+    schemas  jsonvalues  records  ids    JSON Schema; JSON that a document holds; values; ids
+    shutdown                             an instance that goes down
     errors  limits  log  cached  commits  environment   the floor
     callable                             the wire: knows nothing of AI
 """

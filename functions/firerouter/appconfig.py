@@ -13,9 +13,9 @@ from .audit import Change
 from .callable import Call
 from .capabilities import Finding, paid_extras
 from .choice import Choice
-from .contract import parse
 from .features import Features
 from .identity import Caller
+from .records import parse
 from .settings import differences
 
 

@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from .callable import Call
-from .contract import DeleteConversation, ExportConversation, UpdateConversation, parse
+from .contract import DeleteConversation, ExportConversation, UpdateConversation
 from .conversations import Conversations
 from .identity import Caller
+from .records import parse
 
 
 class Archive:
@@ -64,10 +65,12 @@ def path(head: dict[str, Any], messages: dict[str, dict[str, Any]]) -> list[dict
 
 def markdown(head: dict[str, Any], messages: dict[str, dict[str, Any]]) -> str:
     """A title, then each turn under the name of its role."""
-    names = {"user": "You", "assistant": "Assistant"}
+    names = {"user": "You", "assistant": "Assistant", "tool": "Tool"}
     parts = [f"# {head.get('title') or 'Conversation'}"]
     for message in path(head, messages):
-        text = "\n\n".join(t for t in (message.get("context"), message.get("text")) if t)
+        results = [str(result.get("content")) for result in message.get("toolResults") or ()]
+        texts = (message.get("context"), message.get("text"), *results)
+        text = "\n\n".join(text for text in texts if text)
         parts.append(f"## {names.get(str(message.get('role')), 'Message')}\n\n{text}")
     return "\n\n".join(parts) + "\n"
 

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import secrets
-import signal
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from . import limits, log
 from .callable import Call, Handler, Headers, Wire
 from .environment import OPENROUTER_BASE_URL, check_environment
 from .identity import APP_CHECK_KEYS_URL, Caller, Identity
+from .shutdown import before_shutdown
 
 if TYPE_CHECKING:
     from google.cloud.firestore import AsyncClient
 
+    from .answering import Answering
     from .appconfig import AppConfig
     from .appsettings import AppSettingsStore
     from .archive import Archive
     from .asides import Asides
+    from .asking import Asking
     from .audit import Audit
     from .browse import Browse
     from .catalog import Catalog
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from .configure import Configure
     from .connection import Connection
     from .conversations import Conversations
+    from .embed import Embed
     from .features import Features
     from .generate import Generate
     from .handover import Handover
@@ -44,10 +46,9 @@ if TYPE_CHECKING:
     from .profile import Profile
     from .progress import Progress
     from .reconcile import Reconcile
+    from .responses import Responses
     from .stopping import Stopping
     from .stops import Stops
-
-SHUTDOWN_GRACE_S: Final = 5.0  # Cloud Run kills ten seconds after its SIGTERM
 
 
 class App:
@@ -63,6 +64,10 @@ class App:
             if value := self._environ.get(name):
                 return value
         return str(json.loads(self._environ.get("FIREBASE_CONFIG", "{}")).get("projectId", ""))
+
+    @property
+    def _referer(self) -> str:
+        return f"https://{self.project}.web.app"
 
     @cached_property
     def wire(self) -> Wire[Caller]:
@@ -171,25 +176,51 @@ class App:
     @cached_property
     def generate(self) -> Generate:
         from .generate import Generate
-        from .responses import Responses
 
         generate = Generate(
-            features=self.features,
             app_settings=self.app_settings,
-            keys=self.keys,
-            choice=self.choice,
-            asides=self.asides,
+            asking=self.asking,
+            answering=self.answering,
             conversations=self.conversations,
             ledger=self.ledger,
             handover=self.handover,
             progress=self.progress,
-            responses=Responses(self.firestore),
+            responses=self.responses,
             stops=self.stops,
-            openrouter=self.openrouter,
-            default_referer=f"https://{self.project}.web.app",
         )
-        _before_shutdown(generate.interrupt)
+        before_shutdown(generate.interrupt)
         return generate
+
+    @cached_property
+    def asking(self) -> Asking:
+        from .asking import Asking
+
+        return Asking(
+            features=self.features,
+            choice=self.choice,
+            conversations=self.conversations,
+            keys=self.keys,
+            default_referer=self._referer,
+        )
+
+    @cached_property
+    def answering(self) -> Answering:
+        from .answering import Answering
+
+        return Answering(
+            asides=self.asides,
+            conversations=self.conversations,
+            ledger=self.ledger,
+            progress=self.progress,
+            responses=self.responses,
+            openrouter=self.openrouter,
+        )
+
+    @cached_property
+    def responses(self) -> Responses:
+        from .responses import Responses
+
+        return Responses(self.firestore)
 
     @cached_property
     def compare(self) -> Compare:
@@ -201,6 +232,23 @@ class App:
             choice=self.choice,
             generate=self.generate,
         )
+
+    @cached_property
+    def embed(self) -> Embed:
+        from .embed import Embed
+
+        embed = Embed(
+            features=self.features,
+            app_settings=self.app_settings,
+            keys=self.keys,
+            choice=self.choice,
+            ledger=self.ledger,
+            stops=self.stops,
+            openrouter=self.openrouter,
+            default_referer=self._referer,
+        )
+        before_shutdown(embed.interrupt)
+        return embed
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -323,12 +371,14 @@ class App:
 
     async def dispatch(self, call: Call[Caller]) -> Any:
         """The callable `api`: every user callable behind one warm instance."""
-        from .contract import Dispatch, parse
+        from .contract import Dispatch
         from .errors import InvalidArgument
+        from .records import parse
 
         endpoints: dict[str, Handler[Caller]] = {
             "execute_prompt": self.generate.execute_prompt,
             "execute_multi_model_prompt": self.compare.execute_multi_model_prompt,
+            "create_embeddings": self.embed.create_embeddings,
             "stop_generation": self.stopping.stop_generation,
             "get_available_models": self.browse.get_available_models,
             "list_features": self.profile.list_features,
@@ -367,23 +417,3 @@ class App:
         channel = grpc.aio.insecure_channel(host)
         transport = SecretManagerServiceGrpcAsyncIOTransport(channel=channel)
         return SecretManagerServiceAsyncClient(transport=transport)
-
-
-def _before_shutdown(interrupt: Callable[[], None]) -> None:
-    """On SIGTERM, let answers run a few seconds more, then end them while there is time to settle.
-
-    The server's own handler, which waits for open responses, stays in charge. The framework has no
-    hook of its own for this, and a signal handler can only be set in the main thread.
-    """
-    loop = asyncio.get_running_loop()
-    served = signal.getsignal(signal.SIGTERM)
-
-    def on_sigterm(number: int, frame: Any) -> None:
-        loop.call_soon_threadsafe(loop.call_later, SHUTDOWN_GRACE_S, interrupt)
-        if callable(served):
-            served(number, frame)
-
-    try:
-        signal.signal(signal.SIGTERM, on_sigterm)
-    except ValueError:
-        log.warning("no_shutdown_hook")

@@ -12,10 +12,11 @@ from typing import Any
 
 from .callable import Call
 from .catalog import Catalog
-from .contract import GetAvailableModels, parse
+from .contract import GetAvailableModels
 from .errors import InvalidArgument
 from .identity import Caller
 from .models import Model, Price
+from .records import parse
 
 
 class Browse:

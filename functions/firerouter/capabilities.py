@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 from .models import CHARS_PER_TOKEN, Model, ModelList, Resolved, is_free
 from .prompts import PLACE
-from .settings import FREE_FALLBACK, FREE_MODEL, FeatureSettings
+from .settings import EMBEDDING, FREE_FALLBACK, FREE_MODEL, FeatureSettings
 
 # billed by the search, the page or the panel, whatever model asks
 FREE_TOOLS: Final = frozenset({"openrouter:datetime"})
@@ -40,6 +40,33 @@ SAMPLING: Final[Mapping[str, tuple[str, ...]]] = {
     "maxTokens": ("max_tokens", "max_completion_tokens"),
     "reasoning": ("reasoning",),
 }
+
+
+# what a caller may send: the names that `supported_parameters` has for each
+_ASKED: Final[Mapping[str, tuple[str, ...]]] = {
+    "temperature": ("temperature",),
+    "tools": ("tools",),
+    "toolChoice": ("tool_choice",),
+}
+
+
+_FORMATS: Final[Mapping[Any, str]] = {
+    "json_object": "response_format",
+    "json_schema": "structured_outputs",
+}
+
+
+def not_taken(sent: Mapping[str, Any], model: Model | None) -> list[str]:
+    """The fields of a call that the model can not do; what says nothing of itself can do all.
+
+    sent: what the caller sent, by the wire's names; of its responseFormat the type.
+    """
+    takes = set(model.supported_parameters) if model else set()
+    if not takes:
+        return []
+    lacking = [name for name, named in _ASKED.items() if sent.get(name) and not takes & set(named)]
+    needed = _FORMATS.get(sent.get("responseFormat"))
+    return [*lacking, "responseFormat"] if needed and needed not in takes else lacking
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +215,12 @@ def _inabilities(settings: FeatureSettings, model: Model) -> Iterator[_Said]:
     if settings.kind == "image":
         if "imageOutput" not in can:
             yield "error", "model", "no_image_output", f"{id_} makes no images."
-    elif settings.kind == "embedding":
+    elif settings.kind == EMBEDDING:
         if "embeddings" not in can:
             yield "error", "model", "no_embeddings", f"{id_} makes no embeddings."
+        if settings.fallback_models:
+            message = "Vectors of another model mean something else: no fallback is asked for them."
+            yield "warning", "fallbackModels", "not_used", message
     elif outputs and "text" not in outputs:
         yield "error", "model", "no_text_output", f"{id_} writes no text."
     if settings.tools and "tools" not in can:

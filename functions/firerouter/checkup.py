@@ -24,13 +24,13 @@ from .callable import Call, CallableError
 from .capabilities import Review
 from .catalog import Catalog
 from .configure import Configure
-from .contract import parse
 from .errors import SettingsChanged
 from .features import Features, Stored
 from .identity import Caller
 from .models import ModelList
+from .records import parse
 from .revisions import Who
-from .settings import FeatureSettings
+from .settings import EMBEDDING, FeatureSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,9 @@ def _successor(
     if gone.model is not None or gone.preset is not None:
         return None
     renamed = _renamed(settings.model, stored, models)
-    for id_ in [*([renamed] if renamed else []), *settings.fallback_models]:
+    # vectors of another model can not be compared with those that an app has kept
+    others = [] if settings.kind == EMBEDDING else settings.fallback_models
+    for id_ in [*([renamed] if renamed else []), *others]:
         resolved = models.find(id_)
         if resolved.model is not None and (resolved.free or not app.free_models_only):
             return id_

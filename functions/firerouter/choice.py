@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from . import limits, log, prompts
 from .appsettings import AppSettings
 from .callable import CallableError
-from .capabilities import paid_extras
+from .capabilities import not_taken, paid_extras
 from .contract import ExecutePrompt
-from .errors import PaidModel, SettingsUnavailable
+from .errors import InvalidArgument, PaidModel, SettingsUnavailable
 from .models import Model, is_free
 from .preferences import Preferences
 from .settings import Feature
@@ -57,10 +57,58 @@ class Choice:
             raise PaidModel(f"{what} costs money, and this app allows none.", field=field)
         free_ones = await self.free(models)
         if models[0] not in free_ones:
-            log.error("paid_model", feature=feature.id, model=models[0])
-            sentence = f"{models[0]} is not free, and this app allows free models only."
-            raise PaidModel(sentence, field="model")
+            raise _paid(feature, models[0])
         return free_ones, notices
+
+    async def one(self, chosen: str | None, feature: Feature, app: AppSettings) -> str:
+        """The model to ask where no other one's answer would do, a fallback's or a preferred one's.
+
+        Raises ModelNotAllowed, PaidModel.
+        """
+        model = prompts.models(feature.settings, chosen)[0]
+        if app.free_models_only and not await self.free([model]):
+            raise _paid(feature, model)
+        return model
+
+    async def able(
+        self, request: ExecutePrompt, feature: Feature, model: str, notices: Notices
+    ) -> ExecutePrompt:
+        """The request without what the model can not do, which is told in `notices`; or, as the
+        feature says, InvalidArgument naming it."""
+        sent = {
+            "temperature": request.temperature is not None,
+            "tools": request.tools,
+            "toolChoice": request.tool_choice,
+            "responseFormat": request.response_format and request.response_format.type,
+        }
+        if not any(sent.values()):
+            return request
+        lacking = not_taken(sent, await self._described(model))
+        if lacking and feature.settings.unsupported == "refuse":
+            sentence = f"{model} does not take {lacking[0]}."
+            raise InvalidArgument(sentence, field=lacking[0])
+        for name in lacking:
+            message = f"{model} does not take {name}: it was left out."
+            notices.append({"reason": "parameter_dropped", "field": name, "message": message})
+        if "tools" in lacking:
+            lacking.append("toolChoice")
+        emptied: dict[str, Any] = {
+            "temperature": None,
+            "tools": [],
+            "toolChoice": None,
+            "responseFormat": None,
+        }
+        fields = {"toolChoice": "tool_choice", "responseFormat": "response_format"}
+        return request.model_copy(
+            update={fields.get(name, name): emptied[name] for name in lacking}
+        )
+
+    async def _described(self, id_: str) -> Model | None:
+        try:
+            return (await self._catalog().get()).find(id_).answers
+        except CallableError as error:
+            log.warning("abilities_unknown", reason=error.reason)
+            return None
 
     async def free(self, ids: list[str]) -> list[str]:
         """Those of which nothing is ever billed: by their names, else by the catalog."""
@@ -105,6 +153,12 @@ class Choice:
         except SettingsUnavailable:
             log.warning("preferences_unavailable")  # an answer by the feature's own is one too
             return None
+
+
+def _paid(feature: Feature, model: str) -> PaidModel:
+    log.error("paid_model", feature=feature.id, model=model)
+    sentence = f"{model} is not free, and this app allows free models only."
+    return PaidModel(sentence, field="model")
 
 
 def _dropped(model: str) -> dict[str, str]:

@@ -20,13 +20,14 @@ from . import limits, log
 from .appsettings import AppSettings, AppSettingsStore
 from .callable import Call, CallableError
 from .choice import Choice
-from .contract import CompareModels, ExecutePrompt, Judge, parse
+from .contract import CompareModels, ExecutePrompt, Judge
 from .errors import CostTooHigh, QuotaExceeded
 from .features import Features
 from .generate import Generate
 from .identity import Caller
-from .ledger import comparison_request, generation_id
+from .ids import comparison_request, generation_id
 from .models import TOKENS_PER_PRICE
+from .records import parse
 from .settings import Feature
 
 JUDGE: Final[Mapping[str, str]] = {

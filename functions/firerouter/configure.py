@@ -25,10 +25,10 @@ from .appsettings import AppSettingsStore
 from .callable import Call, CallableError
 from .capabilities import Review, review
 from .catalog import Catalog
-from .contract import parse
 from .errors import FeatureUnknown, InvalidArgument, SettingsChanged
 from .features import Features, Stored
 from .identity import Caller
+from .records import parse
 from .revisions import Plan, Who
 from .settings import DEFAULTS, FeatureSettings
 

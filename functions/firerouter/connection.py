@@ -7,11 +7,11 @@ from typing import Any
 
 from .admincontract import TestConnection
 from .callable import Call
-from .contract import parse
 from .errors import InvalidArgument, KeyInvalid, KeyMissing
 from .identity import Caller
 from .keys import Keys, Secret
 from .openrouter import OpenRouter
+from .records import parse
 
 
 class Connection:

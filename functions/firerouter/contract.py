@@ -1,38 +1,28 @@
-"""What callers send and get: the fields, their types and limits, read once at the edge.
-
-`parse` turns the first thing that is wrong into an InvalidArgument that names the field (as the
-caller wrote it), the limit and what to do. Unknown fields are refused by name.
-"""
+"""What callers send and get: the fields, their types and limits, read once at the edge."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from . import limits
-from .errors import InvalidArgument
+from .formats import ResponseFormat
+from .records import Record
+from .tools import ReasoningDetails, Tool, ToolCall, ToolResult, problem_of, size_of
 
 NANO_PER_USD: Final = 1_000_000_000  # money is counted in billionths of a US dollar
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-
-
-class Record(BaseModel):
-    """A frozen value whose JSON names are camelCase and whose types are taken literally."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        validate_by_name=True,  # by our own code; `parse` and the stores take JSON names alone
-        validate_by_alias=True,
-        hide_input_in_errors=True,
-    )
 
 
 def _model_id(value: str) -> str:
@@ -100,22 +90,35 @@ OwnId = Annotated[str, Field(max_length=limits.ID_MAX_CHARS, min_length=1), Afte
 
 
 class Message(Record):
-    """One earlier turn. The system prompt is the admin's: there is no such role here."""
+    """One earlier turn. The system prompt is the admin's: there is no such role here.
 
-    role: Literal["user", "assistant"]
-    content: Text
+    tool_calls: of an assistant that asked for tools. tool_call_id: which of them a tool answers.
+    reasoning_details: of an assistant, as its answer had them.
+    """
+
+    role: Literal["user", "assistant", "tool"]
+    content: Text = ""
+    tool_calls: Annotated[list[ToolCall], Field(max_length=limits.TOOL_CALLS_MAX)] = Field(
+        default_factory=list
+    )
+    tool_call_id: Annotated[str, Field(max_length=limits.TOOL_CALL_ID_MAX_CHARS)] | None = None
+    reasoning_details: ReasoningDetails = Field(default_factory=list)
 
 
 class ExecutePrompt(Record):
     """The data of `execute_prompt`.
 
-    feature: which feature answers. prompt, messages or regenerate: what is asked, exactly one.
+    feature: which feature answers. prompt, messages, regenerate or tool_results: what is asked,
+    exactly one. tool_results: what the tools gave that the answer before asked for, all of them.
     conversation_id: where it is written down, with what was said before; `new` begins one.
     parent_message_id: the message that the prompt follows, `root` for none: an earlier turn is
     edited so. regenerate: the answer to give once more, or the question to answer.
     context: put before the prompt, with a blank line between.
     variables: for the `{{name}}` places of the feature's system prompt.
     model, temperature: only where the feature allows a choice.
+    tools: functions of the app's, which the model may ask for; the app runs them. tool_choice:
+    auto, none, required, or the name of one. parallel_tool_calls: whether it may ask for several.
+    response_format: the JSON that the answer is to be, where the feature does not say.
     temporary: no text of it is stored.
     request_id: calling again with the same one never asks OpenRouter twice.
     """
@@ -136,21 +139,43 @@ class ExecutePrompt(Record):
     conversation_id: OwnId | None = None
     parent_message_id: OwnId | None = None
     regenerate: OwnId | None = None
+    tool_results: (
+        Annotated[list[ToolResult], Field(min_length=1, max_length=limits.TOOL_CALLS_MAX)] | None
+    ) = None
+    tools: Annotated[list[Tool], Field(max_length=limits.CALLER_TOOLS_MAX)] = Field(
+        default_factory=list
+    )
+    tool_choice: Annotated[str, Field(max_length=limits.NAME_MAX_CHARS)] | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+
+    @model_validator(mode="after")
+    def _tools_fit(self) -> ExecutePrompt:
+        if problem := problem_of(self.tools, self.tool_choice, self.messages or []):
+            field, what = problem
+            raise PydanticCustomError("part", "{what}", {"field": field, "what": what})
+        return self
 
     @model_validator(mode="after")
     def _one_question(self) -> ExecutePrompt:
-        if [self.prompt, self.messages, self.regenerate].count(None) != 2:
-            raise PydanticCustomError("prompt", "give either prompt or messages or regenerate")
+        asked = [self.prompt, self.messages, self.regenerate, self.tool_results]
+        if asked.count(None) != 3:
+            raise PydanticCustomError(
+                "prompt", "give either prompt or messages or regenerate or toolResults"
+            )
+        alone = self.regenerate is not None or self.tool_results is not None
         if self.conversation_id is None:
-            if self.regenerate is not None or self.parent_message_id is not None:
+            if alone or self.parent_message_id is not None:
                 raise PydanticCustomError("conversation", "conversationId is required for that")
         elif self.messages is not None:
             raise PydanticCustomError("messages", "messages are for calls without conversationId")
-        elif self.conversation_id == NEW and (self.regenerate or self.parent_message_id):
+        elif self.conversation_id == NEW and (alone or self.parent_message_id):
             raise PydanticCustomError("conversation", "a new conversation has no messages yet")
         if self.regenerate is not None and (self.context or self.parent_message_id):
             raise PydanticCustomError("regenerate", "regenerate takes neither context nor parent")
-        if self.messages and self.messages[-1].role != "user":
+        if self.tool_results is not None and self.context:
+            raise PydanticCustomError("toolResults", "toolResults take no context")
+        if self.messages and self.messages[-1].role == "assistant":
             raise PydanticCustomError("messages", "the last of messages must be the user's")
         if self.size > limits.PROMPT_MAX_CHARS:
             raise PydanticCustomError(
@@ -163,7 +188,8 @@ class ExecutePrompt(Record):
     @property
     def size(self) -> int:
         """Characters of prompt, context and messages together."""
-        told = sum(len(message.content) for message in self.messages or ())
+        told = sum(len(m.content) + size_of(m.tool_calls) for m in self.messages or ())
+        told += sum(len(result.content) for result in self.tool_results or ())
         return told + len(self.prompt or "") + len(self.context or "")
 
     @property
@@ -219,6 +245,41 @@ class QueuedGeneration(Record):
     """The data of a task in the queue."""
 
     generation_id: GenerationId
+
+
+def _several(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class CreateEmbeddings(Record):
+    """The data of `create_embeddings`.
+
+    input: one text or several. dimensions: how many numbers each vector has, where the model can
+    make shorter ones. input_type: what the texts are for, to models that tell the two apart.
+    """
+
+    feature: Name
+    input: Annotated[
+        list[Annotated[Text, AfterValidator(_not_blank)]],
+        BeforeValidator(_several),
+        Field(min_length=1, max_length=limits.EMBED_INPUTS_MAX),
+    ]
+    dimensions: Annotated[int, Field(ge=1, le=limits.DIMENSIONS_MAX)] | None = None
+    encoding_format: Literal["float", "base64"] = "float"
+    input_type: Literal["search_query", "search_document"] | None = None
+    model: ModelId | None = None
+    request_id: RequestId | None = None
+
+    @model_validator(mode="after")
+    def _not_too_much(self) -> CreateEmbeddings:
+        size = sum(map(len, self.input))
+        if size > limits.EMBED_INPUTS_MAX_CHARS:
+            raise PydanticCustomError(
+                "too_long",
+                "the inputs together are {size} characters, the most is {limit}",
+                {"limit": limits.EMBED_INPUTS_MAX_CHARS, "size": size},
+            )
+        return self
 
 
 class StopGeneration(Record):
@@ -321,61 +382,3 @@ class Dispatch(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="allow")
 
     endpoint: Annotated[str, Field(min_length=1, max_length=limits.NAME_MAX_CHARS)]
-
-
-def parse(shape: type[ModelT], data: Any) -> ModelT:
-    """`data` as `shape`. Raises InvalidArgument naming the field (`details.field`)."""
-    if not isinstance(data, dict):
-        raise InvalidArgument(
-            "The data of this call must be an object with named fields.", field=""
-        )
-    try:
-        return shape.model_validate(data, by_alias=True, by_name=False)
-    except ValidationError as error:
-        raise _explain(error) from None
-
-
-def faults(error: ValidationError) -> list[tuple[str, str]]:
-    """(the field's path, a sentence) of each thing that is wrong."""
-    return [_sentence(item) for item in error.errors(include_url=False, include_input=False)]
-
-
-def _explain(error: ValidationError) -> InvalidArgument:
-    items = error.errors(include_url=False, include_input=False)
-    # an unknown field is the likeliest cause of whatever else is wrong
-    first = next((item for item in items if item["type"] == "extra_forbidden"), items[0])
-    field, sentence = _sentence(first)
-    return InvalidArgument(sentence, field=field)
-
-
-def _sentence(item: Any) -> tuple[str, str]:
-    """(the field's path, a sentence) of one pydantic error."""
-    path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in item["loc"]).lstrip(".")[
-        :200
-    ]
-    context = item.get("ctx", {})
-    kind = item["type"]
-    what = {
-        "extra_forbidden": "is not a field of this call",
-        "missing": "is required",
-        "string_type": "must be text",
-        "bool_type": "must be true or false",
-        "list_type": "must be a list",
-        "dict_type": "must be an object",
-        "model_type": "must be an object",
-        "float_type": "must be a number",
-        "int_type": "must be a whole number",
-        "finite_number": "must be a finite number",
-        "string_too_long": "may be at most {max_length} characters",
-        "string_too_short": "must not be empty",
-        "too_long": "may have at most {max_length} entries",
-        "too_short": "must have at least {min_length} entries",
-        "greater_than_equal": "must be at least {ge}",
-        "less_than_equal": "may be at most {le}",
-        "literal_error": "must be one of {expected}",
-    }.get(kind)
-    if what is None or (kind == "too_long" and not path):
-        what = item["msg"]
-    else:
-        what = what.format_map(context)
-    return path, f"{path} {what}.".strip() if path else f"{what[0].upper()}{what[1:]}."

@@ -5,8 +5,8 @@
     users/{uid}/conversations/{id}/messages/{id}    {role, text, context?, reasoning?, parent,
                                                      parentPage, page, createdAt, generationId,
                                                      status, model?, finishReason?, usage?, ...}
-    users/{uid}/conversations/{id}/transcript/{n}   {messages: {id: {role, text?, parent,
-                                                     parentPage}}}
+    users/{uid}/conversations/{id}/transcript/{n}   {messages: {id: {role, text?, toolCalls?,
+                                                     toolResults?, parent, parentPage}}}
 
 A message names its parent, so regenerating or editing makes a sibling and overwrites nothing; the
 conversation's `leaf` is the end of the chosen path. What a model is sent is walked from there up,
@@ -26,6 +26,7 @@ from google.api_core import exceptions
 from google.cloud.firestore import AsyncClient, AsyncWriteBatch, FieldFilter
 
 from . import limits, log
+from .callable.envelope import encode
 from .commits import AWAY, GUARD_FAILED, commit, key_of
 from .contract import NEW, ROOT, ExecutePrompt
 from .errors import ConversationUnknown, HistoryUnavailable, MessageUnknown
@@ -35,6 +36,7 @@ from .threads import (
     Spot,
     Thread,
     answer_of,
+    beside,
     parent_of,
     parts_of,
     summary_of,
@@ -86,6 +88,9 @@ class Conversations:
                 "text": request.prompt,
                 **({"context": request.context} if request.context else {}),
             }
+        elif request.tool_results is not None:
+            given = [result.model_dump(by_alias=True) for result in request.tool_results]
+            thread.question = {"role": "tool", "text": "", "toolResults": given}
         return thread
 
     async def ask(self, thread: Thread) -> None:
@@ -254,7 +259,7 @@ class Conversations:
             ]
         elif request.regenerate is not None:
             spot, message = await self._message(uid, id_, request.regenerate, "regenerate")
-            parent = spot if message.get("role") == "user" else parent_of(message)
+            parent = parent_of(message) if message.get("role") == "assistant" else spot
             if parent.message is None:
                 raise MessageUnknown(field="regenerate")
         page_now, used = document.get("page"), document.get("pageBytes")
@@ -286,7 +291,7 @@ class Conversations:
         snapshot = await reference.get(retry=None, timeout=limits.READ_S)
         document = snapshot.to_dict() or {}
         page = document.get("page")
-        if document.get("role") not in {"user", "assistant"} or type(page) is not int:
+        if document.get("role") not in {"user", "assistant", "tool"} or type(page) is not int:
             raise MessageUnknown(field=field_)
         return Spot(message, page), document
 
@@ -310,10 +315,12 @@ class Conversations:
         """One message: as clients read it, as a model is sent it, and the path that leads to it."""
         conversation, now = self.conversation(thread.uid, thread.id), self._now()
         sent = "\n\n".join(t for t in (message.get("context"), message["text"]) if t)
+        more = beside(message)
         size = len(sent.encode("utf-8", "replace")) + limits.PAGE_ITEM_BYTES
+        size += len(encode(more)) if more else 0
         item = {"role": message["role"], "parent": parent.message, "parentPage": parent.page}
         if size <= limits.PAGE_MAX_BYTES:
-            item["text"] = sent
+            item |= {"text": sent, **more}
             if thread.page_bytes and thread.page_bytes + size > limits.PAGE_MAX_BYTES:
                 thread.page, thread.page_bytes = thread.page + 1, 0
             thread.page_bytes += size

@@ -27,7 +27,6 @@ from . import limits, log
 from .audit import Audit, Change
 from .cached import Cached
 from .commits import AWAY
-from .contract import faults
 from .errors import (
     FeatureDisabled,
     FeatureUnknown,
@@ -35,6 +34,7 @@ from .errors import (
     SettingsInvalid,
     SettingsUnavailable,
 )
+from .records import faults
 from .settings import DEFAULTS, Draft, Feature, FeatureSettings
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from . import limits
 from .callable import Call
 from .errors import AlreadyRunning, Restarting, ResultNotKept, failure_of
+from .formats import restored
 from .identity import Caller
 from .progress import Progress
 
@@ -74,6 +75,9 @@ class Following:
         for kind, so_far in sent.items():
             if deltas and (rest := result.get(kind, "")[so_far:]):
                 await call.send({"type": kind, "delta": rest})
+        for kind, name in (("citation", "citations"), ("tool_call", "toolCalls")):
+            for index, value in enumerate(result.get(name, ())):
+                await call.send({"type": kind, "index": index, **value})
         return result
 
 
@@ -89,4 +93,4 @@ def _result(entry: dict[str, Any]) -> dict[str, Any]:
     result = entry.get("result")
     if not isinstance(result, dict):
         raise ResultNotKept(previousStatus=entry.get("status"), previousReason=entry.get("error"))
-    return result
+    return restored(result)

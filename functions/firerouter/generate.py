@@ -19,28 +19,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import Any
 
-from . import log, prompts
-from .appsettings import AppSettings, AppSettingsStore
-from .asides import Asides, helpers
+from . import formats, log
+from .answering import Answering
+from .appsettings import AppSettingsStore
+from .asides import helpers
+from .asking import Asking
 from .callable import Call, CallableError
-from .choice import Choice
-from .contract import ROOT, ExecutePrompt, ResumeGeneration, parse
+from .contract import ROOT, ExecutePrompt, ResumeGeneration
 from .conversations import Conversations
 from .errors import AlreadyRunning, RequestIdReused, Restarting
-from .features import Features
 from .following import Following
 from .handover import Asked, Handover
 from .identity import Caller
-from .keys import Keys
-from .ledger import Admission, Entry, Ledger, Outcome, Status, generation_id, payload_hash
-from .models import is_free
-from .openrouter import ChatRequest, Interrupted, OpenRouter, nano_usd
+from .ids import generation_id, payload_hash
+from .ledger import Admission, Entry, Ledger, Outcome, Status
+from .openrouter import Interrupted
 from .progress import Progress
+from .records import parse
 from .responses import Responses, response_id, worth_keeping
-from .running import Job, Running, attempts_of, outcome_of, result_of
+from .running import Job, Running, outcome_of, reserve, result_of
 from .settings import Feature
 from .stops import Stops
 
@@ -51,25 +51,19 @@ class Generate:
     def __init__(
         self,
         *,
-        features: Features,
         app_settings: AppSettingsStore,
-        keys: Keys,
-        choice: Choice,
-        asides: Asides,
+        asking: Asking,
+        answering: Answering,
         conversations: Conversations,
         ledger: Ledger,
         handover: Handover,
         progress: Progress,
         responses: Responses,
         stops: Stops,
-        openrouter: OpenRouter,
-        default_referer: str,
     ) -> None:
-        self._features = features
         self._app_settings = app_settings
-        self._keys = keys
-        self._choice = choice
-        self._asides = asides
+        self._asking = asking
+        self._answering = answering
         self._conversations = conversations
         self._ledger = ledger
         self._handover = handover
@@ -77,8 +71,6 @@ class Generate:
         self._following = Following(progress)
         self._responses = responses
         self._stops = stops
-        self._openrouter = openrouter
-        self._default_referer = default_referer
         self._running: dict[str, Running] = {}
 
     async def execute_prompt(self, call: Call[Caller]) -> dict[str, Any]:
@@ -161,12 +153,12 @@ class Generate:
     ) -> dict[str, Any] | None:
         """The result; None where the answer needs no listener, and so runs elsewhere."""
         feature, app = await asyncio.gather(
-            self._feature(request, running.uid, given), self._app_settings.get()
+            self._asking.feature(request, running.uid, given), self._app_settings.get()
         )
         settings = feature.settings
         running.watch.limit(settings.total_s)
         running.streams = settings.stream
-        ask = await self._ask(running, request, feature, app)
+        ask = await self._asking.ask(running, request, feature, app)
         await ask.keys.get()  # a key that is missing is said before anything is counted
         recall = None if feature.test else response_id(feature, running.uid, ask)
         continues = await self._continues(request, feature, recall)
@@ -180,7 +172,7 @@ class Generate:
                     model=ask.models[0],
                     payload=running.payload,
                     limits=app.limits,
-                    reserve_nano_usd=_reserve(
+                    reserve_nano_usd=reserve(
                         [*ask.models, *helpers(settings, running.thread)], app
                     ),
                     request_id=request.request_id,
@@ -195,7 +187,7 @@ class Generate:
                 return None
             raise
         if isinstance(entry, dict):
-            return entry  # the same request was answered before
+            return formats.restored(entry)  # the same request was answered before
         if continues and not running.told_to_stop:
             await self._hand_over(running, request, feature, entry)
             return None
@@ -230,7 +222,7 @@ class Generate:
             feature, running.trace_id = asked.feature, asked.trace_id
             running.watch.limit(feature.settings.total_s)
             app = await self._app_settings.get()
-            ask = await self._ask(running, asked.request, feature, app)
+            ask = await self._asking.ask(running, asked.request, feature, app)
         except Exception as error:
             raise await self._refuse(running, entry, error) from None
         recall = response_id(feature, running.uid, ask)
@@ -254,7 +246,7 @@ class Generate:
         status: Status = "interrupted"
         failure: CallableError | None = Restarting()
         try:
-            await self._answer(job)
+            await self._answering.answer(job)
             status, failure = "done", None
         except Interrupted as interrupted:
             if interrupted.why == "stopped":
@@ -279,49 +271,6 @@ class Generate:
             raise failure
         return result
 
-    async def _answer(self, job: Job) -> None:
-        """Stream an answer to whoever listens; what came of it is in `running`."""
-        running, thread = job.running, job.running.thread
-        asking = asyncio.create_task(self._conversations.ask(thread)) if thread else None
-        async with self._asides.beside(job):
-            try:
-                kept = await self._responses.get(job.recall)
-                if kept is not None:
-                    await running.replay(kept, stream=job.feature.settings.stream)
-                else:
-                    await self._stream(job)
-            finally:
-                if asking is not None:
-                    await asking  # while OpenRouter was busy: it took no time of anybody's
-
-    async def _stream(self, job: Job) -> None:
-        running, ask, settings, entry = job.running, job.ask, job.feature.settings, job.entry
-
-        async def on_retry(model: str, reason: str) -> None:
-            self._note(running, entry)  # that another one follows
-            attempt = len(running.tries.attempts) + 1
-            message = {"type": "retry", "attempt": attempt, "model": model, "reason": reason}
-            await running.send(message)
-
-        running.tries.on_retry = on_retry
-        running.tries.on_id = lambda: self._note(running, entry)
-        await running.start(ask.models[0])
-        async with self._openrouter.answer(ask, running.watch, running.tries) as answer:
-            running.first_token_ms = running.elapsed_ms()
-            running.answer = answer
-            keeps = settings.resume and running.lasts(entry)
-            progress = self._progress
-            kept = progress.kept(running.id, running.written, *running.pace()) if keeps else None
-            async with kept or nullcontext():
-                with running.watch.guard(settings.idle_s, "idle"):
-                    async for deltas in answer:
-                        if settings.stream:
-                            for kind, text in deltas:
-                                await running.send_delta(kind, text)
-
-    def _note(self, running: Running, entry: Entry) -> None:
-        self._ledger.note(entry, attempts_of(running))
-
     async def _write_down(
         self,
         running: Running,
@@ -337,46 +286,3 @@ class Generate:
             await self._conversations.answer(running.thread, result, status, reason)
         except Exception as error:
             log.unexpected(error, running.trace_id)
-
-    async def _feature(self, request: ExecutePrompt, uid: str, given: Feature | None) -> Feature:
-        if given is not None:
-            return given
-        return (await self._features.get(request.feature)).for_user(uid)
-
-    async def _ask(
-        self,
-        running: Running,
-        request: ExecutePrompt,
-        feature: Feature,
-        app: AppSettings,
-    ) -> ChatRequest:
-        settings, uid = feature.settings, running.uid
-        models, running.notices = await self._choice.models(request, feature, app, uid)
-        history: list[dict[str, str]] = []
-        if request.conversation_id is not None:
-            room = prompts.history_max_chars(
-                settings, request, await self._choice.context_tokens(models[0])
-            )
-            running.thread = await self._conversations.open(
-                request,
-                uid,
-                running.id,
-                history_max_chars=room,
-                summarises=settings.history == "summarised",
-            )
-            history = running.thread.history if running.thread else []
-        return ChatRequest(
-            keys=self._keys.of(feature.id),
-            models=models,
-            messages=prompts.messages(settings, request, history),
-            parameters=prompts.parameters(settings, request),
-            app_name=app.app_name,
-            referer=app.referer or self._default_referer,
-            first_token_s=settings.first_token_s,
-        )
-
-
-def _reserve(models: list[str], app: AppSettings) -> int:
-    """What to hold of the day's budget, in nano dollars: nothing for free models."""
-    free = app.free_models_only or all(map(is_free, models))  # of others `Choice` let none through
-    return 0 if free else nano_usd(app.limits.reserve_usd)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from . import limits
-from .threads import Document, Thread, Turn, parent_of
+from .threads import Document, Thread, Turn, beside, parent_of
 
 TOLD_BEFORE: Final = "This is what was said before, in short:\n\n"
 
@@ -23,10 +23,10 @@ async def walk(conversation: Any, thread: Thread, max_chars: int) -> None:
     summary = thread.summary
     while fitting and fitting[-1].role != "user":
         older.insert(0, fitting.pop())  # an answer whose question did not fit
-    thread.history = [turn.sent() for turn in reversed(fitting)]
+    thread.history = [turn.told() for turn in reversed(fitting)]
     if summary is not None:
         thread.history.insert(0, {"role": "user", "content": TOLD_BEFORE + summary.text})
-    used = sum(len(turn.text) for turn in fitting)
+    used = sum(turn.size for turn in fitting)
     if thread.summarises and (older or used > limits.SUMMARISE_FROM * max_chars):
         thread.folds = _folded(fitting, older)
 
@@ -58,11 +58,11 @@ async def _turns(
             text = await _text(conversation, spot.message)
         if not isinstance(text, str):
             break
-        turn = Turn(spot.message, item["role"], text)
-        left -= len(text)
+        turn = Turn(spot.message, item["role"], text, beside(item))
+        left -= turn.size
         if left >= 0 or asked:
             fitting.append(turn)
-        elif thread.summarises and (room := room - len(text)) >= 0:
+        elif thread.summarises and (room := room - turn.size) >= 0:
             older.append(turn)
         else:
             break
@@ -73,10 +73,10 @@ async def _turns(
 
 def _folded(fitting: list[Turn], older: list[Turn]) -> list[Turn]:
     """What the next summary takes in: all that did not fit, and the older half of what did."""
-    half = fitting[len(fitting) // 2 :]
-    while half and half[0].role == "user":
-        half.pop(0)  # its answer stays, and so does it
-    return [*reversed(half + older)]
+    cut = -(-len(fitting) // 2)
+    while 0 < cut < len(fitting) and fitting[cut - 1].role != "user":
+        cut += 1  # what stays begins with a question
+    return [*reversed(fitting[cut:] + older)]
 
 
 async def _page(conversation: Any, page: int) -> Document:

@@ -34,12 +34,12 @@ from .admincontract import RemoveKey, SetKey
 from .appsettings import AppSettingsStore, Stored
 from .audit import Change
 from .callable import Call, CallableError
-from .contract import parse
 from .errors import InvalidArgument, KeyInvalid, KeyMissing, ManagementKey, SettingsChanged
 from .identity import Caller
 from .keys import Keys, Secret, Vault
 from .keyslots import Entries, KeyEntry, KeySlots
 from .openrouter import KeyReport, OpenRouter
+from .records import parse
 
 _SET: Final = "set_openrouter_key"
 _REMOVE: Final = "remove_openrouter_key"

@@ -16,6 +16,29 @@ MODEL_ID_MAX_CHARS: Final = 128
 REQUEST_ID_MAX_CHARS: Final = 128
 ID_MAX_CHARS: Final = 64  # of conversations and messages; ours have 33
 
+# Tools that the app runs
+CALLER_TOOLS_MAX: Final = 64
+TOOLS_MAX_BYTES: Final = 100_000  # of all their declarations
+TOOL_DESCRIPTION_MAX_CHARS: Final = 4_000
+TOOL_CALLS_MAX: Final = 128  # of one answer
+TOOL_ARGUMENTS_MAX_CHARS: Final = 100_000  # of all calls of one answer
+TOOL_CALL_ID_MAX_CHARS: Final = 128
+SCHEMA_STEPS_MAX: Final = 50_000  # of one comparison of a value with a JSON Schema
+SCHEMA_PATH_MAX_CHARS: Final = 200
+REASONING_DETAILS_MAX_BYTES: Final = 100_000  # of one answer, kept to be sent back
+REASONING_DETAILS_MAX: Final = 100  # of one message that a caller sends
+CITATIONS_MAX: Final = 50  # of one answer
+CITATION_MAX_CHARS: Final = 500  # of a title, or of what is cited
+URL_MAX_CHARS: Final = 2_000
+
+# Embeddings
+EMBED_INPUTS_MAX: Final = 256  # of one call: as floats, at 4,096 each, they are 22 MB
+EMBED_INPUTS_MAX_CHARS: Final = 1_000_000  # together; each is at most PROMPT_MAX_CHARS
+EMBED_BATCH_INPUTS: Final = 128  # of one request to OpenRouter
+EMBED_BATCH_CHARS: Final = 500_000
+DIMENSIONS_MAX: Final = 8_192
+VECTORS_MAX_BYTES: Final = 16_000_000  # one answer of OpenRouter's that holds vectors
+
 # Conversations
 TITLE_MAX_CHARS: Final = 60
 HISTORY_MAX_CHARS: Final = 256_000  # of earlier turns that a model is sent, some 64,000 tokens

@@ -7,11 +7,11 @@ from typing import Any
 from .admincontract import TestFeatureSettings
 from .callable import Call
 from .configure import Configure
-from .contract import parse
 from .errors import FeatureUnknown
 from .features import Features
 from .generate import Generate
 from .identity import Caller
+from .records import parse
 from .settings import Feature
 
 

@@ -9,11 +9,12 @@ from . import prompts
 from .appsettings import AppSettings, AppSettingsStore
 from .callable import Call
 from .choice import Choice
-from .contract import ListFeatures, SetPreferences, parse
+from .contract import ListFeatures, SetPreferences
 from .errors import ModelNotAllowed, PaidModel
 from .features import Features
 from .identity import Caller
 from .preferences import Preferences
+from .records import parse
 from .settings import Feature
 
 

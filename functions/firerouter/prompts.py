@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from . import limits
+from . import limits, tools
 from .contract import ExecutePrompt
 from .errors import InvalidArgument, ModelNotAllowed
 from .settings import FeatureSettings
@@ -39,17 +39,25 @@ def render(template: str, variables: Mapping[str, str]) -> str:
 def messages(
     settings: FeatureSettings,
     request: ExecutePrompt,
-    history: Sequence[Mapping[str, str]] = (),
-) -> list[dict[str, str]]:
-    """The messages: the admin's system prompt, earlier turns, the context before the question."""
+    history: Sequence[Mapping[str, Any]] = (),
+    model: str = "",
+) -> list[dict[str, Any]]:
+    """The messages: the admin's system prompt, earlier turns, the context before the question.
+
+    model: the one that is asked; what earlier turns have for it alone, no other is sent.
+    """
     turns = [dict(turn) for turn in history]
-    turns += [{"role": turn.role, "content": turn.content} for turn in request.messages or ()]
+    turns += [tools.turn_of(message) for message in request.messages or ()]
+    if request.tool_results is not None:
+        given = [result.model_dump(by_alias=True) for result in request.tool_results]
+        turns.append({"role": "tool", "content": "", "toolResults": given})
     if request.prompt is not None:
         turns.append({"role": "user", "content": request.prompt})
     if request.context:
-        turns[-1] = {"role": "user", "content": f"{request.context}\n\n{turns[-1]['content']}"}
+        turns[-1] = {**turns[-1], "content": f"{request.context}\n\n{turns[-1]['content']}"}
     system = render(settings.system_prompt, request.variables)
-    return [{"role": "system", "content": system}, *turns] if system else turns
+    said = list(tools.sent(turns, model))
+    return [{"role": "system", "content": system}, *said] if system else said
 
 
 def history_max_chars(
@@ -62,6 +70,7 @@ def history_max_chars(
     whole = context_tokens or limits.CONTEXT_DEFAULT_TOKENS
     free_tokens = whole - (settings.max_tokens or limits.ANSWER_DEFAULT_TOKENS)
     asked = len(settings.system_prompt) + len(request.prompt or "") + len(request.context or "")
+    asked += sum(len(result.content) for result in request.tool_results or ())
     return max(0, min(3 * free_tokens - asked, limits.HISTORY_MAX_CHARS))
 
 
@@ -88,13 +97,40 @@ def parameters(settings: FeatureSettings, request: ExecutePrompt) -> dict[str, A
         "temperature": temperature,
         "stop": settings.stop or None,
         "plugins": settings.plugins or None,
-        "tools": [tool.model_dump() for tool in settings.tools] or None,
-        "response_format": settings.response_format and settings.response_format.upstream(),
+        "tools": _tools(settings, request) or None,
+        "tool_choice": _choice(request),
+        "parallel_tool_calls": request.parallel_tool_calls if request.tools else None,
+        "response_format": _format(settings, request),
         "reasoning": settings.reasoning and settings.reasoning.model_dump(exclude_none=True),
         "provider": settings.provider and settings.provider.model_dump(exclude_none=True),
     }
     sent = {name: value for name, value in given.items() if value is not None}
     return {**settings.parameters, **sent}
+
+
+def _tools(settings: FeatureSettings, request: ExecutePrompt) -> list[dict[str, Any]]:
+    """Those that OpenRouter runs, then those that the app does. Raises InvalidArgument."""
+    if request.tools and not settings.allow_tools:
+        raise InvalidArgument("This feature takes no tools.", field="tools")
+    tools.clash(request.tools, (tool.type for tool in settings.tools))
+    own = [tool.upstream() for tool in request.tools]
+    return [*(tool.model_dump() for tool in settings.tools), *own]
+
+
+def _format(settings: FeatureSettings, request: ExecutePrompt) -> dict[str, Any] | None:
+    wanted = settings.response_format
+    if request.response_format is not None:
+        if not settings.allow_response_format or wanted not in (None, request.response_format):
+            sentence = "responseFormat is fixed by this feature."
+            raise InvalidArgument(sentence, field="responseFormat")
+        wanted = request.response_format
+    return wanted.upstream() if wanted else None
+
+
+def _choice(request: ExecutePrompt) -> Any:
+    if request.tool_choice is None or request.tool_choice in tools.CHOICES:
+        return request.tool_choice
+    return {"type": "function", "function": {"name": request.tool_choice}}
 
 
 def variables(settings: FeatureSettings) -> list[str]:

@@ -1,6 +1,7 @@
 """Answers kept for the same question, where a feature's `cacheSeconds` says so.
 
-    responses/{hash}   {answer: {model, provider?, text, reasoning?, finishReason, usage}, expireAt}
+    responses/{hash}   {answer: {model, provider?, text, reasoning?, citations?, finishReason,
+                                 usage}, expireAt}
 
 The hash is of all that OpenRouter would be sent, with the feature, its revision and, unless the
 feature shares answers, the user: so nobody gets what another user's question was answered. Only
@@ -23,7 +24,7 @@ from .commits import AWAY
 from .openrouter import ChatRequest
 from .settings import Feature
 
-KEPT: Final = ("model", "provider", "text", "reasoning", "finishReason", "usage")
+KEPT: Final = ("model", "provider", "text", "reasoning", "citations", "finishReason", "usage")
 
 
 def response_id(feature: Feature, uid: str, ask: ChatRequest) -> str | None:

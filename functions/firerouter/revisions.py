@@ -15,11 +15,11 @@ from . import limits
 from .audit import Change
 from .callable import Call
 from .capabilities import Finding, Review
-from .contract import faults
 from .errors import FeatureUnknown, NoDraft, SettingsChanged, SettingsRefused
 from .features import Stored
 from .identity import Caller
 from .models import Model, ModelList
+from .records import faults
 from .settings import Draft, Feature, FeatureSettings, differences
 
 

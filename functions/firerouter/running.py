@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import limits
+from . import formats, limits
 from .appsettings import AppSettings
 from .callable import Call, CallableError
 from .callable.envelope import encode
@@ -14,10 +15,11 @@ from .choice import Notices
 from .errors import UpstreamError
 from .identity import Caller
 from .ledger import Entry, Outcome, Status
-from .models import CHARS_PER_TOKEN
-from .openrouter import Answer, ChatRequest, Tries, Usage, Watch
+from .models import CHARS_PER_TOKEN, is_free
+from .openrouter import Answer, ChatRequest, Delta, Tries, Usage, Watch, nano_usd, total
 from .settings import Feature
 from .threads import Thread
+from .tools import told
 
 
 @dataclass(slots=True)
@@ -56,6 +58,7 @@ class Running:
         self.tries = Tries()
         self.asides: list[Aside] = []
         self.answer: Answer | None = None
+        self.other: Answer | None = None  # that was paid for as well: before, or after it
         self.kept: dict[str, Any] | None = None  # an answer of before, where it serves again
         self.started = asyncio.get_running_loop().time()
         self.first_token_ms: int | None = None
@@ -67,6 +70,7 @@ class Running:
         )
         self._start: dict[str, Any] | None = None
         self._sent: dict[str, list[str]] = {"reasoning": [], "text": []}
+        self._whole: list[dict[str, Any]] = []  # frames that come in one piece
         self._calls: list[Call[Caller]] = []
 
     def join(self, call: Call[Caller]) -> None:
@@ -76,6 +80,8 @@ class Running:
         for kind, sent in self._sent.items():
             if sent:
                 call.put({"type": kind, "delta": "".join(sent)})
+        for frame in self._whole:
+            call.put(frame)
         self._calls = [*self._calls, call]
         call.on_leave(lambda: self._leave(call))
 
@@ -100,6 +106,37 @@ class Running:
         self._sent[kind].append(text)
         await self.send({"type": kind, "delta": text})
 
+    async def show(self, delta: Delta, tools: Collection[str]) -> None:
+        """What came of the answer just now. tools: the names of those that may be asked for."""
+        if delta.kind in self._sent:
+            await self.send_delta(delta.kind, delta.text)
+        elif delta.kind:
+            value = told(delta.value, tools) if delta.kind == "tool_call" else delta.value
+            await self.send_whole(delta.kind, value)
+
+    async def send_whole(self, kind: str, value: Mapping[str, Any]) -> None:
+        index = sum(1 for frame in self._whole if frame["type"] == kind)
+        self._whole.append({"type": kind, "index": index, **value})
+        await self.send(self._whole[-1])
+
+    def usage(self) -> Usage | None:
+        """Of all that was asked for; None where OpenRouter did not say it of something."""
+        usages = [answer.usage for answer in (self.other, self.answer) if answer]
+        known = [usage for usage in usages if usage is not None]
+        if not known or len(known) < len(usages):
+            return None
+        if len(known) == 1:
+            return known[0]
+        unpriced = any(usage.cost_nano_usd is None for usage in known)
+        return replace(total(known), cost_nano_usd=None) if unpriced else total(known)
+
+    def begin_again(self) -> Answer | None:
+        """Another answer is to take the place of the one that there is, which this returns."""
+        first, self.other, self.answer = self.answer, self.answer, None
+        self._sent = {kind: [] for kind in self._sent}
+        self._whole.clear()
+        return first
+
     async def replay(self, kept: dict[str, Any], *, stream: bool) -> None:
         """Send an answer that was kept, as a whole."""
         self.kept = kept
@@ -110,6 +147,8 @@ class Running:
         for kind in ("reasoning", "text"):
             if isinstance(text := kept.get(kind), str) and text:
                 await self.send_delta(kind, text)
+        for citation in kept.get("citations") or ():
+            await self.send_whole("citation", citation)
 
     def stop(self) -> None:
         """End it now: what has been written is the answer."""
@@ -160,17 +199,23 @@ class Job:
     recall: str | None
 
 
+def reserve(models: list[str], app: AppSettings) -> int:
+    """What to hold of the day's budget, in nano dollars: nothing for free models."""
+    free = app.free_models_only or all(map(is_free, models))  # of others `Choice` let none through
+    return 0 if free else nano_usd(app.limits.reserve_usd)
+
+
 def result_of(job: Job, status: Status) -> dict[str, Any]:
     """What the caller gets (docs/wire.md)."""
     running, ask, feature, entry = job.running, job.ask, job.feature, job.entry
     answer = running.answer
     if running.kept is not None:
-        return _again(running, running.kept, feature)
+        return _formed(_again(running, running.kept, feature), ask)
     text, reasoning = running.written()
-    usage = answer.usage if answer else None
+    usage = running.usage()
     if usage is None:  # cut, stopped or never begun: what was sent and written is what we know
         asked = (
-            sum(len(message["content"]) for message in ask.messages)
+            sum(len(message["content"] or "") for message in ask.messages)
             if running.tries.attempts
             else 0
         )
@@ -185,6 +230,11 @@ def result_of(job: Job, status: Status) -> dict[str, Any]:
         "provider": answer.provider if answer else None,
         "text": text,
         "reasoning": reasoning or None,
+        "toolCalls": [told(call, ask.tools) for call in answer.tool_calls] or None
+        if answer
+        else None,
+        "reasoningDetails": (answer.reasoning_details or None) if answer else None,
+        "citations": (answer.citations or None) if answer else None,
         "finishReason": finished,
         "usage": usage.to_wire(estimate_nano_usd=_spent_estimate(running, entry)),
         "timing": _timing(running),
@@ -195,7 +245,17 @@ def result_of(job: Job, status: Status) -> dict[str, Any]:
             for a in running.tries.attempts
         ],
     }
-    return {name: value for name, value in result.items() if value is not None}
+    return _formed({n: value for n, value in result.items() if value is not None}, ask)
+
+
+def _formed(result: dict[str, Any], ask: ChatRequest) -> dict[str, Any]:
+    """With the JSON that a whole answer is, or the notice that it is none."""
+    if result["finishReason"] not in ("stop", "length"):
+        return result
+    found = formats.told(result["text"], ask.format)
+    notice = found.pop("notice", None)
+    notices = [*result.get("notices", []), notice] if notice else None
+    return {**result, **found, **({"notices": notices} if notices else {})}
 
 
 def _again(running: Running, kept: dict[str, Any], feature: Feature) -> dict[str, Any]:
@@ -233,8 +293,8 @@ def outcome_of(
     result: dict[str, Any],
 ) -> Outcome:
     """How the ledger's entry ends."""
-    answer = running.answer
-    reported = answer.usage.cost_nano_usd if answer and answer.usage else None
+    answer, usage = running.answer, running.usage()
+    reported = usage.cost_nano_usd if usage else None
     refused = isinstance(failure, UpstreamError) and answer is None
     if reported is None and (refused or not _spent_estimate(running, entry)):
         reported = 0  # no answer began: OpenRouter does not charge for those
@@ -243,7 +303,8 @@ def outcome_of(
         spent = [cost or 0 for cost in spent]  # of free models: none of it is ever billed
     gone = running.thread is not None and running.thread.deleted  # with all that was said in it
     repeatable = running.lasts(entry) and not (failure or gone)
-    kept = repeatable and len(encode(result)) <= limits.RESULT_MAX_BYTES
+    stored = formats.kept(result)
+    kept = repeatable and len(encode(stored)) <= limits.RESULT_MAX_BYTES
     return Outcome(
         status=status,
         model=result["model"],
@@ -254,13 +315,18 @@ def outcome_of(
         cost_nano_usd=None if None in spent else sum(cost for cost in spent if cost),
         timing=result["timing"],
         attempts=attempts_of(running),
-        result=result if kept else None,
+        result=stored if kept else None,
     )
 
 
 def attempts_of(running: Running) -> list[dict[str, Any]]:
-    """As the ledger keeps them: {model, upstreamId, reason, keyVersion, purpose?}."""
-    asked = [(None, running.tries), *((aside.purpose, aside.tries) for aside in running.asides)]
+    """All of them as the ledger keeps them: the answer's, then those beside it."""
+    beside = [noted for aside in running.asides for noted in noted_of(aside.tries, aside.purpose)]
+    return [*noted_of(running.tries), *beside]
+
+
+def noted_of(tries: Tries, purpose: str | None = None) -> list[dict[str, Any]]:
+    """{model, upstreamId, reason, keyVersion, purpose?} of each."""
     return [
         {
             "model": a.model,
@@ -269,6 +335,5 @@ def attempts_of(running: Running) -> list[dict[str, Any]]:
             "keyVersion": a.key_version,
             **({"purpose": purpose} if purpose else {}),
         }
-        for purpose, tries in asked
         for a in tries.attempts
     ]

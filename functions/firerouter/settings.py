@@ -14,14 +14,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from . import limits
-from .contract import ModelId, Name, Number, Record
+from .contract import ModelId, Name, Number
+from .formats import ResponseFormat
+from .jsonvalues import JsonObject
+from .records import Record
 
 FREE_MODEL: Final = "z-ai/glm-4.5-air:free"
 FREE_FALLBACK: Final = "openrouter/free"  # a router: picks a free model that fits the request
+EMBEDDING: Final = "embedding"  # the kind of feature that `create_embeddings` alone asks
+EMBEDDING_MODEL: Final = "openai/text-embedding-3-small"
 
 # What Firerouter itself puts into a request: custom parameters may not.
 OWNED_PARAMETERS: Final = frozenset(
@@ -34,48 +39,6 @@ OWNED_PARAMETERS: Final = frozenset(
         *("modalities", "debug", "usage"),
     }
 )
-_INT64: Final = 2**63
-
-
-def _words(value: Any, depth: int = 0) -> Iterator[str]:
-    """What keeps a JSON value out of a Firestore document, as ends of a sentence."""
-    if depth > limits.JSON_MAX_DEPTH:
-        yield f"may be nested {limits.JSON_MAX_DEPTH} deep at most"
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            if not name or re.fullmatch(r"__.*__", name, re.DOTALL):
-                yield "may not have a name that is empty or begins and ends with __"
-            if len(name) > limits.JSON_NAME_MAX_CHARS:
-                yield f"may not have a name of more than {limits.JSON_NAME_MAX_CHARS} characters"
-            yield from _words(item, depth + 1)
-    elif isinstance(value, list):
-        if any(isinstance(item, list) for item in value):
-            yield "may not have a list directly inside a list"
-        for item in value:
-            yield from _words(item, depth + 1)
-    elif type(value) is int and not -_INT64 <= value < _INT64:
-        yield "may not have a whole number of more than 64 bits"
-
-
-def _json(value: Any) -> Any:
-    """JSON that a document can hold. Text is taken for JSON: that is how people type it."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            raise PydanticCustomError("json", "must be JSON") from None
-    for problem in _words(value):
-        raise PydanticCustomError("json", problem)
-    try:
-        # what UTF-8 can not write, half a surrogate pair, no document holds
-        size = len(json.dumps(value, allow_nan=False, ensure_ascii=False).encode())
-    except (ValueError, TypeError, RecursionError):
-        raise PydanticCustomError("json", "must be JSON") from None
-    if size > limits.PARAMETERS_MAX_BYTES:
-        raise PydanticCustomError(
-            "size", "may be at most {limit} bytes of JSON", {"limit": limits.PARAMETERS_MAX_BYTES}
-        )
-    return value
 
 
 def _parameters(value: dict[str, Any]) -> dict[str, Any]:
@@ -97,7 +60,6 @@ def _one_line(value: str) -> str:
     return value
 
 
-JsonObject = Annotated[dict[str, Any], BeforeValidator(_json)]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$")]
 Slugs = Annotated[list[Slug], Field(max_length=limits.PROVIDERS_MAX)]
 UsdText = Annotated[Number, Field(ge=0, le=1_000_000)]
@@ -120,27 +82,6 @@ class Reasoning(Record):
         if self.effort is not None and self.max_tokens is not None:
             raise PydanticCustomError("reasoning", "takes effort or maxTokens, not both")
         return self
-
-
-class ResponseFormat(Record):
-    """The shape of the answer. name, schema, strict: of type json_schema alone."""
-
-    type: Literal["text", "json_object", "json_schema"] = "text"
-    name: Name | None = None
-    schema_: JsonObject | None = Field(default=None, alias="schema")
-    strict: bool = True
-
-    @model_validator(mode="after")
-    def _whole(self) -> ResponseFormat:
-        if self.type == "json_schema" and not (self.name and self.schema_ is not None):
-            raise PydanticCustomError("schema", "of type json_schema needs name and schema")
-        return self
-
-    def upstream(self) -> dict[str, Any]:
-        if self.type != "json_schema":
-            return {"type": self.type}
-        schema = {"name": self.name, "schema": self.schema_, "strict": self.strict}
-        return {"type": self.type, "json_schema": schema}
 
 
 class ServerTool(Record):
@@ -187,6 +128,11 @@ class FeatureSettings(Record):
     kind: chat, code, summarize, image, embedding, or a name of the admin's own.
     fallback_models: tried in order when the model fails before its first token.
     allowed_models: what callers may choose besides `model`; empty means no choice.
+    allow_tools: callers may send functions of their own, which the app runs.
+    allow_response_format: callers may say which JSON they want, where this says nothing of it.
+    repair_json: an answer that is not the JSON it should be is asked for once more.
+    unsupported: what becomes of a call that sends what the model can not do: it is refused, or
+    that part is left out, and the caller told.
     system_prompt: `{{name}}` places are replaced by the caller's variables, literally.
     caps: what one user may do; `limits` on the wire.
     stream: off, and a streaming caller gets the whole answer at its end.
@@ -210,6 +156,10 @@ class FeatureSettings(Record):
     fallback_models: Annotated[list[ModelId], Field(max_length=limits.FALLBACK_MODELS_MAX)] = []
     allowed_models: Annotated[list[ModelId], Field(max_length=limits.ALLOWED_MODELS_MAX)] = []
     allow_temperature: bool = False
+    allow_tools: bool = True
+    allow_response_format: bool = True
+    repair_json: bool = False
+    unsupported: Literal["refuse", "drop"] = "refuse"
     system_prompt: Annotated[str, Field(max_length=limits.SYSTEM_PROMPT_MAX_CHARS)] = ""
     temperature: Annotated[Number, Field(ge=0, le=2)] | None = None
     top_p: Annotated[Number, Field(gt=0, le=1)] | None = None
@@ -395,6 +345,14 @@ DEFAULTS: Final[Mapping[str, Feature]] = {
         ),
         # not built yet, hence off
         _default("image", "", enabled=False, display_name="Images", kind="image"),
-        _default("embedding", "", enabled=False, display_name="Embeddings", kind="embedding"),
+        # off, for no model that makes vectors is free, and a fresh app allows no others
+        _default(
+            EMBEDDING,
+            "",
+            enabled=False,
+            display_name="Embeddings",
+            kind=EMBEDDING,
+            model=EMBEDDING_MODEL,
+        ),
     )
 }

@@ -8,10 +8,11 @@ from typing import Any
 
 from . import limits
 from .callable import Call
-from .contract import StopGeneration, parse
+from .contract import StopGeneration
 from .errors import GenerationUnknown, LedgerUnavailable
 from .identity import Caller
-from .ledger import comparison_ids, generation_id
+from .ids import comparison_ids, generation_id
+from .records import parse
 from .stops import Stops
 
 

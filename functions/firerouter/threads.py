@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from . import limits
+from .callable.envelope import encode
 
 Document = dict[str, Any]
 
@@ -25,9 +27,14 @@ class Turn(NamedTuple):
     message: str
     role: str
     text: str
+    more: Document  # beside its text: the calls of tools, say
 
-    def sent(self) -> dict[str, str]:
-        return {"role": self.role, "content": self.text}
+    @property
+    def size(self) -> int:
+        return len(self.text) + (len(encode(self.more)) if self.more else 0)
+
+    def told(self) -> Document:
+        return {"role": self.role, "content": self.text, **self.more}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ class Thread:
     parent: Spot
     page: int = 0
     page_bytes: int = 0
-    history: list[dict[str, str]] = field(default_factory=list)
+    history: list[Document] = field(default_factory=list)
     question: Document | None = None
     kept: bool = True
     written: bool = False
@@ -113,15 +120,31 @@ def summary_of(conversation: Document) -> Summary | None:
 
 
 def answer_of(thread: Thread, result: Document, status: str, error: str | None) -> Document:
-    told = ("model", "provider", "reasoning", "finishReason", "usage", "revision", "timing")
+    told = (
+        *("model", "provider", "reasoning", "finishReason", "usage", "revision", "timing"),
+        *("toolCalls", "citations"),
+    )
+    thoughts, attempts = result.get("reasoningDetails"), result["attempts"]
     return {
         "role": "assistant",
         "text": result["text"],
+        # as text: any JSON may be in them, in an order that has to stay
+        **({"reasoningDetails": json.dumps(thoughts)} if thoughts else {}),
+        **({"askedModel": attempts[-1]["model"]} if thoughts and attempts else {}),
         "status": status,
         "feature": thread.feature,
         **{name: result[name] for name in told if name in result},
         **({"error": error} if error else {}),
     }
+
+
+# what a turn has beside its text, and a model is sent
+_BESIDE: Final = ("toolCalls", "toolResults", "reasoningDetails", "askedModel")
+
+
+def beside(message: Document) -> Document:
+    """Of a message, or of what a page has of it."""
+    return {name: message[name] for name in _BESIDE if message.get(name)}
 
 
 def parts_of(id_: str, message: Document) -> Iterator[tuple[str, Document]]:

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 from . import log
 from .bootstrap import App
 from .callable import CallableError
-from .contract import QueuedGeneration, parse
+from .contract import QueuedGeneration
 from .errors import InvalidArgument
+from .records import parse
 from .serving import app
 
 Work = Callable[..., Awaitable[dict[str, Any]]]

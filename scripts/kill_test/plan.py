@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from firerouter.contract import NEW
-from firerouter.ledger import generation_id
+from firerouter.ids import generation_id
 
 FEATURE: Final = "killed"
 CAPPED: Final = "killed_capped"  # refuses more than two requests a minute

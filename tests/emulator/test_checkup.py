@@ -19,6 +19,7 @@ from firerouter.errors import KeyMissing, UpstreamUnreachable
 from firerouter.features import Features
 from firerouter.identity import Caller
 from firerouter.keys import Secret
+from firerouter.settings import DEFAULTS
 from scripts.local.client import CallableClient
 from scripts.local.suite import PROJECT, REGION, Suite
 
@@ -74,8 +75,8 @@ class World:
 
     async def offer(self, *models: dict[str, Any]) -> None:
         """Another list from now on. The built-in features' models are always in it."""
-        defaults = ("z-ai/glm-4.5-air:free", "openrouter/free")
-        self.models = [*map(listed, defaults), *models]
+        defaults = {model for one in DEFAULTS.values() for model in one.settings.models()}
+        self.models = [*map(listed, sorted(defaults)), *models]
 
     async def save(self, id_: str, base: int = 0, **settings: Any) -> dict[str, Any]:
         return await self.configure.save(
@@ -120,7 +121,7 @@ async def test_nothing_is_flagged_where_nothing_changed(world: World) -> None:
     state = await world.state()
     assert state["flags"] == []
     assert state["checkedAt"] == TODAY
-    assert state["count"] == answer["count"] == 25
+    assert state["count"] == answer["count"] == len(world.models) + len(ROOM)
 
 
 async def test_models_that_are_gone_renamed_repriced_or_expire_are_flagged(world: World) -> None:
@@ -201,6 +202,18 @@ async def test_a_gone_model_gives_way_where_the_admin_wants_it(world: World) -> 
     assert [e.get("action") for e in entries].count("refresh_catalog_daily") == 1
     again = await world.checkup.daily()
     assert again["replaced"] == [], "running twice is no harm"
+
+
+async def test_a_model_that_makes_vectors_gives_way_to_no_other(world: World) -> None:
+    await world.app(replaceGoneModels=True)
+    vectors = listed("a/one:free")
+    vectors["architecture"]["output_modalities"] = ["embeddings"]
+    await world.offer(vectors, listed("b/two:free"))
+    await world.save("search", kind="embedding", model="a/one:free", fallbackModels=["b/two:free"])
+    await world.offer(listed("b/two:free"))
+    answer = await world.checkup.daily()
+    assert answer["replaced"] == []
+    assert flagged(answer) == {("search", "model", "gone")}
 
 
 async def test_a_renamed_model_gives_way_to_itself(world: World) -> None:

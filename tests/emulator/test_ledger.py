@@ -26,7 +26,8 @@ from firerouter.errors import (
     RequestIdReused,
     ResultNotKept,
 )
-from firerouter.ledger import Admission, Entry, Ledger, Outcome, generation_id, payload_hash
+from firerouter.ids import generation_id, payload_hash
+from firerouter.ledger import Admission, Entry, Ledger, Outcome
 from scripts.local.suite import Suite
 
 ROOMY = UserLimits(requests_per_minute=1000, concurrent=100, usd_per_day=1.0)

@@ -27,8 +27,9 @@ from firerouter.errors import (
     UpstreamMalformed,
     UpstreamUnreachable,
 )
+from firerouter.ids import generation_id, payload_hash
 from firerouter.keys import Secret
-from firerouter.ledger import Admission, Entry, Ledger, Outcome, generation_id, payload_hash
+from firerouter.ledger import Admission, Entry, Ledger, Outcome
 from firerouter.openrouter import Usage
 from firerouter.reconcile import Reconcile
 from scripts.local.suite import PROJECT, REGION, Suite

@@ -28,6 +28,7 @@ from scripts.local.suite import Suite
 HANDLERS: dict[str, Callable[[App], Handler[Caller]]] = {
     "execute_prompt": lambda app: app.generate.execute_prompt,
     "execute_multi_model_prompt": lambda app: app.compare.execute_multi_model_prompt,
+    "create_embeddings": lambda app: app.embed.create_embeddings,
     "stop_generation": lambda app: app.stopping.stop_generation,
     "list_features": lambda app: app.profile.list_features,
     "set_preferences": lambda app: app.profile.set_preferences,
@@ -135,7 +136,7 @@ async def new_world(suite: Suite, *, key: bool = True) -> AsyncIterator[World]:
     """key: whether OpenRouter can be asked."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FIRESTORE_EMULATOR_HOST", suite.firestore_host)
-        patch.setattr(bootstrap, "_before_shutdown", lambda _: None)  # signals are pytest's here
+        patch.setattr(bootstrap, "before_shutdown", lambda _: None)  # signals are pytest's here
         world = World(suite)
         if key:
             host = suite.secret_manager_host

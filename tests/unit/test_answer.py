@@ -24,7 +24,7 @@ from firerouter.errors import (
     UpstreamError,
     UpstreamMalformed,
 )
-from firerouter.openrouter import Answer, Usage, Watch
+from firerouter.openrouter import Answer, Delta, Usage, Watch
 
 RECORDED = Path(__file__).parents[3] / "shared" / "data"
 SSE = {"content-type": "text/event-stream"}
@@ -375,7 +375,7 @@ async def test_a_whole_completion_is_an_answer_too() -> None:
     it = whole({"id": "gen-1", "model": "answered/by", "choices": choices, "usage": USAGE})
     await it.prime()
     deltas = [delta async for deltas in it for delta in deltas]
-    assert deltas == [("reasoning", "Hm."), ("text", "Hello")]
+    assert deltas == [Delta("reasoning", "Hm."), Delta("text", "Hello")]
     assert (it.finish_reason, it.usage, it.model) == ("stop", COUNTED, "answered/by")
 
 

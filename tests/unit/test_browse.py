@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from firerouter.browse import Browse, matching, ordered
 from firerouter.callable import Call, CallableError
 from firerouter.callable.envelope import encode
-from firerouter.contract import GetAvailableModels, parse
+from firerouter.contract import GetAvailableModels
 from firerouter.errors import InvalidArgument
 from firerouter.identity import Caller
 from firerouter.models import Model, ModelList, read_models
+from firerouter.records import parse
 from tests.conftest import NO_RECORDINGS, RECORDINGS
 
 NOW = datetime(2026, 8, 24, tzinfo=UTC)

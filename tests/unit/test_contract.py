@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firerouter import admincontract, limits
-from firerouter.contract import Dispatch, ExecutePrompt, parse
+from firerouter.contract import Dispatch, ExecutePrompt
 from firerouter.errors import InvalidArgument
+from firerouter.records import parse
 
 LEAST = {"feature": "chat", "prompt": "Hello"}
 TURNS = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
@@ -113,7 +114,7 @@ def test_what_is_not_right_is_named(change: dict[str, Any], field: str) -> None:
         ("text", "messages"),
         ([{"role": "system", "content": "x"}], "messages[0].role"),
         ([{"role": "developer", "content": "x"}], "messages[0].role"),
-        ([{"role": "tool", "content": "x"}], "messages[0].role"),
+        ([{"role": "tool", "content": "x"}], "messages[0].toolCallId"),
         ([{"role": "user"}], "messages[0].content"),
         ([{"role": "user", "content": None}], "messages[0].content"),
         ([{"role": "user", "content": [{"type": "text", "text": "x"}]}], "messages[0].content"),

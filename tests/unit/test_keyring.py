@@ -10,10 +10,10 @@ from pydantic import BaseModel
 
 from firerouter import admincontract, limits
 from firerouter.admincontract import RemoveKey, SetKey
-from firerouter.contract import parse
 from firerouter.errors import InvalidArgument, UpstreamMalformed
 from firerouter.keyring import warnings
 from firerouter.openrouter.account import KeyReport, read_key_report
+from firerouter.records import parse
 
 NOW = datetime(2026, 11, 22, 5, tzinfo=UTC)
 ANY = st.recursive(

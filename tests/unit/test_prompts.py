@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firerouter import prompts
-from firerouter.contract import ExecutePrompt, parse
+from firerouter.contract import ExecutePrompt
 from firerouter.errors import InvalidArgument, ModelNotAllowed
+from firerouter.records import parse
 from firerouter.settings import OWNED_PARAMETERS, FeatureSettings
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from firerouter import limits
-from firerouter.contract import faults
+from firerouter.formats import ResponseFormat
+from firerouter.records import faults
 from firerouter.settings import (
     DEFAULTS,
     OWNED_PARAMETERS,
@@ -20,7 +21,6 @@ from firerouter.settings import (
     FeatureSettings,
     ProviderRouting,
     Reasoning,
-    ResponseFormat,
     ServerTool,
     differences,
 )

@@ -14,9 +14,10 @@ from google.api_core import exceptions
 from google.cloud.firestore_v1.types import ListenRequest, ListenResponse
 
 from firerouter import limits
-from firerouter.contract import StopGeneration, parse
+from firerouter.contract import StopGeneration
 from firerouter.errors import GenerationUnknown, InvalidArgument
-from firerouter.ledger import comparison_ids, generation_id
+from firerouter.ids import comparison_ids, generation_id
+from firerouter.records import parse
 from firerouter.stopping import Stopping
 from firerouter.stops import Listener
 from tests.emulator.world import call_of

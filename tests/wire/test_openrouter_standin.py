@@ -51,6 +51,8 @@ TOOL = {
     },
 }
 
+OTHER_TOOL = {"type": "function", "function": {"name": "get_time"}}
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
@@ -396,10 +398,32 @@ async def test_a_tool_call_streams_its_arguments_in_pieces(server: Server) -> No
     assert set(done.finishes) == {"tool_calls"}
 
 
+CALLED = {"id": "x", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
+ASSISTANT = {"role": "assistant", "content": None, "tool_calls": [CALLED]}
+RESULT = {"role": "tool", "tool_call_id": "x", "content": "sunny"}
+BROKEN = {**CALLED, "function": {"name": "get_weather", "arguments": "{"}}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [RESULT],
+        [ASSISTANT],
+        [ASSISTANT, {"role": "user", "content": "x"}],
+        [ASSISTANT, {**RESULT, "tool_call_id": "y"}],
+        [{**ASSISTANT, "tool_calls": [BROKEN]}, RESULT],
+    ],
+)
+async def test_calls_and_results_that_lack_each_other_are_refused(
+    server: Server, messages: list[Any]
+) -> None:
+    assert (await answer(server, MODEL, messages=messages)).status == 400
+
+
 async def test_a_tool_result_gets_words(server: Server) -> None:
     messages = [
         {"role": "user", "content": "Use the tool"},
-        {"role": "assistant", "content": "", "tool_calls": []},
+        {"role": "assistant", "content": None, "tool_calls": [CALLED]},
         {"role": "tool", "tool_call_id": "x", "content": "sunny"},
     ]
     done = await answer(server, MODEL, tools=[TOOL], messages=messages)
@@ -667,6 +691,86 @@ async def check_length_no_text(server: Server) -> None:
     assert done.text == ""
     assert set(done.finishes) == {"length"}
     assert any(delta.get("reasoning") for delta in deltas(done.chunks))
+
+
+async def check_plain(server: Server) -> None:
+    assert (await sound(server, "sim/plain")).text
+    listed = (await get(server, "/api/v1/models")).json["data"]
+    (model,) = [model for model in listed if model["id"] == "sim/plain"]
+    assert "tools" not in model["supported_parameters"]
+
+
+async def called(server: Server, model: str) -> list[Any]:
+    """The calls, put together as a client does, after the official SDK has read the chunks."""
+    done = await answer(server, model, tools=[TOOL, OTHER_TOOL])
+    assert set(done.finishes) == {"tool_calls"}
+    calls: dict[int, Any] = {}
+    for chunk in done.chunks:
+        components.ChatStreamChunk.model_validate(chunk)
+    for delta in deltas(done.chunks):
+        for piece in delta.get("tool_calls") or []:
+            call = calls.setdefault(piece["index"], {"arguments": ""})
+            call["name"] = piece["function"].get("name") or call["name"]
+            call["arguments"] += piece["function"]["arguments"]
+    return list(calls.values())
+
+
+async def check_parallel_tools(server: Server) -> None:
+    calls = await called(server, "sim/parallel-tools")
+    assert [call["name"] for call in calls] == ["get_weather", "get_time"]
+    assert all(isinstance(json.loads(call["arguments"]), dict) for call in calls)
+
+
+async def check_bad_arguments(server: Server) -> None:
+    first, second = await called(server, "sim/bad-arguments")
+    with pytest.raises(ValueError, match="Unterminated"):
+        json.loads(first["arguments"])
+    assert json.loads(second["arguments"]) == {}
+
+
+async def check_10000_tools(server: Server) -> None:
+    done = await answer(server, "sim/10000-tools")
+    assert sum(len(d.get("tool_calls") or []) for d in deltas(done.chunks)) >= 10_000
+
+
+async def check_unknown_tool(server: Server) -> None:
+    assert [call["name"] for call in await called(server, "sim/unknown-tool")] == ["no_such_tool"]
+
+
+async def check_long_arguments(server: Server) -> None:
+    (call,) = await called(server, "sim/long-arguments")
+    assert len(call["arguments"]) > 150_000
+
+
+async def check_cites(server: Server) -> None:
+    done = await sound(server, "sim/cites")
+    (noted,) = [d["annotations"] for d in deltas(done.chunks) if "annotations" in d]
+    assert [one["type"] for one in noted] == ["url_citation"] * 2
+    whole = (await answer(server, "sim/cites", stream=False)).json
+    assert whole["choices"][0]["message"]["annotations"] == noted
+
+
+JSON_ONLY: dict[str, Any] = {"response_format": {"type": "json_object"}}
+AGAIN = [{"role": "user", "content": "x"}, {"role": "user", "content": "y"}]
+
+
+async def check_bad_json(server: Server, model: str = "sim/bad-json") -> None:
+    assert (await answer(server, model, **JSON_ONLY)).text.endswith("{")
+    assert json.loads((await answer(server, model, **JSON_ONLY, messages=AGAIN)).text)
+
+
+async def check_paid_bad_json(server: Server) -> None:
+    await check_bad_json(server, "sim/paid-bad-json")
+    assert (await answer(server, "sim/paid-bad-json")).usages[0]["cost"] > 0
+
+
+async def check_worse_json(server: Server) -> None:
+    assert (await answer(server, "sim/worse-json", **JSON_ONLY, messages=AGAIN)).text.endswith("{")
+
+
+async def check_fenced_json(server: Server) -> None:
+    text = (await answer(server, "sim/fenced-json", **JSON_ONLY)).text
+    assert json.loads(text.removeprefix("```json\n").removesuffix("\n```"))
 
 
 async def check_empty(server: Server) -> None:
@@ -937,6 +1041,17 @@ CHECKS: dict[str, Callable[[Server], Awaitable[None]]] = {
     "sim/paid-ticks": check_paid_ticks,
     "sim/flaky-2": check_flaky,
     "sim/length-no-text": check_length_no_text,
+    "sim/plain": check_plain,
+    "sim/parallel-tools": check_parallel_tools,
+    "sim/bad-arguments": check_bad_arguments,
+    "sim/10000-tools": check_10000_tools,
+    "sim/unknown-tool": check_unknown_tool,
+    "sim/long-arguments": check_long_arguments,
+    "sim/cites": check_cites,
+    "sim/bad-json": check_bad_json,
+    "sim/paid-bad-json": check_paid_bad_json,
+    "sim/worse-json": check_worse_json,
+    "sim/fenced-json": check_fenced_json,
     "sim/empty": check_empty,
     "sim/content-filter": check_content_filter,
     "sim/u2028": check_u2028,

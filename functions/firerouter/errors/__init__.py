@@ -6,8 +6,7 @@
         AppCheckFailed  NotAdmin  ManagementKey  SettingsChanged
         SettingsRefused  RevisionUnknown  NoDraft
         FeatureUnknown  FeatureDisabled  ModelNotAllowed  PaidModel  CostTooHigh
-        QuotaExceeded
-        ConversationUnknown  MessageUnknown
+        QuotaExceeded  WrongKind  Stopped  ConversationUnknown  MessageUnknown
         AlreadyRunning  RequestIdReused  ResultNotKept  GenerationUnknown
       NotConfigured        an admin has to act
         KeyMissing  KeyStoreForbidden  SettingsInvalid
@@ -19,7 +18,8 @@
         KeyInvalid  KeyLimitReached  NoCredit  CreditBusy  UpstreamForbidden  Moderated
         ModelNotFound  NoProvider  ContextTooLong  MaxTokensTooHigh  UpstreamRejected
         RateLimited  FreeDailyLimit  UpstreamBusy  UpstreamUnreachable  UpstreamMalformed
-        EmptyAnswer  AnswerTooLong  StreamCut  UpstreamTimeout > UpstreamSilent > OutOfTime
+        EmptyAnswer  AnswerTooLong  TooManyToolCalls  StreamCut
+        UpstreamTimeout > UpstreamSilent > OutOfTime
 
 `status` is the callable status, `reason` is stable and for programs, `sentence` is for people and
 may be reworded. No leaf repeats text that OpenRouter sent: it can hold the prompt, or a key.
@@ -65,7 +65,9 @@ from .ours import (
     SettingsUnavailable,
     SignInRequired,
     SignInUnavailable,
+    Stopped,
     Unavailable,
+    WrongKind,
 )
 from .upstream import (
     AnswerTooLong,
@@ -83,6 +85,7 @@ from .upstream import (
     OutOfTime,
     RateLimited,
     StreamCut,
+    TooManyToolCalls,
     UpstreamBusy,
     UpstreamError,
     UpstreamForbidden,
@@ -146,7 +149,9 @@ __all__ = [
     "SettingsUnavailable",
     "SignInRequired",
     "SignInUnavailable",
+    "Stopped",
     "StreamCut",
+    "TooManyToolCalls",
     "Unavailable",
     "UpstreamBusy",
     "UpstreamError",
@@ -156,6 +161,7 @@ __all__ = [
     "UpstreamSilent",
     "UpstreamTimeout",
     "UpstreamUnreachable",
+    "WrongKind",
     "failure_of",
 ]
 

@@ -98,6 +98,21 @@ class FeatureDisabled(Refused):
     sentence = "This feature is switched off at the moment."
 
 
+class WrongKind(Refused):
+    """The feature does something else: `details.kind` is what."""
+
+    reason = "wrong_kind"
+    sentence = "This feature is of another kind. Please use the call that is made for it."
+
+
+class Stopped(Refused):
+    """Its user has stopped it, and there is nothing that a part of an answer is good for."""
+
+    status = "CANCELLED"
+    reason = "stopped"
+    sentence = "This was stopped."
+
+
 class ConversationUnknown(Refused):
     status = "NOT_FOUND"
     reason = "conversation_unknown"

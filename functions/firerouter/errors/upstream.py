@@ -160,6 +160,15 @@ class AnswerTooLong(UpstreamError):
     another_model = False
 
 
+class TooManyToolCalls(UpstreamError):
+    """`details.max` is how many an answer may have."""
+
+    status = "OUT_OF_RANGE"
+    reason = "too_many_tool_calls"
+    sentence = "The model asked for too many tools at once, and was ended."
+    another_model = False
+
+
 class StreamCut(UpstreamError):
     """The answer broke off: what had come is not the whole of it."""
 

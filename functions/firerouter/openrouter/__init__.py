@@ -2,7 +2,8 @@
 
 from .account import KeyReport
 from .answer import Answer, Delta
-from .client import Attempt, ChatRequest, OpenRouter, Tries
+from .client import Attempt, ChatRequest, EmbeddingsRequest, OpenRouter, Tries
+from .embeddings import Form, Vector, dimensions_of, shaped
 from .usage import Usage, nano_usd, total
 from .watch import Interrupted, Watch
 
@@ -11,12 +12,17 @@ __all__ = [
     "Attempt",
     "ChatRequest",
     "Delta",
+    "EmbeddingsRequest",
+    "Form",
     "Interrupted",
     "KeyReport",
     "OpenRouter",
     "Tries",
     "Usage",
+    "Vector",
     "Watch",
+    "dimensions_of",
     "nano_usd",
+    "shaped",
     "total",
 ]

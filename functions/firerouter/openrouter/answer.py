@@ -12,7 +12,7 @@ stream that ends with neither `[DONE]` nor a finish reason was cut, however clea
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
@@ -29,6 +29,7 @@ from ..errors import (
     UpstreamMalformed,
 )
 from . import sse, usage
+from .extras import Citations, Thoughts, ToolCalls
 from .failures import from_event
 from .watch import Watch
 
@@ -39,10 +40,12 @@ FINISH_REASONS: Final = frozenset({"stop", "length", "tool_calls", "content_filt
 
 
 class Delta(NamedTuple):
-    """A piece of the answer: kind is "text" or "reasoning"."""
+    """A piece of the answer. kind: "text" or "reasoning"; "tool_call" or "citation", whose value
+    is whole; "" for what has come and is not whole yet."""
 
     kind: str
-    text: str
+    text: str = ""
+    value: Mapping[str, Any] = {}
 
 
 class Answer:
@@ -67,6 +70,10 @@ class Answer:
         self._first: list[Delta] | None = None
         self._parts: dict[str, list[str]] = {"text": [], "reasoning": []}
         self._size = 0
+        self.tool_calls: list[dict[str, str]] = []  # whole
+        self._calls = ToolCalls()
+        self._citations = Citations()
+        self._thoughts = Thoughts()
         self._done = False
         self._halved = False  # a character came in two halves: rare, and the reading costs
         self._half: dict[str, str] = {}
@@ -78,6 +85,14 @@ class Answer:
     @property
     def reasoning(self) -> str:
         return "".join(self._parts["reasoning"])
+
+    @property
+    def citations(self) -> list[dict[str, Any]]:
+        return self._citations.all
+
+    @property
+    def reasoning_details(self) -> list[dict[str, Any]]:
+        return self._thoughts.all
 
     async def prime(self) -> None:
         """Wait for the first deltas, or for an end without any."""
@@ -114,13 +129,15 @@ class Answer:
                 return deltas
             if chunk is None:
                 self._end()
-                return None
+                return list(self._whole_calls()) or None
 
     def _end(self) -> None:
         if self.finish_reason is None and not self._done:
             raise StreamCut
         self.finish_reason = self.finish_reason or "stop"
-        if self._size == 0 and self.finish_reason == "stop":
+        if self._calls.any and self.finish_reason == "stop":
+            self.finish_reason = "tool_calls"  # as not all providers say
+        if self._size == 0 and not self._calls.any and self.finish_reason == "stop":
             raise EmptyAnswer
 
     def _event(self, data: bytes) -> Iterator[Delta]:
@@ -170,6 +187,12 @@ class Answer:
                 yield self._take("reasoning", reasoning)
             if isinstance(content := delta.get("content"), str) and content:
                 yield self._take("text", content)
+            if details := delta.get("reasoning_details"):
+                self._thoughts.add(details, whole=holder == "message")
+            if self._calls.add(delta.get("tool_calls")):
+                yield Delta("")
+            for citation in self._citations.add(delta.get("annotations")):
+                yield Delta("citation", value=citation)
         if choice.get("error"):
             raise from_event(choice["error"])
         reason = choice.get("finish_reason")
@@ -177,6 +200,15 @@ class Answer:
             raise UpstreamBusy
         if isinstance(reason, str):
             self.finish_reason = reason if reason in FINISH_REASONS else "stop"
+            yield from self._whole_calls()
+
+    def _whole_calls(self) -> Iterator[Delta]:
+        """Once: an answer has said all its calls when it has finished."""
+        if self.tool_calls or not self._calls.any:
+            return
+        self.tool_calls = self._calls.whole()
+        for call in self.tool_calls:
+            yield Delta("tool_call", value=call)
 
     def _take(self, kind: str, text: str) -> Delta:
         if self._halved:
@@ -198,7 +230,7 @@ class Answer:
         """JSON where a stream was asked for: an error, or a whole answer."""
         if self._done:
             self._end()
-            return None
+            return list(self._whole_calls()) or None
         body = b""
         self._watch.waiting()
         try:

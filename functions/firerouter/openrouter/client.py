@@ -17,7 +17,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, cast
+from typing import Any, ClassVar, Final, Protocol, cast
 
 import httpx2
 import openai
@@ -35,6 +35,7 @@ from ..errors import (
     FreeDailyLimit,
     KeyInvalid,
     KeyLimitReached,
+    StreamCut,
     UpstreamError,
     UpstreamMalformed,
     UpstreamTimeout,
@@ -43,7 +44,8 @@ from ..errors import (
 from ..keys import Secret
 from ..models import is_free
 from .account import KeyReport, read_key_report
-from .answer import Answer
+from .answer import BROKEN, Answer
+from .embeddings import Form, Vectors, read_embeddings
 from .failures import from_status
 from .generation import read_generation
 from .usage import Usage
@@ -77,6 +79,8 @@ class Attempt:
 class ChatRequest:
     """What is asked. models: the chosen one, then the fallbacks. parameters: sent as they are."""
 
+    path: ClassVar[str] = "/chat/completions"
+
     keys: Keys
     models: list[str]
     messages: list[dict[str, Any]]
@@ -84,6 +88,46 @@ class ChatRequest:
     app_name: str
     referer: str
     first_token_s: float = limits.FIRST_TOKEN_DEFAULT_S
+
+    @property
+    def format(self) -> Mapping[str, Any] | None:
+        wanted: Mapping[str, Any] | None = self.parameters.get("response_format")
+        return wanted
+
+    @property
+    def tools(self) -> frozenset[str]:
+        """The names of the app's own, which an answer may ask for."""
+        declared = (tool.get("function", {}) for tool in self.parameters.get("tools") or ())
+        return frozenset(function["name"] for function in declared if function)
+
+    def body(self, model: str) -> dict[str, Any]:
+        return {**self.parameters, "model": model, "messages": self.messages, "stream": True}
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingsRequest:
+    """Vectors that are asked for. There is one model: others' vectors mean something else.
+
+    silence_s: how long OpenRouter may take, which sends such an answer whole.
+    """
+
+    path: ClassVar[str] = "/embeddings"
+
+    keys: Keys
+    model: str
+    inputs: list[str]
+    form: Form
+    parameters: Mapping[str, Any]
+    app_name: str
+    referer: str
+    silence_s: float = limits.FIRST_TOKEN_DEFAULT_S
+
+    def body(self, model: str) -> dict[str, Any]:
+        asked = {"model": model, "input": self.inputs, "encoding_format": self.form}
+        return {**self.parameters, **asked}
+
+
+Request = ChatRequest | EmbeddingsRequest
 
 
 @dataclass(slots=True)
@@ -113,6 +157,13 @@ class OpenRouter:
             yield answer
         finally:
             await answer.close()
+
+    async def embeddings(self, request: EmbeddingsRequest, watch: Watch, tries: Tries) -> Vectors:
+        """A vector for each input, by one request. Raises UpstreamError, Interrupted."""
+        async for attempt in _retrying(request.model, watch, tries):
+            with attempt:
+                return await self._vectors(request, watch, tries)
+        raise AssertionError("the last try raises its failure")
 
     async def get(
         self,
@@ -148,15 +199,7 @@ class OpenRouter:
                 stream_cls=AsyncStream[Any],
             ),
         )
-        body = bytearray()
-        try:
-            async for piece in response.aiter_bytes():
-                body += piece
-                if len(body) > limits.DOCUMENT_MAX_BYTES:
-                    raise UpstreamMalformed
-        finally:
-            await response.aclose()
-        return body
+        return await _whole(response, limits.DOCUMENT_MAX_BYTES)
 
     async def key_report(self, key: Secret) -> KeyReport:
         """What OpenRouter says of a key; free of charge. Raises UpstreamError."""
@@ -216,7 +259,28 @@ class OpenRouter:
                 await answer.close()
             raise
 
-    async def _post(self, key: Secret, attempt: Attempt, request: ChatRequest) -> httpx2.Response:
+    async def _vectors(self, request: EmbeddingsRequest, watch: Watch, tries: Tries) -> Vectors:
+        attempt = Attempt(request.model)
+        try:
+            with watch.guard(request.silence_s, "first_token"):
+                key = await request.keys.get()
+                tries.attempts.append(attempt)
+                watch.waiting()
+                response = await self._post(key, attempt, request)
+                attempt.upstream_id = response.headers.get("x-generation-id")
+                body = await _whole(response, limits.VECTORS_MAX_BYTES)
+                vectors = read_embeddings(body, len(request.inputs), request.form)
+        except BaseException as error:
+            attempt.reason = error.reason if isinstance(error, UpstreamError) else "stopped"
+            if isinstance(error, BROKEN):
+                attempt.reason = StreamCut.reason
+                raise StreamCut from None
+            raise
+        attempt.upstream_id = attempt.upstream_id or vectors.upstream_id
+        tries.on_id()
+        return vectors
+
+    async def _post(self, key: Secret, attempt: Attempt, request: Request) -> httpx2.Response:
         """With the next key where OpenRouter refuses one, until there is none left to try."""
         tried: list[Secret] = []
         while True:
@@ -230,8 +294,7 @@ class OpenRouter:
                     raise
                 key = following
 
-    async def _send(self, key: Secret, model: str, request: ChatRequest) -> httpx2.Response:
-        body = {**request.parameters, "model": model, "messages": request.messages, "stream": True}
+    async def _send(self, key: Secret, model: str, request: Request) -> httpx2.Response:
         headers = {
             "HTTP-Referer": request.referer,
             "X-Title": request.app_name,
@@ -239,9 +302,9 @@ class OpenRouter:
         }
         try:
             response = await self._client_for(key).post(
-                "/chat/completions",
+                request.path,
                 cast_to=httpx2.Response,
-                body=body,
+                body=request.body(model),
                 options={"headers": headers, "follow_redirects": False},
                 stream=True,
                 stream_cls=AsyncStream[Any],
@@ -267,6 +330,19 @@ class OpenRouter:
             self._client = self._client.with_options(api_key=key.reveal())  # the same pool
             self._key = key
         return self._client
+
+
+async def _whole(response: httpx2.Response, most_bytes: int) -> bytearray:
+    """A body to its end, and the connection closed, however it ends."""
+    body = bytearray()
+    try:
+        async for piece in response.aiter_bytes():
+            body += piece
+            if len(body) > most_bytes:
+                raise UpstreamMalformed
+    finally:
+        await response.aclose()
+    return body
 
 
 def _retrying(model: str, watch: Watch, tries: Tries) -> AsyncRetrying:

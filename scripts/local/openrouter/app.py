@@ -15,6 +15,7 @@ from . import account
 from .asks import Ask, AskInvalid, read_ask
 from .catalog import Catalog, Simulated, load_catalog, page_of
 from .completions import DONE, Chunks, Head, new_head, ordinary_answer
+from .embeddings import FAULTS as VECTORS
 from .embeddings import embed
 from .faults import FAULTS, ORDINARY, Fault
 from .images import IMAGE_TOKENS, ImageAsk, image_model, read_image_ask
@@ -156,7 +157,19 @@ class StandIn:
     async def embeddings(self, request: web.Request) -> web.StreamResponse:
         key = account.key_of(request.headers.get("Authorization", ""))
         account.admit_inference(key)
-        return web.json_response(embed(await request.read(), self.catalog))
+        raw = await request.read()
+        record = self.log.begin(request.path, key, request.headers, raw)
+        try:
+            made = await embed(raw, self.catalog, self.flaky)
+            if made.get("model") == "sim/vectors-cut":
+                return await _cut(request, made)
+            return web.json_response(made)
+        except asyncio.CancelledError:
+            record.end(by_client=True)
+            raise
+        finally:
+            record.end()
+            self.log.open -= 1
 
     async def images_models(self, request: web.Request) -> web.StreamResponse:
         return _data([image_model(model) for model in self.catalog.listed({}, "image")])
@@ -227,7 +240,7 @@ def build_app(settings: Settings) -> web.Application:
     recordings = load_recordings(settings.replay)
     replays = {name: recording.fault() for name, recording in recordings.items()}
     faults = {**FAULTS, **replays}
-    catalog = load_catalog(_simulated(faults.values()))
+    catalog = load_catalog([*_simulated(faults.values()), *_vectors()])
     stand_in = StandIn(settings, catalog, faults, recordings)
     app = web.Application(client_max_size=BODY_MAX_BYTES, middlewares=[_envelopes])
     app.on_response_prepare.append(_say_it_is_simulated)
@@ -319,5 +332,21 @@ def _page(request: web.Request, models: list[Json]) -> web.Response:
     return web.json_response(page)
 
 
+async def _cut(request: web.Request, made: Json) -> web.StreamResponse:
+    body = json.dumps(made).encode()
+    response = web.StreamResponse()
+    response.content_type = "application/json"
+    response.content_length = len(body)
+    await response.prepare(request)
+    await response.write(body[: len(body) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return response
+
+
+def _vectors() -> list[Simulated]:
+    return [Simulated(name, line, "paid" in name, "embeddings") for name, line in VECTORS.items()]
+
+
 def _simulated(faults: Iterable[Fault]) -> list[Simulated]:
-    return [Simulated(fault.name, fault.line, fault.paid) for fault in faults]
+    return [Simulated(fault.name, fault.line, fault.paid, plain=fault.plain) for fault in faults]

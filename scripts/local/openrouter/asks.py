@@ -45,9 +45,10 @@ class Ask:
     stream: bool
     last_role: str
     last_text: str
+    turns: int  # messages that are the user's
     prompt_tokens: int
     max_tokens: int | None
-    tool: Json | None
+    tools: tuple[Json, ...]  # the functions that an answer may call
     must_call: bool
     reasons: bool
     shows_reasoning: bool
@@ -73,9 +74,10 @@ def read_ask(raw: bytes) -> Ask:
         stream=body.get("stream") is True,
         last_role=messages[-1]["role"],
         last_text=_text(users[-1].get("content")) if users else "",
+        turns=len(users),
         prompt_tokens=sum(map(_tokens, messages)),
         max_tokens=body.get("max_tokens") or body.get("max_completion_tokens"),
-        tool=_tool(body),
+        tools=_tools(body),
         must_call=body.get("tool_choice") == "required"
         or isinstance(body.get("tool_choice"), dict),
         reasons=reasons,
@@ -119,6 +121,30 @@ def _check(body: Json) -> None:
             raise AskInvalid(f"{name} must be from {low} to {high}, not {given}")
 
 
+def _check_calls(messages: list[Json]) -> None:
+    """As providers do: each call has its result, and each result its call, in the next messages."""
+    unanswered: set[Any] = set()
+    for place, message in enumerate(messages):
+        if message["role"] == "tool":
+            if message.get("tool_call_id") not in unanswered:
+                raise AskInvalid(f"messages.{place}.tool_call_id has no tool call before it")
+            unanswered.discard(message["tool_call_id"])
+            continue
+        if unanswered:
+            raise AskInvalid(f"messages.{place} comes before the results of tool calls")
+        calls = message.get("tool_calls") or []
+        unanswered = {call["id"] for call in calls}
+        try:
+            for call in calls:
+                json.loads(call["function"]["arguments"])
+        except ValueError:
+            raise AskInvalid(
+                f"messages.{place}.tool_calls have arguments that are no JSON"
+            ) from None
+    if unanswered:
+        raise AskInvalid("the last tool calls have no results")
+
+
 def _check_messages(messages: Any) -> None:
     if not isinstance(messages, list) or not messages:
         raise AskInvalid('Input required: specify "prompt" or "messages"', typed=False)
@@ -131,6 +157,7 @@ def _check_messages(messages: Any) -> None:
             isinstance(part, dict) for part in parts
         ):
             raise AskInvalid(f"messages.{place}.content must be a string, parts or null")
+    _check_calls(messages)
 
 
 def _check_model(body: Json) -> None:
@@ -158,8 +185,8 @@ def _tokens(message: Json) -> int:
     return MESSAGE_OVERHEAD_TOKENS + text_tokens + media * IMAGE_TOKENS
 
 
-def _tool(body: Json) -> Json | None:
-    """The function a tool call would name: the chosen one, else the first."""
+def _tools(body: Json) -> tuple[Json, ...]:
+    """The functions a tool call may name: the chosen one, else all."""
     choice = body.get("tool_choice")
     functions = [
         tool["function"]
@@ -167,12 +194,12 @@ def _tool(body: Json) -> Json | None:
         if isinstance(tool, dict) and isinstance(tool.get("function"), dict)
     ]
     if choice == "none":
-        return None
+        return ()
     if isinstance(choice, dict):
         named = choice.get("function")
         chosen = named.get("name") if isinstance(named, dict) else None
         functions = [function for function in functions if function.get("name") == chosen]
-    return functions[0] if functions else None
+    return tuple(functions)
 
 
 def _reasoning(body: Json) -> tuple[bool, bool]:

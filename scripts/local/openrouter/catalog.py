@@ -44,6 +44,8 @@ class Simulated:
     name: str
     line: str
     paid: bool = False
+    output: str = "text"
+    plain: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,9 +160,9 @@ def _simulated_model(simulated: Simulated) -> Json:
         "description": simulated.line,
         "context_length": 131072,
         "architecture": {
-            "modality": "text->text",
+            "modality": f"text->{simulated.output}",
             "input_modalities": ["text"],
-            "output_modalities": ["text"],
+            "output_modalities": [simulated.output],
             "tokenizer": "Other",
             "instruct_type": None,
         },
@@ -171,13 +173,16 @@ def _simulated_model(simulated: Simulated) -> Json:
             "is_moderated": False,
         },
         "per_request_limits": None,
-        "supported_parameters": [
+        "supported_parameters": ["max_tokens", "top_p"]
+        if simulated.plain
+        else [
             "include_reasoning",
             "max_tokens",
             "reasoning",
             "response_format",
             "seed",
             "stop",
+            "structured_outputs",
             "temperature",
             "tool_choice",
             "tools",

@@ -44,7 +44,8 @@ class ToolCall:
 class Answer:
     tokens: tuple[str, ...]
     reasoning: tuple[str, ...] = ()
-    tool: ToolCall | None = None
+    tools: tuple[ToolCall, ...] = ()
+    citations: tuple[Json, ...] = ()
     image: str | None = None
     finish_reason: str = "stop"
     native_finish_reason: str = "stop"
@@ -56,8 +57,8 @@ class Answer:
 
     @property
     def spent(self) -> int:
-        call = len(_pieces(self.tool.arguments)) if self.tool else 0
-        return len(self.tokens) + len(self.reasoning) + call
+        calls = sum(len(_pieces(tool.arguments)) for tool in self.tools)
+        return len(self.tokens) + len(self.reasoning) + calls
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,16 @@ def ordinary_answer(ask: Ask, answering: Answering) -> Answer:
     """Deterministic: the same request gets the same words. Respects `max_tokens`."""
     reasoning = THOUGHTS if ask.reasons else ()
     hidden = ask.reasons and not ask.shows_reasoning
-    if ask.tool is not None and _calls(ask):
-        call = _tool_call(ask.tool, ask.last_text)
-        answer = Answer((), reasoning, call, None, "tool_calls", "tool_calls", hidden)
+    if ask.tools and _calls(ask):
+        called = (tool_call(ask.tools[0], ask.last_text),)
+        answer = Answer(
+            (),
+            reasoning,
+            called,
+            finish_reason="tool_calls",
+            native_finish_reason="tool_calls",
+            hidden_reasoning=hidden,
+        )
     else:
         text = _json_text(ask, answering) if _wants_json(ask) else _friendly_text(ask, answering)
         image = _image(ask.last_text) if answering.draws and ask.wants_image else None
@@ -107,7 +115,7 @@ def limited(answer: Answer, max_tokens: int | None) -> Answer:
         answer,
         reasoning=reasoning,
         tokens=answer.tokens[: max_tokens - len(reasoning)],
-        tool=None,
+        tools=(),
         finish_reason="length",
         native_finish_reason="length",
     )
@@ -169,7 +177,7 @@ def _filled(schema: Any, depth: int = 0) -> Any:
     return simple.get(str(kind), "simulated")
 
 
-def _tool_call(function: Json, text: str) -> ToolCall:
+def tool_call(function: Json, text: str) -> ToolCall:
     arguments = json.dumps(_filled(function.get("parameters") or {"type": "object"}))
     seen = zlib.crc32(f"{function.get('name')} {text}".encode())
     return ToolCall(f"call_{seen:08x}", str(function.get("name")), arguments)
@@ -242,8 +250,13 @@ def whole_body(head: Head, answer: Answer, usage: Json | None) -> Json:
     if shown:
         detail = {"type": "reasoning.text", "text": shown, "signature": "c2ltdWxhdGVk"}
         message["reasoning_details"] = [{**detail, "format": SIGNED_FORMAT, "index": 0}]
-    if answer.tool is not None:
-        message["tool_calls"] = [{"index": 0, **_call(answer.tool, answer.tool.arguments)}]
+    if answer.tools:
+        message["tool_calls"] = [
+            {"index": index, **_call(tool, tool.arguments)}
+            for index, tool in enumerate(answer.tools)
+        ]
+    if answer.citations:
+        message["annotations"] = list(answer.citations)
     if answer.image is not None:
         message["images"] = [_image_part(answer.image)]
     choice = {
@@ -289,11 +302,14 @@ class Chunks:
         shown = None if signature is not None else text
         return self.delta({"content": "", "reasoning": shown, "reasoning_details": [detail]})
 
-    def tool(self, tool: ToolCall) -> list[bytes]:
+    def tool(self, tool: ToolCall, index: int = 0) -> list[bytes]:
         """Id and name first, then the arguments in pieces; `index` ties them together."""
-        opening = {"index": 0, **_call(tool, "")}
-        rest = [{"index": 0, "function": {"arguments": p}} for p in _pieces(tool.arguments)]
+        opening = {"index": index, **_call(tool, "")}
+        rest = [{"index": index, "function": {"arguments": p}} for p in _pieces(tool.arguments)]
         return [self.delta({"content": "", "tool_calls": [part]}) for part in (opening, *rest)]
+
+    def citations(self, annotations: tuple[Json, ...]) -> bytes:
+        return self.delta({"content": "", "annotations": list(annotations)})
 
     def image(self, url: str) -> bytes:
         return self.delta({"content": "", "images": [_image_part(url)]})

@@ -1,28 +1,73 @@
-"""Deterministic vectors: the same text has the same one, and its length is 1."""
+"""Deterministic vectors: the same text has the same one, and its length is 1.
+
+`sim/vectors` is free; the other `sim/vectors-*` misbehave, each in the way that `FAULTS` names.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
 import math
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 from .asks import CHARS_PER_TOKEN
 from .catalog import Catalog
 from .completions import as_number, new_head
-from .refusals import Refusal, invalid_model, invalid_request
+from .refusals import Refusal, invalid_model, invalid_request, overloaded, rate_limited
+from .streams import Flaky
 
 Json = dict[str, Any]
 
 DIMENSIONS_DEFAULT = 1536
 DIMENSIONS_MAX = 4096
 INPUTS_MAX = 2048
+FLAKY_TIMES = 2
+SILENCE_S = 3600.0
+
+FAULTS: Mapping[str, str] = {
+    "sim/vectors": "free vectors",
+    "sim/vectors-paid": "vectors at 3 dollars a million tokens",
+    "sim/vectors-silent": "accepts, and never answers",
+    "sim/vectors-paid-silent": "the same, at 3 dollars a million tokens",
+    "sim/vectors-flaky-2": "503 twice for each distinct first input, then answers",
+    "sim/vectors-shuffled": "the last input's vector comes first",
+    "sim/vectors-missing": "one vector fewer than inputs",
+    "sim/vectors-uneven": "one vector is shorter than the others",
+    "sim/vectors-floats": "numbers, whatever encoding was asked for",
+    "sim/vectors-error-in-200": "200 with JSON of only id and error",
+    "sim/vectors-cut": "closed in the middle of the body",
+    "sim/vectors-429": "429, no hint when to retry",
+}
 
 
-def embed(raw: bytes, catalog: Catalog) -> Json:
+async def embed(raw: bytes, catalog: Catalog, flaky: Flaky) -> Json:
     """The body of `POST /embeddings`. Raises Refusal."""
+    made = _made(raw, catalog)
+    model, inputs = made["model"], _inputs(_object(raw)["input"])
+    if model == "sim/vectors-flaky-2" and flaky.fails_again(inputs[0], FLAKY_TIMES):
+        raise overloaded()
+    if model.endswith("-silent"):
+        await asyncio.sleep(SILENCE_S)
+    if model == "sim/vectors-429":
+        raise rate_limited()
+    if model == "sim/vectors-shuffled":
+        made["data"] = made["data"][::-1]
+    if model == "sim/vectors-missing":
+        made["data"] = made["data"][1:]
+    if model == "sim/vectors-uneven":
+        made["data"][0]["embedding"] = made["data"][0]["embedding"][:-1]
+    if model == "sim/vectors-error-in-200":
+        metadata = {"error_type": "provider_unavailable"}
+        error = {"code": 502, "message": "Provider disconnected", "metadata": metadata}
+        return {"id": made["id"], "error": error}
+    return made
+
+
+def _made(raw: bytes, catalog: Catalog) -> Json:
     body = _object(raw)
     model = body.get("model")
     known = catalog.find(model) if isinstance(model, str) else None
@@ -35,6 +80,8 @@ def embed(raw: bytes, catalog: Catalog) -> Json:
     form = body.get("encoding_format") or "float"
     if form not in ("float", "base64"):
         raise invalid_request("encoding_format must be float or base64")
+    if model == "sim/vectors-floats":
+        form = "float"
     answering = catalog.answering(str(model))
     tokens = sum(-(-len(text) // CHARS_PER_TOKEN) for text in inputs)
     cost = as_number(tokens * answering.prompt_price)

@@ -26,9 +26,13 @@ class Fault:
     whole: Behaviour = does.whole
     reshape: Callable[[Answer], Answer] | None = None
     paid: bool = False
+    plain: bool = False  # lists few parameters that it takes
     refuse: Callable[[Ask], Refusal] | None = None
+    answer: Callable[[Exchange], Answer] | None = None  # by what is asked
 
     async def behave(self, ex: Exchange) -> None:
+        if self.answer is not None:
+            ex.answer = limited(self.answer(ex), ex.ask.max_tokens)
         if self.reshape is not None:
             ex.answer = limited(self.reshape(ex.answer), ex.ask.max_tokens)
         await (self.streamed(ex) if ex.ask.stream else self.whole(ex))
@@ -67,6 +71,35 @@ _ANSWERS = (
         "text with U+2028, U+2029, U+0085, NUL, emoji, quotes, newlines",
         reshape=does.hard_text,
     ),
+)
+
+_TOOLS = (
+    Fault("sim/plain", "answers; takes max_tokens and top_p alone", plain=True),
+    Fault("sim/parallel-tools", "asks for each tool, by turns", answer=does.parallel_tools),
+    Fault(
+        "sim/bad-arguments",
+        "the first call's arguments are no JSON",
+        does.stream_fast,
+        answer=does.bad_arguments,
+    ),
+    Fault("sim/10000-tools", "asks for 10,000 tools", does.one_packet, answer=does.many_tools),
+    Fault("sim/unknown-tool", "asks for a tool that nobody declared", answer=does.unknown_tool),
+    Fault(
+        "sim/long-arguments",
+        "a call with 150,000 characters of arguments",
+        does.stream_fast,
+        answer=does.long_arguments,
+    ),
+    Fault("sim/cites", "cites two pages, one of them at a place in the text", answer=does.cites),
+)
+
+_JSON = (
+    Fault("sim/bad-json", "no JSON; JSON once it is asked again", answer=does.bad_json),
+    Fault(
+        "sim/paid-bad-json", "the same, at the price of sim/paid", answer=does.bad_json, paid=True
+    ),
+    Fault("sim/worse-json", "no JSON, however often it is asked", answer=does.worse_json),
+    Fault("sim/fenced-json", "JSON inside a fence of Markdown", answer=does.fenced_json),
 )
 
 _TIME = (
@@ -197,6 +230,6 @@ _STATUSES = tuple(Fault(known.name, known.line, refuse=known.refuse) for known i
 
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault
-    for group in (_ANSWERS, _TIME, _CONNECTION, _BODIES, _ERRORS, _ENDS, _STATUSES)
+    for group in (_ANSWERS, _TOOLS, _JSON, _TIME, _CONNECTION, _BODIES, _ERRORS, _ENDS, _STATUSES)
     for fault in group
 }

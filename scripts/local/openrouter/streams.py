@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from .asks import Ask
@@ -127,12 +128,17 @@ def _content(ex: Exchange) -> list[Event]:
         events.append(Event(chunks.reasoning("", "c2ltdWxhdGVk")))
     elif answer.reasoning:
         events.append(Event(KEEP_ALIVE, len(answer.reasoning), pace * len(answer.reasoning)))
+    if answer.citations:
+        events.append(Event(chunks.citations(answer.citations)))
     events += [Event(chunks.text(text), 1, pace) for text in answer.tokens]
     if answer.image is not None:
         events.append(Event(chunks.image(answer.image)))
-    if answer.tool is not None:
-        opening, *pieces = chunks.tool(answer.tool)
-        events += [Event(opening), *(Event(piece, 1, pace) for piece in pieces)]
+    if answer.tools:
+        # the pieces of several calls come by turns, as some providers send them
+        called = [chunks.tool(tool, index) for index, tool in enumerate(answer.tools)]
+        events += [Event(opening) for opening, *_ in called]
+        by_turns = zip_longest(*(pieces for _, *pieces in called))
+        events += [Event(piece, 1, pace) for turn in by_turns for piece in turn if piece]
     return events
 
 

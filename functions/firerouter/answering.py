@@ -1,0 +1,109 @@
+"""An admitted generation is answered: by an answer that is kept, or by OpenRouter's.
+
+    the question written down, titles and summaries asked for      beside it
+    a kept answer, or a stream -> frames -> once more, where it has not the format it was to have
+
+What came of it is in the job's `running`, also when this raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import nullcontext
+from dataclasses import replace
+
+from . import formats, log
+from .asides import Asides
+from .conversations import Conversations
+from .errors import UpstreamError
+from .ledger import Ledger
+from .openrouter import ChatRequest, OpenRouter
+from .progress import Progress
+from .responses import Responses
+from .running import Job, attempts_of
+
+
+class Answering:
+    """Answers. Make one an instance."""
+
+    def __init__(
+        self,
+        *,
+        asides: Asides,
+        conversations: Conversations,
+        ledger: Ledger,
+        progress: Progress,
+        responses: Responses,
+        openrouter: OpenRouter,
+    ) -> None:
+        self._asides = asides
+        self._conversations = conversations
+        self._ledger = ledger
+        self._progress = progress
+        self._responses = responses
+        self._openrouter = openrouter
+
+    async def answer(self, job: Job) -> None:
+        """Stream an answer to whoever listens. Raises UpstreamError, Interrupted."""
+        running, thread = job.running, job.running.thread
+        asking = asyncio.create_task(self._conversations.ask(thread)) if thread else None
+        async with self._asides.beside(job):
+            try:
+                kept = await self._responses.get(job.recall)
+                if kept is not None:
+                    await running.replay(kept, stream=job.feature.settings.stream)
+                else:
+                    await self._stream(job)
+            finally:
+                if asking is not None:
+                    await asking  # while OpenRouter was busy: it took no time of anybody's
+
+    async def _stream(self, job: Job) -> None:
+        running, ask = job.running, job.ask
+
+        def note() -> None:
+            self._ledger.note(job.entry, attempts_of(running))
+
+        async def on_retry(model: str, reason: str) -> None:
+            note()  # that another one follows
+            attempt = len(running.tries.attempts) + 1
+            message = {"type": "retry", "attempt": attempt, "model": model, "reason": reason}
+            await running.send(message)
+
+        running.tries.on_retry, running.tries.on_id = on_retry, note
+        await running.start(ask.models[0])
+        await self._read(job, ask)
+        repairs = job.feature.settings.repair_json
+        found = formats.read(running.written()[0], ask.format) if repairs else None
+        whole = running.answer is not None and running.answer.finish_reason == "stop"
+        if found is not None and found.fault is not None and whole:
+            await self._repair(job, found.fault)
+
+    async def _repair(self, job: Job, fault: str) -> None:
+        """Ask for the answer once more, which takes the first one's place; each is paid for."""
+        running = job.running
+        model = running.tries.attempts[-1].model
+        first = running.begin_again()
+        assert first is not None, "there is an answer to repair"
+        messages = formats.once_more(job.ask.messages, first.text, fault)
+        await running.send({"type": "repair", "model": model, "at": fault})
+        try:
+            await self._read(job, replace(job.ask, models=[model], messages=messages))
+        except UpstreamError as error:
+            log.warning("not_repaired", reason=error.reason)
+            running.answer, running.other = first, running.answer  # better than none
+
+    async def _read(self, job: Job, ask: ChatRequest) -> None:
+        running, settings = job.running, job.feature.settings
+        async with self._openrouter.answer(ask, running.watch, running.tries) as answer:
+            running.first_token_ms = running.first_token_ms or running.elapsed_ms()
+            running.answer = answer
+            keeps = settings.resume and running.lasts(job.entry)
+            progress = self._progress
+            kept = progress.kept(running.id, running.written, *running.pace()) if keeps else None
+            async with kept or nullcontext():
+                with running.watch.guard(settings.idle_s, "idle"):
+                    async for deltas in answer:
+                        if settings.stream:
+                            for delta in deltas:
+                                await running.show(delta, ask.tools)

@@ -1,0 +1,80 @@
+"""A request becomes what OpenRouter is asked: the models, the history, the parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import prompts, tools
+from .appsettings import AppSettings
+from .choice import Choice
+from .contract import ExecutePrompt
+from .conversations import Conversations
+from .errors import WrongKind
+from .features import Features
+from .keys import Keys
+from .openrouter import ChatRequest
+from .running import Running
+from .settings import EMBEDDING, Feature
+
+
+class Asking:
+    """Finds out what to ask. Make one an instance."""
+
+    def __init__(
+        self,
+        *,
+        features: Features,
+        choice: Choice,
+        conversations: Conversations,
+        keys: Keys,
+        default_referer: str,
+    ) -> None:
+        self._features = features
+        self._choice = choice
+        self._conversations = conversations
+        self._keys = keys
+        self._default_referer = default_referer
+
+    async def feature(self, request: ExecutePrompt, uid: str, given: Feature | None) -> Feature:
+        """As this user gets it, or the one that is given. Raises FeatureUnknown, FeatureDisabled,
+        SettingsUnavailable, WrongKind."""
+        feature = given or (await self._features.get(request.feature)).for_user(uid)
+        if feature.settings.kind == EMBEDDING:
+            sentence = f"{feature.id} makes embeddings: please call create_embeddings."
+            raise WrongKind(sentence, field="feature", kind=EMBEDDING)
+        return feature
+
+    async def ask(
+        self, running: Running, request: ExecutePrompt, feature: Feature, app: AppSettings
+    ) -> ChatRequest:
+        """What to ask; `running` gets its place in a conversation, and its notices.
+
+        Raises what is wrong with the request for this feature and its model.
+        """
+        settings, uid = feature.settings, running.uid
+        models, running.notices = await self._choice.models(request, feature, app, uid)
+        request = await self._choice.able(request, feature, models[0], running.notices)
+        history: list[dict[str, Any]] = []
+        if request.conversation_id is not None:
+            room = prompts.history_max_chars(
+                settings, request, await self._choice.context_tokens(models[0])
+            )
+            running.thread = await self._conversations.open(
+                request,
+                uid,
+                running.id,
+                history_max_chars=room,
+                summarises=settings.history == "summarised",
+            )
+            history = running.thread.history if running.thread else []
+        if request.tool_results is not None:
+            tools.answered(request.tool_results, history)
+        return ChatRequest(
+            keys=self._keys.of(feature.id),
+            models=models,
+            messages=prompts.messages(settings, request, history, models[0]),
+            parameters=prompts.parameters(settings, request),
+            app_name=app.app_name,
+            referer=app.referer or self._default_referer,
+            first_token_s=settings.first_token_s,
+        )

@@ -1,0 +1,302 @@
+"""Vectors for texts, through one feature. Read `_embed` first, top to bottom.
+
+    settings -> what to ask -> ledger.admit -> OpenRouter, one batch after the other
+        -> ledger.settle -> result
+
+The exits are those of `generate`: whatever happens after `admit` leaves through the same lines,
+with the connection closed and the entry settled once. A part of the vectors is of no use, so
+whoever stops this gets none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import limits, log
+from .appsettings import AppSettings, AppSettingsStore
+from .callable import Call, CallableError
+from .callable.envelope import encode
+from .choice import Choice
+from .contract import CreateEmbeddings
+from .errors import (
+    InvalidArgument,
+    Restarting,
+    Stopped,
+    StreamCut,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamTimeout,
+    WrongKind,
+)
+from .features import Features
+from .identity import Caller
+from .ids import generation_id, payload_hash
+from .keys import Keys
+from .ledger import Admission, Entry, Ledger, Outcome, Status
+from .models import CHARS_PER_TOKEN
+from .openrouter import (
+    EmbeddingsRequest,
+    Form,
+    Interrupted,
+    OpenRouter,
+    Tries,
+    Usage,
+    Vector,
+    Watch,
+    dimensions_of,
+    shaped,
+    total,
+)
+from .records import parse
+from .running import noted_of, reserve
+from .settings import EMBEDDING, Feature
+from .stops import Stops
+
+
+@dataclass(slots=True)
+class Making:
+    """What has been made so far."""
+
+    feature: Feature
+    asks: list[EmbeddingsRequest]
+    watch: Watch
+    started: float
+    tries: Tries = field(default_factory=Tries)
+    vectors: list[Vector] = field(default_factory=list)
+    usages: list[Usage | None] = field(default_factory=list)
+    model: str | None = None
+    provider: str | None = None
+
+
+class Embed:
+    """The use case `create_embeddings`. One an instance."""
+
+    def __init__(
+        self,
+        *,
+        features: Features,
+        app_settings: AppSettingsStore,
+        keys: Keys,
+        choice: Choice,
+        ledger: Ledger,
+        stops: Stops,
+        openrouter: OpenRouter,
+        default_referer: str,
+    ) -> None:
+        self._features = features
+        self._app_settings = app_settings
+        self._keys = keys
+        self._choice = choice
+        self._ledger = ledger
+        self._stops = stops
+        self._openrouter = openrouter
+        self._default_referer = default_referer
+        self._watches: set[Watch] = set()
+
+    async def create_embeddings(self, call: Call[Caller]) -> dict[str, Any]:
+        """The vectors (docs/wire.md), or those of the same request before. Raises CallableError."""
+        request = parse(CreateEmbeddings, call.data)
+        watch = Watch(limits.TOTAL_S)
+        call.on_leave(lambda: watch.stop("stopped"))
+        self._watches.add(watch)
+        try:
+            return await self._embed(call, request, watch)
+        finally:
+            self._watches.remove(watch)
+
+    def interrupt(self) -> None:
+        """The instance is going down: end what runs, while there is time to settle it."""
+        for watch in self._watches:
+            watch.stop("interrupted")
+
+    async def _embed(
+        self, call: Call[Caller], request: CreateEmbeddings, watch: Watch
+    ) -> dict[str, Any]:
+        uid, id_ = call.caller.uid, generation_id(call.caller.uid, request.request_id)
+        stored, app = await asyncio.gather(
+            self._features.get(request.feature), self._app_settings.get()
+        )
+        feature = stored.for_user(uid)
+        watch.limit(feature.settings.total_s)
+        asks = await self._asks(request, feature, app)
+        await asks[0].keys.get()  # a key that is missing is said before anything is counted
+        entry = await self._ledger.admit(
+            Admission(
+                id=id_,
+                uid=uid,
+                feature=feature.id,
+                revision=feature.revision,
+                model=asks[0].model,
+                payload=payload_hash(call.data),
+                limits=app.limits,
+                reserve_nano_usd=reserve([asks[0].model], app),
+                request_id=request.request_id,
+                feature_limits=feature.settings.caps,
+            )
+        )
+        if isinstance(entry, dict):
+            return _unpacked(entry, request)  # the same request was answered before
+
+        making = Making(feature, asks, watch, asyncio.get_running_loop().time())
+        # what holds unless something below says otherwise: a cancelled task has no time to say
+        status: Status = "interrupted"
+        failure: CallableError | None = Restarting()
+        try:
+            with self._stops.reaching(id_, uid, lambda: watch.stop("stopped")):
+                await self._make(making, entry)
+            status, failure = "done", None
+        except Interrupted as interrupted:
+            if interrupted.why == "stopped":
+                status, failure = "stopped", Stopped()
+        except CallableError as error:
+            status, failure = "failed", error
+        except Exception as error:
+            log.unexpected(error, call.trace_id)
+            status, failure = "failed", CallableError()
+        finally:
+            result = _result(making, entry, failure)
+            await self._ledger.settle(entry, _outcome(making, entry, status, failure, result))
+        if failure is not None:
+            failure.details["generationId"] = id_
+            raise failure
+        return result
+
+    async def _make(self, making: Making, entry: Entry) -> None:
+        making.tries.on_id = lambda: self._ledger.note(entry, noted_of(making.tries))
+        for ask in making.asks:
+            made = await self._openrouter.embeddings(ask, making.watch, making.tries)
+            making.usages.append(made.usage)
+            making.model, making.provider = made.model or ask.model, made.provider
+            making.vectors += made.vectors
+            if dimensions_of(made.vectors[0]) != dimensions_of(making.vectors[0]):
+                raise UpstreamMalformed  # vectors that can not be compared with one another
+
+    async def _asks(
+        self, request: CreateEmbeddings, feature: Feature, app: AppSettings
+    ) -> list[EmbeddingsRequest]:
+        """One request for each batch. Raises WrongKind, InvalidArgument, PaidModel, ..."""
+        settings = feature.settings
+        if settings.kind != EMBEDDING:
+            sentence = f"{feature.id} makes no embeddings: please call execute_prompt."
+            raise WrongKind(sentence, field="feature", kind=settings.kind)
+        model = await self._choice.one(request.model, feature, app)
+        parameters = dict(settings.parameters)
+        for field_, name, value in (
+            ("dimensions", "dimensions", request.dimensions),
+            ("inputType", "input_type", request.input_type),
+        ):
+            if value is not None and parameters.setdefault(name, value) != value:
+                raise InvalidArgument(f"{field_} is fixed by this feature.", field=field_)
+        if settings.provider is not None:
+            parameters["provider"] = settings.provider.model_dump(exclude_none=True)
+        return [
+            EmbeddingsRequest(
+                keys=self._keys.of(feature.id),
+                model=model,
+                inputs=inputs,
+                form=request.encoding_format,
+                parameters=parameters,
+                app_name=app.app_name,
+                referer=app.referer or self._default_referer,
+                silence_s=settings.first_token_s,
+            )
+            for inputs in batches(request.input)
+        ]
+
+
+def batches(inputs: list[str]) -> Iterator[list[str]]:
+    """The inputs in order, as many at a time as one request may hold; at least one."""
+    batch: list[str] = []
+    size = 0
+    for text in inputs:
+        full = len(batch) == limits.EMBED_BATCH_INPUTS
+        if batch and (full or size + len(text) > limits.EMBED_BATCH_CHARS):
+            yield batch
+            batch, size = [], 0
+        batch.append(text)
+        size += len(text)
+    yield batch
+
+
+def _result(making: Making, entry: Entry, failure: CallableError | None) -> dict[str, Any]:
+    """What the caller gets (docs/wire.md)."""
+    cost = _cost(making, failure)
+    known = [usage for usage in making.usages if usage is not None]
+    if len(known) < len(making.asks) and len(making.tries.attempts) > len(known):
+        asked = sum(len(text) for ask in making.asks[len(known) :] for text in ask.inputs)
+        known.append(Usage(asked // CHARS_PER_TOKEN))  # what was sent is what we know
+    usage = total(known)
+    usage = Usage(usage.prompt_tokens, usage.completion_tokens, cost_nano_usd=cost)
+    elapsed_s = asyncio.get_running_loop().time() - making.started
+    result = {
+        "generationId": entry.admission.id,
+        "feature": making.feature.id,
+        "revision": making.feature.revision,
+        "model": making.model or making.asks[0].model,
+        "provider": making.provider,
+        "dimensions": dimensions_of(making.vectors[0]) if making.vectors else None,
+        "embeddings": [
+            {"index": index, "embedding": vector} for index, vector in enumerate(making.vectors)
+        ],
+        "usage": usage.to_wire(estimate_nano_usd=entry.admission.reserve_nano_usd),
+        "timing": {"totalMs": round(elapsed_s * 1000)},
+        "attempts": [
+            {name: value for name, value in (("model", a.model), ("reason", a.reason)) if value}
+            for a in making.tries.attempts
+        ],
+    }
+    return {name: value for name, value in result.items() if value is not None}
+
+
+def _cost(making: Making, failure: CallableError | None) -> int | None:
+    """In nano dollars; None where OpenRouter has been asked for more than it said the price of."""
+    costs = [usage.cost_nano_usd if usage else None for usage in making.usages]
+    unsaid = isinstance(failure, StreamCut | UpstreamTimeout | UpstreamMalformed)
+    refused = isinstance(failure, UpstreamError) and not unsaid
+    if failure is not None and not refused and len(making.tries.attempts) > len(costs):
+        return None  # it may have been read, and charged, to its end
+    return None if None in costs else sum(cost or 0 for cost in costs)
+
+
+def _outcome(
+    making: Making,
+    entry: Entry,
+    status: Status,
+    failure: CallableError | None,
+    result: dict[str, Any],
+) -> Outcome:
+    """How the ledger's entry ends."""
+    asked_again = failure is None and entry.admission.request_id is not None
+    kept = _packed(result) if asked_again else None
+    if kept is not None and len(encode(kept)) > limits.RESULT_MAX_BYTES:
+        kept = None
+    cost = _cost(making, failure)
+    free = cost is None and not entry.admission.reserve_nano_usd
+    return Outcome(
+        status=status,
+        model=result["model"],
+        provider=result.get("provider"),
+        error=failure.reason if failure else None,
+        usage=result["usage"],
+        cost_nano_usd=0 if free else cost,
+        timing=result["timing"],
+        attempts=noted_of(making.tries),
+        result=kept,
+    )
+
+
+def _packed(result: dict[str, Any]) -> dict[str, Any]:
+    """As the ledger keeps it: numbers would be four times as large."""
+    return _with_vectors(result, "base64")
+
+
+def _unpacked(kept: dict[str, Any], request: CreateEmbeddings) -> dict[str, Any]:
+    return _with_vectors(kept, request.encoding_format)
+
+
+def _with_vectors(result: dict[str, Any], form: Form) -> dict[str, Any]:
+    made = [{**one, "embedding": shaped(one["embedding"], form)} for one in result["embeddings"]]
+    return {**result, "embeddings": made}

@@ -1,0 +1,170 @@
+"""An answer that is to be JSON: looked at, repaired, and what is said where it is none."""
+
+import secrets
+from typing import Any
+
+import pytest
+
+from tests.emulator.test_tools import ASK, sent
+from tests.emulator.world import Instance, World
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "grid": {"type": "array", "items": {}}},
+    "required": ["city"],
+}
+WANTED = {"type": "json_schema", "name": "place", "schema": SCHEMA}
+UPSTREAM = {
+    "type": "json_schema",
+    "json_schema": {"name": "place", "schema": SCHEMA, "strict": True},
+}
+
+
+async def feature(world: World, model: str = "sim/fast", **settings: Any) -> Instance:
+    instance = world.instance()
+    await instance.save("shaped", {"model": model, **settings})
+    return instance
+
+
+def data(marker: str = "x", **more: Any) -> dict[str, Any]:
+    return {"feature": "shaped", "prompt": marker, **more}
+
+
+def marked() -> str:
+    return f"shape-{secrets.token_hex(6)}"
+
+
+def faults(result: dict[str, Any]) -> list[str]:
+    told = result.get("notices", [])
+    return [notice["at"] for notice in told if notice["reason"] == "format_not_kept"]
+
+
+async def test_a_schema_of_the_callers_shapes_the_answer(world: World) -> None:
+    instance, marker = await feature(world), marked()
+    messages, result = await instance.frames(ASK, data(marker, responseFormat=WANTED), "user")
+    assert result["json"] == {"city": "simulated", "grid": ["simulated"]}
+    assert "".join(m["delta"] for m in messages if m["type"] == "text") == result["text"]
+    (body,) = await sent(world, marker)
+    assert body["response_format"] == UPSTREAM
+    plain = await instance.call(ASK, data(responseFormat={"type": "json_object"}), "user")
+    assert plain["json"]["simulated"] is True
+    assert "json" not in await instance.call(ASK, data(responseFormat={"type": "text"}), "user")
+
+
+async def test_json_in_a_fence_is_json(world: World) -> None:
+    instance = await feature(world, "sim/fenced-json", responseFormat=WANTED)
+    result = await instance.call(ASK, data(), "user")
+    assert result["text"].startswith("```json")
+    assert result["json"]["city"] == "simulated"
+
+
+async def test_what_does_not_fit_the_schema_is_said(world: World) -> None:
+    instance = await feature(world)
+    never = {**WANTED, "schema": {**SCHEMA, "required": ["town"]}}
+    result = await instance.call(ASK, data(responseFormat=never), "user")
+    assert "json" not in result
+    assert faults(result) == ["$ (required)"]
+    assert result["finishReason"] == "stop"
+
+
+async def test_an_answer_that_is_cut_short_is_said_too(world: World) -> None:
+    instance = await feature(world, "sim/worse-json", maxTokens=2, responseFormat=WANTED)
+    result = await instance.call(ASK, data(), "user")
+    assert (result["finishReason"], faults(result)) == ("length", ["$ (json)"])
+
+
+async def test_a_repair_is_one_more_call_whose_cost_counts(world: World) -> None:
+    instance = world.instance()
+    await instance.call("save_app_settings", {"settings": {"freeModelsOnly": False}, "revision": 0})
+    settings = {"model": "sim/paid-bad-json", "responseFormat": WANTED, "repairJson": True}
+    await instance.save("shaped", settings)
+    marker = marked()
+    messages, result = await instance.frames(ASK, data(marker), "user")
+    assert result["json"]["city"] == "simulated"
+    assert not faults(result)
+    kinds = [message["type"] for message in messages]
+    after = messages[kinds.index("repair") + 1 :]
+    assert messages[kinds.index("repair")]["at"] == "$ (json)"
+    assert "".join(m["delta"] for m in after if m["type"] == "text") == result["text"]
+    first, second = await sent(world, marker)
+    assert [message["role"] for message in second["messages"]] == ["user", "assistant", "user"]
+    assert second["messages"][0] == first["messages"][0]
+    assert len(result["attempts"]) == 2
+    prices = (result["usage"]["promptTokens"], result["usage"]["completionTokens"])
+    assert result["usage"]["cost"] == pytest.approx(prices[0] * 3e-6 + prices[1] * 15e-6)
+    entry = await world.document(f"generations/{result['generationId']}")
+    assert entry["costNanoUsd"] == pytest.approx(result["usage"]["cost"] * 1e9)
+    assert all(attempt["upstreamId"] for attempt in entry["attempts"])
+    assert len(await world.all("generations")) == 1
+
+
+async def test_what_can_not_be_repaired_is_said_after_one_try(world: World) -> None:
+    instance = await feature(world, "sim/worse-json", responseFormat=WANTED, repairJson=True)
+    marker = marked()
+    result = await instance.call(ASK, data(marker), "user")
+    assert faults(result) == ["$ (json)"]
+    assert len(await sent(world, marker)) == 2
+
+
+async def test_without_the_setting_nothing_is_repaired(world: World) -> None:
+    instance = await feature(world, "sim/bad-json", responseFormat=WANTED)
+    marker = marked()
+    result = await instance.call(ASK, data(marker), "user")
+    assert faults(result) == ["$ (json)"]
+    assert len(await sent(world, marker)) == 1
+
+
+async def test_a_format_that_the_feature_has_is_not_the_callers_to_change(world: World) -> None:
+    instance = await feature(world, responseFormat={"type": "json_object"})
+    error = await instance.refusal(ASK, data(responseFormat=WANTED), "user")
+    assert (error.reason, error.details["field"]) == ("invalid_argument", "responseFormat")
+    assert "json" in await instance.call(ASK, data(), "user")
+    await instance.save("shaped", {"model": "sim/fast", "allowResponseFormat": False}, 1)
+    error = await world.instance().refusal(ASK, data(responseFormat=WANTED), "user")
+    assert error.details["field"] == "responseFormat"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "field"),
+    [
+        ({"type": "yaml"}, "responseFormat.type"),
+        ({"type": "json_schema"}, "responseFormat"),
+        ({**WANTED, "schema": {"type": "no"}}, "responseFormat.schema"),
+        ({**WANTED, "schema": {"properties": []}}, "responseFormat.schema"),
+        ({**WANTED, "schema": 7}, "responseFormat.schema"),
+        ({**WANTED, "name": "two words"}, "responseFormat.name"),
+        ({**WANTED, "schema": {"x": "y" * 20_001}}, "responseFormat.schema"),
+    ],
+)
+async def test_a_schema_that_is_none_is_named(
+    world: World, wanted: dict[str, Any], field: str
+) -> None:
+    error = await world.instance().refusal(ASK, data(responseFormat=wanted), "user")
+    assert (error.reason, error.details["field"]) == ("invalid_argument", field)
+    if wanted["type"] == "json_schema" and "schema" in wanted:
+        settings = {"feature": "shaped", "settings": {"responseFormat": wanted}, "revision": 0}
+        error = await world.instance().refusal("save_feature_settings", settings)
+        assert error.details["errors"][0]["field"] == field
+
+
+async def test_a_model_without_json_is_refused_or_goes_without(world: World) -> None:
+    instance = await feature(world, "sim/plain")
+    error = await instance.refusal(ASK, data(responseFormat=WANTED), "user")
+    assert error.details["field"] == "responseFormat"
+    await instance.save("shaped", {"model": "sim/plain", "unsupported": "drop"}, 1)
+    result = await world.instance().call(ASK, data(responseFormat=WANTED), "user")
+    assert [notice["field"] for notice in result["notices"]] == ["responseFormat"]
+    assert "json" not in result
+
+
+async def test_the_same_request_again_has_the_json_too(world: World) -> None:
+    instance = await feature(world, responseFormat=WANTED, cacheSeconds=60)
+    first = await instance.call(ASK, data(requestId="r1"), "user")
+    fresh = world.instance()
+    assert (await fresh.call(ASK, data(requestId="r1"), "user"))["json"] == first["json"]
+    resumed = await fresh.call(ASK, {"resume": first["generationId"]}, "user")
+    assert resumed["json"] == first["json"]
+    assert "hasJson" not in resumed
+    cached = await fresh.call(ASK, data(), "user")
+    assert cached["cached"]
+    assert cached["json"] == first["json"]

@@ -1,0 +1,54 @@
+"""Reasoning: streamed apart from the text, and what a model thought goes back to it unchanged."""
+
+import secrets
+from typing import Any
+
+from tests.emulator.test_tools import ASK, WEATHER, feature, sent
+from tests.emulator.world import World
+
+THOUGHT = "The user asks something; a simulated answer is enough."
+DETAILS = [
+    {
+        "type": "reasoning.text",
+        "text": THOUGHT,
+        "signature": "c2ltdWxhdGVk",
+        "format": "anthropic-claude-v1",
+        "index": 0,
+    }
+]
+THINKS: dict[str, Any] = {"reasoning": {"effort": "low"}}
+
+
+async def test_thoughts_stream_apart_and_go_back_to_the_model_that_had_them(world: World) -> None:
+    instance = await feature(world, **THINKS, allowedModels=["sim/parallel-tools"])
+    marker = f"thought-{secrets.token_hex(6)}"
+    here = {"feature": "tools", "conversationId": "new", "prompt": marker}
+    messages, first = await instance.frames(ASK, here, "user")
+    assert "".join(m["delta"] for m in messages if m["type"] == "reasoning") == THOUGHT
+    assert first["reasoning"] == THOUGHT
+    assert first["reasoningDetails"] == DETAILS
+    here["conversationId"] = first["conversationId"]
+    await instance.call(ASK, here, "user")
+    await instance.call(ASK, {**here, "model": "sim/parallel-tools"}, "user")
+    _, second, third = await sent(world, marker)
+    assert second["reasoning"] == {"effort": "low"}
+    assert [m.get("reasoning_details") for m in second["messages"]] == [None, DETAILS, None]
+    assert not any("reasoning_details" in message for message in third["messages"])
+
+
+async def test_thoughts_go_back_between_a_call_and_its_result(world: World) -> None:
+    instance = await feature(world, **THINKS)
+    marker = f"thought-tool-{secrets.token_hex(6)}"
+    asked = {"feature": "tools", "prompt": marker, "tools": [WEATHER]}
+    result = await instance.call(ASK, asked, "user")
+    told = {name: result[name] for name in ("toolCalls", "reasoningDetails")}
+    (call,) = result["toolCalls"]
+    messages = [
+        {"role": "user", "content": marker},
+        {"role": "assistant", **told},
+        {"role": "tool", "toolCallId": call["id"], "content": "Rain"},
+    ]
+    await instance.call(ASK, {"feature": "tools", "messages": messages}, "user")
+    _, second = await sent(world, marker)
+    assert second["messages"][1]["reasoning_details"] == DETAILS
+    assert second["messages"][1]["tool_calls"]
