@@ -26,6 +26,7 @@ SHARED: Final[dict[str, Any]] = {
 }
 CALLABLES: Final[dict[str, dict[str, Any]]] = {
     "execute_prompt": {"timeout_sec": 300},  # limits.TOTAL_S and the settling fit inside
+    "execute_multi_model_prompt": {"timeout_sec": 600},  # a judge may follow the answers
     "stop_generation": {"timeout_sec": 60},
     "get_available_models": {"timeout_sec": 60},
     "refresh_catalog": {"timeout_sec": 60},
@@ -44,7 +45,7 @@ CALLABLES: Final[dict[str, dict[str, Any]]] = {
     "drop_draft": {"timeout_sec": 60},
     "test_feature_settings": {"timeout_sec": 300},
     "save_app_settings": {"timeout_sec": 60},
-    "api": {"timeout_sec": 300},
+    "api": {"timeout_sec": 600},
 }
 SCHEDULED: Final[dict[str, dict[str, Any]]] = {
     # at night where the functions are, away from the full hour when everybody asks

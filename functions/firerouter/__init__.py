@@ -3,10 +3,12 @@
 Imports point down only (a test reads this drawing):
 
     triggers                             requests of Google's own: a schedule's, a task's
+    serving                              a deployed function's request
     bootstrap                            builds everything, once an instance
-    livetest  appconfig  checkup         use cases that take another one's parts
+    livetest  compare  appconfig  checkup   use cases that take another one's parts
     generate  configure  connection  browse  keyring   use cases
     profile  archive  stopping  reconcile
+    asides                               titles and summaries, asked beside an answer
     running  following                   a generation on this instance; one on another
     responses  choice  revisions         kept answers; which models are asked; how features change
     catalog                              every model, wherever the list is kept
@@ -18,6 +20,7 @@ Imports point down only (a test reads this drawing):
     features  appsettings  keys  preferences  conversations   settings, secrets, history
     keyslots                             which keys serve whom, and in which order
     audit                                an admin's change and its entry, in one commit
+    history                              what a model is told of a conversation
     settings  threads                    what may be set of a feature; a place in a conversation
     admincontract                        what admins send
     contract                             what callers send

@@ -53,12 +53,16 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One attempt, as the entry keeps it. reason: why it failed, None for the one that answered."""
+    """One attempt, as the entry keeps it. reason: why it failed, None for the one that answered.
+
+    purpose: of one that was asked beside the answer, for a title or a summary.
+    """
 
     model: str | None
     upstream_id: str | None
     reason: str | None
     key_version: int | None
+    purpose: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,11 +256,11 @@ def _stored(snapshot: Any) -> Stored:
 
 def _tried(attempt: Any) -> Tried:
     of = attempt if isinstance(attempt, dict) else {}
-    model, id_, reason = (
+    model, id_, reason, purpose = (
         value if isinstance(value := of.get(name), str) and value else None
-        for name in ("model", "upstreamId", "reason")
+        for name in ("model", "upstreamId", "reason", "purpose")
     )
-    return Tried(model, id_, reason, _whole(of.get("keyVersion")))
+    return Tried(model, id_, reason, _whole(of.get("keyVersion")), purpose)
 
 
 def _whole(value: Any) -> int | None:

@@ -8,11 +8,11 @@ import os
 import secrets
 import signal
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from . import limits, log
-from .callable import Call, CallableResponse, Handler, Headers, Wire
+from .callable import Call, Handler, Headers, Wire
 from .environment import OPENROUTER_BASE_URL, check_environment
 from .identity import APP_CHECK_KEYS_URL, Caller, Identity
 
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from .appconfig import AppConfig
     from .appsettings import AppSettingsStore
     from .archive import Archive
+    from .asides import Asides
     from .audit import Audit
     from .browse import Browse
     from .catalog import Catalog
     from .checkup import Checkup
     from .choice import Choice
+    from .compare import Compare
     from .configure import Configure
     from .connection import Connection
     from .conversations import Conversations
@@ -176,6 +178,7 @@ class App:
             app_settings=self.app_settings,
             keys=self.keys,
             choice=self.choice,
+            asides=self.asides,
             conversations=self.conversations,
             ledger=self.ledger,
             handover=self.handover,
@@ -187,6 +190,17 @@ class App:
         )
         _before_shutdown(generate.interrupt)
         return generate
+
+    @cached_property
+    def compare(self) -> Compare:
+        from .compare import Compare
+
+        return Compare(
+            features=self.features,
+            app_settings=self.app_settings,
+            choice=self.choice,
+            generate=self.generate,
+        )
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -222,6 +236,17 @@ class App:
         from .conversations import Conversations
 
         return Conversations(self.firestore)
+
+    @cached_property
+    def asides(self) -> Asides:
+        from .asides import Asides
+
+        return Asides(
+            openrouter=self.openrouter,
+            choice=self.choice,
+            conversations=self.conversations,
+            ledger=self.ledger,
+        )
 
     @cached_property
     def progress(self) -> Progress:
@@ -303,6 +328,7 @@ class App:
 
         endpoints: dict[str, Handler[Caller]] = {
             "execute_prompt": self.generate.execute_prompt,
+            "execute_multi_model_prompt": self.compare.execute_multi_model_prompt,
             "stop_generation": self.stopping.stop_generation,
             "get_available_models": self.browse.get_available_models,
             "list_features": self.profile.list_features,
@@ -341,31 +367,6 @@ class App:
         channel = grpc.aio.insecure_channel(host)
         transport = SecretManagerServiceGrpcAsyncIOTransport(channel=channel)
         return SecretManagerServiceAsyncClient(transport=transport)
-
-
-@cache
-def app() -> App:
-    """The instance's parts."""
-    return App()
-
-
-def answer(pick: Callable[[App], Handler[Caller]]) -> CallableResponse[Caller]:
-    """The response of one request, answered by the handler that `pick` finds among the parts."""
-    return _answer(app(), app().wire, pick)
-
-
-def answer_admin(pick: Callable[[App], Handler[Caller]]) -> CallableResponse[Caller]:
-    """The same for admins alone: nobody else gets as far as the handler."""
-    return _answer(app(), app().admin_wire, pick)
-
-
-def _answer(
-    parts: App, wire: Wire[Caller], pick: Callable[[App], Handler[Caller]]
-) -> CallableResponse[Caller]:
-    async def handle(call: Call[Caller]) -> Any:
-        return await pick(parts)(call)  # made after the caller is known to be one
-
-    return wire.answer(handle)
 
 
 def _before_shutdown(interrupt: Callable[[], None]) -> None:

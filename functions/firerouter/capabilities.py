@@ -108,7 +108,10 @@ def review(
         if resolved is None or resolved.preset is not None:
             continue
         if model := resolved.answers:
-            _check_abilities(found, field_, settings, model)
+            if field_ == "helperModel":
+                _check_helper(found, model)
+            else:
+                _check_abilities(found, field_, settings, model)
     return found
 
 
@@ -167,6 +170,12 @@ def _check_abilities(found: Review, field_: str, settings: FeatureSettings, mode
             found.add(severity, at, reason, message)
         elif severity == "error":
             found.warn(field_, reason, message)
+
+
+def _check_helper(found: Review, model: Model) -> None:
+    """Of what writes titles and summaries only that is asked."""
+    if model.output_modalities and "text" not in model.output_modalities:
+        found.error("helperModel", "no_text_output", f"{model.id} writes no text.")
 
 
 _Said = tuple[Literal["error", "warning"], str, str, str]  # severity, field, reason, message

@@ -7,7 +7,7 @@ the request's model, else the user's own default, else the feature's
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import limits, log, prompts
 from .appsettings import AppSettings
@@ -15,7 +15,7 @@ from .callable import CallableError
 from .capabilities import paid_extras
 from .contract import ExecutePrompt
 from .errors import PaidModel, SettingsUnavailable
-from .models import is_free
+from .models import Model, is_free
 from .preferences import Preferences
 from .settings import Feature
 
@@ -73,14 +73,31 @@ class Choice:
             return [id_ for id_ in ids if is_free(id_)]
         return [id_ for id_ in ids if models.find(id_).free]
 
+    async def unthinking(self, id_: str, app: AppSettings) -> dict[str, Any]:
+        """The parameter that keeps the model from thinking long; none where it does not take one.
+
+        Raises PaidModel where it may cost something and nothing may.
+        """
+        if app.free_models_only and not await self.free([id_]):
+            raise PaidModel(f"{id_} is not free, and this app allows free models only.")
+        model = await self.model(id_)
+        if model is None or "reasoning" not in model.supported_parameters:
+            return {}
+        thinks = {"effort": "low", "exclude": True}
+        return {"reasoning": thinks if model.reasoning_required else {"enabled": False}}
+
     async def context_tokens(self, id_: str) -> int | None:
         """How much the model can read, if the catalog knows."""
-        try:
-            model = (await self._catalog().get()).find(id_).answers
-        except CallableError as error:
-            log.warning("context_unknown", reason=error.reason)
-            return None
+        model = await self.model(id_)
         return model.context_length if model else None
+
+    async def model(self, id_: str) -> Model | None:
+        """The model that answers for this id, if the catalog knows."""
+        try:
+            return (await self._catalog().get()).find(id_).answers
+        except CallableError as error:
+            log.warning("model_not_looked_up", reason=error.reason)
+            return None
 
     async def _preferred(self, uid: str, feature: str) -> str | None:
         try:

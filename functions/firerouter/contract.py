@@ -80,6 +80,12 @@ Variable = Annotated[str, Field(max_length=limits.VARIABLE_MAX_CHARS)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
+Usd = Annotated[Number, Field(ge=0, le=1_000_000)]
+
+# where a conversation goes on, there is one answer
+_OF_ONE_MODEL: Final = frozenset(
+    {"model", "conversationId", "parentMessageId", "regenerate", "resume"}
+)
 NEW: Final = "new"  # a conversation that is to begin
 ROOT: Final = "root"  # where a conversation's first message hangs
 
@@ -146,15 +152,61 @@ class ExecutePrompt(Record):
             raise PydanticCustomError("regenerate", "regenerate takes neither context nor parent")
         if self.messages and self.messages[-1].role != "user":
             raise PydanticCustomError("messages", "the last of messages must be the user's")
-        size = len(self.prompt or "") + len(self.context or "")
-        size += sum(len(message.content) for message in self.messages or ())
-        if size > limits.PROMPT_MAX_CHARS:
+        if self.size > limits.PROMPT_MAX_CHARS:
             raise PydanticCustomError(
                 "too_long",
                 "prompt, context and messages together are {size} characters, the most is {limit}",
-                {"limit": limits.PROMPT_MAX_CHARS, "size": size},
+                {"limit": limits.PROMPT_MAX_CHARS, "size": self.size},
             )
         return self
+
+    @property
+    def size(self) -> int:
+        """Characters of prompt, context and messages together."""
+        told = sum(len(message.content) for message in self.messages or ())
+        return told + len(self.prompt or "") + len(self.context or "")
+
+    @property
+    def question(self) -> str:
+        """What is asked, with what goes before it."""
+        asked = self.prompt or (self.messages[-1].content if self.messages else "")
+        return "\n\n".join(text for text in (self.context, asked) if text)
+
+
+class Judge(Record):
+    """A model that reads the answers of a comparison: it merges them into one, or ranks them."""
+
+    model: ModelId
+    mode: Literal["merge", "rank"] = "merge"
+
+
+class CompareModels(Record):
+    """The data of `execute_multi_model_prompt`: fields of `execute_prompt` beside these.
+
+    models: those that answer side by side. max_cost: US dollars that all of it may cost, refused
+    before anything is asked. request_id: calling again with the same one asks nobody twice.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    feature: Name
+    models: Annotated[list[ModelId], Field(min_length=2, max_length=limits.COMPARED_MODELS_MAX)]
+    max_cost: Usd | None = None
+    judge: Judge | None = None
+    request_id: RequestId | None = None
+
+    @model_validator(mode="after")
+    def _stateless(self) -> CompareModels:
+        if len(set(self.models)) < len(self.models):
+            raise PydanticCustomError("models", "models must differ from each other")
+        for name in sorted(_OF_ONE_MODEL & (self.model_extra or {}).keys()):
+            raise PydanticCustomError("one", "{name} is for a call of one model", {"name": name})
+        return self
+
+    def shared(self) -> dict[str, Any]:
+        """What `execute_prompt` is given for each model, but for model and request."""
+        kept = {} if self.request_id else {"temporary": True}
+        return {**(self.model_extra or {}), "feature": self.feature, **kept}
 
 
 class ResumeGeneration(Record):
@@ -173,12 +225,13 @@ class StopGeneration(Record):
     """The data of `stop_generation`: which one, by its own id or by that of its request."""
 
     generation_id: GenerationId | None = None
+    comparison_id: GenerationId | None = None
     request_id: RequestId | None = None
 
     @model_validator(mode="after")
     def _one_id(self) -> StopGeneration:
-        if (self.generation_id is None) == (self.request_id is None):
-            raise PydanticCustomError("id", "give either generationId or requestId")
+        if [self.generation_id, self.comparison_id, self.request_id].count(None) != 2:
+            raise PydanticCustomError("id", "give generationId or comparisonId or requestId")
         return self
 
 
@@ -198,7 +251,6 @@ Capability = Literal[
     "videoOutput",
     "embeddings",
 ]
-Usd = Annotated[Number, Field(ge=0, le=1_000_000)]
 
 
 class GetAvailableModels(Record):

@@ -26,10 +26,20 @@ from google.api_core import exceptions
 from google.cloud.firestore import AsyncClient, AsyncWriteBatch, FieldFilter
 
 from . import limits, log
-from .commits import AWAY, commit, key_of
+from .commits import AWAY, GUARD_FAILED, commit, key_of
 from .contract import NEW, ROOT, ExecutePrompt
 from .errors import ConversationUnknown, HistoryUnavailable, MessageUnknown
-from .threads import Document, Spot, Thread, answer_of, parent_of, parts_of, title_of
+from .history import walk
+from .threads import (
+    Document,
+    Spot,
+    Thread,
+    answer_of,
+    parent_of,
+    parts_of,
+    summary_of,
+    title_of,
+)
 
 
 class Conversations:
@@ -42,9 +52,17 @@ class Conversations:
         self._now = now
 
     async def open(
-        self, request: ExecutePrompt, uid: str, generation: str, *, history_max_chars: int
+        self,
+        request: ExecutePrompt,
+        uid: str,
+        generation: str,
+        *,
+        history_max_chars: int,
+        summarises: bool = False,
     ) -> Thread | None:
         """Where the request joins a conversation, and the turns above; None where it has none.
+
+        summarises: what does not fit is to be told in short, not left out.
 
         Raises ConversationUnknown, MessageUnknown, HistoryUnavailable.
         """
@@ -57,7 +75,8 @@ class Conversations:
         else:
             try:
                 thread = await self._joined(request, uid, generation)
-                await self._walk(thread, history_max_chars)
+                thread.summarises = summarises and not request.temporary
+                await walk(self.conversation(uid, thread.id), thread, history_max_chars)
             except AWAY as error:
                 raise _away(error) from None
         thread.kept = not request.temporary
@@ -76,6 +95,18 @@ class Conversations:
         batch = self._firestore.batch()
         self._put_question(batch, thread)
         thread.written = await self._commit(batch, thread, limits.READ_S)
+
+    async def entitle(self, thread: Thread, title: str) -> None:
+        """Give a conversation that has just begun this title, unless somebody has changed it."""
+        if thread.begun_at is None:
+            return
+        guard = self._firestore.write_option(last_update_time=thread.begun_at)
+        batch = self._firestore.batch()
+        batch.update(self.conversation(thread.uid, thread.id), {"title": title}, option=guard)
+        try:
+            await commit(batch, limits.READ_S)
+        except (*GUARD_FAILED, *AWAY) as error:
+            log.info("title_not_kept", type=type(error).__name__)
 
     async def answer(
         self, thread: Thread, result: Document, status: str, error: str | None
@@ -237,6 +268,7 @@ class Conversations:
             parent=parent,
             page=page_now if type(page_now) is int else parent.page,
             page_bytes=used if type(used) is int else limits.PAGE_MAX_BYTES,
+            summary=summary_of(document),
         )
 
     async def read(self, uid: str, id_: str) -> Document:
@@ -257,50 +289,6 @@ class Conversations:
         if document.get("role") not in {"user", "assistant"} or type(page) is not int:
             raise MessageUnknown(field=field_)
         return Spot(message, page), document
-
-    async def _walk(self, thread: Thread, max_chars: int) -> None:
-        """The turns from the parent up, while they fit: the newest ones, and whole ones alone."""
-        pages: dict[int, Document] = {}
-        turns: list[dict[str, str]] = []
-        spot, left = thread.parent, max_chars
-        while spot.message is not None:
-            if spot.page not in pages:
-                if len(pages) >= limits.HISTORY_PAGES_MAX:
-                    break
-                pages[spot.page] = await self._page(thread, spot.page)
-            item = pages[spot.page].get(spot.message)
-            if not isinstance(item, dict):
-                break  # lost by hand: what is above it makes no sense alone
-            asked = thread.regenerates and not turns  # the question: sent whatever its length
-            text = item.get("text")
-            if asked and text is None:
-                text = await self._text(thread, spot.message)
-            left -= len(text) if isinstance(text, str) else 0
-            if not isinstance(text, str) or (left < 0 and not asked):
-                break
-            turns.append({"role": item["role"], "content": text})
-            spot = parent_of(item)
-        while turns and turns[-1]["role"] != "user":
-            turns.pop()  # an answer whose question did not fit
-        thread.history = turns[::-1]
-
-    async def _page(self, thread: Thread, page: int) -> Document:
-        reference = self.conversation(thread.uid, thread.id).collection("transcript")
-        snapshot = await reference.document(str(page)).get(retry=None, timeout=limits.READ_S)
-        messages = (snapshot.to_dict() or {}).get("messages")
-        return messages if isinstance(messages, dict) else {}
-
-    async def _text(self, thread: Thread, message: str) -> str:
-        """Of a message that is too long for a page: all its parts, as it was sent."""
-        messages = self.conversation(thread.uid, thread.id).collection("messages")
-        first = (await messages.document(message).get(retry=None, timeout=limits.READ_S)).to_dict()
-        document = first or {}
-        texts = [document.get("text", "")]
-        for number in range(1, document.get("parts", 0) + 1):
-            reference = messages.document(f"{message}.{number}")
-            part = (await reference.get(retry=None, timeout=limits.READ_S)).to_dict() or {}
-            texts.append(part.get("text", ""))
-        return "\n\n".join(text for text in (document.get("context"), "".join(texts)) if text)
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -339,6 +327,8 @@ class Conversations:
         head = {"updatedAt": now, "page": thread.page, "pageBytes": thread.page_bytes}
         if leads:
             head |= {"leaf": id_, "leafPage": spot.page}
+        if thread.shortened is not None:
+            head["summary"] = thread.shortened.to_document()
         if thread.new and message["role"] == "user":
             title = title_of(message["text"])
             batch.set(
@@ -350,7 +340,9 @@ class Conversations:
     async def _commit(self, batch: AsyncWriteBatch, thread: Thread, within_s: float) -> bool:
         """A conversation that can not be written down never keeps a caller from its answer."""
         try:
-            await commit(batch, within_s)
+            results = await commit(batch, within_s)
+            if thread.new and thread.begun_at is None:
+                thread.begun_at = results[-1].update_time
             return True
         except exceptions.NotFound:
             thread.deleted = True

@@ -24,6 +24,7 @@ from typing import Any
 
 from . import log, prompts
 from .appsettings import AppSettings, AppSettingsStore
+from .asides import Asides, helpers
 from .callable import Call, CallableError
 from .choice import Choice
 from .contract import ROOT, ExecutePrompt, ResumeGeneration, parse
@@ -39,8 +40,8 @@ from .models import is_free
 from .openrouter import ChatRequest, Interrupted, OpenRouter, nano_usd
 from .progress import Progress
 from .responses import Responses, response_id, worth_keeping
-from .running import Running, attempts_of, outcome_of, result_of
-from .settings import Feature, FeatureSettings
+from .running import Job, Running, attempts_of, outcome_of, result_of
+from .settings import Feature
 from .stops import Stops
 
 
@@ -54,6 +55,7 @@ class Generate:
         app_settings: AppSettingsStore,
         keys: Keys,
         choice: Choice,
+        asides: Asides,
         conversations: Conversations,
         ledger: Ledger,
         handover: Handover,
@@ -67,6 +69,7 @@ class Generate:
         self._app_settings = app_settings
         self._keys = keys
         self._choice = choice
+        self._asides = asides
         self._conversations = conversations
         self._ledger = ledger
         self._handover = handover
@@ -93,10 +96,10 @@ class Generate:
         return result or await self._following.follow(call, id_, deltas=running.streams)
 
     async def run(
-        self, call: Call[Caller], request: ExecutePrompt, tried: Feature | None = None
+        self, call: Call[Caller], request: ExecutePrompt, given: Feature | None = None
     ) -> dict[str, Any]:
-        """The same for a request that was read before. tried: settings that nobody has saved,
-        for an admin to see at work; the ledger marks it as a test."""
+        """The same for a request that was read before. given: the feature, where it is not to
+        answer as it is stored."""
         id_ = generation_id(call.caller.uid, request.request_id)
         payload = payload_hash(call.data)
         if (running := self._running.get(id_)) is not None:
@@ -108,7 +111,7 @@ class Generate:
             running = Running(id_, call.caller.uid, payload, call.trace_id)
             running.temporary = request.temporary
             running.join(call)
-            result = await self._own(running, self._generate(running, request, tried))
+            result = await self._own(running, self._generate(running, request, given))
         # None: it needs no listener, and so this call is but one that looks on
         return result or await self._following.follow(call, id_, deltas=running.streams)
 
@@ -154,18 +157,19 @@ class Generate:
             running.watch.stop("interrupted")
 
     async def _generate(
-        self, running: Running, request: ExecutePrompt, tried: Feature | None
+        self, running: Running, request: ExecutePrompt, given: Feature | None
     ) -> dict[str, Any] | None:
         """The result; None where the answer needs no listener, and so runs elsewhere."""
         feature, app = await asyncio.gather(
-            self._feature(request, running.uid, tried), self._app_settings.get()
+            self._feature(request, running.uid, given), self._app_settings.get()
         )
-        running.watch.limit(feature.settings.total_s)
-        running.streams = feature.settings.stream
+        settings = feature.settings
+        running.watch.limit(settings.total_s)
+        running.streams = settings.stream
         ask = await self._ask(running, request, feature, app)
         await ask.keys.get()  # a key that is missing is said before anything is counted
-        recall = None if tried else response_id(feature, running.uid, ask)
-        continues = await self._continues(request, feature, tried, recall)
+        recall = None if feature.test else response_id(feature, running.uid, ask)
+        continues = await self._continues(request, feature, recall)
         try:
             entry = await self._ledger.admit(
                 Admission(
@@ -176,10 +180,12 @@ class Generate:
                     model=ask.models[0],
                     payload=running.payload,
                     limits=app.limits,
-                    reserve_nano_usd=_reserve(ask.models, app),
+                    reserve_nano_usd=_reserve(
+                        [*ask.models, *helpers(settings, running.thread)], app
+                    ),
                     request_id=request.request_id,
-                    feature_limits=feature.settings.caps,
-                    test=tried is not None,
+                    feature_limits=settings.caps,
+                    test=feature.test,
                     place=running.thread.to_entry() if running.thread else None,
                     continues=continues,
                 )
@@ -193,14 +199,14 @@ class Generate:
         if continues and not running.told_to_stop:
             await self._hand_over(running, request, feature, entry)
             return None
-        return await self._answered(running, ask, feature, entry, recall)
+        return await self._answered(Job(running, ask, feature, app, entry, recall))
 
     async def _continues(
-        self, request: ExecutePrompt, feature: Feature, tried: Feature | None, recall: str | None
+        self, request: ExecutePrompt, feature: Feature, recall: str | None
     ) -> bool:
         """Whether the answer needs no listener. One of which no text may be kept always does, and
         so does one that is there already: it takes no time."""
-        if feature.settings.on_disconnect == "stop" or request.temporary or tried is not None:
+        if feature.settings.on_disconnect == "stop" or request.temporary or feature.test:
             return False
         return await self._responses.get(recall) is None
 
@@ -228,7 +234,7 @@ class Generate:
         except Exception as error:
             raise await self._refuse(running, entry, error) from None
         recall = response_id(feature, running.uid, ask)
-        return await self._answered(running, ask, feature, entry, recall)
+        return await self._answered(Job(running, ask, feature, app, entry, recall))
 
     async def _refuse(self, running: Running, entry: Entry, error: Exception) -> CallableError:
         """End what was admitted and never asked. The failure to tell the caller of."""
@@ -241,20 +247,14 @@ class Generate:
         error.details["generationId"] = running.id
         return error
 
-    async def _answered(
-        self,
-        running: Running,
-        ask: ChatRequest,
-        feature: Feature,
-        entry: Entry,
-        recall: str | None,
-    ) -> dict[str, Any]:
+    async def _answered(self, job: Job) -> dict[str, Any]:
         """The result of what was admitted, settled however it ends."""
+        running, entry = job.running, job.entry
         # what holds unless something below says otherwise: a cancelled task has no time to say
         status: Status = "interrupted"
         failure: CallableError | None = Restarting()
         try:
-            await self._answer(running, ask, feature, entry, recall)
+            await self._answer(job)
             status, failure = "done", None
         except Interrupted as interrupted:
             if interrupted.why == "stopped":
@@ -265,13 +265,13 @@ class Generate:
             log.unexpected(error, running.trace_id)
             status, failure = "failed", CallableError()
         finally:
-            result = result_of(running, ask, feature, entry, status)
+            result = result_of(job, status)
             await self._write_down(running, result, status, failure)
             outcome = outcome_of(running, entry, status, failure, result)
-            keep = recall if worth_keeping(status, result) and not running.temporary else None
+            keep = job.recall if worth_keeping(status, result) and not running.temporary else None
             await asyncio.gather(
                 self._ledger.settle(entry, outcome),
-                self._responses.put(keep, result, feature.settings.cache_seconds),
+                self._responses.put(keep, result, job.feature.settings.cache_seconds),
                 self._progress.forget(running.id),
             )
         if failure is not None:
@@ -279,38 +279,32 @@ class Generate:
             raise failure
         return result
 
-    async def _answer(
-        self,
-        running: Running,
-        ask: ChatRequest,
-        feature: Feature,
-        entry: Entry,
-        recall: str | None,
-    ) -> None:
+    async def _answer(self, job: Job) -> None:
         """Stream an answer to whoever listens; what came of it is in `running`."""
-        thread, stream = running.thread, feature.settings.stream
+        running, thread = job.running, job.running.thread
         asking = asyncio.create_task(self._conversations.ask(thread)) if thread else None
-        try:
-            kept = await self._responses.get(recall)
-            if kept is not None:
-                await running.replay(kept, stream=stream)
-            else:
-                await self._stream(running, ask, entry, feature.settings)
-        finally:
-            if asking is not None:
-                await asking  # while OpenRouter was busy: it took no time of anybody's
+        async with self._asides.beside(job):
+            try:
+                kept = await self._responses.get(job.recall)
+                if kept is not None:
+                    await running.replay(kept, stream=job.feature.settings.stream)
+                else:
+                    await self._stream(job)
+            finally:
+                if asking is not None:
+                    await asking  # while OpenRouter was busy: it took no time of anybody's
 
-    async def _stream(
-        self, running: Running, ask: ChatRequest, entry: Entry, settings: FeatureSettings
-    ) -> None:
+    async def _stream(self, job: Job) -> None:
+        running, ask, settings, entry = job.running, job.ask, job.feature.settings, job.entry
+
         async def on_retry(model: str, reason: str) -> None:
-            self._ledger.note(entry, attempts_of(running.tries))  # that another one follows
+            self._note(running, entry)  # that another one follows
             attempt = len(running.tries.attempts) + 1
             message = {"type": "retry", "attempt": attempt, "model": model, "reason": reason}
             await running.send(message)
 
         running.tries.on_retry = on_retry
-        running.tries.on_id = lambda: self._ledger.note(entry, attempts_of(running.tries))
+        running.tries.on_id = lambda: self._note(running, entry)
         await running.start(ask.models[0])
         async with self._openrouter.answer(ask, running.watch, running.tries) as answer:
             running.first_token_ms = running.elapsed_ms()
@@ -324,6 +318,9 @@ class Generate:
                         if settings.stream:
                             for kind, text in deltas:
                                 await running.send_delta(kind, text)
+
+    def _note(self, running: Running, entry: Entry) -> None:
+        self._ledger.note(entry, attempts_of(running))
 
     async def _write_down(
         self,
@@ -341,9 +338,9 @@ class Generate:
         except Exception as error:
             log.unexpected(error, running.trace_id)
 
-    async def _feature(self, request: ExecutePrompt, uid: str, tried: Feature | None) -> Feature:
-        if tried is not None:
-            return tried
+    async def _feature(self, request: ExecutePrompt, uid: str, given: Feature | None) -> Feature:
+        if given is not None:
+            return given
         return (await self._features.get(request.feature)).for_user(uid)
 
     async def _ask(
@@ -361,7 +358,11 @@ class Generate:
                 settings, request, await self._choice.context_tokens(models[0])
             )
             running.thread = await self._conversations.open(
-                request, uid, running.id, history_max_chars=room
+                request,
+                uid,
+                running.id,
+                history_max_chars=room,
+                summarises=settings.history == "summarised",
             )
             history = running.thread.history if running.thread else []
         return ChatRequest(

@@ -22,6 +22,15 @@ HISTORY_MAX_CHARS: Final = 256_000  # of earlier turns that a model is sent, som
 HISTORY_PAGES_MAX: Final = 3  # that are read for it
 CONTEXT_DEFAULT_TOKENS: Final = 8_192  # of a model that the catalog knows nothing of
 ANSWER_DEFAULT_TOKENS: Final = 1_024  # kept free for an answer where the feature sets no maximum
+SUMMARISE_FROM: Final = 0.75  # of the room for earlier turns: from then on, they are summarised
+SUMMARY_MAX_CHARS: Final = 6_000
+SUMMARY_MAX_TOKENS: Final = 1_500
+SUMMARY_READS_MAX_CHARS: Final = 100_000  # of turns that no longer fit, for one summary
+TITLE_MAX_TOKENS: Final = 200  # some models think aloud first
+TITLE_READS_MAX_CHARS: Final = 2_000  # of the question, and of its answer
+TITLE_AFTER_S: Final = 1.0  # of a first answer, so that there is something of it to read
+ASIDE_S: Final = 20.0  # one question of ours for a title or a summary, tries included
+ASIDE_WAIT_S: Final = 1.0  # that a result waits for one at its end
 PAGE_MAX_BYTES: Final = (
     300_000  # of the transcript; concurrent turns may pass it, a document ends at 1 MiB
 )
@@ -31,6 +40,11 @@ MESSAGE_PART_CHARS: Final = (
 )
 DELETE_BATCH: Final = 200  # documents
 CONVERSATION_READ_S: Final = 30.0  # all of it
+
+# A comparison
+COMPARED_MODELS_MAX: Final = 6
+JUDGE_READS_MAX_CHARS: Final = 60_000  # of the question and all answers
+CHARS_PER_TOKEN_AT_LEAST: Final = 3  # for what may be charged at most
 
 # A feature's settings
 SYSTEM_PROMPT_MAX_CHARS: Final = 50_000
@@ -162,7 +176,7 @@ KEYS_FRESH_S: Final = 6 * 3600.0
 # What one user may do, until config/app says otherwise
 REQUESTS_PER_MINUTE: Final = 20
 REQUESTS_PER_MINUTE_MAX: Final = 10_000
-CONCURRENT: Final = 3
+CONCURRENT: Final = 6  # a comparison of six models
 CONCURRENT_MAX: Final = 1_000
 USD_PER_DAY: Final = 1.0
 USD_PER_DAY_MAX: Final = 10_000.0

@@ -41,6 +41,7 @@ class LiveTest:
             settings = before
         else:
             raise FeatureUnknown(field="feature")
-        tried = Feature(request.feature, True, stored.revision if stored else 0, settings)
+        revision = stored.revision if stored else 0
+        tried = Feature(request.feature, True, revision, settings, test=True)
         result = await self._generate.run(call, request, tried)
         return {**result, "test": True, "warnings": warnings}

@@ -34,6 +34,7 @@ from .errors import (
     UpstreamUnreachable,
 )
 from .keys import Keys, Secret
+from .models import is_free
 from .openrouter import OpenRouter, Usage, total
 from .progress import Progress
 
@@ -140,11 +141,12 @@ class _Costs:
             return "given_up" if await self._books.give_up(stored, self._now()) else None
         if self._over or asyncio.get_running_loop().time() > self._until:
             return None
-        usage = await self._usage(asked, stored.feature)
+        usages = await self._usages(asked, stored.feature)
         now = self._now()
-        if usage is not None and usage.cost_nano_usd is not None:
-            cost = usage.cost_nano_usd
-            corrected = await self._books.correct(stored, usage.to_wire(), cost, now)
+        cost = total(usages).cost_nano_usd if usages else None
+        if usages and cost is not None:
+            own = [u for u, tried in zip(usages, asked, strict=True) if not tried.purpose]
+            corrected = await self._books.correct(stored, total(own).to_wire(), cost, now)
             return "costed" if corrected else None
         age = now - stored.ended_at
         if age >= timedelta(seconds=limits.COST_SOUGHT_S):
@@ -154,8 +156,8 @@ class _Costs:
         pause = max(timedelta(seconds=limits.COST_PAUSE_S), age / 2)
         return "waiting" if await self._books.postpone(stored, now + pause) else None
 
-    async def _usage(self, asked: Sequence[Tried], feature: str | None) -> Usage | None:
-        """Of all attempts together; None where OpenRouter does not say of each."""
+    async def _usages(self, asked: Sequence[Tried], feature: str | None) -> list[Usage] | None:
+        """Of each attempt; None where OpenRouter does not say of all."""
         found = []
         try:
             for attempt in asked:
@@ -167,7 +169,7 @@ class _Costs:
             log.warning("cost_not_told", reason=error.reason)
             self._over = self._over or isinstance(error, NOT_NOW)
             return None
-        return total(found)
+        return found
 
     async def _ask(self, attempt: Tried, feature: str | None) -> Usage | None:
         """With the key that the attempt was made with, else the one that serves now."""
@@ -203,9 +205,10 @@ def billed(stored: Stored) -> list[Tried] | None:
     was sent when its id had not come yet may have: it was stopped, or died with its instance. So
     does what was killed after a failure that was noted: another attempt may have followed it.
     """
-    attempts = stored.attempts
+    attempts = [a for a in stored.attempts if not (a.purpose and is_free(a.model or ""))]
+    own = [a for a in attempts if not a.purpose]
     interrupted = stored.status == "interrupted"
-    if interrupted and (not attempts or attempts[-1].reason not in {None, "stopped"}):
+    if interrupted and (not own or own[-1].reason not in {None, "stopped"}):
         return None
     if any(a.upstream_id is None and a.reason in {None, "stopped"} for a in attempts):
         return None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import limits
+from .appsettings import AppSettings
 from .callable import Call, CallableError
 from .callable.envelope import encode
 from .choice import Notices
@@ -16,6 +18,26 @@ from .models import CHARS_PER_TOKEN
 from .openrouter import Answer, ChatRequest, Tries, Usage, Watch
 from .settings import Feature
 from .threads import Thread
+
+
+@dataclass(slots=True)
+class Aside:
+    """One question of our own beside an answer. purpose: title or summary."""
+
+    purpose: str
+    model: str
+    tries: Tries = field(default_factory=Tries)
+    answer: Answer | None = None
+
+    @property
+    def cost_nano_usd(self) -> int | None:
+        """None where OpenRouter did not say what it came to."""
+        usage = self.answer.usage if self.answer else None
+        if usage is not None and usage.cost_nano_usd is not None:
+            return usage.cost_nano_usd
+        # one that failed before its first token is not charged for
+        begun = any(a.upstream_id and a.reason in {None, "stopped"} for a in self.tries.attempts)
+        return None if begun else 0
 
 
 class Running:
@@ -32,6 +54,7 @@ class Running:
         self.streams = True  # what is written is sent as it comes
         self.watch = Watch(limits.TOTAL_S)
         self.tries = Tries()
+        self.asides: list[Aside] = []
         self.answer: Answer | None = None
         self.kept: dict[str, Any] | None = None  # an answer of before, where it serves again
         self.started = asyncio.get_running_loop().time()
@@ -109,6 +132,10 @@ class Running:
         """(text, reasoning) so far."""
         return (self.answer.text, self.answer.reasoning) if self.answer else ("", "")
 
+    def text(self) -> str:
+        """Of the answer, so far."""
+        return str(self.kept["text"]) if self.kept else self.written()[0]
+
     def elapsed_ms(self) -> int:
         return round((asyncio.get_running_loop().time() - self.started) * 1000)
 
@@ -118,10 +145,24 @@ class Running:
             self.watch.stop("stopped")
 
 
-def result_of(
-    running: Running, ask: ChatRequest, feature: Feature, entry: Entry, status: Status
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An admitted generation: what is asked of OpenRouter, and where it is entered.
+
+    recall: under which the same question's answer is kept; None: under nothing.
+    """
+
+    running: Running
+    ask: ChatRequest
+    feature: Feature
+    app: AppSettings
+    entry: Entry
+    recall: str | None
+
+
+def result_of(job: Job, status: Status) -> dict[str, Any]:
     """What the caller gets (docs/wire.md)."""
+    running, ask, feature, entry = job.running, job.ask, job.feature, job.entry
     answer = running.answer
     if running.kept is not None:
         return _again(running, running.kept, feature)
@@ -197,6 +238,9 @@ def outcome_of(
     refused = isinstance(failure, UpstreamError) and answer is None
     if reported is None and (refused or not _spent_estimate(running, entry)):
         reported = 0  # no answer began: OpenRouter does not charge for those
+    spent = [reported, *(aside.cost_nano_usd for aside in running.asides)]
+    if not entry.admission.reserve_nano_usd:
+        spent = [cost or 0 for cost in spent]  # of free models: none of it is ever billed
     gone = running.thread is not None and running.thread.deleted  # with all that was said in it
     repeatable = running.lasts(entry) and not (failure or gone)
     kept = repeatable and len(encode(result)) <= limits.RESULT_MAX_BYTES
@@ -207,21 +251,24 @@ def outcome_of(
         finish_reason=result.get("finishReason") if failure is None else None,
         error=failure.reason if failure else None,
         usage=result["usage"],
-        cost_nano_usd=reported,
+        cost_nano_usd=None if None in spent else sum(cost for cost in spent if cost),
         timing=result["timing"],
-        attempts=attempts_of(running.tries),
+        attempts=attempts_of(running),
         result=result if kept else None,
     )
 
 
-def attempts_of(tries: Tries) -> list[dict[str, Any]]:
-    """As the ledger keeps them: {model, upstreamId, reason, keyVersion}."""
+def attempts_of(running: Running) -> list[dict[str, Any]]:
+    """As the ledger keeps them: {model, upstreamId, reason, keyVersion, purpose?}."""
+    asked = [(None, running.tries), *((aside.purpose, aside.tries) for aside in running.asides)]
     return [
         {
             "model": a.model,
             "upstreamId": a.upstream_id,
             "reason": a.reason,
             "keyVersion": a.key_version,
+            **({"purpose": purpose} if purpose else {}),
         }
+        for purpose, tries in asked
         for a in tries.attempts
     ]

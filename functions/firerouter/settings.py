@@ -191,6 +191,9 @@ class FeatureSettings(Record):
     caps: what one user may do; `limits` on the wire.
     stream: off, and a streaming caller gets the whole answer at its end.
     parameters: sent upstream as they are, for whatever has no field of its own.
+    titles: who names a conversation, the helper model or its first question's beginning.
+    history: whether earlier turns that do not fit are left out or summarised by the helper model.
+    helper_model: writes both; a free one where none is named.
     on_disconnect: whether an answer that nobody listens to any more is ended, or finished.
     resume: what is written of a long answer is kept while it grows, for whoever lost it.
     cache_seconds: how long the same question gets the same answer, 0 for never. cache_shared: from
@@ -232,6 +235,9 @@ class FeatureSettings(Record):
     provider: ProviderRouting | None = None
     parameters: Annotated[JsonObject, AfterValidator(_parameters)] = {}
     caps: Annotated[FeatureLimits, Field(alias="limits")] = FeatureLimits()
+    titles: Literal["model", "beginning"] = "model"
+    history: Literal["newest", "summarised"] = "newest"
+    helper_model: ModelId | None = None
     on_disconnect: Literal["stop", "continue"] = "stop"
     resume: bool = True
     cache_seconds: Annotated[int, Field(ge=0, le=limits.CACHE_MAX_S)] = 0
@@ -251,6 +257,8 @@ class FeatureSettings(Record):
         ):
             for at, id_ in enumerate(ids):
                 yield f"{name}[{at}]", id_
+        if self.helper_model is not None:
+            yield "helperModel", self.helper_model
 
     @model_validator(mode="after")
     def _fits_in_documents(self) -> FeatureSettings:
@@ -291,13 +299,14 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A feature as it serves now. Revision 0 is the built-in default."""
+    """A feature as it serves now. Revision 0 is the built-in default. test: nobody has saved it."""
 
     id: str
     enabled: bool
     revision: int
     settings: FeatureSettings
     draft: Draft | None = None
+    test: bool = False
 
     def for_user(self, uid: str) -> Feature:
         """The feature as this user gets it: with the draft's settings, or without."""

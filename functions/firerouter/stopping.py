@@ -11,7 +11,7 @@ from .callable import Call
 from .contract import StopGeneration, parse
 from .errors import GenerationUnknown, LedgerUnavailable
 from .identity import Caller
-from .ledger import generation_id
+from .ledger import comparison_ids, generation_id
 from .stops import Stops
 
 
@@ -22,22 +22,35 @@ class Stopping:
         self._stops = stops
 
     async def stop_generation(self, call: Call[Caller]) -> dict[str, Any]:
-        """`{generationId, stopped, status}`; status "running": the stop is on its way to it.
+        """`{generationId or comparisonId, stopped, status}`; status "running": the stop is on its
+        way to it.
 
         Somebody else's generation and none at all are the same. Raises GenerationUnknown,
         LedgerUnavailable.
         """
         request, uid = parse(StopGeneration, call.data), call.caller.uid
-        id_ = request.generation_id or generation_id(uid, request.request_id)
-        status = await self._stop(id_, uid)
+        id_ = (
+            request.generation_id or request.comparison_id or generation_id(uid, request.request_id)
+        )
+        compared = request.generation_id is None
+        status = await self._stop_all(id_, uid, compared=compared)
         if request.request_id is not None:
             for pause_s in limits.STOP_LOOKS_S:  # the request may be on its way still
                 if status is None:
                     await asyncio.sleep(pause_s)
-                    status = await self._stop(id_, uid)
+                    status = await self._stop_all(id_, uid, compared=compared)
         if status is None:
             raise GenerationUnknown
-        return {"generationId": id_, "stopped": status == "running", "status": status}
+        name = "comparisonId" if request.comparison_id else "generationId"
+        return {name: id_, "stopped": status == "running", "status": status}
+
+    async def _stop_all(self, id_: str, uid: str, *, compared: bool) -> str | None:
+        """As `_stop`. compared: it may be a comparison's id; "running" is then that of any."""
+        status = await self._stop(id_, uid)
+        if status is not None or not compared:
+            return status
+        parts = await asyncio.gather(*(self._stop(one, uid) for one in comparison_ids(id_, uid)))
+        return max(filter(None, parts), key=lambda status: status == "running", default=None)
 
     async def _stop(self, id_: str, uid: str) -> str | None:
         """The status that the stop found, None where this user has no such generation."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import limits
 
@@ -19,6 +19,28 @@ class Spot:
     page: int = 0
 
 
+class Turn(NamedTuple):
+    """One message of the path, as a model is sent it."""
+
+    message: str
+    role: str
+    text: str
+
+    def sent(self) -> dict[str, str]:
+        return {"role": self.role, "content": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What was said down to the message `up_to`, in short."""
+
+    text: str
+    up_to: str
+
+    def to_document(self) -> Document:
+        return {"text": self.text, "upTo": self.up_to}
+
+
 @dataclass(slots=True)
 class Thread:
     """The place where one generation joins a conversation.
@@ -26,7 +48,9 @@ class Thread:
     parent: what the question follows; with a regenerate, the question itself, which was asked
     before. history: the turns down to there, oldest first, as a model is sent them. page,
     page_bytes: where new messages go, and what is there already. kept: whether they are written
-    down at all. written: the question was.
+    down at all. written: the question was. begun_at: when the conversation was, by this question.
+    summary: what stands for the turns above `history`. summarises: whether what does not fit is
+    to be summarised; folds: what is to go into the next summary; shortened: that one.
     """
 
     uid: str
@@ -42,7 +66,12 @@ class Thread:
     question: Document | None = None
     kept: bool = True
     written: bool = False
+    begun_at: Any = None
     deleted: bool = False
+    summary: Summary | None = None
+    summarises: bool = False
+    folds: list[Turn] = field(default_factory=list)
+    shortened: Summary | None = None
 
     @property
     def question_id(self) -> str:
@@ -74,6 +103,13 @@ class Thread:
 def parent_of(message: Document) -> Spot:
     parent, page = message.get("parent"), message.get("parentPage")
     return Spot(parent, page) if isinstance(parent, str) and type(page) is int else Spot()
+
+
+def summary_of(conversation: Document) -> Summary | None:
+    match conversation.get("summary"):
+        case {"text": str(text), "upTo": str(up_to)} if text:
+            return Summary(text[: limits.SUMMARY_MAX_CHARS], up_to)
+    return None
 
 
 def answer_of(thread: Thread, result: Document, status: str, error: str | None) -> Document:

@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from . import log
-from .bootstrap import App, app
+from .bootstrap import App
 from .callable import CallableError
 from .contract import QueuedGeneration, parse
 from .errors import InvalidArgument
+from .serving import app
 
 Work = Callable[..., Awaitable[dict[str, Any]]]
 Answer = tuple[dict[str, Any], int]

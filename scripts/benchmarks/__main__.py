@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.benchmarks import measures, meters, startup, stops
+from scripts.benchmarks import compared, measures, meters, startup, stops
 from scripts.benchmarks.bench import BASELINE, FUNCTIONS, ROOT, Bench, create_features
 from scripts.benchmarks.plan import FULL, QUICK, SMOKE, Plan
 from scripts.benchmarks.report import Table, text_of, write_between
@@ -42,7 +42,9 @@ def main(arguments: Sequence[str] | None = None, suite: Suite | None = None) -> 
                 # sim/* are free by the catalog alone, and no real model is looked up there
                 seed(suite, app={"freeModelsOnly": False})
             create_features(suite, plan.crowd_tokens)
-            measured = measure_stops if options.stops else measure
+            measured = measure
+            if options.stops or options.compared:
+                measured = measure_stops if options.stops else measure_compared
             table = measured(Bench(suite, logs), plan)
     except Problem as problem:
         _say(str(problem))
@@ -76,6 +78,9 @@ def measure(bench: Bench, plan: Plan) -> Table:
             done(measured.__name__)
         stops.stops(bench, sides.ours, plan, table)
         done("stops")
+    with bench.serving("api", FUNCTIONS) as both:
+        compared.compared(bench, both, plan, table)
+    done("compared")
     startup.starts(bench, plan, table)
     done("starts")
     startup.imports(bench, table)
@@ -88,6 +93,14 @@ def measure_stops(bench: Bench, plan: Plan) -> Table:
     table = Table()
     with bench.serving("execute_prompt", FUNCTIONS) as ours:
         stops.stops(bench, ours, plan, table)
+    return table
+
+
+def measure_compared(bench: Bench, plan: Plan) -> Table:
+    """That row alone."""
+    table = Table()
+    with bench.serving("api", FUNCTIONS) as both:
+        compared.compared(bench, both, plan, table)
     return table
 
 
@@ -107,6 +120,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--stops", action="store_true", help="stop_generation alone, under two minutes"
+    )
+    what.add_argument(
+        "--compared", action="store_true", help="a comparison of six models alone, two minutes"
     )
     what.add_argument("--write", action="store_true", help="into docs/performance.md as well")
     return parser.parse_args(arguments)

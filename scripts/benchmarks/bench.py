@@ -117,12 +117,17 @@ class Bench:
 
 
 def create_features(suite: Suite, crowd_tokens: int) -> None:
-    """`bench`: any simulated model; `bench_crowd`: sim/ticks, cut at so many tokens."""
+    """`bench`: any simulated model; `bench_crowd`: sim/ticks, cut at so many tokens;
+    `bench_compared`: those that are compared."""
     from firerouter.settings import Feature, FeatureSettings
+    from scripts.benchmarks.compared import MODELS
 
     any_model = ["sim/steady", "sim/ticks", "sim/fast"]
     crowd = FeatureSettings(model="sim/ticks", max_tokens=crowd_tokens)
+    first, *others = MODELS
+    compared = FeatureSettings(model=first, allowed_models=others)
     settings = {
+        "bench_compared": compared,
         "bench": FeatureSettings(model=any_model[0], allowed_models=any_model),
         "bench_crowd": crowd,
     }

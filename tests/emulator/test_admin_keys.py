@@ -23,9 +23,9 @@ DATA = {"set_openrouter_key": {"key": "sk-or-v1-canary-of-nobody-1a2b"}}  # {} e
 
 
 def answered_by(answer: str) -> list[str]:
-    """The functions of main.py whose body is `return bootstrap.<answer>(...)`."""
+    """The functions of main.py whose body is `return serving.<answer>(...)`."""
     functions = [n for n in ast.parse(MAIN.read_text()).body if isinstance(n, ast.AsyncFunctionDef)]
-    return [f.name for f in functions if f"bootstrap.{answer}(" in ast.unparse(f)]
+    return [f.name for f in functions if f"serving.{answer}(" in ast.unparse(f)]
 
 
 ADMINS = answered_by("answer_admin")

@@ -389,6 +389,20 @@ async def test_every_attempt_that_has_an_id_is_asked_for_and_they_are_summed(
     await kept.add_up()
 
 
+async def test_a_title_is_paid_for_and_no_part_of_what_the_answer_used(
+    ledger: Ledger, tidy: Tidy, kept: Kept
+) -> None:
+    entry = await admitted(ledger)
+    title = {**tried("gen-2", "stopped"), "purpose": "title"}
+    await ledger.settle(entry, stopped(tried("gen-1"), title))
+    tidy.told = {"gen-1": Usage(1, 2, None, 1, 10), "gen-2": Usage(10, 20, 5, None, 100)}
+    assert (await tidy.run())["costed"] == 1
+    stored = await kept.entry()
+    assert stored["costNanoUsd"] == 110
+    assert (stored["usage"]["promptTokens"], stored["usage"]["completionTokens"]) == (1, 2)
+    await kept.add_up()
+
+
 async def test_with_one_of_the_attempts_unknown_nothing_is_corrected_yet(
     ledger: Ledger, tidy: Tidy, kept: Kept
 ) -> None:

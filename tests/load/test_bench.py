@@ -26,6 +26,7 @@ ROWS = (
     "streams of sim/ticks: memory of the worker",
     "streams held at a token each 20 ms",
     "a stop from another process",
+    "first token of a comparison of six",
     "process start to first streamed token",
 )
 PARTS = ("identity", "settings", "keys", "admit", "server and loopback")
@@ -36,7 +37,7 @@ def lent(suite: Suite) -> Iterator[Suite]:
     """The suite of all tests, without the benchmarks' features afterwards."""
     yield suite
     root = f"http://{suite.firestore_host}/v1/projects/{suite.project}/databases/(default)"
-    for feature in ("bench", "bench_crowd"):
+    for feature in ("bench", "bench_crowd", "bench_compared"):
         url = f"{root}/documents/features/{feature}"
         httpx.delete(url, headers=OWNER, trust_env=False).raise_for_status()
 

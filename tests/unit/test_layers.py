@@ -257,9 +257,9 @@ import main
 
 early = [name for name in {names!r} if name in sys.modules]
 print("early:", early)
-from firerouter import bootstrap
+from firerouter import serving
 
-print("built:", bootstrap.app.cache_info().currsize)
+print("built:", serving.app.cache_info().currsize)
 """
 
 

@@ -20,6 +20,9 @@ FAILED = Tried("a/one", "gen-3", "empty_answer", 1)
 REFUSED = Tried("a/one", None, "upstream_busy", 1)
 SENT = Tried("a/one", None, None, 1)
 SENT_AND_STOPPED = Tried("a/one", None, "stopped", 1)
+TITLE = Tried("a/paid", "gen-4", "stopped", 1, "title")
+TITLE_SENT = Tried("a/paid", None, "stopped", 1, "title")
+FREE_TITLE = Tried("a/one:free", None, "stopped", 1, "title")
 
 
 def stored(status: str, *attempts: Tried) -> Stored:
@@ -43,6 +46,11 @@ def stored(status: str, *attempts: Tried) -> Stored:
         ("interrupted", [SENT], None),
         ("interrupted", [FAILED], None),
         ("interrupted", [ANSWERED, REFUSED], None),
+        ("done", [ANSWERED, TITLE], [ANSWERED, TITLE]),
+        ("done", [ANSWERED, TITLE_SENT], None),
+        ("done", [ANSWERED, FREE_TITLE], [ANSWERED]),
+        ("interrupted", [TITLE], None),
+        ("interrupted", [STOPPED, TITLE], [STOPPED, TITLE]),
     ],
 )
 def test_what_is_asked_for(status: str, attempts: list[Tried], asked: Any) -> None:

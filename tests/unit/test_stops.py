@@ -16,6 +16,7 @@ from google.cloud.firestore_v1.types import ListenRequest, ListenResponse
 from firerouter import limits
 from firerouter.contract import StopGeneration, parse
 from firerouter.errors import GenerationUnknown, InvalidArgument
+from firerouter.ledger import comparison_ids, generation_id
 from firerouter.stopping import Stopping
 from firerouter.stops import Listener
 from tests.emulator.world import call_of
@@ -254,10 +255,13 @@ async def test_a_request_on_its_way_is_looked_for_and_a_generation_is_not(
         def here(self, *_: str) -> bool:
             return False
 
-        async def ask(self, *_: str) -> str | None:
+        async def ask(self, id_: str, _: str) -> str | None:
+            if id_ in comparison_ids(asked, "ann"):
+                return None
             self.looks += 1
             return "running" if self.looks == 3 else None
 
+    asked = generation_id("ann", "r")
     stops = Late()
     stopping = Stopping(stops)  # type: ignore[arg-type]  # a stand-in
     answer = await stopping.stop_generation(call_of({"requestId": "r"}, "ann"))

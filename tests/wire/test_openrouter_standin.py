@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import subprocess
 import sys
@@ -185,6 +186,46 @@ async def test_sdk_parses_a_generation(server: Server, sdk: OpenRouter) -> None:
     assert ours.prompt_tokens == data.native_tokens_prompt
     assert ours.completion_tokens == data.native_tokens_completion
     assert ours.cost_nano_usd == nano_usd(data.total_cost)
+
+
+IMAGE_MODEL = "google/gemini-2.5-flash-image"
+
+
+def test_sdk_parses_the_image_models(sdk: OpenRouter) -> None:
+    (listed,) = [m for m in sdk.images.list_models().data if m.id == IMAGE_MODEL]
+    assert listed.supports_streaming
+    assert "image" in listed.architecture.output_modalities
+    assert listed.supported_parameters.keys() == {"n", "seed"}
+
+
+def test_sdk_parses_images(sdk: OpenRouter) -> None:
+    made = sdk.images.generate(model=IMAGE_MODEL, prompt="a fox", n=2)
+    assert isinstance(made, components.ImageGenerationResponse)
+    assert len({image.b64_json for image in made.data}) == 2
+    assert base64.b64decode(made.data[0].b64_json).startswith(b"\x89PNG")
+    assert made.usage is not None
+    assert made.usage.cost
+
+
+def test_sdk_parses_streamed_images(sdk: OpenRouter) -> None:
+    made = sdk.images.generate(model=IMAGE_MODEL, prompt="a fox", n=2, stream=True)
+    assert not isinstance(made, components.ImageGenerationResponse)
+    events: list[Any] = list(made)
+    kinds = [event.type.rpartition(".")[2] for event in events]
+    assert kinds == ["partial_image", "partial_image", "completed"] * 2
+    *_, last = events
+    assert isinstance(last, components.ImageGenCompletedEvent)
+    assert last.usage
+    assert last.usage.cost
+
+
+@pytest.mark.parametrize(
+    "more", [{"model": PAID_MODEL, "prompt": "a fox"}, {"prompt": ""}, {"prompt": "x", "n": 11}]
+)
+def test_images_are_refused_in_words(sdk: OpenRouter, more: dict[str, Any]) -> None:
+    with pytest.raises(errors.OpenRouterError) as refused:
+        sdk.images.generate(**{"model": IMAGE_MODEL, **more})
+    assert refused.value.status_code == 400
 
 
 def test_sdk_parses_embeddings(sdk: OpenRouter) -> None:
@@ -648,6 +689,12 @@ async def check_u2028(server: Server) -> None:
     assert "\u2028".encode() in done.body  # raw, as JavaScript writes it
 
 
+async def check_prompt(server: Server) -> None:
+    begun = time.monotonic()
+    await sound(server, "sim/prompt")
+    assert time.monotonic() - begun >= 0.5
+
+
 async def check_slow(server: Server) -> None:
     begun = time.monotonic()
     done = await sound(server, "sim/slow")
@@ -893,6 +940,7 @@ CHECKS: dict[str, Callable[[Server], Awaitable[None]]] = {
     "sim/empty": check_empty,
     "sim/content-filter": check_content_filter,
     "sim/u2028": check_u2028,
+    "sim/prompt": check_prompt,
     "sim/slow": check_slow,
     "sim/silent": check_silent,
     "sim/silent-after-headers": check_silent_after_headers,

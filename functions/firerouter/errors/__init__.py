@@ -5,7 +5,8 @@
         InvalidArgument  SignInRequired  SessionInvalid  SessionExpired  SessionRevoked
         AppCheckFailed  NotAdmin  ManagementKey  SettingsChanged
         SettingsRefused  RevisionUnknown  NoDraft
-        FeatureUnknown  FeatureDisabled  ModelNotAllowed  PaidModel  QuotaExceeded
+        FeatureUnknown  FeatureDisabled  ModelNotAllowed  PaidModel  CostTooHigh
+        QuotaExceeded
         ConversationUnknown  MessageUnknown
         AlreadyRunning  RequestIdReused  ResultNotKept  GenerationUnknown
       NotConfigured        an admin has to act
@@ -31,6 +32,7 @@ from .ours import (
     CatalogIncomplete,
     CatalogUnavailable,
     ConversationUnknown,
+    CostTooHigh,
     FeatureDisabled,
     FeatureUnknown,
     GenerationUnknown,
@@ -99,6 +101,7 @@ __all__ = [
     "CatalogUnavailable",
     "ContextTooLong",
     "ConversationUnknown",
+    "CostTooHigh",
     "CreditBusy",
     "EmptyAnswer",
     "FeatureDisabled",

@@ -124,6 +124,14 @@ class PaidModel(Refused):
     sentence = "This app allows free models only. An admin can change that."
 
 
+class CostTooHigh(Refused):
+    """Of a comparison: `details.estimate` and `details.max` are US dollars."""
+
+    status = "FAILED_PRECONDITION"
+    reason = "cost_too_high"
+    sentence = "These answers may cost more than you allow."
+
+
 class QuotaExceeded(Refused):
     """`details.limit` says which, as quotas.counters names them; `details.max` is how many."""
 

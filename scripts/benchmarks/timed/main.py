@@ -13,7 +13,7 @@ from typing import Any
 from functions_framework import aio
 from starlette.requests import Request
 
-from firerouter import bootstrap
+from firerouter import serving
 from firerouter.appsettings import AppSettingsStore
 from firerouter.callable import CallableResponse
 from firerouter.environment import check_environment
@@ -41,7 +41,7 @@ _spans: dict[str, list[tuple[float, float]]] = {}
 @aio.http
 async def execute_prompt(request: Request) -> Any:
     """As in functions/main.py."""
-    return bootstrap.answer(lambda app: app.generate.execute_prompt)
+    return serving.answer(lambda app: app.generate.execute_prompt)
 
 
 def _timed(part: str, work: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

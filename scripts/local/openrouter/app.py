@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +14,10 @@ from aiohttp import web
 from . import account
 from .asks import Ask, AskInvalid, read_ask
 from .catalog import Catalog, Simulated, load_catalog, page_of
-from .completions import Chunks, Head, new_head, ordinary_answer
+from .completions import DONE, Chunks, Head, new_head, ordinary_answer
 from .embeddings import embed
 from .faults import FAULTS, ORDINARY, Fault
+from .images import IMAGE_TOKENS, ImageAsk, image_model, read_image_ask
 from .record import Generation, Log, Record
 from .refusals import Refusal, invalid_model, invalid_request, not_found, too_large
 from .replays import Recording, load_recordings
@@ -156,6 +158,53 @@ class StandIn:
         account.admit_inference(key)
         return web.json_response(embed(await request.read(), self.catalog))
 
+    async def images_models(self, request: web.Request) -> web.StreamResponse:
+        return _data([image_model(model) for model in self.catalog.listed({}, "image")])
+
+    async def images(self, request: web.Request) -> web.StreamResponse:
+        key = account.key_of(request.headers.get("Authorization", ""))
+        raw = await request.read()
+        record = self.log.begin(request.path, key, request.headers, raw)
+        wire = Wire(request, record)
+        try:
+            account.admit_inference(key)
+            await self._draw(read_image_ask(raw, self.catalog), record, wire)
+        except Refusal as refusal:
+            await _refuse(wire, refusal)
+        except (ConnectionError, asyncio.CancelledError):
+            record.end(by_client=True)
+            raise
+        finally:
+            record.end()
+            self.log.open -= 1
+        return wire.response
+
+    async def _draw(self, ask: ImageAsk, record: Record, wire: Wire) -> None:
+        answering = ask.answering
+        head = new_head(answering)
+        generation = Generation(
+            id=head.id,
+            record=record,
+            model=answering.shown,
+            provider=answering.provider,
+            router=answering.router,
+            prompt_tokens=ask.prompt_tokens,
+            prompt_price=answering.prompt_price,
+            completion_price=answering.image_price,
+            finish_reason="stop",
+        )
+        self.log.accept(generation)
+        headers = {"X-Generation-Id": head.id}
+        tokens = IMAGE_TOKENS * ask.number
+        if not ask.stream:
+            await wire.whole(json.dumps(ask.whole()).encode(), headers=headers, tokens=tokens)
+            return
+        await wire.open(headers=headers)
+        for event in ask.events():
+            await asyncio.sleep(self.settings.token_delay_s)
+            await wire.send(event)
+        await wire.end(DONE, tokens)
+
     # what tests look into
 
     async def about(self, _: web.Request) -> web.StreamResponse:
@@ -199,6 +248,8 @@ def _routes(stand_in: StandIn) -> list[web.RouteDef]:
         web.get(f"{api}/generation", stand_in.generation),
         web.post(f"{api}/embeddings", stand_in.embeddings),
         web.get(f"{api}/embeddings/models", stand_in.embeddings_models),
+        web.post(f"{api}/images", stand_in.images),
+        web.get(f"{api}/images/models", stand_in.images_models),
         web.get("/", stand_in.about),
         web.get("/sim/requests", stand_in.requests),
         web.delete("/sim/requests", stand_in.forget),
@@ -256,7 +307,7 @@ def _not_for_chat(model: Json) -> bool:
     return model["architecture"]["output_modalities"][0] in NOT_FOR_CHAT
 
 
-def _data(data: Json) -> web.Response:
+def _data(data: Json | list[Json]) -> web.Response:
     return web.json_response({"data": data})
 
 

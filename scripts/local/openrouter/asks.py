@@ -27,6 +27,7 @@ RANGES = {
     "max_completion_tokens": (1, 10_000_000),
 }
 WHOLE = frozenset({"max_tokens", "max_completion_tokens"})
+TITLE_ASKED = "Write a title"
 
 
 class AskInvalid(Exception):
@@ -52,6 +53,7 @@ class Ask:
     shows_reasoning: bool
     format: Json
     wants_image: bool
+    wants_title: bool
     session_id: str | None
 
 
@@ -80,6 +82,8 @@ def read_ask(raw: bytes) -> Ask:
         shows_reasoning=shows,
         format=body.get("response_format") or {"type": "text"},
         wants_image="image" in (body.get("modalities") or ()),
+        wants_title=messages[0]["role"] == "system"
+        and _text(messages[0].get("content")).startswith(TITLE_ASKED),
         session_id=body.get("session_id"),
     )
 

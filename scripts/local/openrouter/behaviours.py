@@ -16,6 +16,7 @@ Json = dict[str, Any]
 Behaviour = Callable[[Exchange], Awaitable[None]]
 
 SLOW_S = 3.0
+PROMPT_S = 0.5
 COMMENT_EVERY_S = 0.5
 DRIP_S = 1.0
 DRIP_TOKENS = 600
@@ -119,6 +120,15 @@ async def flaky(ex: Exchange) -> None:
 
 
 # Time
+
+
+async def prompt(ex: Exchange) -> None:
+    ex.settle()
+    script = script_of(ex)
+    await ex.open()
+    await asyncio.sleep(PROMPT_S)
+    await ex.send([*script.content, script.finish, script.usage])
+    await ex.wire.end(DONE)
 
 
 async def slow(ex: Exchange) -> None:

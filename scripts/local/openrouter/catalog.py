@@ -57,6 +57,7 @@ class Answering:
     prompt_price: Decimal
     completion_price: Decimal
     draws: bool
+    image_price: Decimal  # of a token of an image
 
 
 class Catalog:
@@ -82,6 +83,9 @@ class Catalog:
             prompt_price=Decimal(model["pricing"]["prompt"]),
             completion_price=Decimal(model["pricing"]["completion"]),
             draws="image" in model["architecture"]["output_modalities"],
+            image_price=Decimal(
+                model["pricing"].get("image_output", model["pricing"]["completion"])
+            ),
         )
 
     def listed(self, query: Mapping[str, str], default_output: str = "text") -> list[Json]:

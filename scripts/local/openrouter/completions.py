@@ -21,6 +21,7 @@ from .catalog import Answering
 Json = dict[str, Any]
 
 QUOTED_CHARS = 200
+TITLE_WORDS = 6
 ID_CHARS = 20
 ID_ALPHABET = string.ascii_letters + string.digits
 ARGUMENT_PIECE_CHARS = 12
@@ -127,6 +128,8 @@ def _wants_json(ask: Ask) -> bool:
 
 
 def _friendly_text(ask: Ask, answering: Answering) -> str:
+    if ask.wants_title:  # or every conversation on this machine would have the same one
+        return " ".join(ask.last_text.partition("\n")[0].split()[:TITLE_WORDS])
     asked = " ".join(ask.last_text.split())
     if len(asked) > QUOTED_CHARS:
         asked = asked[:QUOTED_CHARS] + "…"
@@ -172,9 +175,13 @@ def _tool_call(function: Json, text: str) -> ToolCall:
     return ToolCall(f"call_{seen:08x}", str(function.get("name")), arguments)
 
 
-@lru_cache(maxsize=64)
 def _image(text: str) -> str:
-    """An 8 by 8 PNG of one colour, which the prompt picks, as a data URL."""
+    return f"data:image/png;base64,{drawn(text)}"
+
+
+@lru_cache(maxsize=64)
+def drawn(text: str) -> str:
+    """An 8 by 8 PNG of one colour, which the text picks, in base64."""
 
     def part(kind: bytes, data: bytes) -> bytes:
         return (
@@ -185,7 +192,7 @@ def _image(text: str) -> str:
     rows = (b"\0" + colour * 8) * 8
     shape = struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)
     png = b"\x89PNG\r\n\x1a\n" + part(b"IHDR", shape) + part(b"IDAT", zlib.compress(rows))
-    return "data:image/png;base64," + base64.b64encode(png + part(b"IEND", b"")).decode()
+    return base64.b64encode(png + part(b"IEND", b"")).decode()
 
 
 def _pieces(arguments: str) -> list[str]:

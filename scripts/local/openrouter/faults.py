@@ -70,6 +70,7 @@ _ANSWERS = (
 )
 
 _TIME = (
+    Fault("sim/prompt", "the first token after half a second", does.prompt),
     Fault("sim/slow", "the first token after 3 s, comments before", does.slow, does.slow_whole),
     Fault("sim/silent", "accepts, and never sends headers", does.silent, does.silent),
     Fault(

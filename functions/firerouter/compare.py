@@ -1,0 +1,251 @@
+"""One prompt through several models side by side, each a generation of its own.
+
+    the feature, each model allowed? -> what it may cost -> all at once, each failing alone
+        -> a judge reads the answers, where one is asked for -> result
+
+Each is an `execute_prompt` of one model without fallbacks: its own deadlines, entry, counters,
+usage and cost. Their requests' ids follow from the comparison's, so that the same request again
+asks nobody twice, and a stop of the comparison finds them all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Final
+
+from . import limits, log
+from .appsettings import AppSettings, AppSettingsStore
+from .callable import Call, CallableError
+from .choice import Choice
+from .contract import CompareModels, ExecutePrompt, Judge, parse
+from .errors import CostTooHigh, QuotaExceeded
+from .features import Features
+from .generate import Generate
+from .identity import Caller
+from .ledger import comparison_request, generation_id
+from .models import TOKENS_PER_PRICE
+from .settings import Feature
+
+JUDGE: Final[Mapping[str, str]] = {
+    "merge": "Write the one best answer to the question, from all that is right in these answers.",
+    "rank": "Rank these answers from the best to the worst: their numbers in one line, like "
+    "2, 1, 3, and then one sentence on each.",
+}
+
+
+class Branch(Call[Caller]):
+    """One model's part of a comparison: its messages go to the client with its index."""
+
+    def __init__(self, whole: Call[Caller], index: int, data: dict[str, Any]) -> None:
+        super().__init__(
+            data, whole.headers, whole.caller, streaming=whole.streaming, trace_id=whole.trace_id
+        )
+        self.index = index
+        self._whole = whole
+        whole.on_leave(self.leave)
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        await self._whole.send(self._tagged(message))
+
+    def put(self, message: Mapping[str, Any]) -> None:
+        self._whole.put(self._tagged(message))
+
+    def _tagged(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        return {"index": self.index, "model": self.data["model"], **message}
+
+
+class Compare:
+    """The use case `execute_multi_model_prompt`."""
+
+    def __init__(
+        self,
+        *,
+        features: Features,
+        app_settings: AppSettingsStore,
+        choice: Choice,
+        generate: Generate,
+    ) -> None:
+        self._features = features
+        self._app_settings = app_settings
+        self._choice = choice
+        self._generate = generate
+
+    async def execute_multi_model_prompt(self, call: Call[Caller]) -> dict[str, Any]:
+        """`{comparisonId, results: [a result, or {model, error}], totalCost, ...}` (docs/wire.md).
+
+        Raises what concerns all of it: an argument, a model that is not allowed, a cost over
+        maxCost, a quota that leaves room for none.
+        """
+        request = parse(CompareModels, call.data)
+        uid = call.caller.uid
+        id_ = generation_id(uid, request.request_id)
+        asked = _requests(request, id_)
+        feature, app = await asyncio.gather(
+            self._features.get(request.feature), self._app_settings.get()
+        )
+        feature = _without_fallbacks(feature.for_user(uid))
+        await self._check(asked, request.judge, feature, app, uid)
+        if request.max_cost is not None:
+            await self._check_cost(asked, request, feature, app)
+        await call.send({"type": "start", "comparisonId": id_, "models": request.models})
+        branches = [Branch(call, at, data) for at, (data, _) in enumerate(asked)]
+        results = await asyncio.gather(
+            *(
+                self._one(branch, prompt, feature)
+                for branch, (_, prompt) in zip(branches, asked, strict=True)
+            )
+        )
+        if isinstance(results[0], QuotaExceeded) and all(
+            isinstance(result, QuotaExceeded) for result in results
+        ):
+            raise results[0]
+        shown = [_shown(result, branch) for result, branch in zip(results, branches, strict=True)]
+        judgement = None
+        if request.judge is not None:
+            judgement = await self._judge(call, request.judge, feature, (asked[0][1], id_), shown)
+        return _summed(id_, shown, judgement)
+
+    async def _check(
+        self,
+        asked: list[tuple[dict[str, Any], ExecutePrompt]],
+        judge: Judge | None,
+        feature: Feature,
+        app: AppSettings,
+        uid: str,
+    ) -> None:
+        """Whether each model may be asked: one that may not is no failure of its own, but a
+        mistake in the request. Raises ModelNotAllowed, PaidModel."""
+        named = [(f"models[{at}]", prompt) for at, (_, prompt) in enumerate(asked)]
+        if judge is not None:
+            named.append(("judge.model", asked[0][1].model_copy(update={"model": judge.model})))
+        for field, prompt in named:
+            try:
+                await self._choice.models(prompt, feature, app, uid)
+            except CallableError as error:
+                if error.details.get("field") == "model":
+                    error.details["field"] = field
+                raise
+
+    async def _check_cost(
+        self,
+        asked: list[tuple[dict[str, Any], ExecutePrompt]],
+        request: CompareModels,
+        feature: Feature,
+        app: AppSettings,
+    ) -> None:
+        """Raises CostTooHigh."""
+        chars = len(feature.settings.system_prompt) + asked[0][1].size
+        tokens = feature.settings.max_tokens
+        costs = [await self._at_most(model, chars, tokens, app) for model in request.models]
+        if request.judge is not None:
+            told = limits.JUDGE_READS_MAX_CHARS
+            costs.append(await self._at_most(request.judge.model, chars + told, tokens, app))
+        estimate, most = float(sum(costs)), request.max_cost
+        if most is not None and estimate > most:
+            sentence = (
+                f"These answers may cost up to ${estimate:.4f}, more than the ${most:g} "
+                "that maxCost allows. Choose cheaper models, fewer, or a higher limit."
+            )
+            raise CostTooHigh(sentence, field="maxCost", estimate=estimate, max=most)
+
+    async def _at_most(
+        self, model: str, chars: int, max_tokens: int | None, app: AppSettings
+    ) -> Decimal:
+        """US dollars that one answer may cost; of a model with no price, what is reserved."""
+        found = await self._choice.model(model)
+        if found is not None and found.free:
+            return Decimal(0)
+        prices = (found.prompt_price, found.completion_price) if found else (None, None)
+        if found is None or not all(isinstance(price, Decimal) for price in prices):
+            return Decimal(str(app.limits.reserve_usd))
+        told = chars / limits.CHARS_PER_TOKEN_AT_LEAST
+        most = max_tokens or found.max_completion_tokens or found.context_length
+        written = most or limits.ANSWER_MAX_TOKENS
+        prompt, completion = prices
+        assert isinstance(prompt, Decimal), "as was asked above"
+        assert isinstance(completion, Decimal), "as was asked above"
+        return (prompt * Decimal(told) + completion * written) / TOKENS_PER_PRICE
+
+    async def _one(
+        self, branch: Branch, prompt: ExecutePrompt, feature: Feature
+    ) -> dict[str, Any] | CallableError:
+        """What came of one model, told to the client as soon as it is known."""
+        try:
+            result = await self._generate.run(branch, prompt, feature)
+        except CallableError as error:
+            await branch.send({"type": "error", "error": error.to_wire(branch.trace_id)})
+            return error
+        except Exception as error:
+            log.unexpected(error, branch.trace_id)
+            failure = CallableError()
+            await branch.send({"type": "error", "error": failure.to_wire(branch.trace_id)})
+            return failure
+        await branch.send({"type": "result", "result": result})
+        return result
+
+    async def _judge(
+        self,
+        call: Call[Caller],
+        judge: Judge,
+        feature: Feature,
+        asked: tuple[ExecutePrompt, str],
+        shown: list[dict[str, Any]],
+    ) -> dict[str, Any] | None:
+        """What another model makes of the answers; None where there are none to compare."""
+        first, id_ = asked
+        answers = [(at, answer["text"]) for at, answer in enumerate(shown) if "error" not in answer]
+        stopped = any(answer.get("finishReason") == "stopped" for answer in shown)
+        if not answers or stopped or call.left:
+            return None
+        most = limits.JUDGE_READS_MAX_CHARS // (len(answers) + 1)
+        told = "\n\n".join(f"Answer {at + 1}:\n{text[:most]}" for at, text in answers)
+        prompt = f"{JUDGE[judge.mode]}\n\nThe question:\n{first.question[-most:]}\n\n{told}"
+        data = {
+            "feature": first.feature,
+            "prompt": prompt,
+            "variables": first.variables,
+            "model": judge.model,
+            "temporary": first.temporary,
+            "requestId": comparison_request(id_, len(shown)),
+        }
+        branch = Branch(call, len(shown), data)
+        judged = await self._one(branch, parse(ExecutePrompt, data), feature)
+        return {"mode": judge.mode, **_shown(judged, branch)}
+
+
+def _requests(request: CompareModels, id_: str) -> list[tuple[dict[str, Any], ExecutePrompt]]:
+    """One `execute_prompt` for each model: its data and what that says. Raises InvalidArgument."""
+    asked = []
+    for at, model in enumerate(request.models):
+        own = {"model": model, "requestId": comparison_request(id_, at)}
+        data = {**request.shared(), **own}
+        asked.append((data, parse(ExecutePrompt, data)))
+    return asked
+
+
+def _without_fallbacks(feature: Feature) -> Feature:
+    """Another model's answer would be taken for that of the one that was asked."""
+    return replace(feature, settings=feature.settings.model_copy(update={"fallback_models": []}))
+
+
+def _shown(result: dict[str, Any] | CallableError, branch: Branch) -> dict[str, Any]:
+    if isinstance(result, CallableError):
+        return {"model": branch.data["model"], "error": result.to_wire(branch.trace_id)}
+    return result
+
+
+def _summed(
+    id_: str, shown: list[dict[str, Any]], judgement: dict[str, Any] | None
+) -> dict[str, Any]:
+    usages = [one.get("usage", {}) for one in [*shown, *([judgement] if judgement else [])]]
+    estimated = any(usage.get("costIsEstimate") for usage in usages)
+    return {
+        "comparisonId": id_,
+        "results": shown,
+        "totalCost": sum(usage.get("cost", 0) for usage in usages),
+        **({"totalCostIsEstimate": True} if estimated else {}),
+        **({"judgement": judgement} if judgement else {}),
+    }

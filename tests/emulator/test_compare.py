@@ -1,0 +1,247 @@
+"""Several models side by side: each a generation of its own, and one stop for all of them."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from firerouter import limits
+from firerouter.ledger import comparison_ids, generation_id
+from tests.emulator.world import HANDLERS, Instance, World, call_of
+
+OTHERS = ["sim/ticks", "sim/slow", "sim/cut-mid-stream", "sim/one-packet", "sim/crlf", "sim/paid"]
+FEATURE = {"model": "sim/fast", "allowedModels": OTHERS, "fallbackModels": ["sim/no-done"]}
+
+
+@pytest.fixture
+async def instance(world: World) -> Instance:
+    """Paid models are allowed: that is when a ceiling counts."""
+    instance = world.instance()
+    paid = {"settings": {"freeModelsOnly": False}, "revision": 0}
+    await instance.call("save_app_settings", paid)
+    await instance.save("compared", FEATURE)
+    return instance
+
+
+def data(world: World, *models: str, **more: Any) -> dict[str, Any]:
+    return {"feature": "compared", "prompt": world.project, "models": [*models], **more}
+
+
+async def compared(instance: Instance, asked: dict[str, Any]) -> dict[str, Any]:
+    result: dict[str, Any] = await instance.call("execute_multi_model_prompt", asked, "user")
+    return result
+
+
+async def asked(world: World) -> list[str]:
+    """The models that were asked for this project's prompt, in order."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        requests = (await http.get(f"{world.suite.openrouter_root}/sim/requests")).json()
+    bodies = [request["body"] for request in requests if request["body"].get("messages")]
+    return [b["model"] for b in bodies if world.project in str(b["messages"][-1]["content"])]
+
+
+async def windows(world: World) -> dict[str, Any]:
+    found = await world.all("quotas/user/windows")
+    return {name.split("-")[0]: window for name, window in found.items()}
+
+
+async def test_each_model_answers_for_itself(world: World, instance: Instance) -> None:
+    models = ["sim/fast", "sim/one-packet", "sim/crlf"]
+    frames, result = await instance.frames(
+        "execute_multi_model_prompt", data(world, *models), "user"
+    )
+    assert frames[0] == {
+        "type": "start",
+        "comparisonId": result["comparisonId"],
+        "models": models,
+    }
+    for at, model in enumerate(models):
+        mine = [frame for frame in frames[1:] if frame["index"] == at]
+        assert all(frame["model"] == model for frame in mine)
+        start, *deltas, end = mine
+        shown = result["results"][at]
+        assert (start["type"], start["generationId"]) == ("start", shown["generationId"])
+        assert "".join(delta["delta"] for delta in deltas) == shown["text"]
+        assert (end["type"], end["result"]) == ("result", shown)
+        assert model in shown["text"]
+        assert {"usage", "timing", "finishReason"} <= shown.keys()
+    entries = await world.all("generations")
+    assert {e["model"] for e in entries.values()} == set(models)
+    assert all(entry["result"] is None for entry in entries.values())  # nobody can ask again
+    held = await windows(world)
+    assert (held["requests"]["count"], held["concurrent"]["count"]) == (3, 0)
+
+
+async def test_one_that_fails_harms_no_other(world: World, instance: Instance) -> None:
+    frames, result = await instance.frames(
+        "execute_multi_model_prompt", data(world, "sim/fast", "sim/cut-mid-stream"), "user"
+    )
+    good, bad = result["results"]
+    assert good["finishReason"] == "stop"
+    assert bad["model"] == "sim/cut-mid-stream"
+    assert bad["error"]["details"]["reason"] == "stream_cut"
+    assert bad["error"]["details"]["generationId"]
+    (told,) = [frame for frame in frames if frame["type"] == "error"]
+    assert (told["index"], told["error"]) == (1, bad["error"])
+    assert "sim/no-done" not in await asked(world)  # its fallback would answer for it
+    assert (await windows(world))["concurrent"]["count"] == 0
+
+
+async def test_the_fast_one_does_not_wait_for_the_slow_one(
+    world: World, instance: Instance
+) -> None:
+    frames, result = await instance.frames(
+        "execute_multi_model_prompt", data(world, "sim/slow", "sim/fast"), "user"
+    )
+    slow, fast = result["results"]
+    assert fast["timing"]["totalMs"] < slow["timing"]["firstTokenMs"]
+    order = [(frame["index"], frame["type"]) for frame in frames if frame["type"] == "result"]
+    assert order == [(1, "result"), (0, "result")]
+
+
+async def test_what_it_costs_is_added_up(world: World, instance: Instance) -> None:
+    result = await compared(instance, data(world, "sim/fast", "sim/paid"))
+    paid = result["results"][1]["usage"]["cost"]
+    assert result["totalCost"] == paid > 0
+    spent = (await windows(world))["usd"]["nanoUsd"]
+    assert spent == round(paid * 1e9)
+
+
+async def test_the_same_request_again_asks_nobody_twice(world: World, instance: Instance) -> None:
+    request = data(world, "sim/fast", "sim/paid", requestId="again")
+    first = await compared(instance, request)
+    assert first["comparisonId"] == generation_id("user", "again")
+    assert await compared(world.instance(), request) == first
+    assert sorted(await asked(world)) == ["sim/fast", "sim/paid"]
+
+
+@pytest.mark.parametrize("by", ["comparisonId", "requestId"])
+async def test_one_stop_ends_them_all(world: World, instance: Instance, by: str) -> None:
+    request = data(world, "sim/ticks", "sim/slow", requestId="stopped")
+    running = asyncio.create_task(compared(instance, request))
+    ids = comparison_ids(generation_id("user", "stopped"), "user")[:2]
+    while not all([(await world.document(f"generations/{id_}")).get("status") for id_ in ids]):
+        await asyncio.sleep(0.05)
+    named = {"comparisonId": generation_id("user", "stopped"), "requestId": "stopped"}[by]
+    stopped = await world.instance().call("stop_generation", {by: named}, "user")
+    assert stopped["stopped"] is True
+    result = await asyncio.wait_for(running, 10)
+    assert [r["finishReason"] for r in result["results"]] == ["stopped", "stopped"]
+    refusal = await instance.refusal("stop_generation", {by: named}, "somebody")
+    assert refusal.reason == "generation_unknown"
+    again = await instance.call("stop_generation", {by: named}, "user")
+    assert (again["stopped"], again["status"]) == (False, "stopped")
+
+
+async def test_a_client_that_leaves_stops_them_all(world: World, instance: Instance) -> None:
+    call = call_of(data(world, "sim/ticks", "sim/slow"), "user", streaming=True)
+    handler = HANDLERS["execute_multi_model_prompt"](instance.app)
+    running = asyncio.ensure_future(handler(call))
+    while len(await world.all("generations")) < 2:
+        await asyncio.sleep(0.05)
+    call.leave()
+    result = await asyncio.wait_for(running, 10)
+    assert [r["finishReason"] for r in result["results"]] == ["stopped", "stopped"]
+    assert {e["status"] for e in (await world.all("generations")).values()} == {"stopped"}
+
+
+async def test_a_judge_reads_the_answers(world: World, instance: Instance) -> None:
+    judge = {"model": "sim/crlf", "mode": "rank"}
+    request = data(world, "sim/fast", "sim/one-packet", judge=judge)
+    frames, result = await instance.frames("execute_multi_model_prompt", request, "user")
+    judgement = result["judgement"]
+    assert (judgement["mode"], judgement["model"]) == ("rank", "sim/crlf")
+    assert {frame["index"] for frame in frames[1:]} == {0, 1, 2}
+    async with httpx.AsyncClient(trust_env=False) as http:
+        requests = (await http.get(f"{world.suite.openrouter_root}/sim/requests")).json()
+    (told,) = [
+        r["body"]["messages"][-1]["content"]
+        for r in requests
+        if r["body"].get("model") == "sim/crlf" and world.project in str(r["body"])
+    ]
+    for at, answer in enumerate(result["results"], 1):
+        assert f"Answer {at}:\n{answer['text']}" in told
+
+
+async def test_with_nothing_to_judge_no_judge_is_asked(world: World, instance: Instance) -> None:
+    await instance.save("compared", {**FEATURE, "model": "sim/reset"}, 1)
+    request = data(world, "sim/reset", "sim/cut-mid-stream", judge={"model": "sim/crlf"})
+    result = await compared(instance, request)
+    assert "judgement" not in result
+    assert "sim/crlf" not in await asked(world)
+
+
+async def test_too_dear_a_comparison_is_refused_before_anything_is_asked(
+    world: World, instance: Instance
+) -> None:
+    request = data(world, "sim/fast", "sim/paid", maxCost=0.000001)
+    refusal = await instance.refusal("execute_multi_model_prompt", request, "user")
+    assert refusal.reason == "cost_too_high"
+    assert refusal.details["field"] == "maxCost"
+    assert refusal.details["estimate"] > refusal.details["max"] == 0.000001
+    assert await world.all("generations") == {}
+    assert await asked(world) == []
+    free = await compared(instance, data(world, "sim/fast", "sim/crlf", maxCost=0))
+    assert free["totalCost"] == 0
+    await instance.save("compared", {**FEATURE, "maxTokens": 100}, 1)
+    assert await compared(instance, data(world, "sim/fast", "sim/paid", maxCost=0.01))
+
+
+BAD: list[tuple[dict[str, Any], str, str]] = [
+    ({"models": ["sim/fast"]}, "models", "invalid_argument"),
+    ({"models": ["sim/fast"] * 2}, "", "invalid_argument"),
+    ({"models": [f"sim/{n}" for n in range(7)]}, "models", "invalid_argument"),
+    ({"models": ["sim/fast", "sim/flaky-2"]}, "models[1]", "model_not_allowed"),
+    ({"judge": {"model": "sim/flaky-2"}}, "judge.model", "model_not_allowed"),
+    ({"judge": {"model": "sim/fast", "mode": "vote"}}, "judge.mode", "invalid_argument"),
+    ({"maxCost": -1}, "maxCost", "invalid_argument"),
+    ({"maxCost": "much"}, "maxCost", "invalid_argument"),
+    ({"prompt": ""}, "prompt", "invalid_argument"),
+    ({"nonsense": 1}, "nonsense", "invalid_argument"),
+    ({"conversationId": "new"}, "", "invalid_argument"),
+    ({"model": "sim/fast"}, "", "invalid_argument"),
+    ({"feature": "none"}, "", "feature_unknown"),
+]
+
+
+@pytest.mark.parametrize(("change", "field", "reason"), BAD)
+async def test_what_is_wrong_is_refused_as_a_whole(
+    world: World, instance: Instance, change: dict[str, Any], field: str, reason: str
+) -> None:
+    request = {**data(world, "sim/fast", "sim/crlf"), **change}
+    refusal = await instance.refusal("execute_multi_model_prompt", request, "user")
+    assert (refusal.reason, refusal.details.get("field", "")) == (reason, field)
+    assert await world.all("generations") == {}
+    assert await asked(world) == []
+
+
+async def test_a_paid_model_is_refused_where_none_is_allowed(world: World) -> None:
+    instance = world.instance()
+    settings = {**FEATURE, "allowedModels": ["sim/crlf"], "fallbackModels": []}
+    await instance.save("compared", settings)
+    stored = await world.document("features/compared")
+    stored["settings"]["allowedModels"] = ["sim/paid"]
+    await world.write("features/compared", stored)
+    request = data(world, "sim/fast", "sim/paid")
+    refusal = await world.instance().refusal("execute_multi_model_prompt", request, "user")
+    assert (refusal.reason, refusal.details["field"]) == ("paid_model", "models[1]")
+
+
+async def test_a_quota_that_leaves_room_for_some_answers_those(
+    world: World, instance: Instance
+) -> None:
+    few = {"settings": {"limits": {"requestsPerMinute": 2}}, "revision": 1}
+    await instance.call("save_app_settings", few)
+    result = await compared(instance, data(world, "sim/fast", "sim/one-packet", "sim/crlf"))
+    refused = [r for r in result["results"] if "error" in r]
+    assert len(refused) == 1
+    assert refused[0]["error"]["details"]["reason"] == "quota_exceeded"
+    refusal = await instance.refusal(
+        "execute_multi_model_prompt", data(world, "sim/fast", "sim/crlf"), "user"
+    )
+    assert refusal.reason == "quota_exceeded"
+
+
+def test_there_is_room_for_a_comparison_at_once() -> None:
+    assert limits.CONCURRENT >= limits.COMPARED_MODELS_MAX
