@@ -612,7 +612,8 @@ async def test_a_process_that_is_killed_with_it_leaves_what_it_had_written(
     )
     assert message["status"] == "interrupted"
     assert message["text"].startswith("tick-1 tick-2 ")
-    assert len(await upstream(world)) == 1
+    asked = [request for request in await upstream(world) if request["model"] == "sim/ticks"]
+    assert len(asked) == 1
 
 
 async def test_what_can_not_be_asked_any_more_is_ended(
@@ -654,3 +655,21 @@ async def test_an_instance_that_goes_down_ends_it_as_interrupted(
     entry = await ended(world, queue.id)
     assert entry["status"] == "interrupted"
     assert entry["usage"]["completionTokens"] > 0
+
+
+async def test_a_comparison_goes_on_as_well(world: World, instance: Instance, queue: Queue) -> None:
+    await instance.save("pair", {"model": "sim/fast", "allowedModels": ["sim/slow"], **CONTINUE})
+    to, queue.to = queue.to, None
+    models = ["sim/fast", "sim/slow"]
+    data = {"feature": "pair", "prompt": prompt(world), "models": models, "requestId": "r"}
+    call = call_of(data, "user", streaming=True)
+    running = asyncio.create_task(instance.app.compare.execute_multi_model_prompt(call))
+    async with asyncio.timeout(EVENTUALLY_S):
+        while len(queue.tasks) < 2:
+            await asyncio.sleep(0.05)
+    bodies = [json.loads(base64.b64decode(t["httpRequest"]["body"])) for t in queue.tasks]
+    assert to is not None
+    await asyncio.gather(*(to.app.generate.deliver(b["data"]["generationId"]) for b in bodies))
+    compared = await running
+    assert [result["model"] for result in compared["results"]] == models
+    assert all(result["text"] for result in compared["results"])
