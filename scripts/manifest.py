@@ -27,6 +27,7 @@ SHARED: Final[dict[str, Any]] = {
 CALLABLES: Final[dict[str, dict[str, Any]]] = {
     "execute_prompt": {"timeout_sec": 300},  # limits.TOTAL_S and the settling fit inside
     "stop_generation": {"timeout_sec": 60},
+    "create_upload": {"timeout_sec": 60},
     "get_available_models": {"timeout_sec": 60},
     "refresh_catalog": {"timeout_sec": 60},
     "test_openrouter_connection": {"timeout_sec": 60},

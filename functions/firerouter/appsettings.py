@@ -22,9 +22,10 @@ from . import limits, log
 from .audit import Audit, Change
 from .cached import Cached
 from .commits import AWAY
-from .contract import Number, Record
+from .contract import Number
 from .errors import SettingsChanged, SettingsUnavailable
 from .keyslots import Entries, KeySlots, read_slots
+from .records import Record
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 

@@ -10,15 +10,17 @@ from typing import Any
 
 from .callable import Call
 from .contract import DeleteConversation, ExportConversation, UpdateConversation, parse
-from .conversations import Conversations
+from .conversations import Conversations, Forget
 from .identity import Caller
 
 
 class Archive:
     """The use cases `update_conversation`, `delete_conversation` and `export_conversation`."""
 
-    def __init__(self, conversations: Conversations) -> None:
+    def __init__(self, conversations: Conversations, forget: Forget) -> None:
+        """forget: deletes files of a conversation's messages from Cloud Storage."""
         self._conversations = conversations
+        self._forget = forget
 
     async def update(self, call: Call[Caller]) -> dict[str, Any]:
         """Another title, another end of the chosen path, or both. `{conversationId, title?,
@@ -33,10 +35,10 @@ class Archive:
         """A conversation with all that it holds; what was cut off half-way goes on when it is
         called again. `{conversationId, deleted: true}`.
 
-        Raises ConversationUnknown, HistoryUnavailable.
+        Raises ConversationUnknown, HistoryUnavailable, StorageUnavailable.
         """
         asked = parse(DeleteConversation, call.data)
-        await self._conversations.delete(call.caller.uid, asked.conversation_id)
+        await self._conversations.delete(call.caller.uid, asked.conversation_id, self._forget)
         return {"conversationId": asked.conversation_id, "deleted": True}
 
     async def export(self, call: Call[Caller]) -> dict[str, Any]:

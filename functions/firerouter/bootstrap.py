@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from . import limits, log
+from . import clients, limits, log
 from .callable import Call, CallableError, CallableResponse, Handler, Headers, Wire
 from .environment import OPENROUTER_BASE_URL, check_environment
 from .identity import APP_CHECK_KEYS_URL, Caller, Identity
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .appconfig import AppConfig
     from .appsettings import AppSettingsStore
     from .archive import Archive
+    from .attaching import Attaching
     from .audit import Audit
     from .browse import Browse
     from .catalog import Catalog
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from .reconcile import Reconcile
     from .stopping import Stopping
     from .stops import Stops
+    from .uploads import Uploads
 
 SHUTDOWN_GRACE_S: Final = 5.0  # Cloud Run kills ten seconds after its SIGTERM
 
@@ -59,7 +61,12 @@ class App:
         for name in ("GCLOUD_PROJECT", "GOOGLE_CLOUD_PROJECT"):
             if value := self._environ.get(name):
                 return value
-        return str(json.loads(self._environ.get("FIREBASE_CONFIG", "{}")).get("projectId", ""))
+        return str(self._firebase_config.get("projectId", ""))
+
+    @property
+    def _firebase_config(self) -> dict[str, Any]:
+        config: dict[str, Any] = json.loads(self._environ.get("FIREBASE_CONFIG", "{}"))
+        return config
 
     @cached_property
     def wire(self) -> Wire[Caller]:
@@ -83,7 +90,11 @@ class App:
     def identity(self) -> Identity:
         host = self._environ.get("APP_CHECK_EMULATOR_HOST")
         url = f"http://{host}/v1/jwks" if host else APP_CHECK_KEYS_URL
-        return Identity(self.project, firebase_app=self._firebase_app, app_check_keys_url=url)
+        return Identity(
+            self.project,
+            firebase_app=lambda: clients.firebase_app(self.project),
+            app_check_keys_url=url,
+        )
 
     @cached_property
     def firestore(self) -> AsyncClient:
@@ -119,7 +130,7 @@ class App:
     def vault(self) -> Vault:
         from .keys import Vault
 
-        return Vault(self.project, client=self._secret_manager)
+        return Vault(self.project, client=lambda: clients.secret_manager(self._environ))
 
     @cached_property
     def keys(self) -> Keys:
@@ -167,6 +178,7 @@ class App:
             app_settings=self.app_settings,
             keys=self.keys,
             choice=self.choice,
+            attaching=self.attaching,
             conversations=self.conversations,
             ledger=self.ledger,
             progress=self.progress,
@@ -223,7 +235,20 @@ class App:
     def archive(self) -> Archive:
         from .archive import Archive
 
-        return Archive(self.conversations)
+        return Archive(self.conversations, self.uploads.delete)
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        from .uploads import Uploads
+
+        bucket = str(self._firebase_config.get("storageBucket", ""))
+        return Uploads(bucket, client=lambda: clients.storage(self.project, self._environ))
+
+    @cached_property
+    def attaching(self) -> Attaching:
+        from .attaching import Attaching
+
+        return Attaching(uploads=self.uploads, choice=self.choice)
 
     @cached_property
     def choice(self) -> Choice:
@@ -294,6 +319,7 @@ class App:
         endpoints: dict[str, Handler[Caller]] = {
             "execute_prompt": self.generate.execute_prompt,
             "stop_generation": self.stopping.stop_generation,
+            "create_upload": self.attaching.create_upload,
             "get_available_models": self.browse.get_available_models,
             "list_features": self.profile.list_features,
             "set_preferences": self.profile.set_preferences,
@@ -307,30 +333,6 @@ class App:
             raise InvalidArgument(f"endpoint must be one of {known}.", field="endpoint")
         call.data = asked.model_extra
         return await endpoints[asked.endpoint](call)
-
-    def _firebase_app(self) -> Any:
-        import firebase_admin
-
-        try:
-            return firebase_admin.get_app()
-        except ValueError:
-            options = {"projectId": self.project, "httpTimeout": limits.KEYS_FETCH_S}
-            return firebase_admin.initialize_app(options=options)
-
-    def _secret_manager(self) -> Any:
-        from google.cloud.secretmanager_v1 import SecretManagerServiceAsyncClient
-
-        host = self._environ.get("SECRET_MANAGER_EMULATOR_HOST")
-        if not host:
-            return SecretManagerServiceAsyncClient()
-        import grpc
-        from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
-            SecretManagerServiceGrpcAsyncIOTransport,
-        )
-
-        channel = grpc.aio.insecure_channel(host)
-        transport = SecretManagerServiceGrpcAsyncIOTransport(channel=channel)
-        return SecretManagerServiceAsyncClient(transport=transport)
 
 
 @cache

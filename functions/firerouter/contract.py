@@ -10,29 +10,16 @@ import re
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from . import limits
+from .attachments import Attachment
 from .errors import InvalidArgument
+from .records import Record
 
 NANO_PER_USD: Final = 1_000_000_000  # money is counted in billionths of a US dollar
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-
-
-class Record(BaseModel):
-    """A frozen value whose JSON names are camelCase and whose types are taken literally."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        validate_by_name=True,  # by our own code; `parse` and the stores take JSON names alone
-        validate_by_alias=True,
-        hide_input_in_errors=True,
-    )
 
 
 def _model_id(value: str) -> str:
@@ -108,6 +95,7 @@ class ExecutePrompt(Record):
     parent_message_id: the message that the prompt follows, `root` for none: an earlier turn is
     edited so. regenerate: the answer to give once more, or the question to answer.
     context: put before the prompt, with a blank line between.
+    attachments: files that go with the prompt.
     variables: for the `{{name}}` places of the feature's system prompt.
     model, temperature: only where the feature allows a choice.
     temporary: no text of it is stored.
@@ -130,6 +118,22 @@ class ExecutePrompt(Record):
     conversation_id: OwnId | None = None
     parent_message_id: OwnId | None = None
     regenerate: OwnId | None = None
+    attachments: Annotated[list[Attachment], Field(max_length=limits.ATTACHMENTS_MAX)] = Field(
+        default_factory=list
+    )
+
+    @model_validator(mode="after")
+    def _files(self) -> ExecutePrompt:
+        if self.attachments and self.prompt is None:
+            raise PydanticCustomError("attachments", "attachments go with prompt alone")
+        inline = sum(len(file.data or "") for file in self.attachments) * 3 // 4  # base64
+        if inline > limits.INLINE_MAX_BYTES:
+            raise PydanticCustomError(
+                "inline",
+                "attachments may have {limit} bytes of data together: upload larger ones",
+                {"limit": limits.INLINE_MAX_BYTES},
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_question(self) -> ExecutePrompt:

@@ -18,6 +18,7 @@ from typing import Any
 
 from . import log, prompts
 from .appsettings import AppSettings, AppSettingsStore
+from .attaching import Attaching
 from .callable import Call, CallableError
 from .choice import Choice
 from .contract import ExecutePrompt, ResumeGeneration, parse
@@ -35,6 +36,7 @@ from .responses import Responses, response_id, worth_keeping
 from .running import Running, attempts_of, outcome_of, result_of
 from .settings import Feature, FeatureSettings
 from .stops import Stops
+from .threads import Thread
 
 
 class Generate:
@@ -47,6 +49,7 @@ class Generate:
         app_settings: AppSettingsStore,
         keys: Keys,
         choice: Choice,
+        attaching: Attaching,
         conversations: Conversations,
         ledger: Ledger,
         progress: Progress,
@@ -59,6 +62,7 @@ class Generate:
         self._app_settings = app_settings
         self._keys = keys
         self._choice = choice
+        self._attaching = attaching
         self._conversations = conversations
         self._ledger = ledger
         self._progress = progress
@@ -109,6 +113,7 @@ class Generate:
             return result
         finally:
             del self._running[id_]
+            self._attaching.let_go(id_)
 
     def interrupt(self) -> None:
         """The instance is going down: end what runs, while there is time to settle it."""
@@ -183,7 +188,7 @@ class Generate:
     ) -> None:
         """Stream an answer to whoever listens; what came of it is in `running`."""
         thread, stream = running.thread, feature.settings.stream
-        asking = asyncio.create_task(self._conversations.ask(thread)) if thread else None
+        asking = asyncio.create_task(self._write_question(running, thread)) if thread else None
         try:
             kept = await self._responses.get(recall)
             if kept is not None:
@@ -218,6 +223,12 @@ class Generate:
                             for kind, text in deltas:
                                 await running.send_delta(kind, text)
 
+    async def _write_question(self, running: Running, thread: Thread) -> None:
+        """With its files, which belong to the conversation from now on."""
+        attached = running.attached
+        files = [self._attaching.keep(attached)] if attached and thread.kept else []
+        await asyncio.gather(self._conversations.ask(thread), *files)
+
     async def _write_down(
         self,
         running: Running,
@@ -251,7 +262,7 @@ class Generate:
     ) -> ChatRequest:
         settings, uid = feature.settings, caller.uid
         models, running.notices = await self._choice.models(request, feature, app, uid)
-        history: list[dict[str, str]] = []
+        history: list[dict[str, Any]] = []
         if request.conversation_id is not None:
             room = prompts.history_max_chars(
                 settings, request, await self._choice.context_tokens(models[0])
@@ -260,11 +271,14 @@ class Generate:
                 request, uid, running.id, history_max_chars=room
             )
             history = running.thread.history if running.thread else []
+        attached = await self._attaching.gather(request, uid, running.id, models, history)
+        running.attach(attached)
+        parameters = prompts.parameters(settings, request)
         return ChatRequest(
             keys=self._keys.of(feature.id),
-            models=models,
-            messages=prompts.messages(settings, request, history),
-            parameters=prompts.parameters(settings, request),
+            models=attached.models,
+            messages=attached.onto(prompts.messages(settings, request, attached.history)),
+            parameters=attached.parameters(parameters, free_only=app.free_models_only),
             app_name=app.app_name,
             referer=app.referer or self._default_referer,
             first_token_s=settings.first_token_s,

@@ -39,8 +39,8 @@ def render(template: str, variables: Mapping[str, str]) -> str:
 def messages(
     settings: FeatureSettings,
     request: ExecutePrompt,
-    history: Sequence[Mapping[str, str]] = (),
-) -> list[dict[str, str]]:
+    history: Sequence[Mapping[str, Any]] = (),
+) -> list[dict[str, Any]]:
     """The messages: the admin's system prompt, earlier turns, the context before the question."""
     turns = [dict(turn) for turn in history]
     turns += [{"role": turn.role, "content": turn.content} for turn in request.messages or ()]

@@ -6,6 +6,8 @@ import asyncio
 from typing import Any
 
 from . import limits
+from .attaching import Attached
+from .attachments import length
 from .callable import Call, CallableError
 from .callable.envelope import encode
 from .choice import Notices
@@ -35,10 +37,18 @@ class Running:
         self.first_token_ms: int | None = None
         self.notices: Notices = []
         self.thread: Thread | None = None  # where it is written down
+        self.attached: Attached | None = None
         self.ended: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._start: dict[str, Any] | None = None
         self._sent: dict[str, list[str]] = {"reasoning": [], "text": []}
         self._calls: list[Call[Caller]] = []
+
+    def attach(self, attached: Attached) -> None:
+        """The files that go with it."""
+        self.attached = attached
+        self.notices = [*self.notices, *attached.notices]
+        if self.thread is not None and self.thread.question is not None:
+            self.thread.question |= attached.documents()
 
     def join(self, call: Call[Caller]) -> None:
         """Let one more call listen, from the beginning."""
@@ -115,7 +125,7 @@ def result_of(
     usage = answer.usage if answer else None
     if usage is None:  # cut, stopped or never begun: what was sent and written is what we know
         asked = (
-            sum(len(message["content"]) for message in ask.messages)
+            sum(length(message["content"]) for message in ask.messages)
             if running.tries.attempts
             else 0
         )

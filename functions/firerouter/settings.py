@@ -18,7 +18,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from . import limits
-from .contract import ModelId, Name, Number, Record
+from .contract import ModelId, Name, Number
+from .records import Record
 
 FREE_MODEL: Final = "z-ai/glm-4.5-air:free"
 FREE_FALLBACK: Final = "openrouter/free"  # a router: picks a free model that fits the request

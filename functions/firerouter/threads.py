@@ -24,7 +24,7 @@ class Thread:
     """The place where one generation joins a conversation.
 
     parent: what the question follows; with a regenerate, the question itself, which was asked
-    before. history: the turns down to there, oldest first, as a model is sent them. page,
+    before. history: the turns down to there, oldest first, {role, content, attachments?}. page,
     page_bytes: where new messages go, and what is there already. kept: whether they are written
     down at all. written: the question was.
     """
@@ -38,7 +38,7 @@ class Thread:
     parent: Spot
     page: int = 0
     page_bytes: int = 0
-    history: list[dict[str, str]] = field(default_factory=list)
+    history: list[Document] = field(default_factory=list)
     question: Document | None = None
     kept: bool = True
     written: bool = False

@@ -27,6 +27,7 @@ from scripts.local.suite import Suite
 
 HANDLERS: dict[str, Callable[[App], Handler[Caller]]] = {
     "execute_prompt": lambda app: app.generate.execute_prompt,
+    "create_upload": lambda app: app.attaching.create_upload,
     "stop_generation": lambda app: app.stopping.stop_generation,
     "list_features": lambda app: app.profile.list_features,
     "set_preferences": lambda app: app.profile.set_preferences,

@@ -6,13 +6,13 @@
         AppCheckFailed  NotAdmin  ManagementKey  SettingsChanged
         SettingsRefused  RevisionUnknown  NoDraft
         FeatureUnknown  FeatureDisabled  ModelNotAllowed  PaidModel  QuotaExceeded
-        ConversationUnknown  MessageUnknown
+        ConversationUnknown  MessageUnknown  AttachmentUnknown  AttachmentNotTaken
         AlreadyRunning  RequestIdReused  ResultNotKept  GenerationUnknown
       NotConfigured        an admin has to act
-        KeyMissing  KeyStoreForbidden  SettingsInvalid
+        KeyMissing  KeyStoreForbidden  SettingsInvalid  StorageMissing
       Unavailable          something of ours did not answer
         SignInUnavailable  LedgerUnavailable  SettingsUnavailable  KeyUnavailable
-        HistoryUnavailable
+        HistoryUnavailable  StorageUnavailable
         CatalogUnavailable  CatalogIncomplete  Restarting
       UpstreamError        OpenRouter or a provider behind it; made in openrouter/failures.py alone
         KeyInvalid  KeyLimitReached  NoCredit  CreditBusy  UpstreamForbidden  Moderated
@@ -27,6 +27,8 @@ may be reworded. No leaf repeats text that OpenRouter sent: it can hold the prom
 from .ours import (
     AlreadyRunning,
     AppCheckFailed,
+    AttachmentNotTaken,
+    AttachmentUnknown,
     CatalogIncomplete,
     CatalogUnavailable,
     ConversationUnknown,
@@ -61,6 +63,8 @@ from .ours import (
     SettingsUnavailable,
     SignInRequired,
     SignInUnavailable,
+    StorageMissing,
+    StorageUnavailable,
     Unavailable,
 )
 from .upstream import (
@@ -93,6 +97,8 @@ __all__ = [
     "AlreadyRunning",
     "AnswerTooLong",
     "AppCheckFailed",
+    "AttachmentNotTaken",
+    "AttachmentUnknown",
     "CatalogIncomplete",
     "CatalogUnavailable",
     "ContextTooLong",
@@ -140,6 +146,8 @@ __all__ = [
     "SettingsUnavailable",
     "SignInRequired",
     "SignInUnavailable",
+    "StorageMissing",
+    "StorageUnavailable",
     "StreamCut",
     "Unavailable",
     "UpstreamBusy",
