@@ -4,6 +4,7 @@ Imports point down only (a test reads this drawing):
 
     bootstrap                            builds everything, once an instance
     livetest  appconfig  checkup         use cases that take another one's parts
+    dispatch                             any user's callable by its name
     generate  configure  connection  browse  keyring   use cases
     profile  archive  stopping  reconcile
     running  following                   a generation on this instance; one on another
@@ -14,7 +15,8 @@ Imports point down only (a test reads this drawing):
     books                                the ledger's documents, and what ends and corrects them
     capabilities                         settings held against what models can do, pure
     prompts  quotas  models              pure
-    features  appsettings  keys  preferences  conversations  uploads   what is stored
+    features  appsettings  keys  preferences  conversations   settings, secrets, history
+    uploads  allowance                   files, and how many of them
     keyslots                             which keys serve whom, and in which order
     audit                                an admin's change and its entry, in one commit
     settings  threads                    what may be set of a feature; a place in a conversation

@@ -18,12 +18,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from . import limits, log
+from .allowance import Allowance
 from .attachments import (
     FREE_PDF_PLUGIN,
     PDF,
     Attachment,
     CreateUpload,
     File,
+    Part,
     decoded,
     files_of,
     inline_path,
@@ -47,12 +49,14 @@ class Attached:
     """What the files of a request come to.
 
     models: those that can take them. history: the earlier turns, with their files. files: of the
-    question. asked_again: it is one that was asked before, and kept.
+    question, parts: what a model is sent of it, by path. asked_again: it is one that was asked
+    before, and kept.
     """
 
     models: list[str]
     history: Turns
     files: list[File] = field(default_factory=list)
+    parts: Mapping[str, Part] = field(default_factory=dict)
     asked_again: bool = False
     has_pdf: bool = False
     notices: Notices = field(default_factory=list)
@@ -66,7 +70,7 @@ class Attached:
         if not self.files or self.asked_again:
             return messages
         last = messages[-1]
-        parts = [file.to_part() for file in self.files]
+        parts = [self.parts[file.path] for file in self.files]
         return [*messages[:-1], {**last, "content": with_parts(last["content"], parts)}]
 
     def parameters(self, given: dict[str, Any], *, free_only: bool) -> dict[str, Any]:
@@ -79,18 +83,23 @@ class Attached:
 class Attaching:
     """The use case `create_upload`, and what `generate` needs of files. Make one an instance."""
 
-    def __init__(self, *, uploads: Uploads, choice: Choice) -> None:
+    def __init__(self, *, uploads: Uploads, allowance: Allowance, choice: Choice) -> None:
         self._uploads = uploads
+        self._allowance = allowance
         self._choice = choice
         self._in_flight: dict[str, int] = {}  # bytes, by generation
 
     async def create_upload(self, call: Call[Caller]) -> dict[str, Any]:
         """`{path, uploadUrl, method, headers, expiresAt}`: where to send the file, and how to name
-        it afterwards. Raises StorageMissing, StorageUnavailable."""
+        it afterwards.
+
+        Raises QuotaExceeded, StorageMissing, StorageUnavailable, LedgerUnavailable.
+        """
         asked = parse(CreateUpload, call.data)
         file = File(new_path(call.caller.uid), asked.content_type, asked.size, asked.name)
         if lack := file.shortcoming():
             raise InvalidArgument(f"bytes: such a file {lack}.", field="bytes")
+        await self._allowance.take(call.caller.uid)
         url = await self._uploads.open(file, _origin(call.headers))
         expires = datetime.now(UTC) + timedelta(days=limits.UPLOAD_OPEN_DAYS)
         return {
@@ -129,19 +138,24 @@ class Attaching:
         for turn in reversed(history[:-1] if again else history):
             for file in files_of(uid, turn.get("attachments")):
                 if not _takes(inputs[first], file):
-                    _count(left, f"{first} can not read them")
+                    _count(left, f"{first} can not read it")
                 elif room.has(file):
                     sent.append(("", file))
                 else:
-                    _count(left, "there are too many")
+                    _count(left, "there is no room for it")
         self._hold(generation, room.size)
         found = await self._fetched(sent, again=again)
         if gone := len({file.path for _, file in sent} - found.keys()):
-            left["they are not there any more"] = gone
+            left["it is not there any more"] = gone
+        # no network: the default threads may do it, which also resolve names
+        parts = await asyncio.to_thread(
+            lambda: {file.path: file.to_part() for file in found.values()}
+        )
         return Attached(
             models=[m for m in models if all(_takes(inputs[m], file) for file in found.values())],
-            history=[_with_files(uid, turn, found) for turn in history],
+            history=[_with_files(uid, turn, parts) for turn in history],
             files=[found[file.path] for _, file in asked if file.path in found],
+            parts=parts,
             asked_again=again,
             has_pdf=any(file.content_type == PDF for file in found.values()),
             notices=[_left_out(count, why) for why, count in left.items()],
@@ -240,10 +254,10 @@ def _takes(inputs: tuple[str, ...], file: File) -> bool:
     return not inputs or file.modality is None or file.modality in inputs
 
 
-def _with_files(uid: str, turn: dict[str, Any], found: Mapping[str, File]) -> dict[str, Any]:
+def _with_files(uid: str, turn: dict[str, Any], parts: Mapping[str, Part]) -> dict[str, Any]:
     files = files_of(uid, turn.get("attachments"))
-    parts = [found[file.path].to_part() for file in files if file.path in found]
-    return {"role": turn["role"], "content": with_parts(turn["content"], parts)}
+    sent = [parts[file.path] for file in files if file.path in parts]
+    return {"role": turn["role"], "content": with_parts(turn["content"], sent)}
 
 
 def _count(left: dict[str, int], why: str) -> None:
@@ -251,8 +265,11 @@ def _count(left: dict[str, int], why: str) -> None:
 
 
 def _left_out(count: int, why: str) -> dict[str, str]:
-    many = f"{count} files of earlier turns were" if count > 1 else "A file of an earlier turn was"
-    return {"reason": "attachment_left_out", "message": f"{many} not sent: {why}."}
+    which = (
+        "A file of an earlier turn was" if count == 1 else f"{count} files of earlier turns were"
+    )
+    why = why if count == 1 else why.replace("it is", "they are").replace(" it", " them")
+    return {"reason": "attachment_left_out", "message": f"{which} not sent: {why}."}
 
 
 def _origin(headers: Mapping[str, str]) -> str | None:

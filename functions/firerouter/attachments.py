@@ -24,6 +24,7 @@ from .commits import key_of
 from .records import Record
 
 Part = dict[str, Any]
+ENCODED_AT_ONCE_BYTES: Final = 3 * 100_000
 PDF: Final = "application/pdf"
 # the one that costs nothing: the usual engines read a PDF for money, with free models too
 FREE_PDF_PLUGIN: Final = {"id": "file-parser", "pdf": {"engine": "cloudflare-ai"}}
@@ -206,7 +207,7 @@ class File:
         name = self.name or self.path.rpartition("/")[2]
         if self.is_text:
             return {"type": "text", "text": f"{name}:\n\n{self.content.decode('utf-8')}"}
-        encoded = base64.b64encode(self.content).decode("ascii")
+        encoded = _encoded(self.content)
         url = f"data:{self.content_type};base64,{encoded}"
         match self.modality:
             case "image":
@@ -217,6 +218,14 @@ class File:
             case "video":
                 return {"type": "video_url", "video_url": {"url": url}}
         return {"type": "file", "file": {"filename": name, "file_data": url}}
+
+
+def _encoded(content: bytes) -> str:
+    # in pieces that need no padding: other threads, the event loop's among them, get their turn
+    pieces = range(0, len(content), ENCODED_AT_ONCE_BYTES)
+    return "".join(
+        base64.b64encode(content[at : at + ENCODED_AT_ONCE_BYTES]).decode("ascii") for at in pieces
+    )
 
 
 def files_of(uid: str, documents: object) -> list[File]:

@@ -246,9 +246,11 @@ class App:
 
     @cached_property
     def attaching(self) -> Attaching:
+        from .allowance import Allowance
         from .attaching import Attaching
 
-        return Attaching(uploads=self.uploads, choice=self.choice)
+        allowance = Allowance(self.firestore)
+        return Attaching(uploads=self.uploads, allowance=allowance, choice=self.choice)
 
     @cached_property
     def choice(self) -> Choice:
@@ -313,8 +315,7 @@ class App:
 
     async def dispatch(self, call: Call[Caller]) -> Any:
         """The callable `api`: every user callable behind one warm instance."""
-        from .contract import Dispatch, parse
-        from .errors import InvalidArgument
+        from .dispatch import dispatch
 
         endpoints: dict[str, Handler[Caller]] = {
             "execute_prompt": self.generate.execute_prompt,
@@ -327,12 +328,7 @@ class App:
             "delete_conversation": self.archive.delete,
             "export_conversation": self.archive.export,
         }
-        asked = parse(Dispatch, call.data)
-        if asked.endpoint not in endpoints:
-            known = ", ".join(endpoints)
-            raise InvalidArgument(f"endpoint must be one of {known}.", field="endpoint")
-        call.data = asked.model_extra
-        return await endpoints[asked.endpoint](call)
+        return await dispatch(call, endpoints)
 
 
 @cache

@@ -284,10 +284,12 @@ class Conversations:
             if asked and text is None:
                 text = await self._text(thread, spot.message)
             left -= len(text) if isinstance(text, str) else 0
+            files = files_of(thread.uid, item.get("attachments"))
+            left -= sum(file.size for file in files if file.is_text)  # sent like any other text
             if not isinstance(text, str) or (left < 0 and not asked):
                 break
-            files = {name: item[name] for name in ("attachments",) if name in item}
-            turns.append({"role": item["role"], "content": text, **files})
+            kept = {"attachments": item["attachments"]} if files else {}
+            turns.append({"role": item["role"], "content": text, **kept})
             spot = parent_of(item)
         while turns and turns[-1]["role"] != "user":
             turns.pop()  # an answer whose question did not fit

@@ -10,6 +10,8 @@ import pytest
 from firerouter import limits
 from firerouter.attachments import FREE_PDF_PLUGIN
 from firerouter.contract import ExecutePrompt, parse
+from scripts.local.client import CallableClient
+from scripts.local.suite import BUCKET, Suite
 from tests.emulator.world import Instance, World
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4 + b"\r\r\n\n"
@@ -69,14 +71,14 @@ async def bodies(world: World) -> list[dict[str, Any]]:
 
 async def stored(world: World, uid: str = "user") -> dict[str, dict[str, Any]]:
     """What lies in the user's folder, by path."""
-    bucket = f"{world.suite.storage_url}/storage/v1/b/{world.suite.project}.appspot.com"
+    bucket = f"{world.suite.storage_url}/storage/v1/b/{BUCKET}"
     async with httpx.AsyncClient(trust_env=False) as http:
         listed = await http.get(f"{bucket}/o", params={"prefix": f"users/{uid}/uploads/"})
     return {item["name"]: item for item in listed.json().get("items", [])}
 
 
 async def remove(world: World, path: str) -> None:
-    bucket = f"{world.suite.storage_url}/storage/v1/b/{world.suite.project}.appspot.com"
+    bucket = f"{world.suite.storage_url}/storage/v1/b/{BUCKET}"
     async with httpx.AsyncClient(trust_env=False) as http:
         await http.delete(f"{bucket}/o/{path.replace('/', '%2F')}")
 
@@ -115,6 +117,18 @@ async def test_a_file_is_uploaded_beside_the_callables_and_sent_to_the_model(
     assert (await send(made, PNG)).is_success
     assert await ask(instance, uid, {"path": made["path"]})
     assert await told(world) == [[{"type": "text", "text": "What is it?"}, image()]]
+
+
+async def test_a_client_sees_no_more_than_two_callables_and_an_address(
+    client: CallableClient, suite: Suite
+) -> None:
+    made = await client.call("create_upload", {"contentType": "application/pdf", "bytes": len(PDF)})
+    assert (await send(made, PDF)).is_success
+    data = {"prompt": "What is it?", "attachments": [{"path": made["path"]}]}
+    frames = client.stream("api", {"endpoint": "execute_prompt", "feature": "chat", **data})
+    kind, result = [frame async for frame in frames][-1]
+    assert kind == "result"
+    assert result["text"]
 
 
 async def test_an_address_takes_one_file_of_the_length_that_was_said(
@@ -261,7 +275,7 @@ async def test_a_file_that_is_gone_is_left_out_and_the_user_is_told(
     assert result["notices"] == [
         {
             "reason": "attachment_left_out",
-            "message": "A file of an earlier turn was not sent: they are not there any more.",
+            "message": "A file of an earlier turn was not sent: it is not there any more.",
         }
     ]
     assert (await asked(world))[-1][1] == {"role": "user", "content": "What is it?"}
@@ -275,7 +289,7 @@ async def test_the_newest_files_go_first_where_there_is_no_room_for_all(
     id_ = first["conversationId"]
     await ask(instance, uid, inline(PNG + b"2"), conversationId=id_)
     result = await ask(instance, uid, inline(PNG + b"3"), conversationId=id_)
-    assert "too many" in result["notices"][0]["message"]
+    assert "no room for it" in result["notices"][0]["message"]
     contents = [m["content"] for m in (await asked(world))[-1] if m["role"] == "user"]
     assert [c if isinstance(c, str) else c[1] for c in contents] == [
         "What is it?",
@@ -335,7 +349,9 @@ async def test_storage_that_is_away_keeps_nobody_from_an_answer_about_what_came_
 
 
 async def uncounted(world: World, uid: str) -> bool:
-    return not await world.all("generations") and not await world.all(f"quotas/{uid}/windows")
+    windows = await world.all(f"quotas/{uid}/windows")
+    counted = [name for name in windows if not name.startswith("uploads-")]
+    return not counted and not await world.all("generations")
 
 
 async def refusal(instance: Instance, uid: str, *files: Any, **more: Any) -> Any:
@@ -458,6 +474,19 @@ async def test_files_go_with_a_prompt_alone(instance: Instance, uid: str) -> Non
     assert refused.reason == "invalid_argument"
 
 
+async def test_a_user_uploads_only_so_much_in_a_day(
+    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "UPLOADS_PER_DAY", 2)
+    data = {"contentType": "image/png", "bytes": 9}
+    for _ in range(2):
+        assert await instance.call("create_upload", data, uid)
+    refused = await world.instance().refusal("create_upload", data, uid)
+    assert refused.reason == "quota_exceeded"
+    assert (refused.details["limit"], refused.details["max"]) == ("uploadsPerDay", 2)
+    assert await instance.call("create_upload", data, "another")
+
+
 # -- models ----------------------------------------------------------------------------------------
 
 
@@ -485,7 +514,7 @@ async def test_a_question_with_an_image_is_not_asked_again_of_a_model_that_sees_
     assert (refused.reason, refused.details["field"]) == ("attachment_not_taken", "regenerate")
     result = await instance.call("execute_prompt", {**data, "prompt": "Go on"}, uid)
     (notice,) = result["notices"]
-    assert notice["message"].endswith(f"not sent: {READS} can not read them.")
+    assert notice["message"].endswith(f"not sent: {READS} can not read it.")
     assert (await asked(world))[-1][1] == {"role": "user", "content": "What is it?"}
 
 

@@ -37,6 +37,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "starlette": (),
     "flask": (),
     "google.cloud.firestore": (
+        "firerouter.allowance",
         "firerouter.appsettings",
         "firerouter.audit",
         "firerouter.books",
