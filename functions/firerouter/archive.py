@@ -69,7 +69,10 @@ def markdown(head: dict[str, Any], messages: dict[str, dict[str, Any]]) -> str:
     names = {"user": "You", "assistant": "Assistant"}
     parts = [f"# {head.get('title') or 'Conversation'}"]
     for message in path(head, messages):
-        text = "\n\n".join(t for t in (message.get("context"), message.get("text")) if t)
+        files = ", ".join(file.get("name") or "a file" for file in message.get("attachments", ()))
+        attached = f"Attached: {files}" if files else None
+        said = (message.get("context"), message.get("text"), attached)
+        text = "\n\n".join(t for t in said if t)
         parts.append(f"## {names.get(str(message.get('role')), 'Message')}\n\n{text}")
     return "\n\n".join(parts) + "\n"
 

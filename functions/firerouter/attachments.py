@@ -155,6 +155,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "audio/mpeg": Kind("audio", _is_mp3, "mp3"),
     "audio/flac": Kind("audio", _starts(b"fLaC"), "flac"),
     "audio/ogg": Kind("audio", _starts(b"OggS"), "ogg"),
+    # a recorder writes sound alone with a video's brand
     "audio/mp4": Kind("audio", _brand(lambda brand: brand != b"qt  "), "m4a"),
     "video/mp4": Kind("video", _brand(lambda brand: brand not in {b"qt  ", b"M4A "})),
     "video/quicktime": Kind("video", _is_quicktime),

@@ -234,6 +234,9 @@ async def test_a_conversation_with_images_goes_on_and_is_answered_again(
     assert PNG.hex() not in json.dumps(messages, default=str)
     exported = await instance.call("export_conversation", {"conversationId": id_}, uid)
     assert exported["conversation"]["messages"][0]["attachments"] == kept
+    data = {"conversationId": id_, "format": "markdown"}
+    page = await instance.call("export_conversation", data, uid)
+    assert "What is it?\n\nAttached: a.png, b.png\n" in page["markdown"]
 
 
 async def test_what_a_conversation_keeps_no_rule_of_the_bucket_deletes(
