@@ -1,21 +1,26 @@
 """Files on their way: from a client into Cloud Storage, from there to a model.
 
     create_upload -> an address for one file -> the client uploads it
-    execute_prompt: look -> can the model take it? -> fetch -> is it what it says? -> parts
-                                                    earlier turns' files too, the newest ones first
 
-All of that is before anything is counted or sent. What is wrong with a file of the question is
-refused by its place; what an earlier turn had and can not be sent again is left out, with a notice.
+    gather, before anything is counted: is it there, not too large, can the model take it?
+            earlier turns' files too, the newest ones first, as far as there is room
+    fetch,  admitted: its bytes, held against its type -> the parts of the messages
+    keep,   while OpenRouter is asked: it belongs to the conversation from now on
+
+What is wrong with a file of the question is refused by its place; what an earlier turn had and can
+not be sent again is left out, with a notice. Bytes are fetched only for a request that was counted:
+what they cost is under the same caps as the request.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from . import limits, log
 from .allowance import Allowance
@@ -41,41 +46,57 @@ from .identity import Caller
 from .uploads import Uploads
 
 Turns = list[dict[str, Any]]
-Placed = tuple[str, File]  # the field that names it, and the file
+PLACE: Final = "attachment"  # in a message, where a file's part is going to be
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A file, and the field that names it; of an earlier turn's, none does.
+
+    key: stands for it in a message until its bytes are there, and says which bytes it has.
+    """
+
+    field: str
+    file: File
+    key: str
 
 
 @dataclass(slots=True)
 class Attached:
     """What the files of a request come to.
 
-    models: those that can take them. history: the earlier turns, with their files. files: of the
-    question, parts: what a model is sent of it, by path. asked_again: it is one that was asked
-    before, and kept.
+    models: those that can take them. history: the earlier turns, with places for their files.
+    asked: the question's. again: it was asked before, and they were kept.
     """
 
     models: list[str]
     history: Turns
-    files: list[File] = field(default_factory=list)
-    parts: Mapping[str, Part] = field(default_factory=dict)
-    asked_again: bool = False
-    has_pdf: bool = False
+    asked: list[Placed] = field(default_factory=list)
+    earlier: list[Placed] = field(default_factory=list)
+    again: bool = False
     notices: Notices = field(default_factory=list)
+
+    @property
+    def sent(self) -> list[Placed]:
+        return [*self.asked, *self.earlier]
 
     def documents(self) -> dict[str, Any]:
         """What the question's message keeps of them."""
-        return {"attachments": [file.to_document() for file in self.files]} if self.files else {}
+        kept = [placed.file.to_document() for placed in self.asked]
+        return {"attachments": kept} if kept else {}
 
     def onto(self, messages: Turns) -> Turns:
-        """The messages, the last one with the question's files."""
-        if not self.files or self.asked_again:
+        """The messages, the last one with places for the question's files."""
+        if self.again:
             return messages
         last = messages[-1]
-        parts = [self.parts[file.path] for file in self.files]
-        return [*messages[:-1], {**last, "content": with_parts(last["content"], parts)}]
+        content = with_parts(last["content"], [{PLACE: placed.key} for placed in self.asked])
+        return [*messages[:-1], {**last, "content": content}]
 
     def parameters(self, given: dict[str, Any], *, free_only: bool) -> dict[str, Any]:
         """The parameters, so that no PDF is read for money where nothing may cost any."""
-        if not (self.has_pdf and free_only):
+        pdf = any(placed.file.content_type == PDF for placed in self.sent)
+        if not (pdf and free_only):
             return given
         return {**given, "plugins": [*(given.get("plugins") or ()), FREE_PDF_PLUGIN]}
 
@@ -115,51 +136,64 @@ class Attaching:
     ) -> Attached:
         """The files of the question, and those of earlier turns that can be sent again.
 
-        history: {role, content, attachments?}. What is held in memory for it is held until
-        `let_go`. Raises InvalidArgument, AttachmentUnknown, AttachmentNotTaken, Overloaded,
-        StorageUnavailable.
+        history: {role, content, attachments?}. Raises InvalidArgument, AttachmentUnknown,
+        AttachmentNotTaken, StorageUnavailable.
         """
         if not (request.attachments or any("attachments" in turn for turn in history)):
             return Attached(models, history)
         again = request.regenerate is not None
         if again:
-            asked = [("regenerate", file) for file in files_of(uid, history[-1].get("attachments"))]
+            files = files_of(uid, history[-1].get("attachments"))
+            asked = [Placed("regenerate", file, file.path) for file in files]
         else:
             asked = await self._asked(request, uid, generation)
-        room = _Room(asked)
         inputs = dict(zip(models, await self._choice.inputs(models), strict=True))
         first = models[0]
-        for place, file in asked:
-            if not _takes(inputs[first], file):
-                what = f"{first} can not read {file.content_type}. Please choose another model."
-                raise AttachmentNotTaken(what, field=place, modality=file.modality)
-        sent = list(asked)
-        left: dict[str, int] = {}
+        for placed in asked:
+            if not _takes(inputs[first], placed.file):
+                type_, modality = placed.file.content_type, placed.file.modality
+                what = f"{first} can not read {type_}. Please choose another model."
+                raise AttachmentNotTaken(what, field=placed.field, modality=modality)
+        room, left = _Room(asked), dict[str, int]()
+        earlier = []
         for turn in reversed(history[:-1] if again else history):
             for file in files_of(uid, turn.get("attachments")):
                 if not _takes(inputs[first], file):
                     _count(left, f"{first} can not read it")
                 elif room.has(file):
-                    sent.append(("", file))
+                    earlier.append(Placed("", file, file.path))
                 else:
                     _count(left, "there is no room for it")
-        self._hold(generation, room.size)
-        found = await self._fetched(sent, again=again)
-        if gone := len({file.path for _, file in sent} - found.keys()):
-            left["it is not there any more"] = gone
-        # no network: the default threads may do it, which also resolve names
-        parts = await asyncio.to_thread(
-            lambda: {file.path: file.to_part() for file in found.values()}
-        )
+        sent = [*asked, *earlier]
+        keys = {placed.key for placed in sent}
         return Attached(
-            models=[m for m in models if all(_takes(inputs[m], file) for file in found.values())],
-            history=[_with_files(uid, turn, parts) for turn in history],
-            files=[found[file.path] for _, file in asked if file.path in found],
-            parts=parts,
-            asked_again=again,
-            has_pdf=any(file.content_type == PDF for file in found.values()),
+            models=[m for m in models if all(_takes(inputs[m], placed.file) for placed in sent)],
+            history=[_with_places(uid, turn, keys) for turn in history],
+            asked=asked,
+            earlier=earlier,
+            again=again,
             notices=[_left_out(count, why) for why, count in left.items()],
         )
+
+    async def fetch(self, generation: str, attached: Attached, messages: Turns) -> Notices:
+        """Put the files into their places in the messages; what the user should be told of it.
+
+        They are held in memory until `let_go`. Raises InvalidArgument, AttachmentUnknown,
+        Overloaded, StorageUnavailable.
+        """
+        sent = {placed.key: placed for placed in reversed(attached.sent)}  # the question's win
+        self._hold(generation, sum(placed.file.size for placed in sent.values()))
+        fetched = await asyncio.gather(
+            *(self._fetched(placed, must=not attached.again) for placed in sent.values())
+        )
+        found = {key: file for key, file in zip(sent, fetched, strict=True) if file is not None}
+        # no network: the default threads may do it, which also resolve names
+        parts = await asyncio.to_thread(
+            lambda: {key: file.to_part() for key, file in found.items()}
+        )
+        messages[:] = [_filled(message, parts) for message in messages]
+        gone = len(sent) - len(found)
+        return [_left_out(gone, "it is not there any more")] if gone else []
 
     def let_go(self, generation: str) -> None:
         """Nothing of it is in memory any more."""
@@ -171,14 +205,12 @@ class Attaching:
         Storage that can not be reached keeps no caller from an answer: a file that is not kept is
         left out of later turns.
         """
-        if attached.asked_again:
+        if attached.again:
             return
         try:
-            await asyncio.gather(*map(self._uploads.keep, attached.files))
+            await asyncio.gather(*(self._uploads.keep(placed.file) for placed in attached.asked))
         except CallableError as error:
             log.error("attachment_not_kept", reason=error.reason)
-
-    # -- the question's files --------------------------------------------------------------------
 
     async def _asked(self, request: ExecutePrompt, uid: str, generation: str) -> list[Placed]:
         asked = await asyncio.gather(
@@ -187,10 +219,10 @@ class Attaching:
                 for number, given in enumerate(request.attachments)
             )
         )
-        for place, file in asked:
-            if lack := file.shortcoming():
-                raise InvalidArgument(f"{place} {lack}.", field=place)
-        if (size := sum(file.size for _, file in asked)) > limits.ATTACHMENTS_MAX_BYTES:
+        for placed in asked:
+            if lack := placed.file.shortcoming():
+                raise InvalidArgument(f"{placed.field} {lack}.", field=placed.field)
+        if (size := sum(placed.file.size for placed in asked)) > limits.ATTACHMENTS_MAX_BYTES:
             sentence = f"attachments have {size} bytes, the most is {limits.ATTACHMENTS_MAX_BYTES}."
             raise InvalidArgument(sentence, field="attachments")
         return list(asked)
@@ -202,30 +234,27 @@ class Attaching:
             known = await self._uploads.look(given.path) if is_own(uid, given.path) else None
             if known is None:
                 raise AttachmentUnknown(field=f"{place}.path")
-            return place, known
+            return Placed(place, known, known.path)
         content = decoded(given.data or "")
         if content is None:
             raise InvalidArgument(f"{place}.data must be base64.", field=f"{place}.data")
         path, type_ = inline_path(uid, generation, number), str(given.content_type)
-        return place, File(path, type_, len(content), given.name, content)
+        file = File(path, type_, len(content), given.name, content)
+        # not by its path, which is another one each time: the same question has the same key
+        key = hashlib.sha256(content + f"\0{type_}\0{given.name}".encode()).hexdigest()
+        placed = Placed(place, file, key)
+        _check(placed)
+        return placed
 
-    async def _fetched(self, sent: Iterable[Placed], *, again: bool) -> dict[str, File]:
-        """By path, those that are there. Raises where one of a new question is not as it should."""
-
-        async def fetch(place: str, file: File) -> File | None:
-            whole = file if file.content else await self._uploads.fetch(file)
-            new = bool(place) and not again
-            if whole is None and new:
-                raise AttachmentUnknown(field=f"{place}.path")
-            if whole is not None and not whole.is_what_it_says():
-                if new:
-                    sentence = f"{place} is not {file.content_type}: its content is something else."
-                    raise InvalidArgument(sentence, field=place)
-                return None
-            return whole
-
-        found = await asyncio.gather(*(fetch(*each) for each in sent))
-        return {file.path: file for file in found if file is not None}
+    async def _fetched(self, placed: Placed, *, must: bool) -> File | None:
+        """The file with its content; None where an earlier turn's is gone, or is none any more."""
+        new = must and bool(placed.field)
+        file = placed.file if placed.file.content else await self._uploads.fetch(placed.file)
+        if file is None and new:
+            raise AttachmentUnknown(field=f"{placed.field}.path")
+        if file is not None and new:
+            _check(Placed(placed.field, file, placed.key))
+        return file if file is not None and file.is_what_it_says() else None
 
     def _hold(self, generation: str, size: int) -> None:
         """Raises Overloaded where the instance would hold too much at once."""
@@ -239,13 +268,13 @@ class _Room:
 
     def __init__(self, asked: list[Placed]) -> None:
         self._count = len(asked)
-        self.size = sum(file.size for _, file in asked)
+        self._size = sum(placed.file.size for placed in asked)
 
     def has(self, file: File) -> bool:
-        size = self.size + file.size
+        size = self._size + file.size
         if self._count >= limits.ATTACHMENTS_SENT_MAX or size > limits.ATTACHMENTS_MAX_BYTES:
             return False
-        self._count, self.size = self._count + 1, size
+        self._count, self._size = self._count + 1, size
         return True
 
 
@@ -254,10 +283,28 @@ def _takes(inputs: tuple[str, ...], file: File) -> bool:
     return not inputs or file.modality is None or file.modality in inputs
 
 
-def _with_files(uid: str, turn: dict[str, Any], parts: Mapping[str, Part]) -> dict[str, Any]:
+def _check(placed: Placed) -> None:
+    if not placed.file.is_what_it_says():
+        type_ = placed.file.content_type
+        sentence = f"{placed.field} is not {type_}: its content is something else."
+        raise InvalidArgument(sentence, field=placed.field)
+
+
+def _with_places(uid: str, turn: dict[str, Any], keys: set[str]) -> dict[str, Any]:
     files = files_of(uid, turn.get("attachments"))
-    sent = [parts[file.path] for file in files if file.path in parts]
-    return {"role": turn["role"], "content": with_parts(turn["content"], sent)}
+    places = [{PLACE: file.path} for file in files if file.path in keys]
+    return {"role": turn["role"], "content": with_parts(turn["content"], places)}
+
+
+def _filled(message: dict[str, Any], parts: Mapping[str, Part]) -> dict[str, Any]:
+    content = message["content"]
+    if isinstance(content, str):
+        return message
+    there = [part for part in content if PLACE not in part or part[PLACE] in parts]
+    filled = [parts[part[PLACE]] if PLACE in part else part for part in there]
+    if any(PLACE in part for part in there):
+        return {**message, "content": filled}
+    return {**message, "content": "".join(part["text"] for part in filled)}  # all are gone
 
 
 def _count(left: dict[str, int], why: str) -> None:

@@ -188,9 +188,14 @@ class Generate:
     ) -> None:
         """Stream an answer to whoever listens; what came of it is in `running`."""
         thread, stream = running.thread, feature.settings.stream
+        kept = await self._responses.get(recall)
+        if kept is None and running.attached is not None and running.attached.sent:
+            with running.watch.guard():
+                running.notices += await self._attaching.fetch(
+                    running.id, running.attached, ask.messages
+                )
         asking = asyncio.create_task(self._write_question(running, thread)) if thread else None
         try:
-            kept = await self._responses.get(recall)
             if kept is not None:
                 await running.replay(kept, stream=stream)
             else:

@@ -1,5 +1,6 @@
 """Files: uploaded beside the callables, sent to a model, kept with a conversation, and whose."""
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -423,14 +424,70 @@ async def test_what_is_wrong_with_a_file_is_said_by_its_place(
     assert await uncounted(world, uid)
 
 
-async def test_a_wrong_file_behind_a_right_name_is_refused_before_it_is_counted(
+async def test_a_wrong_file_behind_a_right_name_is_refused_and_nothing_is_sent(
     world: World, instance: Instance, uid: str
 ) -> None:
     path = await upload(instance, b"MZ\x90\x00 a program", "image/png", uid, name="cat.png")
-    refused = await refusal(instance, uid, {"path": path})
-    assert str(refused) == "attachments[0] is not image/png: its content is something else."
+    refused = await refusal(instance, uid, inline(), {"path": path}, conversationId="new")
+    assert refused.reason == "invalid_argument"
+    assert str(refused) == "attachments[1] is not image/png: its content is something else."
+    assert refused.details["field"] == "attachments[1]"
     assert await told(world) == []
-    assert await uncounted(world, uid)
+    ((_, entry),) = (await world.all("generations")).items()
+    assert (entry["status"], entry["error"]) == ("failed", "invalid_argument")
+    assert not entry["costIsEstimate"]
+    windows = await world.all(f"quotas/{uid}/windows")
+    assert windows["concurrent"]["count"] == 0
+    assert [w["nanoUsd"] for w in windows.values() if "nanoUsd" in w] == [0]
+    assert await world.all(f"users/{uid}/conversations") == {}
+    assert list(await stored(world, uid)) == [path]
+
+
+async def test_bytes_are_fetched_under_the_caps_of_the_request(
+    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await upload(instance, uid=uid)
+    caps = {"limits": {"requestsPerMinute": 1, "concurrent": 1, "usdPerDay": 1, "reserveUsd": 0.02}}
+    await instance.call("save_app_settings", {"settings": caps, "revision": 1})
+    await ask(instance, uid, {"path": path})
+
+    async def never(_: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(instance.app.uploads, "fetch", never)
+    assert (await refusal(instance, uid, {"path": path})).reason == "quota_exceeded"
+
+
+async def test_an_answer_that_is_kept_needs_no_file(
+    world: World, instance: Instance, uid: str
+) -> None:
+    await instance.save("talk", {**FEATURE, "systemPrompt": world.project, "cacheSeconds": 60}, 1)
+    path = await upload(instance, uid=uid)
+    for file in ({"path": path}, inline(name="a.png")):
+        first, second = await ask(instance, uid, file), await ask(instance, uid, file)
+        assert (first["cached"], second["cached"]) == (False, True)
+    assert (await ask(instance, uid, inline(PNG + b"2", name="a.png")))["cached"] is False
+    assert len(await told(world)) == 3
+
+
+async def test_a_stop_reaches_a_request_that_waits_for_its_files(
+    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await upload(instance, uid=uid)
+    waiting = asyncio.Event()
+
+    async def hang(_: Any) -> None:
+        waiting.set()
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(instance.app.uploads, "fetch", hang)
+    asking = asyncio.create_task(ask(instance, uid, {"path": path}, requestId="r1"))
+    await asyncio.wait_for(waiting.wait(), 10)
+    stopped = await instance.call("stop_generation", {"requestId": "r1"}, uid)
+    assert stopped["stopped"]
+    assert (await asking)["finishReason"] == "stopped"
+    assert await told(world) == []
+    assert instance.app.attaching._in_flight == {}
 
 
 async def test_what_is_too_large_or_too_much_is_refused(
@@ -461,12 +518,16 @@ async def test_an_instance_holds_only_so_much_at_once(
     world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "ATTACHMENTS_IN_FLIGHT_MAX_BYTES", len(PNG) + 1)
-    refused = await refusal(instance, uid, inline(), inline())
+    refused = await refusal(instance, uid, inline(), inline(PNG + b"2"))
     assert (refused.reason, refused.retryable) == ("overloaded", True)
     for _ in range(3):  # what one has let go the next may hold
         await ask(instance, uid, inline())
-    wrong = await refusal(instance, uid, inline(b"nothing"))
-    assert wrong.reason == "invalid_argument"
+    await instance.save("talk", {**FEATURE, "model": "sim/400"}, 1)
+    failed = await refusal(instance, uid, inline(PDF, "application/pdf"))
+    assert failed.reason == "upstream_rejected"
+    path = await upload(instance, b"nothing", uid=uid)
+    await instance.save("talk", FEATURE, 2)
+    assert (await refusal(instance, uid, {"path": path})).reason == "invalid_argument"
     assert instance.app.attaching._in_flight == {}
 
 
@@ -529,7 +590,6 @@ async def test_a_fallback_that_can_not_take_a_file_is_left_out(
     models = [HEARS_TOO, READS, SEES, unknown]
     attached = await instance.app.attaching.gather(request, uid, "0" * 32, models, [])
     assert attached.models == [HEARS_TOO, SEES, unknown]
-    instance.app.attaching.let_go("0" * 32)
 
 
 async def test_no_pdf_is_read_for_money_where_nothing_may_cost_any(
