@@ -42,6 +42,12 @@ async def create_embeddings(request: Request) -> Any:
 
 
 @aio.http
+async def create_upload(request: Request) -> Any:
+    """An address to upload a file to, beside the callables."""
+    return serving.answer(lambda app: app.attaching.create_upload)
+
+
+@aio.http
 async def get_available_models(request: Request) -> Any:
     """The catalog of models: search, filter, sort, pages."""
     return serving.answer(lambda app: app.browse.get_available_models)

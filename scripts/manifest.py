@@ -29,6 +29,7 @@ CALLABLES: Final[dict[str, dict[str, Any]]] = {
     "execute_multi_model_prompt": {"timeout_sec": 600},  # a judge may follow the answers
     "create_embeddings": {"timeout_sec": 300},
     "stop_generation": {"timeout_sec": 60},
+    "create_upload": {"timeout_sec": 60},
     "get_available_models": {"timeout_sec": 60},
     "refresh_catalog": {"timeout_sec": 60},
     "test_openrouter_connection": {"timeout_sec": 60},

@@ -5,12 +5,15 @@ Imports point down only (a test reads this drawing):
     triggers                             requests of Google's own: a schedule's, a task's
     serving                              a deployed function's request
     bootstrap                            builds everything, once an instance
+    stores                               what it talks to
     livetest  compare  appconfig  checkup   use cases that take another one's parts
+    dispatch                             any user's callable by its name
     generate  embed  configure  connection  browse  keyring   use cases
     profile  archive  stopping  reconcile
     asking  answering                    what is asked; how an admitted generation is answered
     asides                               titles and summaries, asked beside an answer
     running  following                   a generation on this instance; one on another
+    attaching                            files on their way to a model
     responses  choice  revisions         kept answers; which models are asked; how features change
     catalog                              every model, wherever the list is kept
     handover                             a generation on its way to the task queue's function
@@ -19,6 +22,7 @@ Imports point down only (a test reads this drawing):
     capabilities                         settings held against what models can do, pure
     prompts  quotas  models              pure
     features  appsettings  keys  preferences  conversations   settings, secrets, history
+    uploads  allowance                   files, and how many of them
     keyslots                             which keys serve whom, and in which order
     audit                                an admin's change and its entry, in one commit
     history                              what a model is told of a conversation
@@ -26,8 +30,9 @@ Imports point down only (a test reads this drawing):
     admincontract                        what admins send
     contract                             what callers send
     tools  formats                       what an app declares, and what a model asks for, pure
-    schemas  jsonvalues  records  ids    JSON Schema; JSON that a document holds; values; ids
-    shutdown                             an instance that goes down
+    attachments                          what may go with a prompt, and what becomes of it, pure
+    schemas  jsonvalues  records  fields  ids   JSON Schema; JSON that a document holds; values
+    clients  shutdown                    Google's services; an instance that goes down
     errors  limits  log  cached  commits  environment   the floor
     callable                             the wire: knows nothing of AI
 """

@@ -9,7 +9,8 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from . import limits
-from .contract import ExecutePrompt, Name, Number
+from .contract import ExecutePrompt
+from .fields import Name, Number
 from .records import Record
 
 

@@ -1,5 +1,6 @@
 """An admitted generation is answered: by an answer that is kept, or by OpenRouter's.
 
+    the files that go with it
     the question written down, titles and summaries asked for      beside it
     a kept answer, or a stream -> frames -> once more, where it has not the format it was to have
 
@@ -14,13 +15,15 @@ from dataclasses import replace
 
 from . import formats, log
 from .asides import Asides
+from .attaching import Attaching
 from .conversations import Conversations
 from .errors import UpstreamError
 from .ledger import Ledger
 from .openrouter import ChatRequest, OpenRouter
 from .progress import Progress
 from .responses import Responses
-from .running import Job, attempts_of
+from .running import Job, Running, attempts_of
+from .threads import Thread
 
 
 class Answering:
@@ -30,6 +33,7 @@ class Answering:
         self,
         *,
         asides: Asides,
+        attaching: Attaching,
         conversations: Conversations,
         ledger: Ledger,
         progress: Progress,
@@ -37,6 +41,7 @@ class Answering:
         openrouter: OpenRouter,
     ) -> None:
         self._asides = asides
+        self._attaching = attaching
         self._conversations = conversations
         self._ledger = ledger
         self._progress = progress
@@ -46,10 +51,15 @@ class Answering:
     async def answer(self, job: Job) -> None:
         """Stream an answer to whoever listens. Raises UpstreamError, Interrupted."""
         running, thread = job.running, job.running.thread
-        asking = asyncio.create_task(self._conversations.ask(thread)) if thread else None
+        kept = await self._responses.get(job.recall)
+        if kept is None and running.attached is not None and running.attached.sent:
+            with running.watch.guard():
+                running.notices += await self._attaching.fetch(
+                    running.id, running.attached, job.ask.messages
+                )
+        asking = asyncio.create_task(self._write_question(running, thread)) if thread else None
         async with self._asides.beside(job):
             try:
-                kept = await self._responses.get(job.recall)
                 if kept is not None:
                     await running.replay(kept, stream=job.feature.settings.stream)
                 else:
@@ -57,6 +67,12 @@ class Answering:
             finally:
                 if asking is not None:
                     await asking  # while OpenRouter was busy: it took no time of anybody's
+
+    async def _write_question(self, running: Running, thread: Thread) -> None:
+        """With its files, which belong to the conversation from now on."""
+        attached = running.attached
+        files = [self._attaching.keep(attached)] if attached and thread.kept else []
+        await asyncio.gather(self._conversations.ask(thread), *files)
 
     async def _stream(self, job: Job) -> None:
         running, ask = job.running, job.ask

@@ -22,8 +22,8 @@ from . import limits, log
 from .audit import Audit, Change
 from .cached import Cached
 from .commits import AWAY
-from .contract import Number
 from .errors import SettingsChanged, SettingsUnavailable
+from .fields import Number
 from .keyslots import Entries, KeySlots, read_slots
 from .records import Record
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from .callable import Call
 from .contract import DeleteConversation, ExportConversation, UpdateConversation
-from .conversations import Conversations
+from .conversations import Conversations, Forget
 from .identity import Caller
 from .records import parse
 
@@ -18,8 +18,10 @@ from .records import parse
 class Archive:
     """The use cases `update_conversation`, `delete_conversation` and `export_conversation`."""
 
-    def __init__(self, conversations: Conversations) -> None:
+    def __init__(self, conversations: Conversations, forget: Forget) -> None:
+        """forget: deletes files of a conversation's messages from Cloud Storage."""
         self._conversations = conversations
+        self._forget = forget
 
     async def update(self, call: Call[Caller]) -> dict[str, Any]:
         """Another title, another end of the chosen path, or both. `{conversationId, title?,
@@ -34,10 +36,10 @@ class Archive:
         """A conversation with all that it holds; what was cut off half-way goes on when it is
         called again. `{conversationId, deleted: true}`.
 
-        Raises ConversationUnknown, HistoryUnavailable.
+        Raises ConversationUnknown, HistoryUnavailable, StorageUnavailable.
         """
         asked = parse(DeleteConversation, call.data)
-        await self._conversations.delete(call.caller.uid, asked.conversation_id)
+        await self._conversations.delete(call.caller.uid, asked.conversation_id, self._forget)
         return {"conversationId": asked.conversation_id, "deleted": True}
 
     async def export(self, call: Call[Caller]) -> dict[str, Any]:
@@ -69,8 +71,10 @@ def markdown(head: dict[str, Any], messages: dict[str, dict[str, Any]]) -> str:
     parts = [f"# {head.get('title') or 'Conversation'}"]
     for message in path(head, messages):
         results = [str(result.get("content")) for result in message.get("toolResults") or ()]
-        texts = (message.get("context"), message.get("text"), *results)
-        text = "\n\n".join(text for text in texts if text)
+        files = ", ".join(file.get("name") or "a file" for file in message.get("attachments", ()))
+        attached = f"Attached: {files}" if files else None
+        said = (message.get("context"), message.get("text"), *results, attached)
+        text = "\n\n".join(t for t in said if t)
         parts.append(f"## {names.get(str(message.get('role')), 'Message')}\n\n{text}")
     return "\n\n".join(parts) + "\n"
 

@@ -1,4 +1,4 @@
-"""A request becomes what OpenRouter is asked: the models, the history, the parameters."""
+"""A request becomes what OpenRouter is asked: models, history, files, parameters."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from . import prompts, tools
 from .appsettings import AppSettings
+from .attaching import Attaching
 from .choice import Choice
 from .contract import ExecutePrompt
 from .conversations import Conversations
@@ -25,12 +26,14 @@ class Asking:
         *,
         features: Features,
         choice: Choice,
+        attaching: Attaching,
         conversations: Conversations,
         keys: Keys,
         default_referer: str,
     ) -> None:
         self._features = features
         self._choice = choice
+        self._attaching = attaching
         self._conversations = conversations
         self._keys = keys
         self._default_referer = default_referer
@@ -69,11 +72,16 @@ class Asking:
             history = running.thread.history if running.thread else []
         if request.tool_results is not None:
             tools.answered(request.tool_results, history)
+        attached = await self._attaching.gather(request, uid, running.id, models, history)
+        running.attach(attached)
+        parameters = prompts.parameters(settings, request)
         return ChatRequest(
             keys=self._keys.of(feature.id),
-            models=models,
-            messages=prompts.messages(settings, request, history, models[0]),
-            parameters=prompts.parameters(settings, request),
+            models=attached.models,
+            messages=attached.onto(
+                prompts.messages(settings, request, attached.history, attached.models[0])
+            ),
+            parameters=attached.parameters(parameters, free_only=app.free_models_only),
             app_name=app.app_name,
             referer=app.referer or self._default_referer,
             first_token_s=settings.first_token_s,

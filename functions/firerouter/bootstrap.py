@@ -2,68 +2,40 @@
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from . import limits, log
 from .callable import Call, Handler, Headers, Wire
-from .environment import OPENROUTER_BASE_URL, check_environment
-from .identity import APP_CHECK_KEYS_URL, Caller, Identity
+from .identity import Caller
 from .shutdown import before_shutdown
+from .stores import Stores
 
 if TYPE_CHECKING:
-    from google.cloud.firestore import AsyncClient
-
     from .answering import Answering
     from .appconfig import AppConfig
-    from .appsettings import AppSettingsStore
     from .archive import Archive
     from .asides import Asides
     from .asking import Asking
-    from .audit import Audit
+    from .attaching import Attaching
     from .browse import Browse
-    from .catalog import Catalog
     from .checkup import Checkup
     from .choice import Choice
     from .compare import Compare
     from .configure import Configure
     from .connection import Connection
-    from .conversations import Conversations
     from .embed import Embed
-    from .features import Features
     from .generate import Generate
-    from .handover import Handover
     from .keyring import Keyring
-    from .keys import Keys, Vault
-    from .ledger import Ledger
     from .livetest import LiveTest
-    from .openrouter import OpenRouter
-    from .preferences import Preferences
     from .profile import Profile
-    from .progress import Progress
     from .reconcile import Reconcile
-    from .responses import Responses
     from .stopping import Stopping
-    from .stops import Stops
 
 
-class App:
+class App(Stores):
     """The parts of an instance, each made at its first use."""
-
-    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
-        check_environment(environ)
-        self._environ = environ
-
-    @cached_property
-    def project(self) -> str:
-        for name in ("GCLOUD_PROJECT", "GOOGLE_CLOUD_PROJECT"):
-            if value := self._environ.get(name):
-                return value
-        return str(json.loads(self._environ.get("FIREBASE_CONFIG", "{}")).get("projectId", ""))
 
     @property
     def _referer(self) -> str:
@@ -88,90 +60,10 @@ class App:
         )
 
     @cached_property
-    def identity(self) -> Identity:
-        host = self._environ.get("APP_CHECK_EMULATOR_HOST")
-        url = f"http://{host}/v1/jwks" if host else APP_CHECK_KEYS_URL
-        return Identity(self.project, firebase_app=self._firebase_app, app_check_keys_url=url)
-
-    @cached_property
-    def firestore(self) -> AsyncClient:
-        from google.cloud.firestore import AsyncClient
-
-        return AsyncClient(project=self.project)
-
-    @cached_property
-    def app_settings(self) -> AppSettingsStore:
-        from .appsettings import AppSettingsStore
-
-        return AppSettingsStore(self.firestore, self.audit)
-
-    @cached_property
-    def features(self) -> Features:
-        from .features import Features
-
-        return Features(self.firestore, self.audit)
-
-    @cached_property
-    def preferences(self) -> Preferences:
-        from .preferences import Preferences
-
-        return Preferences(self.firestore)
-
-    @cached_property
-    def audit(self) -> Audit:
-        from .audit import Audit
-
-        return Audit(self.firestore)
-
-    @cached_property
-    def vault(self) -> Vault:
-        from .keys import Vault
-
-        return Vault(self.project, client=self._secret_manager)
-
-    @cached_property
-    def keys(self) -> Keys:
-        from .keys import Keys
-
-        return Keys(self.vault, self.app_settings)
-
-    @cached_property
-    def ledger(self) -> Ledger:
-        from .ledger import Ledger
-
-        return Ledger(self.firestore, instance=self.instance)
-
-    @cached_property
-    def handover(self) -> Handover:
-        from .handover import Handover
-        from .taskqueue import TaskQueue
-
-        queue = TaskQueue(self.project, self._firebase_app)
-        return Handover(self.firestore, queue, instance=self.instance)
-
-    @cached_property
-    def instance(self) -> str:
-        """A random id of this instance: who runs a generation, for those who stop it."""
-        return secrets.token_hex(8)
-
-    @cached_property
-    def stops(self) -> Stops:
-        from .stops import Stops
-
-        return Stops(self.firestore, self.instance)
-
-    @cached_property
     def stopping(self) -> Stopping:
         from .stopping import Stopping
 
         return Stopping(self.stops)
-
-    @cached_property
-    def openrouter(self) -> OpenRouter:
-        from .openrouter import OpenRouter
-
-        url = self._environ.get("OPENROUTER_BASE_URL", OPENROUTER_BASE_URL)
-        return OpenRouter(base_url=url)
 
     @cached_property
     def generate(self) -> Generate:
@@ -181,6 +73,7 @@ class App:
             app_settings=self.app_settings,
             asking=self.asking,
             answering=self.answering,
+            attaching=self.attaching,
             conversations=self.conversations,
             ledger=self.ledger,
             handover=self.handover,
@@ -198,6 +91,7 @@ class App:
         return Asking(
             features=self.features,
             choice=self.choice,
+            attaching=self.attaching,
             conversations=self.conversations,
             keys=self.keys,
             default_referer=self._referer,
@@ -209,18 +103,13 @@ class App:
 
         return Answering(
             asides=self.asides,
+            attaching=self.attaching,
             conversations=self.conversations,
             ledger=self.ledger,
             progress=self.progress,
             responses=self.responses,
             openrouter=self.openrouter,
         )
-
-    @cached_property
-    def responses(self) -> Responses:
-        from .responses import Responses
-
-        return Responses(self.firestore)
 
     @cached_property
     def compare(self) -> Compare:
@@ -251,12 +140,6 @@ class App:
         return embed
 
     @cached_property
-    def catalog(self) -> Catalog:
-        from .catalog import Catalog
-
-        return Catalog(self.firestore, openrouter=lambda: self.openrouter, keys=self.keys.of(None))
-
-    @cached_property
     def browse(self) -> Browse:
         from .browse import Browse
 
@@ -280,12 +163,6 @@ class App:
         )
 
     @cached_property
-    def conversations(self) -> Conversations:
-        from .conversations import Conversations
-
-        return Conversations(self.firestore)
-
-    @cached_property
     def asides(self) -> Asides:
         from .asides import Asides
 
@@ -297,16 +174,18 @@ class App:
         )
 
     @cached_property
-    def progress(self) -> Progress:
-        from .progress import Progress
-
-        return Progress(self.firestore)
-
-    @cached_property
     def archive(self) -> Archive:
         from .archive import Archive
 
-        return Archive(self.conversations)
+        return Archive(self.conversations, self.uploads.delete)
+
+    @cached_property
+    def attaching(self) -> Attaching:
+        from .allowance import Allowance
+        from .attaching import Attaching
+
+        allowance = Allowance(self.firestore)
+        return Attaching(uploads=self.uploads, allowance=allowance, choice=self.choice)
 
     @cached_property
     def choice(self) -> Choice:
@@ -371,15 +250,14 @@ class App:
 
     async def dispatch(self, call: Call[Caller]) -> Any:
         """The callable `api`: every user callable behind one warm instance."""
-        from .contract import Dispatch
-        from .errors import InvalidArgument
-        from .records import parse
+        from .dispatch import dispatch
 
         endpoints: dict[str, Handler[Caller]] = {
             "execute_prompt": self.generate.execute_prompt,
             "execute_multi_model_prompt": self.compare.execute_multi_model_prompt,
             "create_embeddings": self.embed.create_embeddings,
             "stop_generation": self.stopping.stop_generation,
+            "create_upload": self.attaching.create_upload,
             "get_available_models": self.browse.get_available_models,
             "list_features": self.profile.list_features,
             "set_preferences": self.profile.set_preferences,
@@ -387,33 +265,4 @@ class App:
             "delete_conversation": self.archive.delete,
             "export_conversation": self.archive.export,
         }
-        asked = parse(Dispatch, call.data)
-        if asked.endpoint not in endpoints:
-            known = ", ".join(endpoints)
-            raise InvalidArgument(f"endpoint must be one of {known}.", field="endpoint")
-        call.data = asked.model_extra
-        return await endpoints[asked.endpoint](call)
-
-    def _firebase_app(self) -> Any:
-        import firebase_admin
-
-        try:
-            return firebase_admin.get_app()
-        except ValueError:
-            options = {"projectId": self.project, "httpTimeout": limits.KEYS_FETCH_S}
-            return firebase_admin.initialize_app(options=options)
-
-    def _secret_manager(self) -> Any:
-        from google.cloud.secretmanager_v1 import SecretManagerServiceAsyncClient
-
-        host = self._environ.get("SECRET_MANAGER_EMULATOR_HOST")
-        if not host:
-            return SecretManagerServiceAsyncClient()
-        import grpc
-        from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
-            SecretManagerServiceGrpcAsyncIOTransport,
-        )
-
-        channel = grpc.aio.insecure_channel(host)
-        transport = SecretManagerServiceGrpcAsyncIOTransport(channel=channel)
-        return SecretManagerServiceAsyncClient(transport=transport)
+        return await dispatch(call, endpoints)

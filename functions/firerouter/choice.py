@@ -147,6 +147,16 @@ class Choice:
             log.warning("model_not_looked_up", reason=error.reason)
             return None
 
+    async def inputs(self, ids: list[str]) -> list[tuple[str, ...]]:
+        """What each model takes, as the catalog names it; nothing where nobody knows."""
+        try:
+            models = await self._catalog().get()
+        except CallableError as error:
+            log.warning("inputs_unknown", reason=error.reason)
+            return [()] * len(ids)
+        found = [models.find(id_) for id_ in ids]
+        return [r.answers.input_modalities if r.answers and not r.preset else () for r in found]
+
     async def _preferred(self, uid: str, feature: str) -> str | None:
         try:
             return (await self._preferences.models(uid)).get(feature)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -16,61 +15,22 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from . import limits
+from .attachments import Attachment
+from .fields import (
+    GenerationId,
+    ModelId,
+    Name,
+    Number,
+    OwnId,
+    RequestId,
+    Text,
+    Usd,
+    Variable,
+    not_blank,
+)
 from .formats import ResponseFormat
 from .records import Record
 from .tools import ReasoningDetails, Tool, ToolCall, ToolResult, problem_of, size_of
-
-NANO_PER_USD: Final = 1_000_000_000  # money is counted in billionths of a US dollar
-
-ModelT = TypeVar("ModelT", bound=BaseModel)
-
-
-def _model_id(value: str) -> str:
-    if not re.fullmatch(r"[~@]?[A-Za-z0-9][A-Za-z0-9._~:/@-]*", value):
-        raise PydanticCustomError("model_id", "must be a model id such as author/name")
-    return value
-
-
-def _name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", value):
-        raise PydanticCustomError(
-            "name", "must be letters, digits, _ and -, beginning with a letter"
-        )
-    return value
-
-
-def _request_id(value: str) -> str:
-    if not re.fullmatch(r"[\x21-\x7e]+", value):
-        raise PydanticCustomError("request_id", "must be printable ASCII without spaces")
-    return value
-
-
-def _generation_id(value: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{32}", value):
-        raise PydanticCustomError("generation_id", "must be an id that an answer came with")
-    return value
-
-
-def _not_blank(value: str) -> str:
-    if not value.strip():
-        raise PydanticCustomError("blank", "must not be empty")
-    return value
-
-
-ModelId = Annotated[
-    str, Field(max_length=limits.MODEL_ID_MAX_CHARS, min_length=1), AfterValidator(_model_id)
-]
-Name = Annotated[str, Field(max_length=limits.NAME_MAX_CHARS, min_length=1), AfterValidator(_name)]
-RequestId = Annotated[
-    str, Field(max_length=limits.REQUEST_ID_MAX_CHARS, min_length=1), AfterValidator(_request_id)
-]
-GenerationId = Annotated[str, AfterValidator(_generation_id)]
-Text = Annotated[str, Field(max_length=limits.PROMPT_MAX_CHARS)]
-Variable = Annotated[str, Field(max_length=limits.VARIABLE_MAX_CHARS)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-
-
-Usd = Annotated[Number, Field(ge=0, le=1_000_000)]
 
 # where a conversation goes on, there is one answer
 _OF_ONE_MODEL: Final = frozenset(
@@ -78,15 +38,6 @@ _OF_ONE_MODEL: Final = frozenset(
 )
 NEW: Final = "new"  # a conversation that is to begin
 ROOT: Final = "root"  # where a conversation's first message hangs
-
-
-def _own_id(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9]+", value):
-        raise PydanticCustomError("id", "must be letters and digits")
-    return value
-
-
-OwnId = Annotated[str, Field(max_length=limits.ID_MAX_CHARS, min_length=1), AfterValidator(_own_id)]
 
 
 class Message(Record):
@@ -114,6 +65,7 @@ class ExecutePrompt(Record):
     parent_message_id: the message that the prompt follows, `root` for none: an earlier turn is
     edited so. regenerate: the answer to give once more, or the question to answer.
     context: put before the prompt, with a blank line between.
+    attachments: files that go with the prompt.
     variables: for the `{{name}}` places of the feature's system prompt.
     model, temperature: only where the feature allows a choice.
     tools: functions of the app's, which the model may ask for; the app runs them. tool_choice:
@@ -124,7 +76,7 @@ class ExecutePrompt(Record):
     """
 
     feature: Name
-    prompt: Annotated[Text, AfterValidator(_not_blank)] | None = None
+    prompt: Annotated[Text, AfterValidator(not_blank)] | None = None
     messages: (
         Annotated[list[Message], Field(min_length=1, max_length=limits.MESSAGES_MAX)] | None
     ) = None
@@ -148,12 +100,28 @@ class ExecutePrompt(Record):
     tool_choice: Annotated[str, Field(max_length=limits.NAME_MAX_CHARS)] | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
+    attachments: Annotated[list[Attachment], Field(max_length=limits.ATTACHMENTS_MAX)] = Field(
+        default_factory=list
+    )
 
     @model_validator(mode="after")
     def _tools_fit(self) -> ExecutePrompt:
         if problem := problem_of(self.tools, self.tool_choice, self.messages or []):
             field, what = problem
             raise PydanticCustomError("part", "{what}", {"field": field, "what": what})
+        return self
+
+    @model_validator(mode="after")
+    def _files(self) -> ExecutePrompt:
+        if self.attachments and self.prompt is None:
+            raise PydanticCustomError("attachments", "attachments go with prompt alone")
+        inline = sum(len(file.data or "") for file in self.attachments) * 3 // 4  # base64
+        if inline > limits.INLINE_MAX_BYTES:
+            raise PydanticCustomError(
+                "inline",
+                "attachments may have {limit} bytes of data together: upload larger ones",
+                {"limit": limits.INLINE_MAX_BYTES},
+            )
         return self
 
     @model_validator(mode="after")
@@ -260,7 +228,7 @@ class CreateEmbeddings(Record):
 
     feature: Name
     input: Annotated[
-        list[Annotated[Text, AfterValidator(_not_blank)]],
+        list[Annotated[Text, AfterValidator(not_blank)]],
         BeforeValidator(_several),
         Field(min_length=1, max_length=limits.EMBED_INPUTS_MAX),
     ]
@@ -340,7 +308,7 @@ class UpdateConversation(Record):
     """The data of `update_conversation`: its title, or the message that ends the chosen path."""
 
     conversation_id: OwnId
-    title: Annotated[str, Field(max_length=limits.TITLE_MAX_CHARS), AfterValidator(_not_blank)] | (
+    title: Annotated[str, Field(max_length=limits.TITLE_MAX_CHARS), AfterValidator(not_blank)] | (
         None
     ) = None
     message_id: OwnId | None = None

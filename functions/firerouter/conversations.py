@@ -4,6 +4,7 @@
                                                      leaf, leafPage, page, pageBytes}
     users/{uid}/conversations/{id}/messages/{id}    {role, text, context?, reasoning?, parent,
                                                      parentPage, page, createdAt, generationId,
+                                                     attachments?: [{path, contentType, bytes}],
                                                      status, model?, finishReason?, usage?, ...}
     users/{uid}/conversations/{id}/transcript/{n}   {messages: {id: {role, text?, toolCalls?,
                                                      toolResults?, parent, parentPage}}}
@@ -18,7 +19,7 @@ applied twice changes nothing; the answer's repeats a question whose own did not
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +27,7 @@ from google.api_core import exceptions
 from google.cloud.firestore import AsyncClient, AsyncWriteBatch, FieldFilter
 
 from . import limits, log
+from .attachments import files_of
 from .callable.envelope import encode
 from .commits import AWAY, GUARD_FAILED, commit, key_of
 from .contract import NEW, ROOT, ExecutePrompt
@@ -42,6 +44,8 @@ from .threads import (
     summary_of,
     title_of,
 )
+
+Forget = Callable[[list[str]], Awaitable[None]]  # of paths in Cloud Storage
 
 
 class Conversations:
@@ -179,10 +183,11 @@ class Conversations:
         except AWAY as error:
             raise _away(error) from None
 
-    async def delete(self, uid: str, id_: str) -> None:
-        """All that it holds, itself last: so a deletion that was cut off can go on.
+    async def delete(self, uid: str, id_: str, forget: Forget) -> None:
+        """All that it holds, itself last: so a deletion that was cut off can go on. forget: is
+        given the files of its messages, which go before the messages do.
 
-        Raises ConversationUnknown, HistoryUnavailable.
+        Raises ConversationUnknown, HistoryUnavailable, and what `forget` raises.
         """
         conversation = self.conversation(uid, id_)
         try:
@@ -191,7 +196,7 @@ class Conversations:
             # from here on it is none to clients, and no answer that is under way comes back to it
             await conversation.update({"deleting": True}, retry=None, timeout=limits.CHANGE_S)
             for name in ("messages", "transcript"):
-                await self._delete_all(conversation.collection(name))
+                await self._delete_all(conversation.collection(name), uid, forget)
             await self._forget_results(uid, id_)
             await conversation.delete(retry=None, timeout=limits.CHANGE_S)
         except exceptions.NotFound:
@@ -199,12 +204,15 @@ class Conversations:
         except AWAY as error:
             raise _away(error) from None
 
-    async def _delete_all(self, collection: Any) -> None:
+    async def _delete_all(self, collection: Any, uid: str, forget: Forget) -> None:
         while True:
-            page = collection.limit(limits.DELETE_BATCH).select([])
+            page = collection.limit(limits.DELETE_BATCH).select(["attachments"])
             found = await page.get(retry=None, timeout=limits.READ_S)
             if not found:
                 return
+            files = [(snapshot.to_dict() or {}).get("attachments") for snapshot in found]
+            if paths := [file.path for each in files for file in files_of(uid, each)]:
+                await forget(paths)
             batch = self._firestore.batch()
             for snapshot in found:
                 batch.delete(snapshot.reference)
@@ -319,6 +327,9 @@ class Conversations:
         size = len(sent.encode("utf-8", "replace")) + limits.PAGE_ITEM_BYTES
         size += len(encode(more)) if more else 0
         item = {"role": message["role"], "parent": parent.message, "parentPage": parent.page}
+        if files := message.get("attachments"):
+            item["attachments"] = files
+            size += limits.PAGE_ITEM_BYTES * len(files)
         if size <= limits.PAGE_MAX_BYTES:
             item |= {"text": sent, **more}
             if thread.page_bytes and thread.page_bytes + size > limits.PAGE_MAX_BYTES:

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from typing import Final
 
 OPENROUTER_BASE_URL: Final = "https://openrouter.ai/api/v1"
+# API_ENDPOINT_OVERRIDE is one that Cloud Storage's client reads for itself
+OVERRIDES: Final = frozenset({"OPENROUTER_BASE_URL", "API_ENDPOINT_OVERRIDE"})
 # matched whole and not parsed: parsers of URLs disagree about what the host of an odd one is
 LOOPBACK: Final = re.compile(
     r"(http://)?(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?(/[\w./-]*)?", re.ASCII | re.IGNORECASE
@@ -34,7 +36,7 @@ def check_environment(environ: Mapping[str, str] = os.environ) -> None:
         raise EnvironmentRefused("FUNCTIONS_EMULATOR is set in production: remove it from .env")
     local = bool(environ.get("FUNCTIONS_EMULATOR"))
     for name, value in environ.items():
-        if not name.endswith("_EMULATOR_HOST") and name != "OPENROUTER_BASE_URL":
+        if not name.endswith("_EMULATOR_HOST") and name not in OVERRIDES:
             continue
         if not local:
             raise EnvironmentRefused(

@@ -27,6 +27,7 @@ from .answering import Answering
 from .appsettings import AppSettingsStore
 from .asides import helpers
 from .asking import Asking
+from .attaching import Attaching
 from .callable import Call, CallableError
 from .contract import ROOT, ExecutePrompt, ResumeGeneration
 from .conversations import Conversations
@@ -54,6 +55,7 @@ class Generate:
         app_settings: AppSettingsStore,
         asking: Asking,
         answering: Answering,
+        attaching: Attaching,
         conversations: Conversations,
         ledger: Ledger,
         handover: Handover,
@@ -64,6 +66,7 @@ class Generate:
         self._app_settings = app_settings
         self._asking = asking
         self._answering = answering
+        self._attaching = attaching
         self._conversations = conversations
         self._ledger = ledger
         self._handover = handover
@@ -142,6 +145,7 @@ class Generate:
             return result
         finally:
             del self._running[running.id]
+            self._attaching.let_go(running.id)
 
     def interrupt(self) -> None:
         """The instance is going down: end what runs, while there is time to settle it."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from . import limits
+from .attachments import files_of
+from .callable.envelope import encode
 from .threads import Document, Thread, Turn, beside, parent_of
 
 TOLD_BEFORE: Final = "This is what was said before, in short:\n\n"
@@ -58,7 +60,7 @@ async def _turns(
             text = await _text(conversation, spot.message)
         if not isinstance(text, str):
             break
-        turn = Turn(spot.message, item["role"], text, beside(item))
+        turn = _turn(thread, spot.message, item, text)
         left -= turn.size
         if left >= 0 or asked:
             fitting.append(turn)
@@ -69,6 +71,15 @@ async def _turns(
         spot = parent_of(item)
     thread.summary = None
     return fitting, older
+
+
+def _turn(thread: Thread, message: str, item: Document, text: str) -> Turn:
+    more = beside(item)
+    size = len(text) + (len(encode(more)) if more else 0)
+    if files := files_of(thread.uid, item.get("attachments")):
+        more["attachments"] = item["attachments"]
+        size += sum(file.size for file in files if file.is_text)  # sent like any other text
+    return Turn(message, item["role"], text, more, size)
 
 
 def _folded(fitting: list[Turn], older: list[Turn]) -> list[Turn]:

@@ -39,6 +39,22 @@ EMBED_BATCH_CHARS: Final = 500_000
 DIMENSIONS_MAX: Final = 8_192
 VECTORS_MAX_BYTES: Final = 16_000_000  # one answer of OpenRouter's that holds vectors
 
+# Files that go with a question
+ATTACHMENTS_MAX: Final = 10  # of one question
+ATTACHMENTS_SENT_MAX: Final = 20  # with those of earlier turns
+ATTACHMENT_MAX_BYTES: Final = 20_000_000
+ATTACHED_TEXT_MAX_BYTES: Final = 400_000  # of one file of text: some 100,000 tokens
+ATTACHMENTS_MAX_BYTES: Final = 20_000_000  # of a request, with those of earlier turns
+ATTACHMENTS_IN_FLIGHT_MAX_BYTES: Final = 40_000_000  # an instance; each is held five times over
+INLINE_MAX_BYTES: Final = 8_000_000  # of a request, in its body
+FILE_NAME_MAX_CHARS: Final = 200
+ATTACHMENT_TOKENS: Final = 1_000  # of an image, by and large: for estimates
+STORAGE_S: Final = 10.0  # one look at Cloud Storage, or one change
+STORAGE_READ_S: Final = 30.0  # all files of a request
+STORAGE_THREADS: Final = 8  # an instance
+UPLOADS_PER_DAY: Final = 500  # of one user
+UPLOAD_OPEN_DAYS: Final = 7  # that Cloud Storage keeps an address for an upload
+
 # Conversations
 TITLE_MAX_CHARS: Final = 60
 HISTORY_MAX_CHARS: Final = 256_000  # of earlier turns that a model is sent, some 64,000 tokens

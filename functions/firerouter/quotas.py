@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .appsettings import UserLimits
-from .contract import NANO_PER_USD
 from .errors import QuotaExceeded
+from .fields import NANO_PER_USD
 from .settings import FeatureLimits
 
 

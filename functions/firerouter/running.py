@@ -9,6 +9,8 @@ from typing import Any
 
 from . import formats, limits
 from .appsettings import AppSettings
+from .attaching import Attached
+from .attachments import length
 from .callable import Call, CallableError
 from .callable.envelope import encode
 from .choice import Notices
@@ -64,6 +66,7 @@ class Running:
         self.first_token_ms: int | None = None
         self.notices: Notices = []
         self.thread: Thread | None = None  # where it is written down
+        self.attached: Attached | None = None
         # its result; None where it was handed over, and goes on elsewhere
         self.ended: asyncio.Future[dict[str, Any] | None] = (
             asyncio.get_running_loop().create_future()
@@ -72,6 +75,13 @@ class Running:
         self._sent: dict[str, list[str]] = {"reasoning": [], "text": []}
         self._whole: list[dict[str, Any]] = []  # frames that come in one piece
         self._calls: list[Call[Caller]] = []
+
+    def attach(self, attached: Attached) -> None:
+        """The files that go with it."""
+        self.attached = attached
+        self.notices = [*self.notices, *attached.notices]
+        if self.thread is not None and self.thread.question is not None:
+            self.thread.question |= attached.documents()
 
     def join(self, call: Call[Caller]) -> None:
         """Let one more call listen, from the beginning."""
@@ -215,7 +225,7 @@ def result_of(job: Job, status: Status) -> dict[str, Any]:
     usage = running.usage()
     if usage is None:  # cut, stopped or never begun: what was sent and written is what we know
         asked = (
-            sum(len(message["content"] or "") for message in ask.messages)
+            sum(length(message["content"]) for message in ask.messages)
             if running.tries.attempts
             else 0
         )

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from . import limits
-from .contract import ModelId, Name, Number
+from .fields import ModelId, Name, Number
 from .formats import ResponseFormat
 from .jsonvalues import JsonObject
 from .records import Record

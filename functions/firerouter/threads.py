@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from . import limits
-from .callable.envelope import encode
 
 Document = dict[str, Any]
 
@@ -22,16 +21,14 @@ class Spot:
 
 
 class Turn(NamedTuple):
-    """One message of the path, as a model is sent it."""
+    """One message of the path, as a model is sent it. more: what it has beside its text, tools'
+    calls and files. size: characters, of all that."""
 
     message: str
     role: str
     text: str
-    more: Document  # beside its text: the calls of tools, say
-
-    @property
-    def size(self) -> int:
-        return len(self.text) + (len(encode(self.more)) if self.more else 0)
+    more: Document
+    size: int
 
     def told(self) -> Document:
         return {"role": self.role, "content": self.text, **self.more}
@@ -53,7 +50,7 @@ class Thread:
     """The place where one generation joins a conversation.
 
     parent: what the question follows; with a regenerate, the question itself, which was asked
-    before. history: the turns down to there, oldest first, as a model is sent them. page,
+    before. history: the turns down to there, oldest first, {role, content, attachments?}. page,
     page_bytes: where new messages go, and what is there already. kept: whether they are written
     down at all. written: the question was. begun_at: when the conversation was, by this question.
     summary: what stands for the turns above `history`. summarises: whether what does not fit is

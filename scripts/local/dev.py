@@ -127,6 +127,7 @@ def welcome(addresses: dict[str, str], logs: Path) -> str:
         "Firestore": addresses["firestore"],
         "App Check": addresses["appCheck"],
         "Secret Manager": addresses["secretManager"],
+        "Cloud Storage": addresses["storage"],
         "Logs": str(logs),
         "": None,
         "Sign in as": "user@demo.test or admin@demo.test, password firerouter",

@@ -42,6 +42,7 @@ class Ports:
     secret_manager: int = 9182
     app_check: int = 9183
     secret_manager_control: int = 9184
+    storage: int = 9199
 
     @classmethod
     def standard(cls, config: dict[str, Any]) -> "Ports":
@@ -171,6 +172,7 @@ PART_NAMES = {
     "secret_manager": "the Secret Manager stand-in",
     "secret_manager_control": "the Secret Manager stand-in's control",
     "app_check": "the App Check stand-in",
+    "storage": "the Cloud Storage emulator",
 }
 
 

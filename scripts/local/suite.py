@@ -1,4 +1,4 @@
-"""The whole backend on one machine: the Firebase emulators and our three stand-ins.
+"""The whole backend on one machine: the Firebase emulators, Cloud Storage, our three stand-ins.
 
     with Suite(ROOT, "bench", ports=Suite.free_ports(ROOT)) as suite:  # or start() and stop()
         seed(suite)
@@ -29,6 +29,7 @@ from scripts.local.tools import Tools, find_tools
 __all__ = ["PROJECT", "REGION", "Suite", "clean_environment"]
 
 PROJECT = "demo-firerouter"  # firebase-tools keeps `demo-` projects away from production
+BUCKET = f"{PROJECT}.appspot.com"
 REGION = "australia-southeast1"
 EMULATORS = ("auth", "functions", "firestore")
 READY_WITHIN_S = 180  # a cold start on a busy laptop takes twenty
@@ -134,6 +135,10 @@ class Suite:
     def app_check_host(self) -> str:
         return f"{LOOPBACK}:{self.ports.app_check}"
 
+    @property
+    def storage_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.ports.storage}"
+
     def environment(self) -> dict[str, str]:
         """What a functions process needs to run against this suite, as the emulator sets it."""
         hub = f"{LOOPBACK}:{self.ports.hub}"
@@ -149,7 +154,7 @@ class Suite:
             "GOOGLE_CLOUD_QUOTA_PROJECT": PROJECT,
             "FIREBASE_CONFIG": json.dumps(
                 {
-                    "storageBucket": f"{PROJECT}.appspot.com",
+                    "storageBucket": BUCKET,
                     "databaseURL": f"https://{PROJECT}.firebaseio.com",
                     "projectId": PROJECT,
                 }
@@ -169,6 +174,7 @@ class Suite:
             "firestore": self.firestore_host,
             "appCheck": self.app_check_host,
             "secretManager": self.secret_manager_host,
+            "storage": self.storage_url,
         }
         if not self.real_openrouter:
             named["openrouter"] = self.openrouter_url
@@ -259,6 +265,7 @@ class Suite:
         names = {*self.only, "hub"}
         if self.with_functions:
             names |= {"secret_manager", "secret_manager_control", "app_check", "eventarc", "tasks"}
+            names |= {"storage"}
             names |= set() if self.real_openrouter else {"openrouter"}
         if "firestore" in self.only:
             names |= {"firestore_websocket"}
@@ -275,6 +282,7 @@ class Suite:
         self._standin("secretmanager", "--port", ports.secret_manager, *control)
         # the same key each time: an app's cached token outlives a restart, as it does in production
         key = self.root / ".local" / "app-check-key.pem"
+        self._standin("storage", "--port", ports.storage, "--bucket", BUCKET)
         self._standin("appcheck", "--port", ports.app_check, "--key", key)
 
     def _standin(self, name: str, *options: object) -> None:
@@ -328,6 +336,7 @@ class Suite:
         environment = {
             "SECRET_MANAGER_EMULATOR_HOST": self.secret_manager_host,
             "APP_CHECK_EMULATOR_HOST": self.app_check_host,
+            "STORAGE_EMULATOR_HOST": self.storage_url,
         }
         if not self.real_openrouter:
             environment["OPENROUTER_BASE_URL"] = self.openrouter_url
@@ -377,6 +386,7 @@ class Suite:
             ports = self.ports
             probes["app check"] = lambda: get_json(ports.app_check, "/v1/jwks") is not None
             probes["secret manager"] = lambda: is_listening(ports.secret_manager)
+            probes["storage"] = lambda: is_listening(ports.storage)
             if not self.real_openrouter:
                 probes["openrouter"] = lambda: get_json(ports.openrouter, "/") is not None
             probes["functions"] = self._functions_are_loaded

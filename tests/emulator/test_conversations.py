@@ -24,7 +24,8 @@ async def sent(world: World, marker: str) -> list[list[tuple[str, str]]]:
     async with httpx.AsyncClient(trust_env=False) as http:
         requests = (await http.get(f"{world.suite.openrouter_root}/sim/requests")).json()
     told = [[(m["role"], m["content"]) for m in r["body"].get("messages", [])] for r in requests]
-    return [messages for messages in told if messages and messages[-1][1].endswith(marker)]
+    # what other tests sent may hold files
+    return [messages for messages in told if messages and str(messages[-1][1]).endswith(marker)]
 
 
 async def messages(world: World, id_: str, uid: str = "user") -> dict[str, dict[str, Any]]:

@@ -29,6 +29,7 @@ HANDLERS: dict[str, Callable[[App], Handler[Caller]]] = {
     "execute_prompt": lambda app: app.generate.execute_prompt,
     "execute_multi_model_prompt": lambda app: app.compare.execute_multi_model_prompt,
     "create_embeddings": lambda app: app.embed.create_embeddings,
+    "create_upload": lambda app: app.attaching.create_upload,
     "stop_generation": lambda app: app.stopping.stop_generation,
     "list_features": lambda app: app.profile.list_features,
     "set_preferences": lambda app: app.profile.set_preferences,

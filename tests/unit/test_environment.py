@@ -24,6 +24,8 @@ OVERRIDES = (
     "SECRET_MANAGER_EMULATOR_HOST",
     "APP_CHECK_EMULATOR_HOST",
     "OPENROUTER_BASE_URL",
+    "STORAGE_EMULATOR_HOST",  # google-cloud-storage's, like the next one
+    "API_ENDPOINT_OVERRIDE",
     "CLOUD_TASKS_EMULATOR_HOST",  # firebase-admin's
     "FIREBASE_STORAGE_EMULATOR_HOST",  # firebase-admin's
     "SOMEBODYS_NEXT_EMULATOR_HOST",

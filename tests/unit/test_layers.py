@@ -24,10 +24,11 @@ HOMES: dict[str, tuple[str, ...]] = {
     "tenacity": ("firerouter.openrouter",),
     "httpx2": ("firerouter.openrouter",),
     "aiohttp": ("firerouter.openrouter",),
-    "google.cloud.secretmanager_v1": ("firerouter.keys", "firerouter.bootstrap"),
+    "google.cloud.secretmanager_v1": ("firerouter.keys", "firerouter.clients"),
+    "google.cloud.storage": ("firerouter.uploads", "firerouter.clients"),
     "google_crc32c": ("firerouter.keys",),
-    "grpc": ("firerouter.bootstrap",),
-    "firebase_admin": ("firerouter.identity", "firerouter.taskqueue", "firerouter.bootstrap"),
+    "grpc": ("firerouter.clients",),
+    "firebase_admin": ("firerouter.identity", "firerouter.taskqueue", "firerouter.clients"),
     "jwt": ("firerouter.identity",),
     "google.auth": ("firerouter.identity",),
     "jsonschema": ("firerouter.schemas",),
@@ -38,6 +39,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "starlette": (),
     "flask": (),
     "google.cloud.firestore": (
+        "firerouter.allowance",
         "firerouter.appsettings",
         "firerouter.audit",
         "firerouter.books",
@@ -61,6 +63,7 @@ NOT_AT_IMPORT = (
     "firebase_admin",
     "google.cloud.secretmanager",
     "google.cloud.secretmanager_v1",
+    "google.cloud.storage",
     "grpc",
     "aiohttp",
     "httpx2",
@@ -234,6 +237,10 @@ HARMLESS_CALLS = {
     "JSONEncoder",
     "_default",
     "AfterValidator",
+    "Kind",
+    "_starts",
+    "_riff",
+    "_brand",
 }
 
 

@@ -7,12 +7,13 @@
         SettingsRefused  RevisionUnknown  NoDraft
         FeatureUnknown  FeatureDisabled  ModelNotAllowed  PaidModel  CostTooHigh
         QuotaExceeded  WrongKind  Stopped  ConversationUnknown  MessageUnknown
+        AttachmentUnknown  AttachmentNotTaken
         AlreadyRunning  RequestIdReused  ResultNotKept  GenerationUnknown
       NotConfigured        an admin has to act
-        KeyMissing  KeyStoreForbidden  SettingsInvalid
+        KeyMissing  KeyStoreForbidden  SettingsInvalid  StorageMissing
       Unavailable          something of ours did not answer
         SignInUnavailable  LedgerUnavailable  SettingsUnavailable  KeyUnavailable
-        HistoryUnavailable  QueueUnavailable
+        HistoryUnavailable  QueueUnavailable  StorageUnavailable
         CatalogUnavailable  CatalogIncomplete  Restarting
       UpstreamError        OpenRouter or a provider behind it; made in openrouter/failures.py alone
         KeyInvalid  KeyLimitReached  NoCredit  CreditBusy  UpstreamForbidden  Moderated
@@ -29,6 +30,8 @@ from ..callable import CallableError
 from .ours import (
     AlreadyRunning,
     AppCheckFailed,
+    AttachmentNotTaken,
+    AttachmentUnknown,
     CatalogIncomplete,
     CatalogUnavailable,
     ConversationUnknown,
@@ -66,6 +69,8 @@ from .ours import (
     SignInRequired,
     SignInUnavailable,
     Stopped,
+    StorageMissing,
+    StorageUnavailable,
     Unavailable,
     WrongKind,
 )
@@ -100,6 +105,8 @@ __all__ = [
     "AlreadyRunning",
     "AnswerTooLong",
     "AppCheckFailed",
+    "AttachmentNotTaken",
+    "AttachmentUnknown",
     "CatalogIncomplete",
     "CatalogUnavailable",
     "ContextTooLong",
@@ -150,6 +157,8 @@ __all__ = [
     "SignInRequired",
     "SignInUnavailable",
     "Stopped",
+    "StorageMissing",
+    "StorageUnavailable",
     "StreamCut",
     "TooManyToolCalls",
     "Unavailable",

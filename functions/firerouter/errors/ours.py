@@ -125,6 +125,22 @@ class MessageUnknown(Refused):
     sentence = "There is no such message in this conversation."
 
 
+class AttachmentUnknown(Refused):
+    """Never uploaded, deleted, or another user's: nobody learns which."""
+
+    status = "NOT_FOUND"
+    reason = "attachment_unknown"
+    sentence = "This file is not there. Please upload it again."
+
+
+class AttachmentNotTaken(Refused):
+    """`details.field` says which file, `details.modality` what the model would have to take."""
+
+    status = "FAILED_PRECONDITION"
+    reason = "attachment_not_taken"
+    sentence = "This model can not read a file of that kind. Please choose another one."
+
+
 class ModelNotAllowed(Refused):
     status = "PERMISSION_DENIED"
     reason = "model_not_allowed"
@@ -196,6 +212,11 @@ class KeyStoreForbidden(NotConfigured):
     sentence = "The functions may not store keys. Give them the role Secret Manager Admin."
 
 
+class StorageMissing(NotConfigured):
+    reason = "storage_missing"
+    sentence = "Files can not be stored yet: an admin has to set up Cloud Storage."
+
+
 class SettingsInvalid(NotConfigured):
     reason = "settings_invalid"
     sentence = "This feature's settings are not right. An admin has to correct them."
@@ -236,6 +257,11 @@ class QueueUnavailable(Unavailable):
 class KeyUnavailable(Unavailable):
     reason = "key_unavailable"
     sentence = "The service can not reach its key store at the moment. Please try again."
+
+
+class StorageUnavailable(Unavailable):
+    reason = "storage_unavailable"
+    sentence = "Files can not be stored or read at the moment. Please try again."
 
 
 class CatalogUnavailable(Unavailable):

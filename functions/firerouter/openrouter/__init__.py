@@ -2,8 +2,9 @@
 
 from .account import KeyReport
 from .answer import Answer, Delta
-from .client import Attempt, ChatRequest, EmbeddingsRequest, OpenRouter, Tries
+from .client import ChatRequest, EmbeddingsRequest, OpenRouter
 from .embeddings import Form, Vector, dimensions_of, shaped
+from .tries import Attempt, Tries
 from .usage import Usage, nano_usd, total
 from .watch import Interrupted, Watch
 

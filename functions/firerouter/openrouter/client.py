@@ -14,21 +14,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Protocol, cast
 
 import httpx2
 import openai
+import orjson
 from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient, Omit
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception,
-    stop_after_attempt,
-    wait_random_exponential,
-)
 
 from .. import limits
 from ..errors import (
@@ -48,6 +42,7 @@ from .answer import BROKEN, Answer
 from .embeddings import Form, Vectors, read_embeddings
 from .failures import from_status
 from .generation import read_generation
+from .tries import Attempt, Tries, retrying
 from .usage import Usage
 from .watch import Watch
 
@@ -60,19 +55,6 @@ class Keys(Protocol):
 
     async def get(self) -> Secret: ...
     async def another(self, tried: Sequence[Secret]) -> Secret | None: ...
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One try: the model, OpenRouter's id once it is known, why it failed if it did.
-
-    key_version: of the key it was last asked with, which can look its id up.
-    """
-
-    model: str
-    upstream_id: str | None = None
-    reason: str | None = None
-    key_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +112,6 @@ class EmbeddingsRequest:
 Request = ChatRequest | EmbeddingsRequest
 
 
-@dataclass(slots=True)
-class Tries:
-    """What has been tried, kept by the caller. on_id and on_retry are told as it happens."""
-
-    on_id: Callable[[], None] = lambda: None
-    on_retry: Callable[[str, str], Awaitable[None]] | None = None  # next model, reason
-    attempts: list[Attempt] = field(default_factory=list)
-
-
 class OpenRouter:
     """Talks to OpenRouter. Make one an instance; it connects when first used."""
 
@@ -160,7 +133,7 @@ class OpenRouter:
 
     async def embeddings(self, request: EmbeddingsRequest, watch: Watch, tries: Tries) -> Vectors:
         """A vector for each input, by one request. Raises UpstreamError, Interrupted."""
-        async for attempt in _retrying(request.model, watch, tries):
+        async for attempt in retrying(request.model, watch, tries):
             with attempt:
                 return await self._vectors(request, watch, tries)
         raise AssertionError("the last try raises its failure")
@@ -225,7 +198,7 @@ class OpenRouter:
             if failure is not None and tries.on_retry is not None:
                 await tries.on_retry(model, failure.reason)
             try:
-                async for attempt in _retrying(model, watch, tries):
+                async for attempt in retrying(model, watch, tries):
                     with attempt:
                         return await self._try(model, request, watch, tries)
             except UpstreamError as error:
@@ -304,7 +277,7 @@ class OpenRouter:
             response = await self._client_for(key).post(
                 request.path,
                 cast_to=httpx2.Response,
-                body=request.body(model),
+                content=_encoded(request.body(model)),
                 options={"headers": headers, "follow_redirects": False},
                 stream=True,
                 stream_cls=AsyncStream[Any],
@@ -345,38 +318,13 @@ async def _whole(response: httpx2.Response, most_bytes: int) -> bytearray:
     return body
 
 
-def _retrying(model: str, watch: Watch, tries: Tries) -> AsyncRetrying:
-    jitter = wait_random_exponential(multiplier=limits.BACKOFF_FIRST_S, max=limits.BACKOFF_MAX_S)
-
-    def wait(state: RetryCallState) -> float:
-        failure = state.outcome.exception() if state.outcome else None
-        asked = failure.retry_after_seconds if isinstance(failure, UpstreamError) else None
-        return jitter(state) if asked is None else asked
-
-    async def sleep(seconds: float) -> None:
-        with watch.guard():
-            await asyncio.sleep(seconds)
-
-    async def announce(state: RetryCallState) -> None:
-        failure = state.outcome.exception() if state.outcome else None
-        if tries.on_retry is not None and isinstance(failure, UpstreamError):
-            await tries.on_retry(model, failure.reason)
-
-    return AsyncRetrying(
-        retry=retry_if_exception(_may_pass),
-        stop=stop_after_attempt(limits.TRIES_PER_MODEL),
-        wait=wait,
-        sleep=sleep,
-        before_sleep=announce,
-        reraise=True,
-    )
-
-
-def _may_pass(error: BaseException) -> bool:
-    """Whether the same model may answer if asked again, soon enough to wait for it."""
-    if not isinstance(error, UpstreamError) or not error.another_try:
-        return False
-    return (error.retry_after_seconds or 0) <= limits.RETRY_AFTER_MAX_S
+def _encoded(body: dict[str, Any]) -> bytes:
+    """As JSON. A request can hold files of 20 MB: a tenth of what the client's own encoder takes,
+    while nothing else runs."""
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # an admin's free parameters may have a number of more than 64 bits
+        return json.dumps(body, allow_nan=False).encode()
 
 
 def _is_keys_end(error: UpstreamError) -> bool:

@@ -1,0 +1,326 @@
+"""Files on their way: from a client into Cloud Storage, from there to a model.
+
+    create_upload -> an address for one file -> the client uploads it
+
+    gather, before anything is counted: is it there, not too large, can the model take it?
+            earlier turns' files too, the newest ones first, as far as there is room
+    fetch,  admitted: its bytes, held against its type -> the parts of the messages
+    keep,   while OpenRouter is asked: it belongs to the conversation from now on
+
+What is wrong with a file of the question is refused by its place; what an earlier turn had and can
+not be sent again is left out, with a notice. Bytes are fetched only for a request that was counted:
+what they cost is under the same caps as the request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from . import limits, log
+from .allowance import Allowance
+from .attachments import (
+    FREE_PDF_PLUGIN,
+    PDF,
+    Attachment,
+    CreateUpload,
+    File,
+    Part,
+    decoded,
+    files_of,
+    inline_path,
+    is_own,
+    new_path,
+    with_parts,
+)
+from .callable import Call, CallableError, Overloaded
+from .choice import Choice, Notices
+from .contract import ExecutePrompt
+from .errors import AttachmentNotTaken, AttachmentUnknown, InvalidArgument
+from .identity import Caller
+from .records import parse
+from .uploads import Uploads
+
+Turns = list[dict[str, Any]]
+PLACE: Final = "attachment"  # in a message, where a file's part is going to be
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A file, and the field that names it; of an earlier turn's, none does.
+
+    key: stands for it in a message until its bytes are there, and says which bytes it has.
+    """
+
+    field: str
+    file: File
+    key: str
+
+
+@dataclass(slots=True)
+class Attached:
+    """What the files of a request come to.
+
+    models: those that can take them. history: the earlier turns, with places for their files.
+    asked: the question's. again: it was asked before, and they were kept.
+    """
+
+    models: list[str]
+    history: Turns
+    asked: list[Placed] = field(default_factory=list)
+    earlier: list[Placed] = field(default_factory=list)
+    again: bool = False
+    notices: Notices = field(default_factory=list)
+
+    @property
+    def sent(self) -> list[Placed]:
+        return [*self.asked, *self.earlier]
+
+    def documents(self) -> dict[str, Any]:
+        """What the question's message keeps of them."""
+        kept = [placed.file.to_document() for placed in self.asked]
+        return {"attachments": kept} if kept else {}
+
+    def onto(self, messages: Turns) -> Turns:
+        """The messages, the last one with places for the question's files."""
+        if self.again:
+            return messages
+        last = messages[-1]
+        content = with_parts(last["content"], [{PLACE: placed.key} for placed in self.asked])
+        return [*messages[:-1], {**last, "content": content}]
+
+    def parameters(self, given: dict[str, Any], *, free_only: bool) -> dict[str, Any]:
+        """The parameters, so that no PDF is read for money where nothing may cost any."""
+        pdf = any(placed.file.content_type == PDF for placed in self.sent)
+        if not (pdf and free_only):
+            return given
+        return {**given, "plugins": [*(given.get("plugins") or ()), FREE_PDF_PLUGIN]}
+
+
+class Attaching:
+    """The use case `create_upload`, and what `generate` needs of files. Make one an instance."""
+
+    def __init__(self, *, uploads: Uploads, allowance: Allowance, choice: Choice) -> None:
+        self._uploads = uploads
+        self._allowance = allowance
+        self._choice = choice
+        self._in_flight: dict[str, int] = {}  # bytes, by generation
+
+    async def create_upload(self, call: Call[Caller]) -> dict[str, Any]:
+        """`{path, uploadUrl, method, headers, expiresAt}`: where to send the file, and how to name
+        it afterwards.
+
+        Raises QuotaExceeded, StorageMissing, StorageUnavailable, LedgerUnavailable.
+        """
+        asked = parse(CreateUpload, call.data)
+        file = File(new_path(call.caller.uid), asked.content_type, asked.size, asked.name)
+        if lack := file.shortcoming():
+            raise InvalidArgument(f"bytes: such a file {lack}.", field="bytes")
+        await self._allowance.take(call.caller.uid)
+        url = await self._uploads.open(file, _origin(call.headers))
+        expires = datetime.now(UTC) + timedelta(days=limits.UPLOAD_OPEN_DAYS)
+        return {
+            "path": file.path,
+            "uploadUrl": url,
+            "method": "PUT",
+            "headers": {"Content-Type": file.content_type},
+            "expiresAt": expires.isoformat(timespec="seconds"),
+        }
+
+    async def gather(
+        self, request: ExecutePrompt, uid: str, generation: str, models: list[str], history: Turns
+    ) -> Attached:
+        """The files of the question, and those of earlier turns that can be sent again.
+
+        history: {role, content, attachments?}. Raises InvalidArgument, AttachmentUnknown,
+        AttachmentNotTaken, StorageUnavailable.
+        """
+        if not (request.attachments or any("attachments" in turn for turn in history)):
+            return Attached(models, history)
+        again = request.regenerate is not None
+        if again:
+            files = files_of(uid, history[-1].get("attachments"))
+            asked = [Placed("regenerate", file, file.path) for file in files]
+        else:
+            asked = await self._asked(request, uid, generation)
+        inputs = dict(zip(models, await self._choice.inputs(models), strict=True))
+        first = models[0]
+        for placed in asked:
+            if not _takes(inputs[first], placed.file):
+                type_, modality = placed.file.content_type, placed.file.modality
+                what = f"{first} can not read {type_}. Please choose another model."
+                raise AttachmentNotTaken(what, field=placed.field, modality=modality)
+        room, left = _Room(asked), dict[str, int]()
+        earlier = []
+        for turn in reversed(history[:-1] if again else history):
+            for file in files_of(uid, turn.get("attachments")):
+                if not _takes(inputs[first], file):
+                    _count(left, f"{first} can not read it")
+                elif room.has(file):
+                    earlier.append(Placed("", file, file.path))
+                else:
+                    _count(left, "there is no room for it")
+        sent = [*asked, *earlier]
+        keys = {placed.key for placed in sent}
+        return Attached(
+            models=[m for m in models if all(_takes(inputs[m], placed.file) for placed in sent)],
+            history=[_with_places(uid, turn, keys) for turn in history],
+            asked=asked,
+            earlier=earlier,
+            again=again,
+            notices=[_left_out(count, why) for why, count in left.items()],
+        )
+
+    async def fetch(self, generation: str, attached: Attached, messages: Turns) -> Notices:
+        """Put the files into their places in the messages; what the user should be told of it.
+
+        They are held in memory until `let_go`. Raises InvalidArgument, AttachmentUnknown,
+        Overloaded, StorageUnavailable.
+        """
+        sent = {placed.key: placed for placed in reversed(attached.sent)}  # the question's win
+        self._hold(generation, sum(placed.file.size for placed in sent.values()))
+        fetched = await asyncio.gather(
+            *(self._fetched(placed, must=not attached.again) for placed in sent.values())
+        )
+        found = {key: file for key, file in zip(sent, fetched, strict=True) if file is not None}
+        # no network: the default threads may do it, which also resolve names
+        parts = await asyncio.to_thread(
+            lambda: {key: file.to_part() for key, file in found.items()}
+        )
+        messages[:] = [_filled(message, parts) for message in messages]
+        gone = len(sent) - len(found)
+        return [_left_out(gone, "it is not there any more")] if gone else []
+
+    def let_go(self, generation: str) -> None:
+        """Nothing of it is in memory any more."""
+        self._in_flight.pop(generation, None)
+
+    async def keep(self, attached: Attached) -> None:
+        """The question's files belong to a conversation from now on, until it is deleted.
+
+        Storage that can not be reached keeps no caller from an answer: a file that is not kept is
+        left out of later turns.
+        """
+        if attached.again:
+            return
+        try:
+            await asyncio.gather(*(self._uploads.keep(placed.file) for placed in attached.asked))
+        except CallableError as error:
+            log.error("attachment_not_kept", reason=error.reason)
+
+    async def _asked(self, request: ExecutePrompt, uid: str, generation: str) -> list[Placed]:
+        asked = await asyncio.gather(
+            *(
+                self._placed(f"attachments[{number}]", given, uid, generation, number)
+                for number, given in enumerate(request.attachments)
+            )
+        )
+        for placed in asked:
+            if lack := placed.file.shortcoming():
+                raise InvalidArgument(f"{placed.field} {lack}.", field=placed.field)
+        if (size := sum(placed.file.size for placed in asked)) > limits.ATTACHMENTS_MAX_BYTES:
+            sentence = f"attachments have {size} bytes, the most is {limits.ATTACHMENTS_MAX_BYTES}."
+            raise InvalidArgument(sentence, field="attachments")
+        return list(asked)
+
+    async def _placed(
+        self, place: str, given: Attachment, uid: str, generation: str, number: int
+    ) -> Placed:
+        if given.path is not None:
+            known = await self._uploads.look(given.path) if is_own(uid, given.path) else None
+            if known is None:
+                raise AttachmentUnknown(field=f"{place}.path")
+            return Placed(place, known, known.path)
+        content = decoded(given.data or "")
+        if content is None:
+            raise InvalidArgument(f"{place}.data must be base64.", field=f"{place}.data")
+        path, type_ = inline_path(uid, generation, number), str(given.content_type)
+        file = File(path, type_, len(content), given.name, content)
+        # not by its path, which is another one each time: the same question has the same key
+        key = hashlib.sha256(content + f"\0{type_}\0{given.name}".encode()).hexdigest()
+        placed = Placed(place, file, key)
+        _check(placed)
+        return placed
+
+    async def _fetched(self, placed: Placed, *, must: bool) -> File | None:
+        """The file with its content; None where an earlier turn's is gone, or is none any more."""
+        new = must and bool(placed.field)
+        file = placed.file if placed.file.content else await self._uploads.fetch(placed.file)
+        if file is None and new:
+            raise AttachmentUnknown(field=f"{placed.field}.path")
+        if file is not None and new:
+            _check(Placed(placed.field, file, placed.key))
+        return file if file is not None and file.is_what_it_says() else None
+
+    def _hold(self, generation: str, size: int) -> None:
+        """Raises Overloaded where the instance would hold too much at once."""
+        if sum(self._in_flight.values()) + size > limits.ATTACHMENTS_IN_FLIGHT_MAX_BYTES:
+            raise Overloaded(retry_after_seconds=2)
+        self._in_flight[generation] = size
+
+
+class _Room:
+    """How much more may go with a request."""
+
+    def __init__(self, asked: list[Placed]) -> None:
+        self._count = len(asked)
+        self._size = sum(placed.file.size for placed in asked)
+
+    def has(self, file: File) -> bool:
+        size = self._size + file.size
+        if self._count >= limits.ATTACHMENTS_SENT_MAX or size > limits.ATTACHMENTS_MAX_BYTES:
+            return False
+        self._count, self._size = self._count + 1, size
+        return True
+
+
+def _takes(inputs: tuple[str, ...], file: File) -> bool:
+    """Whether the model takes it; one that nothing is known of is not accused of anything."""
+    return not inputs or file.modality is None or file.modality in inputs
+
+
+def _check(placed: Placed) -> None:
+    if not placed.file.is_what_it_says():
+        type_ = placed.file.content_type
+        sentence = f"{placed.field} is not {type_}: its content is something else."
+        raise InvalidArgument(sentence, field=placed.field)
+
+
+def _with_places(uid: str, turn: dict[str, Any], keys: set[str]) -> dict[str, Any]:
+    files = files_of(uid, turn.get("attachments"))
+    places = [{PLACE: file.path} for file in files if file.path in keys]
+    return {"role": turn["role"], "content": with_parts(turn["content"], places)}
+
+
+def _filled(message: dict[str, Any], parts: Mapping[str, Part]) -> dict[str, Any]:
+    content = message["content"]
+    if isinstance(content, str):
+        return message
+    there = [part for part in content if PLACE not in part or part[PLACE] in parts]
+    filled = [parts[part[PLACE]] if PLACE in part else part for part in there]
+    if any(PLACE in part for part in there):
+        return {**message, "content": filled}
+    return {**message, "content": "".join(part["text"] for part in filled)}  # all are gone
+
+
+def _count(left: dict[str, int], why: str) -> None:
+    left[why] = left.get(why, 0) + 1
+
+
+def _left_out(count: int, why: str) -> dict[str, str]:
+    which = (
+        "A file of an earlier turn was" if count == 1 else f"{count} files of earlier turns were"
+    )
+    why = why if count == 1 else why.replace("it is", "they are").replace(" it", " them")
+    return {"reason": "attachment_left_out", "message": f"{which} not sent: {why}."}
+
+
+def _origin(headers: Mapping[str, str]) -> str | None:
+    """The web page that calls: Cloud Storage lets that one upload, by CORS."""
+    origin = headers.get("origin", "")
+    return origin if re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]{1,253}", origin) else None
