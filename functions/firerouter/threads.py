@@ -121,7 +121,7 @@ def answer_of(thread: Thread, result: Document, status: str, error: str | None) 
         *("model", "provider", "reasoning", "finishReason", "usage", "revision", "timing"),
         *("toolCalls", "citations"),
     )
-    thoughts, attempts = result.get("reasoningDetails"), result["attempts"]
+    thoughts, attempts = result.get("reasoningDetails"), result.get("attempts")
     return {
         "role": "assistant",
         "text": result["text"],

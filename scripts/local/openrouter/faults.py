@@ -87,7 +87,7 @@ _TOOLS = (
     Fault(
         "sim/long-arguments",
         "a call with 150,000 characters of arguments",
-        does.stream_fast,
+        does.one_packet,
         answer=does.long_arguments,
     ),
     Fault("sim/cites", "cites two pages, one of them at a place in the text", answer=does.cites),
