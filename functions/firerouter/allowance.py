@@ -14,8 +14,9 @@ from datetime import UTC, datetime, timedelta
 from google.cloud.firestore import AsyncClient, Increment
 
 from . import limits, log
-from .commits import AWAY, key_of
+from .commits import AWAY
 from .errors import LedgerUnavailable, QuotaExceeded
+from .ids import key_of
 
 
 class Allowance:

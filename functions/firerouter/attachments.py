@@ -20,7 +20,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from . import limits
-from .commits import key_of
+from .ids import key_of
 from .records import Record
 
 Part = dict[str, Any]

@@ -32,8 +32,9 @@ from google.cloud.firestore import (
 )
 
 from . import limits, log
-from .commits import AWAY, GUARD_FAILED, NOT_STORABLE, commit, key_of
+from .commits import AWAY, GUARD_FAILED, NOT_STORABLE, commit
 from .errors import LedgerUnavailable, Restarting
+from .ids import key_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, Final, Protocol
-from urllib.parse import quote
 
 from google.api_core import exceptions
 from google.api_core.retry import AsyncRetry, if_exception_type
@@ -20,11 +19,6 @@ GUARD_FAILED: Final = (
 # what Firestore will not hold: too large a document, a value that its client can not write
 NOT_STORABLE: Final = (exceptions.InvalidArgument, ValueError, TypeError)
 _PASSING: Final = if_exception_type(exceptions.ServiceUnavailable, exceptions.Aborted)
-
-
-def key_of(uid: str) -> str:
-    """The id of a user's document: a uid may hold a slash, an id may not."""
-    return quote(uid, safe="")
 
 
 class Batch(Protocol):

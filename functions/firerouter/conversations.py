@@ -29,10 +29,11 @@ from google.cloud.firestore import AsyncClient, AsyncWriteBatch, FieldFilter
 from . import limits, log
 from .attachments import files_of
 from .callable.envelope import encode
-from .commits import AWAY, GUARD_FAILED, commit, key_of
+from .commits import AWAY, GUARD_FAILED, commit
 from .contract import NEW, ROOT, ExecutePrompt
 from .errors import ConversationUnknown, HistoryUnavailable, MessageUnknown
 from .history import walk
+from .ids import key_of
 from .threads import (
     Document,
     Spot,

@@ -1,4 +1,4 @@
-"""The ids of generations, which follow from who asked and by which request. Pure."""
+"""The ids of generations, which follow from who asked and for what, and of documents. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 import secrets
 from typing import Any
+from urllib.parse import quote
 
 from . import limits
 
@@ -31,3 +32,8 @@ def payload_hash(data: dict[str, Any]) -> str:
     """Tells requests apart: of everything the caller sent but the request's id."""
     payload = {name: value for name, value in data.items() if name != "requestId"}
     return hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
+
+
+def key_of(uid: str) -> str:
+    """The id of a user's document: a uid may hold a slash, an id may not."""
+    return quote(uid, safe="")

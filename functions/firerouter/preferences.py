@@ -10,8 +10,9 @@ from typing import Any
 from google.cloud.firestore import DELETE_FIELD, AsyncClient
 
 from . import limits
-from .commits import AWAY, key_of
+from .commits import AWAY
 from .errors import SettingsUnavailable
+from .ids import key_of
 
 
 class Preferences:

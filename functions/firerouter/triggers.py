@@ -11,9 +11,6 @@ from typing import Any, Protocol
 from . import log
 from .bootstrap import App
 from .callable import CallableError
-from .contract import QueuedGeneration
-from .errors import InvalidArgument
-from .records import parse
 from .serving import app
 
 Work = Callable[..., Awaitable[dict[str, Any]]]
@@ -37,6 +34,10 @@ async def scheduled(request: Request, pick: Callable[[App], Work]) -> Answer:
 
 async def queued(request: Request, pick: Callable[[App], Work]) -> Answer:
     """The same for a task of the queue. One that names no generation is not sent again."""
+    from .contract import QueuedGeneration
+    from .errors import InvalidArgument
+    from .records import parse
+
     if _asks_for_health(request):
         return {}, 200
     try:

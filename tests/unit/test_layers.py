@@ -43,7 +43,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "firerouter.appsettings",
         "firerouter.audit",
         "firerouter.books",
-        "firerouter.bootstrap",
+        "firerouter.stores",
         "firerouter.catalog",
         "firerouter.conversations",
         "firerouter.features",
@@ -163,7 +163,7 @@ def test_there_are_no_circles() -> None:
 OPENROUTER = (
     ("client",),
     ("answer", "embeddings", "generation"),
-    ("extras",),
+    ("extras", "tries"),
     ("account", "failures", "sse", "usage", "watch"),
 )
 
