@@ -294,12 +294,13 @@ def _check(placed: Placed) -> None:
 def _with_places(uid: str, turn: dict[str, Any], keys: set[str]) -> dict[str, Any]:
     files = files_of(uid, turn.get("attachments"))
     places = [{PLACE: file.path} for file in files if file.path in keys]
-    return {"role": turn["role"], "content": with_parts(turn["content"], places)}
+    rest = {name: value for name, value in turn.items() if name != "attachments"}
+    return {**rest, "content": with_parts(turn["content"], places)}
 
 
 def _filled(message: dict[str, Any], parts: Mapping[str, Part]) -> dict[str, Any]:
     content = message["content"]
-    if isinstance(content, str):
+    if not isinstance(content, list):
         return message
     there = [part for part in content if PLACE not in part or part[PLACE] in parts]
     filled = [parts[part[PLACE]] if PLACE in part else part for part in there]

@@ -1,6 +1,7 @@
 """Tools that the app runs: declared, asked for, answered, call after call; and citations."""
 
 import asyncio
+import base64
 import json
 import secrets
 from typing import Any
@@ -70,6 +71,24 @@ async def test_a_call_streams_whole_and_its_result_goes_back(world: World) -> No
         },
         {"role": "tool", "tool_call_id": call["id"], "content": "Rain"},
     ]
+
+
+async def test_a_file_stays_with_the_rounds_that_follow_it(world: World) -> None:
+    instance = await feature(world, "sim/parallel-tools")
+    marker = marked()
+    notes = base64.b64encode(f"notes on {marker}".encode()).decode()
+    more = {"tools": [WEATHER, CLOCK], "conversationId": "new"}
+    file = {"data": notes, "contentType": "text/plain", "name": "notes.txt"}
+    asked = data(marker, **more, attachments=[file])
+    first = await instance.call(ASK, asked, "user")
+    results = [{"toolCallId": c["id"], "content": "fine"} for c in first["toolCalls"]]
+    here = {"feature": "tools", **more, "conversationId": first["conversationId"]}
+    await instance.call(ASK, {**here, "toolResults": results}, "user")
+    *_, body = await sent(world, marker)
+    question, answer, *tools = body["messages"]
+    assert f"notes on {marker}" in json.dumps(question["content"])
+    assert [call["id"] for call in answer["tool_calls"]] == [r["toolCallId"] for r in results]
+    assert [tool["role"] for tool in tools] == ["tool", "tool"]
 
 
 async def test_several_rounds_in_a_conversation(world: World) -> None:
