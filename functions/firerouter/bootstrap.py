@@ -116,7 +116,7 @@ class App(Stores):
         from .compare import Compare
 
         return Compare(
-            features=self.features,
+            asking=self.asking,
             app_settings=self.app_settings,
             choice=self.choice,
             generate=self.generate,

@@ -18,11 +18,11 @@ from typing import Any, Final
 
 from . import limits, log
 from .appsettings import AppSettings, AppSettingsStore
+from .asking import Asking
 from .callable import Call, CallableError
 from .choice import Choice
 from .contract import CompareModels, ExecutePrompt, Judge
 from .errors import CostTooHigh, QuotaExceeded
-from .features import Features
 from .generate import Generate
 from .identity import Caller
 from .ids import comparison_request, generation_id
@@ -64,12 +64,12 @@ class Compare:
     def __init__(
         self,
         *,
-        features: Features,
+        asking: Asking,
         app_settings: AppSettingsStore,
         choice: Choice,
         generate: Generate,
     ) -> None:
-        self._features = features
+        self._asking = asking
         self._app_settings = app_settings
         self._choice = choice
         self._generate = generate
@@ -85,9 +85,9 @@ class Compare:
         id_ = generation_id(uid, request.request_id)
         asked = _requests(request, id_)
         feature, app = await asyncio.gather(
-            self._features.get(request.feature), self._app_settings.get()
+            self._asking.feature(asked[0][1], uid, None), self._app_settings.get()
         )
-        feature = _without_fallbacks(feature.for_user(uid))
+        feature = _without_fallbacks(feature)
         await self._check(asked, request.judge, feature, app, uid)
         if request.max_cost is not None:
             await self._check_cost(asked, request, feature, app)

@@ -21,6 +21,8 @@ async def instance(world: World) -> Instance:
     paid = {"settings": {"freeModelsOnly": False}, "revision": 0}
     await instance.call("save_app_settings", paid)
     await instance.save("compared", FEATURE)
+    vectors = {"kind": "embedding", "model": "openai/text-embedding-3-small"}
+    await instance.save("vectors", vectors, enabled=True)
     return instance
 
 
@@ -202,6 +204,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"conversationId": "new"}, "", "invalid_argument"),
     ({"model": "sim/fast"}, "", "invalid_argument"),
     ({"feature": "none"}, "", "feature_unknown"),
+    ({"feature": "vectors"}, "feature", "wrong_kind"),
 ]
 
 

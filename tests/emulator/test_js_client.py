@@ -24,7 +24,7 @@ EMAIL = "js@demo.test"  # of its own: what one user may do in a minute is limite
 FEATURES = {"js-cut": "sim/cut-mid-stream", "js-slow": "sim/slow", "js-drip": "sim/slow-drip"}
 SCENARIOS = (
     *("stream", "unary", "refusedStream", "refusedUnary", "cutStream"),
-    *("abort", "breakOut", "stopFromAnother"),
+    *("abort", "breakOut", "stopFromAnother", "compare"),
     *("withoutAppCheck", "withoutAppCheckStream", "signedOut"),
 )
 WIRE_SCENARIOS = ("silence", "characters", "notANumber", "megabytes")
@@ -76,9 +76,11 @@ def _prepare(suite: Suite) -> None:
     account = {"email": EMAIL, "password": PASSWORD}
     sign_up = f"{identity}/accounts:signUp?key=local"
     httpx.post(sign_up, json=account, timeout=30, trust_env=False).raise_for_status()
+    settings: dict[str, Outcome] = {id_: {"model": model} for id_, model in FEATURES.items()}
+    settings["js-compare"] = {"model": "sim/fast", "allowedModels": ["sim/cut-mid-stream"]}
     features = {
-        f"features/{id_}": {"enabled": True, "revision": 1, "settings": {"model": model}}
-        for id_, model in FEATURES.items()
+        f"features/{id_}": {"enabled": True, "revision": 1, "settings": values}
+        for id_, values in settings.items()
     }
     create_documents(suite.firestore_host, suite.project, features)
 
@@ -162,6 +164,23 @@ def test_one_client_stops_what_another_streams(outcomes: dict[str, Outcome]) -> 
         "stopped": False,
         "status": "stopped",
     }
+    following = outcome["next"]["data"]
+    assert following["conversationId"] == outcome["data"]["conversationId"]
+    assert following["messageId"] != outcome["data"]["messageId"]
+
+
+def test_a_comparison_streams_each_models_chunks_by_its_index(
+    outcomes: dict[str, Outcome],
+) -> None:
+    outcome = outcomes["compare"]
+    first, *rest = outcome["chunks"]
+    assert first["models"] == ["sim/fast", "sim/cut-mid-stream"]
+    good, bad = outcome["data"]["results"]
+    text = [c["delta"] for c in rest if c["index"] == 0 and c["type"] == "text"]
+    assert "".join(text) == good["text"] != ""
+    assert bad["error"]["details"]["reason"] == "stream_cut"
+    (told,) = [chunk for chunk in rest if chunk["index"] == 1 and chunk["type"] == "error"]
+    assert told["error"] == bad["error"]
 
 
 @pytest.mark.parametrize(

@@ -50,18 +50,33 @@ const scenarios = {
       return { chunks: [chunk] };
     }
   },
-  // Two apps of one user: what one streams the other stops, and then tries to once more
+  // Two apps of one user in one conversation: what one streams the other stops, tries to once
+  // more, and then goes on from
   async stopFromAnother() {
     const asks = await callable("asks");
     const stop = await callable("stops", { of: "stop_generation" });
+    const goesOn = await callable("goesOn");
     let generationId, stopping;
-    const seen = await streamed(asks, { feature: "js-drip", prompt: "Hello" }, {}, (chunk) => {
+    const request = { feature: "js-drip", prompt: "Hello", conversationId: "new" };
+    const seen = await streamed(asks, request, {}, (chunk) => {
       generationId ??= chunk.generationId;
       if (chunk.type === "text") {
         stopping ??= called(stop, { generationId });
       }
     });
-    return { ...seen, stopped: await stopping, again: await called(stop, { generationId }) };
+    const { conversationId } = seen.data;
+    const next = { feature: "chat", prompt: "And now?", conversationId };
+    return {
+      ...seen,
+      stopped: await stopping,
+      again: await called(stop, { generationId }),
+      next: await called(goesOn, next),
+    };
+  },
+  async compare() {
+    const compares = await callable("compares", { of: "execute_multi_model_prompt" });
+    const models = ["sim/fast", "sim/cut-mid-stream"];
+    return streamed(compares, { feature: "js-compare", prompt: "Hello", models });
   },
   async withoutAppCheck() {
     return called(await callable("withoutAppCheck", { appCheck: false }), { feature: "chat" });
