@@ -26,6 +26,7 @@ OK = {
     "crlf": "stop",
     "split-utf8": "stop",
     "one-packet": "stop",
+    "prompt": "stop",
     "megabyte-line": "stop",
     "json-for-sse": "stop",
     "no-done": "stop",

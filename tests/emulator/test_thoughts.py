@@ -20,7 +20,9 @@ THINKS: dict[str, Any] = {"reasoning": {"effort": "low"}}
 
 
 async def test_thoughts_stream_apart_and_go_back_to_the_model_that_had_them(world: World) -> None:
-    instance = await feature(world, **THINKS, allowedModels=["sim/parallel-tools"])
+    instance = await feature(
+        world, **THINKS, allowedModels=["sim/parallel-tools"], titles="beginning"
+    )
     marker = f"thought-{secrets.token_hex(6)}"
     here = {"feature": "tools", "conversationId": "new", "prompt": marker}
     messages, first = await instance.frames(ASK, here, "user")

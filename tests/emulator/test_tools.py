@@ -92,7 +92,7 @@ async def test_a_file_stays_with_the_rounds_that_follow_it(world: World) -> None
 
 
 async def test_several_rounds_in_a_conversation(world: World) -> None:
-    instance = await feature(world, "sim/parallel-tools")
+    instance = await feature(world, "sim/parallel-tools", titles="beginning")
     marker = marked()
     both = {"tools": [WEATHER, CLOCK]}
     first = await instance.call(ASK, data(marker, conversationId="new", **both), "user")
