@@ -10,10 +10,11 @@ What came of it is in the job's `running`, also when this raises.
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 
-from . import formats, log
+from . import formats, limits, log
 from .asides import Asides
 from .attaching import Attaching
 from .conversations import Conversations
@@ -117,9 +118,34 @@ class Answering:
             keeps = settings.resume and running.lasts(job.entry)
             progress = self._progress
             kept = progress.kept(running.id, running.written, *running.pace()) if keeps else None
-            async with kept or nullcontext():
+            async with kept or nullcontext(), self._partly(job, ask):
                 with running.watch.guard(settings.idle_s, "idle"):
                     async for deltas in answer:
                         if settings.stream:
                             for delta in deltas:
                                 await running.show(delta, ask.tools)
+
+    @asynccontextmanager
+    async def _partly(self, job: Job, ask: ChatRequest) -> AsyncIterator[None]:
+        """Inside, the JSON that the answer has come to is sent now and then, to who wants it."""
+        wanted = job.running.partial_json and job.feature.settings.stream and ask.wants_json
+        sending = asyncio.create_task(_send_parts(job.running)) if wanted else None
+        try:
+            yield
+        finally:
+            if sending is not None:
+                sending.cancel()
+                await asyncio.wait({sending})
+
+
+async def _send_parts(running: Running) -> None:
+    said = None
+    while True:
+        await asyncio.sleep(limits.PARTIAL_JSON_EVERY_S)
+        text = running.written()[0]
+        if len(text) > limits.PARTIAL_JSON_MAX_CHARS:
+            return  # it would be read from its beginning each time
+        value = formats.partly(text)
+        if value is not None and value != said:
+            said = value
+            await running.send({"type": "json", "json": value})

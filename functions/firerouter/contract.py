@@ -71,6 +71,7 @@ class ExecutePrompt(Record):
     tools: functions of the app's, which the model may ask for; the app runs them. tool_choice:
     auto, none, required, or the name of one. parallel_tool_calls: whether it may ask for several.
     response_format: the JSON that the answer is to be, where the feature does not say.
+    partial_json: send what that has come to, while it grows.
     temporary: no text of it is stored.
     request_id: calling again with the same one never asks OpenRouter twice.
     """
@@ -100,6 +101,7 @@ class ExecutePrompt(Record):
     tool_choice: Annotated[str, Field(max_length=limits.NAME_MAX_CHARS)] | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
+    partial_json: bool = False
     attachments: Annotated[list[Attachment], Field(max_length=limits.ATTACHMENTS_MAX)] = Field(
         default_factory=list
     )

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import orjson
 from pydantic import AfterValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, from_json
 
 from .jsonvalues import JsonObject
 from .records import Record
@@ -19,6 +19,7 @@ from .schemas import TooMuch, fault_of, fault_of_schema
 
 # as many models write JSON, whatever they were told
 _FENCED: Final = re.compile(r"\s*```(?:json)?[ \t]*\n(.*)\n[ \t]*```\s*", re.DOTALL)
+_FENCE: Final = re.compile(r"\A\s*```(?:json)?[ \t]*\n")
 _AGAIN: Final = (
     "Your answer does not have the format that was asked for: {fault}. "
     "Give the whole answer again, as JSON alone, without any other text."
@@ -82,6 +83,15 @@ def read(text: str, wanted: Mapping[str, Any] | None) -> Read | None:
     except TooMuch:
         fault = "$ (too much to look at)"
     return Read(fault=fault) if fault else Read(value)
+
+
+def partly(text: str) -> Any:
+    """What there is of a JSON value by now, ends of texts included; None where there is none."""
+    begun = _FENCE.sub("", text, count=1)
+    try:
+        return from_json(begun, allow_partial="trailing-strings")
+    except ValueError:
+        return None
 
 
 def told(text: str, wanted: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -105,6 +105,7 @@ class Generate:
         else:
             running = Running(id_, call.caller.uid, payload, call.trace_id)
             running.temporary = request.temporary
+            running.partial_json = request.partial_json
             running.join(call)
             result = await self._own(running, self._generate(running, request, given))
         # None: it needs no listener, and so this call is but one that looks on

@@ -31,6 +31,9 @@ CITATIONS_MAX: Final = 50  # of one answer
 CITATION_MAX_CHARS: Final = 500  # of a title, or of what is cited
 URL_MAX_CHARS: Final = 2_000
 
+PARTIAL_JSON_EVERY_S: Final = 0.25
+PARTIAL_JSON_MAX_CHARS: Final = 100_000  # of an answer: a longer one is sent as text alone
+
 # Embeddings
 EMBED_INPUTS_MAX: Final = 256  # of one call: as floats, at 4,096 each, they are 22 MB
 EMBED_INPUTS_MAX_CHARS: Final = 1_000_000  # together; each is at most PROMPT_MAX_CHARS

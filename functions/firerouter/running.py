@@ -53,6 +53,7 @@ class Running:
         self.payload = payload
         self.trace_id = trace_id
         self.temporary = False  # no text of it is kept
+        self.partial_json = False  # what its JSON has come to is sent while it grows
         self.needs_listener = True  # ended when the last one leaves
         self.told_to_stop = False  # by somebody who meant it
         self.streams = True  # what is written is sent as it comes

@@ -51,6 +51,23 @@ async def test_a_schema_of_the_callers_shapes_the_answer(world: World) -> None:
     assert "json" not in await instance.call(ASK, data(responseFormat={"type": "text"}), "user")
 
 
+async def test_json_is_sent_while_it_grows(world: World) -> None:
+    instance = await feature(world, "z-ai/glm-4.5-air:free")
+    many = {f"field{n}": {"type": "string"} for n in range(30)}
+    wanted = {"type": "json_schema", "name": "many", "schema": {"properties": many}}
+    asked = data(responseFormat=wanted, partialJson=True)
+    messages, result = await instance.frames(ASK, asked, "user")
+    grown = [m["json"] for m in messages if m["type"] == "json"]
+    assert len(grown) > 1
+    sizes = [len(json) for json in grown]
+    assert sizes == sorted(sizes)
+    *whole, _ = grown[0].items()  # the last one may be cut
+    assert dict(whole).items() <= result["json"].items()
+    assert "".join(m["delta"] for m in messages if m["type"] == "text") == result["text"]
+    without, _ = await instance.frames(ASK, data(responseFormat=wanted), "user")
+    assert not [m for m in without if m["type"] == "json"]
+
+
 async def test_json_in_a_fence_is_json(world: World) -> None:
     instance = await feature(world, "sim/fenced-json", responseFormat=WANTED)
     result = await instance.call(ASK, data(), "user")

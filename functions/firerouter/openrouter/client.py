@@ -77,6 +77,10 @@ class ChatRequest:
         return wanted
 
     @property
+    def wants_json(self) -> bool:
+        return (self.format or {}).get("type") in ("json_object", "json_schema")
+
+    @property
     def tools(self) -> frozenset[str]:
         """The names of the app's own, which an answer may ask for."""
         declared = (tool.get("function", {}) for tool in self.parameters.get("tools") or ())
