@@ -19,7 +19,7 @@ from firerouter.formats import partly
         ('{"a": 1}', {"a": 1}),
         ('{"a": 1} and more', {"a": 1}),
         ('```json\n{"a": tr', {}),
-        ("```\n[1, 2", [1]),
+        ("```\n[1, 2", [1, 2]),
         ("{" * 100_000, None),
     ],
 )
