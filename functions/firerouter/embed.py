@@ -50,6 +50,7 @@ from .openrouter import (
     shaped,
     total,
 )
+from .pseudonyms import Pseudonyms
 from .records import parse
 from .running import noted_of, reserve
 from .settings import EMBEDDING, Feature
@@ -84,6 +85,7 @@ class Embed:
         ledger: Ledger,
         stops: Stops,
         openrouter: OpenRouter,
+        pseudonyms: Pseudonyms,
         default_referer: str,
     ) -> None:
         self._features = features
@@ -93,6 +95,7 @@ class Embed:
         self._ledger = ledger
         self._stops = stops
         self._openrouter = openrouter
+        self._pseudonyms = pseudonyms
         self._default_referer = default_referer
         self._watches: set[Watch] = set()
 
@@ -121,7 +124,7 @@ class Embed:
         )
         feature = stored.for_user(uid)
         watch.limit(feature.settings.total_s)
-        asks = await self._asks(request, feature, app)
+        asks = await self._asks(request, feature, app, uid)
         await asks[0].keys.get()  # a key that is missing is said before anything is counted
         entry = await self._ledger.admit(
             Admission(
@@ -175,7 +178,7 @@ class Embed:
                 raise UpstreamMalformed  # vectors that can not be compared with one another
 
     async def _asks(
-        self, request: CreateEmbeddings, feature: Feature, app: AppSettings
+        self, request: CreateEmbeddings, feature: Feature, app: AppSettings, uid: str
     ) -> list[EmbeddingsRequest]:
         """One request for each batch. Raises WrongKind, InvalidArgument, PaidModel, ..."""
         settings = feature.settings
@@ -191,7 +194,8 @@ class Embed:
             if value is not None and parameters.setdefault(name, value) != value:
                 raise InvalidArgument(f"{field_} is fixed by this feature.", field=field_)
         if settings.provider is not None:
-            parameters["provider"] = settings.provider.model_dump(exclude_none=True)
+            parameters["provider"] = settings.provider.upstream()
+        user = await self._pseudonyms.user(uid) if settings.send_user else None
         return [
             EmbeddingsRequest(
                 keys=self._keys.of(feature.id),
@@ -202,6 +206,7 @@ class Embed:
                 app_name=app.app_name,
                 referer=app.referer or self._default_referer,
                 silence_s=settings.first_token_s,
+                user=user,
             )
             for inputs in batches(request.input)
         ]
