@@ -278,10 +278,10 @@ def with_parts(text: str, parts: Iterable[Part]) -> str | list[Part]:
     return [{"type": "text", "text": text}, *sent] if text else sent
 
 
-def length(content: str | list[Part]) -> int:
+def length(content: str | list[Part] | None) -> int:
     """How many characters a message is, with each file that is no text as if it were so many."""
-    if isinstance(content, str):
-        return len(content)
+    if isinstance(content, str | None):
+        return len(content or "")
     other = limits.ATTACHMENT_TOKENS * 4
     return sum(len(part["text"]) if "text" in part else other for part in content)
 
