@@ -231,7 +231,12 @@ class App(Stores):
     def livetest(self) -> LiveTest:
         from .livetest import LiveTest
 
-        return LiveTest(features=self.features, configure=self.configure, generate=self.generate)
+        return LiveTest(
+            features=self.features,
+            configure=self.configure,
+            generate=self.generate,
+            embed=self.embed,
+        )
 
     @cached_property
     def appconfig(self) -> AppConfig:

@@ -101,12 +101,18 @@ class Embed:
 
     async def create_embeddings(self, call: Call[Caller]) -> dict[str, Any]:
         """The vectors (docs/wire.md), or those of the same request before. Raises CallableError."""
-        request = parse(CreateEmbeddings, call.data)
+        return await self.run(call, parse(CreateEmbeddings, call.data))
+
+    async def run(
+        self, call: Call[Caller], request: CreateEmbeddings, given: Feature | None = None
+    ) -> dict[str, Any]:
+        """The same for a request that was read before. given: the feature, where it is not to
+        answer as it is stored."""
         watch = Watch(limits.TOTAL_S)
         call.on_leave(lambda: watch.stop("stopped"))
         self._watches.add(watch)
         try:
-            return await self._embed(call, request, watch)
+            return await self._embed(call, request, given, watch)
         finally:
             self._watches.remove(watch)
 
@@ -116,13 +122,12 @@ class Embed:
             watch.stop("interrupted")
 
     async def _embed(
-        self, call: Call[Caller], request: CreateEmbeddings, watch: Watch
+        self, call: Call[Caller], request: CreateEmbeddings, given: Feature | None, watch: Watch
     ) -> dict[str, Any]:
         uid, id_ = call.caller.uid, generation_id(call.caller.uid, request.request_id)
-        stored, app = await asyncio.gather(
-            self._features.get(request.feature), self._app_settings.get()
+        feature, app = await asyncio.gather(
+            self._feature(request, uid, given), self._app_settings.get()
         )
-        feature = stored.for_user(uid)
         watch.limit(feature.settings.total_s)
         asks = await self._asks(request, feature, app, uid)
         await asks[0].keys.get()  # a key that is missing is said before anything is counted
@@ -138,6 +143,7 @@ class Embed:
                 reserve_nano_usd=reserve([asks[0].model], app),
                 request_id=request.request_id,
                 feature_limits=feature.settings.caps,
+                test=feature.test,
             )
         )
         if isinstance(entry, dict):
@@ -166,6 +172,9 @@ class Embed:
             failure.details["generationId"] = id_
             raise failure
         return result
+
+    async def _feature(self, request: CreateEmbeddings, uid: str, given: Feature | None) -> Feature:
+        return given or (await self._features.get(request.feature)).for_user(uid)
 
     async def _make(self, making: Making, entry: Entry) -> None:
         making.tries.on_id = lambda: self._ledger.note(entry, noted_of(making.tries))
