@@ -21,7 +21,7 @@ Imports point down only (a test reads this drawing):
     books                                the ledger's documents, and what ends and corrects them
     capabilities                         settings held against what models can do, pure
     prompts  quotas  models              pure
-    features  appsettings  keys  preferences  conversations   settings, secrets, history
+    features  appsettings  keys  preferences  conversations  pseudonyms   settings, secrets, history
     uploads  allowance                   files, and how many of them
     keyslots                             which keys serve whom, and in which order
     audit                                an admin's change and its entry, in one commit
@@ -30,6 +30,8 @@ Imports point down only (a test reads this drawing):
     admincontract                        what admins send
     contract                             what callers send
     tools  formats                       what an app declares, and what a model asks for, pure
+    readings                             what OpenRouter read of PDFs, to be sent back
+    routing                              where a prompt may go, pure
     attachments                          what may go with a prompt, and what becomes of it, pure
     schemas  jsonvalues  records  fields  ids   JSON Schema; JSON that a document holds; values
     clients  shutdown                    Google's services; an instance that goes down

@@ -10,6 +10,7 @@ What came of it is in the job's `running`, also when this raises.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
@@ -54,9 +55,10 @@ class Answering:
         running, thread = job.running, job.running.thread
         kept = await self._responses.get(job.recall)
         if kept is None and running.attached is not None and running.attached.sent:
+            conversation = thread and self._conversations.conversation(running.uid, thread.id)
             with running.watch.guard():
                 running.notices += await self._attaching.fetch(
-                    running.id, running.attached, job.ask.messages
+                    running.id, running.attached, job.ask.messages, conversation
                 )
         asking = asyncio.create_task(self._write_question(running, thread)) if thread else None
         async with self._asides.beside(job):
@@ -102,7 +104,8 @@ class Answering:
         model = running.tries.attempts[-1].model
         first = running.begin_again()
         assert first is not None, "there is an answer to repair"
-        messages = formats.once_more(job.ask.messages, first.text, fault)
+        read = [json.loads(text) for text in first.files.values()]  # not to be paid for twice
+        messages = formats.once_more(job.ask.messages, first.text, fault, read)
         await running.send({"type": "repair", "model": model, "at": fault})
         try:
             await self._read(job, replace(job.ask, models=[model], messages=messages))

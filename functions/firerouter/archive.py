@@ -81,7 +81,7 @@ def markdown(head: dict[str, Any], messages: dict[str, dict[str, Any]]) -> str:
 
 def _told(document: dict[str, Any]) -> dict[str, Any]:
     """What a client may see of a document, times as text."""
-    hidden = {"page", "pageBytes", "leafPage", "parentPage", "parts"}
+    hidden = {"page", "pageBytes", "leafPage", "parentPage", "parts", "reading"}
     return {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in document.items()

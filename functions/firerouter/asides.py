@@ -9,7 +9,7 @@ it costs is in the answer's ledger entry, whose attempts it is among.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -115,8 +115,10 @@ class Asides:
                 job.ask,
                 models=[model],
                 messages=[{"role": "system", "content": task}, {"role": "user", "content": said}],
-                parameters={"max_tokens": max_tokens, **thinking},
+                parameters=parameters(job.feature.settings, max_tokens, thinking),
                 first_token_s=limits.ASIDE_S,
+                session=None,  # what keeps the conversation with one provider is not this model's
+                caching=None,
             )
             watch = Watch(limits.ASIDE_S)
             async with self._openrouter.answer(request, watch, aside.tries) as answer:
@@ -129,6 +131,14 @@ class Asides:
             log.info("aside_failed", purpose=purpose, reason=reason)
             return ""
         return answer.text
+
+
+def parameters(
+    settings: FeatureSettings, max_tokens: int, thinking: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What is sent beside the question: of the feature's own, where the conversation may go."""
+    privacy = settings.provider.privacy() if settings.provider else {}
+    return {"max_tokens": max_tokens, **thinking, **({"provider": privacy} if privacy else {})}
 
 
 def titled(settings: FeatureSettings, thread: Thread | None) -> bool:

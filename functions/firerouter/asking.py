@@ -14,8 +14,9 @@ from .errors import WrongKind
 from .features import Features
 from .keys import Keys
 from .openrouter import ChatRequest
+from .pseudonyms import Pseudonyms
 from .running import Running
-from .settings import EMBEDDING, Feature
+from .settings import EMBEDDING, Feature, FeatureSettings
 
 
 class Asking:
@@ -29,6 +30,7 @@ class Asking:
         attaching: Attaching,
         conversations: Conversations,
         keys: Keys,
+        pseudonyms: Pseudonyms,
         default_referer: str,
     ) -> None:
         self._features = features
@@ -36,6 +38,7 @@ class Asking:
         self._attaching = attaching
         self._conversations = conversations
         self._keys = keys
+        self._pseudonyms = pseudonyms
         self._default_referer = default_referer
 
     async def feature(self, request: ExecutePrompt, uid: str, given: Feature | None) -> Feature:
@@ -85,4 +88,13 @@ class Asking:
             app_name=app.app_name,
             referer=app.referer or self._default_referer,
             first_token_s=settings.first_token_s,
+            user=await self._pseudonyms.user(uid) if settings.send_user else None,
+            session=await self._session(running, settings),
+            caching=None if settings.prompt_caching == "off" else settings.prompt_caching,
         )
+
+    async def _session(self, running: Running, settings: FeatureSettings) -> str | None:
+        thread = running.thread
+        if thread is None or not settings.send_session:
+            return None
+        return await self._pseudonyms.session(running.uid, thread.id)

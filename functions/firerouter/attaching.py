@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from . import limits, log
+from . import limits, log, readings
 from .allowance import Allowance
 from .attachments import (
     FREE_PDF_PLUGIN,
@@ -48,6 +48,7 @@ from .uploads import Uploads
 
 Turns = list[dict[str, Any]]
 PLACE: Final = "attachment"  # in a message, where a file's part is going to be
+READING: Final = "reading"  # in an answer's, where what was read of a file is going to be
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ class Attached:
     """What the files of a request come to.
 
     models: those that can take them. history: the earlier turns, with places for their files.
-    asked: the question's. again: it was asked before, and they were kept.
+    asked: the question's. again: it was asked before, and they were kept. told: the hashes of
+    those of which OpenRouter is told what it read of them before.
     """
 
     models: list[str]
@@ -75,6 +77,7 @@ class Attached:
     asked: list[Placed] = field(default_factory=list)
     earlier: list[Placed] = field(default_factory=list)
     again: bool = False
+    told: set[str] = field(default_factory=set)
     notices: Notices = field(default_factory=list)
 
     @property
@@ -141,7 +144,7 @@ class Attaching:
         AttachmentNotTaken, StorageUnavailable.
         """
         if not (request.attachments or any("attachments" in turn for turn in history)):
-            return Attached(models, history)
+            return Attached(models, [_without_reading(turn) for turn in history])
         again = request.regenerate is not None
         if again:
             files = files_of(uid, history[-1].get("attachments"))
@@ -167,6 +170,10 @@ class Attaching:
                     _count(left, "there is no room for it")
         sent = [*asked, *earlier]
         keys = {placed.key for placed in sent}
+        if any(placed.file.content_type == PDF for placed in sent):
+            history = _with_readings(history)
+        else:
+            history = [_without_reading(turn) for turn in history]
         return Attached(
             models=[m for m in models if all(_takes(inputs[m], placed.file) for placed in sent)],
             history=[_with_places(uid, turn, keys) for turn in history],
@@ -176,14 +183,19 @@ class Attaching:
             notices=[_left_out(count, why) for why, count in left.items()],
         )
 
-    async def fetch(self, generation: str, attached: Attached, messages: Turns) -> Notices:
-        """Put the files into their places in the messages; what the user should be told of it.
+    async def fetch(
+        self, generation: str, attached: Attached, messages: Turns, conversation: Any
+    ) -> Notices:
+        """Put the files into their places in the messages, and what was read of them before; what
+        the user should be told of it.
 
-        They are held in memory until `let_go`. Raises InvalidArgument, AttachmentUnknown,
-        Overloaded, StorageUnavailable.
+        They are held in memory until `let_go`. conversation: Firestore's reference. Raises
+        InvalidArgument, AttachmentUnknown, Overloaded, StorageUnavailable.
         """
         sent = {placed.key: placed for placed in reversed(attached.sent)}  # the question's win
-        self._hold(generation, sum(placed.file.size for placed in sent.values()))
+        read = [message[READING] for message in messages if READING in message]
+        size = sum(placed.file.size for placed in sent.values())
+        self._hold(generation, size + sum(document["bytes"] for document in read))
         fetched = await asyncio.gather(
             *(self._fetched(placed, must=not attached.again) for placed in sent.values())
         )
@@ -193,8 +205,18 @@ class Attaching:
             lambda: {key: file.to_part() for key, file in found.items()}
         )
         messages[:] = [_filled(message, parts) for message in messages]
+        await self._recall(attached, messages, conversation)
         gone = len(sent) - len(found)
         return [_left_out(gone, "it is not there any more")] if gone else []
+
+    async def _recall(self, attached: Attached, messages: Turns, conversation: Any) -> None:
+        """What OpenRouter read of the files before goes back to it with the answers."""
+        for at, message in enumerate(messages):
+            if READING not in message:
+                continue
+            read = await readings.fetch(conversation, message[READING])
+            attached.told |= {annotation["file"]["hash"] for annotation in read}
+            messages[at] = {**_without_reading(message), **({"annotations": read} if read else {})}
 
     def let_go(self, generation: str) -> None:
         """Nothing of it is in memory any more."""
@@ -298,9 +320,25 @@ def _with_places(uid: str, turn: dict[str, Any], keys: set[str]) -> dict[str, An
     return {**rest, "content": with_parts(turn["content"], places)}
 
 
+def _without_reading(turn: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in turn.items() if name != READING}
+
+
+def _with_readings(history: Turns) -> Turns:
+    """The turns, those of the newest answers with what was read of files, as far as there is
+    room."""
+    left, kept = limits.READINGS_MAX_BYTES, list[dict[str, Any]]()
+    for turn in reversed(history):
+        size = readings.size_of(turn.get(READING))
+        goes = size is not None and size <= left
+        left -= size if goes and size else 0
+        kept.append(turn if goes else _without_reading(turn))
+    return kept[::-1]
+
+
 def _filled(message: dict[str, Any], parts: Mapping[str, Part]) -> dict[str, Any]:
     content = message["content"]
-    if not isinstance(content, list):
+    if not isinstance(content, list):  # text, or nothing beside calls
         return message
     there = [part for part in content if PLACE not in part or part[PLACE] in parts]
     filled = [parts[part[PLACE]] if PLACE in part else part for part in there]

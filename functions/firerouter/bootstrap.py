@@ -94,6 +94,7 @@ class App(Stores):
             attaching=self.attaching,
             conversations=self.conversations,
             keys=self.keys,
+            pseudonyms=self.pseudonyms,
             default_referer=self._referer,
         )
 
@@ -134,6 +135,7 @@ class App(Stores):
             ledger=self.ledger,
             stops=self.stops,
             openrouter=self.openrouter,
+            pseudonyms=self.pseudonyms,
             default_referer=self._referer,
         )
         before_shutdown(embed.interrupt)
@@ -229,7 +231,12 @@ class App(Stores):
     def livetest(self) -> LiveTest:
         from .livetest import LiveTest
 
-        return LiveTest(features=self.features, configure=self.configure, generate=self.generate)
+        return LiveTest(
+            features=self.features,
+            configure=self.configure,
+            generate=self.generate,
+            embed=self.embed,
+        )
 
     @cached_property
     def appconfig(self) -> AppConfig:

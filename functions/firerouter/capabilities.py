@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 from .models import CHARS_PER_TOKEN, Model, ModelList, Resolved, is_free
 from .prompts import PLACE
+from .routing import takes_cache_control
 from .settings import EMBEDDING, FREE_FALLBACK, FREE_MODEL, FeatureSettings
 
 # billed by the search, the page or the panel, whatever model asks
@@ -235,6 +236,9 @@ def _inabilities(settings: FeatureSettings, model: Model) -> Iterator[_Said]:
         for name in _not_taken(settings.to_json(), takes):
             message = f"{id_} does not take {name}: OpenRouter leaves it out."
             yield "warning", name, "not_supported", message
+    if settings.prompt_caching != "off" and not takes_cache_control(id_):
+        message = f"{id_} is not asked to cache prompts: it does so by itself, or not at all."
+        yield "warning", "promptCaching", "not_supported", message
 
 
 def _thoughts(settings: FeatureSettings, model: Model) -> Iterator[_Said]:

@@ -135,6 +135,9 @@ class Conversations:
         message = answer_of(thread, result, status, error)
         moved = whole or not thread.regenerates
         self._put(batch, thread, thread.answer_id, message, thread.asked, leads=moved)
+        transcript = self.conversation(thread.uid, thread.id).collection("transcript")
+        for name, piece in (thread.reading.pieces if thread.reading else {}).items():
+            batch.set(transcript.document(name), {"reading": piece})
         return await self._commit(batch, thread, limits.SETTLE_BEFORE_RESULT_S)
 
     async def rescue(self, uid: str, place: Document, result: Document, error: str) -> None:

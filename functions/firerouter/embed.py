@@ -50,6 +50,7 @@ from .openrouter import (
     shaped,
     total,
 )
+from .pseudonyms import Pseudonyms
 from .records import parse
 from .running import noted_of, reserve
 from .settings import EMBEDDING, Feature
@@ -84,6 +85,7 @@ class Embed:
         ledger: Ledger,
         stops: Stops,
         openrouter: OpenRouter,
+        pseudonyms: Pseudonyms,
         default_referer: str,
     ) -> None:
         self._features = features
@@ -93,17 +95,24 @@ class Embed:
         self._ledger = ledger
         self._stops = stops
         self._openrouter = openrouter
+        self._pseudonyms = pseudonyms
         self._default_referer = default_referer
         self._watches: set[Watch] = set()
 
     async def create_embeddings(self, call: Call[Caller]) -> dict[str, Any]:
         """The vectors (docs/wire.md), or those of the same request before. Raises CallableError."""
-        request = parse(CreateEmbeddings, call.data)
+        return await self.run(call, parse(CreateEmbeddings, call.data))
+
+    async def run(
+        self, call: Call[Caller], request: CreateEmbeddings, given: Feature | None = None
+    ) -> dict[str, Any]:
+        """The same for a request that was read before. given: the feature, where it is not to
+        answer as it is stored."""
         watch = Watch(limits.TOTAL_S)
         call.on_leave(lambda: watch.stop("stopped"))
         self._watches.add(watch)
         try:
-            return await self._embed(call, request, watch)
+            return await self._embed(call, request, given, watch)
         finally:
             self._watches.remove(watch)
 
@@ -113,15 +122,14 @@ class Embed:
             watch.stop("interrupted")
 
     async def _embed(
-        self, call: Call[Caller], request: CreateEmbeddings, watch: Watch
+        self, call: Call[Caller], request: CreateEmbeddings, given: Feature | None, watch: Watch
     ) -> dict[str, Any]:
         uid, id_ = call.caller.uid, generation_id(call.caller.uid, request.request_id)
-        stored, app = await asyncio.gather(
-            self._features.get(request.feature), self._app_settings.get()
+        feature, app = await asyncio.gather(
+            self._feature(request, uid, given), self._app_settings.get()
         )
-        feature = stored.for_user(uid)
         watch.limit(feature.settings.total_s)
-        asks = await self._asks(request, feature, app)
+        asks = await self._asks(request, feature, app, uid)
         await asks[0].keys.get()  # a key that is missing is said before anything is counted
         entry = await self._ledger.admit(
             Admission(
@@ -135,6 +143,7 @@ class Embed:
                 reserve_nano_usd=reserve([asks[0].model], app),
                 request_id=request.request_id,
                 feature_limits=feature.settings.caps,
+                test=feature.test,
             )
         )
         if isinstance(entry, dict):
@@ -164,6 +173,9 @@ class Embed:
             raise failure
         return result
 
+    async def _feature(self, request: CreateEmbeddings, uid: str, given: Feature | None) -> Feature:
+        return given or (await self._features.get(request.feature)).for_user(uid)
+
     async def _make(self, making: Making, entry: Entry) -> None:
         making.tries.on_id = lambda: self._ledger.note(entry, noted_of(making.tries))
         for ask in making.asks:
@@ -175,7 +187,7 @@ class Embed:
                 raise UpstreamMalformed  # vectors that can not be compared with one another
 
     async def _asks(
-        self, request: CreateEmbeddings, feature: Feature, app: AppSettings
+        self, request: CreateEmbeddings, feature: Feature, app: AppSettings, uid: str
     ) -> list[EmbeddingsRequest]:
         """One request for each batch. Raises WrongKind, InvalidArgument, PaidModel, ..."""
         settings = feature.settings
@@ -191,7 +203,8 @@ class Embed:
             if value is not None and parameters.setdefault(name, value) != value:
                 raise InvalidArgument(f"{field_} is fixed by this feature.", field=field_)
         if settings.provider is not None:
-            parameters["provider"] = settings.provider.model_dump(exclude_none=True)
+            parameters["provider"] = settings.provider.upstream()
+        user = await self._pseudonyms.user(uid) if settings.send_user else None
         return [
             EmbeddingsRequest(
                 keys=self._keys.of(feature.id),
@@ -202,6 +215,7 @@ class Embed:
                 app_name=app.app_name,
                 referer=app.referer or self._default_referer,
                 silence_s=settings.first_token_s,
+                user=user,
             )
             for inputs in batches(request.input)
         ]

@@ -39,6 +39,7 @@ from .ids import generation_id, payload_hash
 from .ledger import Admission, Entry, Ledger, Outcome, Status
 from .openrouter import Interrupted
 from .progress import Progress
+from .readings import reading_of
 from .records import parse
 from .responses import Responses, response_id, worth_keeping
 from .running import Job, Running, outcome_of, reserve, result_of
@@ -287,6 +288,7 @@ class Generate:
         if running.thread is None:
             return
         try:
+            running.thread.reading = reading_of(running.thread.answer_id, running.files())
             reason = failure.reason if failure else None
             await self._conversations.answer(running.thread, result, status, reason)
         except Exception as error:

@@ -102,7 +102,8 @@ def parameters(settings: FeatureSettings, request: ExecutePrompt) -> dict[str, A
         "parallel_tool_calls": request.parallel_tool_calls if request.tools else None,
         "response_format": _format(settings, request),
         "reasoning": settings.reasoning and settings.reasoning.model_dump(exclude_none=True),
-        "provider": settings.provider and settings.provider.model_dump(exclude_none=True),
+        "provider": settings.provider and settings.provider.upstream(),
+        "service_tier": settings.service_tier,
     }
     sent = {name: value for name, value in given.items() if value is not None}
     return {**settings.parameters, **sent}

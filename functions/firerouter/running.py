@@ -130,6 +130,13 @@ class Running:
         self._whole.append({"type": kind, "index": index, **value})
         await self.send(self._whole[-1])
 
+    def files(self) -> list[str]:
+        """What OpenRouter read of files and was not told before: the JSON of each."""
+        told = self.attached.told if self.attached else set()
+        answers = [answer for answer in (self.other, self.answer) if answer]
+        read = {hash_: text for answer in answers for hash_, text in answer.files.items()}
+        return [text for hash_, text in read.items() if hash_ not in told]
+
     def usage(self) -> Usage | None:
         """Of all that was asked for; None where OpenRouter did not say it of something."""
         usages = [answer.usage for answer in (self.other, self.answer) if answer]

@@ -22,6 +22,7 @@ from .fields import ModelId, Name, Number
 from .formats import ResponseFormat
 from .jsonvalues import JsonObject
 from .records import Record
+from .routing import PromptCaching, ProviderRouting, ServiceTier
 
 FREE_MODEL: Final = "z-ai/glm-4.5-air:free"
 FREE_FALLBACK: Final = "openrouter/free"  # a router: picks a free model that fits the request
@@ -36,7 +37,7 @@ OWNED_PARAMETERS: Final = frozenset(
         *("top_p", "top_k", "min_p", "top_a", "seed", "stop", "presence_penalty"),
         *("frequency_penalty", "repetition_penalty", "response_format", "reasoning"),
         *("reasoning_effort", "include_reasoning", "tools", "tool_choice", "plugins", "provider"),
-        *("modalities", "debug", "usage"),
+        *("modalities", "debug", "usage", "service_tier", "cache_control"),
     }
 )
 
@@ -58,11 +59,6 @@ def _one_line(value: str) -> str:
     if value != value.strip() or not value.isprintable():
         raise PydanticCustomError("one_line", "must be one line, with no space at its ends")
     return value
-
-
-Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$")]
-Slugs = Annotated[list[Slug], Field(max_length=limits.PROVIDERS_MAX)]
-UsdText = Annotated[Number, Field(ge=0, le=1_000_000)]
 
 
 class Reasoning(Record):
@@ -91,28 +87,6 @@ class ServerTool(Record):
     parameters: JsonObject = {}
 
 
-class MaxPrice(Record):
-    """US dollars per million tokens: providers that ask more are not used."""
-
-    prompt: UsdText | None = None
-    completion: UsdText | None = None
-
-
-class ProviderRouting(Record):
-    """Which providers OpenRouter may use, and in which order. zdr: zero data retention."""
-
-    order: Slugs | None = None
-    only: Slugs | None = None
-    ignore: Slugs | None = None
-    allow_fallbacks: bool | None = None
-    require_parameters: bool | None = None
-    data_collection: Literal["allow", "deny"] | None = None
-    zdr: bool | None = None
-    sort: Literal["price", "throughput", "latency", "exacto"] | None = None
-    quantizations: Slugs | None = None
-    max_price: MaxPrice | None = None
-
-
 class FeatureLimits(Record):
     """What one user may do with this feature, within what the app allows."""
 
@@ -136,6 +110,10 @@ class FeatureSettings(Record):
     system_prompt: `{{name}}` places are replaced by the caller's variables, literally.
     caps: what one user may do; `limits` on the wire.
     stream: off, and a streaming caller gets the whole answer at its end.
+    service_tier: how fast, and for which price, where the provider has a choice.
+    prompt_caching: how long a provider that has to be asked for it keeps what was sent, so that
+    the same beginning is cheaper the next time.
+    send_user, send_session: OpenRouter is told users, and conversations, apart, by hashes.
     parameters: sent upstream as they are, for whatever has no field of its own.
     titles: who names a conversation, the helper model or its first question's beginning.
     history: whether earlier turns that do not fit are left out or summarised by the helper model.
@@ -183,6 +161,10 @@ class FeatureSettings(Record):
         list[Annotated[JsonObject, AfterValidator(_plugin)]], Field(max_length=limits.PLUGINS_MAX)
     ] = []
     provider: ProviderRouting | None = None
+    service_tier: ServiceTier | None = None
+    prompt_caching: PromptCaching = "off"
+    send_user: bool = True
+    send_session: bool = True
     parameters: Annotated[JsonObject, AfterValidator(_parameters)] = {}
     caps: Annotated[FeatureLimits, Field(alias="limits")] = FeatureLimits()
     titles: Literal["model", "beginning"] = "model"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .openrouter import OpenRouter
     from .preferences import Preferences
     from .progress import Progress
+    from .pseudonyms import Pseudonyms
     from .responses import Responses
     from .stops import Stops
     from .uploads import Uploads
@@ -84,6 +85,12 @@ class Stores:
         from .preferences import Preferences
 
         return Preferences(self.firestore)
+
+    @cached_property
+    def pseudonyms(self) -> Pseudonyms:
+        from .pseudonyms import Pseudonyms
+
+        return Pseudonyms(self.firestore)
 
     @cached_property
     def audit(self) -> Audit:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from . import limits
+from .readings import Reading
 
 Document = dict[str, Any]
 
@@ -55,6 +56,7 @@ class Thread:
     down at all. written: the question was. begun_at: when the conversation was, by this question.
     summary: what stands for the turns above `history`. summarises: whether what does not fit is
     to be summarised; folds: what is to go into the next summary; shortened: that one.
+    reading: what OpenRouter read of files for its answer.
     """
 
     uid: str
@@ -76,6 +78,7 @@ class Thread:
     summarises: bool = False
     folds: list[Turn] = field(default_factory=list)
     shortened: Summary | None = None
+    reading: Reading | None = None
 
     @property
     def question_id(self) -> str:
@@ -128,6 +131,7 @@ def answer_of(thread: Thread, result: Document, status: str, error: str | None) 
         # as text: any JSON may be in them, in an order that has to stay
         **({"reasoningDetails": json.dumps(thoughts)} if thoughts else {}),
         **({"askedModel": attempts[-1]["model"]} if thoughts and attempts else {}),
+        **({"reading": thread.reading.to_document()} if thread.reading else {}),
         "status": status,
         "feature": thread.feature,
         **{name: result[name] for name in told if name in result},
@@ -136,7 +140,7 @@ def answer_of(thread: Thread, result: Document, status: str, error: str | None) 
 
 
 # what a turn has beside its text, and a model is sent
-_BESIDE: Final = ("toolCalls", "toolResults", "reasoningDetails", "askedModel")
+_BESIDE: Final = ("toolCalls", "toolResults", "reasoningDetails", "askedModel", "reading")
 
 
 def beside(message: Document) -> Document:

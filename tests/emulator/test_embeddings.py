@@ -13,9 +13,10 @@ from firerouter import limits
 from firerouter.callable import CallableError
 from firerouter.ids import generation_id
 from scripts.local.client import CallableClient, CallableFailure
+from scripts.local.suite import Suite
 from tests.emulator.world import ADMIN, Instance, World, call_of
 
-EMBED = "create_embeddings"
+EMBED, TEST = "create_embeddings", "test_feature_settings"
 PAID = "openai/text-embedding-3-small"
 SOON_S = 5.0
 
@@ -219,11 +220,31 @@ async def test_each_kind_of_feature_has_its_own_call(world: World) -> None:
     assert (error.reason, error.details["kind"]) == ("wrong_kind", "chat")
     error = await instance.refusal("execute_prompt", {"feature": "vectors", "prompt": "x"}, "user")
     assert (error.reason, error.details["kind"]) == ("wrong_kind", "embedding")
-    test = {"feature": "vectors", "prompt": "x", "settings": {"kind": "embedding", "model": PAID}}
-    await instance.call("save_app_settings", {"settings": {"freeModelsOnly": False}, "revision": 0})
-    error = await instance.refusal("test_feature_settings", test, ADMIN)
-    assert error.reason == "wrong_kind"
     assert not await world.all("generations")
+
+
+async def test_an_admin_tries_settings_that_nobody_has_saved(world: World) -> None:
+    instance = world.instance()
+    await instance.call("save_app_settings", {"settings": {"freeModelsOnly": False}, "revision": 0})
+    settings = {"kind": "embedding", "model": PAID, "parameters": {"dimensions": 16}}
+    test = {"feature": "vectors", "prompt": "x", "settings": settings}
+    result = await instance.call(TEST, test, ADMIN)
+    assert (result["test"], result["dimensions"], result["model"]) == (True, 16, PAID)
+    assert result["warnings"] == []
+    assert "embeddings" not in result
+    entry = await world.document(f"generations/{result['generationId']}")
+    assert (entry["test"], entry["status"], entry["revision"]) == (True, "done", 0)
+    assert await is_settled(world, ADMIN)
+    given = {**test, "requestId": "r-1"}
+    assert await instance.call(TEST, given, ADMIN) == await instance.call(TEST, given, ADMIN)
+    messages = [{"role": "user", "content": "x"}]
+    alone = {"feature": "vectors", "messages": messages, "settings": settings}
+    refused = await instance.refusal(TEST, alone, ADMIN)
+    assert refused.details["field"] == "prompt"
+    broken = {**test, "settings": {**settings, "model": "sim/vectors-cut"}}
+    assert (await instance.refusal(TEST, broken, ADMIN)).reason == "stream_cut"
+    assert await is_settled(world, ADMIN)
+    assert not await world.revisions("vectors")
 
 
 async def test_the_built_in_feature_is_off_until_an_admin_pays(world: World) -> None:
@@ -264,6 +285,21 @@ async def test_it_is_there_through_the_real_wire(client: CallableClient) -> None
         with pytest.raises(CallableFailure) as refusal:
             await client.call(name, {**data, "feature": "embedding", "input": "x"})
         assert refusal.value.details["reason"] == "feature_disabled"
+
+
+async def test_an_app_reaches_it_behind_the_one_instance(
+    suite: Suite, admin: str, app_check: str, client: CallableClient
+) -> None:
+    name = f"vectors-{secrets.token_hex(4)}"
+    made = {"feature": name, "settings": {"kind": "embedding", "model": "sim/vectors"}}
+    async with CallableClient(suite.functions_url, admin, app_check) as as_admin:
+        await as_admin.call("save_feature_settings", made)
+    asked = {"endpoint": EMBED, "feature": name, "input": ["a", "b"]}
+    result = await client.call("api", asked)
+    assert [len(one["embedding"]) for one in result["embeddings"]] == [result["dimensions"]] * 2
+    (frame,) = [frame async for frame in client.stream("api", asked)]
+    assert frame[0] == "result"
+    assert frame[1]["embeddings"] == result["embeddings"]
 
 
 # -- every end -----------------------------------------------------------------------------------

@@ -139,6 +139,7 @@ async def test_the_admins_settings_and_the_callers_choices_make_the_request(
         },
     )
     (request,) = await sent_upstream(suite, "marker-choices")
+    assert len(request["body"].pop("user")) == 32
     assert request["body"] == {
         "model": "sim/fast",
         "messages": [

@@ -44,6 +44,7 @@ TABLE = [
     Row("features/rules-f1/revisions/1", get=ADMINS, list=ADMINS),
     # one document, so nothing to list; the functions under test read it too, so it is left alone
     Row("config/app", get=ADMINS, seeded=False),
+    Row("config/pseudonyms", seeded=False),
     Row("catalog/rules-shard"),
     Row(f"users/{OWNER}", get=OWNERS),  # a list would name other users
     Row(CONVERSATION, get=OWNERS, list=OWNERS),

@@ -21,7 +21,7 @@ ASK = "execute_prompt"
 async def feature(world: World, model: str = "sim/fast", **settings: Any) -> Instance:
     """An instance, and the feature `tools`."""
     instance = world.instance()
-    await instance.save("tools", {"model": model, **settings})
+    await instance.save("tools", {"model": model, "titles": "beginning", **settings})
     return instance
 
 
@@ -272,3 +272,23 @@ def test_the_bounds_hold_what_a_document_can() -> None:
     calls = limits.TOOL_ARGUMENTS_MAX_CHARS * 4 + limits.MESSAGE_PART_CHARS * 4
     assert calls < 1_000_000
     assert json.dumps(CITY)
+
+
+async def test_a_tool_of_openrouters_own_is_sent_and_the_pages_it_found_come_back(
+    world: World,
+) -> None:
+    instance = world.instance()
+    await instance.call("save_app_settings", {"settings": {"freeModelsOnly": False}, "revision": 0})
+    search = {"type": "openrouter:web_search", "parameters": {"max_results": 3}}
+    await instance.save("search", {"model": "sim/cites", "tools": [search], "titles": "beginning"})
+    marker = marked()
+    asked = {"feature": "search", "prompt": marker, "conversationId": "new", "tools": [CLOCK]}
+    messages, result = await instance.frames(ASK, asked, "user")
+    (body,) = await sent(world, marker)
+    assert body["tools"] == [search, {"type": "function", "function": CLOCK}]
+    pages = [m["url"] for m in messages if m["type"] == "citation"]
+    assert pages == [citation["url"] for citation in result["citations"]]
+    assert pages == ["https://example.com/a", "https://example.com/b"]
+    named = {"name": "web_search"}
+    clash = await instance.refusal(ASK, {**asked, "tools": [named]}, "user")
+    assert clash.details["field"] == "tools[0].name"

@@ -486,3 +486,46 @@ async def test_joins_a_character_that_was_cut_between_two_deltas() -> None:
 
 async def test_half_a_character_alone_becomes_a_replacement_character() -> None:
     assert await read(answer(chunk({"content": "a\ude42b"}, "stop"), DONE)) == "a\ufffdb"
+
+
+# -- what was read of files ------------------------------------------------------------------------
+
+
+def read_file(hash_: str, text: str = "Text.") -> dict[str, Any]:
+    content = [{"type": "text", "text": text}]
+    return {"type": "file", "file": {"hash": hash_, "name": "a.pdf", "content": content}}
+
+
+async def test_what_was_read_of_files_is_kept_as_it_came_each_file_once() -> None:
+    one, two = read_file("h1", "é\ud800"), read_file("h2")
+    it = answer(chunk({"annotations": [one]}), *HELLO, chunk({"annotations": [one, two]}), STOP)
+    assert await read(it) == "Hello"
+    assert [json.loads(text) for text in it.files.values()] == [one, two]
+    assert it.citations == []
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        None,
+        "file",
+        {"type": "file"},
+        {"type": "file", "file": None},
+        {"type": "file", "file": {"hash": 7, "content": []}},
+        {"type": "file", "file": {"hash": "h1"}},
+        {"type": "url_citation", "file": {"hash": "h1", "content": []}},
+    ],
+)
+async def test_what_is_no_reading_is_passed_over(odd: Any) -> None:
+    it = answer(chunk({"annotations": [odd, read_file("h2")]}), *HELLO, STOP)
+    assert await read(it) == "Hello"
+    assert list(it.files) == ["h2"]
+
+
+async def test_readings_that_are_too_long_are_not_kept_at_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "READINGS_MAX_BYTES", 200)
+    it = answer(chunk({"annotations": [read_file("h1"), read_file("h2", "x" * 100)]}), *HELLO, STOP)
+    assert await read(it) == "Hello"
+    assert it.files == {}

@@ -225,6 +225,8 @@ SAID: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
     "by another name": ({"maxTokens": 10, "model": "a/newer"}, [], []),
     "says nothing of itself": ({"temperature": 1, "topK": 1, "model": "a/silent"}, [], []),
     "zero is set as well": ({"seed": 0, "model": "a/plain"}, [], ["seed: not_supported"]),
+    "caches by itself": ({"promptCaching": "1h"}, [], ["promptCaching: not_supported"]),
+    "is not asked to": ({"promptCaching": "off"}, [], []),
     "of their own": (
         {"parameters": {"logit_bias": {}, "verbosity": "low"}},
         [],

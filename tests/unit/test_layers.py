@@ -51,6 +51,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "firerouter.ledger",
         "firerouter.preferences",
         "firerouter.progress",
+        "firerouter.pseudonyms",
         "firerouter.responses",
         "firerouter.stops",
     ),

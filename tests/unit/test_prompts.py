@@ -221,6 +221,7 @@ SENT: list[tuple[dict[str, Any], dict[str, Any]]] = [
         },
     ),
     ({"provider": {"maxPrice": {"prompt": 0}}}, {"provider": {"max_price": {"prompt": 0}}}),
+    ({"serviceTier": "flex"}, {"service_tier": "flex"}),
     (
         {"parameters": '{"verbosity": "low", "camelCase": {"aB": 1}}', "topK": 3},
         {"verbosity": "low", "camelCase": {"aB": 1}, "top_k": 3},
@@ -235,6 +236,10 @@ SENT: list[tuple[dict[str, Any], dict[str, Any]]] = [
             "allowedModels": ["a/b"],
             "idleS": 5,
             "totalS": 60,
+            # not of every model, or not of the answer: see the request itself
+            "promptCaching": "1h",
+            "sendUser": True,
+            "sendSession": False,
         },
         {},
     ),

@@ -13,13 +13,13 @@ from pydantic import ValidationError
 from firerouter import limits
 from firerouter.formats import ResponseFormat
 from firerouter.records import faults
+from firerouter.routing import ProviderRouting
 from firerouter.settings import (
     DEFAULTS,
     OWNED_PARAMETERS,
     Draft,
     Feature,
     FeatureSettings,
-    ProviderRouting,
     Reasoning,
     ServerTool,
     differences,

@@ -142,6 +142,39 @@ def test_sdk_parses_a_stream_with_reasoning_and_a_tool_call(sdk: OpenRouter) -> 
     assert any(delta.tool_calls for delta in given)
 
 
+def asked_of(file: str, *before: Any) -> list[Any]:
+    part = {"type": "file", "file": {"filename": "a.pdf", "file_data": file}}
+    content = [{"type": "text", "text": "What is it?"}, part]
+    return [{"role": "user", "content": content}, *before]
+
+
+def test_sdk_parses_an_answer_to_a_file(sdk: OpenRouter) -> None:
+    messages = asked_of("data:application/pdf;base64,JVBERi0=")
+    whole = sdk.chat.send(model=MODEL, messages=messages)
+    assert isinstance(whole, components.ChatResult)
+    stream = sdk.chat.send(model=MODEL, messages=messages, stream=True)
+    assert isinstance(stream, EventStream)
+    with stream as events:
+        text = "".join(c.choices[0].delta.content or "" for c in events if c.choices)
+    assert text == whole.choices[0].message.content
+    assert "The file was read for it." in text
+
+
+async def test_a_file_is_read_once(server: Server) -> None:
+    async def read(*before: Any) -> list[Any]:
+        messages = asked_of("data:application/pdf;base64,AA==", *before)
+        whole = await answer(server, MODEL, stream=False, messages=messages)
+        found: list[Any] = whole.json["choices"][0]["message"].get("annotations", [])
+        return found
+
+    (annotation,) = await read()
+    file = annotation["file"]
+    assert (annotation["type"], file["name"], len(file["hash"])) == ("file", "a.pdf", 64)
+    assert file["content"][0]["type"] == "text"
+    back = {"role": "assistant", "content": "It is.", "annotations": [annotation]}
+    assert await read(back, {"role": "user", "content": "And now?"}) == []
+
+
 def test_sdk_parses_the_models(sdk: OpenRouter) -> None:
     page = sdk.models.list(limit=1000)
     assert page is not None

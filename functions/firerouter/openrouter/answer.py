@@ -29,7 +29,7 @@ from ..errors import (
     UpstreamMalformed,
 )
 from . import sse, usage
-from .extras import Citations, Thoughts, ToolCalls
+from .extras import Citations, Files, Thoughts, ToolCalls
 from .failures import from_event
 from .watch import Watch
 
@@ -73,6 +73,7 @@ class Answer:
         self.tool_calls: list[dict[str, str]] = []  # whole
         self._calls = ToolCalls()
         self._citations = Citations()
+        self._files = Files()
         self._thoughts = Thoughts()
         self._done = False
         self._halved = False  # a character came in two halves: rare, and the reading costs
@@ -89,6 +90,11 @@ class Answer:
     @property
     def citations(self) -> list[dict[str, Any]]:
         return self._citations.all
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """What OpenRouter read of files: JSON by hash."""
+        return self._files.all
 
     @property
     def reasoning_details(self) -> list[dict[str, Any]]:
@@ -191,6 +197,7 @@ class Answer:
                 self._thoughts.add(details, whole=holder == "message")
             if self._calls.add(delta.get("tool_calls")):
                 yield Delta("")
+            self._files.add(delta.get("annotations"))
             for citation in self._citations.add(delta.get("annotations")):
                 yield Delta("citation", value=citation)
         if choice.get("error"):

@@ -37,6 +37,7 @@ from ..errors import (
 )
 from ..keys import Secret
 from ..models import is_free
+from ..routing import takes_cache_control
 from .account import KeyReport, read_key_report
 from .answer import BROKEN, Answer
 from .embeddings import Form, Vectors, read_embeddings
@@ -59,7 +60,11 @@ class Keys(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """What is asked. models: the chosen one, then the fallbacks. parameters: sent as they are."""
+    """What is asked. models: the chosen one, then the fallbacks. parameters: sent as they are.
+
+    user, session: who asks, and in which conversation; not among the parameters, for they change
+    nothing of an answer. caching: how long Claude's providers keep the prompt.
+    """
 
     path: ClassVar[str] = "/chat/completions"
 
@@ -70,6 +75,9 @@ class ChatRequest:
     app_name: str
     referer: str
     first_token_s: float = limits.FIRST_TOKEN_DEFAULT_S
+    user: str | None = None
+    session: str | None = None
+    caching: str | None = None
 
     @property
     def format(self) -> Mapping[str, Any] | None:
@@ -87,7 +95,12 @@ class ChatRequest:
         return frozenset(function["name"] for function in declared if function)
 
     def body(self, model: str) -> dict[str, Any]:
-        return {**self.parameters, "model": model, "messages": self.messages, "stream": True}
+        told: dict[str, Any] = {"user": self.user, "session_id": self.session}
+        if self.caching is not None and takes_cache_control(model):
+            told["cache_control"] = {"type": "ephemeral", "ttl": self.caching}
+        told = {name: value for name, value in told.items() if value is not None}
+        asked = {"model": model, "messages": self.messages, "stream": True}
+        return {**self.parameters, **told, **asked}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +120,11 @@ class EmbeddingsRequest:
     app_name: str
     referer: str
     silence_s: float = limits.FIRST_TOKEN_DEFAULT_S
+    user: str | None = None
 
     def body(self, model: str) -> dict[str, Any]:
         asked = {"model": model, "input": self.inputs, "encoding_format": self.form}
-        return {**self.parameters, **asked}
+        return {**self.parameters, **({"user": self.user} if self.user else {}), **asked}
 
 
 Request = ChatRequest | EmbeddingsRequest

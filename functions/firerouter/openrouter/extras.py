@@ -1,4 +1,4 @@
-"""What an answer holds besides its text, put together of pieces: calls, thoughts, citations.
+"""What an answer holds besides its text: calls, thoughts, citations, what was read of files.
 
 Fragments of a call share an `index`; its id and name come first, its arguments in pieces. A
 provider may send whole calls in one chunk, none of the indexes, or the pieces of several by turns.
@@ -7,6 +7,7 @@ provider may send whole calls in one chunk, none of the indexes, or the pieces o
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from .. import limits
@@ -128,6 +129,28 @@ class Citations:
             self.all.append(citation)
             made.append(citation)
         return made
+
+
+class Files:
+    """What OpenRouter read of the files that it was sent, as it wants it back: unchanged."""
+
+    def __init__(self) -> None:
+        self._all: dict[str, str] = {}  # JSON by the file's hash
+        self._size = 0
+
+    @property
+    def all(self) -> Mapping[str, str]:
+        """None of them where they are too long to be kept."""
+        return self._all if self._size <= limits.READINGS_MAX_BYTES else {}
+
+    def add(self, annotations: Any) -> None:
+        for annotation in annotations if isinstance(annotations, list) else ():
+            match annotation:
+                case {"type": "file", "file": {"hash": str(hash_), "content": list()}}:
+                    if hash_ in self._all or self._size > limits.READINGS_MAX_BYTES:
+                        continue
+                    self._all[hash_] = json.dumps(annotation)
+                    self._size += len(self._all[hash_]) + 2
 
 
 def _clean(text: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +58,7 @@ class Ask:
     wants_image: bool
     wants_title: bool
     session_id: str | None
+    unread: tuple[Json, ...]  # what reading each file gives that was not read before
 
 
 def read_ask(raw: bytes) -> Ask:
@@ -87,7 +90,31 @@ def read_ask(raw: bytes) -> Ask:
         wants_title=messages[0]["role"] == "system"
         and _text(messages[0].get("content")).startswith(TITLE_ASKED),
         session_id=body.get("session_id"),
+        unread=tuple(_unread(messages)),
     )
+
+
+def _unread(messages: list[Json]) -> Iterator[Json]:
+    """A `file` annotation for each file that no message brings back the annotation of."""
+    seen = {
+        annotation["file"]["hash"]
+        for message in messages
+        for annotation in message.get("annotations") or ()
+        if annotation.get("type") == "file"
+    }
+    for message in messages:
+        content = message.get("content")
+        for part in content if isinstance(content, list) else ():
+            if part.get("type") != "file":
+                continue
+            file = part["file"]
+            hash_ = hashlib.sha256(str(file.get("file_data")).encode()).hexdigest()
+            if hash_ not in seen:
+                seen.add(hash_)
+                text = f"Simulated text of {file.get('filename')}."
+                told = {"hash": hash_, "name": file.get("filename")}
+                read = [{"type": "text", "text": text}]
+                yield {"type": "file", "file": {**told, "content": read}}
 
 
 def _object(raw: bytes) -> Json:

@@ -124,7 +124,7 @@ def cites(ex: Exchange) -> Answer:
         }
         for url, title, begin, end in pages
     )
-    return replace(ex.answer, citations=annotations)
+    return replace(ex.answer, annotations=(*ex.answer.annotations, *annotations))
 
 
 def _asking(tools: tuple[ToolCall, ...]) -> Answer:
@@ -136,7 +136,9 @@ def _asking(tools: tuple[ToolCall, ...]) -> Answer:
 
 def bad_json(ex: Exchange) -> Answer:
     """No JSON, until the answer before is in the messages too."""
-    return ex.answer if ex.ask.turns > 1 else Answer(words("Sure! Here it is: {"))
+    if ex.ask.turns > 1:
+        return ex.answer
+    return replace(ex.answer, tokens=words("Sure! Here it is: {"))
 
 
 def worse_json(_: Exchange) -> Answer:

@@ -58,6 +58,7 @@ class Answering:
     router: str | None
     prompt_price: Decimal
     completion_price: Decimal
+    reads_files: bool  # itself: nobody else reads them to it
     draws: bool
     image_price: Decimal  # of a token of an image
 
@@ -84,6 +85,7 @@ class Catalog:
             router=asked if asked.startswith("openrouter/") else None,
             prompt_price=Decimal(model["pricing"]["prompt"]),
             completion_price=Decimal(model["pricing"]["completion"]),
+            reads_files="file" in model["architecture"]["input_modalities"],
             draws="image" in model["architecture"]["output_modalities"],
             image_price=Decimal(
                 model["pricing"].get("image_output", model["pricing"]["completion"])

@@ -45,7 +45,7 @@ class Answer:
     tokens: tuple[str, ...]
     reasoning: tuple[str, ...] = ()
     tools: tuple[ToolCall, ...] = ()
-    citations: tuple[Json, ...] = ()
+    annotations: tuple[Json, ...] = ()  # pages that it cites, files that were read to it
     image: str | None = None
     finish_reason: str = "stop"
     native_finish_reason: str = "stop"
@@ -90,12 +90,14 @@ def ordinary_answer(ask: Ask, answering: Answering) -> Answer:
     """Deterministic: the same request gets the same words. Respects `max_tokens`."""
     reasoning = THOUGHTS if ask.reasons else ()
     hidden = ask.reasons and not ask.shows_reasoning
+    read = () if answering.reads_files else ask.unread
     if ask.tools and _calls(ask):
         called = (tool_call(ask.tools[0], ask.last_text),)
         answer = Answer(
             (),
             reasoning,
             called,
+            annotations=read,
             finish_reason="tool_calls",
             native_finish_reason="tool_calls",
             hidden_reasoning=hidden,
@@ -103,7 +105,9 @@ def ordinary_answer(ask: Ask, answering: Answering) -> Answer:
     else:
         text = _json_text(ask, answering) if _wants_json(ask) else _friendly_text(ask, answering)
         image = _image(ask.last_text) if answering.draws and ask.wants_image else None
-        answer = Answer(words(text), reasoning, image=image, hidden_reasoning=hidden)
+        answer = Answer(
+            words(text), reasoning, annotations=read, image=image, hidden_reasoning=hidden
+        )
     return limited(answer, ask.max_tokens)
 
 
@@ -143,6 +147,8 @@ def _friendly_text(ask: Ask, answering: Answering) -> str:
         asked = asked[:QUOTED_CHARS] + "…"
     said = f"You asked: {asked}" if asked else "You asked nothing in words."
     read = " It read the tool's result." if ask.last_role == "tool" else ""
+    if ask.unread and not answering.reads_files:  # or nobody would see that it is done once
+        read += " The file was read for it."
     return f"This is a simulated answer from {answering.id}.{read} {said}"
 
 
@@ -255,8 +261,8 @@ def whole_body(head: Head, answer: Answer, usage: Json | None) -> Json:
             {"index": index, **_call(tool, tool.arguments)}
             for index, tool in enumerate(answer.tools)
         ]
-    if answer.citations:
-        message["annotations"] = list(answer.citations)
+    if answer.annotations:
+        message["annotations"] = list(answer.annotations)
     if answer.image is not None:
         message["images"] = [_image_part(answer.image)]
     choice = {
@@ -308,7 +314,7 @@ class Chunks:
         rest = [{"index": index, "function": {"arguments": p}} for p in _pieces(tool.arguments)]
         return [self.delta({"content": "", "tool_calls": [part]}) for part in (opening, *rest)]
 
-    def citations(self, annotations: tuple[Json, ...]) -> bytes:
+    def annotations(self, annotations: tuple[Json, ...]) -> bytes:
         return self.delta({"content": "", "annotations": list(annotations)})
 
     def image(self, url: str) -> bytes:

@@ -128,8 +128,8 @@ def _content(ex: Exchange) -> list[Event]:
         events.append(Event(chunks.reasoning("", "c2ltdWxhdGVk")))
     elif answer.reasoning:
         events.append(Event(KEEP_ALIVE, len(answer.reasoning), pace * len(answer.reasoning)))
-    if answer.citations:
-        events.append(Event(chunks.citations(answer.citations)))
+    if answer.annotations:
+        events.append(Event(chunks.annotations(answer.annotations)))
     events += [Event(chunks.text(text), 1, pace) for text in answer.tokens]
     if answer.image is not None:
         events.append(Event(chunks.image(answer.image)))

@@ -1,0 +1,74 @@
+"""Where OpenRouter may send a prompt, how fast, and what is kept of it there. Pure.
+
+Meanings: OpenRouter's pages "provider-selection", "service-tiers" and "prompt-caching".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field
+
+from . import limits
+from .fields import Number
+from .jsonvalues import JsonObject
+from .records import Record
+
+Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$")]
+Slugs = Annotated[list[Slug], Field(max_length=limits.PROVIDERS_MAX)]
+UsdText = Annotated[Number, Field(ge=0, le=1_000_000)]
+ServiceTier = Literal["auto", "default", "flex", "priority", "fast", "scale", "ultrafast"]
+PromptCaching = Literal["off", "5m", "1h"]
+
+_CLAUDE: Final = re.compile(r"~?anthropic/")
+
+
+class MaxPrice(Record):
+    """US dollars per million tokens, of the last three per piece: providers that ask more are not
+    used."""
+
+    prompt: UsdText | None = None
+    completion: UsdText | None = None
+    request: UsdText | None = None
+    image: UsdText | None = None
+    audio: UsdText | None = None
+
+
+class ProviderRouting(Record):
+    """Which providers OpenRouter may use, and in which order. zdr: zero data retention.
+
+    preferred_min_throughput: tokens a second; preferred_max_latency: seconds. options: of each
+    provider's own.
+    """
+
+    order: Slugs | None = None
+    only: Slugs | None = None
+    ignore: Slugs | None = None
+    allow_fallbacks: bool | None = None
+    require_parameters: bool | None = None
+    data_collection: Literal["allow", "deny"] | None = None
+    zdr: bool | None = None
+    sort: Literal["price", "throughput", "latency", "exacto"] | None = None
+    quantizations: Slugs | None = None
+    max_price: MaxPrice | None = None
+    enforce_distillable_text: bool | None = None
+    preferred_min_throughput: Annotated[Number, Field(gt=0, le=100_000)] | None = None
+    preferred_max_latency: Annotated[Number, Field(gt=0, le=1_000)] | None = None
+    options: JsonObject | None = None
+
+    def upstream(self) -> dict[str, Any]:
+        return self.model_dump(exclude_none=True)
+
+    def privacy(self) -> dict[str, Any]:
+        """What of it holds for any model."""
+        return self.model_dump(include={"zdr", "data_collection"}, exclude_none=True)
+
+
+def takes_cache_control(model: str) -> bool:
+    """Whether the prompt is only cached when that is asked for, for the whole of a request.
+
+    Claude's providers want to be asked. Others cache by themselves, or not at all; one that does
+    not know the field would be left out where `require_parameters` is set.
+    """
+    return _CLAUDE.match(model) is not None
