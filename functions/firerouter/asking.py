@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import prompts, tools
+from . import images, prompts, tools
 from .appsettings import AppSettings
 from .attaching import Attaching
 from .choice import Choice
 from .contract import ExecutePrompt
 from .conversations import Conversations
-from .errors import WrongKind
+from .errors import InvalidArgument, WrongKind
 from .features import Features
 from .keys import Keys
-from .openrouter import ChatRequest
+from .openrouter import ChatRequest, ImagesRequest
 from .running import Running
-from .settings import EMBEDDING, Feature
+from .settings import EMBEDDING, IMAGE, Feature, FeatureSettings
 
 
 class Asking:
@@ -74,8 +74,10 @@ class Asking:
             tools.answered(request.tool_results, history)
         attached = await self._attaching.gather(request, uid, running.id, models, history)
         running.attach(attached)
-        parameters = prompts.parameters(settings, request)
-        return ChatRequest(
+        parameters = await self._parameters(settings, request, models[0])
+        running.drawn.inline = request.inline_images
+        through_api = settings.kind == IMAGE and settings.image_api == "images"
+        return (ImagesRequest if through_api else ChatRequest)(
             keys=self._keys.of(feature.id),
             models=attached.models,
             messages=attached.onto(
@@ -86,3 +88,23 @@ class Asking:
             referer=app.referer or self._default_referer,
             first_token_s=settings.first_token_s,
         )
+
+    async def _parameters(
+        self, settings: FeatureSettings, request: ExecutePrompt, model: str
+    ) -> dict[str, Any]:
+        """Raises InvalidArgument."""
+        given, asked = prompts.parameters(settings, request), request.image_options
+        if asked is not None and not (settings.kind == IMAGE and settings.allow_image_options):
+            sentence = "imageOptions are not for this feature."
+            raise InvalidArgument(sentence, field="imageOptions")
+        if settings.kind != IMAGE:
+            return given
+        options = (asked or images.ImageOptions()).over(settings.image_options)
+        if settings.image_api == "images":
+            return images.api_parameters(options, given, settings.parameters)
+        if asked is not None and (asked.n or 1) > 1:
+            sentence = "imageOptions.n: this feature makes one image at a time."
+            raise InvalidArgument(sentence, field="imageOptions.n")
+        described = await self._choice.model(model)
+        outputs = described.output_modalities if described else ()
+        return images.chat_parameters(options, given, outputs)

@@ -49,6 +49,8 @@ from .uploads import Uploads
 Turns = list[dict[str, Any]]
 PLACE: Final = "attachment"  # in a message, where a file's part is going to be
 
+DRAWN: Final = "[image]"  # what an answer said that was an image and no word
+
 
 @dataclass(frozen=True, slots=True)
 class Placed:
@@ -67,13 +69,15 @@ class Attached:
     """What the files of a request come to.
 
     models: those that can take them. history: the earlier turns, with places for their files.
-    asked: the question's. again: it was asked before, and they were kept.
+    asked: the question's. drawn: images of the answer before it, which go with it, by their paths.
+    again: it was asked before, and they were kept.
     """
 
     models: list[str]
     history: Turns
     asked: list[Placed] = field(default_factory=list)
     earlier: list[Placed] = field(default_factory=list)
+    drawn: list[str] = field(default_factory=list)
     again: bool = False
     notices: Notices = field(default_factory=list)
 
@@ -91,7 +95,8 @@ class Attached:
         if self.again:
             return messages
         last = messages[-1]
-        content = with_parts(last["content"], [{PLACE: placed.key} for placed in self.asked])
+        keys = [*self.drawn, *(placed.key for placed in self.asked)]
+        content = with_parts(last["content"], [{PLACE: key} for key in keys])
         return [*messages[:-1], {**last, "content": content}]
 
     def parameters(self, given: dict[str, Any], *, free_only: bool) -> dict[str, Any]:
@@ -137,11 +142,14 @@ class Attaching:
     ) -> Attached:
         """The files of the question, and those of earlier turns that can be sent again.
 
-        history: {role, content, attachments?}. Raises InvalidArgument, AttachmentUnknown,
+        history: {role, content, attachments?, images?}. Raises InvalidArgument, AttachmentUnknown,
         AttachmentNotTaken, StorageUnavailable.
         """
-        if not (request.attachments or any("attachments" in turn for turn in history)):
+        if not (request.attachments or any({"attachments", "images"} & t.keys() for t in history)):
             return Attached(models, history)
+        history, last = _with_what_was_drawn(history)
+        if request.prompt is None:
+            last = []
         again = request.regenerate is not None
         if again:
             files = files_of(uid, history[-1].get("attachments"))
@@ -157,8 +165,10 @@ class Attaching:
                 raise AttachmentNotTaken(what, field=placed.field, modality=modality)
         room, left = _Room(asked), dict[str, int]()
         earlier = []
-        for turn in reversed(history[:-1] if again else history):
-            for file in files_of(uid, turn.get("attachments")):
+        for place, turn in reversed([*enumerate(history), (-1, {"images": last})]):
+            of_question = again and place == len(history) - 1
+            names = ("images",) if of_question else ("images", "attachments")
+            for file in [file for name in names for file in files_of(uid, turn.get(name))]:
                 if not _takes(inputs[first], file):
                     _count(left, f"{first} can not read it")
                 elif room.has(file):
@@ -172,6 +182,7 @@ class Attaching:
             history=[_with_places(uid, turn, keys) for turn in history],
             asked=asked,
             earlier=earlier,
+            drawn=[file.path for file in files_of(uid, last) if file.path in keys],
             again=again,
             notices=[_left_out(count, why) for why, count in left.items()],
         )
@@ -291,10 +302,27 @@ def _check(placed: Placed) -> None:
         raise InvalidArgument(sentence, field=placed.field)
 
 
+def _with_what_was_drawn(history: Turns) -> tuple[Turns, list[Any]]:
+    """Images that a model made go with the question after them: any model takes them there. (the
+    turns, the images that no question follows)"""
+    turns: Turns = []
+    images: list[Any] = []
+    for turn in history:
+        if turn["role"] == "user":
+            turns.append({**turn, "images": images})
+            images = []
+        else:
+            images = [*images, *turn.get("images", ())]
+            empty = "images" in turn and not turn["content"]  # which not all providers take
+            turns.append({**turn, "images": [], "content": DRAWN if empty else turn["content"]})
+    return turns, images
+
+
 def _with_places(uid: str, turn: dict[str, Any], keys: set[str]) -> dict[str, Any]:
-    files = files_of(uid, turn.get("attachments"))
+    files = [*files_of(uid, turn.get("images")), *files_of(uid, turn.get("attachments"))]
     places = [{PLACE: file.path} for file in files if file.path in keys]
-    return {"role": turn["role"], "content": with_parts(turn["content"], places)}
+    rest = {name: turn[name] for name in turn if name not in ("images", "attachments")}
+    return {**rest, "content": with_parts(turn["content"], places)}
 
 
 def _filled(message: dict[str, Any], parts: Mapping[str, Part]) -> dict[str, Any]:

@@ -215,6 +215,10 @@ def _inabilities(settings: FeatureSettings, model: Model) -> Iterator[_Said]:
     if settings.kind == "image":
         if "imageOutput" not in can:
             yield "error", "model", "no_image_output", f"{id_} makes no images."
+        wanted = settings.image_options
+        if settings.image_api == "chat" and wanted is not None and (wanted.n or 1) > 1:
+            message = "In a chat a model makes as many images as it likes."
+            yield "warning", "imageOptions.n", "not_used", message
     elif settings.kind == EMBEDDING:
         if "embeddings" not in can:
             yield "error", "model", "no_embeddings", f"{id_} makes no embeddings."

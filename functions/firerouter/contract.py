@@ -29,6 +29,7 @@ from .fields import (
     not_blank,
 )
 from .formats import ResponseFormat
+from .images import ImageOptions
 from .records import Record
 from .tools import ReasoningDetails, Tool, ToolCall, ToolResult, problem_of, size_of
 
@@ -71,6 +72,8 @@ class ExecutePrompt(Record):
     tools: functions of the app's, which the model may ask for; the app runs them. tool_choice:
     auto, none, required, or the name of one. parallel_tool_calls: whether it may ask for several.
     response_format: the JSON that the answer is to be, where the feature does not say.
+    image_options: what images are to be like, of a feature that makes any. inline_images: small
+    ones come with the answer as well.
     temporary: no text of it is stored.
     request_id: calling again with the same one never asks OpenRouter twice.
     """
@@ -103,6 +106,9 @@ class ExecutePrompt(Record):
     attachments: Annotated[list[Attachment], Field(max_length=limits.ATTACHMENTS_MAX)] = Field(
         default_factory=list
     )
+
+    image_options: ImageOptions | None = None
+    inline_images: bool = False
 
     @model_validator(mode="after")
     def _tools_fit(self) -> ExecutePrompt:

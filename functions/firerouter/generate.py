@@ -162,6 +162,7 @@ class Generate:
         settings = feature.settings
         running.watch.limit(settings.total_s)
         running.streams = settings.stream
+        running.drawn.stored = not (request.temporary or feature.test)
         ask = await self._asking.ask(running, request, feature, app)
         await ask.keys.get()  # a key that is missing is said before anything is counted
         recall = None if feature.test else response_id(feature, running.uid, ask)
@@ -269,6 +270,7 @@ class Generate:
                 self._ledger.settle(entry, outcome),
                 self._responses.put(keep, result, job.feature.settings.cache_seconds),
                 self._progress.forget(running.id),
+                self._answering.keep_images(running),
             )
         if failure is not None:
             failure.details["generationId"] = running.id

@@ -2,7 +2,7 @@
 
 from .account import KeyReport
 from .answer import Answer, Delta
-from .client import ChatRequest, EmbeddingsRequest, OpenRouter
+from .client import ChatRequest, EmbeddingsRequest, ImagesRequest, OpenRouter
 from .embeddings import Form, Vector, dimensions_of, shaped
 from .tries import Attempt, Tries
 from .usage import Usage, nano_usd, total
@@ -15,6 +15,7 @@ __all__ = [
     "Delta",
     "EmbeddingsRequest",
     "Form",
+    "ImagesRequest",
     "Interrupted",
     "KeyReport",
     "OpenRouter",

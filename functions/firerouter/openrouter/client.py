@@ -39,6 +39,7 @@ from ..keys import Secret
 from ..models import is_free
 from .account import KeyReport, read_key_report
 from .answer import BROKEN, Answer
+from .drawn import DrawnAnswer
 from .embeddings import Form, Vectors, read_embeddings
 from .failures import from_status
 from .generation import read_generation
@@ -62,6 +63,7 @@ class ChatRequest:
     """What is asked. models: the chosen one, then the fallbacks. parameters: sent as they are."""
 
     path: ClassVar[str] = "/chat/completions"
+    answers: ClassVar[type[Answer]] = Answer
 
     keys: Keys
     models: list[str]
@@ -82,8 +84,36 @@ class ChatRequest:
         declared = (tool.get("function", {}) for tool in self.parameters.get("tools") or ())
         return frozenset(function["name"] for function in declared if function)
 
+    @property
+    def draws(self) -> bool:
+        return "image" in self.parameters.get("modalities", ())
+
     def body(self, model: str) -> dict[str, Any]:
         return {**self.parameters, "model": model, "messages": self.messages, "stream": True}
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesRequest(ChatRequest):
+    """The same, asked of the image API: one prompt, and the images that go with the question."""
+
+    path: ClassVar[str] = "/images"
+    answers: ClassVar[type[Answer]] = DrawnAnswer
+
+    @property
+    def draws(self) -> bool:
+        return True
+
+    def body(self, model: str) -> dict[str, Any]:
+        told, images = list[str](), list[dict[str, Any]]()
+        for message in (
+            m for m in self.messages if m is self.messages[-1] or m["role"] == "system"
+        ):
+            content = message["content"]
+            parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+            told += [part["text"] for part in parts if part["type"] == "text"]
+            images += [part for part in parts if part["type"] == "image_url"]
+        asked: dict[str, Any] = {"model": model, "prompt": "\n\n".join(told), "stream": True}
+        return {**self.parameters, **asked, **({"input_references": images} if images else {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +248,7 @@ class OpenRouter:
                 tries.attempts.append(attempt)
                 watch.waiting()
                 response = await self._post(key, attempt, request)
-                answer = Answer(response, model, watch)
+                answer = request.answers(response, model, watch, draws=request.draws)
                 attempt.upstream_id = answer.upstream_id
                 tries.on_id()
                 # from the request on: a stream of keep-alive comments is no answer
