@@ -62,7 +62,8 @@ class Answering:
         """Stream an answer to whoever listens. Raises UpstreamError, Interrupted."""
         running, thread = job.running, job.running.thread
         kept = await self._responses.get(job.recall)
-        files = await self._gallery.again(kept.get("images", [])) if kept else []
+        with running.watch.guard():
+            files = await self._gallery.again(kept.get("images", [])) if kept else []
         if files is None:
             kept = None  # an image of it is gone: it is asked for anew
         if kept is None and running.attached is not None and running.attached.sent:
@@ -75,9 +76,10 @@ class Answering:
             try:
                 if kept is not None:
                     await running.replay(kept, stream=job.feature.settings.stream)
-                    for file in files or ():
-                        added = self._gallery.add(file, running.drawn, running.uid, running.id)
-                        await self._show(job, await added)
+                    with running.watch.guard():
+                        for file in files or ():
+                            added = self._gallery.add(file, running.drawn, running.uid, running.id)
+                            await self._show(job, await added)
                 else:
                     await self._stream(job)
             finally:

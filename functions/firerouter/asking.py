@@ -74,9 +74,11 @@ class Asking:
             tools.answered(request.tool_results, history)
         attached = await self._attaching.gather(request, uid, running.id, models, history)
         running.attach(attached)
-        parameters = await self._parameters(settings, request, models[0])
-        running.drawn.inline = request.inline_images
         through_api = settings.kind == IMAGE and settings.image_api == "images"
+        if through_api:
+            attached.only_images()
+        parameters = await self._parameters(settings, request, attached.models)
+        running.drawn.inline = request.inline_images
         return (ImagesRequest if through_api else ChatRequest)(
             keys=self._keys.of(feature.id),
             models=attached.models,
@@ -90,7 +92,7 @@ class Asking:
         )
 
     async def _parameters(
-        self, settings: FeatureSettings, request: ExecutePrompt, model: str
+        self, settings: FeatureSettings, request: ExecutePrompt, models: list[str]
     ) -> dict[str, Any]:
         """Raises InvalidArgument."""
         given, asked = prompts.parameters(settings, request), request.image_options
@@ -101,10 +103,25 @@ class Asking:
             return given
         options = (asked or images.ImageOptions()).over(settings.image_options)
         if settings.image_api == "images":
+            _only_draws(request)
             return images.api_parameters(options, given, settings.parameters)
         if asked is not None and (asked.n or 1) > 1:
             sentence = "imageOptions.n: this feature makes one image at a time."
             raise InvalidArgument(sentence, field="imageOptions.n")
-        described = await self._choice.model(model)
-        outputs = described.output_modalities if described else ()
-        return images.chat_parameters(options, given, outputs)
+        described = [await self._choice.model(model) for model in models]
+        known = [model.output_modalities for model in described if model]
+        writes = all("text" in outputs for outputs in known if outputs)
+        return images.chat_parameters(options, given, writes=writes)
+
+
+def _only_draws(request: ExecutePrompt) -> None:
+    """Raises InvalidArgument for what the image API has no place for."""
+    given = (
+        ("tools", request.tools),
+        ("toolResults", request.tool_results),
+        ("responseFormat", request.response_format),
+        ("temperature", request.temperature),
+    )
+    for name, value in given:
+        if value:
+            raise InvalidArgument(f"This feature draws, and takes no {name}.", field=name)

@@ -90,6 +90,14 @@ class Attached:
         kept = [placed.file.to_document() for placed in self.asked]
         return {"attachments": kept} if kept else {}
 
+    def only_images(self) -> None:
+        """Beside texts, for what takes nothing else. Raises AttachmentNotTaken."""
+        for placed in self.asked:
+            file = placed.file
+            if file.modality != "image" and not file.is_text:
+                what = f"This feature draws, and can not read {file.content_type}."
+                raise AttachmentNotTaken(what, field=placed.field, modality=file.modality)
+
     def onto(self, messages: Turns) -> Turns:
         """The messages, the last one with places for the question's files."""
         if self.again:

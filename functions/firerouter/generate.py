@@ -177,9 +177,8 @@ class Generate:
                     model=ask.models[0],
                     payload=running.payload,
                     limits=app.limits,
-                    reserve_nano_usd=reserve(
-                        [*ask.models, *helpers(settings, running.thread)], app
-                    ),
+                    reserve_nano_usd=ask.makes
+                    * reserve([*ask.models, *helpers(settings, running.thread)], app),
                     request_id=request.request_id,
                     feature_limits=settings.caps,
                     test=feature.test,

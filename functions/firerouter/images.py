@@ -44,10 +44,9 @@ class ImageOptions(Record):
 
 
 def chat_parameters(
-    options: ImageOptions, given: Mapping[str, Any], outputs: Iterable[str]
+    options: ImageOptions, given: Mapping[str, Any], *, writes: bool
 ) -> dict[str, Any]:
-    """The parameters of a chat that is to draw. outputs: what the model makes, where known."""
-    known = set(outputs)
+    """The parameters of a chat that is to draw. writes: the models write text as well."""
     named = {
         "aspect_ratio": options.aspect_ratio,
         "image_size": options.size,
@@ -60,7 +59,7 @@ def chat_parameters(
     }
     return {
         **given,
-        "modalities": ["image"] if known and "text" not in known else ["image", "text"],
+        "modalities": ["image", "text"] if writes else ["image"],
         **({"image_config": config} if config else {}),
         **({} if options.seed is None else {"seed": options.seed}),
     }

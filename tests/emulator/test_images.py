@@ -9,9 +9,11 @@ import httpx
 import pytest
 
 from firerouter import limits
+from firerouter.errors import StreamCut
+from firerouter.images import Drawn
 from scripts.local.openrouter.completions import drawn
 from scripts.local.suite import BUCKET
-from tests.emulator.world import Instance, World
+from tests.emulator.world import Instance, World, call_of
 
 MODEL, CHATS = "google/gemini-2.5-flash-image", "z-ai/glm-4.5-air:free"
 PROMPT = "A red boat"
@@ -390,6 +392,97 @@ async def test_the_image_api_edits_what_a_conversation_has(
     body = (await bodies(world))[1]
     assert body["prompt"].endswith("\n\nMake it blue")
     assert body["input_references"] == [part(made)]
+
+
+async def test_the_image_api_takes_no_more_than_it_has_a_place_for(
+    world: World, instance: Instance, uid: str
+) -> None:
+    await save(instance, world, 1, imageApi="images")
+    pdf = {"data": base64.b64encode(b"%PDF-1.7").decode(), "contentType": "application/pdf"}
+    tool = {"name": "weather", "parameters": {"type": "object"}}
+    for field, value, reason in [
+        ("attachments", [pdf], "attachment_not_taken"),
+        ("tools", [tool], "invalid_argument"),
+        ("responseFormat", {"type": "json_object"}, "invalid_argument"),
+    ]:
+        data = {"feature": "draw", "prompt": PROMPT, field: value}
+        refused = await instance.refusal("execute_prompt", data, uid)
+        assert refused.reason == reason
+        assert refused.details["field"].startswith(field)
+    assert await bodies(world) == []
+
+
+async def test_several_images_hold_as_much_as_several_answers(
+    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await save(instance, world, 1, imageApi="images")
+    caps = {"requestsPerMinute": 9, "concurrent": 9, "usdPerDay": 0.1, "reserveUsd": 0.02}
+    await instance.call("save_app_settings", {"settings": {"limits": caps}, "revision": 1})
+    data = {"feature": "draw", "prompt": PROMPT, "imageOptions": {"n": 10}}
+    refused = await instance.refusal("execute_prompt", data, uid)
+    assert (refused.reason, refused.details["limit"]) == ("quota_exceeded", "usdPerDay")
+    assert await bodies(world) == []
+
+
+async def test_an_answer_that_breaks_off_keeps_the_images_that_had_come(
+    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await save(instance, world, 1, imageApi="images")
+    take = instance.app.gallery.drawn
+
+    async def cut(picture: Any, drawn: Drawn, *place: str) -> Any:
+        if drawn.all:
+            raise StreamCut
+        return await take(picture, drawn, *place)
+
+    monkeypatch.setattr(instance.app.gallery, "drawn", cut)
+    data = {"feature": "draw", "prompt": PROMPT, "conversationId": "new"}
+    more = {"imageOptions": {"n": 2}}
+    refused = await instance.refusal("execute_prompt", {**data, **more}, uid)
+    assert refused.reason == "stream_cut"
+    (entry,) = await settled(world, uid)
+    conversation = f"users/{uid}/conversations/{entry['place']['conversationId']}"
+    message = await world.document(f"{conversation}/messages/{entry['place']['messageId']}")
+    assert (message["status"], message["text"]) == ("failed", "")
+    ((path, item),) = (await stored(world, uid)).items()
+    assert [image["path"] for image in message["images"]] == [path]
+    assert item["customTime"].startswith("9000")
+
+
+async def test_whoever_leaves_ends_the_images(
+    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await save(instance, world, 1, imageApi="images")
+    data = {"feature": "draw", "prompt": PROMPT, "imageOptions": {"n": 10}}
+    call = call_of(data, uid, streaming=True)
+    asking = asyncio.create_task(instance.app.generate.execute_prompt(call))
+    async with asyncio.timeout(10):
+        while not any(b'"image"' in frame for frame in call.take() if frame):
+            await asyncio.sleep(0.01)
+    call.leave()
+    assert (await asking)["finishReason"] == "stopped"
+    (entry,) = await settled(world, uid)
+    assert entry["status"] == "stopped"
+    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(5):
+        closed = False
+        while not closed:
+            seen = (await http.get(f"{world.suite.openrouter_root}/sim/requests")).json()
+            closed = any(
+                r["closedByClient"] for r in seen if world.project in json.dumps(r["body"])
+            )
+
+
+async def test_models_side_by_side_draw_each_for_itself(
+    world: World, instance: Instance, uid: str
+) -> None:
+    await save(instance, world, 1, allowedModels=["openrouter/auto"])  # which picks one that writes
+    data = {"feature": "draw", "prompt": PROMPT, "models": [MODEL, "openrouter/auto"]}
+    frames, result = await instance.frames("execute_multi_model_prompt", data, uid)
+    (shown,) = [frame for frame in frames if frame["type"] == "image"]
+    first, second = result["results"]
+    assert (shown["index"], [shown["image"]]) == (0, first["images"])
+    assert base64.b64decode(shown["image"]["data"]) == PNG  # without a requestId none is stored
+    assert "images" not in second
 
 
 async def test_whoever_stops_an_image_pays_for_none(

@@ -85,6 +85,11 @@ class ChatRequest:
         return frozenset(function["name"] for function in declared if function)
 
     @property
+    def makes(self) -> int:
+        """How many answers are paid for."""
+        return 1
+
+    @property
     def draws(self) -> bool:
         return "image" in self.parameters.get("modalities", ())
 
@@ -98,6 +103,10 @@ class ImagesRequest(ChatRequest):
 
     path: ClassVar[str] = "/images"
     answers: ClassVar[type[Answer]] = DrawnAnswer
+
+    @property
+    def makes(self) -> int:
+        return int(self.parameters.get("n", 1))
 
     @property
     def draws(self) -> bool:
