@@ -13,7 +13,7 @@ Imports point down only (a test reads this drawing):
     asking  answering                    what is asked; how an admitted generation is answered
     asides                               titles and summaries, asked beside an answer
     running  following                   a generation on this instance; one on another
-    attaching                            files on their way to a model
+    attaching  gallery                   files on their way to a model; images on their way from one
     responses  choice  revisions         kept answers; which models are asked; how features change
     catalog                              every model, wherever the list is kept
     handover                             a generation on its way to the task queue's function
@@ -32,6 +32,8 @@ Imports point down only (a test reads this drawing):
     tools  formats                       what an app declares, and what a model asks for, pure
     readings                             what OpenRouter read of PDFs, to be sent back
     routing                              where a prompt may go, pure
+    images                               what is asked of images, and told of them, pure
+    placing                              turns, and the places of files in them, pure
     attachments                          what may go with a prompt, and what becomes of it, pure
     schemas  jsonvalues  records  fields  ids   JSON Schema; JSON that a document holds; values
     clients  shutdown                    Google's services; an instance that goes down

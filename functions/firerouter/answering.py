@@ -14,18 +14,26 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
+from typing import Final
 
 from . import formats, limits, log
 from .asides import Asides
 from .attaching import Attaching
 from .conversations import Conversations
-from .errors import UpstreamError
+from .errors import ImagesTooLarge, ImageUnreadable, UpstreamError
+from .gallery import Gallery
+from .images import Image
 from .ledger import Ledger
-from .openrouter import ChatRequest, OpenRouter
+from .openrouter import ChatRequest, Delta, OpenRouter
 from .progress import Progress
 from .responses import Responses
 from .running import Job, Running, attempts_of
 from .threads import Thread
+
+NOT_KEPT: Final = {
+    "reason": "image_not_kept",
+    "message": "An image could not be stored: it is in this answer alone.",
+}
 
 
 class Answering:
@@ -37,6 +45,7 @@ class Answering:
         asides: Asides,
         attaching: Attaching,
         conversations: Conversations,
+        gallery: Gallery,
         ledger: Ledger,
         progress: Progress,
         responses: Responses,
@@ -45,6 +54,7 @@ class Answering:
         self._asides = asides
         self._attaching = attaching
         self._conversations = conversations
+        self._gallery = gallery
         self._ledger = ledger
         self._progress = progress
         self._responses = responses
@@ -54,6 +64,10 @@ class Answering:
         """Stream an answer to whoever listens. Raises UpstreamError, Interrupted."""
         running, thread = job.running, job.running.thread
         kept = await self._responses.get(job.recall)
+        with running.watch.guard():
+            files = await self._gallery.again(kept.get("images", [])) if kept else []
+        if files is None:
+            kept = None  # an image of it is gone: it is asked for anew
         if kept is None and running.attached is not None and running.attached.sent:
             conversation = thread and self._conversations.conversation(running.uid, thread.id)
             with running.watch.guard():
@@ -65,11 +79,23 @@ class Answering:
             try:
                 if kept is not None:
                     await running.replay(kept, stream=job.feature.settings.stream)
+                    with running.watch.guard():
+                        for file in files or ():
+                            added = self._gallery.add(file, running.drawn, running.uid, running.id)
+                            await self._show(job, await added)
                 else:
                     await self._stream(job)
             finally:
                 if asking is not None:
                     await asking  # while OpenRouter was busy: it took no time of anybody's
+
+    async def keep_images(self, running: Running) -> None:
+        """They belong to the conversation that the answer is written in, if any."""
+        thread = running.thread
+        if thread is not None and thread.deleted:
+            await self._gallery.drop(running.drawn)
+        elif thread is not None and thread.kept:
+            await self._gallery.keep(running.drawn)
 
     async def _write_question(self, running: Running, thread: Thread) -> None:
         """With its files, which belong to the conversation from now on."""
@@ -91,10 +117,15 @@ class Answering:
 
         running.tries.on_retry, running.tries.on_id = on_retry, note
         await running.start(ask.models[0])
-        await self._read(job, ask)
+        try:
+            await self._read(job, ask)
+        except (ImagesTooLarge, ImageUnreadable):
+            await self._gallery.drop(running.drawn)  # some of them are no answer
+            raise
         repairs = job.feature.settings.repair_json
         found = formats.read(running.written()[0], ask.format) if repairs else None
         whole = running.answer is not None and running.answer.finish_reason == "stop"
+        whole = whole and not running.drawn.all  # which a repair would pay for once more
         if found is not None and found.fault is not None and whole:
             await self._repair(job, found.fault)
 
@@ -124,9 +155,25 @@ class Answering:
             async with kept or nullcontext(), self._partly(job, ask):
                 with running.watch.guard(settings.idle_s, "idle"):
                     async for deltas in answer:
-                        if settings.stream:
-                            for delta in deltas:
+                        for delta in deltas:
+                            if delta.kind == "image":
+                                await self._draw(job, delta)
+                            elif settings.stream:
                                 await running.show(delta, ask.tools)
+
+    async def _draw(self, job: Job, delta: Delta) -> None:
+        running = job.running
+        await self._show(
+            job,
+            await self._gallery.drawn(delta.value, running.drawn, running.uid, running.id),
+        )
+
+    async def _show(self, job: Job, image: Image) -> None:
+        running = job.running
+        if running.drawn.unkept and NOT_KEPT not in running.notices:
+            running.notices = [*running.notices, NOT_KEPT]
+        if job.feature.settings.stream:
+            await running.show_image(image)
 
     @asynccontextmanager
     async def _partly(self, job: Job, ask: ChatRequest) -> AsyncIterator[None]:

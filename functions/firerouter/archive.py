@@ -73,7 +73,8 @@ def markdown(head: dict[str, Any], messages: dict[str, dict[str, Any]]) -> str:
         results = [str(result.get("content")) for result in message.get("toolResults") or ()]
         files = ", ".join(file.get("name") or "a file" for file in message.get("attachments", ()))
         attached = f"Attached: {files}" if files else None
-        said = (message.get("context"), message.get("text"), *results, attached)
+        drawn = f"Images: {len(images)}" if (images := message.get("images")) else None
+        said = (message.get("context"), message.get("text"), *results, attached, drawn)
         text = "\n\n".join(t for t in said if t)
         parts.append(f"## {names.get(str(message.get('role')), 'Message')}\n\n{text}")
     return "\n\n".join(parts) + "\n"

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import prompts, tools
+from . import images, prompts, tools
 from .appsettings import AppSettings
 from .attaching import Attaching
 from .choice import Choice
 from .contract import ExecutePrompt
 from .conversations import Conversations
-from .errors import WrongKind
+from .errors import InvalidArgument, WrongKind
 from .features import Features
 from .keys import Keys
-from .openrouter import ChatRequest
+from .openrouter import ChatRequest, ImagesRequest
 from .pseudonyms import Pseudonyms
 from .running import Running
-from .settings import EMBEDDING, Feature, FeatureSettings
+from .settings import EMBEDDING, IMAGE, Feature, FeatureSettings
 
 
 class Asking:
@@ -77,8 +77,12 @@ class Asking:
             tools.answered(request.tool_results, history)
         attached = await self._attaching.gather(request, uid, running.id, models, history)
         running.attach(attached)
-        parameters = prompts.parameters(settings, request)
-        return ChatRequest(
+        through_api = settings.kind == IMAGE and settings.image_api == "images"
+        if through_api:
+            attached.only_images()
+        parameters = await self._parameters(settings, request, attached.models)
+        running.drawn.inline = request.inline_images
+        return (ImagesRequest if through_api else ChatRequest)(
             keys=self._keys.of(feature.id),
             models=attached.models,
             messages=attached.onto(
@@ -93,8 +97,43 @@ class Asking:
             caching=None if settings.prompt_caching == "off" else settings.prompt_caching,
         )
 
+    async def _parameters(
+        self, settings: FeatureSettings, request: ExecutePrompt, models: list[str]
+    ) -> dict[str, Any]:
+        """Raises InvalidArgument."""
+        given, asked = prompts.parameters(settings, request), request.image_options
+        if asked is not None and not (settings.kind == IMAGE and settings.allow_image_options):
+            sentence = "imageOptions are not for this feature."
+            raise InvalidArgument(sentence, field="imageOptions")
+        if settings.kind != IMAGE:
+            return given
+        options = (asked or images.ImageOptions()).over(settings.image_options)
+        if settings.image_api == "images":
+            _only_draws(request)
+            return images.api_parameters(options, given, settings.parameters)
+        if asked is not None and (asked.n or 1) > 1:
+            sentence = "imageOptions.n: this feature makes one image at a time."
+            raise InvalidArgument(sentence, field="imageOptions.n")
+        described = [await self._choice.model(model) for model in models]
+        known = [model.output_modalities for model in described if model]
+        writes = all("text" in outputs for outputs in known if outputs)
+        return images.chat_parameters(options, given, writes=writes)
+
     async def _session(self, running: Running, settings: FeatureSettings) -> str | None:
         thread = running.thread
         if thread is None or not settings.send_session:
             return None
         return await self._pseudonyms.session(running.uid, thread.id)
+
+
+def _only_draws(request: ExecutePrompt) -> None:
+    """Raises InvalidArgument for what the image API has no place for."""
+    given = (
+        ("tools", request.tools),
+        ("toolResults", request.tool_results),
+        ("responseFormat", request.response_format),
+        ("temperature", request.temperature),
+    )
+    for name, value in given:
+        if value:
+            raise InvalidArgument(f"This feature draws, and takes no {name}.", field=name)

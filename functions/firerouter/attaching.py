@@ -20,7 +20,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from . import limits, log, readings
 from .allowance import Allowance
@@ -30,7 +30,6 @@ from .attachments import (
     Attachment,
     CreateUpload,
     File,
-    Part,
     decoded,
     files_of,
     inline_path,
@@ -43,12 +42,18 @@ from .choice import Choice, Notices
 from .contract import ExecutePrompt
 from .errors import AttachmentNotTaken, AttachmentUnknown, InvalidArgument
 from .identity import Caller
+from .placing import (
+    PLACE,
+    READING,
+    Turns,
+    filled,
+    with_places,
+    with_readings,
+    with_what_was_drawn,
+    without_reading,
+)
 from .records import parse
 from .uploads import Uploads
-
-Turns = list[dict[str, Any]]
-PLACE: Final = "attachment"  # in a message, where a file's part is going to be
-READING: Final = "reading"  # in an answer's, where what was read of a file is going to be
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +73,16 @@ class Attached:
     """What the files of a request come to.
 
     models: those that can take them. history: the earlier turns, with places for their files.
-    asked: the question's. again: it was asked before, and they were kept. told: the hashes of
-    those of which OpenRouter is told what it read of them before.
+    asked: the question's. drawn: images of the answer before it, which go with it, by their paths.
+    again: it was asked before, and they were kept. told: the hashes of those of which OpenRouter
+    is told what it read of them before.
     """
 
     models: list[str]
     history: Turns
     asked: list[Placed] = field(default_factory=list)
     earlier: list[Placed] = field(default_factory=list)
+    drawn: list[str] = field(default_factory=list)
     again: bool = False
     told: set[str] = field(default_factory=set)
     notices: Notices = field(default_factory=list)
@@ -89,12 +96,21 @@ class Attached:
         kept = [placed.file.to_document() for placed in self.asked]
         return {"attachments": kept} if kept else {}
 
+    def only_images(self) -> None:
+        """Beside texts, for what takes nothing else. Raises AttachmentNotTaken."""
+        for placed in self.asked:
+            file = placed.file
+            if file.modality != "image" and not file.is_text:
+                what = f"This feature draws, and can not read {file.content_type}."
+                raise AttachmentNotTaken(what, field=placed.field, modality=file.modality)
+
     def onto(self, messages: Turns) -> Turns:
         """The messages, the last one with places for the question's files."""
         if self.again:
             return messages
         last = messages[-1]
-        content = with_parts(last["content"], [{PLACE: placed.key} for placed in self.asked])
+        keys = [*self.drawn, *(placed.key for placed in self.asked)]
+        content = with_parts(last["content"], [{PLACE: key} for key in keys])
         return [*messages[:-1], {**last, "content": content}]
 
     def parameters(self, given: dict[str, Any], *, free_only: bool) -> dict[str, Any]:
@@ -140,11 +156,14 @@ class Attaching:
     ) -> Attached:
         """The files of the question, and those of earlier turns that can be sent again.
 
-        history: {role, content, attachments?}. Raises InvalidArgument, AttachmentUnknown,
+        history: {role, content, attachments?, images?}. Raises InvalidArgument, AttachmentUnknown,
         AttachmentNotTaken, StorageUnavailable.
         """
-        if not (request.attachments or any("attachments" in turn for turn in history)):
-            return Attached(models, [_without_reading(turn) for turn in history])
+        if not (request.attachments or any({"attachments", "images"} & t.keys() for t in history)):
+            return Attached(models, [without_reading(turn) for turn in history])
+        history, last = with_what_was_drawn(history)
+        if request.prompt is None:
+            last = []
         again = request.regenerate is not None
         if again:
             files = files_of(uid, history[-1].get("attachments"))
@@ -158,27 +177,21 @@ class Attaching:
                 type_, modality = placed.file.content_type, placed.file.modality
                 what = f"{first} can not read {type_}. Please choose another model."
                 raise AttachmentNotTaken(what, field=placed.field, modality=modality)
-        room, left = _Room(asked), dict[str, int]()
-        earlier = []
-        for turn in reversed(history[:-1] if again else history):
-            for file in files_of(uid, turn.get("attachments")):
-                if not _takes(inputs[first], file):
-                    _count(left, f"{first} can not read it")
-                elif room.has(file):
-                    earlier.append(Placed("", file, file.path))
-                else:
-                    _count(left, "there is no room for it")
+        turns = [*history, {"images": last}]
+        of_question = len(history) - 1 if again else None
+        earlier, left = _earlier(uid, turns, of_question, _Room(asked), (first, inputs[first]))
         sent = [*asked, *earlier]
         keys = {placed.key for placed in sent}
         if any(placed.file.content_type == PDF for placed in sent):
-            history = _with_readings(history)
+            history = with_readings(history)
         else:
-            history = [_without_reading(turn) for turn in history]
+            history = [without_reading(turn) for turn in history]
         return Attached(
             models=[m for m in models if all(_takes(inputs[m], placed.file) for placed in sent)],
-            history=[_with_places(uid, turn, keys) for turn in history],
+            history=[with_places(uid, turn, keys) for turn in history],
             asked=asked,
             earlier=earlier,
+            drawn=[file.path for file in files_of(uid, last) if file.path in keys],
             again=again,
             notices=[_left_out(count, why) for why, count in left.items()],
         )
@@ -204,7 +217,7 @@ class Attaching:
         parts = await asyncio.to_thread(
             lambda: {key: file.to_part() for key, file in found.items()}
         )
-        messages[:] = [_filled(message, parts) for message in messages]
+        messages[:] = [filled(message, parts) for message in messages]
         await self._recall(attached, messages, conversation)
         gone = len(sent) - len(found)
         return [_left_out(gone, "it is not there any more")] if gone else []
@@ -216,7 +229,7 @@ class Attaching:
                 continue
             read = await readings.fetch(conversation, message[READING])
             attached.told |= {annotation["file"]["hash"] for annotation in read}
-            messages[at] = {**_without_reading(message), **({"annotations": read} if read else {})}
+            messages[at] = {**without_reading(message), **({"annotations": read} if read else {})}
 
     def let_go(self, generation: str) -> None:
         """Nothing of it is in memory any more."""
@@ -286,6 +299,29 @@ class Attaching:
         self._in_flight[generation] = size
 
 
+def _earlier(
+    uid: str,
+    turns: Turns,
+    of_question: int | None,
+    room: _Room,
+    model: tuple[str, tuple[str, ...]],
+) -> tuple[list[Placed], dict[str, int]]:
+    """(the files of earlier turns that are sent again, the newest ones first; how many are left
+    out, and why). of_question: the turn whose attachments are the question's own."""
+    id_, inputs = model
+    found, left = list[Placed](), dict[str, int]()
+    for place, turn in reversed([*enumerate(turns)]):
+        names = ("images",) if place == of_question else ("images", "attachments")
+        for file in [file for name in names for file in files_of(uid, turn.get(name))]:
+            if not _takes(inputs, file):
+                _count(left, f"{id_} can not read it")
+            elif room.has(file):
+                found.append(Placed("", file, file.path))
+            else:
+                _count(left, "there is no room for it")
+    return found, left
+
+
 class _Room:
     """How much more may go with a request."""
 
@@ -311,40 +347,6 @@ def _check(placed: Placed) -> None:
         type_ = placed.file.content_type
         sentence = f"{placed.field} is not {type_}: its content is something else."
         raise InvalidArgument(sentence, field=placed.field)
-
-
-def _with_places(uid: str, turn: dict[str, Any], keys: set[str]) -> dict[str, Any]:
-    files = files_of(uid, turn.get("attachments"))
-    places = [{PLACE: file.path} for file in files if file.path in keys]
-    rest = {name: value for name, value in turn.items() if name != "attachments"}
-    return {**rest, "content": with_parts(turn["content"], places)}
-
-
-def _without_reading(turn: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in turn.items() if name != READING}
-
-
-def _with_readings(history: Turns) -> Turns:
-    """The turns, those of the newest answers with what was read of files, as far as there is
-    room."""
-    left, kept = limits.READINGS_MAX_BYTES, list[dict[str, Any]]()
-    for turn in reversed(history):
-        size = readings.size_of(turn.get(READING))
-        goes = size is not None and size <= left
-        left -= size if goes and size else 0
-        kept.append(turn if goes else _without_reading(turn))
-    return kept[::-1]
-
-
-def _filled(message: dict[str, Any], parts: Mapping[str, Part]) -> dict[str, Any]:
-    content = message["content"]
-    if not isinstance(content, list):  # text, or nothing beside calls
-        return message
-    there = [part for part in content if PLACE not in part or part[PLACE] in parts]
-    filled = [parts[part[PLACE]] if PLACE in part else part for part in there]
-    if any(PLACE in part for part in there):
-        return {**message, "content": filled}
-    return {**message, "content": "".join(part["text"] for part in filled)}  # all are gone
 
 
 def _count(left: dict[str, int], why: str) -> None:

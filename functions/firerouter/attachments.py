@@ -1,6 +1,7 @@
 """Files that go with a question: their kinds, where they lie, the parts a model is sent. Pure.
 
     users/{uid}/uploads/{id}    in Cloud Storage, and nothing of a file's content anywhere else
+    users/{uid}/images/{id}     images that a model made, which may go with a question again
 
 A message keeps what `File.to_document` says of each. A declared type is held against the first
 bytes: a name or a type alone tells nothing.
@@ -62,9 +63,14 @@ def _file_name(value: str) -> str:
 FileName = Annotated[str, Field(max_length=limits.FILE_NAME_MAX_CHARS), AfterValidator(_file_name)]
 
 
+_OWN: Final = (
+    r"(uploads/[0-9a-f]{32}(-[0-9]{1,2})?|images/[0-9a-f]{32}-[0-9]{1,2}\.(png|jpeg|webp|gif))"
+)
+
+
 def _upload_path(value: str) -> str:
-    # whole, and nothing but what `create_upload` hands out: no `..`, no other folder
-    if not re.fullmatch(r"users/[^/]{1,400}/uploads/[0-9a-f]{32}(-[0-9]{1,2})?", value):
+    # whole, and nothing but what we hand out: no `..`, no other folder
+    if not re.fullmatch(r"users/[^/]{1,400}/" + _OWN, value):
         raise PydanticCustomError("upload_path", "must be a path that create_upload gave")
     return value
 
@@ -208,20 +214,21 @@ class File:
         name = self.name or self.path.rpartition("/")[2]
         if self.is_text:
             return {"type": "text", "text": f"{name}:\n\n{self.content.decode('utf-8')}"}
-        encoded = _encoded(self.content)
-        url = f"data:{self.content_type};base64,{encoded}"
+        encoded_ = encoded(self.content)
+        url = f"data:{self.content_type};base64,{encoded_}"
         match self.modality:
             case "image":
                 return {"type": "image_url", "image_url": {"url": url}}
             case "audio":
                 format_ = KINDS[self.content_type].format
-                return {"type": "input_audio", "input_audio": {"data": encoded, "format": format_}}
+                return {"type": "input_audio", "input_audio": {"data": encoded_, "format": format_}}
             case "video":
                 return {"type": "video_url", "video_url": {"url": url}}
         return {"type": "file", "file": {"filename": name, "file_data": url}}
 
 
-def _encoded(content: bytes) -> str:
+def encoded(content: bytes) -> str:
+    """In base64."""
     # in pieces that need no padding: other threads, the event loop's among them, get their turn
     pieces = range(0, len(content), ENCODED_AT_ONCE_BYTES)
     return "".join(
@@ -262,12 +269,18 @@ def inline_path(uid: str, generation: str, number: int) -> str:
     return f"{folder(uid)}{generation}-{number}"
 
 
+def image_path(uid: str, generation: str, number: int, content_type: str) -> str:
+    """Of an image that a model made: the first one of its generation is 0."""
+    kind = content_type.rpartition("/")[2]
+    return f"users/{key_of(uid)}/images/{generation}-{number}.{kind}"
+
+
 def is_inline(path: str) -> bool:
-    return "-" in path.rpartition("/")[2]
+    return re.search(r"/uploads/[0-9a-f]{32}-[0-9]{1,2}$", path) is not None
 
 
 def is_own(uid: str, path: str) -> bool:
-    return re.fullmatch(re.escape(folder(uid)) + r"[0-9a-f]{32}(-[0-9]{1,2})?", path) is not None
+    return re.fullmatch(re.escape(f"users/{key_of(uid)}/") + _OWN, path) is not None
 
 
 def with_parts(text: str, parts: Iterable[Part]) -> str | list[Part]:

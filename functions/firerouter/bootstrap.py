@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .configure import Configure
     from .connection import Connection
     from .embed import Embed
+    from .gallery import Gallery
     from .generate import Generate
     from .keyring import Keyring
     from .livetest import LiveTest
@@ -106,11 +107,18 @@ class App(Stores):
             asides=self.asides,
             attaching=self.attaching,
             conversations=self.conversations,
+            gallery=self.gallery,
             ledger=self.ledger,
             progress=self.progress,
             responses=self.responses,
             openrouter=self.openrouter,
         )
+
+    @cached_property
+    def gallery(self) -> Gallery:
+        from .gallery import Gallery
+
+        return Gallery(self.uploads)
 
     @cached_property
     def compare(self) -> Compare:

@@ -212,18 +212,8 @@ _Said = tuple[Literal["error", "warning"], str, str, str]  # severity, field, re
 def _inabilities(settings: FeatureSettings, model: Model) -> Iterator[_Said]:
     """Each thing that is set and that the model can not do."""
     id_, can = model.id, model.capabilities
-    outputs, takes = model.output_modalities, model.supported_parameters
-    if settings.kind == "image":
-        if "imageOutput" not in can:
-            yield "error", "model", "no_image_output", f"{id_} makes no images."
-    elif settings.kind == EMBEDDING:
-        if "embeddings" not in can:
-            yield "error", "model", "no_embeddings", f"{id_} makes no embeddings."
-        if settings.fallback_models:
-            message = "Vectors of another model mean something else: no fallback is asked for them."
-            yield "warning", "fallbackModels", "not_used", message
-    elif outputs and "text" not in outputs:
-        yield "error", "model", "no_text_output", f"{id_} writes no text."
+    takes = model.supported_parameters
+    yield from _kinds_inabilities(settings, model)
     if settings.tools and "tools" not in can:
         yield "error", "tools", "no_tools", f"{id_} can not use tools."
     shape = settings.response_format.type if settings.response_format else "text"
@@ -239,6 +229,26 @@ def _inabilities(settings: FeatureSettings, model: Model) -> Iterator[_Said]:
     if settings.prompt_caching != "off" and not takes_cache_control(id_):
         message = f"{id_} is not asked to cache prompts: it does so by itself, or not at all."
         yield "warning", "promptCaching", "not_supported", message
+
+
+def _kinds_inabilities(settings: FeatureSettings, model: Model) -> Iterator[_Said]:
+    """Does it make what the feature is for?"""
+    id_, can, outputs = model.id, model.capabilities, model.output_modalities
+    if settings.kind == "image":
+        if "imageOutput" not in can:
+            yield "error", "model", "no_image_output", f"{id_} makes no images."
+        wanted = settings.image_options
+        if settings.image_api == "chat" and wanted is not None and (wanted.n or 1) > 1:
+            message = "In a chat a model makes as many images as it likes."
+            yield "warning", "imageOptions.n", "not_used", message
+    elif settings.kind == EMBEDDING:
+        if "embeddings" not in can:
+            yield "error", "model", "no_embeddings", f"{id_} makes no embeddings."
+        if settings.fallback_models:
+            message = "Vectors of another model mean something else: no fallback is asked for them."
+            yield "warning", "fallbackModels", "not_used", message
+    elif outputs and "text" not in outputs:
+        yield "error", "model", "no_text_output", f"{id_} writes no text."
 
 
 def _thoughts(settings: FeatureSettings, model: Model) -> Iterator[_Said]:

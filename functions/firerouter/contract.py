@@ -29,6 +29,7 @@ from .fields import (
     not_blank,
 )
 from .formats import ResponseFormat
+from .images import ImageOptions
 from .records import Record
 from .tools import ReasoningDetails, Tool, ToolCall, ToolResult, problem_of, size_of
 
@@ -72,6 +73,8 @@ class ExecutePrompt(Record):
     auto, none, required, or the name of one. parallel_tool_calls: whether it may ask for several.
     response_format: the JSON that the answer is to be, where the feature does not say.
     partial_json: send what that has come to, while it grows.
+    image_options: what images are to be like, of a feature that makes any. inline_images: small
+    ones come with the answer as well.
     temporary: no text of it is stored.
     request_id: calling again with the same one never asks OpenRouter twice.
     """
@@ -105,6 +108,9 @@ class ExecutePrompt(Record):
     attachments: Annotated[list[Attachment], Field(max_length=limits.ATTACHMENTS_MAX)] = Field(
         default_factory=list
     )
+
+    image_options: ImageOptions | None = None
+    inline_images: bool = False
 
     @model_validator(mode="after")
     def _tools_fit(self) -> ExecutePrompt:

@@ -5,6 +5,7 @@
     users/{uid}/conversations/{id}/messages/{id}    {role, text, context?, reasoning?, parent,
                                                      parentPage, page, createdAt, generationId,
                                                      attachments?: [{path, contentType, bytes}],
+                                                     images?: the same, of what a model made,
                                                      status, model?, finishReason?, usage?, ...}
     users/{uid}/conversations/{id}/transcript/{n}   {messages: {id: {role, text?, toolCalls?,
                                                      toolResults?, parent, parentPage}}}
@@ -127,7 +128,11 @@ class Conversations:
         The chosen path leads to it, but for a regenerate that failed: that leaves it as it was.
         """
         whole = status in {"done", "stopped"}
-        if thread.deleted or not thread.kept or not (whole or result["text"]):
+        if (
+            thread.deleted
+            or not thread.kept
+            or not (whole or result["text"] or result.get("images"))
+        ):
             return True
         batch = self._firestore.batch()
         if thread.question is not None and not thread.written:
@@ -210,11 +215,12 @@ class Conversations:
 
     async def _delete_all(self, collection: Any, uid: str, forget: Forget) -> None:
         while True:
-            page = collection.limit(limits.DELETE_BATCH).select(["attachments"])
+            page = collection.limit(limits.DELETE_BATCH).select(["attachments", "images"])
             found = await page.get(retry=None, timeout=limits.READ_S)
             if not found:
                 return
-            files = [(snapshot.to_dict() or {}).get("attachments") for snapshot in found]
+            documents = [snapshot.to_dict() or {} for snapshot in found]
+            files = [d.get(name) for d in documents for name in ("attachments", "images")]
             if paths := [file.path for each in files for file in files_of(uid, each)]:
                 await forget(paths)
             batch = self._firestore.batch()
@@ -331,9 +337,10 @@ class Conversations:
         size = len(sent.encode("utf-8", "replace")) + limits.PAGE_ITEM_BYTES
         size += len(encode(more)) if more else 0
         item = {"role": message["role"], "parent": parent.message, "parentPage": parent.page}
-        if files := message.get("attachments"):
-            item["attachments"] = files
-            size += limits.PAGE_ITEM_BYTES * len(files)
+        for name in ("attachments", "images"):
+            if files := message.get(name):
+                item[name] = files
+                size += limits.PAGE_ITEM_BYTES * len(files)
         if size <= limits.PAGE_MAX_BYTES:
             item |= {"text": sent, **more}
             if thread.page_bytes and thread.page_bytes + size > limits.PAGE_MAX_BYTES:

@@ -78,6 +78,8 @@ class Following:
         for kind, name in (("citation", "citations"), ("tool_call", "toolCalls")):
             for index, value in enumerate(result.get(name, ())):
                 await call.send({"type": kind, "index": index, **value})
+        for image in result.get("images", ()):
+            await call.send({"type": "image", "image": image})
         return result
 
 

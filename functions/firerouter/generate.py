@@ -164,6 +164,7 @@ class Generate:
         settings = feature.settings
         running.watch.limit(settings.total_s)
         running.streams = settings.stream
+        running.drawn.stored = not (request.temporary or feature.test)
         ask = await self._asking.ask(running, request, feature, app)
         await ask.keys.get()  # a key that is missing is said before anything is counted
         recall = None if feature.test else response_id(feature, running.uid, ask)
@@ -178,9 +179,8 @@ class Generate:
                     model=ask.models[0],
                     payload=running.payload,
                     limits=app.limits,
-                    reserve_nano_usd=reserve(
-                        [*ask.models, *helpers(settings, running.thread)], app
-                    ),
+                    reserve_nano_usd=ask.makes
+                    * reserve([*ask.models, *helpers(settings, running.thread)], app),
                     request_id=request.request_id,
                     feature_limits=settings.caps,
                     test=feature.test,
@@ -271,6 +271,7 @@ class Generate:
                 self._ledger.settle(entry, outcome),
                 self._responses.put(keep, result, job.feature.settings.cache_seconds),
                 self._progress.forget(running.id),
+                self._answering.keep_images(running),
             )
         if failure is not None:
             failure.details["generationId"] = running.id

@@ -79,6 +79,8 @@ def _turn(thread: Thread, message: str, item: Document, text: str) -> Turn:
     if files := files_of(thread.uid, item.get("attachments")):
         more["attachments"] = item["attachments"]
         size += sum(file.size for file in files if file.is_text)  # sent like any other text
+    if files_of(thread.uid, item.get("images")):
+        more["images"] = item["images"]
     return Turn(message, item["role"], text, more, size)
 
 

@@ -60,6 +60,14 @@ STORAGE_THREADS: Final = 8  # an instance
 UPLOADS_PER_DAY: Final = 500  # of one user
 UPLOAD_OPEN_DAYS: Final = 7  # that Cloud Storage keeps an address for an upload
 
+# Images that a model makes
+IMAGES_MAX: Final = 10  # of one answer
+IMAGE_MAX_BYTES: Final = 6_000_000  # of one, which is 8 MB in a line of a stream
+IMAGES_MAX_BYTES: Final = 12_000_000  # of one answer, which a result may have to hold in base64
+INLINE_IMAGE_MAX_BYTES: Final = 200_000  # of one that is stored and comes with the call as well
+PARTIAL_IMAGES_MAX: Final = 40  # of one answer
+IMAGES_AT_ONCE: Final = 4  # an instance decodes and stores: each is held several times over
+
 # Conversations
 TITLE_MAX_CHARS: Final = 60
 HISTORY_MAX_CHARS: Final = 256_000  # of earlier turns that a model is sent, some 64,000 tokens

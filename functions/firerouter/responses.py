@@ -1,7 +1,7 @@
 """Answers kept for the same question, where a feature's `cacheSeconds` says so.
 
-    responses/{hash}   {answer: {model, provider?, text, reasoning?, citations?, finishReason,
-                                 usage}, expireAt}
+    responses/{hash}   {answer: {model, provider?, text, reasoning?, citations?, images?,
+                                 finishReason, usage}, expireAt}
 
 The hash is of all that OpenRouter would be sent, with the feature, its revision and, unless the
 feature shares answers, the user: so nobody gets what another user's question was answered. Only
@@ -18,13 +18,15 @@ from typing import Any, Final
 
 from google.cloud.firestore import AsyncClient
 
-from . import limits, log
+from . import images, limits, log
 from .callable.envelope import encode
 from .commits import AWAY
 from .openrouter import ChatRequest
 from .settings import Feature
 
-KEPT: Final = ("model", "provider", "text", "reasoning", "citations", "finishReason", "usage")
+KEPT: Final = (
+    *("model", "provider", "text", "reasoning", "citations", "images", "finishReason", "usage"),
+)
 
 
 def response_id(feature: Feature, uid: str, ask: ChatRequest) -> str | None:
@@ -37,8 +39,9 @@ def response_id(feature: Feature, uid: str, ask: ChatRequest) -> str | None:
 
 
 def worth_keeping(status: str, result: dict[str, Any]) -> bool:
-    """Whether it is a whole answer, and a new one."""
-    return status == "done" and result["finishReason"] == "stop" and not result["cached"]
+    """Whether it is a whole answer, and a new one, whose images can be had again."""
+    whole = status == "done" and result["finishReason"] == "stop" and not result["cached"]
+    return whole and all("path" in image for image in result.get("images", ()))
 
 
 class Responses:
@@ -71,6 +74,7 @@ class Responses:
 
     async def put(self, id_: str | None, result: dict[str, Any], seconds: int) -> None:
         """Keep a whole answer; one that is too long, or comes while Firestore is away, is not."""
+        result = images.kept(result)
         answer = {name: result[name] for name in KEPT if name in result}
         if id_ is None or len(encode(answer)) > limits.RESULT_MAX_BYTES:
             return

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import formats, limits
+from . import formats, images, limits
 from .appsettings import AppSettings
 from .attaching import Attached
 from .attachments import length
@@ -65,6 +65,7 @@ class Running:
         self.kept: dict[str, Any] | None = None  # an answer of before, where it serves again
         self.started = asyncio.get_running_loop().time()
         self.first_token_ms: int | None = None
+        self.drawn = images.Drawn()
         self.notices: Notices = []
         self.thread: Thread | None = None  # where it is written down
         self.attached: Attached | None = None
@@ -121,9 +122,16 @@ class Running:
         """What came of the answer just now. tools: the names of those that may be asked for."""
         if delta.kind in self._sent:
             await self.send_delta(delta.kind, delta.text)
+        elif delta.kind == "partial_image":
+            partial = {"index": len(self.drawn.all), "partial": True, **delta.value}
+            await self.send({"type": "image", "image": partial})  # the next one has more of it
         elif delta.kind:
             value = told(delta.value, tools) if delta.kind == "tool_call" else delta.value
             await self.send_whole(delta.kind, value)
+
+    async def show_image(self, image: images.Image) -> None:
+        self._whole.append({"type": "image", "image": image})
+        await self.send(self._whole[-1])
 
     async def send_whole(self, kind: str, value: Mapping[str, Any]) -> None:
         index = sum(1 for frame in self._whole if frame["type"] == kind)
@@ -253,6 +261,7 @@ def result_of(job: Job, status: Status) -> dict[str, Any]:
         else None,
         "reasoningDetails": (answer.reasoning_details or None) if answer else None,
         "citations": (answer.citations or None) if answer else None,
+        "images": running.drawn.all or None,
         "finishReason": finished,
         "usage": usage.to_wire(estimate_nano_usd=_spent_estimate(running, entry)),
         "timing": _timing(running),
@@ -288,6 +297,7 @@ def _again(running: Running, kept: dict[str, Any], feature: Feature) -> dict[str
         "usage": {**usage, "cost": 0.0},
         "timing": _timing(running),
         "cached": True,
+        **({"images": drawn} if (drawn := running.drawn.all) else {}),
         **({"notices": running.notices} if running.notices else {}),
         "attempts": [],
     }
@@ -321,7 +331,7 @@ def outcome_of(
         spent = [cost or 0 for cost in spent]  # of free models: none of it is ever billed
     gone = running.thread is not None and running.thread.deleted  # with all that was said in it
     repeatable = running.lasts(entry) and not (failure or gone)
-    stored = formats.kept(result)
+    stored = images.kept(formats.kept(result))
     kept = repeatable and len(encode(stored)) <= limits.RESULT_MAX_BYTES
     return Outcome(
         status=status,

@@ -20,12 +20,15 @@ from pydantic_core import PydanticCustomError
 from . import limits
 from .fields import ModelId, Name, Number
 from .formats import ResponseFormat
+from .images import ImageOptions
 from .jsonvalues import JsonObject
 from .records import Record
 from .routing import PromptCaching, ProviderRouting, ServiceTier
 
 FREE_MODEL: Final = "z-ai/glm-4.5-air:free"
 FREE_FALLBACK: Final = "openrouter/free"  # a router: picks a free model that fits the request
+IMAGE: Final = "image"  # the kind of feature that draws
+IMAGE_MODEL: Final = "google/gemini-2.5-flash-image"
 EMBEDDING: Final = "embedding"  # the kind of feature that `create_embeddings` alone asks
 EMBEDDING_MODEL: Final = "openai/text-embedding-3-small"
 
@@ -120,6 +123,8 @@ class FeatureSettings(Record):
     helper_model: writes both; a free one where none is named.
     on_disconnect: whether an answer that nobody listens to any more is ended, or finished.
     resume: what is written of a long answer is kept while it grows, for whoever lost it.
+    image_api: how a feature of kind image asks: in a chat, or of OpenRouter's image API.
+    image_options: what images are like, unless a caller says so, who may with allow_image_options.
     cache_seconds: how long the same question gets the same answer, 0 for never. cache_shared: from
     any user, which is only for features that answer everybody alike.
     first_token_s, idle_s: how long OpenRouter may be silent before and between tokens.
@@ -172,6 +177,9 @@ class FeatureSettings(Record):
     helper_model: ModelId | None = None
     on_disconnect: Literal["stop", "continue"] = "stop"
     resume: bool = True
+    image_api: Literal["chat", "images"] = "chat"
+    image_options: ImageOptions | None = None
+    allow_image_options: bool = True
     cache_seconds: Annotated[int, Field(ge=0, le=limits.CACHE_MAX_S)] = 0
     cache_shared: bool = False
     first_token_s: Annotated[Number, Field(ge=1, le=limits.FIRST_TOKEN_MAX_S)] = (
@@ -325,8 +333,17 @@ DEFAULTS: Final[Mapping[str, Feature]] = {
             temperature=0.3,
             max_tokens=1024,
         ),
-        # not built yet, hence off
-        _default("image", "", enabled=False, display_name="Images", kind="image"),
+        # off, for no model that draws is free, and a fresh app allows no others
+        _default(
+            IMAGE,
+            "",
+            enabled=False,
+            display_name="Images",
+            kind=IMAGE,
+            model=IMAGE_MODEL,
+            first_token_s=180,  # such models say nothing while they draw
+            idle_s=120,
+        ),
         # off, for no model that makes vectors is free, and a fresh app allows no others
         _default(
             EMBEDDING,

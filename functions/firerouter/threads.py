@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from . import limits
+from . import images, limits
 from .readings import Reading
 
 Document = dict[str, Any]
@@ -135,6 +135,7 @@ def answer_of(thread: Thread, result: Document, status: str, error: str | None) 
         "status": status,
         "feature": thread.feature,
         **{name: result[name] for name in told if name in result},
+        **({"images": drawn} if (drawn := images.documents_of(result)) else {}),
         **({"error": error} if error else {}),
     }
 

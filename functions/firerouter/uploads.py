@@ -4,6 +4,7 @@
     look   what is known of a file, without its content
     fetch  its content
     keep   for good, and store it first where it came with a call
+    put    what a model made
     delete
 
 A client uploads to the address itself, a resumable session of Cloud Storage's: so no bytes pass
@@ -122,6 +123,26 @@ class Uploads:
             pass  # the same call came before
         except exceptions.NotFound:
             raise StorageUnavailable from None
+
+    async def put(self, file: File) -> None:
+        """Store it, for a week unless `keep` says more. Raises StorageMissing,
+        StorageUnavailable."""
+
+        def put() -> None:
+            self._blob(file, datetime.now(UTC)).upload_from_string(
+                file.content,
+                content_type=file.content_type,
+                if_generation_match=0,
+                **_within(),
+            )
+
+        try:
+            await self._run(put, limits.STORAGE_S)
+        except exceptions.PreconditionFailed:
+            pass  # its own first try, whose answer was lost
+        except exceptions.NotFound:
+            log.error("storage_missing", bucket=self._name)
+            raise StorageMissing from None
 
     async def delete(self, paths: Iterable[str]) -> None:
         """What is gone already is no matter. Raises StorageUnavailable."""

@@ -116,8 +116,14 @@ def marker_of(request: Json) -> str:
 
 
 def _asked_twice(asked: list[Json]) -> list[str]:
-    counts = Counter((marker_of(request), request["model"]) for request in asked)
-    return [f"{marker}: {n}" for (marker, model), n in counts.items() if n > RETRIED.get(model, 1)]
+    # its title is another question, which quotes it
+    counts = Counter(
+        (marker_of(request), request["model"], request["body"]["messages"][0].get("role"))
+        for request in asked
+    )
+    return [
+        f"{marker}: {n}" for (marker, model, _), n in counts.items() if n > RETRIED.get(model, 1)
+    ]
 
 
 async def asked_of(suite: Suite, referer: str) -> list[Json]:

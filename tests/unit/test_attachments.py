@@ -191,9 +191,9 @@ def test_the_rules_of_the_bucket_let_owners_read_and_nobody_write() -> None:
     assert re.findall(r"^\s*match (\S+)", rules, re.MULTILINE) == [
         "/b/{bucket}/o",
         "/users/{uid}/uploads/{file}",
+        "/users/{uid}/images/{file}",
     ]
-    assert re.findall(r"allow .*", rules) == [
-        "allow get: if request.auth != null && request.auth.uid == uid;"
-    ]
+    own = "allow get: if request.auth != null && request.auth.uid == uid;"
+    assert re.findall(r"allow .*", rules) == [own, own]
     (functions,) = config["functions"]
     assert Path(config["storage"]["rules"]).name in functions["ignore"]

@@ -177,6 +177,11 @@ SAID: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
     "vectors for text": ({"model": "a/vectors"}, ["model: no_text_output"], []),
     "no images": ({"kind": "image"}, ["model: no_image_output"], []),
     "images": ({"kind": "image", "model": "a/brush"}, [], []),
+    "several images of a chat": (
+        {"kind": "image", "model": "a/brush", "imageOptions": {"n": 2}},
+        [],
+        ["imageOptions.n: not_used"],
+    ),
     "images and text": ({"kind": "image", "model": "a/painter"}, [], []),
     "text of a painter": ({"model": "a/painter"}, [], []),
     "no vectors": ({"kind": "embedding"}, ["model: no_embeddings"], []),
@@ -271,7 +276,7 @@ def test_every_reason_has_its_case() -> None:
         *("model_unknown", "model_gone", "preset_unchecked", "router_unlisted", "dynamic_price"),
         *("batch_only", "model_expires", "no_text_output", "no_image_output", "no_embeddings"),
         *("no_tools", "no_structured_outputs", "no_json", "max_tokens_too_high", "not_supported"),
-        *("context_too_long", "not_a_variable", "paid_model", "catalog_unavailable"),
+        *("context_too_long", "not_a_variable", "paid_model", "catalog_unavailable", "not_used"),
     }
 
 

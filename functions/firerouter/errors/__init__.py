@@ -20,6 +20,7 @@
         ModelNotFound  NoProvider  ContextTooLong  MaxTokensTooHigh  UpstreamRejected
         RateLimited  FreeDailyLimit  UpstreamBusy  UpstreamUnreachable  UpstreamMalformed
         EmptyAnswer  AnswerTooLong  TooManyToolCalls  StreamCut
+        ImagesTooLarge  ImageUnreadable
         UpstreamTimeout > UpstreamSilent > OutOfTime
 
 `status` is the callable status, `reason` is stable and for programs, `sentence` is for people and
@@ -80,6 +81,8 @@ from .upstream import (
     CreditBusy,
     EmptyAnswer,
     FreeDailyLimit,
+    ImagesTooLarge,
+    ImageUnreadable,
     KeyInvalid,
     KeyLimitReached,
     MaxTokensTooHigh,
@@ -119,6 +122,8 @@ __all__ = [
     "FreeDailyLimit",
     "GenerationUnknown",
     "HistoryUnavailable",
+    "ImageUnreadable",
+    "ImagesTooLarge",
     "InvalidArgument",
     "KeyInvalid",
     "KeyLimitReached",

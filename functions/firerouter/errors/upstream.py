@@ -169,6 +169,22 @@ class TooManyToolCalls(UpstreamError):
     another_model = False
 
 
+class ImagesTooLarge(UpstreamError):
+    """`details.max` and `details.maxBytes`: how many, and how large they may be."""
+
+    status = "OUT_OF_RANGE"
+    reason = "images_too_large"
+    sentence = "The model's images became too large or too many, and were not kept."
+    another_model = False
+
+
+class ImageUnreadable(UpstreamError):
+    status = "FAILED_PRECONDITION"
+    reason = "image_unreadable"
+    sentence = "The model sent an image of an unknown kind. An admin has to choose another model."
+    another_model = False
+
+
 class StreamCut(UpstreamError):
     """The answer broke off: what had come is not the whole of it."""
 

@@ -2,8 +2,9 @@
 
 from .account import KeyReport
 from .answer import Answer, Delta
-from .client import ChatRequest, EmbeddingsRequest, OpenRouter
+from .client import OpenRouter
 from .embeddings import Form, Vector, dimensions_of, shaped
+from .requests import ChatRequest, EmbeddingsRequest, ImagesRequest
 from .tries import Attempt, Tries
 from .usage import Usage, nano_usd, total
 from .watch import Interrupted, Watch
@@ -15,6 +16,7 @@ __all__ = [
     "Delta",
     "EmbeddingsRequest",
     "Form",
+    "ImagesRequest",
     "Interrupted",
     "KeyReport",
     "OpenRouter",

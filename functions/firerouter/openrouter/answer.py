@@ -24,6 +24,7 @@ from .. import limits
 from ..errors import (
     AnswerTooLong,
     EmptyAnswer,
+    ImagesTooLarge,
     StreamCut,
     UpstreamBusy,
     UpstreamMalformed,
@@ -31,6 +32,7 @@ from ..errors import (
 from . import sse, usage
 from .extras import Citations, Files, Thoughts, ToolCalls
 from .failures import from_event
+from .pictures import Pictures
 from .watch import Watch
 
 # what a connection raises when it breaks; the client's transport translates only some of aiohttp's
@@ -40,8 +42,8 @@ FINISH_REASONS: Final = frozenset({"stop", "length", "tool_calls", "content_filt
 
 
 class Delta(NamedTuple):
-    """A piece of the answer. kind: "text" or "reasoning"; "tool_call" or "citation", whose value
-    is whole; "" for what has come and is not whole yet."""
+    """A piece of the answer. kind: "text" or "reasoning"; "tool_call", "citation" or "image",
+    whose value is whole; "partial_image"; "" for what has come and is not whole yet."""
 
     kind: str
     text: str = ""
@@ -54,7 +56,10 @@ class Answer:
     Raises, while iterated: UpstreamError. `finish_reason` is set once it ended well.
     """
 
-    def __init__(self, response: httpx2.Response, model: str, watch: Watch) -> None:
+    def __init__(
+        self, response: httpx2.Response, model: str, watch: Watch, *, draws: bool = False
+    ) -> None:
+        """draws: images were asked for, which nothing else in an answer is as large as."""
         self.model = model
         self.provider: str | None = None
         self.upstream_id: str | None = response.headers.get("x-generation-id")
@@ -75,6 +80,10 @@ class Answer:
         self._citations = Citations()
         self._files = Files()
         self._thoughts = Thoughts()
+        self.pictures = Pictures()
+        self._partials = 0
+        self._whole_max = limits.IMAGES_MAX_BYTES * 3 // 2 if draws else limits.SSE_LINE_MAX_BYTES
+        self._too_long = ImagesTooLarge if draws else UpstreamMalformed
         self._done = False
         self._halved = False  # a character came in two halves: rare, and the reading costs
         self._half: dict[str, str] = {}
@@ -128,7 +137,7 @@ class Answer:
             try:
                 events = self._parser.flush() if chunk is None else self._parser.feed(chunk)
             except sse.TooLong:
-                raise UpstreamMalformed from None
+                raise self._too_long from None
             deltas = [delta for event in events for delta in self._event(event)]
             if deltas:
                 self._watch.working()  # and not before: comments and empty chunks are no progress
@@ -143,7 +152,8 @@ class Answer:
         self.finish_reason = self.finish_reason or "stop"
         if self._calls.any and self.finish_reason == "stop":
             self.finish_reason = "tool_calls"  # as not all providers say
-        if self._size == 0 and not self._calls.any and self.finish_reason == "stop":
+        said = self._size or self._calls.any or self.pictures.any
+        if not said and self.finish_reason == "stop":
             raise EmptyAnswer
 
     def _event(self, data: bytes) -> Iterator[Delta]:
@@ -198,6 +208,8 @@ class Answer:
             if self._calls.add(delta.get("tool_calls")):
                 yield Delta("")
             self._files.add(delta.get("annotations"))
+            for picture in self.pictures.add(delta.get("images")):
+                yield Delta("image", value=picture)
             for citation in self._citations.add(delta.get("annotations")):
                 yield Delta("citation", value=citation)
         if choice.get("error"):
@@ -243,8 +255,8 @@ class Answer:
         try:
             async for chunk in self._chunks:
                 body += chunk
-                if len(body) > limits.SSE_LINE_MAX_BYTES:
-                    raise UpstreamMalformed
+                if len(body) > self._whole_max:
+                    raise self._too_long
         except BROKEN:
             raise StreamCut from None
         try:

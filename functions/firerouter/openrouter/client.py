@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol, cast
+from typing import Any, Final, cast
 
 import httpx2
 import openai
@@ -37,97 +36,18 @@ from ..errors import (
 )
 from ..keys import Secret
 from ..models import is_free
-from ..routing import takes_cache_control
 from .account import KeyReport, read_key_report
 from .answer import BROKEN, Answer
-from .embeddings import Form, Vectors, read_embeddings
+from .embeddings import Vectors, read_embeddings
 from .failures import from_status
 from .generation import read_generation
+from .requests import ChatRequest, EmbeddingsRequest, Request
 from .tries import Attempt, Tries, retrying
 from .usage import Usage
 from .watch import Watch
 
 # what OPENAI_ORG_ID and OPENAI_PROJECT_ID would add is no business of OpenRouter's
 _NOT_SENT: Final[Mapping[str, Any]] = {"OpenAI-Organization": Omit(), "OpenAI-Project": Omit()}
-
-
-class Keys(Protocol):
-    """Where the key comes from; `another` gives one that was not tried yet, or None."""
-
-    async def get(self) -> Secret: ...
-    async def another(self, tried: Sequence[Secret]) -> Secret | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """What is asked. models: the chosen one, then the fallbacks. parameters: sent as they are.
-
-    user, session: who asks, and in which conversation; not among the parameters, for they change
-    nothing of an answer. caching: how long Claude's providers keep the prompt.
-    """
-
-    path: ClassVar[str] = "/chat/completions"
-
-    keys: Keys
-    models: list[str]
-    messages: list[dict[str, Any]]
-    parameters: Mapping[str, Any]
-    app_name: str
-    referer: str
-    first_token_s: float = limits.FIRST_TOKEN_DEFAULT_S
-    user: str | None = None
-    session: str | None = None
-    caching: str | None = None
-
-    @property
-    def format(self) -> Mapping[str, Any] | None:
-        wanted: Mapping[str, Any] | None = self.parameters.get("response_format")
-        return wanted
-
-    @property
-    def wants_json(self) -> bool:
-        return (self.format or {}).get("type") in ("json_object", "json_schema")
-
-    @property
-    def tools(self) -> frozenset[str]:
-        """The names of the app's own, which an answer may ask for."""
-        declared = (tool.get("function", {}) for tool in self.parameters.get("tools") or ())
-        return frozenset(function["name"] for function in declared if function)
-
-    def body(self, model: str) -> dict[str, Any]:
-        told: dict[str, Any] = {"user": self.user, "session_id": self.session}
-        if self.caching is not None and takes_cache_control(model):
-            told["cache_control"] = {"type": "ephemeral", "ttl": self.caching}
-        told = {name: value for name, value in told.items() if value is not None}
-        asked = {"model": model, "messages": self.messages, "stream": True}
-        return {**self.parameters, **told, **asked}
-
-
-@dataclass(frozen=True, slots=True)
-class EmbeddingsRequest:
-    """Vectors that are asked for. There is one model: others' vectors mean something else.
-
-    silence_s: how long OpenRouter may take, which sends such an answer whole.
-    """
-
-    path: ClassVar[str] = "/embeddings"
-
-    keys: Keys
-    model: str
-    inputs: list[str]
-    form: Form
-    parameters: Mapping[str, Any]
-    app_name: str
-    referer: str
-    silence_s: float = limits.FIRST_TOKEN_DEFAULT_S
-    user: str | None = None
-
-    def body(self, model: str) -> dict[str, Any]:
-        asked = {"model": model, "input": self.inputs, "encoding_format": self.form}
-        return {**self.parameters, **({"user": self.user} if self.user else {}), **asked}
-
-
-Request = ChatRequest | EmbeddingsRequest
 
 
 class OpenRouter:
@@ -236,7 +156,7 @@ class OpenRouter:
                 tries.attempts.append(attempt)
                 watch.waiting()
                 response = await self._post(key, attempt, request)
-                answer = Answer(response, model, watch)
+                answer = request.answers(response, model, watch, draws=request.draws)
                 attempt.upstream_id = answer.upstream_id
                 tries.on_id()
                 # from the request on: a stream of keep-alive comments is no answer

@@ -1,0 +1,65 @@
+"""The images of an answer: base64 of a known type, and no more of them than an answer may have.
+
+What a type says is held against the first bytes; an address is never fetched.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import limits
+from ..attachments import KINDS, decoded
+from ..errors import ImagesTooLarge, ImageUnreadable
+
+Picture = dict[str, str]  # contentType, and data in base64
+HEAD_CHARS = 64  # of base64: more than all types' beginnings
+
+
+class Pictures:
+    """Those of one answer. It does not hold them: they are large."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+        self._size = 0
+
+    @property
+    def any(self) -> bool:
+        return bool(self._seen)
+
+    def add(self, images: Any) -> list[Picture]:
+        """The new ones of a chunk's `images`. Raises ImagesTooLarge, ImageUnreadable."""
+        found = (self._of_chat(image) for image in (images if isinstance(images, list) else ()))
+        return [picture for picture in found if picture is not None]
+
+    def one(self, data: Any) -> Picture | None:
+        """By its base64; None where it came before."""
+        picture = read(data)
+        if (mark := hash(picture["data"])) in self._seen:
+            return None
+        self._seen.add(mark)
+        self._size += _size(picture)
+        if len(self._seen) > limits.IMAGES_MAX or self._size > limits.IMAGES_MAX_BYTES:
+            raise ImagesTooLarge(max=limits.IMAGES_MAX, maxBytes=limits.IMAGES_MAX_BYTES)
+        return picture
+
+    def _of_chat(self, image: Any) -> Picture | None:
+        match image:
+            case {"image_url": {"url": str(url)}} if url.startswith("data:"):
+                return self.one(url.partition(";base64,")[2])
+        raise ImageUnreadable
+
+
+def read(data: Any) -> Picture:
+    """Raises ImagesTooLarge, ImageUnreadable."""
+    head = decoded(data[:HEAD_CHARS]) if isinstance(data, str) else None
+    for type_, kind in KINDS.items():
+        if kind.modality == "image" and head and kind.begins(head):
+            picture = {"contentType": type_, "data": data}
+            if _size(picture) > limits.IMAGE_MAX_BYTES:
+                raise ImagesTooLarge(max=limits.IMAGES_MAX, maxBytes=limits.IMAGE_MAX_BYTES)
+            return picture
+    raise ImageUnreadable
+
+
+def _size(picture: Picture) -> int:
+    return len(picture["data"]) * 3 // 4

@@ -1,0 +1,506 @@
+"""Images that a model makes: to the caller, into Cloud Storage, into conversations and back."""
+
+import asyncio
+import base64
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from firerouter import limits
+from firerouter.errors import StreamCut
+from firerouter.images import Drawn
+from scripts.local.openrouter.completions import drawn
+from scripts.local.suite import BUCKET
+from tests.emulator.world import Instance, World, call_of
+
+MODEL, CHATS = "google/gemini-2.5-flash-image", "z-ai/glm-4.5-air:free"
+PROMPT = "A red boat"
+PNG = base64.b64decode(drawn(PROMPT))
+
+
+async def bodies(world: World) -> list[dict[str, Any]]:
+    """Of each request that OpenRouter got from this test."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        requests = (await http.get(f"{world.suite.openrouter_root}/sim/requests")).json()
+    return [r["body"] for r in requests if world.project in json.dumps(r["body"])]
+
+
+async def stored(world: World, uid: str) -> dict[str, dict[str, Any]]:
+    """What lies among the user's images, by path."""
+    bucket = f"{world.suite.storage_url}/storage/v1/b/{BUCKET}"
+    async with httpx.AsyncClient(trust_env=False) as http:
+        listed = await http.get(f"{bucket}/o", params={"prefix": f"users/{uid}/images/"})
+    return {item["name"]: item for item in listed.json().get("items", [])}
+
+
+async def content(world: World, path: str) -> bytes:
+    url = f"{world.suite.storage_url}/storage/v1/b/{BUCKET}/o/{path.replace('/', '%2F')}"
+    async with httpx.AsyncClient(trust_env=False) as http:
+        return (await http.get(url, params={"alt": "media"})).content
+
+
+async def remove(world: World, path: str) -> None:
+    url = f"{world.suite.storage_url}/storage/v1/b/{BUCKET}/o/{path.replace('/', '%2F')}"
+    async with httpx.AsyncClient(trust_env=False) as http:
+        await http.delete(url)
+
+
+def part(image: bytes = PNG) -> dict[str, Any]:
+    url = f"data:image/png;base64,{base64.b64encode(image).decode()}"
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+@pytest.fixture
+def uid(world: World) -> str:
+    """A user of the test's own: all tests share a bucket."""
+    return f"user-{world.project}"
+
+
+@pytest.fixture
+async def instance(world: World) -> Instance:
+    instance = world.instance()
+    await instance.call("save_app_settings", {"settings": {"freeModelsOnly": False}, "revision": 0})
+    await save(instance, world)
+    return instance
+
+
+async def save(instance: Instance, world: World, revision: int = 0, **more: Any) -> None:
+    settings = {"kind": "image", "model": MODEL, "systemPrompt": world.project, **more}
+    await instance.save("draw", settings, revision)
+
+
+async def draw(instance: Instance, uid: str, **more: Any) -> dict[str, Any]:
+    result: dict[str, Any] = await instance.ask("draw", uid, **{"prompt": PROMPT, **more})
+    return result
+
+
+async def settled(world: World, uid: str) -> list[dict[str, Any]]:
+    """The user's entries, all of which have ended, with nothing held any more."""
+    entries = [e for e in (await world.all("generations")).values() if e["uid"] == uid]
+    windows = await world.all(f"quotas/{uid}/windows")
+    assert windows["concurrent"]["count"] == 0
+    assert "running" not in {entry["status"] for entry in entries}
+    return entries
+
+
+# -- out -------------------------------------------------------------------------------------------
+
+
+async def test_an_image_is_stored_for_its_owner_and_told_by_its_path(
+    world: World, instance: Instance, uid: str
+) -> None:
+    data = {"feature": "draw", "prompt": PROMPT, "requestId": "r1"}
+    frames, result = await instance.frames("execute_prompt", data, uid)
+    path = f"users/{uid}/images/{result['generationId']}-0.png"
+    image = {"index": 0, "contentType": "image/png", "bytes": len(PNG), "path": path}
+    assert result["images"] == [image]
+    assert result["finishReason"] == "stop"
+    assert {"type": "image", "image": image} in frames
+    (body,) = await bodies(world)
+    assert body["modalities"] == ["image", "text"]
+    assert list(await stored(world, uid)) == [path]
+    assert await content(world, path) == PNG
+    (entry,) = await settled(world, uid)
+    assert (entry["status"], entry["result"]["images"]) == ("done", [image])
+    assert entry["usage"]["cost"] > 0
+    again = await world.instance().call("execute_prompt", data, uid)
+    assert again == result
+    _, last = await world.instance().frames(
+        "execute_prompt", {"resume": result["generationId"]}, uid
+    )
+    assert last == result
+
+
+async def test_small_ones_come_inline_where_that_is_asked_for(
+    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = {"feature": "draw", "prompt": PROMPT, "inlineImages": True, "requestId": "r1"}
+    frames, result = await instance.frames("execute_prompt", data, uid)
+    (image,) = result["images"]
+    assert base64.b64decode(image["data"]) == PNG
+    assert {"type": "image", "image": image} in frames
+    assert list(await stored(world, uid)) == [image["path"]]
+    (entry,) = await settled(world, uid)
+    (kept,) = entry["result"]["images"]
+    assert kept.keys() == {"index", "contentType", "bytes", "path"}
+    monkeypatch.setattr(limits, "INLINE_IMAGE_MAX_BYTES", len(PNG) - 1)
+    (image,) = (await draw(instance, uid, inlineImages=True))["images"]
+    assert image.keys() == {"index", "contentType", "bytes", "path"}
+
+
+async def test_temporary_ones_are_stored_nowhere(
+    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "INLINE_IMAGE_MAX_BYTES", 0)
+    for more in ({}, {"conversationId": "new"}):
+        (image,) = (await draw(instance, uid, temporary=True, **more))["images"]
+        assert base64.b64decode(image["data"]) == PNG
+        assert "path" not in image
+    tried = await instance.call("test_feature_settings", {"feature": "draw", "prompt": PROMPT})
+    assert "path" not in tried["images"][0]
+    assert await stored(world, uid) == {}
+    assert drawn(PROMPT) not in json.dumps(await world.all("generations"), default=str)
+
+
+async def test_storage_that_is_away_keeps_nobody_from_an_image(
+    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "STORAGE_S", 0.5)
+    away = world.instance(STORAGE_EMULATOR_HOST="http://127.0.0.1:1")
+    result = await draw(away, uid, conversationId="new", requestId="r1")
+    (image,) = result["images"]
+    assert base64.b64decode(image["data"]) == PNG
+    assert [notice["reason"] for notice in result["notices"]] == ["image_not_kept"]
+    (entry,) = await settled(world, uid)
+    assert entry["status"] == "done"
+    assert "images" not in entry["result"]
+    messages = await world.all(f"users/{uid}/conversations/{result['conversationId']}/messages")
+    assert [m for m in messages.values() if "images" in m] == []
+
+
+async def test_without_streaming_the_image_is_in_the_result(
+    world: World, instance: Instance, uid: str
+) -> None:
+    await save(instance, world, 1, stream=False)
+    data = {"feature": "draw", "prompt": PROMPT}
+    frames, result = await instance.frames("execute_prompt", data, uid)
+    assert [frame["type"] for frame in frames] == ["start"]
+    assert len(result["images"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("bound", "value", "reason"),
+    [
+        ("IMAGE_MAX_BYTES", 50, "images_too_large"),
+        ("IMAGES_MAX_BYTES", 50, "images_too_large"),
+        ("IMAGES_MAX", 0, "images_too_large"),
+        ("SSE_LINE_MAX_BYTES", 320, "images_too_large"),
+    ],
+)
+async def test_what_is_too_large_ends_the_answer_and_is_not_kept(
+    world: World,
+    instance: Instance,
+    uid: str,
+    monkeypatch: pytest.MonkeyPatch,
+    bound: str,
+    value: int,
+    reason: str,
+) -> None:
+    monkeypatch.setattr(limits, bound, value)
+    data = {"feature": "draw", "prompt": PROMPT, "requestId": "r1"}
+    refused = await instance.refusal("execute_prompt", data, uid)
+    assert (refused.reason, refused.status, refused.retryable) == (reason, "OUT_OF_RANGE", False)
+    assert await stored(world, uid) == {}
+    (entry,) = await settled(world, uid)
+    assert (entry["status"], entry["error"]) == ("failed", reason)
+    assert len(await bodies(world)) == 1  # it would be paid for again
+
+
+# -- conversations ---------------------------------------------------------------------------------
+
+
+async def test_a_conversation_keeps_its_images_and_goes_on_with_them(
+    world: World, instance: Instance, uid: str
+) -> None:
+    first = await draw(instance, uid, conversationId="new", inlineImages=True)
+    id_ = first["conversationId"]
+    kept = {name: first["images"][0][name] for name in ("path", "contentType", "bytes")}
+    other = world.instance()  # knows only what is stored
+    second = await draw(other, uid, prompt="Make it blue", conversationId=id_)
+    third = await draw(other, uid, prompt="Larger", conversationId=id_)
+    again = {"feature": "draw", "conversationId": id_, "regenerate": second["messageId"]}
+    await other.call("execute_prompt", again, uid)
+    _, two, three, four = [body["messages"][1:] for body in await bodies(world)]
+    blue = base64.b64decode(drawn("Make it blue"))
+    assert two == [
+        {"role": "user", "content": PROMPT},
+        {"role": "assistant", "content": first["text"]},
+        {"role": "user", "content": [{"type": "text", "text": "Make it blue"}, part()]},
+    ]
+    assert three[2] == two[2]
+    assert three[-1]["content"] == [{"type": "text", "text": "Larger"}, part(blue)]
+    assert four == two
+    messages = await world.all(f"users/{uid}/conversations/{id_}/messages")
+    assert messages[first["messageId"]]["images"] == [kept]
+    assert drawn(PROMPT) not in json.dumps(messages, default=str)
+    times = {path: item["customTime"][:4] for path, item in (await stored(world, uid)).items()}
+    assert len(times) == 4
+    assert set(times.values()) == {"9000"}
+    exported = await instance.call("export_conversation", {"conversationId": id_}, uid)
+    assert exported["conversation"]["messages"][1]["images"] == [kept]
+    page = {"conversationId": id_, "format": "markdown"}
+    assert "Images: 1\n" in (await instance.call("export_conversation", page, uid))["markdown"]
+    assert third["images"][0]["path"] in times
+    await instance.call("delete_conversation", {"conversationId": id_}, uid)
+    assert await stored(world, uid) == {}
+
+
+async def test_without_a_conversation_an_image_stays_for_a_week(
+    world: World, instance: Instance, uid: str
+) -> None:
+    await draw(instance, uid)
+    (item,) = (await stored(world, uid)).values()
+    assert item["customTime"] < "2100"
+
+
+async def test_an_image_goes_with_another_question_by_its_path(
+    world: World, instance: Instance, uid: str
+) -> None:
+    (image,) = (await draw(instance, uid))["images"]
+    file = {"path": image["path"]}
+    await draw(instance, uid, prompt="Make it blue", attachments=[file])
+    assert (await bodies(world))[1]["messages"][-1]["content"][1] == part()
+    data = {"feature": "draw", "prompt": PROMPT, "attachments": [file]}
+    assert (await instance.refusal("execute_prompt", data, "bob")).reason == "attachment_unknown"
+
+
+async def test_an_image_that_is_gone_is_left_out_and_the_user_is_told(
+    world: World, instance: Instance, uid: str
+) -> None:
+    first = await draw(instance, uid, conversationId="new")
+    await remove(world, first["images"][0]["path"])
+    result = await draw(instance, uid, prompt="More", conversationId=first["conversationId"])
+    assert result["notices"][0]["reason"] == "attachment_left_out"
+    assert (await bodies(world))[1]["messages"][-1] == {"role": "user", "content": "More"}
+
+
+async def test_a_conversation_that_is_deleted_meanwhile_keeps_no_image(
+    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await draw(instance, uid, conversationId="new")
+    id_ = first["conversationId"]
+    write = instance.app.conversations.answer
+
+    async def deleted_first(*args: Any) -> bool:
+        await world.instance().call("delete_conversation", {"conversationId": id_}, uid)
+        return await write(*args)
+
+    monkeypatch.setattr(instance.app.conversations, "answer", deleted_first)
+    assert (await draw(instance, uid, conversationId=id_))["images"]
+    assert await stored(world, uid) == {}
+
+
+async def test_an_answer_that_is_kept_has_images_of_its_own(
+    world: World, instance: Instance, uid: str
+) -> None:
+    await save(instance, world, 1, cacheSeconds=60, cacheShared=True)
+    first = await draw(instance, uid, conversationId="new")
+    data = {"feature": "draw", "prompt": PROMPT, "conversationId": "new"}
+    frames, second = await instance.frames("execute_prompt", data, "bob-" + uid)
+    assert (second["cached"], second["usage"]["cost"]) == (True, 0.0)
+    (image,) = second["images"]
+    assert {"type": "image", "image": image} in frames
+    assert image["path"] == f"users/bob-{uid}/images/{second['generationId']}-0.png"
+    await instance.call("delete_conversation", {"conversationId": first["conversationId"]}, uid)
+    assert await content(world, image["path"]) == PNG
+    # the first one's is gone: what names it is asked for anew
+    assert (await draw(instance, uid))["cached"] is False
+
+
+async def test_whoever_follows_an_answer_that_runs_elsewhere_gets_its_images(
+    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await save(instance, world, 1, onDisconnect="continue")
+    elsewhere, delivered = world.instance(), list[asyncio.Task[Any]]()
+
+    async def deliver(id_: str) -> None:
+        delivered.append(asyncio.create_task(elsewhere.app.generate.deliver(id_)))
+
+    monkeypatch.setattr(instance.app.handover._queue, "add", deliver)
+    data = {"feature": "draw", "prompt": PROMPT, "conversationId": "new", "inlineImages": True}
+    frames, result = await instance.frames("execute_prompt", data, uid)
+    await asyncio.gather(*delivered)
+    (image,) = result["images"]
+    assert image.keys() == {"index", "contentType", "bytes", "path"}
+    assert {"type": "image", "image": image} in frames
+    assert await content(world, image["path"]) == PNG
+
+
+# -- what is asked ---------------------------------------------------------------------------------
+
+
+async def test_options_are_the_admins_and_the_callers(
+    world: World, instance: Instance, uid: str
+) -> None:
+    await save(
+        instance,
+        world,
+        1,
+        imageOptions={"aspectRatio": "16:9", "size": "1K"},
+        parameters={"image_config": {"style": "plain"}},
+    )
+    await draw(instance, uid, imageOptions={"size": "2K", "seed": 7})
+    (body,) = await bodies(world)
+    config = {"style": "plain", "aspect_ratio": "16:9", "image_size": "2K"}
+    assert (body["image_config"], body["seed"]) == (config, 7)
+    data = {"feature": "draw", "prompt": PROMPT, "imageOptions": {"n": 2}}
+    refused = await instance.refusal("execute_prompt", data, uid)
+    assert (refused.reason, refused.details["field"]) == ("invalid_argument", "imageOptions.n")
+    await save(instance, world, 2, allowImageOptions=False)
+    data = {**data, "imageOptions": {"seed": 2}}
+    assert (await instance.refusal("execute_prompt", data, uid)).details["field"] == "imageOptions"
+    await instance.save("talk", {"model": CHATS})
+    data = {**data, "feature": "talk"}
+    assert (await instance.refusal("execute_prompt", data, uid)).details["field"] == "imageOptions"
+
+
+# -- OpenRouter's image API ------------------------------------------------------------------------
+
+
+async def test_the_image_api_makes_several_with_partial_ones_before(
+    world: World, instance: Instance, uid: str
+) -> None:
+    await save(instance, world, 1, imageApi="images", temperature=0.5)
+    options = {"n": 2, "aspectRatio": "16:9", "size": "2K", "seed": 7, "quality": "high"}
+    reference = {"data": base64.b64encode(PNG).decode(), "contentType": "image/png"}
+    data = {"prompt": PROMPT, "imageOptions": options, "attachments": [reference]}
+    frames, result = await instance.frames("execute_prompt", {"feature": "draw", **data}, uid)
+    (body,) = await bodies(world)
+    assert body == {
+        "model": MODEL,
+        "prompt": f"{world.project}\n\n{PROMPT}",
+        "n": 2,
+        "aspect_ratio": "16:9",
+        "size": "2K",
+        "seed": 7,
+        "quality": "high",
+        "stream": True,
+        "input_references": [part()],
+    }
+    images = [frame["image"] for frame in frames if frame["type"] == "image"]
+    assert [(i["index"], "partial" in i) for i in images] == [
+        *((0, True), (0, True), (0, False)),
+        *((1, True), (1, True), (1, False)),
+    ]
+    assert all(base64.b64decode(i["data"]).startswith(b"\x89PNG") for i in images if "partial" in i)
+    assert result["images"] == [i for i in images if "partial" not in i]
+    assert len(await stored(world, uid)) == 2
+    (entry,) = await settled(world, uid)
+    assert entry["usage"]["cost"] > 0
+    assert (entry["status"], result["finishReason"]) == ("done", "stop")
+
+
+async def test_the_image_api_edits_what_a_conversation_has(
+    world: World, instance: Instance, uid: str
+) -> None:
+    await save(instance, world, 1, imageApi="images")
+    first = await draw(instance, uid, conversationId="new")
+    await draw(instance, uid, prompt="Make it blue", conversationId=first["conversationId"])
+    made = base64.b64decode(drawn(f"{world.project}\n\n{PROMPT} 0"))
+    body = (await bodies(world))[1]
+    assert body["prompt"].endswith("\n\nMake it blue")
+    assert body["input_references"] == [part(made)]
+
+
+async def test_the_image_api_takes_no_more_than_it_has_a_place_for(
+    world: World, instance: Instance, uid: str
+) -> None:
+    await save(instance, world, 1, imageApi="images")
+    pdf = {"data": base64.b64encode(b"%PDF-1.7").decode(), "contentType": "application/pdf"}
+    tool = {"name": "weather", "parameters": {"type": "object"}}
+    for field, value, reason in [
+        ("attachments", [pdf], "attachment_not_taken"),
+        ("tools", [tool], "invalid_argument"),
+        ("responseFormat", {"type": "json_object"}, "invalid_argument"),
+    ]:
+        data = {"feature": "draw", "prompt": PROMPT, field: value}
+        refused = await instance.refusal("execute_prompt", data, uid)
+        assert refused.reason == reason
+        assert refused.details["field"].startswith(field)
+    assert await bodies(world) == []
+
+
+async def test_several_images_hold_as_much_as_several_answers(
+    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await save(instance, world, 1, imageApi="images")
+    caps = {"requestsPerMinute": 9, "concurrent": 9, "usdPerDay": 0.1, "reserveUsd": 0.02}
+    await instance.call("save_app_settings", {"settings": {"limits": caps}, "revision": 1})
+    data = {"feature": "draw", "prompt": PROMPT, "imageOptions": {"n": 10}}
+    refused = await instance.refusal("execute_prompt", data, uid)
+    assert (refused.reason, refused.details["limit"]) == ("quota_exceeded", "usdPerDay")
+    assert await bodies(world) == []
+
+
+async def test_an_answer_that_breaks_off_keeps_the_images_that_had_come(
+    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await save(instance, world, 1, imageApi="images")
+    take = instance.app.gallery.drawn
+
+    async def cut(picture: Any, drawn: Drawn, *place: str) -> Any:
+        if drawn.all:
+            raise StreamCut
+        return await take(picture, drawn, *place)
+
+    monkeypatch.setattr(instance.app.gallery, "drawn", cut)
+    data = {"feature": "draw", "prompt": PROMPT, "conversationId": "new"}
+    more = {"imageOptions": {"n": 2}}
+    refused = await instance.refusal("execute_prompt", {**data, **more}, uid)
+    assert refused.reason == "stream_cut"
+    (entry,) = await settled(world, uid)
+    conversation = f"users/{uid}/conversations/{entry['place']['conversationId']}"
+    message = await world.document(f"{conversation}/messages/{entry['place']['messageId']}")
+    assert (message["status"], message["text"]) == ("failed", "")
+    ((path, item),) = (await stored(world, uid)).items()
+    assert [image["path"] for image in message["images"]] == [path]
+    assert item["customTime"].startswith("9000")
+
+
+async def test_whoever_leaves_ends_the_images(
+    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await save(instance, world, 1, imageApi="images")
+    data = {"feature": "draw", "prompt": PROMPT, "imageOptions": {"n": 10}}
+    call = call_of(data, uid, streaming=True)
+    asking = asyncio.create_task(instance.app.generate.execute_prompt(call))
+    async with asyncio.timeout(10):
+        while not any(b'"image"' in frame for frame in call.take() if frame):
+            await asyncio.sleep(0.01)
+    call.leave()
+    assert (await asking)["finishReason"] == "stopped"
+    (entry,) = await settled(world, uid)
+    assert entry["status"] == "stopped"
+    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(5):
+        closed = False
+        while not closed:
+            seen = (await http.get(f"{world.suite.openrouter_root}/sim/requests")).json()
+            closed = any(
+                r["closedByClient"] for r in seen if world.project in json.dumps(r["body"])
+            )
+
+
+async def test_models_side_by_side_draw_each_for_itself(
+    world: World, instance: Instance, uid: str
+) -> None:
+    await save(instance, world, 1, allowedModels=["openrouter/auto"])  # which picks one that writes
+    data = {"feature": "draw", "prompt": PROMPT, "models": [MODEL, "openrouter/auto"]}
+    frames, result = await instance.frames("execute_multi_model_prompt", data, uid)
+    (shown,) = [frame for frame in frames if frame["type"] == "image"]
+    first, second = result["results"]
+    assert (shown["index"], [shown["image"]]) == (0, first["images"])
+    assert base64.b64decode(shown["image"]["data"]) == PNG  # without a requestId none is stored
+    assert "images" not in second
+
+
+async def test_whoever_stops_an_image_pays_for_none(
+    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await save(instance, world, 1, imageApi="images")
+    reached = asyncio.Event()
+
+    async def hang(*_: Any) -> None:
+        reached.set()
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(instance.app.uploads, "put", hang)
+    asking = asyncio.create_task(draw(instance, uid, requestId="r1"))
+    await asyncio.wait_for(reached.wait(), 10)
+    await instance.call("stop_generation", {"requestId": "r1"}, uid)
+    result = await asking
+    assert result["finishReason"] == "stopped"
+    assert "images" not in result
+    (entry,) = await settled(world, uid)
+    assert entry["status"] == "stopped"

@@ -1,0 +1,275 @@
+"""Images of an answer: which are taken, and how they are asked for."""
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firerouter import images, limits
+from firerouter.attachments import image_path, is_inline, is_own
+from firerouter.errors import (
+    EmptyAnswer,
+    ImagesTooLarge,
+    ImageUnreadable,
+    StreamCut,
+    UpstreamBusy,
+    UpstreamError,
+    UpstreamMalformed,
+)
+from firerouter.images import ImageOptions
+from firerouter.openrouter import Answer, Delta, Watch
+from firerouter.openrouter.drawn import DrawnAnswer
+from tests.unit.test_answer import DONE, SSE, STOP, USAGE, Body, chunk, sse, text
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"dots"
+JPEG = b"\xff\xd8\xff" + b"dots"
+
+
+def b64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def part(content: bytes, type_: str = "image/png") -> dict[str, Any]:
+    url = f"data:{type_};base64,{b64(content)}"
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def event(kind: str, **fields: Any) -> bytes:
+    return sse({"type": f"image_generation.{kind}", **fields})
+
+
+async def deltas(
+    *pieces: bytes, shape: type[Answer] = Answer, kind: str = SSE["content-type"]
+) -> list[Delta]:
+    response = httpx2.Response(200, headers={"content-type": kind}, stream=Body(pieces))
+    answer = shape(response, "asked/for", Watch(30.0), draws=True)
+    await answer.prime()
+    found = [delta async for deltas in answer for delta in deltas]
+    assert answer.finish_reason == "stop"
+    return found
+
+
+def shown(found: list[Delta]) -> list[tuple[str, str, bytes]]:
+    return [
+        (delta.kind, delta.value["contentType"], base64.b64decode(delta.value["data"]))
+        for delta in found
+        if "image" in delta.kind
+    ]
+
+
+# -- in a chat -------------------------------------------------------------------------------------
+
+
+async def test_an_image_is_an_answer_and_its_bytes_say_what_it_is() -> None:
+    found = await deltas(chunk({"content": "", "images": [part(JPEG, "image/png")]}), STOP, DONE)
+    assert shown(found) == [("image", "image/jpeg", JPEG)]
+
+
+async def test_one_that_is_sent_twice_is_one() -> None:
+    sent = chunk({"content": "", "images": [part(PNG)]})
+    assert len(shown(await deltas(text("Here"), sent, sent, STOP, DONE))) == 1
+
+
+async def test_a_whole_answer_may_have_several() -> None:
+    message = {"content": "Here", "images": [part(PNG), part(JPEG)]}
+    body = {"choices": [{"message": message, "finish_reason": "stop"}]}
+    found = await deltas(json.dumps(body).encode(), kind="application/json")
+    assert [type_ for _, type_, _ in shown(found)] == ["image/png", "image/jpeg"]
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        part(b"<svg/>", "image/svg+xml"),
+        part(b""),
+        part(b"%PDF-1.7"),
+        {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
+        {"type": "image_url", "image_url": {"url": "data:image/png,plain"}},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,%%%%"}},
+        {"image_url": "x"},
+        "x",
+        None,
+    ],
+)
+async def test_what_is_no_image_ends_the_answer(image: Any) -> None:
+    with pytest.raises(ImageUnreadable):
+        await deltas(text("Here"), chunk({"images": [image]}), STOP, DONE)
+
+
+@pytest.mark.parametrize(
+    ("bound", "value"),
+    [
+        ("IMAGES_MAX", 1),
+        ("IMAGE_MAX_BYTES", len(PNG) - 1),
+        ("IMAGES_MAX_BYTES", 2 * len(PNG)),
+        ("SSE_LINE_MAX_BYTES", 200),
+    ],
+)
+async def test_there_is_an_end_to_them(
+    monkeypatch: pytest.MonkeyPatch, bound: str, value: int
+) -> None:
+    monkeypatch.setattr(limits, bound, value)
+    sent = [chunk({"images": [part(PNG + bytes([n]))]}) for n in range(3)]
+    with pytest.raises(ImagesTooLarge) as refused:
+        await deltas(*sent, STOP, DONE)
+    assert (refused.value.another_try, refused.value.another_model) == (False, False)
+
+
+async def test_fifty_megabytes_are_not_read_to_their_end() -> None:
+    read = 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal read
+        yield b"data: "
+        for _ in range(50):
+            read += 1_000_000
+            yield b"A" * 1_000_000
+
+    response = httpx2.Response(200, headers=SSE, stream=Pieces(pieces()))
+    answer = Answer(response, "asked/for", Watch(30.0), draws=True)
+    with pytest.raises(ImagesTooLarge):
+        await answer.prime()
+    assert read <= limits.SSE_LINE_MAX_BYTES + 1_000_000
+
+
+class Pieces(httpx2.AsyncByteStream):
+    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+        self._pieces = pieces
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._pieces:
+            yield piece
+
+
+# -- of the image API ------------------------------------------------------------------------------
+
+
+async def test_partial_images_come_before_whole_ones() -> None:
+    found = await deltas(
+        event("partial_image", b64_json=b64(PNG), partial_image_index=0),
+        event("completed", b64_json=b64(PNG + b"!"), usage=USAGE),
+        shape=DrawnAnswer,
+    )
+    assert shown(found) == [("partial_image", "image/png", PNG), ("image", "image/png", PNG + b"!")]
+
+
+async def test_a_provider_that_does_not_stream_sends_them_whole() -> None:
+    body = {"created": 1, "data": [{"b64_json": b64(PNG)}, {"b64_json": b64(JPEG)}], "usage": USAGE}
+    found = await deltas(json.dumps(body).encode(), shape=DrawnAnswer, kind="application/json")
+    assert [content for _, _, content in shown(found)] == [PNG, JPEG]
+
+
+WHOLE = event("completed", b64_json=b64(PNG))
+ODD: list[tuple[list[bytes], type[UpstreamError]]] = [
+    ([WHOLE], StreamCut),  # neither usage nor end: there may have been more
+    ([event("partial_image", b64_json=b64(PNG))], StreamCut),
+    ([event("partial_image", b64_json=b64(PNG)), DONE], EmptyAnswer),
+    ([DONE], EmptyAnswer),
+    ([event("completed")], ImageUnreadable),
+    ([event("completed", b64_json=7)], ImageUnreadable),
+    ([event("text_chunk", text="<svg/>", phase="content"), DONE], EmptyAnswer),
+    ([sse({"type": "error", "error": {"code": "502", "message": "busy"}})], UpstreamError),
+    ([sse([1])], UpstreamMalformed),
+    ([event("partial_image", b64_json=b64(PNG))] * 41, ImagesTooLarge),
+]
+
+
+@pytest.mark.parametrize(("pieces", "error"), ODD)
+async def test_what_else_may_come(pieces: list[bytes], error: type[UpstreamError]) -> None:
+    with pytest.raises(error):
+        await deltas(*pieces, shape=DrawnAnswer)
+
+
+async def test_an_error_in_between_is_the_models() -> None:
+    failed = sse({"type": "error", "error": {"code": 502, "message": "busy"}})
+    with pytest.raises(UpstreamBusy):
+        await deltas(WHOLE, failed, shape=DrawnAnswer)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["type", "b64_json", "data", "usage", "error"]), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(JSON, st.sampled_from([SSE["content-type"], "application/json"]))
+async def test_whatever_comes_ends_in_a_leaf(value: Any, kind: str) -> None:
+    piece = sse(value) + DONE if kind.startswith("text") else json.dumps(value).encode()
+    with pytest.raises(UpstreamError):
+        await deltas(piece, shape=DrawnAnswer, kind=kind)
+
+
+# -- what is asked ---------------------------------------------------------------------------------
+
+
+def test_a_chat_is_asked_for_what_the_model_makes() -> None:
+    options = ImageOptions()
+    for writes, wanted in [(True, ["image", "text"]), (False, ["image"])]:
+        found = images.chat_parameters(options, {}, writes=writes)
+        assert found == {"modalities": wanted}
+
+
+def test_a_chat_has_the_options_beside_the_admins_own() -> None:
+    given = {"image_config": {"style": "flat", "quality": "low"}, "top_p": 0.5, "seed": 1}
+    options = ImageOptions(aspect_ratio="16:9", size="2K", quality="high", seed=7)
+    assert images.chat_parameters(options, given, writes=True) == {
+        "modalities": ["image", "text"],
+        "image_config": {
+            "style": "flat",
+            "aspect_ratio": "16:9",
+            "image_size": "2K",
+            "quality": "high",
+        },
+        "top_p": 0.5,
+        "seed": 7,
+    }
+
+
+def test_the_image_api_is_sent_what_it_takes() -> None:
+    given = {"provider": {"zdr": True}, "temperature": 1, "seed": 1, "output_format": "webp"}
+    options = ImageOptions(aspect_ratio="16:9", size="1024x1536", n=3)
+    assert images.api_parameters(options, given, ["output_format"]) == {
+        "provider": {"zdr": True},
+        "seed": 1,
+        "output_format": "webp",
+        "aspect_ratio": "16:9",
+        "size": "1024x1536",
+        "n": 3,
+    }
+
+
+def test_a_callers_options_go_before_the_features() -> None:
+    own, features = ImageOptions(size="2K"), ImageOptions(size="1K", aspect_ratio="1:1")
+    assert own.over(features) == ImageOptions(size="2K", aspect_ratio="1:1")
+    assert own.over(None) == own
+
+
+# -- what is kept ----------------------------------------------------------------------------------
+
+
+def test_no_document_has_an_images_bytes() -> None:
+    stored = {"index": 0, "contentType": "image/png", "bytes": 4, "path": "p", "data": "AAAA"}
+    lost = {"index": 1, "contentType": "image/png", "bytes": 4, "data": "AAAA"}
+    result = {"text": "", "images": [stored, lost]}
+    told = {"index": 0, "contentType": "image/png", "bytes": 4, "path": "p"}
+    assert images.kept(result) == {"text": "", "images": [told]}
+    assert images.kept({"text": "", "images": [lost]}) == {"text": ""}
+    assert images.documents_of(result) == [{"path": "p", "contentType": "image/png", "bytes": 4}]
+    assert images.documents_of({"text": ""}) == []
+
+
+def test_an_image_is_its_owners_and_was_no_upload() -> None:
+    path = image_path("ann", "a" * 32, 3, "image/jpeg")
+    assert path == f"users/ann/images/{'a' * 32}-3.jpeg"
+    assert (is_own("ann", path), is_own("bob", path), is_inline(path)) == (True, False, False)
+    assert not is_own("ann", path.replace("images", "private"))
+    assert not is_own("ann", f"users/ann/images/../uploads/{'a' * 32}")
