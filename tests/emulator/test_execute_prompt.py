@@ -10,6 +10,7 @@ import httpx
 import pytest
 from google.cloud.firestore import AsyncClient
 
+from firerouter import limits
 from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.suite import Suite
 from tests.conftest import Serve
@@ -272,7 +273,7 @@ async def test_more_at_once_than_allowed_are_refused_and_the_others_run(
     calls = [client.call("", asked) for _ in range(12)]
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     refused = [o for o in outcomes if isinstance(o, CallableFailure)]
-    assert len(refused) == 12 - 3
+    assert len(refused) == 12 - limits.CONCURRENT
     assert {o.details["reason"] for o in refused} == {"quota_exceeded"}
     assert {o.details["limit"] for o in refused} == {"concurrent"}
     assert (await client.call("", {"feature": "chat", "prompt": "y"}))["text"]
