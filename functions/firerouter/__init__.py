@@ -30,10 +30,10 @@ Imports point down only (a test reads this drawing):
     admincontract                        what admins send
     contract                             what callers send
     tools  formats                       what an app declares, and what a model asks for, pure
+    placing                              turns, and the places of files in them, pure
     readings                             what OpenRouter read of PDFs, to be sent back
     routing                              where a prompt may go, pure
     images                               what is asked of images, and told of them, pure
-    placing                              turns, and the places of files in them, pure
     attachments                          what may go with a prompt, and what becomes of it, pure
     schemas  jsonvalues  records  fields  ids   JSON Schema; JSON that a document holds; values
     clients  shutdown                    Google's services; an instance that goes down
