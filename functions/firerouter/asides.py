@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any, Final
 
 from . import limits, log
@@ -19,7 +18,7 @@ from .callable import CallableError
 from .choice import Choice
 from .conversations import Conversations
 from .ledger import Ledger
-from .openrouter import Interrupted, OpenRouter, Watch
+from .openrouter import ChatRequest, Interrupted, OpenRouter, Watch
 from .running import Aside, Job, attempts_of
 from .settings import FREE_MODEL, FeatureSettings
 from .threads import Summary, Thread, title_of
@@ -111,14 +110,15 @@ class Asides:
             thinking = await self._choice.unthinking(model, job.app)
             job.running.asides.append(aside)
             aside.tries.on_id = lambda: self._ledger.note(job.entry, attempts_of(job.running))
-            request = replace(
-                job.ask,
+            request = ChatRequest(  # a chat, whatever is asked beside it
+                keys=job.ask.keys,
                 models=[model],
                 messages=[{"role": "system", "content": task}, {"role": "user", "content": said}],
                 parameters=parameters(job.feature.settings, max_tokens, thinking),
+                app_name=job.ask.app_name,
+                referer=job.ask.referer,
                 first_token_s=limits.ASIDE_S,
-                session=None,  # what keeps the conversation with one provider is not this model's
-                caching=None,
+                user=job.ask.user,  # and no session: that keeps to the answer's own provider
             )
             watch = Watch(limits.ASIDE_S)
             async with self._openrouter.answer(request, watch, aside.tries) as answer:

@@ -391,6 +391,9 @@ async def test_the_image_api_edits_what_a_conversation_has(
     made = base64.b64decode(drawn(f"{world.project}\n\n{PROMPT} 0"))
     body = (await bodies(world))[1]
     assert body["prompt"].endswith("\n\nMake it blue")
+    entry = await world.document(f"generations/{first['generationId']}")
+    titles = [a["reason"] for a in entry["attempts"] if a.get("purpose") == "title"]
+    assert titles == [None]  # a chat was asked for it
     assert body["input_references"] == [part(made)]
 
 
