@@ -253,10 +253,20 @@ async def test_one_of_two_listeners_may_leave(
 ) -> None:
     await write_feature(firestore, "leave-one", model="sim/ticks", maxTokens=40)
     asked = {"feature": "leave-one", "prompt": "marker-leave-one", "requestId": "l-1"}
+    joined = asyncio.Event()
+
+    async def listen() -> Any:
+        async for kind, value in client_for("pair").stream("", asked):
+            joined.set()
+            if kind == "result":
+                return value
+        raise AssertionError("a stream without a result")
+
     first = asyncio.create_task(client_for("pair").call("", asked))
-    await asyncio.sleep(0.5)
-    second = asyncio.create_task(client_for("pair").call("", asked))
-    await asyncio.sleep(2.0)
+    while not await sent_upstream(suite, "marker-leave-one"):
+        await asyncio.sleep(0.05)
+    second = asyncio.create_task(listen())
+    await asyncio.wait_for(joined.wait(), 10)
     first.cancel()
     result = await second
     assert result["finishReason"] == "length"

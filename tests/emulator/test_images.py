@@ -358,6 +358,7 @@ async def test_the_image_api_makes_several_with_partial_ones_before(
     data = {"prompt": PROMPT, "imageOptions": options, "attachments": [reference]}
     frames, result = await instance.frames("execute_prompt", {"feature": "draw", **data}, uid)
     (body,) = await bodies(world)
+    assert body.pop("user", "hashed") != uid
     assert body == {
         "model": MODEL,
         "prompt": f"{world.project}\n\n{PROMPT}",

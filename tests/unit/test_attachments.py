@@ -147,7 +147,6 @@ def test_a_file_counts_as_text_where_it_is_and_as_much_where_it_is_not() -> None
         {"type": "text", "text": "four"},
         {"type": "image_url", "image_url": {"url": "x"}},
     ]
-    assert attachments.length(None) == 0  # calls alone
     assert attachments.length("four") == 4
     assert attachments.length(None) == 0
     assert attachments.length(parts) == 4 + limits.ATTACHMENT_TOKENS * 4
