@@ -123,14 +123,13 @@ class Listener:
 
     def open(self) -> None:
         """Begin to listen, if it is not so yet."""
-        if self._closing is not None:
-            self._closing.cancel()
-            self._closing = None
+        self._stay()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
 
     def rest(self) -> None:
         """Nobody listens any more: close in a while, unless somebody does again."""
+        self._stay()  # or an older timer would close it upon whoever does
         loop = asyncio.get_running_loop()
         self._closing = loop.call_later(limits.LISTEN_REST_S, self._cancel)
 
@@ -140,12 +139,16 @@ class Listener:
             self._cancel()
             await asyncio.wait({task})
 
-    def _cancel(self) -> None:
+    def _stay(self) -> None:
         if self._closing is not None:
             self._closing.cancel()
+            self._closing = None
+
+    def _cancel(self) -> None:
+        self._stay()
         if self._task is not None:
             self._task.cancel()
-        self._closing = self._task = None
+        self._task = None
 
     async def _run(self) -> None:
         self._pause_s = limits.LISTEN_PAUSE_FIRST_S

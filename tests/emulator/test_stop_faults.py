@@ -30,6 +30,7 @@ CENT = 10_000_000  # in nano dollars
 async def models(world: World) -> World:
     """Features by the names of simulated models, and answers that cost something."""
     await world.write("config/app", {"freeModelsOnly": False, "limits": {"reserveUsd": 0.01}})
+    await world.write("config/pseudonyms", {"secret": "0" * 64})  # made by a first call, else
     for model in ("fast", "paid-ticks", "silent", "stall", "ticks"):
         # ticks come ten a second: long enough to be stopped, on a busy machine too
         settings = {"model": f"sim/{model}", "maxTokens": 90 if model == "paid-ticks" else 10}

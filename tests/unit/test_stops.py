@@ -206,6 +206,20 @@ async def test_at_rest_it_is_closed_and_opened_for_the_next_one(
     assert firestore.openings == 2
 
 
+async def test_answers_too_short_to_open_it_do_not_close_it_upon_the_next_one(
+    firestore: Firestore, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "LISTEN_REST_S", 0.1)
+    listener.open()
+    stream = await firestore.stream()
+    stream.says.put_nowait(CURRENT)
+    listener.rest()
+    listener.rest()  # of one that ended before it would have opened
+    listener.open()
+    await asyncio.sleep(0.3)
+    assert not stream.closed.is_set()
+
+
 async def test_a_cancellation_from_elsewhere_does_not_end_it_for_good(
     firestore: Firestore, listener: Listener
 ) -> None:
