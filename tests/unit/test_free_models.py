@@ -184,9 +184,9 @@ def test_no_more_are_asked_than_wanted(
         ("sim/cut-mid-stream", "stream cut"),
         ("sim/html-for-sse", "upstream malformed"),
         ("sim/error-first", "upstream busy"),
-        ("sim/silent", "not within 1 s"),
-        ("sim/comments-only", "not within 1 s"),
-        ("sim/stall", "not within 1 s"),
+        ("sim/silent", "not within 3 s"),
+        ("sim/comments-only", "not within 3 s"),
+        ("sim/stall", "not within 3 s"),
     ],
 )
 def test_a_model_that_fails_is_a_row_and_is_not_asked_again(
@@ -196,7 +196,7 @@ def test_a_model_that_fails_is_a_row_and_is_not_asked_again(
     model: str,
     answered: str,
 ) -> None:
-    monkeypatch.setattr(asking, "DEADLINE_S", 0.7)
+    monkeypatch.setattr(asking, "DEADLINE_S", 3.0)  # of those that answer: a busy machine's
     choose(monkeypatch, model, "openrouter/free")
     assert run() == 0
     table = rows(capsys.readouterr().out)

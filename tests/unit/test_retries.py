@@ -30,7 +30,7 @@ from firerouter.errors import (
 from firerouter.keys import Secret
 from firerouter.openrouter import ChatRequest, Interrupted, OpenRouter, Tries, Watch
 
-MARGIN_S = 5.0  # a busy machine's
+MARGIN_S = 20.0  # a busy machine's
 Act = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
