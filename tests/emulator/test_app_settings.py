@@ -4,7 +4,6 @@ import asyncio
 import secrets
 from typing import Any
 
-import httpx
 import pytest
 
 from firerouter import limits
@@ -29,8 +28,7 @@ def reasons(findings: list[dict[str, str]]) -> list[str]:
 
 async def asked_models(world: World, marker: str) -> list[str]:
     """Which models OpenRouter was asked."""
-    async with httpx.AsyncClient(trust_env=False) as http:
-        requests = (await http.get(f"{world.suite.openrouter_root}/sim/requests")).json()
+    requests = await world.upstream()
     return [r["body"]["model"] for r in requests if marker in str(r["body"])]
 
 

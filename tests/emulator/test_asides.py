@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any
 
-import httpx
 import pytest
 
 from firerouter import limits
@@ -17,8 +16,7 @@ LONG = "word " * 400  # of which a small model's context holds a few
 
 async def asked(world: World, system: str) -> list[dict[str, Any]]:
     """The bodies of the requests for this that name the world's project, oldest first."""
-    async with httpx.AsyncClient(trust_env=False) as http:
-        requests = (await http.get(f"{world.suite.openrouter_root}/sim/requests")).json()
+    requests = await world.upstream()
     bodies = [request["body"] for request in requests if request["body"].get("messages")]
     return [
         body
@@ -136,8 +134,7 @@ async def long_talk(world: World, instance: Instance, turns: int, **settings: An
 
 
 async def told(world: World, marker: str) -> list[tuple[str, str]]:
-    async with httpx.AsyncClient(trust_env=False) as http:
-        requests = (await http.get(f"{world.suite.openrouter_root}/sim/requests")).json()
+    requests = await world.upstream()
     bodies = [r["body"] for r in requests if r["body"].get("messages")]
     (body,) = [b for b in bodies if b["messages"][-1]["content"] == marker]
     return [(m["role"], m["content"]) for m in body["messages"]]

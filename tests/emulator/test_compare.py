@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any
 
-import httpx
 import pytest
 
 from firerouter import limits
@@ -37,8 +36,7 @@ async def compared(instance: Instance, asked: dict[str, Any]) -> dict[str, Any]:
 
 async def asked(world: World) -> list[str]:
     """The models that were asked for this project's prompt, in order."""
-    async with httpx.AsyncClient(trust_env=False) as http:
-        requests = (await http.get(f"{world.suite.openrouter_root}/sim/requests")).json()
+    requests = await world.upstream()
     bodies = [request["body"] for request in requests if request["body"].get("messages")]
     return [b["model"] for b in bodies if world.project in str(b["messages"][-1]["content"])]
 
@@ -155,8 +153,7 @@ async def test_a_judge_reads_the_answers(world: World, instance: Instance) -> No
     judgement = result["judgement"]
     assert (judgement["mode"], judgement["model"]) == ("rank", "sim/crlf")
     assert {frame["index"] for frame in frames[1:]} == {0, 1, 2}
-    async with httpx.AsyncClient(trust_env=False) as http:
-        requests = (await http.get(f"{world.suite.openrouter_root}/sim/requests")).json()
+    requests = await world.upstream()
     (told,) = [
         r["body"]["messages"][-1]["content"]
         for r in requests

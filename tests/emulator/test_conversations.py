@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any
 
-import httpx
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
 
@@ -21,8 +20,7 @@ async def talk(instance: Instance, prompt: str, uid: str = "user", **more: Any) 
 
 async def sent(world: World, marker: str) -> list[list[tuple[str, str]]]:
     """What OpenRouter was told in each request that ends with the marker: (role, content)."""
-    async with httpx.AsyncClient(trust_env=False) as http:
-        requests = (await http.get(f"{world.suite.openrouter_root}/sim/requests")).json()
+    requests = await world.upstream()
     told = [[(m["role"], m["content"]) for m in r["body"].get("messages", [])] for r in requests]
     # what other tests sent may hold files
     return [messages for messages in told if messages and str(messages[-1][1]).endswith(marker)]

@@ -6,7 +6,6 @@ import secrets
 import struct
 from typing import Any
 
-import httpx
 import pytest
 
 from firerouter import limits
@@ -45,8 +44,7 @@ async def refused(instance: Instance, **data: Any) -> CallableError:
 
 
 async def sent(world: World, marker: str) -> list[dict[str, Any]]:
-    async with httpx.AsyncClient(trust_env=False) as http:
-        requests = (await http.get(f"{world.suite.openrouter_root}/sim/requests")).json()
+    requests = await world.upstream()
     found = [r for r in requests if r["path"].endswith("/embeddings")]
     return [request for request in found if marker in str(request["body"])]
 

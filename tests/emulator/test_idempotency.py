@@ -6,7 +6,6 @@ Two instances stand for what two devices reach, or one device that is sent elsew
 import asyncio
 from typing import Any
 
-import httpx
 import pytest
 
 from firerouter.callable import CallableError
@@ -17,8 +16,7 @@ FEATURE = {"model": "sim/fast", "maxTokens": 64, "titles": "beginning"}
 
 async def asked(world: World) -> int:
     """How often OpenRouter was asked for a prompt that names this project."""
-    async with httpx.AsyncClient(trust_env=False) as http:
-        requests = (await http.get(f"{world.suite.openrouter_root}/sim/requests")).json()
+    requests = await world.upstream()
     bodies = [request["body"] for request in requests if request["body"].get("messages")]
     return sum(world.project in str(body["messages"][-1]["content"]) for body in bodies)
 

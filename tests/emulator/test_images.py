@@ -22,8 +22,7 @@ PNG = base64.b64decode(drawn(PROMPT))
 
 async def bodies(world: World) -> list[dict[str, Any]]:
     """Of each request that OpenRouter got from this test."""
-    async with httpx.AsyncClient(trust_env=False) as http:
-        requests = (await http.get(f"{world.suite.openrouter_root}/sim/requests")).json()
+    requests = await world.upstream()
     return [r["body"] for r in requests if world.project in json.dumps(r["body"])]
 
 

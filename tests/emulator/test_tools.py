@@ -6,7 +6,6 @@ import json
 import secrets
 from typing import Any
 
-import httpx
 import pytest
 
 from firerouter import limits
@@ -35,8 +34,7 @@ def marked() -> str:
 
 async def sent(world: World, marker: str) -> list[dict[str, Any]]:
     """The bodies that OpenRouter was asked with, the oldest first."""
-    async with httpx.AsyncClient(trust_env=False) as http:
-        requests = (await http.get(f"{world.suite.openrouter_root}/sim/requests")).json()
+    requests = await world.upstream()
     return [request["body"] for request in requests if marker in str(request["body"])]
 
 

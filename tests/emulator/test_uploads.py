@@ -66,8 +66,7 @@ async def asked(world: World) -> list[list[dict[str, Any]]]:
 
 
 async def bodies(world: World) -> list[dict[str, Any]]:
-    async with httpx.AsyncClient(trust_env=False) as http:
-        requests = (await http.get(f"{world.suite.openrouter_root}/sim/requests")).json()
+    requests = await world.upstream()
     return [r["body"] for r in requests if world.project in json.dumps(r["body"])]
 
 

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import pytest
 
 from firerouter import bootstrap
@@ -116,6 +117,12 @@ class World:
     async def document(self, path: str) -> dict[str, Any]:
         """Empty where there is none."""
         return (await self.firestore.document(path).get()).to_dict() or {}
+
+    async def upstream(self) -> list[dict[str, Any]]:
+        """What the OpenRouter stand-in was asked, by every project of the suite."""
+        async with httpx.AsyncClient(trust_env=False) as http:
+            asked = await http.get(f"{self.suite.openrouter_root}/sim/requests")
+        return list(asked.json())
 
     async def write(self, path: str, document: dict[str, Any]) -> None:
         await self.firestore.document(path).set(document)
