@@ -133,6 +133,7 @@ class _Verifier:
         self._fresh_s = fresh_s
         self._known: dict[bytes, tuple[float, Claims]] = {}
         self._thread: ThreadPoolExecutor | None = None
+        self._loaded: asyncio.Future[None] | None = None
         self._away_until = 0.0
 
     async def verify(self, token: str) -> Claims:
@@ -141,9 +142,12 @@ class _Verifier:
         until, claims = self._known.get(digest, (0.0, {}))
         if now < until:
             return claims
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix=type(self._check).__name__)
         loop = asyncio.get_running_loop()
+        if self._thread is None or self._loaded is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix=type(self._check).__name__)
+            self._loaded = loop.run_in_executor(self._thread, self._check.load)
+        # a slow cold start is no outage; shielded, for whoever leaves is not the only one who waits
+        await asyncio.shield(self._loaded)
         try:
             async with asyncio.timeout(limits.VERIFY_S):
                 claims = await loop.run_in_executor(self._thread, self._run, token)
@@ -176,6 +180,11 @@ class _IdTokens:
     def __init__(self, project: str, firebase_app: Callable[[], Any]) -> None:
         self._project = project
         self._firebase_app = firebase_app
+
+    @staticmethod
+    def load() -> None:
+        """Import what a check needs, which on a cold start takes longer than the check."""
+        from firebase_admin import auth  # noqa: F401
 
     def __call__(self, token: str) -> Claims:
         from firebase_admin import auth
@@ -236,6 +245,10 @@ class _AppCheck:
         self._project = project
         self._keys_url = keys_url
         self._keys: Any = None
+
+    @staticmethod
+    def load() -> None:
+        import jwt  # noqa: F401
 
     def __call__(self, token: str) -> Claims:
         import jwt
