@@ -42,7 +42,7 @@ from .progress import Progress
 from .readings import reading_of
 from .records import parse
 from .responses import Responses, response_id, worth_keeping
-from .running import Job, Running, outcome_of, reserve, result_of
+from .running import Job, Running, bare_result, outcome_of, reserve, result_of
 from .settings import Feature
 from .stops import Stops
 
@@ -263,7 +263,11 @@ class Generate:
             log.unexpected(error, running.trace_id)
             status, failure = "failed", CallableError()
         finally:
-            result = result_of(job, status)
+            try:
+                result = result_of(job, status)
+            except Exception as error:  # an exit all the same
+                log.unexpected(error, running.trace_id)
+                status, failure, result = "failed", CallableError(), bare_result(job)
             await self._write_down(running, result, status, failure)
             outcome = outcome_of(running, entry, status, failure, result)
             keep = job.recall if worth_keeping(status, result) and not running.temporary else None

@@ -275,6 +275,20 @@ def result_of(job: Job, status: Status) -> dict[str, Any]:
     return _formed({n: value for n, value in result.items() if value is not None}, ask)
 
 
+def bare_result(job: Job) -> dict[str, Any]:
+    """Of an answer that no result can be made of: what its entry is settled with."""
+    running = job.running
+    usage = running.usage() or Usage(0, 0)
+    return {
+        "generationId": running.id,
+        **running.place(),
+        "model": job.ask.models[0],
+        "text": running.text(),
+        "usage": usage.to_wire(estimate_nano_usd=_spent_estimate(running, job.entry)),
+        "timing": _timing(running),
+    }
+
+
 def _formed(result: dict[str, Any], ask: ChatRequest) -> dict[str, Any]:
     """With the JSON that a whole answer is, or the notice that it is none."""
     if result["finishReason"] not in ("stop", "length"):
