@@ -172,7 +172,7 @@ def unexplained_skips(skipped: list[Any], *, recordings: bool) -> list[str]:
 def pytest_testnodedown(node: Any) -> None:
     """One of several processes has ended: what its suite said last is told at the end."""
     tails = getattr(node, "workeroutput", {}).get("tails", "")
-    node.config.stash[_tails] = node.config.stash.get(_tails, "") + tails
+    node.config.stash[_tails] = f"{node.config.stash.get(_tails, '')}{tails}\n"
 
 
 @pytest.hookimpl(trylast=True)

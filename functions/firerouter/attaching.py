@@ -33,6 +33,7 @@ from .attachments import (
     decoded,
     files_of,
     inline_path,
+    is_inline,
     is_own,
     new_path,
     with_parts,
@@ -90,6 +91,11 @@ class Attached:
     @property
     def sent(self) -> list[Placed]:
         return [*self.asked, *self.earlier]
+
+    @property
+    def unread(self) -> bool:
+        """Whether the question has files of which nobody knows yet that they are what they say."""
+        return not self.again and not all(placed.file.content for placed in self.asked)
 
     def documents(self) -> dict[str, Any]:
         """What the question's message keeps of them."""
@@ -247,6 +253,14 @@ class Attaching:
             await asyncio.gather(*(self._uploads.keep(placed.file) for placed in attached.asked))
         except CallableError as error:
             log.error("attachment_not_kept", reason=error.reason)
+
+    async def drop(self, attached: Attached) -> None:
+        """The conversation is gone: what came with the question goes as well, uploads expire."""
+        paths = [placed.file.path for placed in attached.asked if is_inline(placed.file.path)]
+        try:
+            await self._uploads.delete(paths)
+        except CallableError as error:
+            log.error("attachment_not_dropped", reason=error.reason)
 
     async def _asked(self, request: ExecutePrompt, uid: str, generation: str) -> list[Placed]:
         asked = await asyncio.gather(

@@ -61,6 +61,9 @@ async def _turns(
         if not isinstance(text, str):
             break
         turn = _turn(thread, spot.message, item, text)
+        if turn.role == "assistant" and not (text or turn.more):
+            spot = parent_of(item)  # stopped before it said anything: some models refuse such a one
+            continue
         left -= turn.size
         if left >= 0 or asked:
             fitting.append(turn)

@@ -169,6 +169,8 @@ READ_S: Final = 5.0
 ADMIT_S: Final = 8.0
 SETTLE_BEFORE_RESULT_S: Final = 3.0  # after the response Cloud Run may stop the CPU
 SETTLE_S: Final = 30.0
+WRITE_PAUSE_S: Final = 0.5  # before an answer is written into its conversation once more
+QUESTION_WAIT_S: Final = 1.0  # that an answer waits for its question to be written down
 RESULT_MAX_BYTES: Final = 700_000  # of a stored result: a document ends at 1 MiB
 NOTE_AFTER_S: Final = 0.5  # a generation that ends sooner notes its attempts with its end
 GENERATION_TTL_DAYS: Final = 90
@@ -199,6 +201,7 @@ LISTEN_PAUSE_FIRST_S: Final = 0.1  # after it broke; doubled each time it breaks
 LISTEN_PAUSE_MAX_S: Final = 10.0
 
 # The reconciler: every five minutes
+RESCUE_S: Final = 3600.0  # after its admission; then an entry is closed without its answer
 RECONCILE_S: Final = 60.0  # then it begins nothing more; inside a function timeout of 120 s
 RECONCILE_PAGE: Final = 100  # entries read at a time
 RECONCILE_AT_ONCE: Final = 4  # looks at OpenRouter, and commits
