@@ -24,7 +24,7 @@ from .errors import ImagesTooLarge, ImageUnreadable, UpstreamError
 from .gallery import Gallery
 from .images import Image
 from .ledger import Ledger
-from .openrouter import ChatRequest, Delta, OpenRouter
+from .openrouter import ChatRequest, Delta, Interrupted, OpenRouter
 from .progress import Progress
 from .responses import Responses
 from .running import Job, Running, attempts_of
@@ -143,6 +143,10 @@ class Answering:
         except UpstreamError as error:
             log.warning("not_repaired", reason=error.reason)
             running.answer, running.other = first, running.answer  # better than none
+        except Interrupted:
+            if running.answer is None:
+                running.answer, running.other = first, None  # better than none
+            raise
 
     async def _read(self, job: Job, ask: ChatRequest) -> None:
         running, settings = job.running, job.feature.settings

@@ -148,6 +148,8 @@ class Running:
     def usage(self) -> Usage | None:
         """Of all that was asked for; None where OpenRouter did not say it of something."""
         usages = [answer.usage for answer in (self.other, self.answer) if answer]
+        if any(attempt.reason == "stopped" for attempt in self.tries.attempts):
+            return None  # it may be charged for without a word
         known = [usage for usage in usages if usage is not None]
         if not known or len(known) < len(usages):
             return None

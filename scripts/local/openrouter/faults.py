@@ -98,6 +98,19 @@ _JSON = (
     Fault(
         "sim/paid-bad-json", "the same, at the price of sim/paid", answer=does.bad_json, paid=True
     ),
+    Fault(
+        "sim/slow-bad-json",
+        "the same, a token each 100 ms",
+        does.stream_ticks,
+        answer=does.bad_json,
+    ),
+    Fault(
+        "sim/bad-json-silent",
+        "no JSON; asked again, no byte",
+        does.silent_again,
+        does.silent,
+        answer=does.worse_json,
+    ),
     Fault("sim/worse-json", "no JSON, however often it is asked", answer=does.worse_json),
     Fault("sim/fenced-json", "JSON inside a fence of Markdown", answer=does.fenced_json),
 )
