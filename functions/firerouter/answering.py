@@ -137,9 +137,10 @@ class Answering:
         assert first is not None, "there is an answer to repair"
         read = [json.loads(text) for text in first.files.values()]  # not to be paid for twice
         messages = formats.once_more(job.ask.messages, first.text, fault, read)
-        await running.send({"type": "repair", "model": model, "at": fault})
+        again = {"model": model, "at": fault}
+        await running.send({"type": "repair", **again})
         try:
-            await self._read(job, replace(job.ask, models=[model], messages=messages))
+            await self._read(job, replace(job.ask, models=[model], messages=messages), again)
         except UpstreamError as error:
             log.warning("not_repaired", reason=error.reason)
             running.answer, running.other = first, running.answer  # better than none
@@ -148,14 +149,15 @@ class Answering:
                 running.answer, running.other = first, None  # better than none
             raise
 
-    async def _read(self, job: Job, ask: ChatRequest) -> None:
+    async def _read(self, job: Job, ask: ChatRequest, again: dict[str, str] | None = None) -> None:
         running, settings = job.running, job.feature.settings
         async with self._openrouter.answer(ask, running.watch, running.tries) as answer:
             running.first_token_ms = running.first_token_ms or running.elapsed_ms()
             running.answer = answer
             keeps = settings.resume and running.lasts(job.entry)
             progress = self._progress
-            kept = progress.kept(running.id, running.written, *running.pace()) if keeps else None
+            pace = running.pace()
+            kept = progress.kept(running.id, running.written, pace, again) if keeps else None
             async with kept or nullcontext(), self._partly(job, ask):
                 with running.watch.guard(settings.idle_s, "idle"):
                     async for deltas in answer:
