@@ -16,11 +16,11 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from typing import Final
 
-from . import formats, limits, log
+from . import formats, limits, log, prompts
 from .asides import Asides
 from .attaching import Attaching
 from .conversations import Conversations
-from .errors import ImagesTooLarge, ImageUnreadable, UpstreamError
+from .errors import ContextTooLong, ImagesTooLarge, ImageUnreadable, UpstreamError
 from .gallery import Gallery
 from .images import Image
 from .ledger import Ledger
@@ -118,7 +118,7 @@ class Answering:
         running.tries.on_retry, running.tries.on_id = on_retry, note
         await running.start(ask.models[0])
         try:
-            await self._read(job, ask)
+            ask = await self._fitting(job, ask)
         except (ImagesTooLarge, ImageUnreadable):
             await self._gallery.drop(running.drawn)  # some of them are no answer
             raise
@@ -127,20 +127,36 @@ class Answering:
         whole = running.answer is not None and running.answer.finish_reason == "stop"
         whole = whole and not running.drawn.all  # which a repair would pay for once more
         if found is not None and found.fault is not None and whole:
-            await self._repair(job, found.fault)
+            await self._repair(job, ask, found.fault)
 
-    async def _repair(self, job: Job, fault: str) -> None:
+    async def _fitting(self, job: Job, ask: ChatRequest) -> ChatRequest:
+        """Read the answer; where the model finds a conversation too long, to half of it. What was
+        asked in the end."""
+        try:
+            await self._read(job, ask)
+        except ContextTooLong as error:
+            running = job.running
+            told = running.thread and prompts.shortened(ask.messages)
+            if not told or running.answer is not None:
+                raise
+            assert running.tries.on_retry is not None
+            await running.tries.on_retry(ask.models[0], error.reason)
+            ask = replace(ask, messages=told)
+            await self._read(job, ask)
+        return ask
+
+    async def _repair(self, job: Job, ask: ChatRequest, fault: str) -> None:
         """Ask for the answer once more, which takes the first one's place; each is paid for."""
         running = job.running
         model = running.tries.attempts[-1].model
         first = running.begin_again()
         assert first is not None, "there is an answer to repair"
         read = [json.loads(text) for text in first.files.values()]  # not to be paid for twice
-        messages = formats.once_more(job.ask.messages, first.text, fault, read)
+        messages = formats.once_more(ask.messages, first.text, fault, read)
         again = {"model": model, "at": fault}
         await running.send({"type": "repair", **again})
         try:
-            await self._read(job, replace(job.ask, models=[model], messages=messages), again)
+            await self._read(job, replace(ask, models=[model], messages=messages), again)
         except UpstreamError as error:
             log.warning("not_repaired", reason=error.reason)
             running.answer, running.other = first, running.answer  # better than none

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from . import limits, tools
+from .attachments import length
 from .contract import ExecutePrompt
 from .errors import InvalidArgument, ModelNotAllowed
 from .settings import FeatureSettings
@@ -82,6 +83,17 @@ def history_max_bytes(
     room = limits.BYTES_PER_TOKEN_AT_LEAST * free_tokens - files_bytes
     room -= len(asked.encode("utf-8", "replace"))
     return max(0, min(room, limits.HISTORY_MAX_BYTES))
+
+
+def shortened(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """Without the older half of the turns before the question; None where there are none."""
+    begins = [at for at, message in enumerate(messages) if message["role"] == "user"]
+    if len(begins) < 2:
+        return None
+    sizes = [length(message["content"]) for message in messages]
+    half = sum(sizes[begins[0] : begins[-1]]) / 2
+    cut = next(at for at in begins[1:] if sum(sizes[at : begins[-1]]) <= half)
+    return [*messages[: begins[0]], *messages[cut:]]
 
 
 def models(settings: FeatureSettings, chosen: str | None) -> list[str]:

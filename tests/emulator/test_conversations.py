@@ -294,6 +294,33 @@ async def test_what_a_model_is_told_fits_its_context(
         assert len(told) > 2, "as much as fits"
 
 
+async def test_what_a_model_finds_too_long_it_is_told_half_of(
+    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "BYTES_PER_TOKEN_AT_LEAST", 12)  # a guess that is far off
+    small = {"model": "sim/8k", "systemPrompt": "Be brief.", "maxTokens": 1_000}
+    await instance.save("talk", {**small, "titles": "beginning"}, 1)
+    id_ = "new"
+    for turn in range(4):
+        said = await talk(instance, f"{turn} " + "\u4f60\u597d" * 950, conversationId=id_)
+        id_ = said["conversationId"]
+    for turn in range(3):
+        marker = f"{turn} {world.project}"
+        data = {"feature": "talk", "prompt": marker, "conversationId": id_}
+        frames, last = await instance.frames("execute_prompt", data, "user")
+        assert [a.get("reason") for a in last["attempts"]] == ["context_too_long", None]
+        assert [f["reason"] for f in frames if f["type"] == "retry"] == ["context_too_long"]
+        whole, half = await sent(world, marker)
+        assert half[0] == whole[0] == ("system", "Be brief.")
+        assert half[1][0] == "user"
+        assert half[1:] == whole[-len(half) + 1 :]
+        assert 2 < len(half) < len(whole)
+    alone = await instance.refusal(
+        "execute_prompt", {"feature": "talk", "prompt": "\u4f60" * 8_000}, "user"
+    )
+    assert alone.reason == "context_too_long"
+
+
 async def test_an_answer_too_long_for_a_document_is_kept_whole(
     world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
