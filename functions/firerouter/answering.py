@@ -12,21 +12,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, Final
 
-from . import formats, limits, log
+from . import formats, limits, log, prompts
 from .asides import Asides
 from .attaching import Attaching
 from .attachments import File
 from .conversations import Conversations
-from .errors import ImagesTooLarge, ImageUnreadable, UpstreamError
+from .errors import ContextTooLong, ImagesTooLarge, ImageUnreadable, UpstreamError
 from .gallery import Gallery
 from .images import Image
 from .ledger import Ledger
-from .openrouter import ChatRequest, Delta, OpenRouter
+from .openrouter import ChatRequest, Delta, Interrupted, OpenRouter
 from .progress import Progress
 from .responses import Responses
 from .running import Job, Running, attempts_of
@@ -90,8 +90,9 @@ class Answering:
         thread, attached = running.thread, running.attached
         if thread is None or thread.written:
             return
-        files = [self._attaching.keep(attached)] if attached and thread.kept else []
-        await asyncio.gather(self._conversations.ask(thread), *files)
+        if attached and thread.kept:
+            await self._attaching.keep(attached)  # first: the question names them
+        await self._conversations.ask(thread)
         if thread.deleted and attached:
             await self._attaching.drop(attached)
 
@@ -130,7 +131,7 @@ class Answering:
 
     async def _stream(self, job: Job, asking: Asking) -> None:
         running, ask = job.running, job.ask
-        starting = asyncio.create_task(_start(job, asking))
+        starting = running.starting = asyncio.create_task(_start(job, asking))
 
         def note() -> None:
             self._ledger.note(job.entry, attempts_of(running))
@@ -144,7 +145,7 @@ class Answering:
 
         running.tries.on_retry, running.tries.on_id = on_retry, note
         try:
-            await self._read(job, ask, starting)
+            ask = await self._fitting(job, ask)
         except (ImagesTooLarge, ImageUnreadable):
             await self._gallery.drop(running.drawn)  # some of them are no answer
             raise
@@ -155,35 +156,55 @@ class Answering:
         whole = running.answer is not None and running.answer.finish_reason == "stop"
         whole = whole and not running.drawn.all  # which a repair would pay for once more
         if found is not None and found.fault is not None and whole:
-            await self._repair(job, found.fault)
+            await self._repair(job, ask, found.fault)
 
-    async def _repair(self, job: Job, fault: str) -> None:
+    async def _fitting(self, job: Job, ask: ChatRequest) -> ChatRequest:
+        """Read the answer; where the model finds a conversation too long, to half of it. What was
+        asked in the end."""
+        try:
+            await self._read(job, ask)
+        except ContextTooLong as error:
+            running = job.running
+            told = running.thread and prompts.shortened(ask.messages)
+            if not told or running.answer is not None:
+                raise
+            assert running.tries.on_retry is not None
+            await running.tries.on_retry(ask.models[0], error.reason)
+            ask = replace(ask, messages=told)
+            await self._read(job, ask)
+        return ask
+
+    async def _repair(self, job: Job, ask: ChatRequest, fault: str) -> None:
         """Ask for the answer once more, which takes the first one's place; each is paid for."""
         running = job.running
         model = running.tries.attempts[-1].model
         first = running.begin_again()
         assert first is not None, "there is an answer to repair"
         read = [json.loads(text) for text in first.files.values()]  # not to be paid for twice
-        messages = formats.once_more(job.ask.messages, first.text, fault, read)
-        await running.send({"type": "repair", "model": model, "at": fault})
+        messages = formats.once_more(ask.messages, first.text, fault, read)
+        again = {"model": model, "at": fault}
+        await running.send({"type": "repair", **again})
         try:
-            await self._read(job, replace(job.ask, models=[model], messages=messages))
+            await self._read(job, replace(ask, models=[model], messages=messages), again)
         except UpstreamError as error:
             log.warning("not_repaired", reason=error.reason)
             running.answer, running.other = first, running.answer  # better than none
+        except Interrupted:
+            if running.answer is None:
+                running.answer, running.other = first, None  # better than none
+            raise
 
-    async def _read(
-        self, job: Job, ask: ChatRequest, starting: Awaitable[None] | None = None
-    ) -> None:
+    async def _read(self, job: Job, ask: ChatRequest, again: dict[str, str] | None = None) -> None:
         running, settings = job.running, job.feature.settings
         async with self._openrouter.answer(ask, running.watch, running.tries) as answer:
             running.first_token_ms = running.first_token_ms or running.elapsed_ms()
             running.answer = answer
-            if starting is not None:
-                await starting
+            if running.starting is not None:
+                await running.starting
             keeps = settings.resume and running.lasts(job.entry)
             progress = self._progress
-            kept = progress.kept(running.id, running.written, *running.pace()) if keeps else None
+            pace = running.pace()
+            kept = progress.kept(running.id, running.written, pace, again) if keeps else None
             async with kept or nullcontext(), self._partly(job, ask):
                 with running.watch.guard(settings.idle_s, "idle"):
                     async for deltas in answer:

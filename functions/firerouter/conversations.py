@@ -64,7 +64,7 @@ class Conversations:
         uid: str,
         generation: str,
         *,
-        history_max_chars: int,
+        history_max_bytes: int,
         summarises: bool = False,
     ) -> Thread | None:
         """Where the request joins a conversation, and the turns above; None where it has none.
@@ -83,7 +83,9 @@ class Conversations:
             try:
                 thread = await self._joined(request, uid, generation)
                 thread.summarises = summarises and not request.temporary
-                await walk(self.conversation(uid, thread.id), thread, history_max_chars)
+                under_way = thread.regenerates or request.tool_results is not None
+                conversation = self.conversation(uid, thread.id)
+                await walk(conversation, thread, history_max_bytes, under_way=under_way)
             except AWAY as error:
                 raise away(error) from None
         thread.kept = not request.temporary

@@ -70,14 +70,15 @@ IMAGES_AT_ONCE: Final = 4  # an instance decodes and stores: each is held severa
 
 # Conversations
 TITLE_MAX_CHARS: Final = 60
-HISTORY_MAX_CHARS: Final = 256_000  # of earlier turns that a model is sent, some 64,000 tokens
+HISTORY_MAX_BYTES: Final = 256_000  # of earlier turns that a model is sent, some 64,000 tokens
+BYTES_PER_TOKEN_AT_LEAST: Final = 3  # of UTF-8, for what has to fit; four of English by and large
 HISTORY_PAGES_MAX: Final = 3  # that are read for it
 CONTEXT_DEFAULT_TOKENS: Final = 8_192  # of a model that the catalog knows nothing of
 ANSWER_DEFAULT_TOKENS: Final = 1_024  # kept free for an answer where the feature sets no maximum
 SUMMARISE_FROM: Final = 0.75  # of the room for earlier turns: from then on, they are summarised
 SUMMARY_MAX_CHARS: Final = 6_000
 SUMMARY_MAX_TOKENS: Final = 1_500
-SUMMARY_READS_MAX_CHARS: Final = 100_000  # of turns that no longer fit, for one summary
+SUMMARY_READS_MAX_BYTES: Final = 100_000  # of turns that no longer fit, for one summary
 TITLE_MAX_TOKENS: Final = 200  # some models think aloud first
 TITLE_READS_MAX_CHARS: Final = 2_000  # of the question, and of its answer
 TITLE_AFTER_S: Final = 1.0  # of a first answer, so that there is something of it to read

@@ -37,7 +37,7 @@ from .errors import (
 from .keys import Keys, Secret
 from .models import is_free
 from .openrouter import OpenRouter, Usage, total
-from .progress import Progress
+from .progress import Progress, latest
 
 T = TypeVar("T")
 Found = Literal["costed", "waiting", "given_up"] | None  # None: somebody else was first
@@ -117,7 +117,7 @@ class Reconcile:
         if stored.place is None or stored.held.uid is None:
             return True
         try:
-            pieces = await self._progress.read(stored.held.id)
+            pieces = latest(await self._progress.read(stored.held.id))
             result = {"text": "".join(piece.text for piece in pieces), "finishReason": "stopped"}
             if reasoning := "".join(piece.reasoning for piece in pieces):
                 result["reasoning"] = reasoning

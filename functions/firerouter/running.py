@@ -69,6 +69,7 @@ class Running:
         self.notices: Notices = []
         self.thread: Thread | None = None  # where it is written down
         self.attached: Attached | None = None
+        self.starting: asyncio.Task[None] | None = None  # who listens is told that it has begun
         # its result; None where it was handed over, and goes on elsewhere
         self.ended: asyncio.Future[dict[str, Any] | None] = (
             asyncio.get_running_loop().create_future()
@@ -148,6 +149,8 @@ class Running:
     def usage(self) -> Usage | None:
         """Of all that was asked for; None where OpenRouter did not say it of something."""
         usages = [answer.usage for answer in (self.other, self.answer) if answer]
+        if any(attempt.reason == "stopped" for attempt in self.tries.attempts):
+            return None  # it may be charged for without a word
         known = [usage for usage in usages if usage is not None]
         if not known or len(known) < len(usages):
             return None

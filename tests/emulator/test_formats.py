@@ -1,5 +1,6 @@
 """An answer that is to be JSON: looked at, repaired, and what is said where it is none."""
 
+import asyncio
 import secrets
 from typing import Any
 
@@ -122,6 +123,26 @@ async def test_what_can_not_be_repaired_is_said_after_one_try(world: World) -> N
     result = await instance.call(ASK, data(marker), "user")
     assert faults(result) == ["$ (json)"]
     assert len(await sent(world, marker)) == 2
+
+
+async def test_a_repair_that_is_stopped_before_its_first_token_leaves_the_first_answer(
+    world: World,
+) -> None:
+    instance, marker = (
+        await feature(world, "sim/bad-json-silent", responseFormat=WANTED, repairJson=True),
+        marked(),
+    )
+    asked = data(marker, requestId="r1", conversationId="new")
+    running = asyncio.create_task(instance.call(ASK, asked, "user"))
+    async with asyncio.timeout(20):
+        while len(await sent(world, marker)) < 2:
+            await asyncio.sleep(0.05)
+    assert (await instance.call("stop_generation", {"requestId": "r1"}, "user"))["stopped"]
+    result = await running
+    assert (result["finishReason"], result["text"]) == ("stopped", "Sure! Here it is: {")
+    assert result["usage"]["costIsEstimate"], "the second one may be charged for as well"
+    place = f"users/user/conversations/{result['conversationId']}/messages/{result['messageId']}"
+    assert (await world.document(place))["text"] == result["text"]
 
 
 async def test_without_the_setting_nothing_is_repaired(world: World) -> None:
