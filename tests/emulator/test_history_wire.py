@@ -38,10 +38,7 @@ def urls(suite: Suite, home: Home, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-async def person(
-    suite: Suite, home: Home, urls: list[str], monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Person]:
-    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", suite.firestore_host)
+async def person(home: Home, urls: list[str]) -> AsyncIterator[Person]:
     async with home.person(*urls) as person:
         yield person
 

@@ -123,6 +123,8 @@ class Home:
         uid = uid or f"person{secrets.token_hex(6)}"
         token = id_token(self.project, uid)
         async with AsyncExitStack() as stack:
+            patch = stack.enter_context(pytest.MonkeyPatch.context())
+            patch.setenv("FIRESTORE_EMULATOR_HOST", self.suite.firestore_host)
             clients = [CallableClient(url, token, self.app_check) for url in urls]
             for client in clients:
                 await stack.enter_async_context(client)
