@@ -65,7 +65,8 @@ class Person:
         """The result. Raises CallableFailure."""
         return await self._clients[at].call("", {"endpoint": name, **data})
 
-    def begin(self, name: str, *, at: int = 0, **data: Any) -> Streamed:
+    def begin(self, name: str, *, at: int = 0, streams: bool = True, **data: Any) -> Streamed:
+        """streams: off, and it gets no messages."""
         streamed = Streamed()
 
         async def read() -> Any:
@@ -75,7 +76,8 @@ class Person:
                 streamed.messages.append(value)
             raise AssertionError("a stream without a result")
 
-        streamed.task = asyncio.create_task(read())
+        work = read() if streams else self.call(name, at=at, **data)
+        streamed.task = asyncio.create_task(work)
         return streamed
 
     async def stream(self, name: str, *, at: int = 0, **data: Any) -> tuple[Streamed, Any]:
