@@ -17,7 +17,7 @@ CHAT, OTHER, SEES = "sim/fast", "sim/paid", "google/gemini-3.7-flash"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 FEATURES: dict[str, dict[str, Any]] = {
     "talk": {"model": CHAT, "allowedModels": [OTHER], "allowTemperature": True},
-    "long": {"model": "sim/ticks"},
+    "long": {"model": "sim/slow-drip"},
     "stalls": {"model": "sim/stall"},
     "sees": {"model": SEES},
 }

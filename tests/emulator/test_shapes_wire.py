@@ -41,7 +41,7 @@ FEATURES: dict[str, dict[str, Any]] = {
     "thinks": {"model": "sim/fast", "reasoning": {"effort": "low"}},
     "sees": {"model": "google/gemini-3.7-flash"},
     "routed": {"model": "anthropic/claude-haiku-4.5", **ROUTED},
-    "compared": {"model": "sim/ticks", "allowedModels": ["sim/paid-ticks"]},
+    "compared": {"model": "sim/slow-drip", "allowedModels": ["sim/stall"]},
 }
 HASH = re.compile(r"[0-9a-f]{32}")
 
@@ -195,7 +195,7 @@ async def test_where_a_prompt_may_go(person: Person, streams: bool) -> None:
 @both
 async def test_a_comparison_is_stopped_by_its_id(person: Person, streams: bool) -> None:
     asked: dict[str, Any] = {"feature": "compared", "prompt": person.uid, "requestId": "both"}
-    asked["models"] = ["sim/ticks", "sim/paid-ticks"]
+    asked["models"] = ["sim/slow-drip", "sim/stall"]
     id_ = generation_id(person.uid, "both")
     comparing = person.begin(COMPARE, streams=streams, **asked)
 
