@@ -17,6 +17,7 @@ from .wire import Wire
 Json = dict[str, Any]
 
 FLAKY_PROMPTS_KEPT = 1000
+SHORT_TOKENS = 3  # how much of an answer arrives before it breaks
 
 
 class Event(NamedTuple):
