@@ -156,7 +156,9 @@ class OpenRouter:
                 tries.attempts.append(attempt)
                 watch.waiting()
                 response = await self._post(key, attempt, request)
-                answer = request.answers(response, model, watch, draws=request.draws)
+                answer = request.answers(
+                    response, model, watch, draws=request.draws, makes=request.makes
+                )
                 attempt.upstream_id = answer.upstream_id
                 tries.on_id()
                 # from the request on: a stream of keep-alive comments is no answer

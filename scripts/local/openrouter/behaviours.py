@@ -10,7 +10,7 @@ from typing import Any
 
 from .completions import DONE, KEEP_ALIVE, Answer
 from .refusals import overloaded
-from .streams import SHORT_TOKENS, Event, Exchange, script_of, usage_event
+from .streams import BREAK_AFTER_S, SHORT_TOKENS, Event, Exchange, script_of, usage_event
 
 Json = dict[str, Any]
 Behaviour = Callable[[Exchange], Awaitable[None]]
@@ -22,7 +22,6 @@ DRIP_S = 1.0
 DRIP_TOKENS = 600
 TICK_S = 0.1
 STEADY_S = 0.02
-BREAK_AFTER_S = 0.1  # lets the client read what came before
 SPLIT_S = 0.002
 FLAKY_TIMES = 2
 HTML = b"<!DOCTYPE html>\n<html><head><title>Simulated page</title></head><body>ok</body></html>\n"
