@@ -59,7 +59,7 @@ class Asking:
         """
         settings, uid = feature.settings, running.uid
         models, running.notices = await self._choice.models(request, feature, app, uid)
-        request = await self._choice.able(request, feature, models[0], running.notices)
+        request, models = await self._choice.able(request, feature, models, running.notices)
         history: list[dict[str, Any]] = []
         if request.conversation_id is not None:
             room = prompts.history_max_chars(
