@@ -50,8 +50,6 @@ _ASKED: Final[Mapping[str, str]] = {
     "toolChoice": "tool_choice",
     "parallelToolCalls": "parallel_tool_calls",
     "imageOptions.seed": "seed",
-    "dimensions": "dimensions",
-    "inputType": "input_type",
 }
 
 

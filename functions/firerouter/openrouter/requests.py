@@ -114,7 +114,8 @@ class ImagesRequest(ChatRequest):
 class EmbeddingsRequest:
     """Vectors that are asked for. There is one model: others' vectors mean something else.
 
-    silence_s: how long OpenRouter may take, which sends such an answer whole.
+    form: what they are made into here. silence_s: how long OpenRouter may take, which sends such an
+    answer whole.
     """
 
     path: ClassVar[str] = "/embeddings"
@@ -130,7 +131,8 @@ class EmbeddingsRequest:
     user: str | None = None
 
     def body(self, model: str) -> dict[str, Any]:
-        asked = {"model": model, "input": self.inputs, "encoding_format": self.form}
+        # numbers written out would be four times as large
+        asked = {"model": model, "input": self.inputs, "encoding_format": "base64"}
         return {**self.parameters, **({"user": self.user} if self.user else {}), **asked}
 
 
