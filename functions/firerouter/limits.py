@@ -42,6 +42,7 @@ EMBED_INPUTS_MAX_CHARS: Final = 1_000_000  # together; each is at most PROMPT_MA
 EMBED_BATCH_INPUTS: Final = 128  # of one request to OpenRouter
 EMBED_BATCH_CHARS: Final = 500_000
 DIMENSIONS_MAX: Final = 8_192
+TOKEN_MAX_CHARS: Final = 8  # what no language's text has more of, by and large
 VECTORS_MAX_BYTES: Final = 16_000_000  # one answer of OpenRouter's that holds vectors
 
 # Files that go with a question
