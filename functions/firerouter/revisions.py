@@ -42,13 +42,16 @@ class Plan:
     """A feature as a change leaves it.
 
     after: the settings that the change is about; before: what they were, None for a new feature.
-    number: of the revision that keeps `after`, None where there is one already.
+    number: of the revision that keeps `after`, None where there is one already. draft: the change
+    is a new draft. promoted: the number of the draft's revision that serves everybody now.
     """
 
     feature: Feature
     before: FeatureSettings | None = None
     after: FeatureSettings | None = None
     number: int | None = None
+    draft: bool = False
+    promoted: int | None = None
 
     def changes_nothing(self, stored: Feature | None) -> bool:
         before, after = stored and stored.to_document(), self.feature.to_document()
@@ -82,6 +85,7 @@ class Plan:
             "by": who.uid,
             "email": who.email or None,
             "note": who.note or None,
+            **({"draft": True} if self.draft else {}),
         }
 
 
@@ -117,7 +121,7 @@ def on_trial(stored: Stored, settings: FeatureSettings, number: int, percent: fl
     if draft is not None and draft.settings.is_as(settings):
         return Plan(replace(before, draft=replace(draft, percent=percent)))
     after = replace(before, draft=Draft(number, settings, percent))
-    return Plan(after, before.settings, settings, number)
+    return Plan(after, before.settings, settings, number, draft=True)
 
 
 def promoted(stored: Stored, number: int) -> Plan:
@@ -126,10 +130,11 @@ def promoted(stored: Stored, number: int) -> Plan:
     Raises FeatureUnknown, NoDraft.
     """
     before, draft = _drafted(stored)
-    newest = draft.revision == number - 1
-    serving = draft.revision if newest else number
-    after = Feature(before.id, before.enabled, serving, draft.settings)
-    return Plan(after, before.settings, draft.settings, None if newest else number)
+    after = Feature(before.id, before.enabled, number, draft.settings)
+    if draft.revision != number - 1:
+        return Plan(after, before.settings, draft.settings, number)
+    after = replace(after, revision=draft.revision)
+    return Plan(after, before.settings, draft.settings, promoted=draft.revision)
 
 
 def dropped(stored: Stored) -> Plan:

@@ -744,3 +744,48 @@ async def test_a_draft_of_a_built_in_feature_needs_no_saved_one(world: World) ->
     trial = await instance.save("chat", PLAIN, 0, draftPercent=100)
     assert (trial["revision"], trial["draft"]["revision"]) == (0, 1)
     assert await served(instance, ["one"]) == [1]
+
+
+async def test_a_draft_does_not_serve_everybody_when_the_document_is_broken(
+    world: World,
+) -> None:
+    instance = world.instance()
+    await instance.save("chat", PLAIN)
+    await instance.save("chat", DRAFT, 1, draftPercent=0)
+
+    async def serving() -> int:
+        """By an instance that has never seen the feature whole."""
+        document = await world.document("features/chat")
+        await world.write("features/chat", {**document, "settings": {"model": 7}})
+        answer = await world.instance().ask("chat")
+        await world.write("features/chat", document)
+        return int(answer["revision"])
+
+    assert await serving() == 1
+    await instance.call(DROP, {"feature": "chat", "revision": 2})
+    assert await serving() == 1
+    await instance.save("chat", DRAFT, 1, draftPercent=0)
+    assert (await world.revisions("chat"))[3]["draft"] is True
+    await instance.call(PROMOTE, {"feature": "chat", "revision": 3})
+    assert "draft" not in (await world.revisions("chat"))[3]
+    assert await serving() == 3
+    # the number is broken as well
+    await world.write("features/chat", {"enabled": True, "settings": 7})
+    assert (await world.instance().ask("chat"))["revision"] == 3
+
+
+async def test_of_a_broken_document_all_instances_serve_the_revision_it_names(
+    world: World,
+) -> None:
+    first, second = world.instance(), world.instance()
+    await first.save("chat", PLAIN)
+    assert (await first.ask("chat"))["revision"] == 1
+    await second.save("chat", DRAFT, 1)
+    await second.save("chat", PIRATE, 2)
+    broken = {**await world.document("features/chat"), "revision": 2, "settings": None}
+    await world.write("features/chat", broken)
+    for instance in (first, second, world.instance()):
+        outdated = {"feature": "chat", "settings": PLAIN, "revision": 9}
+        refused = await instance.refusal(SAVE, outdated)
+        assert refused.details["current"]["revision"] == 2
+    assert (await first.save("chat", PLAIN, 2))["revision"] == 4

@@ -235,18 +235,21 @@ async def test_off_is_off_though_the_settings_are_broken(documents: Documents) -
         await features(documents).get("chat")
 
 
-async def test_broken_settings_leave_the_last_good_ones_serving(
+async def test_broken_settings_leave_the_revision_they_name_serving(
     documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "SETTINGS_FRESH_S", 0.0)
     monkeypatch.setattr(limits, "SETTINGS_STALE_S", 0.0)
-    documents["features/chat"] = {"enabled": True, "revision": 3, "settings": GOOD}
+    documents["features/chat"] = {"enabled": True, "revision": 2, "settings": {"model": "c/c"}}
+    documents["features/chat/revisions/3"] = {"revision": 3, "settings": GOOD}
     documents["features/chat/revisions/4"] = {"revision": 4, "settings": {"model": "b/b"}}
     store = features(documents)
     await store.get("chat")
-    documents["features/chat"] = broken()
-    feature = await store.get("chat")
-    assert (feature.revision, feature.settings.model) == (3, "a/a")
+    documents["features/chat"] = broken(revision=3)
+    # whatever each has seen before: all instances serve the same
+    for instance in (store, features(documents)):
+        feature = await instance.get("chat")
+        assert (feature.revision, feature.settings.model) == (3, "a/a")
     # and they can be switched off all the same
     documents["features/chat"] = broken(enabled=False)
     with pytest.raises(FeatureDisabled):
@@ -261,6 +264,16 @@ async def test_broken_settings_at_the_start_leave_the_newest_valid_revision_serv
         documents[f"features/chat/revisions/{number}"] = {"revision": number, "settings": value}
     feature = await features(documents).get("chat")
     assert (feature.enabled, feature.revision, feature.settings.model) == (True, 2, "b/b")
+
+
+async def test_a_draft_is_no_revision_that_served(documents: Documents) -> None:
+    documents["features/chat"] = broken(revision=2)
+    documents["features/chat/revisions/1"] = {"revision": 1, "settings": GOOD}
+    for number in (2, 3):
+        kept = {"revision": number, "settings": {"model": "b/b"}, "draft": True}
+        documents[f"features/chat/revisions/{number}"] = kept
+    feature = await features(documents).get("chat")
+    assert (feature.revision, feature.settings.model) == (1, "a/a")
 
 
 async def test_a_revision_without_a_number_does_not_serve(documents: Documents) -> None:
