@@ -53,10 +53,6 @@ class Plan:
     draft: bool = False
     promoted: int | None = None
 
-    def changes_nothing(self, stored: Feature | None) -> bool:
-        before, after = stored and stored.to_document(), self.feature.to_document()
-        return not differences(before, after)
-
     def changes(self) -> list[dict[str, Any]]:
         if self.after is None:
             return []
@@ -235,6 +231,15 @@ def entry(who: Who, stored: Stored, after: Feature) -> Change:
         after=audited(after),
         note=who.note,
     )
+
+
+def is_as_stored(plan: Plan, stored: Stored, prices: list[dict[str, Any]] | None) -> bool:
+    """Whether nothing is to be written: no setting, and, where prices are known, no price."""
+    if stored.unreadable or stored.feature is None:
+        return False
+    if stored.version is not None and prices is not None and prices != [*stored.prices.values()]:
+        return False
+    return not differences(stored.feature.to_document(), plan.feature.to_document())
 
 
 def prices(feature: Feature, models: ModelList) -> list[dict[str, Any]]:
