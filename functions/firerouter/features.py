@@ -1,8 +1,8 @@
 """The store of features: what serves, every revision of it, and an admin's changes.
 
     features/{id}               {enabled, revision, settings, draft: {revision, percent, settings}?,
-                                 savedAt, savedBy, prices: [{model, promptPrice, completionPrice,
-                                 canonicalSlug}]}                            what serves now
+                                 hadChoice?, savedAt, savedBy, prices: [{model, promptPrice,
+                                 completionPrice, canonicalSlug}]}           what serves now
     features/{id}/revisions/{n} {revision, settings, action, base, at, by, email, note, draft?,
                                  changes: [{field, before?, after?}]}        every revision
 
@@ -34,6 +34,7 @@ from .errors import (
     SettingsInvalid,
     SettingsUnavailable,
 )
+from .fields import is_name
 from .records import faults
 from .settings import DEFAULTS, Draft, Feature, FeatureSettings
 
@@ -134,7 +135,8 @@ class Features:
             raise RevisionUnknown(field="restore")
         settings = _settings((snapshot.to_dict() or {}).get("settings"), id_, number)
         if settings is None:
-            raise SettingsInvalid(feature=id_, revision=number)
+            sentence = f"Revision {number} can not be read any more. Please choose another one."
+            raise SettingsInvalid(sentence, field="restore", feature=id_, revision=number)
         return settings
 
     async def newest_number(self, id_: str) -> int:
@@ -166,6 +168,8 @@ class Features:
         batch = self._firestore.batch()
         reference = self._documents.document(feature.id)
         document = {**feature.to_document(), **beside}
+        if feature.has_choice or (feature.draft and feature.draft.settings.allowed_models):
+            document["hadChoice"] = True
         if stored.version is None:
             batch.create(reference, document)
         else:
@@ -203,7 +207,8 @@ class Features:
         found = {id_: Stored(feature) for id_, feature in DEFAULTS.items()}
         query = self._documents.limit(2 * limits.FEATURES_MAX)
         for snapshot in await query.get(retry=None, timeout=limits.READ_S):
-            found[snapshot.id] = await self._stored(snapshot)
+            if is_name(snapshot.id):  # else nobody can ask it
+                found[snapshot.id] = await self._stored(snapshot)
         return dict(sorted(found.items()))
 
     async def _read(self, id_: str) -> Stored:
@@ -216,7 +221,8 @@ class Features:
         settings = _settings(document.get("settings"), id_, number)
         draft = _draft(document.get("draft"), id_)
         found = await self._last_good(id_, number) if settings is None else (number, settings)
-        feature = found and Feature(id_, enabled is True, *found, draft)
+        had_choice = document.get("hadChoice") is True
+        feature = found and Feature(id_, enabled is True, *found, draft, had_choice=had_choice)
         if not isinstance(enabled, bool):
             log.error("enabled_invalid", feature=id_)
         readable = {

@@ -103,7 +103,7 @@ def served(
         return Plan(Feature(id_, on, number, settings), None, settings, number)
     if before.settings.is_as(settings) and not stored.broken:
         return Plan(replace(before, enabled=on))
-    after = Feature(id_, on, number, settings, before.draft)
+    after = replace(before, enabled=on, revision=number, settings=settings)
     return Plan(after, before.settings, settings, number)
 
 
@@ -126,7 +126,7 @@ def promoted(stored: Stored, number: int) -> Plan:
     Raises FeatureUnknown, NoDraft.
     """
     before, draft = _drafted(stored)
-    after = Feature(before.id, before.enabled, number, draft.settings)
+    after = replace(before, revision=number, settings=draft.settings, draft=None)
     if draft.revision != number - 1:
         return Plan(after, before.settings, draft.settings, number)
     after = replace(after, revision=draft.revision)

@@ -482,6 +482,7 @@ async def test_an_old_revision_serves_again_though_its_model_is_gone(world: Worl
     assert reasons(refused.details["errors"]) == ["model: paid_model"]
     invalid = await instance.refusal(RESTORE, {**paid, "restore": 5})
     assert (invalid.reason, invalid.details["revision"]) == ("settings_invalid", 5)
+    assert "Revision 5" in invalid.message
     unknown = await instance.refusal(RESTORE, {**paid, "restore": 9})
     assert (unknown.reason, unknown.details["field"]) == ("revision_unknown", "restore")
     assert len(await world.audit()) == 1
