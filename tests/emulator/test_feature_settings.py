@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from google.api_core.exceptions import DeadlineExceeded, ServiceUnavailable
+from google.api_core.exceptions import InvalidArgument as FirestoreRefused
 
 from firerouter import limits
 from firerouter.callable import CallableError
@@ -648,6 +649,20 @@ async def test_a_commit_that_is_not_made_leaves_nothing(world: World) -> None:
         data = {"feature": "chat", "settings": PLAIN, "revision": 0}
         refused = await instance.refusal(SAVE, data)
     assert (refused.reason, refused.retryable) == ("settings_unavailable", True)
+    assert await is_untouched(world, "chat")
+
+
+async def test_what_firestore_will_not_hold_is_refused_and_is_no_outage(world: World) -> None:
+    async def too_large(commit: Commit, *args: Any, **kwargs: Any) -> Any:
+        raise FirestoreRefused("canary")  # type: ignore[no-untyped-call]  # it ships no types
+
+    await world.instance().app.catalog.get()
+    (instance := world.instance()).commits(too_large)
+    data = {"feature": "chat", "settings": PLAIN, "revision": 0}
+    refused = await instance.refusal(SAVE, data)
+    assert (refused.reason, refused.retryable) == ("settings_refused", False)
+    assert reasons(refused.details["errors"]) == ["settings: not_storable"]
+    assert "canary" not in str(refused.details)
     assert await is_untouched(world, "chat")
 
 

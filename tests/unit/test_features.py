@@ -1,7 +1,9 @@
 """Features: whatever a document holds, something valid serves, and off is off."""
 
 import asyncio
+import json
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -30,6 +32,7 @@ from firerouter.settings import (
 )
 
 T = TypeVar("T")
+INDEXES = Path(__file__).parents[2] / "firestore.indexes.json"
 GOOD = {"model": "a/a", "systemPrompt": "S", "temperature": 0.5}
 
 
@@ -120,6 +123,20 @@ def away() -> Exception:
 
 def broken(**fields: Any) -> dict[str, Any]:
     return {"enabled": True, "revision": 9, "settings": {"model": 7}, **fields}
+
+
+def test_settings_are_in_no_index() -> None:
+    """Whose entries count towards a document's 40,000; the emulator does not count."""
+    overrides = json.loads(INDEXES.read_text())["fieldOverrides"]
+    exempted = {(one["collectionGroup"], one["fieldPath"]) for one in overrides}
+    assert exempted >= {
+        ("features", "settings"),
+        ("features", "draft"),
+        ("revisions", "settings"),
+        ("revisions", "changes"),
+        ("audit", "before"),
+        ("audit", "after"),
+    }
 
 
 # -- the settings ----------------------------------------------------------------------------------
