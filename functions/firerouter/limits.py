@@ -225,7 +225,6 @@ KEY_EXPIRES_SOON_DAYS: Final = 7
 
 # Identity
 VERIFY_S: Final = 4.0
-ADMIN_FRESH_S: Final = 5.0  # who is disabled, signed out or no admin any more is out by then
 KEYS_FETCH_S: Final = 3.0  # one look at Google's public keys
 KEYS_OUTAGE_PAUSE_S: Final = 2.0  # before the next one after a failure
 KEYS_FRESH_S: Final = 6 * 3600.0
