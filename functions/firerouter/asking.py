@@ -61,15 +61,19 @@ class Asking:
         models, running.notices = await self._choice.models(request, feature, app, uid)
         request, models = await self._choice.able(request, feature, models, running.notices)
         history: list[dict[str, Any]] = []
+        asked = await self._attaching.look(request, uid, running.id)
         if request.conversation_id is not None:
-            room = prompts.history_max_chars(
-                settings, request, await self._choice.context_tokens(models[0])
+            room = prompts.history_max_bytes(
+                settings,
+                request,
+                await self._choice.context_tokens(models[0]),
+                sum(placed.file.told_bytes for placed in asked),
             )
             running.thread = await self._conversations.open(
                 request,
                 uid,
                 running.id,
-                history_max_chars=room,
+                history_max_bytes=room,
                 summarises=settings.history == "summarised",
             )
             history = running.thread.history if running.thread else []
@@ -77,7 +81,7 @@ class Asking:
             tools.answered(request.tool_results, history)
         if settings.through_image_api:  # no more of a conversation is sent
             history = history[-2:] if request.regenerate else history[-1:]
-        attached = await self._attaching.gather(request, uid, running.id, models, history)
+        attached = await self._attaching.gather(request, uid, asked, models, history)
         running.attach(attached)
         if settings.through_image_api:
             attached.only_images()

@@ -27,7 +27,7 @@ Notices = list[dict[str, str]]
 
 class Choice:
     """Chooses. Firestore is asked where a user may have a preference, the catalog where a model is
-    not free by its name; else neither."""
+    not free by its name; else neither. An admin's test asks the model that is tested."""
 
     def __init__(self, *, preferences: Preferences, catalog: Callable[[], Catalog]) -> None:
         self._preferences = preferences
@@ -42,7 +42,7 @@ class Choice:
         """
         settings, chosen = feature.settings, request.model
         notices: Notices = []
-        if chosen is None and settings.allowed_models:
+        if chosen is None and feature.has_choice and not feature.test:
             preferred = await self._preferred(uid, feature.id)
             if preferred in settings.allowed_models:
                 free = not app.free_models_only or await self.free([preferred])

@@ -258,7 +258,8 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A feature as it serves now. Revision 0 is the built-in default. test: nobody has saved it."""
+    """A feature as it serves now. Revision 0 is the built-in default. test: nobody has saved it.
+    had_choice: it was saved with a choice of models once, so that users may have chosen."""
 
     id: str
     enabled: bool
@@ -266,6 +267,11 @@ class Feature:
     settings: FeatureSettings
     draft: Draft | None = None
     test: bool = False
+    had_choice: bool = False
+
+    @property
+    def has_choice(self) -> bool:
+        return self.had_choice or bool(self.settings.allowed_models)
 
     def for_user(self, uid: str) -> Feature:
         """The feature as this user gets it: with the draft's settings, or without."""

@@ -8,6 +8,7 @@ from google.api_core.exceptions import ServiceUnavailable
 
 from firerouter import limits
 from firerouter.archive import path
+from tests.emulator.test_uploads import inline
 from tests.emulator.world import Instance, World, applied_twice
 
 FEATURE = {"model": "sim/fast", "systemPrompt": "Be brief.", "maxTokens": 64}
@@ -41,6 +42,12 @@ async def instance(world: World) -> Instance:
     instance = world.instance()
     await instance.save("talk", FEATURE)
     return instance
+
+
+def described(text: str) -> dict[str, Any]:
+    """A format with that much to say about itself."""
+    schema = {"type": "object", "description": text}
+    return {"type": "json_schema", "name": "long", "schema": schema}
 
 
 def said(prompt: str) -> str:
@@ -245,7 +252,7 @@ async def test_what_has_no_room_is_left_out_and_the_question_never(
     marker = f"Short {world.project}"
     await instance.save("talk", {**FEATURE, "maxTokens": 16_000}, 1)
     monkey = pytest.MonkeyPatch()
-    monkey.setattr(limits, "HISTORY_MAX_CHARS", 1_000)
+    monkey.setattr(limits, "HISTORY_MAX_BYTES", 1_000)
     try:
         await talk(instance, marker, conversationId=id_)
         (told,) = await sent(world, marker)
@@ -255,6 +262,63 @@ async def test_what_has_no_room_is_left_out_and_the_question_never(
     finally:
         monkey.undo()
     assert long[:100] in again["text"]
+
+
+@pytest.mark.parametrize(
+    ("text", "beside"),
+    [
+        ("\u4f60\u597d" * 900, {}),
+        ("word " * 400, {"attachments": [inline(b"word " * 4_000, "text/plain")]}),
+        ("word " * 400, {"variables": {"notes": "word " * 3_800}}),
+        ("word " * 400, {"context": "word " * 4_000}),
+        ("word " * 400, {"responseFormat": described("word " * 3_500)}),
+    ],
+    ids=["chinese", "file", "variable", "context", "format"],
+)
+async def test_what_a_model_is_told_fits_its_context(
+    world: World, instance: Instance, text: str, beside: dict[str, Any]
+) -> None:
+    small = {"model": "sim/8k", "systemPrompt": "Be brief. {{notes}}", "maxTokens": 1_000}
+    await instance.save("talk", {**small, "titles": "beginning"}, 1)
+    notes: dict[str, Any] = {"variables": {"notes": ""}}
+    id_ = "new"
+    for turn in range(5):
+        said = await talk(instance, f"{turn} {text}", conversationId=id_, **notes)
+        id_ = said["conversationId"]
+    marker = f"Last {world.project}"
+    last = await talk(instance, marker, conversationId=id_, **{**notes, **beside})
+    assert len(last["attempts"]) == 1
+    assert "context_too_long" not in str(last)
+    if not beside:
+        (told,) = await sent(world, marker)
+        assert len(told) > 2, "as much as fits"
+
+
+async def test_what_a_model_finds_too_long_it_is_told_half_of(
+    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "BYTES_PER_TOKEN_AT_LEAST", 12)  # a guess that is far off
+    small = {"model": "sim/8k", "systemPrompt": "Be brief.", "maxTokens": 1_000}
+    await instance.save("talk", {**small, "titles": "beginning"}, 1)
+    id_ = "new"
+    for turn in range(4):
+        said = await talk(instance, f"{turn} " + "\u4f60\u597d" * 950, conversationId=id_)
+        id_ = said["conversationId"]
+    for turn in range(3):
+        marker = f"{turn} {world.project}"
+        data = {"feature": "talk", "prompt": marker, "conversationId": id_}
+        frames, last = await instance.frames("execute_prompt", data, "user")
+        assert [a.get("reason") for a in last["attempts"]] == ["context_too_long", None]
+        assert [f["reason"] for f in frames if f["type"] == "retry"] == ["context_too_long"]
+        whole, half = await sent(world, marker)
+        assert half[0] == whole[0] == ("system", "Be brief.")
+        assert half[1][0] == "user"
+        assert half[1:] == whole[-len(half) + 1 :]
+        assert 2 < len(half) < len(whole)
+    alone = await instance.refusal(
+        "execute_prompt", {"feature": "talk", "prompt": "\u4f60" * 8_000}, "user"
+    )
+    assert alone.reason == "context_too_long"
 
 
 async def test_an_answer_too_long_for_a_document_is_kept_whole(
@@ -327,7 +391,7 @@ async def test_a_conversation_is_deleted_with_all_it_holds_also_in_two_goes(
 
     broken = world.instance()
     broken.commits(cut)
-    monkeypatch.setattr(limits, "CHANGE_S", 0.2)
+    monkeypatch.setattr(limits, "CHANGE_S", 0.5)
     failed = await broken.refusal("delete_conversation", {"conversationId": id_}, "user")
     assert failed.reason == "history_unavailable"
     assert len(await messages(world, id_)) == 2
@@ -335,6 +399,8 @@ async def test_a_conversation_is_deleted_with_all_it_holds_also_in_two_goes(
         "execute_prompt", {"feature": "talk", "prompt": "x", "conversationId": id_}, "user"
     )
     assert gone.reason == "conversation_unknown", "half deleted is deleted to everybody"
+    assert [*await world.all("users/user/conversations")] == [other["conversationId"]]
+    assert [*await world.all("users/user/deleting")] == [id_]
     monkeypatch.setattr(limits, "CHANGE_S", 8.0)
     done = await instance.call("delete_conversation", {"conversationId": id_}, "user")
     assert done == {"conversationId": id_, "deleted": True}
@@ -345,6 +411,7 @@ async def test_a_conversation_is_deleted_with_all_it_holds_also_in_two_goes(
     assert [e["place"]["conversationId"] for e in entries.values() if e["result"] is not None] == [
         other["conversationId"]
     ], "no text is left in the books"
+    assert await world.all("users/user/deleting") == {}
     again = await instance.refusal("delete_conversation", {"conversationId": id_}, "user")
     assert again.reason == "conversation_unknown"
 

@@ -346,3 +346,24 @@ async def test_a_tool_of_openrouters_own_is_sent_and_the_pages_it_found_come_bac
     named = {"name": "web_search"}
     clash = await instance.refusal(ASK, {**asked, "tools": [named]}, "user")
     assert clash.details["field"] == "tools[0].name"
+
+
+async def test_a_round_of_tools_is_told_whole_however_little_room_there_is(world: World) -> None:
+    instance = await feature(world, "sim/8k", maxTokens=8_000)
+    marker = marked()
+    long = f"Please use a tool {marker} " + "word " * 60  # more than there is room for
+    await instance.call(ASK, data(f"Before {marker}", conversationId="new"), "user")
+    first = await instance.call(ASK, data(long, conversationId="new"), "user")
+    (call,) = first["toolCalls"]
+    here = {"feature": "tools", "conversationId": first["conversationId"], "tools": [WEATHER]}
+    results = [{"toolCallId": call["id"], "content": "Rain " * 40}]
+    second = await instance.call(ASK, {**here, "toolResults": results}, "user")
+    await instance.call(ASK, {**here, "regenerate": second["messageId"]}, "user")
+    round_ = ["user", "assistant", "tool"]
+    bodies = await sent(world, marker)
+    assert [[m["role"] for m in body["messages"]] for body in bodies[2:]] == [round_, round_]
+    assert all(body["messages"][0]["content"] == long for body in bodies[2:])
+    follows = marked()
+    await instance.call(ASK, {**here, "prompt": follows}, "user")
+    (body,) = await sent(world, follows)
+    assert [m["role"] for m in body["messages"]] == ["user"], "a round is left out whole too"

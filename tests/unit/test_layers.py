@@ -56,6 +56,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "firerouter.preferences",
         "firerouter.progress",
         "firerouter.pseudonyms",
+        "firerouter.removals",
         "firerouter.responses",
         "firerouter.stops",
     ),

@@ -84,8 +84,8 @@ class StandIn:
             if known is None:
                 raise invalid_model(model)
             fault = self.faults.get(known["id"], ORDINARY)
-            if fault.refuse is not None:
-                refusal = fault.refuse(ask)
+            if (refused := fault.refuse(ask)) is not None:
+                refusal = refused
             elif model.endswith(":batch") or _not_for_chat(known):
                 refusal = not_found(f"No endpoints found for {model}.")
             else:
@@ -351,4 +351,7 @@ def _others() -> list[Simulated]:
 
 
 def _simulated(faults: Iterable[Fault]) -> list[Simulated]:
-    return [Simulated(fault.name, fault.line, fault.paid, plain=fault.plain) for fault in faults]
+    return [
+        Simulated(fault.name, fault.line, fault.paid, plain=fault.plain, context=fault.context)
+        for fault in faults
+    ]

@@ -86,6 +86,11 @@ async def slow(ex: Exchange) -> None:
     await ex.wire.end(DONE)
 
 
+async def silent_again(ex: Exchange) -> None:
+    """Answers; asked again, not a word."""
+    await (silent(ex) if ex.ask.turns > 1 else stream_fast(ex))
+
+
 async def slow_whole(ex: Exchange) -> None:
     await asyncio.sleep(SLOW_S)
     await whole(ex)

@@ -9,8 +9,9 @@ from . import answers as says
 from . import behaviours as does
 from .asks import Ask
 from .behaviours import Behaviour
+from .catalog import CONTEXT_TOKENS
 from .completions import Answer, limited
-from .refusals import NAMED_STATUSES, Refusal
+from .refusals import NAMED_STATUSES, SMALL_CONTEXT_TOKENS, Refusal, pdf_then_502, too_long
 from .streams import Exchange
 
 
@@ -18,7 +19,7 @@ from .streams import Exchange
 class Fault:
     """`streamed` answers `stream: true`, `whole` the rest; `reshape` alters the answer first.
 
-    `refuse` is set for statuses, which are sent before anything is accepted.
+    `refuse` gives a status, which is sent before anything is accepted, if it is to be one.
     """
 
     name: str
@@ -28,7 +29,8 @@ class Fault:
     reshape: Callable[[Answer], Answer] | None = None
     paid: bool = False
     plain: bool = False  # lists few parameters that it takes
-    refuse: Callable[[Ask], Refusal] | None = None
+    context: int = CONTEXT_TOKENS
+    refuse: Callable[[Ask], Refusal | None] = lambda _: None
     answer: Callable[[Exchange], Answer] | None = None  # by what is asked
 
     async def behave(self, ex: Exchange) -> None:
@@ -74,6 +76,22 @@ _ANSWERS = (
     ),
 )
 
+_READS = (
+    Fault(
+        "sim/8k",
+        "a context of 8,192 tokens, and a 400 where that is not enough",
+        does.stream_fast,
+        context=SMALL_CONTEXT_TOKENS,
+        refuse=too_long,
+    ),
+    Fault(
+        "sim/pdf-then-502",
+        "502 with what it read of a PDF; answers whoever brings that along",
+        does.stream_fast,
+        refuse=pdf_then_502,
+    ),
+)
+
 _TOOLS = (
     Fault("sim/plain", "answers; takes max_tokens and top_p alone", plain=True),
     Fault("sim/parallel-tools", "asks for each tool, by turns", answer=says.parallel_tools),
@@ -98,6 +116,19 @@ _JSON = (
     Fault("sim/bad-json", "no JSON; JSON once it is asked again", answer=says.bad_json),
     Fault(
         "sim/paid-bad-json", "the same, at the price of sim/paid", answer=says.bad_json, paid=True
+    ),
+    Fault(
+        "sim/slow-bad-json",
+        "the same, a token each 100 ms",
+        does.stream_ticks,
+        answer=says.bad_json,
+    ),
+    Fault(
+        "sim/bad-json-silent",
+        "no JSON; asked again, no byte",
+        does.silent_again,
+        does.silent,
+        answer=says.worse_json,
     ),
     Fault("sim/worse-json", "no JSON, however often it is asked", answer=says.worse_json),
     Fault("sim/fenced-json", "JSON inside a fence of Markdown", answer=says.fenced_json),
@@ -231,6 +262,9 @@ _STATUSES = tuple(Fault(known.name, known.line, refuse=known.refuse) for known i
 
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault
-    for group in (_ANSWERS, _TOOLS, _JSON, _TIME, _CONNECTION, _BODIES, _ERRORS, _ENDS, _STATUSES)
+    for group in (
+        *(_ANSWERS, _READS, _TOOLS, _JSON, _TIME),
+        *(_CONNECTION, _BODIES, _ERRORS, _ENDS, _STATUSES),
+    )
     for fault in group
 }

@@ -20,6 +20,7 @@ Json = dict[str, Any]
 
 USER_ID = "user_simulated"
 DAY_S = 86_400
+SMALL_CONTEXT_TOKENS = 8_192
 EDGE_TIMEOUT_HTML = (
     "<!DOCTYPE html>\n<html><head><title>openrouter.ai | 524: A timeout occurred</title></head>"
     "<body><h1>A timeout occurred <small>Error code 524</small></h1>"
@@ -196,6 +197,27 @@ def _moderation(ask: Ask) -> Refusal:
     }
     message = f"{ask.model} requires moderation. Your input was flagged"
     return Refusal(403, message, metadata)
+
+
+def too_long(ask: Ask) -> Refusal | None:
+    """Where there is no room for what is asked, and the answer."""
+    asked = ask.prompt_tokens + (ask.max_tokens or 0)
+    asked += len(json.dumps([ask.tools, ask.format])) // 4
+    if asked <= SMALL_CONTEXT_TOKENS:
+        return None
+    message = (
+        f"This endpoint's maximum context length is {SMALL_CONTEXT_TOKENS} tokens. However, you "
+        f"requested about {asked} tokens. Please reduce the length"
+    )
+    return Refusal(400, message, {"error_type": "context_length_exceeded"})
+
+
+def pdf_then_502(ask: Ask) -> Refusal | None:
+    """Where a file had to be read first: by then no provider is left."""
+    if not ask.unread:
+        return None
+    metadata = {"error_type": "provider_unavailable", "file_annotations": [*ask.unread]}
+    return Refusal(502, "Provider returned an error", metadata)
 
 
 _BUDGET = {
