@@ -151,6 +151,8 @@ class Answering:
             raise
         finally:
             await starting
+        if 0 < (made := len(running.drawn.all)) < ask.makes:
+            running.notices = [*running.notices, _fewer(made, ask.makes)]
         repairs = job.feature.settings.repair_json
         found = formats.read(running.written()[0], ask.format) if repairs else None
         whole = running.answer is not None and running.answer.finish_reason == "stop"
@@ -239,6 +241,11 @@ class Answering:
             if sending is not None:
                 sending.cancel()
                 await asyncio.wait({sending})
+
+
+def _fewer(made: int, asked: int) -> dict[str, str]:
+    message = f"The model made {made} of {asked} images."
+    return {"reason": "parameter_dropped", "field": "imageOptions.n", "message": message}
 
 
 async def _start(job: Job, asking: Asking) -> None:

@@ -467,6 +467,8 @@ async def test_what_a_provider_makes_its_own_way_is_an_answer(
     await save(instance, world, 1, imageApi="images", model=model)
     result = await draw(instance, uid, imageOptions={"n": 2})
     assert [image["index"] for image in result["images"]] == list(range(made))
+    dropped = [(notice["reason"], notice["field"]) for notice in result.get("notices", [])]
+    assert dropped == [("parameter_dropped", "imageOptions.n")] * (2 - made)
     assert len(await stored(world, uid)) == made
     (entry,) = await settled(world, uid)
     assert (entry["status"], entry["usage"].get("costIsEstimate")) == ("done", estimate)
