@@ -130,11 +130,8 @@ def review(
         for field_, what in paid_extras(settings):
             message = f"{what} costs money even with a free model, and this app allows none."
             found.error(field_, "paid_model", message)
-    for braces in _BRACES.findall(settings.system_prompt):
-        if not PLACE.search(braces):
-            message = f"{braces[:40]} is no variable: it is sent to the model as it stands."
-            found.warn("systemPrompt", "not_a_variable", message)
-            break
+    for finding in _useless(settings):
+        found.warn(*finding)
     if models is None:
         message = "The list of models could not be read: nothing was checked against it."
         found.warn("model", "catalog_unavailable", message)
@@ -154,6 +151,26 @@ def review(
             else:
                 _check_abilities(found, field_, settings, model)
     return found
+
+
+def _useless(settings: FeatureSettings) -> Iterator[tuple[str, str, str]]:
+    """(field, reason, message) of what does nothing, or little, whatever the model."""
+    for braces in _BRACES.findall(settings.system_prompt):
+        if not PLACE.search(braces):
+            message = f"{braces[:40]} is no variable: it is sent to the model as it stands."
+            yield "systemPrompt", "not_a_variable", message
+            break
+    for at, plugin in enumerate(settings.plugins):
+        if plugin["id"] == "response-healing" and plugin.get("enabled") is not False:
+            message = "OpenRouter heals no answer that is streamed, and all are: set repairJson."
+            yield f"plugins[{at}]", "not_used", message
+    thought = settings.reasoning.max_tokens if settings.reasoning else None
+    if thought and settings.max_tokens and thought >= settings.max_tokens:
+        message = (
+            f"{thought} tokens of thought leave none of maxTokens, {settings.max_tokens}, for the "
+            "answer: some models refuse that."
+        )
+        yield "reasoning.maxTokens", "no_room_to_answer", message
 
 
 def paid_extras(settings: FeatureSettings) -> Iterator[tuple[str, str]]:

@@ -117,6 +117,11 @@ class Answer:
     def reasoning_details(self) -> list[dict[str, Any]]:
         return self._thoughts.all
 
+    @property
+    def thoughts_too_long(self) -> bool:
+        """To be kept, so that there are none in `reasoning_details`."""
+        return self._thoughts.too_long
+
     async def prime(self) -> None:
         """Wait for the first deltas, or for an end without any."""
         self._first = await self._next()
