@@ -22,6 +22,7 @@ from firerouter.openrouter.generation import read_generation
 from scripts.local.openrouter.embeddings import FAULTS as VECTORS
 from scripts.local.openrouter.faults import FAULTS
 from scripts.local.openrouter.images import FAULTS as IMAGES
+from scripts.local.openrouter.images import TAKES
 from tests.wire.standin_openrouter import (
     KEY,
     PROMPT,
@@ -232,7 +233,9 @@ def test_sdk_parses_the_image_models(sdk: OpenRouter) -> None:
     (listed,) = [m for m in sdk.images.list_models().data if m.id == IMAGE_MODEL]
     assert listed.supports_streaming
     assert "image" in listed.architecture.output_modalities
-    assert listed.supported_parameters.keys() == {"n", "seed"}
+    assert listed.supported_parameters.keys() == TAKES.keys()
+    kinds = {takes.type for takes in listed.supported_parameters.values()}
+    assert kinds == {"range", "boolean", "enum"}
 
 
 def test_sdk_parses_images(sdk: OpenRouter) -> None:
