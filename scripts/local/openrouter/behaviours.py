@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -129,6 +130,13 @@ def cites(ex: Exchange) -> Answer:
 
 def _asking(tools: tuple[ToolCall, ...]) -> Answer:
     return Answer((), tools=tools, finish_reason="tool_calls", native_finish_reason="tool_calls")
+
+
+def ranks(ex: Exchange) -> Answer:
+    """The answers that a judge is told of, the last one first."""
+    numbers = re.findall(r"^Answer ([0-9]+):$", ex.ask.last_text, re.MULTILINE)
+    ranking = ", ".join(reversed(numbers))
+    return Answer(words(f"{ranking}\n\nThe last of the {len(numbers)} is the best."))
 
 
 # Answers that are to be JSON
