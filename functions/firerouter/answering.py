@@ -31,7 +31,7 @@ from .progress import Progress
 from .responses import Responses
 from .running import Job, Running, attempts_of
 
-Asking = asyncio.Task[None] | None  # the question being written into its conversation
+Question = asyncio.Task[None] | None  # the question being written into its conversation
 NOT_KEPT: Final = {
     "reason": "image_not_kept",
     "message": "An image could not be stored: it is in this answer alone.",
@@ -96,7 +96,7 @@ class Answering:
         if thread.deleted and attached:
             await self._attaching.drop(attached)
 
-    def _begin_asking(self, running: Running) -> Asking:
+    def _begin_asking(self, running: Running) -> Question:
         return asyncio.create_task(self.write_question(running)) if running.thread else None
 
     async def _fetch(self, job: Job) -> None:
@@ -111,7 +111,7 @@ class Answering:
             )
 
     async def _replay(
-        self, job: Job, kept: dict[str, Any], files: list[File], asking: Asking
+        self, job: Job, kept: dict[str, Any], files: list[File], asking: Question
     ) -> None:
         running = job.running
         await _settled(asking)
@@ -129,7 +129,7 @@ class Answering:
         elif thread is not None and thread.kept:
             await self._gallery.keep(running.drawn)
 
-    async def _stream(self, job: Job, asking: Asking) -> None:
+    async def _stream(self, job: Job, asking: Question) -> None:
         running, ask = job.running, job.ask
         starting = running.starting = asyncio.create_task(_start(job, asking))
 
@@ -151,6 +151,8 @@ class Answering:
             raise
         finally:
             await starting
+        if 0 < (made := len(running.drawn.all)) < ask.makes:
+            running.notices = [*running.notices, _fewer(made, ask.makes)]
         repairs = job.feature.settings.repair_json
         found = formats.read(running.written()[0], ask.format) if repairs else None
         whole = running.answer is not None and running.answer.finish_reason == "stop"
@@ -241,13 +243,18 @@ class Answering:
                 await asyncio.wait({sending})
 
 
-async def _start(job: Job, asking: Asking) -> None:
+def _fewer(made: int, asked: int) -> dict[str, str]:
+    message = f"The model made {made} of {asked} images."
+    return {"reason": "parameter_dropped", "field": "imageOptions.n", "message": message}
+
+
+async def _start(job: Job, asking: Question) -> None:
     """Tell who listens that it has begun, once its question is safe."""
     await _settled(asking)
     await job.running.start(job.ask.models[0])
 
 
-async def _settled(asking: Asking) -> None:
+async def _settled(asking: Question) -> None:
     if asking is not None:
         await asyncio.wait({asking}, timeout=limits.QUESTION_WAIT_S)
 

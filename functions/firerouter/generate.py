@@ -80,9 +80,12 @@ class Generate:
 
     async def execute_prompt(self, call: Call[Caller]) -> dict[str, Any]:
         """The result of one prompt (docs/wire.md), or of one before. Raises CallableError."""
-        if isinstance(call.data, dict) and "resume" in call.data:
-            return await self._resume(call, parse(ResumeGeneration, call.data).resume)
-        return await self.run(call, parse(ExecutePrompt, call.data))
+        data = call.data
+        if isinstance(data, dict) and "resume" in data:
+            if data["resume"] is not None:
+                return await self._resume(call, parse(ResumeGeneration, data).resume)
+            data = {name: value for name, value in data.items() if name != "resume"}
+        return await self.run(call, parse(ExecutePrompt, data))
 
     async def _resume(self, call: Call[Caller], id_: str) -> dict[str, Any]:
         running = self._running.get(id_)

@@ -12,13 +12,13 @@ What was typed by hand and can not be read is skipped and logged, an entry or a 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
 from . import limits, log
+from .fields import is_name
 
 Versions = tuple[int | None, ...]  # of the secret, in order; None: whichever is the newest
 FIRST_BOOT: Final[Versions] = (None,)
@@ -86,7 +86,7 @@ def read_slots(keys: Any) -> KeySlots:
         _skipped([] if keys is None else ["keys"])
         return KeySlots()
     typed = keys.get("features", {})
-    named = {id_: own for id_, own in typed.items() if _is_name(id_)} if _is_map(typed) else {}
+    named = {id_: own for id_, own in typed.items() if is_name(id_)} if _is_map(typed) else {}
     if not _is_map(typed) or len(named) < len(typed):
         _skipped(["keys.features"])
     read = {id_: _entries(f"keys.features.{id_}", own) for id_, own in named.items()}
@@ -136,10 +136,6 @@ def _amount(typed: Any) -> float | None:
 
 def _is_map(typed: Any) -> bool:
     return isinstance(typed, dict)
-
-
-def _is_name(id_: object) -> bool:
-    return isinstance(id_, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", id_) is not None
 
 
 def _skipped(fields: Iterable[str]) -> None:

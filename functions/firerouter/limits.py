@@ -42,6 +42,7 @@ EMBED_INPUTS_MAX_CHARS: Final = 1_000_000  # together; each is at most PROMPT_MA
 EMBED_BATCH_INPUTS: Final = 128  # of one request to OpenRouter
 EMBED_BATCH_CHARS: Final = 500_000
 DIMENSIONS_MAX: Final = 8_192
+TOKEN_MAX_CHARS: Final = 8  # what no language's text has more of, by and large
 VECTORS_MAX_BYTES: Final = 16_000_000  # one answer of OpenRouter's that holds vectors
 
 # Files that go with a question
@@ -225,7 +226,6 @@ KEY_EXPIRES_SOON_DAYS: Final = 7
 
 # Identity
 VERIFY_S: Final = 4.0
-ADMIN_FRESH_S: Final = 5.0  # who is disabled, signed out or no admin any more is out by then
 KEYS_FETCH_S: Final = 3.0  # one look at Google's public keys
 KEYS_OUTAGE_PAUSE_S: Final = 2.0  # before the next one after a failure
 KEYS_FRESH_S: Final = 6 * 3600.0

@@ -131,6 +131,13 @@ def parameters(settings: FeatureSettings, request: ExecutePrompt) -> dict[str, A
     return {**settings.parameters, **sent}
 
 
+def image_parameters(settings: FeatureSettings) -> dict[str, Any]:
+    """What of the settings OpenRouter's image API takes, which is little of what a chat does."""
+    provider = settings.provider and settings.provider.of_images()
+    seed = {} if settings.seed is None else {"seed": settings.seed}
+    return {**settings.parameters, **seed, **({"provider": provider} if provider else {})}
+
+
 def _tools(settings: FeatureSettings, request: ExecutePrompt) -> list[dict[str, Any]]:
     """Those that OpenRouter runs, then those that the app does. Raises InvalidArgument."""
     if request.tools and not settings.allow_tools:

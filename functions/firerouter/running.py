@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from . import formats, images, limits
 from .appsettings import AppSettings
@@ -22,6 +22,11 @@ from .openrouter import Answer, ChatRequest, Delta, Tries, Usage, Watch, nano_us
 from .settings import Feature
 from .threads import Thread
 from .tools import told
+
+THOUGHTS_NOT_KEPT: Final = {
+    "reason": "reasoning_not_kept",
+    "message": "The model thought too long for it to be sent back: it goes on without.",
+}
 
 
 @dataclass(slots=True)
@@ -269,7 +274,7 @@ def result_of(job: Job, status: Status) -> dict[str, Any]:
         "usage": usage.to_wire(estimate_nano_usd=_spent_estimate(running, entry)),
         "timing": _timing(running),
         "cached": False,
-        "notices": running.notices or None,
+        "notices": _notices(running) or None,
         "attempts": [
             {name: value for name, value in (("model", a.model), ("reason", a.reason)) if value}
             for a in running.tries.attempts
@@ -290,6 +295,11 @@ def bare_result(job: Job) -> dict[str, Any]:
         "usage": usage.to_wire(estimate_nano_usd=_spent_estimate(running, job.entry)),
         "timing": _timing(running),
     }
+
+
+def _notices(running: Running) -> Notices:
+    lost = running.answer is not None and running.answer.thoughts_too_long
+    return [*running.notices, *([THOUGHTS_NOT_KEPT] if lost else [])]
 
 
 def _formed(result: dict[str, Any], ask: ChatRequest) -> dict[str, Any]:

@@ -98,7 +98,8 @@ async def run(suite: Suite, logs: Path, times: int, seed: int) -> int:
     calls = [call for round_ in rounds for call in round_.calls]
     findings.check("messages lost", talks.lost())
     findings.check("messages doubled", doubled(talks))
-    findings.check("questions lost", talks.questions_lost(calls, after.entries))
+    lost = talks.questions_lost(calls, after.entries, killing.begun)
+    findings.check("questions lost", lost)
     findings.check("answers lost", talks.answers_lost(calls, before.entries))
     findings.check("texts lost that were kept", talks.texts_lost(calls, before.written))
     findings.check("paths taken back", talks.paths_lost(talked))

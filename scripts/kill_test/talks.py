@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,8 +62,11 @@ class Talks:
         """What something points at and is not there."""
         return [problem for talk in self for problem in talk.problems()]
 
-    def questions_lost(self, calls: Iterable[Call], entries: dict[str, Json]) -> list[str]:
-        """Whatever was admitted has its question, however it ended."""
+    def questions_lost(
+        self, calls: Iterable[Call], entries: dict[str, Json], begun: Set[str]
+    ) -> list[str]:
+        """Whatever has ended by itself has its question, and so has what was killed after its
+        caller was told that it begins: before that, the caller knows that it was not taken."""
         wrong = []
         for call in _placed(calls):
             if call.generation not in entries or call.again is not None:
@@ -71,7 +74,8 @@ class Talks:
             question = self.message(call, "q")
             status = entries[call.generation]["status"]
             if question is None:
-                wrong.append(f"{call.request_id}, {call.feature}, {status}: is not there")
+                if status != "interrupted" or call.generation in begun:
+                    wrong.append(f"{call.request_id}, {call.feature}, {status}: is not there")
             elif question["text"] != call.data["prompt"]:
                 wrong.append(f"{call.request_id}: {question['text']}")
             elif call.file and not question.get("attachments"):

@@ -165,7 +165,6 @@ class Prepared:
         await self.world.write("features/chat", feature)
         await self.world.write("config/app", app)
         await self.world.write(f"users/user-{self._round}", user)
-        self.instance.app.features._last_good.clear()
 
     async def ask(self) -> tuple[str | None, str | None]:
         """The answer's text, or the reason why there is none."""

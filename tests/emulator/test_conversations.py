@@ -1,6 +1,7 @@
 """Conversations: what is written down, what a model is told of it, and who may touch it."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -160,6 +161,30 @@ async def test_a_regenerated_answer_is_a_sibling_and_the_chosen_one(
     assert head["leaf"] == again["messageId"]
 
 
+async def test_an_answer_is_regenerated_by_another_model_at_another_temperature(
+    world: World, instance: Instance
+) -> None:
+    others = {"allowedModels": ["sim/plain", "sim/one-packet"], "allowTemperature": True}
+    await instance.save("talk", {**FEATURE, **others, "titles": "beginning"}, 1)
+    marker = f"Hi {world.project}"
+    first = await talk(instance, marker, conversationId="new")
+    data = {
+        "feature": "talk",
+        "conversationId": first["conversationId"],
+        "regenerate": first["messageId"],
+        "model": "sim/one-packet",
+        "temperature": 1.7,
+    }
+    again = await instance.call("execute_prompt", data, "user")
+    asked = [r["body"] for r in await world.upstream() if marker in str(r["body"])]
+    assert [body["model"] for body in asked] == ["sim/fast", "sim/one-packet"]
+    assert [body.get("temperature") for body in asked] == [None, 1.7]
+    assert asked[0]["messages"] == asked[1]["messages"]
+    kept = await messages(world, first["conversationId"])
+    assert kept[again["messageId"]]["model"] == again["model"] == "sim/one-packet"
+    assert kept[first["messageId"]]["model"] == "sim/fast"
+
+
 async def test_an_earlier_turn_is_edited_beside_what_was_said(
     world: World, instance: Instance
 ) -> None:
@@ -224,23 +249,24 @@ async def test_a_long_conversation_costs_hardly_more_reads_and_is_cut_in_whole_t
     world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "PAGE_MAX_BYTES", 20_000)
-    first = await talk(instance, "One", conversationId="new")
-    id_ = first["conversationId"]
-    await write_turns(world, id_, first["messageId"], 1000)
     reads = count_reads(instance)
-    short = await talk(instance, "Short", conversationId="new")
-    await talk(instance, "x", conversationId=short["conversationId"])
-    few = len(reads)
-    reads.clear()
-    marker = f"Last {world.project}"
-    await talk(instance, marker, conversationId=id_)
-    assert len(reads) <= few + 3
+    took = {}
+    for count in (10, 1000):
+        first = await talk(instance, "One", conversationId="new")
+        id_ = first["conversationId"]
+        await write_turns(world, id_, first["messageId"], count // 2)
+        reads.clear()
+        marker = f"Last of {count} {world.project}"
+        await talk(instance, marker, conversationId=id_)
+        took[count] = len(reads)
+    print(f"documents read: {took[10]} with 10 messages, {took[1000]} with 1,000")
+    assert took[1000] <= took[10] + 3
     (told,) = await sent(world, marker)
     roles = [role for role, _ in told]
     assert roles[:2] == ["system", "user"]
     assert roles[1:-1] == ["user", "assistant"] * ((len(roles) - 2) // 2)
     assert len(roles) > 20
-    assert told[-2][1].startswith("answer 999 ")
+    assert told[-2][1].startswith("answer 499 ")
 
 
 async def test_what_has_no_room_is_left_out_and_the_question_never(
@@ -345,7 +371,7 @@ async def write_turns(world: World, id_: str, leaf: str, count: int) -> None:
     for start in range(0, count, 50):
         items: dict[str, Any] = {}
         number = start // 50 + 1
-        for turn in range(start, start + 50):
+        for turn in range(start, min(start + 50, count)):
             for role, key in (("user", f"q{turn}"), ("assistant", f"a{turn}")):
                 text = f"{'question' if role == 'user' else 'answer'} {turn} " + "x" * 40
                 items[key] = {"role": role, "text": text, "parent": parent, "parentPage": page}
@@ -355,17 +381,31 @@ async def write_turns(world: World, id_: str, leaf: str, count: int) -> None:
 
 
 def count_reads(instance: Instance) -> list[str]:
-    """The name of every document that is read from now on."""
+    """The name of every document that is read from now on, by its name or by a query: of one that
+    finds none, too, which is charged as a read."""
     api = instance.app.firestore._firestore_api
     read: list[str] = []
-    get = api.batch_get_documents
+    get, query = api.batch_get_documents, api.run_query
 
     def counted(*args: Any, **kwargs: Any) -> Any:
         request = kwargs.get("request") or args[0]
         read.extend(request["documents"])
         return get(*args, **kwargs)
 
-    api.batch_get_documents = counted
+    async def queried(*args: Any, **kwargs: Any) -> Any:
+        answers = await query(*args, **kwargs)
+
+        async def found() -> AsyncIterator[Any]:
+            names = []
+            async for answer in answers:
+                if answer.document.name:
+                    names.append(answer.document.name)
+                yield answer
+            read.extend(names or ["nothing"])
+
+        return found()
+
+    api.batch_get_documents, api.run_query = counted, queried
     return read
 
 

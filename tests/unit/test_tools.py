@@ -249,6 +249,15 @@ def test_pieces_of_a_thought_are_one_with_its_signature() -> None:
     ) == [{**SAID, "text": "One two", "signature": "c2ln"}]
 
 
+def test_long_thoughts_are_measured_by_what_they_come_to() -> None:
+    most = limits.REASONING_DETAILS_MAX_BYTES
+    pieces = [[{**SAID, "text": "thought "}]] * 5_000
+    assert sum(len(str(piece)) for piece in pieces) > 2 * most
+    assert thoughts(*pieces) == [{**SAID, "text": "thought " * 5_000}]
+    assert thoughts([{**SAID, "text": "x" * most}]) == []
+    assert thoughts(*[[{**SAID, "text": "x" * 1_000}]] * 101) == []
+
+
 def test_thoughts_stay_apart_and_in_order() -> None:
     secret = {"type": "reasoning.encrypted", "data": "eA==", "id": "r1", "index": 0}
     summary = {"type": "reasoning.summary", "summary": "S", "index": 1}

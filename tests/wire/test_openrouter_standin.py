@@ -19,7 +19,9 @@ from openrouter.utils.eventstreaming import EventStream
 
 from firerouter.openrouter import nano_usd
 from firerouter.openrouter.generation import read_generation
+from scripts.local.openrouter.embeddings import FAULTS as VECTORS
 from scripts.local.openrouter.faults import FAULTS
+from scripts.local.openrouter.images import FAULTS as IMAGES
 from tests.wire.standin_openrouter import (
     KEY,
     PROMPT,
@@ -1180,7 +1182,8 @@ def test_every_fault_of_the_table_is_tested() -> None:
 def test_the_command_line_lists_every_fault() -> None:
     command = [sys.executable, "-m", "scripts.local.openrouter", "--list-faults"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert {line.split()[0] for line in listed.splitlines()} == {*FAULTS, "sim/replay/<name>"}
+    named = {*FAULTS, *VECTORS, *IMAGES, "sim/replay/<name>"}
+    assert {line.split()[0] for line in listed.splitlines()} == named
 
 
 def test_refuses_to_listen_beyond_loopback() -> None:
