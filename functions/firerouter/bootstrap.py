@@ -129,6 +129,7 @@ class App(Stores):
             app_settings=self.app_settings,
             choice=self.choice,
             generate=self.generate,
+            stops=self.stops,
         )
 
     @cached_property

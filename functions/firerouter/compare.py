@@ -14,27 +14,22 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
-from . import limits, log
+from . import judging, limits, log
 from .appsettings import AppSettings, AppSettingsStore
 from .asking import Asking
 from .callable import Call, CallableError
 from .choice import Choice
 from .contract import CompareModels, ExecutePrompt, Judge
-from .errors import CostTooHigh, QuotaExceeded
+from .errors import CostTooHigh, InvalidArgument, QuotaExceeded
 from .generate import Generate
 from .identity import Caller
-from .ids import comparison_request, generation_id
+from .ids import comparison_ids, comparison_request, generation_id
 from .models import TOKENS_PER_PRICE
 from .records import parse
-from .settings import Feature
-
-JUDGE: Final[Mapping[str, str]] = {
-    "merge": "Write the one best answer to the question, from all that is right in these answers.",
-    "rank": "Rank these answers from the best to the worst: their numbers in one line, like "
-    "2, 1, 3, and then one sentence on each.",
-}
+from .settings import IMAGE, Feature
+from .stops import Stops
 
 
 class Branch(Call[Caller]):
@@ -58,6 +53,25 @@ class Branch(Call[Caller]):
         return {"index": self.index, "model": self.data["model"], **message}
 
 
+class Whole:
+    """A comparison, as a stop finds it: with all of its generations that run on this instance."""
+
+    def __init__(self, id_: str, uid: str, stops: Stops) -> None:
+        self.id = id_
+        self.stopped = False
+        self._uid = uid
+        self._stops = stops
+
+    def stop(self) -> None:
+        self.stopped = True
+        for one in comparison_ids(self.id, self._uid):
+            self._stops.here(one, self._uid)
+
+    async def told_to_stop(self) -> bool:
+        """Whether it was stopped, even if its answers had ended before they heard of it."""
+        return self.stopped or await self._stops.told(comparison_ids(self.id, self._uid))
+
+
 class Compare:
     """The use case `execute_multi_model_prompt`."""
 
@@ -68,11 +82,13 @@ class Compare:
         app_settings: AppSettingsStore,
         choice: Choice,
         generate: Generate,
+        stops: Stops,
     ) -> None:
         self._asking = asking
         self._app_settings = app_settings
         self._choice = choice
         self._generate = generate
+        self._stops = stops
 
     async def execute_multi_model_prompt(self, call: Call[Caller]) -> dict[str, Any]:
         """`{comparisonId, results: [a result, or {model, error}], totalCost, ...}` (docs/wire.md).
@@ -92,21 +108,25 @@ class Compare:
         if request.max_cost is not None:
             await self._check_cost(asked, request, feature, app)
         await call.send({"type": "start", "comparisonId": id_, "models": request.models})
+        whole = Whole(id_, uid, self._stops)
         branches = [Branch(call, at, data) for at, (data, _) in enumerate(asked)]
-        results = await asyncio.gather(
-            *(
-                self._one(branch, prompt, feature)
-                for branch, (_, prompt) in zip(branches, asked, strict=True)
+        with self._stops.reaching(id_, uid, whole.stop):
+            results = await asyncio.gather(
+                *(
+                    self._one(whole, branch, prompt, feature)
+                    for branch, (_, prompt) in zip(branches, asked, strict=True)
+                )
             )
-        )
-        if isinstance(results[0], QuotaExceeded) and all(
-            isinstance(result, QuotaExceeded) for result in results
-        ):
-            raise results[0]
-        shown = [_shown(result, branch) for result, branch in zip(results, branches, strict=True)]
-        judgement = None
-        if request.judge is not None:
-            judgement = await self._judge(call, request.judge, feature, (asked[0][1], id_), shown)
+            if isinstance(results[0], QuotaExceeded) and all(
+                isinstance(result, QuotaExceeded) for result in results
+            ):
+                raise results[0]
+            shown = [_shown(result, at) for result, at in zip(results, branches, strict=True)]
+            judgement = None
+            if request.judge is not None:
+                judgement = await self._judge(
+                    call, request.judge, feature, (asked[0][1], whole), shown
+                )
         return _summed(id_, shown, judgement)
 
     async def _check(
@@ -118,7 +138,9 @@ class Compare:
         uid: str,
     ) -> None:
         """Whether each model may be asked: one that may not is no failure of its own, but a
-        mistake in the request. Raises ModelNotAllowed, PaidModel."""
+        mistake in the request. Raises InvalidArgument, ModelNotAllowed, PaidModel."""
+        if judge is not None and feature.settings.kind == IMAGE:
+            raise InvalidArgument("This feature draws, and a judge reads texts.", field="judge")
         named = [(f"models[{at}]", prompt) for at, (_, prompt) in enumerate(asked)]
         if judge is not None:
             named.append(("judge.model", asked[0][1].model_copy(update={"model": judge.model})))
@@ -171,9 +193,11 @@ class Compare:
         return (prompt * Decimal(told) + completion * written) / TOKENS_PER_PRICE
 
     async def _one(
-        self, branch: Branch, prompt: ExecutePrompt, feature: Feature
+        self, whole: Whole, branch: Branch, prompt: ExecutePrompt, feature: Feature
     ) -> dict[str, Any] | CallableError:
         """What came of one model, told to the client as soon as it is known."""
+        if whole.stopped:
+            branch.leave()  # before it could be reached: nobody waits for what it would write
         try:
             result = await self._generate.run(branch, prompt, feature)
         except CallableError as error:
@@ -192,29 +216,27 @@ class Compare:
         call: Call[Caller],
         judge: Judge,
         feature: Feature,
-        asked: tuple[ExecutePrompt, str],
+        asked: tuple[ExecutePrompt, Whole],
         shown: list[dict[str, Any]],
     ) -> dict[str, Any] | None:
         """What another model makes of the answers; None where there are none to compare."""
-        first, id_ = asked
-        answers = [(at, answer["text"]) for at, answer in enumerate(shown) if "error" not in answer]
-        stopped = any(answer.get("finishReason") == "stopped" for answer in shown)
-        if not answers or stopped or call.left:
+        first, whole = asked
+        answers = judging.readable(shown)
+        if not answers or call.left or await whole.told_to_stop():
             return None
-        most = limits.JUDGE_READS_MAX_CHARS // (len(answers) + 1)
-        told = "\n\n".join(f"Answer {at + 1}:\n{text[:most]}" for at, text in answers)
-        prompt = f"{JUDGE[judge.mode]}\n\nThe question:\n{first.question[-most:]}\n\n{told}"
         data = {
             "feature": first.feature,
-            "prompt": prompt,
-            "variables": first.variables,
+            "prompt": judging.prompt_of(judge, first.question, answers),
             "model": judge.model,
             "temporary": first.temporary,
-            "requestId": comparison_request(id_, len(shown)),
+            "requestId": comparison_request(whole.id, len(shown)),
         }
         branch = Branch(call, len(shown), data)
-        judged = await self._one(branch, parse(ExecutePrompt, data), feature)
-        return {"mode": judge.mode, **_shown(judged, branch)}
+        plain = judging.judged_by(feature)
+        judged = _shown(await self._one(whole, branch, parse(ExecutePrompt, data), plain), branch)
+        ranks = judge.mode == "rank" and "error" not in judged
+        ranking = judging.ranking_of(judged["text"], answers) if ranks else None
+        return {"mode": judge.mode, **judged, **({"ranking": ranking} if ranking else {})}
 
 
 def _requests(request: CompareModels, id_: str) -> list[tuple[dict[str, Any], ExecutePrompt]]:
@@ -241,7 +263,10 @@ def _shown(result: dict[str, Any] | CallableError, branch: Branch) -> dict[str, 
 def _summed(
     id_: str, shown: list[dict[str, Any]], judgement: dict[str, Any] | None
 ) -> dict[str, Any]:
-    usages = [one.get("usage", {}) for one in [*shown, *([judgement] if judgement else [])]]
+    parts = [*shown, *([judgement] if judgement else [])]
+    # what failed may have cost something as well, of which its error tells
+    told = [one["error"].get("details", {}) if "error" in one else one for one in parts]
+    usages = [one.get("usage", {}) for one in told]
     estimated = any(usage.get("costIsEstimate") for usage in usages)
     return {
         "comparisonId": id_,

@@ -76,6 +76,7 @@ class Generate:
         self._responses = responses
         self._stops = stops
         self._running: dict[str, Running] = {}
+        self._goes_down = False
 
     async def execute_prompt(self, call: Call[Caller]) -> dict[str, Any]:
         """The result of one prompt (docs/wire.md), or of one before. Raises CallableError."""
@@ -106,6 +107,8 @@ class Generate:
                 raise RequestIdReused
             running.join(call)
             result = await asyncio.shield(running.ended)
+        elif self._goes_down:
+            raise Restarting
         else:
             running = Running(id_, call.caller.uid, payload, call.trace_id)
             running.temporary = request.temporary
@@ -153,7 +156,9 @@ class Generate:
             self._attaching.let_go(running.id)
 
     def interrupt(self) -> None:
-        """The instance is going down: end what runs, while there is time to settle it."""
+        """The instance is going down: end what runs, while there is time to settle it, and begin
+        nothing more."""
+        self._goes_down = True
         for running in self._running.values():
             running.watch.stop("interrupted")
 
@@ -287,6 +292,8 @@ class Generate:
             )
         if failure is not None:
             failure.details["generationId"] = running.id
+            if outcome.cost_nano_usd != 0:  # what it has written is paid for all the same
+                failure.details["usage"] = result["usage"]
             raise failure
         return result
 

@@ -806,6 +806,11 @@ async def check_worse_json(server: Server) -> None:
     assert (await answer(server, "sim/worse-json", **JSON_ONLY, messages=AGAIN)).text.endswith("{")
 
 
+async def check_ranks(server: Server) -> None:
+    told = [{"role": "user", "content": "Rank.\n\nAnswer 1:\na\n\nAnswer 3:\nb"}]
+    assert (await answer(server, "sim/ranks", messages=told)).text.startswith("3, 1\n\n")
+
+
 async def check_slow_bad_json(server: Server) -> None:
     begun = time.monotonic()
     await check_bad_json(server, "sim/slow-bad-json")
@@ -1109,6 +1114,7 @@ CHECKS: dict[str, Callable[[Server], Awaitable[None]]] = {
     "sim/524": check_524,
     "sim/fast": check_fast,
     "sim/paid": check_paid,
+    "sim/ranks": check_ranks,
     "sim/ticks": check_ticks,
     "sim/steady": check_steady,
     "sim/paid-ticks": check_paid_ticks,
