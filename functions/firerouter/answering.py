@@ -74,6 +74,7 @@ class Answering:
                 running.notices += await self._attaching.fetch(
                     running.id, running.attached, job.ask.messages, conversation
                 )
+            running.tries.files.add(running.attached.read)
         asking = asyncio.create_task(self._write_question(running, thread)) if thread else None
         async with self._asides.beside(job):
             try:
