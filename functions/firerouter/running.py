@@ -61,7 +61,6 @@ class Running:
         self.partial_json = False  # what its JSON has come to is sent while it grows
         self.needs_listener = True  # ended when the last one leaves
         self.told_to_stop = False  # by somebody who meant it
-        self.streams = True  # what is written is sent as it comes
         self.watch = Watch(limits.TOTAL_S)
         self.tries = Tries()
         self.asides: list[Aside] = []
