@@ -169,8 +169,8 @@ OPENROUTER = (
     ("client",),
     ("requests",),
     ("drawn",),
-    ("answer", "embeddings", "generation"),
-    ("extras", "pictures", "tries"),
+    ("answer", "embeddings", "generation", "tries"),
+    ("extras", "pictures"),
     ("account", "failures", "sse", "usage", "watch"),
 )
 
