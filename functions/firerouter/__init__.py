@@ -14,6 +14,7 @@ Imports point down only (a test reads this drawing):
     asides                               titles and summaries, asked beside an answer
     running  following                   a generation on this instance; one on another
     attaching  gallery                   files on their way to a model; images on their way from one
+    removals                             conversations deleted, with all that they hold
     responses  choice  revisions         kept answers; which models are asked; how features change
     catalog                              every model, wherever the list is kept
     handover                             a generation on its way to the task queue's function

@@ -2,7 +2,8 @@
 
     create_upload -> an address for one file -> the client uploads it
 
-    gather, before anything is counted: is it there, not too large, can the model take it?
+    look,   before anything is counted: is it there, not too large?
+    gather, then: can the model take it?
             earlier turns' files too, the newest ones first, as far as there is room
     fetch,  admitted: its bytes, held against its type -> the parts of the messages
     keep,   while OpenRouter is asked: it belongs to the conversation from now on
@@ -33,6 +34,7 @@ from .attachments import (
     decoded,
     files_of,
     inline_path,
+    is_inline,
     is_own,
     new_path,
     with_parts,
@@ -90,6 +92,11 @@ class Attached:
     @property
     def sent(self) -> list[Placed]:
         return [*self.asked, *self.earlier]
+
+    @property
+    def unread(self) -> bool:
+        """Whether the question has files of which nobody knows yet that they are what they say."""
+        return not self.again and not all(placed.file.content for placed in self.asked)
 
     def documents(self) -> dict[str, Any]:
         """What the question's message keeps of them."""
@@ -151,13 +158,35 @@ class Attaching:
             "expiresAt": expires.isoformat(timespec="seconds"),
         }
 
+    async def look(self, request: ExecutePrompt, uid: str, generation: str) -> list[Placed]:
+        """The files that come with the question. Raises InvalidArgument, AttachmentUnknown,
+        StorageUnavailable."""
+        asked = await asyncio.gather(
+            *(
+                self._placed(f"attachments[{number}]", given, uid, generation, number)
+                for number, given in enumerate(request.attachments)
+            )
+        )
+        for placed in asked:
+            if lack := placed.file.shortcoming():
+                raise InvalidArgument(f"{placed.field} {lack}.", field=placed.field)
+        if (size := sum(placed.file.size for placed in asked)) > limits.ATTACHMENTS_MAX_BYTES:
+            sentence = f"attachments have {size} bytes, the most is {limits.ATTACHMENTS_MAX_BYTES}."
+            raise InvalidArgument(sentence, field="attachments")
+        return list(asked)
+
     async def gather(
-        self, request: ExecutePrompt, uid: str, generation: str, models: list[str], history: Turns
+        self,
+        request: ExecutePrompt,
+        uid: str,
+        asked: list[Placed],
+        models: list[str],
+        history: Turns,
     ) -> Attached:
         """The files of the question, and those of earlier turns that can be sent again.
 
-        history: {role, content, attachments?, images?}. Raises InvalidArgument, AttachmentUnknown,
-        AttachmentNotTaken, StorageUnavailable.
+        asked: those that come with it. history: {role, content, attachments?, images?}. Raises
+        AttachmentNotTaken.
         """
         if not (request.attachments or any({"attachments", "images"} & t.keys() for t in history)):
             return Attached(models, [without_reading(turn) for turn in history])
@@ -168,8 +197,6 @@ class Attaching:
         if again:
             files = files_of(uid, history[-1].get("attachments"))
             asked = [Placed("regenerate", file, file.path) for file in files]
-        else:
-            asked = await self._asked(request, uid, generation)
         inputs = dict(zip(models, await self._choice.inputs(models), strict=True))
         first = models[0]
         for placed in asked:
@@ -248,20 +275,13 @@ class Attaching:
         except CallableError as error:
             log.error("attachment_not_kept", reason=error.reason)
 
-    async def _asked(self, request: ExecutePrompt, uid: str, generation: str) -> list[Placed]:
-        asked = await asyncio.gather(
-            *(
-                self._placed(f"attachments[{number}]", given, uid, generation, number)
-                for number, given in enumerate(request.attachments)
-            )
-        )
-        for placed in asked:
-            if lack := placed.file.shortcoming():
-                raise InvalidArgument(f"{placed.field} {lack}.", field=placed.field)
-        if (size := sum(placed.file.size for placed in asked)) > limits.ATTACHMENTS_MAX_BYTES:
-            sentence = f"attachments have {size} bytes, the most is {limits.ATTACHMENTS_MAX_BYTES}."
-            raise InvalidArgument(sentence, field="attachments")
-        return list(asked)
+    async def drop(self, attached: Attached) -> None:
+        """The conversation is gone: what came with the question goes as well, uploads expire."""
+        paths = [placed.file.path for placed in attached.asked if is_inline(placed.file.path)]
+        try:
+            await self._uploads.delete(paths)
+        except CallableError as error:
+            log.error("attachment_not_dropped", reason=error.reason)
 
     async def _placed(
         self, place: str, given: Attachment, uid: str, generation: str, number: int

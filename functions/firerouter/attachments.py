@@ -192,6 +192,12 @@ class File:
     def is_text(self) -> bool:
         return self.kind is not None and self.kind.begins is _is_text
 
+    @property
+    def told_bytes(self) -> int:
+        """How much room it takes of what a model can read, as if it were all text."""
+        most = limits.ATTACHMENT_TOKENS * limits.BYTES_PER_TOKEN_AT_LEAST
+        return self.size if self.is_text else most
+
     def shortcoming(self) -> str | None:
         """Why it can not be taken, from what is known without its content: a half sentence."""
         if self.kind is None:

@@ -186,8 +186,11 @@ class App(Stores):
     @cached_property
     def archive(self) -> Archive:
         from .archive import Archive
+        from .removals import Removals
 
-        return Archive(self.conversations, self.uploads.delete)
+        forget = self.uploads.delete
+        removals = Removals(self.firestore, conversations=self.conversations, forget=forget)
+        return Archive(self.conversations, removals)
 
     @cached_property
     def attaching(self) -> Attaching:

@@ -43,11 +43,13 @@ SAMPLING: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-# what a caller may send: the names that `supported_parameters` has for each
-_ASKED: Final[Mapping[str, tuple[str, ...]]] = {
-    "temperature": ("temperature",),
-    "tools": ("tools",),
-    "toolChoice": ("tool_choice",),
+# what a caller may send: the name that `supported_parameters` has for each
+_ASKED: Final[Mapping[str, str]] = {
+    "temperature": "temperature",
+    "tools": "tools",
+    "toolChoice": "tool_choice",
+    "parallelToolCalls": "parallel_tool_calls",
+    "imageOptions.seed": "seed",
 }
 
 
@@ -62,12 +64,23 @@ def not_taken(sent: Mapping[str, Any], model: Model | None) -> list[str]:
 
     sent: what the caller sent, by the wire's names; of its responseFormat the type.
     """
-    takes = set(model.supported_parameters) if model else set()
+    takes = model.supported_parameters if model else ()
     if not takes:
         return []
-    lacking = [name for name, named in _ASKED.items() if sent.get(name) and not takes & set(named)]
+    lacking = [name for name, named in _ASKED.items() if sent.get(name) and named not in takes]
     needed = _FORMATS.get(sent.get("responseFormat"))
     return [*lacking, "responseFormat"] if needed and needed not in takes else lacking
+
+
+def sampling_not_taken(settings: FeatureSettings, model: Model | None) -> list[str]:
+    """The sampling settings that the model does not take: OpenRouter leaves them out."""
+    takes = model.supported_parameters if model else ()
+    given = settings.to_json()
+    return [
+        name
+        for name, named in SAMPLING.items()
+        if takes and given.get(name) not in (None, []) and not set(named) & set(takes)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +130,8 @@ def review(
         for field_, what in paid_extras(settings):
             message = f"{what} costs money even with a free model, and this app allows none."
             found.error(field_, "paid_model", message)
-    for braces in _BRACES.findall(settings.system_prompt):
-        if not PLACE.search(braces):
-            message = f"{braces[:40]} is no variable: it is sent to the model as it stands."
-            found.warn("systemPrompt", "not_a_variable", message)
-            break
+    for finding in _useless(settings):
+        found.warn(*finding)
     if models is None:
         message = "The list of models could not be read: nothing was checked against it."
         found.warn("model", "catalog_unavailable", message)
@@ -141,6 +151,26 @@ def review(
             else:
                 _check_abilities(found, field_, settings, model)
     return found
+
+
+def _useless(settings: FeatureSettings) -> Iterator[tuple[str, str, str]]:
+    """(field, reason, message) of what does nothing, or little, whatever the model."""
+    for braces in _BRACES.findall(settings.system_prompt):
+        if not PLACE.search(braces):
+            message = f"{braces[:40]} is no variable: it is sent to the model as it stands."
+            yield "systemPrompt", "not_a_variable", message
+            break
+    for at, plugin in enumerate(settings.plugins):
+        if plugin["id"] == "response-healing" and plugin.get("enabled") is not False:
+            message = "OpenRouter heals no answer that is streamed, and all are: set repairJson."
+            yield f"plugins[{at}]", "not_used", message
+    thought = settings.reasoning.max_tokens if settings.reasoning else None
+    if thought and settings.max_tokens and thought >= settings.max_tokens:
+        message = (
+            f"{thought} tokens of thought leave none of maxTokens, {settings.max_tokens}, for the "
+            "answer: some models refuse that."
+        )
+        yield "reasoning.maxTokens", "no_room_to_answer", message
 
 
 def paid_extras(settings: FeatureSettings) -> Iterator[tuple[str, str]]:
@@ -196,7 +226,7 @@ def _check_abilities(found: Review, field_: str, settings: FeatureSettings, mode
     ):
         if chosen:
             found.add(severity, at, reason, message)
-        elif severity == "error":
+        elif severity == "error" or reason == "not_supported":
             found.warn(field_, reason, message)
 
 
@@ -222,10 +252,11 @@ def _inabilities(settings: FeatureSettings, model: Model) -> Iterator[_Said]:
         yield "error", "responseFormat", "no_structured_outputs", message
     if shape == "json_object" and "json" not in can:
         yield "error", "responseFormat", "no_json", f"{id_} can not be held to JSON."
-    if takes:  # what says nothing of itself is not accused of anything
-        for name in _not_taken(settings.to_json(), takes):
-            message = f"{id_} does not take {name}: OpenRouter leaves it out."
-            yield "warning", name, "not_supported", message
+    custom = settings.parameters if takes else ()  # what says nothing is not accused of anything
+    unknown = [f"parameters.{name}" for name in custom if name not in takes]
+    for name in (*sampling_not_taken(settings, model), *unknown):
+        message = f"{id_} does not take {name}: OpenRouter leaves it out."
+        yield "warning", name, "not_supported", message
     if settings.prompt_caching != "off" and not takes_cache_control(id_):
         message = f"{id_} is not asked to cache prompts: it does so by itself, or not at all."
         yield "warning", "promptCaching", "not_supported", message
@@ -276,12 +307,3 @@ def _over_limits(settings: FeatureSettings, model: Model) -> Iterator[_Said]:
             f"About {prompt} tokens, and {wanted} for the answer: {id_} has room for {context}."
         )
         yield "error", "systemPrompt", "context_too_long", message
-
-
-def _not_taken(settings: dict[str, Any], takes: tuple[str, ...]) -> Iterator[str]:
-    for name, parameters in SAMPLING.items():
-        if settings.get(name) not in (None, []) and not set(parameters) & set(takes):
-            yield name
-    for name in settings["parameters"]:
-        if name not in takes:
-            yield f"parameters.{name}"

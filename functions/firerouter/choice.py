@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from . import limits, log, prompts
 from .appsettings import AppSettings
 from .callable import CallableError
-from .capabilities import not_taken, paid_extras
+from .capabilities import not_taken, paid_extras, sampling_not_taken
 from .contract import ExecutePrompt
 from .errors import InvalidArgument, PaidModel, SettingsUnavailable
 from .models import Model, is_free
@@ -71,44 +71,26 @@ class Choice:
         return model
 
     async def able(
-        self, request: ExecutePrompt, feature: Feature, model: str, notices: Notices
-    ) -> ExecutePrompt:
-        """The request without what the model can not do, which is told in `notices`; or, as the
-        feature says, InvalidArgument naming it."""
-        sent = {
-            "temperature": request.temperature is not None,
-            "tools": request.tools,
-            "toolChoice": request.tool_choice,
-            "responseFormat": request.response_format and request.response_format.type,
-        }
-        if not any(sent.values()):
-            return request
-        lacking = not_taken(sent, await self._described(model))
-        if lacking and feature.settings.unsupported == "refuse":
-            sentence = f"{model} does not take {lacking[0]}."
+        self, request: ExecutePrompt, feature: Feature, models: list[str], notices: Notices
+    ) -> tuple[ExecutePrompt, list[str]]:
+        """The request without what the model can not do, and the fallbacks that can do what is left
+        of it. What is left out is told in `notices`; or, as the feature says, InvalidArgument."""
+        settings, sent = feature.settings, _sent(request)
+        other = models[0] != settings.model  # an admin was told of the feature's own
+        if not other and not any(sent.values()):
+            return request, models
+        known = [await self.model(id_) for id_ in models]
+        lacking = not_taken(sent, known[0])
+        if lacking and settings.unsupported == "refuse":
+            sentence = f"{models[0]} does not take {lacking[0]}."
             raise InvalidArgument(sentence, field=lacking[0])
-        for name in lacking:
-            message = f"{model} does not take {name}: it was left out."
-            notices.append({"reason": "parameter_dropped", "field": name, "message": message})
-        if "tools" in lacking:
-            lacking.append("toolChoice")
-        emptied: dict[str, Any] = {
-            "temperature": None,
-            "tools": [],
-            "toolChoice": None,
-            "responseFormat": None,
-        }
-        fields = {"toolChoice": "tool_choice", "responseFormat": "response_format"}
-        return request.model_copy(
-            update={fields.get(name, name): emptied[name] for name in lacking}
-        )
-
-    async def _described(self, id_: str) -> Model | None:
-        try:
-            return (await self._catalog().get()).find(id_).answers
-        except CallableError as error:
-            log.warning("abilities_unknown", reason=error.reason)
-            return None
+        unset = sampling_not_taken(settings, known[0]) if other else []
+        notices += [left_out(models[0], name) for name in dict.fromkeys([*lacking, *unset])]
+        request = _without(request, lacking)
+        sent = _sent(request)
+        fallbacks = zip(models[1:], known[1:], strict=True)
+        able = [id_ for id_, model in fallbacks if not not_taken(sent, model)]
+        return request, [models[0], *able]
 
     async def free(self, ids: list[str]) -> list[str]:
         """Those of which nothing is ever billed: by their names, else by the catalog."""
@@ -163,6 +145,40 @@ class Choice:
         except SettingsUnavailable:
             log.warning("preferences_unavailable")  # an answer by the feature's own is one too
             return None
+
+
+def left_out(model: str, field: str) -> dict[str, str]:
+    """The notice that a model does not take what was sent, or set."""
+    message = f"{model} does not take {field}: it was left out."
+    return {"reason": "parameter_dropped", "field": field, "message": message}
+
+
+def _sent(request: ExecutePrompt) -> dict[str, Any]:
+    """What of it not every model takes, by the wire's names."""
+    options = request.image_options
+    return {
+        "temperature": request.temperature is not None,
+        "tools": request.tools,
+        "toolChoice": request.tool_choice,
+        "parallelToolCalls": request.tools and request.parallel_tool_calls is False,
+        "responseFormat": request.response_format and request.response_format.type,
+        "imageOptions.seed": options is not None and options.seed is not None,
+    }
+
+
+def _without(request: ExecutePrompt, lacking: list[str]) -> ExecutePrompt:
+    options = request.image_options
+    seedless = options and options.model_copy(update={"seed": None})
+    emptied: dict[str, dict[str, Any]] = {
+        "temperature": {"temperature": None},
+        "tools": {"tools": [], "tool_choice": None, "parallel_tool_calls": None},
+        "toolChoice": {"tool_choice": None},
+        "parallelToolCalls": {"parallel_tool_calls": None},
+        "responseFormat": {"response_format": None},
+        "imageOptions.seed": {"image_options": seedless},
+    }
+    update = {name: value for field in lacking for name, value in emptied[field].items()}
+    return request.model_copy(update=update)
 
 
 def _paid(feature: Feature, model: str) -> PaidModel:

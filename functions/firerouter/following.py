@@ -13,7 +13,7 @@ from .callable import Call
 from .errors import AlreadyRunning, Restarting, ResultNotKept, failure_of
 from .formats import restored
 from .identity import Caller
-from .progress import Progress
+from .progress import Progress, latest
 
 
 class Following:
@@ -52,7 +52,7 @@ class Following:
         shown = {name: place[name] for name in ("conversationId", "messageId") if name in place}
         start = {"type": "start", "generationId": id_, **shown, "model": entry.get("model")}
         await call.send(start)
-        number, sent = -1, {"reasoning": 0, "text": 0}
+        number, sent = -1, {"reasoning": "", "text": ""}
         pauses, loop = _pauses(entry), asyncio.get_running_loop()
         until = loop.time() + limits.TOTAL_S
         while entry.get("status") == "running" and not call.left:
@@ -61,9 +61,13 @@ class Following:
             if loop.time() > until:  # it waited in a queue first: our own function ends before it
                 raise AlreadyRunning(retry_after_seconds=1, generationId=id_)
             pieces = await self._progress.read(id_, number) if deltas else []
+            current = latest(pieces)
+            if current and current[0].again and any(sent.values()):
+                sent = dict.fromkeys(sent, "")
+                await call.send({"type": "repair", **current[0].again})
             for kind in sent:
-                delta = "".join(getattr(piece, kind) for piece in pieces)
-                sent[kind] += len(delta)
+                delta = "".join(getattr(piece, kind) for piece in current)
+                sent[kind] += delta
                 if delta:
                     await call.send({"type": kind, "delta": delta})
             number = pieces[-1].number if pieces else number
@@ -72,15 +76,26 @@ class Following:
         if (reason := entry.get("error")) is not None:
             raise failure_of(reason)(generationId=id_)
         result = _result(entry)
-        for kind, so_far in sent.items():
-            if deltas and (rest := result.get(kind, "")[so_far:]):
-                await call.send({"type": kind, "delta": rest})
-        for kind, name in (("citation", "citations"), ("tool_call", "toolCalls")):
-            for index, value in enumerate(result.get(name, ())):
-                await call.send({"type": kind, "index": index, **value})
-        for image in result.get("images", ()):
-            await call.send({"type": "image", "image": image})
+        await _send_rest(call, result, sent if deltas else None)
         return result
+
+
+async def _send_rest(
+    call: Call[Caller], result: dict[str, Any], sent: dict[str, str] | None
+) -> None:
+    """What of an answer was not sent by its end. sent: None where no text is to be."""
+    if sent is not None:
+        if not all(result.get(kind, "").startswith(so_far) for kind, so_far in sent.items()):
+            await call.send({"type": "repair", "model": result["model"]})
+            sent = dict.fromkeys(sent, "")
+        for kind, so_far in sent.items():
+            if rest := result.get(kind, "")[len(so_far) :]:
+                await call.send({"type": kind, "delta": rest})
+    for kind, name in (("citation", "citations"), ("tool_call", "toolCalls")):
+        for index, value in enumerate(result.get(name, ())):
+            await call.send({"type": kind, "index": index, **value})
+    for image in result.get("images", ()):
+        await call.send({"type": "image", "image": image})
 
 
 def _pauses(entry: dict[str, Any]) -> Iterator[float]:

@@ -42,6 +42,7 @@ EMBED_INPUTS_MAX_CHARS: Final = 1_000_000  # together; each is at most PROMPT_MA
 EMBED_BATCH_INPUTS: Final = 128  # of one request to OpenRouter
 EMBED_BATCH_CHARS: Final = 500_000
 DIMENSIONS_MAX: Final = 8_192
+TOKEN_MAX_CHARS: Final = 8  # what no language's text has more of, by and large
 VECTORS_MAX_BYTES: Final = 16_000_000  # one answer of OpenRouter's that holds vectors
 
 # Files that go with a question
@@ -70,14 +71,15 @@ IMAGES_AT_ONCE: Final = 4  # an instance decodes and stores: each is held severa
 
 # Conversations
 TITLE_MAX_CHARS: Final = 60
-HISTORY_MAX_CHARS: Final = 256_000  # of earlier turns that a model is sent, some 64,000 tokens
+HISTORY_MAX_BYTES: Final = 256_000  # of earlier turns that a model is sent, some 64,000 tokens
+BYTES_PER_TOKEN_AT_LEAST: Final = 3  # of UTF-8, for what has to fit; four of English by and large
 HISTORY_PAGES_MAX: Final = 3  # that are read for it
 CONTEXT_DEFAULT_TOKENS: Final = 8_192  # of a model that the catalog knows nothing of
 ANSWER_DEFAULT_TOKENS: Final = 1_024  # kept free for an answer where the feature sets no maximum
 SUMMARISE_FROM: Final = 0.75  # of the room for earlier turns: from then on, they are summarised
 SUMMARY_MAX_CHARS: Final = 6_000
 SUMMARY_MAX_TOKENS: Final = 1_500
-SUMMARY_READS_MAX_CHARS: Final = 100_000  # of turns that no longer fit, for one summary
+SUMMARY_READS_MAX_BYTES: Final = 100_000  # of turns that no longer fit, for one summary
 TITLE_MAX_TOKENS: Final = 200  # some models think aloud first
 TITLE_READS_MAX_CHARS: Final = 2_000  # of the question, and of its answer
 TITLE_AFTER_S: Final = 1.0  # of a first answer, so that there is something of it to read
@@ -169,6 +171,8 @@ READ_S: Final = 5.0
 ADMIT_S: Final = 8.0
 SETTLE_BEFORE_RESULT_S: Final = 3.0  # after the response Cloud Run may stop the CPU
 SETTLE_S: Final = 30.0
+WRITE_PAUSE_S: Final = 0.5  # before an answer is written into its conversation once more
+QUESTION_WAIT_S: Final = 1.0  # that an answer waits for its question to be written down
 RESULT_MAX_BYTES: Final = 700_000  # of a stored result: a document ends at 1 MiB
 NOTE_AFTER_S: Final = 0.5  # a generation that ends sooner notes its attempts with its end
 GENERATION_TTL_DAYS: Final = 90
@@ -199,6 +203,7 @@ LISTEN_PAUSE_FIRST_S: Final = 0.1  # after it broke; doubled each time it breaks
 LISTEN_PAUSE_MAX_S: Final = 10.0
 
 # The reconciler: every five minutes
+RESCUE_S: Final = 3600.0  # after its admission; then an entry is closed without its answer
 RECONCILE_S: Final = 60.0  # then it begins nothing more; inside a function timeout of 120 s
 RECONCILE_PAGE: Final = 100  # entries read at a time
 RECONCILE_AT_ONCE: Final = 4  # looks at OpenRouter, and commits

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from . import limits, tools
+from .attachments import length
 from .contract import ExecutePrompt
 from .errors import InvalidArgument, ModelNotAllowed
 from .settings import FeatureSettings
@@ -60,18 +62,38 @@ def messages(
     return [{"role": "system", "content": system}, *said] if system else said
 
 
-def history_max_chars(
-    settings: FeatureSettings, request: ExecutePrompt, context_tokens: int | None
+def history_max_bytes(
+    settings: FeatureSettings,
+    request: ExecutePrompt,
+    context_tokens: int | None,
+    files_bytes: int = 0,
 ) -> int:
     """How much of the earlier turns there is room for. context_tokens: the model's, if known.
+    files_bytes: what the question's files take.
 
-    An estimate, on the safe side: at three characters a token, with the answer's tokens kept free.
+    An estimate, on the safe side: a token has three bytes of UTF-8, as one Chinese character has,
+    and the answer's tokens are kept free. Raises InvalidArgument.
     """
     whole = context_tokens or limits.CONTEXT_DEFAULT_TOKENS
     free_tokens = whole - (settings.max_tokens or limits.ANSWER_DEFAULT_TOKENS)
-    asked = len(settings.system_prompt) + len(request.prompt or "") + len(request.context or "")
-    asked += sum(len(result.content) for result in request.tool_results or ())
-    return max(0, min(3 * free_tokens - asked, limits.HISTORY_MAX_CHARS))
+    beside = parameters(settings, request)
+    told: list[Any] = [beside[name] for name in ("tools", "response_format") if name in beside]
+    told += [result.content for result in request.tool_results or ()]
+    asked = json.dumps([*messages(settings, request), *told], ensure_ascii=False)
+    room = limits.BYTES_PER_TOKEN_AT_LEAST * free_tokens - files_bytes
+    room -= len(asked.encode("utf-8", "replace"))
+    return max(0, min(room, limits.HISTORY_MAX_BYTES))
+
+
+def shortened(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """Without the older half of the turns before the question; None where there are none."""
+    begins = [at for at, message in enumerate(messages) if message["role"] == "user"]
+    if len(begins) < 2:
+        return None
+    sizes = [length(message["content"]) for message in messages]
+    half = sum(sizes[begins[0] : begins[-1]]) / 2
+    cut = next(at for at in begins[1:] if sum(sizes[at : begins[-1]]) <= half)
+    return [*messages[: begins[0]], *messages[cut:]]
 
 
 def models(settings: FeatureSettings, chosen: str | None) -> list[str]:
@@ -107,6 +129,13 @@ def parameters(settings: FeatureSettings, request: ExecutePrompt) -> dict[str, A
     }
     sent = {name: value for name, value in given.items() if value is not None}
     return {**settings.parameters, **sent}
+
+
+def image_parameters(settings: FeatureSettings) -> dict[str, Any]:
+    """What of the settings OpenRouter's image API takes, which is little of what a chat does."""
+    provider = settings.provider and settings.provider.of_images()
+    seed = {} if settings.seed is None else {"seed": settings.seed}
+    return {**settings.parameters, **seed, **({"provider": provider} if provider else {})}
 
 
 def _tools(settings: FeatureSettings, request: ExecutePrompt) -> list[dict[str, Any]]:

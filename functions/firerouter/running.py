@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from . import formats, images, limits
 from .appsettings import AppSettings
@@ -22,6 +22,11 @@ from .openrouter import Answer, ChatRequest, Delta, Tries, Usage, Watch, nano_us
 from .settings import Feature
 from .threads import Thread
 from .tools import told
+
+THOUGHTS_NOT_KEPT: Final = {
+    "reason": "reasoning_not_kept",
+    "message": "The model thought too long for it to be sent back: it goes on without.",
+}
 
 
 @dataclass(slots=True)
@@ -69,6 +74,7 @@ class Running:
         self.notices: Notices = []
         self.thread: Thread | None = None  # where it is written down
         self.attached: Attached | None = None
+        self.starting: asyncio.Task[None] | None = None  # who listens is told that it has begun
         # its result; None where it was handed over, and goes on elsewhere
         self.ended: asyncio.Future[dict[str, Any] | None] = (
             asyncio.get_running_loop().create_future()
@@ -148,6 +154,8 @@ class Running:
     def usage(self) -> Usage | None:
         """Of all that was asked for; None where OpenRouter did not say it of something."""
         usages = [answer.usage for answer in (self.other, self.answer) if answer]
+        if any(attempt.reason == "stopped" for attempt in self.tries.attempts):
+            return None  # it may be charged for without a word
         known = [usage for usage in usages if usage is not None]
         if not known or len(known) < len(usages):
             return None
@@ -266,13 +274,32 @@ def result_of(job: Job, status: Status) -> dict[str, Any]:
         "usage": usage.to_wire(estimate_nano_usd=_spent_estimate(running, entry)),
         "timing": _timing(running),
         "cached": False,
-        "notices": running.notices or None,
+        "notices": _notices(running) or None,
         "attempts": [
             {name: value for name, value in (("model", a.model), ("reason", a.reason)) if value}
             for a in running.tries.attempts
         ],
     }
     return _formed({n: value for n, value in result.items() if value is not None}, ask)
+
+
+def bare_result(job: Job) -> dict[str, Any]:
+    """Of an answer that no result can be made of: what its entry is settled with."""
+    running = job.running
+    usage = running.usage() or Usage(0, 0)
+    return {
+        "generationId": running.id,
+        **running.place(),
+        "model": job.ask.models[0],
+        "text": running.text(),
+        "usage": usage.to_wire(estimate_nano_usd=_spent_estimate(running, job.entry)),
+        "timing": _timing(running),
+    }
+
+
+def _notices(running: Running) -> Notices:
+    lost = running.answer is not None and running.answer.thoughts_too_long
+    return [*running.notices, *([THOUGHTS_NOT_KEPT] if lost else [])]
 
 
 def _formed(result: dict[str, Any], ask: ChatRequest) -> dict[str, Any]:

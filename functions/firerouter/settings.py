@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from . import limits
+from . import images, limits
 from .fields import ModelId, Name, Number
 from .formats import ResponseFormat
 from .images import ImageOptions
@@ -49,6 +49,10 @@ def _parameters(value: dict[str, Any]) -> dict[str, Any]:
     if owned := sorted(OWNED_PARAMETERS & value.keys()):
         raise PydanticCustomError("owned", "may not set {name}", {"name": owned[0]})
     return value
+
+
+def _part(field: str, what: str) -> PydanticCustomError:
+    return PydanticCustomError("part", "{what}", {"field": field, "what": what})
 
 
 def _plugin(value: dict[str, Any]) -> dict[str, Any]:
@@ -199,6 +203,21 @@ class FeatureSettings(Record):
                 yield f"{name}[{at}]", id_
         if self.helper_model is not None:
             yield "helperModel", self.helper_model
+
+    @property
+    def through_image_api(self) -> bool:
+        return self.kind == IMAGE and self.image_api == "images"
+
+    @model_validator(mode="after")
+    def _fits_the_image_api(self) -> FeatureSettings:
+        """Privacy that it would not keep to is not promised."""
+        if not self.through_image_api:
+            return self
+        for name in self.provider.beyond_images() if self.provider else ():
+            raise _part(f"provider.{name}", "is nothing that OpenRouter's image API keeps to")
+        for name in sorted(images.OWNED_PARAMETERS & self.parameters.keys()):
+            raise _part(f"parameters.{name}", "may not be set: imageOptions are for that")
+        return self
 
     @model_validator(mode="after")
     def _fits_in_documents(self) -> FeatureSettings:

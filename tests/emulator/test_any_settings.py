@@ -115,7 +115,6 @@ def is_right(values: Any) -> bool:
 @given(feature=FEATURE, revisions=st.lists(REVISION, max_size=2), app=APP, user=USER)
 @settings(
     max_examples=EXAMPLES,
-    deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -143,7 +143,7 @@ async def told(world: World, marker: str) -> list[tuple[str, str]]:
 async def test_older_turns_are_told_in_short(
     world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "HISTORY_MAX_CHARS", 10_000)
+    monkeypatch.setattr(limits, "HISTORY_MAX_BYTES", 10_000)
     id_ = await long_talk(world, instance, 5)
     head = await world.document(f"users/user/conversations/{id_}")
     (body,) = (await asked(world, SUMMARY))[-1:]
@@ -164,7 +164,7 @@ async def test_older_turns_are_told_in_short(
 async def test_a_summary_builds_on_the_one_before(
     world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "HISTORY_MAX_CHARS", 10_000)
+    monkeypatch.setattr(limits, "HISTORY_MAX_BYTES", 10_000)
     await long_talk(world, instance, 8)
     first, *_, last = await asked(world, SUMMARY)
     assert "in short" not in first["messages"][1]["content"]
@@ -175,7 +175,7 @@ async def test_a_summary_builds_on_the_one_before(
 async def test_without_a_summary_the_oldest_turns_are_left_out(
     world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "HISTORY_MAX_CHARS", 10_000)
+    monkeypatch.setattr(limits, "HISTORY_MAX_BYTES", 10_000)
     id_ = await long_talk(world, instance, 6, helperModel="sim/reset")
     assert "summary" not in await world.document(f"users/user/conversations/{id_}")
     marker = f"{world.project} and now?"
@@ -183,15 +183,35 @@ async def test_without_a_summary_the_oldest_turns_are_left_out(
     messages = await told(world, marker)
     assert TOLD_BEFORE not in messages[0][1]
     assert messages[0][0] == "user"
-    assert sum(len(text) for _, text in messages[:-1]) <= limits.HISTORY_MAX_CHARS
+    assert sum(len(text) for _, text in messages[:-1]) <= limits.HISTORY_MAX_BYTES
 
 
 async def test_another_branch_is_not_told_of_this_one(
     world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "HISTORY_MAX_CHARS", 10_000)
+    monkeypatch.setattr(limits, "HISTORY_MAX_BYTES", 10_000)
     id_ = await long_talk(world, instance, 5)
     assert "summary" in await world.document(f"users/user/conversations/{id_}")
     marker = f"{world.project} anew"
     await instance.ask("talk", prompt=marker, conversationId=id_, parentMessageId="root")
     assert await told(world, marker) == [("user", marker)]
+
+
+async def test_one_long_turn_leaves_the_summary_of_those_before_it(
+    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "HISTORY_MAX_BYTES", 10_000)
+    monkeypatch.setattr(limits, "SUMMARY_READS_MAX_BYTES", 20_000)
+    id_ = await long_talk(world, instance, 5)
+    head = await world.document(f"users/user/conversations/{id_}")
+    before = head["summary"]["text"]
+    asked_before = len(await asked(world, SUMMARY))
+    long = f"{world.project} " + "long " * 8_000
+    await instance.ask("talk", prompt=long, conversationId=id_)
+    marker = f"{world.project} and now?"
+    await instance.ask("talk", prompt=marker, conversationId=id_)
+    assert (await told(world, marker))[0] == ("user", TOLD_BEFORE + before)
+    bodies = (await asked(world, SUMMARY))[asked_before:]
+    folded = bodies[-1]["messages"][1]["content"]
+    assert folded.startswith(f"(before that, in short) {before}")
+    assert "long long" in folded, "the beginning of what is too long for it"

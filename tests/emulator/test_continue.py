@@ -24,6 +24,7 @@ from google.api_core import exceptions
 from firerouter import limits
 from firerouter.callable import CallableError
 from firerouter.generate import Generate
+from firerouter.progress import latest
 from scripts.local import processes
 from tests.conftest import Serve
 from tests.emulator.world import Instance, World, applied_twice, call_of
@@ -209,6 +210,32 @@ async def test_it_is_written_down_no_more_than_once_a_second(
         assert after - before > timedelta(seconds=0.9)
     assert await world.all(f"generations/{queue.id}/progress") == {}
     assert call.left is False
+
+
+async def test_a_repair_takes_the_place_of_what_was_written_before_it(
+    world: World, instance: Instance, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "PROGRESS_AFTER_S", 0.0)
+    monkeypatch.setattr(limits, "PROGRESS_LIVE_S", 0.15)
+    shaped = {"model": "sim/slow-bad-json", "responseFormat": {"type": "json_object"}}
+    await instance.save("shaped", {**shaped, "repairJson": True, **CONTINUE})
+    call, running = begin(world, instance, "shaped", conversationId="new")
+    await queue.filled()
+    pieces: dict[str, Any] = {}
+    async with asyncio.timeout(EVENTUALLY_S):
+        while not any(piece.get("again") for piece in pieces.values()):
+            pieces = await world.all(f"generations/{queue.id}/progress")
+            await asyncio.sleep(0.02)
+    assert len(pieces) > 1
+    written = "".join(piece.text for piece in latest(await instance.app.progress.read(queue.id)))
+    result = await running
+    assert result["text"].startswith(written), "what would be left of it, were it killed now"
+    frames = [json.loads(frame)["message"] for frame in call.take() if frame]
+    kinds = [frame["type"] for frame in frames]
+    after = frames[kinds.index("repair") + 1 :]
+    assert "".join(texts(after)) == result["text"]
+    assert frames[kinds.index("repair")]["at"] == "$ (json)"
+    assert json.loads(result["text"])
 
 
 async def test_where_resume_is_off_nothing_is_kept_and_the_text_comes_whole(
@@ -541,6 +568,10 @@ async def test_a_task_that_never_comes_costs_nothing_and_comes_too_late(
     assert (await world.instance().app.reconcile.run())["closed"] == 1
     entry = await ended(world, queue.id)
     assert (entry["status"], entry["costNanoUsd"]) == ("interrupted", 0)
+    messages = f"users/user/conversations/{entry['place']['conversationId']}/messages"
+    (question,) = (await world.all(messages)).values()
+    assert question["text"] == prompt(world), "to be answered by a regenerate"
+    assert await world.all(f"generations/{queue.id}/asked") == {}
     (day,) = [w for name, w in (await world.all("quotas/user/windows")).items() if "usd" in name]
     assert day["nanoUsd"] == 0
     assert await queue.deliver(to) == {}  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """Conversations: what is written down, what a model is told of it, and who may touch it."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from google.api_core.exceptions import ServiceUnavailable
 
 from firerouter import limits
 from firerouter.archive import path
+from tests.emulator.test_uploads import inline
 from tests.emulator.world import Instance, World, applied_twice
 
 FEATURE = {"model": "sim/fast", "systemPrompt": "Be brief.", "maxTokens": 64}
@@ -41,6 +43,12 @@ async def instance(world: World) -> Instance:
     instance = world.instance()
     await instance.save("talk", FEATURE)
     return instance
+
+
+def described(text: str) -> dict[str, Any]:
+    """A format with that much to say about itself."""
+    schema = {"type": "object", "description": text}
+    return {"type": "json_schema", "name": "long", "schema": schema}
 
 
 def said(prompt: str) -> str:
@@ -153,6 +161,30 @@ async def test_a_regenerated_answer_is_a_sibling_and_the_chosen_one(
     assert head["leaf"] == again["messageId"]
 
 
+async def test_an_answer_is_regenerated_by_another_model_at_another_temperature(
+    world: World, instance: Instance
+) -> None:
+    others = {"allowedModels": ["sim/plain", "sim/one-packet"], "allowTemperature": True}
+    await instance.save("talk", {**FEATURE, **others, "titles": "beginning"}, 1)
+    marker = f"Hi {world.project}"
+    first = await talk(instance, marker, conversationId="new")
+    data = {
+        "feature": "talk",
+        "conversationId": first["conversationId"],
+        "regenerate": first["messageId"],
+        "model": "sim/one-packet",
+        "temperature": 1.7,
+    }
+    again = await instance.call("execute_prompt", data, "user")
+    asked = [r["body"] for r in await world.upstream() if marker in str(r["body"])]
+    assert [body["model"] for body in asked] == ["sim/fast", "sim/one-packet"]
+    assert [body.get("temperature") for body in asked] == [None, 1.7]
+    assert asked[0]["messages"] == asked[1]["messages"]
+    kept = await messages(world, first["conversationId"])
+    assert kept[again["messageId"]]["model"] == again["model"] == "sim/one-packet"
+    assert kept[first["messageId"]]["model"] == "sim/fast"
+
+
 async def test_an_earlier_turn_is_edited_beside_what_was_said(
     world: World, instance: Instance
 ) -> None:
@@ -217,23 +249,24 @@ async def test_a_long_conversation_costs_hardly_more_reads_and_is_cut_in_whole_t
     world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "PAGE_MAX_BYTES", 20_000)
-    first = await talk(instance, "One", conversationId="new")
-    id_ = first["conversationId"]
-    await write_turns(world, id_, first["messageId"], 1000)
     reads = count_reads(instance)
-    short = await talk(instance, "Short", conversationId="new")
-    await talk(instance, "x", conversationId=short["conversationId"])
-    few = len(reads)
-    reads.clear()
-    marker = f"Last {world.project}"
-    await talk(instance, marker, conversationId=id_)
-    assert len(reads) <= few + 3
+    took = {}
+    for count in (10, 1000):
+        first = await talk(instance, "One", conversationId="new")
+        id_ = first["conversationId"]
+        await write_turns(world, id_, first["messageId"], count // 2)
+        reads.clear()
+        marker = f"Last of {count} {world.project}"
+        await talk(instance, marker, conversationId=id_)
+        took[count] = len(reads)
+    print(f"documents read: {took[10]} with 10 messages, {took[1000]} with 1,000")
+    assert took[1000] <= took[10] + 3
     (told,) = await sent(world, marker)
     roles = [role for role, _ in told]
     assert roles[:2] == ["system", "user"]
     assert roles[1:-1] == ["user", "assistant"] * ((len(roles) - 2) // 2)
     assert len(roles) > 20
-    assert told[-2][1].startswith("answer 999 ")
+    assert told[-2][1].startswith("answer 499 ")
 
 
 async def test_what_has_no_room_is_left_out_and_the_question_never(
@@ -245,7 +278,7 @@ async def test_what_has_no_room_is_left_out_and_the_question_never(
     marker = f"Short {world.project}"
     await instance.save("talk", {**FEATURE, "maxTokens": 16_000}, 1)
     monkey = pytest.MonkeyPatch()
-    monkey.setattr(limits, "HISTORY_MAX_CHARS", 1_000)
+    monkey.setattr(limits, "HISTORY_MAX_BYTES", 1_000)
     try:
         await talk(instance, marker, conversationId=id_)
         (told,) = await sent(world, marker)
@@ -255,6 +288,63 @@ async def test_what_has_no_room_is_left_out_and_the_question_never(
     finally:
         monkey.undo()
     assert long[:100] in again["text"]
+
+
+@pytest.mark.parametrize(
+    ("text", "beside"),
+    [
+        ("\u4f60\u597d" * 900, {}),
+        ("word " * 400, {"attachments": [inline(b"word " * 4_000, "text/plain")]}),
+        ("word " * 400, {"variables": {"notes": "word " * 3_800}}),
+        ("word " * 400, {"context": "word " * 4_000}),
+        ("word " * 400, {"responseFormat": described("word " * 3_500)}),
+    ],
+    ids=["chinese", "file", "variable", "context", "format"],
+)
+async def test_what_a_model_is_told_fits_its_context(
+    world: World, instance: Instance, text: str, beside: dict[str, Any]
+) -> None:
+    small = {"model": "sim/8k", "systemPrompt": "Be brief. {{notes}}", "maxTokens": 1_000}
+    await instance.save("talk", {**small, "titles": "beginning"}, 1)
+    notes: dict[str, Any] = {"variables": {"notes": ""}}
+    id_ = "new"
+    for turn in range(5):
+        said = await talk(instance, f"{turn} {text}", conversationId=id_, **notes)
+        id_ = said["conversationId"]
+    marker = f"Last {world.project}"
+    last = await talk(instance, marker, conversationId=id_, **{**notes, **beside})
+    assert len(last["attempts"]) == 1
+    assert "context_too_long" not in str(last)
+    if not beside:
+        (told,) = await sent(world, marker)
+        assert len(told) > 2, "as much as fits"
+
+
+async def test_what_a_model_finds_too_long_it_is_told_half_of(
+    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "BYTES_PER_TOKEN_AT_LEAST", 12)  # a guess that is far off
+    small = {"model": "sim/8k", "systemPrompt": "Be brief.", "maxTokens": 1_000}
+    await instance.save("talk", {**small, "titles": "beginning"}, 1)
+    id_ = "new"
+    for turn in range(4):
+        said = await talk(instance, f"{turn} " + "\u4f60\u597d" * 950, conversationId=id_)
+        id_ = said["conversationId"]
+    for turn in range(3):
+        marker = f"{turn} {world.project}"
+        data = {"feature": "talk", "prompt": marker, "conversationId": id_}
+        frames, last = await instance.frames("execute_prompt", data, "user")
+        assert [a.get("reason") for a in last["attempts"]] == ["context_too_long", None]
+        assert [f["reason"] for f in frames if f["type"] == "retry"] == ["context_too_long"]
+        whole, half = await sent(world, marker)
+        assert half[0] == whole[0] == ("system", "Be brief.")
+        assert half[1][0] == "user"
+        assert half[1:] == whole[-len(half) + 1 :]
+        assert 2 < len(half) < len(whole)
+    alone = await instance.refusal(
+        "execute_prompt", {"feature": "talk", "prompt": "\u4f60" * 8_000}, "user"
+    )
+    assert alone.reason == "context_too_long"
 
 
 async def test_an_answer_too_long_for_a_document_is_kept_whole(
@@ -281,7 +371,7 @@ async def write_turns(world: World, id_: str, leaf: str, count: int) -> None:
     for start in range(0, count, 50):
         items: dict[str, Any] = {}
         number = start // 50 + 1
-        for turn in range(start, start + 50):
+        for turn in range(start, min(start + 50, count)):
             for role, key in (("user", f"q{turn}"), ("assistant", f"a{turn}")):
                 text = f"{'question' if role == 'user' else 'answer'} {turn} " + "x" * 40
                 items[key] = {"role": role, "text": text, "parent": parent, "parentPage": page}
@@ -291,17 +381,31 @@ async def write_turns(world: World, id_: str, leaf: str, count: int) -> None:
 
 
 def count_reads(instance: Instance) -> list[str]:
-    """The name of every document that is read from now on."""
+    """The name of every document that is read from now on, by its name or by a query: of one that
+    finds none, too, which is charged as a read."""
     api = instance.app.firestore._firestore_api
     read: list[str] = []
-    get = api.batch_get_documents
+    get, query = api.batch_get_documents, api.run_query
 
     def counted(*args: Any, **kwargs: Any) -> Any:
         request = kwargs.get("request") or args[0]
         read.extend(request["documents"])
         return get(*args, **kwargs)
 
-    api.batch_get_documents = counted
+    async def queried(*args: Any, **kwargs: Any) -> Any:
+        answers = await query(*args, **kwargs)
+
+        async def found() -> AsyncIterator[Any]:
+            names = []
+            async for answer in answers:
+                if answer.document.name:
+                    names.append(answer.document.name)
+                yield answer
+            read.extend(names or ["nothing"])
+
+        return found()
+
+    api.batch_get_documents, api.run_query = counted, queried
     return read
 
 
@@ -327,7 +431,7 @@ async def test_a_conversation_is_deleted_with_all_it_holds_also_in_two_goes(
 
     broken = world.instance()
     broken.commits(cut)
-    monkeypatch.setattr(limits, "CHANGE_S", 0.2)
+    monkeypatch.setattr(limits, "CHANGE_S", 0.5)
     failed = await broken.refusal("delete_conversation", {"conversationId": id_}, "user")
     assert failed.reason == "history_unavailable"
     assert len(await messages(world, id_)) == 2
@@ -335,6 +439,8 @@ async def test_a_conversation_is_deleted_with_all_it_holds_also_in_two_goes(
         "execute_prompt", {"feature": "talk", "prompt": "x", "conversationId": id_}, "user"
     )
     assert gone.reason == "conversation_unknown", "half deleted is deleted to everybody"
+    assert [*await world.all("users/user/conversations")] == [other["conversationId"]]
+    assert [*await world.all("users/user/deleting")] == [id_]
     monkeypatch.setattr(limits, "CHANGE_S", 8.0)
     done = await instance.call("delete_conversation", {"conversationId": id_}, "user")
     assert done == {"conversationId": id_, "deleted": True}
@@ -345,6 +451,7 @@ async def test_a_conversation_is_deleted_with_all_it_holds_also_in_two_goes(
     assert [e["place"]["conversationId"] for e in entries.values() if e["result"] is not None] == [
         other["conversationId"]
     ], "no text is left in the books"
+    assert await world.all("users/user/deleting") == {}
     again = await instance.refusal("delete_conversation", {"conversationId": id_}, "user")
     assert again.reason == "conversation_unknown"
 

@@ -1,10 +1,12 @@
 """An answer that is to be JSON: looked at, repaired, and what is said where it is none."""
 
+import asyncio
 import secrets
 from typing import Any
 
 import pytest
 
+from firerouter import formats
 from tests.emulator.test_tools import ASK, sent
 from tests.emulator.world import Instance, World
 
@@ -123,6 +125,26 @@ async def test_what_can_not_be_repaired_is_said_after_one_try(world: World) -> N
     assert len(await sent(world, marker)) == 2
 
 
+async def test_a_repair_that_is_stopped_before_its_first_token_leaves_the_first_answer(
+    world: World,
+) -> None:
+    instance, marker = (
+        await feature(world, "sim/bad-json-silent", responseFormat=WANTED, repairJson=True),
+        marked(),
+    )
+    asked = data(marker, requestId="r1", conversationId="new")
+    running = asyncio.create_task(instance.call(ASK, asked, "user"))
+    async with asyncio.timeout(20):
+        while len(await sent(world, marker)) < 2:
+            await asyncio.sleep(0.05)
+    assert (await instance.call("stop_generation", {"requestId": "r1"}, "user"))["stopped"]
+    result = await running
+    assert (result["finishReason"], result["text"]) == ("stopped", "Sure! Here it is: {")
+    assert result["usage"]["costIsEstimate"], "the second one may be charged for as well"
+    place = f"users/user/conversations/{result['conversationId']}/messages/{result['messageId']}"
+    assert (await world.document(place))["text"] == result["text"]
+
+
 async def test_without_the_setting_nothing_is_repaired(world: World) -> None:
     instance = await feature(world, "sim/bad-json", responseFormat=WANTED)
     marker = marked()
@@ -149,6 +171,7 @@ async def test_a_format_that_the_feature_has_is_not_the_callers_to_change(world:
         ({**WANTED, "schema": {"type": "no"}}, "responseFormat.schema"),
         ({**WANTED, "schema": {"properties": []}}, "responseFormat.schema"),
         ({**WANTED, "schema": 7}, "responseFormat.schema"),
+        ({**WANTED, "schema": {"title": "x", "$ref": "#/title"}}, "responseFormat.schema"),
         ({**WANTED, "name": "two words"}, "responseFormat.name"),
         ({**WANTED, "schema": {"x": "y" * 20_001}}, "responseFormat.schema"),
     ],
@@ -185,3 +208,21 @@ async def test_the_same_request_again_has_the_json_too(world: World) -> None:
     cached = await fresh.call(ASK, data(), "user")
     assert cached["cached"]
     assert cached["json"] == first["json"]
+
+
+async def test_a_result_that_can_not_be_made_ends_its_entry_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def falls_over(*_: Any) -> Any:
+        raise RuntimeError
+
+    instance = await feature(world, responseFormat=WANTED)
+    monkeypatch.setattr(formats, "told", falls_over)
+    error = await instance.refusal(ASK, data(conversationId="new"), "user")
+    assert error.reason == "internal"
+    entry = await world.document(f"generations/{error.details['generationId']}")
+    assert (entry["status"], entry["error"]) == ("failed", "internal")
+    assert (await world.document("quotas/user/windows/concurrent"))["count"] == 0
+    place = f"users/user/conversations/{entry['place']['conversationId']}/messages"
+    answer = await world.document(f"{place}/{entry['place']['messageId']}")
+    assert answer["text"]

@@ -89,6 +89,11 @@ async def test_one_that_has_ended_is_just_its_result(world: World, instance: Ins
         assert await world.all(f"generations/{result['generationId']}/progress") == {}
 
 
+async def test_a_resume_of_nothing_is_none(instance: Instance) -> None:
+    await instance.save("ticks", {"model": "sim/fast"}, 1)
+    assert (await instance.ask("ticks", resume=None))["text"]
+
+
 async def test_whoever_follows_may_leave_and_ends_nothing(world: World, instance: Instance) -> None:
     _, running = begin(instance)
     id_ = await started(world)

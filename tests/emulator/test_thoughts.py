@@ -3,6 +3,9 @@
 import secrets
 from typing import Any
 
+import pytest
+
+from firerouter import limits
 from tests.emulator.test_tools import ASK, WEATHER, feature, sent
 from tests.emulator.world import World
 
@@ -54,3 +57,17 @@ async def test_thoughts_go_back_between_a_call_and_its_result(world: World) -> N
     _, second = await sent(world, marker)
     assert second["messages"][1]["reasoning_details"] == DETAILS
     assert second["messages"][1]["tool_calls"]
+
+
+async def test_thoughts_too_long_to_go_back_are_said_to_be(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = await feature(world, **THINKS)
+    here = {"feature": "tools", "conversationId": "new", "prompt": "Why?"}
+    short = await instance.call(ASK, here, "user")
+    assert "notices" not in short
+    monkeypatch.setattr(limits, "REASONING_DETAILS_MAX_BYTES", 100)
+    result = await instance.call(ASK, here, "user")
+    assert [notice["reason"] for notice in result["notices"]] == ["reasoning_not_kept"]
+    assert result["reasoning"] == THOUGHT
+    assert "reasoningDetails" not in result

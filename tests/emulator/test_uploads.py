@@ -588,7 +588,8 @@ async def test_a_fallback_that_can_not_take_a_file_is_left_out(
     image_, unknown = inline(), "somebody/new"
     request = parse(ExecutePrompt, {"feature": "talk", "prompt": "x", "attachments": [image_]})
     models = [HEARS_TOO, READS, SEES, unknown]
-    attached = await instance.app.attaching.gather(request, uid, "0" * 32, models, [])
+    placed = await instance.app.attaching.look(request, uid, "0" * 32)
+    attached = await instance.app.attaching.gather(request, uid, placed, models, [])
     assert attached.models == [HEARS_TOO, SEES, unknown]
 
 

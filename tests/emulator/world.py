@@ -110,6 +110,7 @@ class World:
     async def close(self) -> None:
         for instance in self._instances:
             await instance.app.ledger.drain()
+            await instance.app.conversations.drain()
             await instance.app.stops.close()
             if (client := instance.app.openrouter._client) is not None:
                 await client.close()

@@ -237,6 +237,23 @@ SAID: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
         [],
         ["parameters.verbosity: not_supported"],
     ),
+    "heals nothing": (
+        {"plugins": [{"id": "response-healing"}]},
+        [],
+        ["plugins[0]: not_used"],
+    ),
+    "heals nothing, and is off": (
+        {"plugins": [{"id": "response-healing", "enabled": False}]},
+        [],
+        [],
+    ),
+    "all of it thought": (
+        {"reasoning": {"maxTokens": 1000}, "maxTokens": 1000},
+        [],
+        ["reasoning.maxTokens: no_room_to_answer"],
+    ),
+    "most of it thought": ({"reasoning": {"maxTokens": 999}, "maxTokens": 1000}, [], []),
+    "thought without an end": ({"reasoning": {"maxTokens": 1000}}, [], []),
     # -- templates
     "a variable": ({"systemPrompt": "{{name}} {{ other-name_2 }} {{{name}}}"}, [], []),
     "arithmetic": ({"systemPrompt": "{{7*7}}"}, [], ["systemPrompt: not_a_variable"]),
@@ -277,6 +294,7 @@ def test_every_reason_has_its_case() -> None:
         *("batch_only", "model_expires", "no_text_output", "no_image_output", "no_embeddings"),
         *("no_tools", "no_structured_outputs", "no_json", "max_tokens_too_high", "not_supported"),
         *("context_too_long", "not_a_variable", "paid_model", "catalog_unavailable", "not_used"),
+        "no_room_to_answer",
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -378,7 +378,6 @@ DOCUMENT = st.fixed_dictionaries(
 
 
 @given(document=DOCUMENT, revision=SETTINGS | ANY)
-@settings(deadline=None)
 def test_whatever_the_documents_hold_something_valid_serves(document: Any, revision: Any) -> None:
     documents = Documents()
     documents["features/chat"] = document
@@ -471,7 +470,6 @@ APP = st.fixed_dictionaries({}, optional={**dict.fromkeys(APP_NAMES, ANY), "limi
 
 
 @given(APP)
-@settings(deadline=None)
 def test_whatever_the_config_holds_valid_settings_serve(document: Any) -> None:
     documents = Documents()
     documents["config/app"] = document

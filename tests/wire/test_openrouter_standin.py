@@ -19,7 +19,9 @@ from openrouter.utils.eventstreaming import EventStream
 
 from firerouter.openrouter import nano_usd
 from firerouter.openrouter.generation import read_generation
+from scripts.local.openrouter.embeddings import FAULTS as VECTORS
 from scripts.local.openrouter.faults import FAULTS
+from scripts.local.openrouter.images import FAULTS as IMAGES
 from tests.wire.standin_openrouter import (
     KEY,
     PROMPT,
@@ -801,6 +803,41 @@ async def check_worse_json(server: Server) -> None:
     assert (await answer(server, "sim/worse-json", **JSON_ONLY, messages=AGAIN)).text.endswith("{")
 
 
+async def check_slow_bad_json(server: Server) -> None:
+    begun = time.monotonic()
+    await check_bad_json(server, "sim/slow-bad-json")
+    assert time.monotonic() - begun > 0.5
+
+
+async def check_bad_json_silent(server: Server) -> None:
+    name = "sim/bad-json-silent"
+    assert (await answer(server, name, **JSON_ONLY)).text.endswith("{")
+    tried = await ask(server, name, messages=AGAIN)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(tried.head(), 0.3)
+    tried.close()
+
+
+async def check_8k(server: Server) -> None:
+    """A Chinese character is a token, which four English letters are."""
+    for text in ("\u4f60" * 8_100, "word" * 8_100):
+        messages = [{"role": "user", "content": text}]
+        assert (await answer(server, "sim/8k", messages=messages)).status == 200
+        done = await answer(server, "sim/8k", messages=messages, max_tokens=200)
+        assert done.status == 400
+        assert done.json["error"]["metadata"]["error_type"] == "context_length_exceeded"
+
+
+async def check_pdf_then_502(server: Server) -> None:
+    asked = asked_of("data:application/pdf;base64,JVBERi0=")
+    failed = await answer(server, "sim/pdf-then-502", messages=asked)
+    assert failed.status == 502
+    read = failed.json["error"]["metadata"]["file_annotations"]
+    assert [annotation["type"] for annotation in read] == ["file"]
+    again = [{"role": "assistant", "content": "Read.", "annotations": read}, *asked]
+    assert (await answer(server, "sim/pdf-then-502", messages=again)).status == 200
+
+
 async def check_fenced_json(server: Server) -> None:
     text = (await answer(server, "sim/fenced-json", **JSON_ONLY)).text
     assert json.loads(text.removeprefix("```json\n").removesuffix("\n```"))
@@ -1084,6 +1121,10 @@ CHECKS: dict[str, Callable[[Server], Awaitable[None]]] = {
     "sim/bad-json": check_bad_json,
     "sim/paid-bad-json": check_paid_bad_json,
     "sim/worse-json": check_worse_json,
+    "sim/slow-bad-json": check_slow_bad_json,
+    "sim/bad-json-silent": check_bad_json_silent,
+    "sim/8k": check_8k,
+    "sim/pdf-then-502": check_pdf_then_502,
     "sim/fenced-json": check_fenced_json,
     "sim/empty": check_empty,
     "sim/content-filter": check_content_filter,
@@ -1135,7 +1176,8 @@ def test_every_fault_of_the_table_is_tested() -> None:
 def test_the_command_line_lists_every_fault() -> None:
     command = [sys.executable, "-m", "scripts.local.openrouter", "--list-faults"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert {line.split()[0] for line in listed.splitlines()} == {*FAULTS, "sim/replay/<name>"}
+    named = {*FAULTS, *VECTORS, *IMAGES, "sim/replay/<name>"}
+    assert {line.split()[0] for line in listed.splitlines()} == named
 
 
 def test_refuses_to_listen_beyond_loopback() -> None:

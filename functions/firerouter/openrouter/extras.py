@@ -80,22 +80,28 @@ class Thoughts:
         self._size = 0
 
     @property
+    def too_long(self) -> bool:
+        return self._size > limits.REASONING_DETAILS_MAX_BYTES
+
+    @property
     def all(self) -> list[dict[str, Any]]:
         """None of them where they are too long to be kept: a part of them would be refused."""
-        return self._all if self._size <= limits.REASONING_DETAILS_MAX_BYTES else []
+        return [] if self.too_long else self._all
 
     def add(self, details: Any, *, whole: bool) -> None:
         for piece in details if isinstance(details, list) else ():
-            if not isinstance(piece, dict) or self._size > limits.REASONING_DETAILS_MAX_BYTES:
+            if not isinstance(piece, dict) or self.too_long:
                 continue
-            self._size += len(json.dumps(piece))
             if not whole and self._all and _goes_on(self._all[-1], piece):
                 _join(self._all[-1], piece)
+                self._size += sum(len(json.dumps(piece[name])) for name in _GROWING & piece.keys())
             else:
+                self._size += len(json.dumps(piece))
                 self._all.append(dict(piece))
 
 
 _TEXTS: Final = {"reasoning.text": "text", "reasoning.summary": "summary"}
+_GROWING: Final = frozenset({"text", "summary", "signature"})
 
 
 def _goes_on(last: dict[str, Any], piece: dict[str, Any]) -> bool:

@@ -14,11 +14,12 @@ from aiohttp import web
 from . import account
 from .asks import Ask, AskInvalid, read_ask
 from .catalog import Catalog, Simulated, load_catalog, page_of
-from .completions import DONE, Chunks, Head, new_head, ordinary_answer
+from .completions import Chunks, Head, new_head, ordinary_answer
 from .embeddings import FAULTS as VECTORS
 from .embeddings import embed
 from .faults import FAULTS, ORDINARY, Fault
-from .images import IMAGE_TOKENS, ImageAsk, image_model, read_image_ask
+from .images import FAULTS as IMAGES
+from .images import IMAGE_TOKENS, ImageAsk, image_model, play, read_image_ask
 from .record import Generation, Log, Record
 from .refusals import Refusal, invalid_model, invalid_request, not_found, too_large
 from .replays import Recording, load_recordings
@@ -83,8 +84,8 @@ class StandIn:
             if known is None:
                 raise invalid_model(model)
             fault = self.faults.get(known["id"], ORDINARY)
-            if fault.refuse is not None:
-                refusal = fault.refuse(ask)
+            if (refused := fault.refuse(ask)) is not None:
+                refusal = refused
             elif model.endswith(":batch") or _not_for_chat(known):
                 refusal = not_found(f"No endpoints found for {model}.")
             else:
@@ -208,15 +209,12 @@ class StandIn:
         )
         self.log.accept(generation)
         headers = {"X-Generation-Id": head.id}
-        tokens = IMAGE_TOKENS * ask.number
         if not ask.stream:
+            tokens = IMAGE_TOKENS * ask.made
             await wire.whole(json.dumps(ask.whole()).encode(), headers=headers, tokens=tokens)
             return
         await wire.open(headers=headers)
-        for event in ask.events():
-            await asyncio.sleep(self.settings.token_delay_s)
-            await wire.send(event)
-        await wire.end(DONE, tokens)
+        await play(ask, wire, self.settings.token_delay_s)
 
     # what tests look into
 
@@ -240,7 +238,7 @@ def build_app(settings: Settings) -> web.Application:
     recordings = load_recordings(settings.replay)
     replays = {name: recording.fault() for name, recording in recordings.items()}
     faults = {**FAULTS, **replays}
-    catalog = load_catalog([*_simulated(faults.values()), *_vectors()])
+    catalog = load_catalog([*_simulated(faults.values()), *_others()])
     stand_in = StandIn(settings, catalog, faults, recordings)
     app = web.Application(client_max_size=BODY_MAX_BYTES, middlewares=[_envelopes])
     app.on_response_prepare.append(_say_it_is_simulated)
@@ -344,9 +342,16 @@ async def _cut(request: web.Request, made: Json) -> web.StreamResponse:
     return response
 
 
-def _vectors() -> list[Simulated]:
-    return [Simulated(name, line, "paid" in name, "embeddings") for name, line in VECTORS.items()]
+def _others() -> list[Simulated]:
+    """Those that are no chat's."""
+    vectors = (
+        Simulated(name, line, "paid" in name, "embeddings") for name, line in VECTORS.items()
+    )
+    return [*vectors, *(Simulated(name, line, True, "image") for name, line in IMAGES.items())]
 
 
 def _simulated(faults: Iterable[Fault]) -> list[Simulated]:
-    return [Simulated(fault.name, fault.line, fault.paid, plain=fault.plain) for fault in faults]
+    return [
+        Simulated(fault.name, fault.line, fault.paid, plain=fault.plain, context=fault.context)
+        for fault in faults
+    ]

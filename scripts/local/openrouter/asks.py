@@ -205,10 +205,13 @@ def _text(content: Any) -> str:
 
 
 def _tokens(message: Json) -> int:
-    """An estimate: four characters a token, and a fixed price for each part that is no text."""
+    """An estimate: four characters a token, one where they are not ASCII, and a fixed price for
+    each part that is no text."""
     content = message.get("content")
     media = len([p for p in content if "text" not in p]) if isinstance(content, list) else 0
-    text_tokens = -(-len(_text(content)) // CHARS_PER_TOKEN)
+    text = _text(content)
+    others = sum(not char.isascii() for char in text)
+    text_tokens = others - (-(len(text) - others) // CHARS_PER_TOKEN)
     return MESSAGE_OVERHEAD_TOKENS + text_tokens + media * IMAGE_TOKENS
 
 

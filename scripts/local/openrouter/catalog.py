@@ -36,6 +36,8 @@ PROVIDERS = {
     "z-ai": "Z.AI",
 }
 
+CONTEXT_TOKENS = 131_072  # of what is only simulated
+
 
 @dataclass(frozen=True)
 class Simulated:
@@ -46,6 +48,7 @@ class Simulated:
     paid: bool = False
     output: str = "text"
     plain: bool = False
+    context: int = CONTEXT_TOKENS
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,7 @@ def _simulated_model(simulated: Simulated) -> Json:
         "name": f"Simulated: {simulated.name.removeprefix('sim/')}",
         "created": 1763769600,
         "description": simulated.line,
-        "context_length": 131072,
+        "context_length": simulated.context,
         "architecture": {
             "modality": f"text->{simulated.output}",
             "input_modalities": ["text"],
@@ -170,8 +173,8 @@ def _simulated_model(simulated: Simulated) -> Json:
         },
         "pricing": {"prompt": prompt, "completion": completion},
         "top_provider": {
-            "context_length": 131072,
-            "max_completion_tokens": 16384,
+            "context_length": simulated.context,
+            "max_completion_tokens": min(16384, simulated.context),
             "is_moderated": False,
         },
         "per_request_limits": None,
@@ -180,6 +183,7 @@ def _simulated_model(simulated: Simulated) -> Json:
         else [
             "include_reasoning",
             "max_tokens",
+            "parallel_tool_calls",
             "reasoning",
             "response_format",
             "seed",

@@ -20,6 +20,7 @@ Json = dict[str, Any]
 
 USER_ID = "user_simulated"
 DAY_S = 86_400
+SMALL_CONTEXT_TOKENS = 8_192
 EDGE_TIMEOUT_HTML = (
     "<!DOCTYPE html>\n<html><head><title>openrouter.ai | 524: A timeout occurred</title></head>"
     "<body><h1>A timeout occurred <small>Error code 524</small></h1>"
@@ -68,6 +69,15 @@ def invalid_model(model: str) -> Refusal:
 
 def invalid_request(message: str) -> Refusal:
     return Refusal(400, message, {"error_type": "invalid_request"})
+
+
+def context_exceeded() -> Refusal:
+    message = (
+        "This endpoint's maximum context length is 131072 tokens. However, you requested "
+        "about 140000 tokens. Please reduce the length"
+    )
+    metadata = {"error_type": "context_length_exceeded", "provider_name": "Simulated"}
+    return Refusal(400, message, metadata)
 
 
 def no_credits() -> Refusal:
@@ -189,6 +199,27 @@ def _moderation(ask: Ask) -> Refusal:
     return Refusal(403, message, metadata)
 
 
+def too_long(ask: Ask) -> Refusal | None:
+    """Where there is no room for what is asked, and the answer."""
+    asked = ask.prompt_tokens + (ask.max_tokens or 0)
+    asked += len(json.dumps([ask.tools, ask.format])) // 4
+    if asked <= SMALL_CONTEXT_TOKENS:
+        return None
+    message = (
+        f"This endpoint's maximum context length is {SMALL_CONTEXT_TOKENS} tokens. However, you "
+        f"requested about {asked} tokens. Please reduce the length"
+    )
+    return Refusal(400, message, {"error_type": "context_length_exceeded"})
+
+
+def pdf_then_502(ask: Ask) -> Refusal | None:
+    """Where a file had to be read first: by then no provider is left."""
+    if not ask.unread:
+        return None
+    metadata = {"error_type": "provider_unavailable", "file_annotations": [*ask.unread]}
+    return Refusal(502, "Provider returned an error", metadata)
+
+
 _BUDGET = {
     "limit_source": "openrouter_guardrail_budget",
     "scope": "guardrail",
@@ -211,13 +242,7 @@ NAMED_STATUSES = (
     NamedStatus(
         "sim/400-context-length",
         "400, context_length_exceeded",
-        _typed(
-            400,
-            "This endpoint's maximum context length is 131072 tokens. However, you requested "
-            "about 140000 tokens. Please reduce the length",
-            "context_length_exceeded",
-            provider_name="Simulated",
-        ),
+        lambda _: context_exceeded(),
     ),
     NamedStatus(
         "sim/400-max-tokens",
