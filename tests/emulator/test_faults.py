@@ -53,6 +53,7 @@ OK = {
     "bad-json": "stop",
     "paid-bad-json": "stop",
     "worse-json": "stop",
+    "ranks": "stop",  # nobody asked for a judgement
     "fenced-json": "stop",
     "slow-bad-json": "stop",
     "bad-json-silent": "stop",

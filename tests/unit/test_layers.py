@@ -59,7 +59,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "firerouter.responses",
         "firerouter.stops",
     ),
-    "google.cloud.firestore_v1": ("firerouter.stops",),
+    "google.cloud.firestore_v1": ("firerouter.appsettings", "firerouter.stops"),
 }
 # What a process may not have paid for before its first request
 NOT_AT_IMPORT = (
