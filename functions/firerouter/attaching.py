@@ -87,7 +87,7 @@ class Attached:
     models: those that can take them. history: the earlier turns, with places for their files.
     asked: the question's. drawn: images of the answer before it, which go with it, by their paths.
     again: it was asked before, and they were kept. told: the hashes of those of which OpenRouter
-    is told what it read of them before.
+    is told what it read of them before. read: what it read of the question's, for another answer.
     """
 
     models: list[str]
@@ -97,6 +97,7 @@ class Attached:
     drawn: list[str] = field(default_factory=list)
     again: bool = False
     told: set[str] = field(default_factory=set)
+    read: list[dict[str, Any]] = field(default_factory=list)
     notices: Notices = field(default_factory=list)
 
     @property
@@ -261,8 +262,12 @@ class Attaching:
             if READING not in message:
                 continue
             read = await readings.fetch(conversation, message[READING])
-            attached.told |= {annotation["file"]["hash"] for annotation in read}
-            messages[at] = {**without_reading(message), **({"annotations": read} if read else {})}
+            messages[at] = without_reading(message)
+            if message["role"] == "user":
+                attached.read = read
+            elif read:
+                attached.told |= {annotation["file"]["hash"] for annotation in read}
+                messages[at]["annotations"] = read
 
     def let_go(self, generation: str) -> None:
         """Nothing of it is in memory any more."""

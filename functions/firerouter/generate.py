@@ -93,7 +93,7 @@ class Generate:
             return await self._following.resume(call, id_)
         running.join(call)
         result = await asyncio.shield(running.ended)
-        return result or await self._following.follow(call, id_, deltas=running.streams)
+        return result or await self._following.follow(call, id_)
 
     async def run(
         self, call: Call[Caller], request: ExecutePrompt, given: Feature | None = None
@@ -116,7 +116,7 @@ class Generate:
             running.join(call)
             result = await self._own(running, self._generate(running, request, given))
         # None: it needs no listener, and so this call is but one that looks on
-        return result or await self._following.follow(call, id_, deltas=running.streams)
+        return result or await self._following.follow(call, id_)
 
     async def deliver(self, id_: str) -> dict[str, Any]:
         """Answer what was queued; delivered again, nothing. What comes of it is in its entry.
@@ -171,7 +171,6 @@ class Generate:
         )
         settings = feature.settings
         running.watch.limit(settings.total_s)
-        running.streams = settings.stream
         running.drawn.stored = not (request.temporary or feature.test)
         ask = await self._asking.ask(running, request, feature, app)
         await ask.keys.get()  # a key that is missing is said before anything is counted
@@ -194,6 +193,7 @@ class Generate:
                     test=feature.test,
                     place=running.thread.to_entry() if running.thread else None,
                     continues=continues,
+                    streams=settings.stream,
                 )
             )
         except AlreadyRunning as elsewhere:

@@ -1,11 +1,12 @@
 """Which keys serve whom, and in which order: `config/app.keys`, read and changed. Pure.
 
-    {default: [entry, ...], features: {<feature id>: [entry, ...]}}
+    {default: [entry, ...], features: {<feature id>: [entry, ...]}, swept}
     entry: {version, lastFour, checkedAt, isFreeTier, limitUsd, limitRemainingUsd}
 
 `default` that is not there is the first boot: no admin has stored a key yet, and the secret's
 newest version serves. `[]` is a removed key: nothing serves. A feature that has keys of its own is
-served by those alone, any other by the default ones.
+served by those alone, any other by the default ones. `swept` counts how often versions that served
+nobody were disabled while no slot changed, so that whoever stores a key meanwhile is told.
 
 What was typed by hand and can not be read is skipped and logged, an entry or a part of one.
 """
@@ -55,6 +56,7 @@ class KeySlots:
 
     default: Entries | None = None
     features: Mapping[str, Entries] = field(default_factory=dict)
+    swept: int = 0
 
     def own(self, feature: str | None) -> Entries | None:
         """The keys in that very slot; None for the default one at first boot."""
@@ -96,7 +98,8 @@ def read_slots(keys: Any) -> KeySlots:
         default = _entries("keys.default", keys["default"])
     if default is None and features:
         default = ()  # no first boot: the newest version may be a feature's own
-    return KeySlots(default, features)
+    swept = keys.get("swept")
+    return KeySlots(default, features, swept if type(swept) is int and 0 <= swept < 2**53 else 0)
 
 
 def _entries(path: str, typed: Any) -> Entries | None:

@@ -132,6 +132,22 @@ class World:
         found = self.firestore.collection(collection).stream()
         return {snapshot.id: snapshot.to_dict() or {} async for snapshot in found}
 
+    async def documents(self, parent: Any = None) -> list[dict[str, Any]]:
+        """Every document there is."""
+        found = []
+        async for collection in (parent or self.firestore).collections():
+            async for snapshot in collection.stream():
+                found.append({"id": snapshot.id, **(snapshot.to_dict() or {})})
+                found += await self.documents(snapshot.reference)
+        return found
+
+    async def app_check(self) -> str:
+        """A token of an app of this project's."""
+        asked = {"projectId": self.project, "audience": [f"projects/{self.project}"]}
+        async with httpx.AsyncClient(trust_env=False) as http:
+            issued = await http.post(f"http://{self.suite.app_check_host}/token", json=asked)
+        return str(issued.json()["token"])
+
     async def revisions(self, feature: str) -> dict[int, dict[str, Any]]:
         found = await self.all(f"features/{feature}/revisions")
         return {int(id_): found[id_] for id_ in sorted(found, key=int)}

@@ -22,6 +22,7 @@ from firerouter.openrouter.generation import read_generation
 from scripts.local.openrouter.embeddings import FAULTS as VECTORS
 from scripts.local.openrouter.faults import FAULTS
 from scripts.local.openrouter.images import FAULTS as IMAGES
+from scripts.local.openrouter.images import TAKES
 from tests.wire.standin_openrouter import (
     KEY,
     PROMPT,
@@ -232,7 +233,9 @@ def test_sdk_parses_the_image_models(sdk: OpenRouter) -> None:
     (listed,) = [m for m in sdk.images.list_models().data if m.id == IMAGE_MODEL]
     assert listed.supports_streaming
     assert "image" in listed.architecture.output_modalities
-    assert listed.supported_parameters.keys() == {"n", "seed"}
+    assert listed.supported_parameters.keys() == TAKES.keys()
+    kinds = {takes.type for takes in listed.supported_parameters.values()}
+    assert kinds == {"range", "boolean", "enum"}
 
 
 def test_sdk_parses_images(sdk: OpenRouter) -> None:
@@ -1401,3 +1404,43 @@ async def test_serves_many_streams_at_once(server: Server) -> None:
     done = await asyncio.gather(*(answer(server, "sim/fast") for _ in range(100)))
     assert all(one.done for one in done)
     assert len({one.headers["x-generation-id"] for one in done}) == 100
+
+
+# -- keys whose words spoil what is answered -------------------------------------------------------
+
+ECHO = "sk-or-v1-canary-echo-0123"
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["sim/402", "sim/524", "sim/403-moderation", "sim/error-in-200", "sim/error-after-text"],
+)
+async def test_a_key_with_that_word_is_quoted_in_what_goes_wrong(
+    server: Server, model: str
+) -> None:
+    quoting = await answer(server, model, key=ECHO)
+    assert quoting.ended == "clean"
+    assert ECHO.encode() in quoting.body
+    assert quoting.headers["x-echo"] == ECHO
+    plain = await answer(server, model)
+    assert KEY.encode() not in plain.body
+    assert "x-echo" not in plain.headers
+
+
+@pytest.mark.parametrize(("word", "path"), [("look", "key"), ("list", "models")])
+async def test_what_a_key_may_look_at_is_spoiled_as_its_words_say(
+    server: Server, word: str, path: str
+) -> None:
+    for what, status in (("down", 500), ("limited", 429), ("garbled", 200)):
+        spoiled = await get(server, f"/api/v1/{path}", key=f"{ECHO}-{word}-{what}")
+        assert spoiled.status == status
+        assert ECHO.encode() in spoiled.body
+        if what == "garbled":
+            with pytest.raises(json.JSONDecodeError):
+                json.loads(spoiled.body)
+    silent = await call(server, "GET", f"/api/v1/{path}", key=f"{ECHO}-{word}-silent")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await silent.finish()
+    silent.close()
+    assert (await get(server, f"/api/v1/{path}", key=f"{ECHO}-none")).status == 200
