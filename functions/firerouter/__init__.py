@@ -20,6 +20,7 @@ Imports point down only (a test reads this drawing):
     handover                             a generation on its way to the task queue's function
     identity  ledger  openrouter  stops  progress  taskqueue   what they talk to, one library each
     books                                the ledger's documents, and what ends and corrects them
+    estimates                            what an answer may cost at most, pure
     capabilities                         settings held against what models can do, pure
     prompts  quotas  models  judging     pure
     features  appsettings  keys  preferences  conversations  pseudonyms   settings, secrets, history

@@ -16,9 +16,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from . import judging, limits, log
+from . import estimates, judging, limits, log
 from .appsettings import AppSettings, AppSettingsStore
 from .asking import Asking
+from .attaching import Attaching
 from .callable import Call, CallableError
 from .choice import Choice
 from .contract import CompareModels, ExecutePrompt, Judge
@@ -26,7 +27,6 @@ from .errors import CostTooHigh, InvalidArgument, QuotaExceeded
 from .generate import Generate
 from .identity import Caller
 from .ids import comparison_ids, comparison_request, generation_id
-from .models import TOKENS_PER_PRICE
 from .records import parse
 from .settings import IMAGE, Feature
 from .stops import Stops
@@ -79,12 +79,14 @@ class Compare:
         self,
         *,
         asking: Asking,
+        attaching: Attaching,
         app_settings: AppSettingsStore,
         choice: Choice,
         generate: Generate,
         stops: Stops,
     ) -> None:
         self._asking = asking
+        self._attaching = attaching
         self._app_settings = app_settings
         self._choice = choice
         self._generate = generate
@@ -105,9 +107,9 @@ class Compare:
         )
         feature = _without_fallbacks(feature)
         await self._check(asked, request.judge, feature, app, uid)
-        if request.max_cost is not None:
-            await self._check_cost(asked, request, feature, app)
-        await call.send({"type": "start", "comparisonId": id_, "models": request.models})
+        estimate = await self._estimate(request, asked[0][1], feature, app, call)
+        start = {"comparisonId": id_, "models": request.models, "estimate": estimate}
+        await call.send({"type": "start", **start})
         whole = Whole(id_, uid, self._stops)
         branches = [Branch(call, at, data) for at, (data, _) in enumerate(asked)]
         with self._stops.reaching(id_, uid, whole.stop):
@@ -127,7 +129,7 @@ class Compare:
                 judgement = await self._judge(
                     call, request.judge, feature, (asked[0][1], whole), shown
                 )
-        return _summed(id_, shown, judgement)
+        return _summed(id_, estimate, shown, judgement)
 
     async def _check(
         self,
@@ -152,20 +154,33 @@ class Compare:
                     error.details["field"] = field
                 raise
 
-    async def _check_cost(
+    async def _estimate(
         self,
-        asked: list[tuple[dict[str, Any], ExecutePrompt]],
         request: CompareModels,
+        prompt: ExecutePrompt,
         feature: Feature,
         app: AppSettings,
-    ) -> None:
-        """Raises CostTooHigh."""
-        chars = len(feature.settings.system_prompt) + asked[0][1].size
-        tokens = feature.settings.max_tokens
-        costs = [await self._at_most(model, chars, tokens, app) for model in request.models]
-        if request.judge is not None:
-            told = limits.JUDGE_READS_MAX_CHARS
-            costs.append(await self._at_most(request.judge.model, chars + told, tokens, app))
+        call: Call[Caller],
+    ) -> float:
+        """US dollars that all of it may cost. Raises what is wrong with the prompt or its files,
+        CostTooHigh."""
+        settings, reserve = feature.settings, Decimal(str(app.limits.reserve_usd))
+        looked_at = await self._attaching.look(prompt, call.caller.uid, prompt.request_id or "")
+        told = estimates.told_tokens(settings, prompt, [placed.file for placed in looked_at])
+        ids = [*request.models, *([request.judge.model] if request.judge else [])]
+        free = await self._choice.free(ids)
+        models = {id_: await self._choice.model(id_) for id_ in ids if id_ not in free}
+        costs = [
+            estimates.cost(models[id_], settings, told, reserve, estimates.made(settings, prompt))
+            if id_ in models
+            else estimates.extras(settings, reserve)
+            for id_ in request.models
+        ]
+        if request.judge is not None and (judge := request.judge.model) in models:
+            written = (estimates.written_tokens(models.get(m), settings) for m in request.models)
+            read = min(told + sum(written), limits.JUDGE_READS_MAX_CHARS)
+            plain = judging.judged_by(feature).settings
+            costs.append(estimates.cost(models[judge], plain, read, reserve))
         estimate, most = float(sum(costs)), request.max_cost
         if most is not None and estimate > most:
             sentence = (
@@ -173,24 +188,7 @@ class Compare:
                 "that maxCost allows. Choose cheaper models, fewer, or a higher limit."
             )
             raise CostTooHigh(sentence, field="maxCost", estimate=estimate, max=most)
-
-    async def _at_most(
-        self, model: str, chars: int, max_tokens: int | None, app: AppSettings
-    ) -> Decimal:
-        """US dollars that one answer may cost; of a model with no price, what is reserved."""
-        found = await self._choice.model(model)
-        if found is not None and found.free:
-            return Decimal(0)
-        prices = (found.prompt_price, found.completion_price) if found else (None, None)
-        if found is None or not all(isinstance(price, Decimal) for price in prices):
-            return Decimal(str(app.limits.reserve_usd))
-        told = chars / limits.CHARS_PER_TOKEN_AT_LEAST
-        most = max_tokens or found.max_completion_tokens or found.context_length
-        written = most or limits.ANSWER_MAX_TOKENS
-        prompt, completion = prices
-        assert isinstance(prompt, Decimal), "as was asked above"
-        assert isinstance(completion, Decimal), "as was asked above"
-        return (prompt * Decimal(told) + completion * written) / TOKENS_PER_PRICE
+        return estimate
 
     async def _one(
         self, whole: Whole, branch: Branch, prompt: ExecutePrompt, feature: Feature
@@ -261,7 +259,7 @@ def _shown(result: dict[str, Any] | CallableError, branch: Branch) -> dict[str, 
 
 
 def _summed(
-    id_: str, shown: list[dict[str, Any]], judgement: dict[str, Any] | None
+    id_: str, estimate: float, shown: list[dict[str, Any]], judgement: dict[str, Any] | None
 ) -> dict[str, Any]:
     parts = [*shown, *([judgement] if judgement else [])]
     # what failed may have cost something as well, of which its error tells
@@ -271,6 +269,7 @@ def _summed(
     return {
         "comparisonId": id_,
         "results": shown,
+        "estimate": estimate,
         "totalCost": sum(usage.get("cost", 0) for usage in usages),
         **({"totalCostIsEstimate": True} if estimated else {}),
         **({"judgement": judgement} if judgement else {}),

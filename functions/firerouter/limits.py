@@ -99,7 +99,6 @@ CONVERSATION_READ_S: Final = 30.0  # all of it
 # A comparison
 COMPARED_MODELS_MAX: Final = 6
 JUDGE_READS_MAX_CHARS: Final = 60_000  # of the question and all answers
-CHARS_PER_TOKEN_AT_LEAST: Final = 3  # for what may be charged at most
 
 # A feature's settings
 SYSTEM_PROMPT_MAX_CHARS: Final = 50_000

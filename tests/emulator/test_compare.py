@@ -1,6 +1,7 @@
 """Several models side by side: each a generation of its own, and one stop for all of them."""
 
 import asyncio
+import base64
 import json
 from typing import Any
 
@@ -56,6 +57,7 @@ async def test_each_model_answers_for_itself(world: World, instance: Instance) -
         "type": "start",
         "comparisonId": result["comparisonId"],
         "models": models,
+        "estimate": 0,
     }
     for at, model in enumerate(models):
         mine = [frame for frame in frames[1:] if frame["index"] == at]
@@ -235,7 +237,54 @@ async def test_too_dear_a_comparison_is_refused_before_anything_is_asked(
     assert free["totalCost"] == 0
     await instance.save("compared", {**FEATURE, "maxTokens": 100}, 1)
     result = await compared(instance, data(world, "sim/fast", "sim/paid", maxCost=0.01))
-    assert 0 < result["totalCost"] < 0.01
+    assert 0 < result["totalCost"] <= result["estimate"] < 0.01
+
+
+async def test_a_files_text_counts_for_what_it_may_cost(world: World, instance: Instance) -> None:
+    text = {"data": base64.b64encode(b"word " * 60_000).decode(), "contentType": "text/plain"}
+    request = data(world, "sim/fast", "sim/paid", maxCost=0.1)
+    await instance.save("compared", {**FEATURE, "maxTokens": 100}, 1)
+    bare = await compared(instance, request)
+    long = {**request, "attachments": [text]}
+    refusal = await instance.refusal("execute_multi_model_prompt", long, "user")
+    assert (refusal.reason, refusal.details["max"]) == ("cost_too_high", 0.1)
+    result = await compared(instance, {**long, "maxCost": 1})
+    assert result["estimate"] == refusal.details["estimate"] > bare["estimate"] + 0.25
+    assert bare["totalCost"] < result["totalCost"] <= result["estimate"]
+
+
+async def test_a_comparison_is_reserved_as_so_many_generations(
+    world: World, instance: Instance
+) -> None:
+    day = 3 * 0.05 - 0.01  # room for two, at what is reserved for one
+    budget = {"settings": {"limits": {"usdPerDay": day, "reserveUsd": 0.05}}, "revision": 1}
+    await instance.call("save_app_settings", budget)
+    models = ["sim/paid-ticks", "sim/paid-cut-mid-stream", "sim/paid"]
+    await instance.save("compared", {"model": models[0], "allowedModels": models[1:]}, 1)
+    admit, reserved, held = instance.app.ledger.admit, list[int](), list[Any]()
+    decided = asyncio.Event()
+
+    async def admit_together(admission: Any) -> Any:
+        """Nothing is asked, and nothing given back, until each is admitted or refused."""
+        try:
+            return await admit(admission)
+        finally:
+            reserved.append(admission.reserve_nano_usd)
+            if len(reserved) == 3:
+                held.append(await windows(world))
+                decided.set()
+            await decided.wait()
+
+    instance.app.ledger.admit = admit_together  # type: ignore[method-assign]
+    result = await compared(instance, data(world, *models))
+    assert reserved == [50_000_000] * 3
+    assert held[0]["usd"]["nanoUsd"] == 100_000_000
+    assert (held[0]["requests"]["count"], held[0]["concurrent"]["count"]) == (2, 2)
+    reasons = [r["error"]["details"]["reason"] for r in result["results"] if "error" in r]
+    assert reasons.count("quota_exceeded") == 1
+    after = await windows(world)
+    assert (after["requests"]["count"], after["concurrent"]["count"]) == (2, 0)
+    assert after["usd"]["nanoUsd"] == round(result["totalCost"] * 1e9)
 
 
 BAD: list[tuple[dict[str, Any], str, str]] = [
