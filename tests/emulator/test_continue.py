@@ -27,6 +27,7 @@ from firerouter.generate import Generate
 from firerouter.progress import latest
 from scripts.local import processes
 from tests.conftest import Serve
+from tests.emulator.test_resume import LONG_JSON
 from tests.emulator.world import Instance, World, applied_twice, call_of
 
 CONTINUE = {"onDisconnect": "continue"}
@@ -217,8 +218,7 @@ async def test_a_repair_takes_the_place_of_what_was_written_before_it(
 ) -> None:
     monkeypatch.setattr(limits, "PROGRESS_AFTER_S", 0.0)
     monkeypatch.setattr(limits, "PROGRESS_LIVE_S", 0.15)
-    shaped = {"model": "sim/slow-bad-json", "responseFormat": {"type": "json_object"}}
-    await instance.save("shaped", {**shaped, "repairJson": True, **CONTINUE})
+    await instance.save("shaped", {"model": "sim/slow-bad-json", **LONG_JSON, **CONTINUE})
     call, running = begin(world, instance, "shaped", conversationId="new")
     await queue.filled()
     pieces: dict[str, Any] = {}

@@ -10,6 +10,11 @@ from firerouter import limits
 from tests.emulator.world import Instance, World, call_of
 
 TICKS = {"model": "sim/ticks"}  # a hundred tokens in ten seconds
+FIELDS = {"properties": {f"field{n}": {"type": "string"} for n in range(12)}}
+LONG_JSON = {
+    "responseFormat": {"type": "json_schema", "name": "long", "schema": FIELDS},
+    "repairJson": True,
+}
 
 
 @pytest.fixture
@@ -186,12 +191,8 @@ async def test_somebody_elses_is_as_good_as_none(world: World, instance: Instanc
     await running
 
 
-async def test_what_a_killed_instance_had_written_is_kept_in_the_conversation(
-    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Killed: whatever it would still have written down never comes through."""
-    _, running = begin(instance, conversationId="new")
-    id_ = await started(world)
+def mute(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of how an answer ends nothing comes through: as where its instance is killed."""
 
     async def never(*_: Any, **__: Any) -> Any:
         await asyncio.sleep(3600)
@@ -200,8 +201,15 @@ async def test_what_a_killed_instance_had_written_is_kept_in_the_conversation(
     instance.app.conversations.answer = never  # type: ignore[method-assign]
     instance.app.ledger.settle = never  # type: ignore[method-assign]
     instance.app.progress.forget = never  # type: ignore[method-assign]
-    running.cancel()
 
+
+async def test_what_a_killed_instance_had_written_is_kept_in_the_conversation(
+    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mute(instance, monkeypatch)
+    _, running = begin(instance, conversationId="new")
+    id_ = await started(world)
+    running.cancel()
     entry = await world.document(f"generations/{id_}")
     tidy = world.instance().app.reconcile
     past = timedelta(seconds=limits.TOTAL_S + limits.SETTLE_S + 1)
@@ -216,3 +224,29 @@ async def test_what_a_killed_instance_had_written_is_kept_in_the_conversation(
     assert (await world.document(f"generations/{id_}"))["status"] == "interrupted"
     await tidy.run()
     assert len(await world.all(f"{conversation}/messages")) == 2
+
+
+async def test_of_a_repair_that_was_killed_the_newer_text_is_kept(
+    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "PROGRESS_AFTER_S", 0.0)
+    monkeypatch.setattr(limits, "PROGRESS_EVERY_S", 0.1)
+    await instance.save("ticks", {"model": "sim/slow-bad-json", **LONG_JSON}, 1)
+    mute(instance, monkeypatch)
+    _, running = begin(instance, conversationId="new")
+    id_ = await started(world)
+    pieces: dict[str, Any] = {}
+    async with asyncio.timeout(20):
+        while not any(piece.get("again") for piece in pieces.values()):
+            pieces = await world.all(f"generations/{id_}/progress")
+            await asyncio.sleep(0.02)
+    running.cancel()
+    entry = await world.document(f"generations/{id_}")
+    tidy = world.instance().app.reconcile
+    tidy._now = lambda: entry["createdAt"] + timedelta(seconds=limits.TOTAL_S + limits.SETTLE_S + 1)
+    assert (await tidy.run())["closed"] == 1
+    place = entry["place"]
+    conversation = f"users/user/conversations/{place['conversationId']}"
+    answer = await world.document(f"{conversation}/messages/{place['messageId']}")
+    assert answer["text"].startswith("{")
+    assert "tick" not in answer["text"]

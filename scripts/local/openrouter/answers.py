@@ -130,6 +130,11 @@ def bad_json(ex: Exchange) -> Answer:
     return replace(ex.answer, tokens=words("Sure! Here it is: {"))
 
 
+def long_bad_json(ex: Exchange) -> Answer:
+    """The same, in more words."""
+    return ex.answer if ex.ask.turns > 1 else replace(ex.answer, tokens=TICKS.tokens[:20])
+
+
 def worse_json(_: Exchange) -> Answer:
     return Answer(words("Sure! Here it is: {"))
 

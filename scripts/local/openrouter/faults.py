@@ -120,9 +120,9 @@ _JSON = (
     ),
     Fault(
         "sim/slow-bad-json",
-        "the same, a token each 100 ms",
+        "the same, in 20 words at first, a token each 100 ms",
         does.stream_ticks,
-        answer=says.bad_json,
+        answer=says.long_bad_json,
     ),
     Fault(
         "sim/bad-json-silent",
