@@ -41,12 +41,16 @@ OK = {
     "length-no-text": "length",
     "content-filter": "content_filter",
     "plain": "stop",
+    "8k": "stop",
+    "pdf-then-502": "stop",
     "cites": "stop",
     "parallel-tools": "stop",  # nobody declared any
     "bad-arguments": "tool_calls",
     "unknown-tool": "tool_calls",
     "bad-json": "stop",
     "paid-bad-json": "stop",
+    "slow-bad-json": "stop",
+    "bad-json-silent": "stop",
     "worse-json": "stop",
     "fenced-json": "stop",
 }
