@@ -1,10 +1,13 @@
 """`./scripts/grant-admin`: who may change the app's AI settings, by the custom claim `admin: true`.
 
-    find the account -> set the claim, keep the others -> enter it in the audit, if it is a change
-      -> revoked: end the account's sessions too
+    find the account -> is it whose it says? -> set the claim, keep the others
+      -> enter it in the audit, if it is a change -> revoked: end the account's sessions too
 
 The claim reaches an app with its next ID token, at the next sign-in or within the hour. Losing it
 counts at once: admin calls look the account up.
+
+Anybody can register with somebody else's address, and a password; until it is verified the account
+may be a stranger's, and it takes `--unverified` to insist.
 
 Auth and Firestore share no commit. The claim comes first: where its entry fails, that is said, and
 whoever was to lose the claim has lost it.
@@ -45,7 +48,14 @@ exit status: 0 done, 1 it could not be done or entered, 2 wrong arguments, 3 not
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(sys.argv[1:] if arguments is None else arguments)
     try:
-        print(change(options.email, revoke=options.revoke, project=options.project))
+        print(
+            change(
+                options.email,
+                revoke=options.revoke,
+                project=options.project,
+                unverified=options.unverified,
+            )
+        )
     except Refused as refused:
         print(refused, file=sys.stderr)
         return FAILED
@@ -69,6 +79,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("email", metavar="EMAIL", help="of an account that exists already")
     parser.add_argument("--revoke", action="store_true", help="make them no admin any more")
     parser.add_argument(
+        "--unverified",
+        action="store_true",
+        help="though nobody has shown yet that the address is theirs",
+    )
+    parser.add_argument(
         "--project",
         metavar="ID",
         help="a Firebase project instead of a running ./scripts/dev",
@@ -76,7 +91,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def change(email: str, *, revoke: bool, project: str | None) -> str:
+def change(email: str, *, revoke: bool, project: str | None, unverified: bool = False) -> str:
     """Answers with what was done, in a sentence. Raises Problem."""
     from firebase_admin import auth, exceptions
     from google.auth.exceptions import GoogleAuthError
@@ -85,6 +100,8 @@ def change(email: str, *, revoke: bool, project: str | None) -> str:
     try:
         with _app(project) as app:
             account = auth.get_user_by_email(email, app=app)
+            if not revoke:
+                _check(account, email, unverified=unverified)
             claims = dict(account.custom_claims or {})
             was_admin = claims.pop(CLAIM, None) is True
             is_admin = not revoke
@@ -119,6 +136,19 @@ def change(email: str, *, revoke: bool, project: str | None) -> str:
             "It takes the role Cloud Datastore User in that project.",
         )
     return done
+
+
+def _check(account: Any, email: str, *, unverified: bool) -> None:
+    """Whether the account may be made an admin's. Raises Refused."""
+    providers = ", ".join(one.provider_id for one in account.provider_data) or "no provider"
+    whose = f"{email} (uid {account.uid}, by {providers})"
+    if account.disabled:
+        raise Refused(f"The account of {whose} is disabled.", "Enable it, then run this again.")
+    if not (account.email_verified or unverified):
+        raise Refused(
+            f"The address of {whose} is not verified: it may be a stranger's account.",
+            "Let them verify it, or, if you know the account, add --unverified.",
+        )
 
 
 def _enter(uid: str, project: str, *, before: bool, after: bool) -> bool:

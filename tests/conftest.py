@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
+import hypothesis
 import pytest
 
 from scripts.local import processes
@@ -27,6 +28,8 @@ IN_CI = os.environ.get("CI") == "true"
 NO_RECORDINGS = "recordings not present"
 SERVED_WITHIN_S = 30
 _tails = pytest.StashKey[str]()
+hypothesis.settings.register_profile("firerouter", deadline=None)  # machines are busy
+hypothesis.settings.load_profile("firerouter")
 
 
 @pytest.fixture(scope="session")
@@ -165,8 +168,17 @@ def unexplained_skips(skipped: list[Any], *, recordings: bool) -> list[str]:
     return [reason for reason in reasons if NO_RECORDINGS not in reason or recordings]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """One of several processes has ended: what its suite said last is told at the end."""
+    tails = getattr(node, "workeroutput", {}).get("tails", "")
+    node.config.stash[_tails] = f"{node.config.stash.get(_tails, '')}{tails}\n"
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["tails"] = session.config.stash.get(_tails, "")
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or session.exitstatus != pytest.ExitCode.OK:
         return

@@ -1,7 +1,8 @@
 """An admitted generation is answered: by an answer that is kept, or by OpenRouter's.
 
+    the question written down                                      beside it all
     the files that go with it
-    the question written down, titles and summaries asked for      beside it
+    titles and summaries asked for                                 beside it
     a kept answer, or a stream -> frames -> once more, where it has not the format it was to have
 
 What came of it is in the job's `running`, also when this raises.
@@ -14,11 +15,12 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from . import formats, limits, log, prompts
 from .asides import Asides
 from .attaching import Attaching
+from .attachments import File
 from .conversations import Conversations
 from .errors import ContextTooLong, ImagesTooLarge, ImageUnreadable, UpstreamError
 from .gallery import Gallery
@@ -28,8 +30,8 @@ from .openrouter import ChatRequest, Delta, Interrupted, OpenRouter
 from .progress import Progress
 from .responses import Responses
 from .running import Job, Running, attempts_of
-from .threads import Thread
 
+Question = asyncio.Task[None] | None  # the question being written into its conversation
 NOT_KEPT: Final = {
     "reason": "image_not_kept",
     "message": "An image could not be stored: it is in this answer alone.",
@@ -62,33 +64,63 @@ class Answering:
 
     async def answer(self, job: Job) -> None:
         """Stream an answer to whoever listens. Raises UpstreamError, Interrupted."""
-        running, thread = job.running, job.running.thread
-        kept = await self._responses.get(job.recall)
-        with running.watch.guard():
-            files = await self._gallery.again(kept.get("images", [])) if kept else []
-        if files is None:
-            kept = None  # an image of it is gone: it is asked for anew
-        if kept is None and running.attached is not None and running.attached.sent:
-            conversation = thread and self._conversations.conversation(running.uid, thread.id)
+        running = job.running
+        attached = running.attached
+        # a question whose files turn out to be something else is refused, and not written down
+        asking = None if attached and attached.unread else self._begin_asking(running)
+        try:
+            kept = await self._responses.get(job.recall)
             with running.watch.guard():
-                running.notices += await self._attaching.fetch(
-                    running.id, running.attached, job.ask.messages, conversation
-                )
-            running.tries.files.add(running.attached.read)
-        asking = asyncio.create_task(self._write_question(running, thread)) if thread else None
-        async with self._asides.beside(job):
-            try:
-                if kept is not None:
-                    await running.replay(kept, stream=job.feature.settings.stream)
-                    with running.watch.guard():
-                        for file in files or ():
-                            added = self._gallery.add(file, running.drawn, running.uid, running.id)
-                            await self._show(job, await added)
-                else:
-                    await self._stream(job)
-            finally:
-                if asking is not None:
-                    await asking  # while OpenRouter was busy: it took no time of anybody's
+                files = await self._gallery.again(kept.get("images", [])) if kept else []
+            if kept is None or files is None:  # an image of it is gone: it is asked for anew
+                await self._fetch(job)
+                asking = asking or self._begin_asking(running)
+                async with self._asides.beside(job):
+                    await self._stream(job, asking)
+            else:
+                asking = asking or self._begin_asking(running)
+                async with self._asides.beside(job):
+                    await self._replay(job, kept, files, asking)
+        finally:
+            if asking is not None:
+                await asking  # while OpenRouter was busy: it took no time of anybody's
+
+    async def write_question(self, running: Running) -> None:
+        """With its files, which belong to the conversation from now on."""
+        thread, attached = running.thread, running.attached
+        if thread is None or thread.written:
+            return
+        if attached and thread.kept:
+            await self._attaching.keep(attached)  # first: the question names them
+        await self._conversations.ask(thread)
+        if thread.deleted and attached:
+            await self._attaching.drop(attached)
+
+    def _begin_asking(self, running: Running) -> Question:
+        return asyncio.create_task(self.write_question(running)) if running.thread else None
+
+    async def _fetch(self, job: Job) -> None:
+        """The files that go with the request."""
+        running, thread = job.running, job.running.thread
+        if running.attached is None or not running.attached.sent:
+            return
+        conversation = thread and self._conversations.conversation(running.uid, thread.id)
+        with running.watch.guard():
+            running.notices += await self._attaching.fetch(
+                running.id, running.attached, job.ask.messages, conversation
+            )
+        running.tries.files.add(running.attached.read)
+
+    async def _replay(
+        self, job: Job, kept: dict[str, Any], files: list[File], asking: Question
+    ) -> None:
+        running = job.running
+        await _settled(asking)
+        await running.replay(kept, stream=job.feature.settings.stream)
+        with running.watch.guard():
+            for file in files:
+                added = self._gallery.add(file, running.drawn, running.uid, running.id)
+                await self._show(job, await added)
 
     async def keep_images(self, running: Running) -> None:
         """They belong to the conversation that the answer is written in, if any."""
@@ -98,31 +130,30 @@ class Answering:
         elif thread is not None and thread.kept:
             await self._gallery.keep(running.drawn)
 
-    async def _write_question(self, running: Running, thread: Thread) -> None:
-        """With its files, which belong to the conversation from now on."""
-        attached = running.attached
-        files = [self._attaching.keep(attached)] if attached and thread.kept else []
-        await asyncio.gather(self._conversations.ask(thread), *files)
-
-    async def _stream(self, job: Job) -> None:
+    async def _stream(self, job: Job, asking: Question) -> None:
         running, ask = job.running, job.ask
+        starting = running.starting = asyncio.create_task(_start(job, asking))
 
         def note() -> None:
             self._ledger.note(job.entry, attempts_of(running))
 
         async def on_retry(model: str, reason: str) -> None:
             note()  # that another one follows
+            await starting
             attempt = len(running.tries.attempts) + 1
             message = {"type": "retry", "attempt": attempt, "model": model, "reason": reason}
             await running.send(message)
 
         running.tries.on_retry, running.tries.on_id = on_retry, note
-        await running.start(ask.models[0])
         try:
             ask = await self._fitting(job, ask)
         except (ImagesTooLarge, ImageUnreadable):
             await self._gallery.drop(running.drawn)  # some of them are no answer
             raise
+        finally:
+            await starting
+        if 0 < (made := len(running.drawn.all)) < ask.makes:
+            running.notices = [*running.notices, _fewer(made, ask.makes)]
         repairs = job.feature.settings.repair_json
         found = formats.read(running.written()[0], ask.format) if repairs else None
         whole = running.answer is not None and running.answer.finish_reason == "stop"
@@ -171,6 +202,8 @@ class Answering:
         async with self._openrouter.answer(ask, running.watch, running.tries) as answer:
             running.first_token_ms = running.first_token_ms or running.elapsed_ms()
             running.answer = answer
+            if running.starting is not None:
+                await running.starting
             keeps = settings.resume and running.lasts(job.entry)
             progress = self._progress
             pace = running.pace()
@@ -209,6 +242,22 @@ class Answering:
             if sending is not None:
                 sending.cancel()
                 await asyncio.wait({sending})
+
+
+def _fewer(made: int, asked: int) -> dict[str, str]:
+    message = f"The model made {made} of {asked} images."
+    return {"reason": "parameter_dropped", "field": "imageOptions.n", "message": message}
+
+
+async def _start(job: Job, asking: Question) -> None:
+    """Tell who listens that it has begun, once its question is safe."""
+    await _settled(asking)
+    await job.running.start(job.ask.models[0])
+
+
+async def _settled(asking: Question) -> None:
+    if asking is not None:
+        await asyncio.wait({asking}, timeout=limits.QUESTION_WAIT_S)
 
 
 async def _send_parts(running: Running) -> None:

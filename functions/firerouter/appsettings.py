@@ -2,7 +2,7 @@
 
     {appName, referer, limits: {requestsPerMinute, concurrent, usdPerDay, reserveUsd},
      freeModelsOnly, replaceGoneModels, revision,
-     keys: {default: [entry, ...], features: {<feature id>: [entry, ...]}},
+     keys: {default: [entry, ...], features: {<feature id>: [entry, ...]}, swept},
      catalog: what the last look at the models found (checkup)}
 
 `keyslots` says what the keys' part means.
@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeVar
 
 from google.cloud.firestore import DELETE_FIELD, AsyncClient
+from google.cloud.firestore_v1.field_path import FieldPath
 from pydantic import BaseModel, Field, ValidationError
 
 from . import limits, log
@@ -159,37 +160,47 @@ class AppSettingsStore:
 
         Raises SettingsChanged if the keys are not as they were `stored`, SettingsUnavailable.
         """
+        own: Any = [entry.to_document() for entry in entries]
+        slot = ("default",) if feature is None else ("features", feature)
+        value = own if entries or feature is None else DELETE_FIELD
+        await self._change_keys(stored, stored.keys.having(feature, entries), slot, value, change)
+
+    async def note_sweep(self, stored: Stored, change: Change) -> None:
+        """Say that versions which serve nobody are about to be disabled. Raises the same."""
+        swept = stored.keys.swept + 1
+        saved = replace(stored.keys, swept=swept)
+        await self._change_keys(stored, saved, ("swept",), swept, change)
+
+    async def _change_keys(
+        self, stored: Stored, saved: KeySlots, at: tuple[str, ...], value: Any, change: Change
+    ) -> None:
         for _ in range(limits.CHANGE_TRIES):
             try:
-                await self._commit_keys(stored, feature, entries, change)
+                await self._commit_keys(stored, at, value, change)
             except SettingsChanged:
                 now = await self.read()
                 if now.keys != stored.keys:
                     raise
                 stored = now  # something else in the document: no reason to refuse
             else:
-                saved = replace(stored, keys=stored.keys.having(feature, entries))
-                self._cache.put(_settings(saved))
+                self._cache.put(_settings(replace(stored, keys=saved)))
                 return
         raise SettingsChanged
 
     async def _commit_keys(
-        self, stored: Stored, feature: str | None, entries: Entries, change: Change
+        self, stored: Stored, at: tuple[str, ...], value: Any, change: Change
     ) -> None:
-        """Of the document that slot alone is written: what is beside it stays as it is."""
+        """Of the document that one field alone is written: what is beside it stays as it is."""
         batch = self._firestore.batch()
-        own: Any = [entry.to_document() for entry in entries]
+        path = FieldPath("keys", *at)
         if stored.version is None:
-            keys = {"default": own} if feature is None else {"features": {feature: own}}
-            batch.create(self._document, {"keys": keys})
+            document: Any = value
+            for name in reversed(path.parts):
+                document = {name: document}
+            batch.create(self._document, document)
         else:
-            path = "keys.default" if feature is None else f"keys.features.`{feature}`"  # for its -
             guard = self._firestore.write_option(last_update_time=stored.version)
-            batch.update(
-                self._document,
-                {path: own if entries or feature is None else DELETE_FIELD},
-                option=guard,
-            )
+            batch.update(self._document, {path.to_api_repr(): value}, option=guard)
         await self._audit.commit(batch, change)
 
     async def _load(self) -> AppSettings:

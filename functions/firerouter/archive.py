@@ -10,18 +10,18 @@ from typing import Any
 
 from .callable import Call
 from .contract import DeleteConversation, ExportConversation, UpdateConversation
-from .conversations import Conversations, Forget
+from .conversations import Conversations
 from .identity import Caller
 from .records import parse
+from .removals import Removals
 
 
 class Archive:
     """The use cases `update_conversation`, `delete_conversation` and `export_conversation`."""
 
-    def __init__(self, conversations: Conversations, forget: Forget) -> None:
-        """forget: deletes files of a conversation's messages from Cloud Storage."""
+    def __init__(self, conversations: Conversations, removals: Removals) -> None:
         self._conversations = conversations
-        self._forget = forget
+        self._removals = removals
 
     async def update(self, call: Call[Caller]) -> dict[str, Any]:
         """Another title, another end of the chosen path, or both. `{conversationId, title?,
@@ -39,7 +39,7 @@ class Archive:
         Raises ConversationUnknown, HistoryUnavailable, StorageUnavailable.
         """
         asked = parse(DeleteConversation, call.data)
-        await self._conversations.delete(call.caller.uid, asked.conversation_id, self._forget)
+        await self._removals.delete(call.caller.uid, asked.conversation_id)
         return {"conversationId": asked.conversation_id, "deleted": True}
 
     async def export(self, call: Call[Caller]) -> dict[str, Any]:

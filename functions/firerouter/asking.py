@@ -59,7 +59,7 @@ class Asking:
         """
         settings, uid = feature.settings, running.uid
         models, running.notices = await self._choice.models(request, feature, app, uid)
-        request = await self._choice.able(request, feature, models[0], running.notices)
+        request, models = await self._choice.able(request, feature, models, running.notices)
         history: list[dict[str, Any]] = []
         asked = await self._attaching.look(request, uid, running.id)
         if request.conversation_id is not None:
@@ -79,14 +79,15 @@ class Asking:
             history = running.thread.history if running.thread else []
         if request.tool_results is not None:
             tools.answered(request.tool_results, history)
+        if settings.through_image_api:  # no more of a conversation is sent
+            history = history[-2:] if request.regenerate else history[-1:]
         attached = await self._attaching.gather(request, uid, asked, models, history)
         running.attach(attached)
-        through_api = settings.kind == IMAGE and settings.image_api == "images"
-        if through_api:
+        if settings.through_image_api:
             attached.only_images()
         parameters = await self._parameters(settings, request, attached.models)
         running.drawn.inline = request.inline_images
-        return (ImagesRequest if through_api else ChatRequest)(
+        return (ImagesRequest if settings.through_image_api else ChatRequest)(
             keys=self._keys.of(feature.id),
             models=attached.models,
             messages=attached.onto(
@@ -112,9 +113,9 @@ class Asking:
         if settings.kind != IMAGE:
             return given
         options = (asked or images.ImageOptions()).over(settings.image_options)
-        if settings.image_api == "images":
+        if settings.through_image_api:
             _only_draws(request)
-            return images.api_parameters(options, given, settings.parameters)
+            return images.api_parameters(options, prompts.image_parameters(settings))
         if asked is not None and (asked.n or 1) > 1:
             sentence = "imageOptions.n: this feature makes one image at a time."
             raise InvalidArgument(sentence, field="imageOptions.n")

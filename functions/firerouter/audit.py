@@ -19,8 +19,8 @@ from typing import Any
 from google.cloud.firestore import AsyncClient, AsyncWriteBatch
 
 from . import limits, log
-from .commits import AWAY, GUARD_FAILED, commit
-from .errors import SettingsChanged, SettingsUnavailable
+from .commits import AWAY, GUARD_FAILED, NOT_STORABLE, commit
+from .errors import SettingsChanged, SettingsRefused, SettingsUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ class Audit:
     async def commit(self, batch: AsyncWriteBatch, change: Change) -> None:
         """Commit the writes of `batch`, each guarded by its caller, and the entry: all or nothing.
 
-        Raises SettingsChanged: nothing was written. SettingsUnavailable: it is not known whether
-        anything was, or will yet be.
+        Raises SettingsChanged, SettingsRefused: nothing was written. SettingsUnavailable: it is not
+        known whether anything was, or will yet be.
         """
         entry = self._firestore.collection("audit").document()
         batch.create(
@@ -70,6 +70,11 @@ class Audit:
         except GUARD_FAILED:
             if not await self._is_entered(entry):
                 raise SettingsChanged from None
+        except NOT_STORABLE as error:
+            log.error("change_not_storable", action=change.action, type=type(error).__name__)
+            sentence = "Firestore can not keep these settings: they are too large, or too deep."
+            wrong = {"field": "settings", "reason": "not_storable", "message": sentence}
+            raise SettingsRefused(sentence, field="settings", errors=[wrong], warnings=[]) from None
         except AWAY as error:
             log.error("change_failed", action=change.action, type=type(error).__name__)
             if not await self._is_entered(entry):

@@ -126,9 +126,11 @@ class App(Stores):
 
         return Compare(
             asking=self.asking,
+            attaching=self.attaching,
             app_settings=self.app_settings,
             choice=self.choice,
             generate=self.generate,
+            stops=self.stops,
         )
 
     @cached_property
@@ -186,8 +188,11 @@ class App(Stores):
     @cached_property
     def archive(self) -> Archive:
         from .archive import Archive
+        from .removals import Removals
 
-        return Archive(self.conversations, self.uploads.delete)
+        forget = self.uploads.delete
+        removals = Removals(self.firestore, conversations=self.conversations, forget=forget)
+        return Archive(self.conversations, removals)
 
     @cached_property
     def attaching(self) -> Attaching:

@@ -48,6 +48,10 @@ class Cached(Generic[T]):
         """Fetch now, whatever the age."""
         return await asyncio.shield(self._start())
 
+    def forget(self) -> None:
+        """Serve it no more."""
+        self._since = None
+
     def put(self, value: T) -> None:
         """Take a value that is known to be the newest."""
         self._value, self._since = value, self._clock()

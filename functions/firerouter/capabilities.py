@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final, Literal
 
+from .images import ImageOptions
 from .models import CHARS_PER_TOKEN, Model, ModelList, Resolved, is_free
 from .prompts import PLACE
 from .routing import takes_cache_control
@@ -43,11 +44,20 @@ SAMPLING: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-# what a caller may send: the names that `supported_parameters` has for each
-_ASKED: Final[Mapping[str, tuple[str, ...]]] = {
-    "temperature": ("temperature",),
-    "tools": ("tools",),
-    "toolChoice": ("tool_choice",),
+# what a caller may send: the name that `supported_parameters` has for each
+_ASKED: Final[Mapping[str, str]] = {
+    "temperature": "temperature",
+    "tools": "tools",
+    "toolChoice": "tool_choice",
+    "parallelToolCalls": "parallel_tool_calls",
+}
+# imageOptions: the names that the image API's list has for each
+_DRAWN: Final[Mapping[str, frozenset[str]]] = {
+    "aspectRatio": frozenset({"aspect_ratio"}),
+    "size": frozenset({"size", "resolution"}),
+    "quality": frozenset({"quality"}),
+    "seed": frozenset({"seed"}),
+    "n": frozenset({"n"}),
 }
 
 
@@ -62,12 +72,42 @@ def not_taken(sent: Mapping[str, Any], model: Model | None) -> list[str]:
 
     sent: what the caller sent, by the wire's names; of its responseFormat the type.
     """
-    takes = set(model.supported_parameters) if model else set()
+    takes = model.supported_parameters if model else ()
     if not takes:
         return []
-    lacking = [name for name, named in _ASKED.items() if sent.get(name) and not takes & set(named)]
+    lacking = [name for name, named in _ASKED.items() if sent.get(name) and named not in takes]
     needed = _FORMATS.get(sent.get("responseFormat"))
     return [*lacking, "responseFormat"] if needed and needed not in takes else lacking
+
+
+def options_not_taken(
+    options: ImageOptions | None, settings: FeatureSettings, model: Model | None
+) -> list[str]:
+    """Of what images are to be like: the fields that the model leaves out, as far as it is listed.
+
+    Of a chat that makes images the seed alone is; the rest goes by names that vary by model.
+    """
+    if options is None or model is None:
+        return []
+    given = [name for name, value in options.model_dump(by_alias=True).items() if value is not None]
+    takes = set(model.image_parameters)
+    if not settings.through_image_api:
+        given, takes = [name for name in given if name == "seed"], set(model.supported_parameters)
+    elif options.n == 1:
+        given.remove("n")  # as without it
+    return [f"imageOptions.{name}" for name in given if takes and not takes & _DRAWN[name]]
+
+
+def settings_not_taken(settings: FeatureSettings, model: Model | None) -> list[str]:
+    """The settings of how it answers that the model does not take: OpenRouter leaves them out."""
+    takes = set(model.supported_parameters) if model else set()
+    given = settings.to_json()
+    sampling = [
+        name
+        for name, named in SAMPLING.items()
+        if takes and given.get(name) not in (None, []) and not takes & set(named)
+    ]
+    return [*sampling, *options_not_taken(settings.image_options, settings, model)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +253,7 @@ def _check_abilities(found: Review, field_: str, settings: FeatureSettings, mode
     ):
         if chosen:
             found.add(severity, at, reason, message)
-        elif severity == "error":
+        elif severity == "error" or reason == "not_supported":
             found.warn(field_, reason, message)
 
 
@@ -239,10 +279,11 @@ def _inabilities(settings: FeatureSettings, model: Model) -> Iterator[_Said]:
         yield "error", "responseFormat", "no_structured_outputs", message
     if shape == "json_object" and "json" not in can:
         yield "error", "responseFormat", "no_json", f"{id_} can not be held to JSON."
-    if takes:  # what says nothing of itself is not accused of anything
-        for name in _not_taken(settings.to_json(), takes):
-            message = f"{id_} does not take {name}: OpenRouter leaves it out."
-            yield "warning", name, "not_supported", message
+    custom = settings.parameters if takes else ()  # what says nothing is not accused of anything
+    unknown = [f"parameters.{name}" for name in custom if name not in takes]
+    for name in (*settings_not_taken(settings, model), *unknown):
+        message = f"{id_} does not take {name}: OpenRouter leaves it out."
+        yield "warning", name, "not_supported", message
     if settings.prompt_caching != "off" and not takes_cache_control(id_):
         message = f"{id_} is not asked to cache prompts: it does so by itself, or not at all."
         yield "warning", "promptCaching", "not_supported", message
@@ -293,12 +334,3 @@ def _over_limits(settings: FeatureSettings, model: Model) -> Iterator[_Said]:
             f"About {prompt} tokens, and {wanted} for the answer: {id_} has room for {context}."
         )
         yield "error", "systemPrompt", "context_too_long", message
-
-
-def _not_taken(settings: dict[str, Any], takes: tuple[str, ...]) -> Iterator[str]:
-    for name, parameters in SAMPLING.items():
-        if settings.get(name) not in (None, []) and not set(parameters) & set(takes):
-            yield name
-    for name in settings["parameters"]:
-        if name not in takes:
-            yield f"parameters.{name}"

@@ -140,7 +140,7 @@ class Checkup:
         """Other models for those that are gone. `[{feature, before, after}]`."""
         replaced = []
         for id_, stored in (await self._features.read_all()).items():
-            if stored.feature is None:
+            if stored.feature is None or not stored.feature.enabled:
                 continue
             before, base = stored.feature.settings, stored.feature.revision
             successor = _successor(before, stored, models, app)
@@ -159,13 +159,21 @@ class Checkup:
 
 
 def flags(stored: Stored, models: ModelList, today: date) -> Iterator[Flag]:
-    """What to say of a feature's document, and of each model it names, its draft's included."""
+    """What to say of a feature's document, and, while it is on, of each model it names, its draft's
+    included."""
     feature = stored.feature
     if feature is None:
         return
-    if stored.broken:
-        message = f"What is written there can not be read: revision {feature.revision} serves."
-        yield Flag(feature.id, "settings", feature.settings.model, "broken", message)
+    serving = {
+        "settings": f"revision {feature.revision} serves",
+        "enabled": "the feature is off",
+        "draft": "it serves nobody",
+    }
+    for at in stored.unreadable:
+        message = f"What is written there can not be read: {serving[at]}."
+        yield Flag(feature.id, at, feature.settings.model, "broken", message)
+    if not feature.enabled:
+        return
     drafted = feature.draft.settings.named() if feature.draft else ()
     named = [*feature.settings.named(), *((f"draft.{at}", id_) for at, id_ in drafted)]
     for at, id_ in named:
@@ -194,14 +202,16 @@ def _missing(feature: str, at: str, id_: str, stored: Stored, models: ModelList)
 
 
 def _renamed(id_: str, stored: Stored, models: ModelList) -> str | None:
-    """The id that the same model has now: the one with its canonical slug and its variant."""
+    """The id that the same model has now: the one with its canonical slug and its variant, and with
+    the suffixes that are in no list."""
     slug = stored.prices.get(id_, {}).get("canonicalSlug")
-    variant = id_.partition(":")[2] or None
+    suffixes = "".join(f":{suffix}" for suffix in models.find(id_).suffixes)
+    variant = id_.removesuffix(suffixes).partition(":")[2] or None
     if not isinstance(slug, str) or not slug:
         return None
     for model in models.models:
         if model.canonical_slug == slug and model.variant == variant and not model.alias_target:
-            return model.id
+            return f"{model.id}{suffixes}"
     return None
 
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from . import limits, log, prompts
 from .appsettings import AppSettings
 from .callable import CallableError
-from .capabilities import not_taken, paid_extras
+from .capabilities import not_taken, options_not_taken, paid_extras, settings_not_taken
 from .contract import ExecutePrompt
 from .errors import InvalidArgument, PaidModel, SettingsUnavailable
 from .models import Model, is_free
 from .preferences import Preferences
-from .settings import Feature
+from .settings import Feature, FeatureSettings
 
 if TYPE_CHECKING:
     from .catalog import Catalog
@@ -27,7 +27,7 @@ Notices = list[dict[str, str]]
 
 class Choice:
     """Chooses. Firestore is asked where a user may have a preference, the catalog where a model is
-    not free by its name; else neither."""
+    not free by its name; else neither. An admin's test asks the model that is tested."""
 
     def __init__(self, *, preferences: Preferences, catalog: Callable[[], Catalog]) -> None:
         self._preferences = preferences
@@ -42,7 +42,7 @@ class Choice:
         """
         settings, chosen = feature.settings, request.model
         notices: Notices = []
-        if chosen is None and settings.allowed_models:
+        if chosen is None and feature.has_choice and not feature.test:
             preferred = await self._preferred(uid, feature.id)
             if preferred in settings.allowed_models:
                 free = not app.free_models_only or await self.free([preferred])
@@ -71,44 +71,25 @@ class Choice:
         return model
 
     async def able(
-        self, request: ExecutePrompt, feature: Feature, model: str, notices: Notices
-    ) -> ExecutePrompt:
-        """The request without what the model can not do, which is told in `notices`; or, as the
-        feature says, InvalidArgument naming it."""
-        sent = {
-            "temperature": request.temperature is not None,
-            "tools": request.tools,
-            "toolChoice": request.tool_choice,
-            "responseFormat": request.response_format and request.response_format.type,
-        }
-        if not any(sent.values()):
-            return request
-        lacking = not_taken(sent, await self._described(model))
-        if lacking and feature.settings.unsupported == "refuse":
-            sentence = f"{model} does not take {lacking[0]}."
+        self, request: ExecutePrompt, feature: Feature, models: list[str], notices: Notices
+    ) -> tuple[ExecutePrompt, list[str]]:
+        """The request without what the model can not do, and the fallbacks that can do what is left
+        of it. What is left out is told in `notices`; or, as the feature says, InvalidArgument."""
+        settings = feature.settings
+        other = models[0] != settings.model  # an admin was told of the feature's own
+        if not other and not any(_sent(request).values()) and request.image_options is None:
+            return request, models
+        known = [await self.model(id_) for id_ in models]
+        lacking = _lacking(request, settings, known[0])
+        if lacking and settings.unsupported == "refuse":
+            sentence = f"{models[0]} does not take {lacking[0]}."
             raise InvalidArgument(sentence, field=lacking[0])
-        for name in lacking:
-            message = f"{model} does not take {name}: it was left out."
-            notices.append({"reason": "parameter_dropped", "field": name, "message": message})
-        if "tools" in lacking:
-            lacking.append("toolChoice")
-        emptied: dict[str, Any] = {
-            "temperature": None,
-            "tools": [],
-            "toolChoice": None,
-            "responseFormat": None,
-        }
-        fields = {"toolChoice": "tool_choice", "responseFormat": "response_format"}
-        return request.model_copy(
-            update={fields.get(name, name): emptied[name] for name in lacking}
-        )
-
-    async def _described(self, id_: str) -> Model | None:
-        try:
-            return (await self._catalog().get()).find(id_).answers
-        except CallableError as error:
-            log.warning("abilities_unknown", reason=error.reason)
-            return None
+        unset = settings_not_taken(settings, known[0]) if other else []
+        notices += [left_out(models[0], name) for name in dict.fromkeys([*lacking, *unset])]
+        request = _without(request, lacking)
+        fallbacks = zip(models[1:], known[1:], strict=True)
+        able = [id_ for id_, model in fallbacks if not _lacking(request, settings, model)]
+        return request, [models[0], *able]
 
     async def free(self, ids: list[str]) -> list[str]:
         """Those of which nothing is ever billed: by their names, else by the catalog."""
@@ -163,6 +144,42 @@ class Choice:
         except SettingsUnavailable:
             log.warning("preferences_unavailable")  # an answer by the feature's own is one too
             return None
+
+
+def left_out(model: str, field: str) -> dict[str, str]:
+    """The notice that a model does not take what was sent, or set."""
+    message = f"{model} does not take {field}: it was left out."
+    return {"reason": "parameter_dropped", "field": field, "message": message}
+
+
+def _sent(request: ExecutePrompt) -> dict[str, Any]:
+    """What of it not every model takes, by the wire's names."""
+    return {
+        "temperature": request.temperature is not None,
+        "tools": request.tools,
+        "toolChoice": request.tool_choice,
+        "parallelToolCalls": request.tools and request.parallel_tool_calls is False,
+        "responseFormat": request.response_format and request.response_format.type,
+    }
+
+
+def _lacking(request: ExecutePrompt, settings: FeatureSettings, model: Model | None) -> list[str]:
+    options = options_not_taken(request.image_options, settings, model)
+    return [*not_taken(_sent(request), model), *options]
+
+
+def _without(request: ExecutePrompt, lacking: list[str]) -> ExecutePrompt:
+    options = request.image_options
+    fewer = options and options.without({name.partition(".")[2] for name in lacking})
+    emptied: dict[str, dict[str, Any]] = {
+        "temperature": {"temperature": None},
+        "tools": {"tools": [], "tool_choice": None, "parallel_tool_calls": None},
+        "toolChoice": {"tool_choice": None},
+        "parallelToolCalls": {"parallel_tool_calls": None},
+        "responseFormat": {"response_format": None},
+    }
+    update = {name: value for field in lacking for name, value in emptied.get(field, {}).items()}
+    return request.model_copy(update={**update, "image_options": fewer})
 
 
 def _paid(feature: Feature, model: str) -> PaidModel:

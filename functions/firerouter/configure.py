@@ -192,12 +192,12 @@ class Configure:
             seen, _ = revisions.looked_at(stored, trial=trial)
             if base is not None and base != seen:
                 raise revisions.outdated(stored, made, base, trial=trial)
-            if not stored.broken and made.changes_nothing(stored.feature):
-                return made.to_wire(found)
             now = self._now()
             beside: dict[str, Any] = {"savedAt": now, "savedBy": who.uid}
             if found.models is not None:
                 beside["prices"] = revisions.prices(made.feature, found.models)
+            if revisions.is_as_stored(made, stored, beside.get("prices")):
+                return made.to_wire(found)
             try:
                 await self._features.save(
                     stored,
@@ -205,6 +205,7 @@ class Configure:
                     revisions.entry(who, stored, made.feature),
                     beside=beside,
                     revision=made.revision(who, seen, now),
+                    promoted=made.promoted,
                 )
             except SettingsChanged:
                 continue

@@ -24,7 +24,8 @@ class Connection:
     async def test(self, call: Call[Caller]) -> dict[str, Any]:
         """`GET /key` with a stored key or a candidate: free of charge, no tokens spent.
 
-        Answers `{valid: false, reason, message}` for a key that OpenRouter refuses, else
+        Answers `{valid: false, lastFour, latencyMs, reason, message}` for a key that OpenRouter
+        refuses, else
         `{valid, lastFour, latencyMs, isManagementKey, isFreeTier, usageUsd, limitUsd, ...}`.
         A management key is valid but can not generate. Raises CallableError.
         """
@@ -37,13 +38,14 @@ class Connection:
             return {
                 "valid": False,
                 "lastFour": key.last_four,
+                "latencyMs": _ms_since(began),
                 "reason": refused.reason,
                 "message": refused.message,
             }
         return {
             "valid": True,
             "lastFour": key.last_four,
-            "latencyMs": round((time.perf_counter() - began) * 1000),
+            "latencyMs": _ms_since(began),
             "isManagementKey": report.is_management_key,
             "isFreeTier": report.is_free_tier,
             "usageUsd": report.usage_usd,
@@ -65,4 +67,17 @@ class Connection:
             raise KeyMissing
         if position > len(versions):
             raise InvalidArgument(f"position may be at most {len(versions)}.", field="position")
-        return await self._keys.read(versions[position - 1])
+        version = versions[position - 1]
+        try:
+            return await self._keys.read(version)
+        except KeyMissing:
+            if version is None:  # first boot: there may be none at all
+                raise
+            sentence = (
+                f"The key at position {position}, version {version} of the secret, is disabled."
+            )
+            raise KeyMissing(sentence, field="position") from None
+
+
+def _ms_since(began: float) -> int:
+    return round((time.perf_counter() - began) * 1000)

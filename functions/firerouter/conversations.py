@@ -20,17 +20,17 @@ applied twice changes nothing; the answer's repeats a question whose own did not
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from google.api_core import exceptions
-from google.cloud.firestore import AsyncClient, AsyncWriteBatch, FieldFilter
+from google.cloud.firestore import AsyncClient, AsyncWriteBatch
 
 from . import limits, log
-from .attachments import files_of
 from .callable.envelope import encode
-from .commits import AWAY, GUARD_FAILED, commit
+from .commits import AWAY, GUARD_FAILED, NOT_STORABLE, commit
 from .contract import NEW, ROOT, ExecutePrompt
 from .errors import ConversationUnknown, HistoryUnavailable, MessageUnknown
 from .history import walk
@@ -47,8 +47,6 @@ from .threads import (
     title_of,
 )
 
-Forget = Callable[[list[str]], Awaitable[None]]  # of paths in Cloud Storage
-
 
 class Conversations:
     """Keeps them in Firestore. Make one an instance."""
@@ -58,6 +56,7 @@ class Conversations:
     ) -> None:
         self._firestore = firestore
         self._now = now
+        self._background: set[asyncio.Task[bool]] = set()
 
     async def open(
         self,
@@ -88,7 +87,7 @@ class Conversations:
                 conversation = self.conversation(uid, thread.id)
                 await walk(conversation, thread, history_max_bytes, under_way=under_way)
             except AWAY as error:
-                raise _away(error) from None
+                raise away(error) from None
         thread.kept = not request.temporary
         if request.prompt is not None:
             thread.question = {
@@ -103,11 +102,13 @@ class Conversations:
 
     async def ask(self, thread: Thread) -> None:
         """Write the question down, before it is answered."""
-        if thread.question is None or not thread.kept:
+        if thread.question is None or not thread.kept or thread.written:
             return
-        batch = self._firestore.batch()
-        self._put_question(batch, thread)
-        thread.written = await self._commit(batch, thread, limits.READ_S)
+
+        def put(batch: AsyncWriteBatch) -> None:
+            self._put_question(batch, thread)
+
+        thread.written = await self._write(thread, put, limits.READ_S)
 
     async def entitle(self, thread: Thread, title: str) -> None:
         """Give a conversation that has just begun this title, unless somebody has changed it."""
@@ -125,45 +126,61 @@ class Conversations:
         self, thread: Thread, result: Document, status: str, error: str | None
     ) -> bool:
         """Write the answer down, however it ended; what says nothing at all is not one. Whether
-        it is written down now, as far as it is to be.
+        it is written down now, as far as it is to be: what Firestore does not take in the time
+        that a result may wait is tried on in the background.
 
-        The chosen path leads to it, but for a regenerate that failed: that leaves it as it was.
+        The chosen path leads to it, but for a regenerate that failed or has nothing to show for
+        itself: that leaves it as it was.
         """
-        whole = status in {"done", "stopped"}
-        if (
-            thread.deleted
-            or not thread.kept
-            or not (whole or result["text"] or result.get("images"))
-        ):
+        says = bool(result["text"] or result.get("images"))
+        whole = status == "done" or (status == "stopped" and (says or not thread.regenerates))
+        if not thread.kept or not (status in {"done", "stopped"} or says):
             return True
-        batch = self._firestore.batch()
-        if thread.question is not None and not thread.written:
-            self._put_question(batch, thread)  # its own commit did not come through
-        message = answer_of(thread, result, status, error)
-        moved = whole or not thread.regenerates
-        self._put(batch, thread, thread.answer_id, message, thread.asked, leads=moved)
-        transcript = self.conversation(thread.uid, thread.id).collection("transcript")
-        for name, piece in (thread.reading.pieces if thread.reading else {}).items():
-            batch.set(transcript.document(name), {"reading": piece})
-        return await self._commit(batch, thread, limits.SETTLE_BEFORE_RESULT_S)
+        leads = whole or not thread.regenerates
+
+        async def write() -> bool:
+            until = asyncio.get_running_loop().time() + limits.SETTLE_S
+            while not await self._put_answer(thread, result, status, error, leads=leads):
+                if thread.deleted or asyncio.get_running_loop().time() > until:
+                    return thread.deleted
+                await asyncio.sleep(limits.WRITE_PAUSE_S)
+            return True
+
+        writing = asyncio.create_task(write())
+        self._background.add(writing)  # the event loop itself holds tasks weakly
+        writing.add_done_callback(self._background.discard)
+        await asyncio.wait({writing}, timeout=limits.SETTLE_BEFORE_RESULT_S)
+        return writing.done() and writing.result()
+
+    async def drain(self) -> None:
+        """Wait for what is still being written."""
+        while self._background:
+            await asyncio.wait(self._background)
 
     async def rescue(self, uid: str, place: Document, result: Document, error: str) -> None:
-        """Write down what a killed instance had of an answer, unless it had done so itself.
+        """Write down what a killed instance had of an answer, unless it had done so itself. The
+        chosen path leads to it where nobody has gone on since.
 
         place: as `Thread.to_entry` gave it. Raises HistoryUnavailable, after which nothing is lost:
         it can be called again.
         """
         id_, message = str(place.get("conversationId")), str(place.get("messageId"))
-        conversation = self.conversation(uid, id_)
+        messages = self.conversation(uid, id_).collection("messages")
+        asked = parent_of(place)
+        if asked.message is None or not result["text"]:
+            return
         try:
             head = await self.read(uid, id_)
-            reference = conversation.collection("messages").document(message)
-            if (await reference.get(retry=None, timeout=limits.READ_S)).exists:
+            if (await messages.document(message).get(retry=None, timeout=limits.READ_S)).exists:
                 return
+            snapshot = await messages.document(asked.message).get(retry=None, timeout=limits.READ_S)
         except ConversationUnknown:
             return
         except AWAY as failure:
-            raise _away(failure) from None
+            raise away(failure) from None
+        page = (snapshot.to_dict() or {}).get("page")
+        if type(page) is not int:
+            return  # the question did not get as far as that: there is nothing that it answers
         thread = Thread(
             uid,
             id_,
@@ -171,11 +188,13 @@ class Conversations:
             str(head.get("feature")),
             new=False,
             regenerates=place.get("regenerates") is True,
-            parent=parent_of(place),
+            parent=Spot(asked.message, page),
             page=head["page"] if type(head.get("page")) is int else 0,
             page_bytes=limits.PAGE_MAX_BYTES,
         )
-        if not await self.answer(thread, result, "interrupted", error) and not thread.deleted:
+        leads = head.get("leaf") == asked.message
+        done = await self._put_answer(thread, result, "interrupted", error, leads=leads)
+        if not (done or thread.deleted):
             raise HistoryUnavailable
 
     async def update(
@@ -192,55 +211,7 @@ class Conversations:
         except exceptions.NotFound:
             raise ConversationUnknown(field="conversationId") from None
         except AWAY as error:
-            raise _away(error) from None
-
-    async def delete(self, uid: str, id_: str, forget: Forget) -> None:
-        """All that it holds, itself last: so a deletion that was cut off can go on. forget: is
-        given the files of its messages, which go before the messages do.
-
-        Raises ConversationUnknown, HistoryUnavailable, and what `forget` raises.
-        """
-        conversation = self.conversation(uid, id_)
-        try:
-            if not (await conversation.get(retry=None, timeout=limits.READ_S)).exists:
-                raise ConversationUnknown(field="conversationId")
-            # from here on it is none to clients, and no answer that is under way comes back to it
-            await conversation.update({"deleting": True}, retry=None, timeout=limits.CHANGE_S)
-            for name in ("messages", "transcript"):
-                await self._delete_all(conversation.collection(name), uid, forget)
-            await self._forget_results(uid, id_)
-            await conversation.delete(retry=None, timeout=limits.CHANGE_S)
-        except exceptions.NotFound:
-            pass  # somebody else has deleted it meanwhile
-        except AWAY as error:
-            raise _away(error) from None
-
-    async def _delete_all(self, collection: Any, uid: str, forget: Forget) -> None:
-        while True:
-            page = collection.limit(limits.DELETE_BATCH).select(["attachments", "images"])
-            found = await page.get(retry=None, timeout=limits.READ_S)
-            if not found:
-                return
-            documents = [snapshot.to_dict() or {} for snapshot in found]
-            files = [d.get(name) for d in documents for name in ("attachments", "images")]
-            if paths := [file.path for each in files for file in files_of(uid, each)]:
-                await forget(paths)
-            batch = self._firestore.batch()
-            for snapshot in found:
-                batch.delete(snapshot.reference)
-            await commit(batch, limits.CHANGE_S)
-
-    async def _forget_results(self, uid: str, id_: str) -> None:
-        """Of its generations the books stay, and no text."""
-        entries = self._firestore.collection("generations")
-        query = entries.where(filter=FieldFilter("place.conversationId", "==", id_)).select(["uid"])
-        found = await query.get(retry=None, timeout=limits.READ_S)
-        mine = [snapshot.reference for snapshot in found if snapshot.get("uid") == uid]
-        for begin in range(0, len(mine), limits.DELETE_BATCH):
-            batch = self._firestore.batch()
-            for reference in mine[begin : begin + limits.DELETE_BATCH]:
-                batch.update(reference, {"result": None})
-            await commit(batch, limits.CHANGE_S)
+            raise away(error) from None
 
     async def all(self, uid: str, id_: str) -> tuple[Document, dict[str, Document]]:
         """(the conversation, its messages by id, whole and the oldest first).
@@ -252,7 +223,7 @@ class Conversations:
             head = await self.read(uid, id_)
             found = await collection.get(retry=None, timeout=limits.CONVERSATION_READ_S)
         except AWAY as error:
-            raise _away(error) from None
+            raise away(error) from None
         documents = {snapshot.id: snapshot.to_dict() or {} for snapshot in found}
         messages = {i: d for i, d in documents.items() if d.get("role") != "part"}
         for part in sorted(
@@ -303,7 +274,7 @@ class Conversations:
         """The conversation. Raises ConversationUnknown, and what Firestore raises."""
         snapshot = await self.conversation(uid, id_).get(retry=None, timeout=limits.READ_S)
         document = snapshot.to_dict() or {}
-        if not snapshot.exists or document.get("deleting"):
+        if not snapshot.exists:
             raise ConversationUnknown(field="conversationId")
         return document
 
@@ -323,7 +294,22 @@ class Conversations:
     def _put_question(self, batch: AsyncWriteBatch, thread: Thread) -> None:
         assert thread.question is not None
         message = {**thread.question, "status": "done", "feature": thread.feature}
-        self._put(batch, thread, thread.question_id, message, thread.parent, leads=True)
+        spot = self._put(batch, thread, thread.question_id, message, thread.parent, leads=True)
+        thread.asked_on = spot.page
+
+    async def _put_answer(
+        self, thread: Thread, result: Document, status: str, error: str | None, *, leads: bool
+    ) -> bool:
+        def put(batch: AsyncWriteBatch) -> None:
+            if thread.question is not None and not thread.written:
+                self._put_question(batch, thread)  # its own commit did not come through
+            message = answer_of(thread, result, status, error)
+            self._put(batch, thread, thread.answer_id, message, thread.asked, leads=leads)
+            transcript = self.conversation(thread.uid, thread.id).collection("transcript")
+            for name, piece in (thread.reading.pieces if thread.reading else {}).items():
+                batch.set(transcript.document(name), {"reading": piece})
+
+        return await self._write(thread, put, limits.SETTLE_BEFORE_RESULT_S)
 
     def _put(
         self,
@@ -334,7 +320,7 @@ class Conversations:
         parent: Spot,
         *,
         leads: bool,
-    ) -> None:
+    ) -> Spot:
         """One message: as clients read it, as a model is sent it, and the path that leads to it."""
         conversation, now = self.conversation(thread.uid, thread.id), self._now()
         sent = "\n\n".join(t for t in (message.get("context"), message["text"]) if t)
@@ -370,24 +356,38 @@ class Conversations:
             )
         else:
             batch.update(conversation, head)  # fails where somebody has deleted it meanwhile
+        return spot
 
-    async def _commit(self, batch: AsyncWriteBatch, thread: Thread, within_s: float) -> bool:
+    async def _write(
+        self, thread: Thread, put: Callable[[AsyncWriteBatch], None], within_s: float
+    ) -> bool:
         """A conversation that can not be written down never keeps a caller from its answer."""
-        try:
-            results = await commit(batch, within_s)
-            if thread.new and thread.begun_at is None:
-                thread.begun_at = results[-1].update_time
-            return True
-        except exceptions.NotFound:
-            thread.deleted = True
-        except (*AWAY, ValueError, TypeError) as error:
-            log.error("message_not_kept", type=type(error).__name__)
+        for _ in range(2):
+            if thread.deleted:
+                return False
+            batch = self._firestore.batch()
+            put(batch)
+            try:
+                results = await commit(batch, within_s)
+            except exceptions.NotFound:
+                thread.deleted = True
+            except NOT_STORABLE as error:
+                # several turns at once may have filled the page beyond what a document holds
+                log.error("message_refused", type=type(error).__name__)
+                thread.page, thread.page_bytes = thread.page + 1, 0
+            except AWAY as error:
+                log.error("message_not_kept", type=type(error).__name__)
+                return False
+            else:
+                if thread.new and thread.begun_at is None:
+                    thread.begun_at = results[-1].update_time
+                return True
         return False
 
     def conversation(self, uid: str, id_: str) -> Any:
         return self._firestore.document("users", key_of(uid), "conversations", id_)
 
 
-def _away(error: BaseException) -> HistoryUnavailable:
+def away(error: BaseException) -> HistoryUnavailable:
     log.error("history_unavailable", type=type(error).__name__)
     return HistoryUnavailable()

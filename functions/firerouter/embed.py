@@ -19,9 +19,10 @@ from . import limits, log
 from .appsettings import AppSettings, AppSettingsStore
 from .callable import Call, CallableError
 from .callable.envelope import encode
-from .choice import Choice
+from .choice import Choice, left_out
 from .contract import CreateEmbeddings
 from .errors import (
+    ContextTooLong,
     InvalidArgument,
     Restarting,
     Stopped,
@@ -70,6 +71,7 @@ class Making:
     usages: list[Usage | None] = field(default_factory=list)
     model: str | None = None
     provider: str | None = None
+    notices: list[dict[str, str]] = field(default_factory=list)
 
 
 class Embed:
@@ -179,12 +181,19 @@ class Embed:
     async def _make(self, making: Making, entry: Entry) -> None:
         making.tries.on_id = lambda: self._ledger.note(entry, noted_of(making.tries))
         for ask in making.asks:
-            made = await self._openrouter.embeddings(ask, making.watch, making.tries)
+            try:
+                made = await self._openrouter.embeddings(ask, making.watch, making.tries)
+            except ContextTooLong as error:
+                longest = max(range(len(ask.inputs)), key=lambda at: len(ask.inputs[at]))
+                error.details["field"] = f"input[{len(making.vectors) + longest}]"
+                raise
             making.usages.append(made.usage)
             making.model, making.provider = made.model or ask.model, made.provider
             making.vectors += made.vectors
             if dimensions_of(made.vectors[0]) != dimensions_of(making.vectors[0]):
                 raise UpstreamMalformed  # vectors that can not be compared with one another
+            if ask is making.asks[0]:
+                _check_dimensions(making, ask)
 
     async def _asks(
         self, request: CreateEmbeddings, feature: Feature, app: AppSettings, uid: str
@@ -195,6 +204,7 @@ class Embed:
             sentence = f"{feature.id} makes no embeddings: please call execute_prompt."
             raise WrongKind(sentence, field="feature", kind=settings.kind)
         model = await self._choice.one(request.model, feature, app)
+        _check_lengths(request.input, model, await self._choice.context_tokens(model))
         parameters = dict(settings.parameters)
         for field_, name, value in (
             ("dimensions", "dimensions", request.dimensions),
@@ -219,6 +229,25 @@ class Embed:
             )
             for inputs in batches(request.input)
         ]
+
+
+def _check_lengths(inputs: list[str], model: str, context_tokens: int | None) -> None:
+    """Raises ContextTooLong for what can not fit, before anything is paid; OpenRouter counts."""
+    for at, text in enumerate(inputs):
+        if context_tokens and len(text) > context_tokens * limits.TOKEN_MAX_CHARS:
+            sentence = f"input[{at}] is too long: {model} reads {context_tokens} tokens of a text."
+            raise ContextTooLong(sentence, field=f"input[{at}]")
+
+
+def _check_dimensions(making: Making, ask: EmbeddingsRequest) -> None:
+    """A model of one length only leaves `dimensions` out in silence. Raises InvalidArgument."""
+    made, wanted = dimensions_of(making.vectors[0]), ask.parameters.get("dimensions")
+    if wanted in (None, made):
+        return
+    if making.feature.settings.unsupported == "refuse":
+        sentence = f"{ask.model} does not take dimensions: its vectors have {made} numbers."
+        raise InvalidArgument(sentence, field="dimensions")
+    making.notices.append(left_out(ask.model, "dimensions"))
 
 
 def batches(inputs: list[str]) -> Iterator[list[str]]:
@@ -261,6 +290,7 @@ def _result(making: Making, entry: Entry, failure: CallableError | None) -> dict
             {name: value for name, value in (("model", a.model), ("reason", a.reason)) if value}
             for a in making.tries.attempts
         ],
+        "notices": making.notices or None,
     }
     return {name: value for name, value in result.items() if value is not None}
 

@@ -1,16 +1,16 @@
 """The store of features: what serves, every revision of it, and an admin's changes.
 
     features/{id}               {enabled, revision, settings, draft: {revision, percent, settings}?,
-                                 savedAt, savedBy, prices: [{model, promptPrice, completionPrice,
-                                 canonicalSlug}]}                            what serves now
-    features/{id}/revisions/{n} {revision, settings, action, base, at, by, email, note,
+                                 hadChoice?, savedAt, savedBy, prices: [{model, promptPrice,
+                                 completionPrice, canonicalSlug}]}           what serves now
+    features/{id}/revisions/{n} {revision, settings, action, base, at, by, email, note, draft?,
                                  changes: [{field, before?, after?}]}        every revision
 
-A document typed by hand can not take a feature down: what can not be read falls back to the last
-settings this instance saw work, then to the newest valid revision, then to the built-in default,
-and the problem is logged. A feature of an admin's own that has none of these is SettingsInvalid.
-`enabled` is read on its own and fails closed: anything but `true` is off. A draft that can not be
-read serves nobody.
+A document typed by hand can not take a feature down: what can not be read falls back to the
+revision that it names, then to the newest valid one, then to the built-in default, on all instances
+alike, and the problem is logged. What was only ever a draft (`draft: true`) never serves so. A
+feature of an admin's own that has none of these is SettingsInvalid. `enabled` is read on its own
+and fails closed: anything but `true` is off. A draft that can not be read serves nobody.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from google.cloud.firestore import AsyncClient, Query
+from google.cloud.firestore import DELETE_FIELD, AsyncClient, Query
 from pydantic import ValidationError
 
 from . import limits, log
@@ -34,6 +34,7 @@ from .errors import (
     SettingsInvalid,
     SettingsUnavailable,
 )
+from .fields import is_name
 from .records import faults
 from .settings import DEFAULTS, Draft, Feature, FeatureSettings
 
@@ -42,17 +43,23 @@ from .settings import DEFAULTS, Draft, Feature, FeatureSettings
 class Stored:
     """A feature as it was read: what a change is made from.
 
-    feature: what serves; None where nothing does, not even a default. broken: what is written there
-    is not what serves. version: the document's update time, the guard of a change; None where there
-    is no document. prices: of its models, by id, as they were when it was saved.
+    feature: what serves; None where nothing does, not even a default. unreadable: the fields of the
+    document that can not be read, of settings, enabled and draft. version: the document's update
+    time, the guard of a change; None where there is no document. prices: of its models, by id, as
+    they were when it was saved.
     """
 
     feature: Feature | None
-    broken: bool = False
+    unreadable: tuple[str, ...] = ()
     version: Any = None
     saved_at: datetime | None = None
     saved_by: str | None = None
     prices: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def broken(self) -> bool:
+        """What is written there is not what serves."""
+        return "settings" in self.unreadable
 
 
 class Features:
@@ -64,7 +71,6 @@ class Features:
         self._documents = firestore.collection("features")
         self._caches: dict[str, Cached[Feature | None]] = {}
         self._all = self._fresh_list()
-        self._last_good: dict[str, tuple[int, FeatureSettings]] = {}
 
     async def get(self, id_: str) -> Feature:
         """The feature, if it is enabled.
@@ -129,7 +135,8 @@ class Features:
             raise RevisionUnknown(field="restore")
         settings = _settings((snapshot.to_dict() or {}).get("settings"), id_, number)
         if settings is None:
-            raise SettingsInvalid(feature=id_, revision=number)
+            sentence = f"Revision {number} can not be read any more. Please choose another one."
+            raise SettingsInvalid(sentence, field="restore", feature=id_, revision=number)
         return settings
 
     async def newest_number(self, id_: str) -> int:
@@ -150,15 +157,19 @@ class Features:
         *,
         beside: dict[str, Any],
         revision: dict[str, Any] | None = None,
+        promoted: int | None = None,
     ) -> None:
         """Let `feature` serve in place of what is `stored`; on this instance at once.
 
         beside: further fields of the document. revision: the document of a new revision, created
-        under its number. Raises SettingsChanged: nothing was written. SettingsUnavailable.
+        under its number. promoted: the number of one that is no draft any more. Raises
+        SettingsChanged: nothing was written. SettingsRefused, SettingsUnavailable.
         """
         batch = self._firestore.batch()
         reference = self._documents.document(feature.id)
         document = {**feature.to_document(), **beside}
+        if feature.has_choice or (feature.draft and feature.draft.settings.allowed_models):
+            document["hadChoice"] = True
         if stored.version is None:
             batch.create(reference, document)
         else:
@@ -167,8 +178,10 @@ class Features:
         if revision is not None:
             number = str(revision["revision"])
             batch.create(self._revisions(feature.id).document(number), revision)
+        if promoted is not None:
+            reference = self._revisions(feature.id).document(str(promoted))
+            batch.set(reference, {"draft": DELETE_FIELD}, merge=True)
         await self._audit.commit(batch, change)
-        self._last_good[feature.id] = (feature.revision, feature.settings)
         self._all = self._fresh_list()
         if (cache := self._caches.get(feature.id)) is not None:
             cache.put(feature)
@@ -194,7 +207,8 @@ class Features:
         found = {id_: Stored(feature) for id_, feature in DEFAULTS.items()}
         query = self._documents.limit(2 * limits.FEATURES_MAX)
         for snapshot in await query.get(retry=None, timeout=limits.READ_S):
-            found[snapshot.id] = await self._stored(snapshot)
+            if is_name(snapshot.id):  # else nobody can ask it
+                found[snapshot.id] = await self._stored(snapshot)
         return dict(sorted(found.items()))
 
     async def _read(self, id_: str) -> Stored:
@@ -203,33 +217,45 @@ class Features:
 
     async def _stored(self, snapshot: Any) -> Stored:
         id_, document = snapshot.id, snapshot.to_dict() or {}
-        number = _number(document.get("revision"))
+        number, enabled = _number(document.get("revision")), document.get("enabled", False)
         settings = _settings(document.get("settings"), id_, number)
-        found = None if settings is None else (number, settings)
-        if found is None:
-            found = self._last_good.get(id_) or await self._newest_valid(id_)
-        feature = None
-        if found is not None:
-            self._last_good[id_] = found
-            enabled = document.get("enabled") is True
-            feature = Feature(id_, enabled, *found, _draft(document.get("draft"), id_))
+        draft = _draft(document.get("draft"), id_)
+        found = await self._last_good(id_, number) if settings is None else (number, settings)
+        had_choice = document.get("hadChoice") is True
+        feature = found and Feature(id_, enabled is True, *found, draft, had_choice=had_choice)
+        if not isinstance(enabled, bool):
+            log.error("enabled_invalid", feature=id_)
+        readable = {
+            "settings": settings is not None,
+            "enabled": isinstance(enabled, bool),
+            "draft": draft is not None or document.get("draft") is None,
+        }
         saved_at, saved_by = document.get("savedAt"), document.get("savedBy")
         return Stored(
             feature,
-            broken=settings is None,
+            unreadable=tuple(name for name, is_readable in readable.items() if not is_readable),
             version=snapshot.update_time,
             saved_at=saved_at if isinstance(saved_at, datetime) else None,
             saved_by=saved_by if isinstance(saved_by, str) else None,
             prices=_prices(document.get("prices")),
         )
 
-    async def _newest_valid(self, id_: str) -> tuple[int, FeatureSettings] | None:
-        query = self._revisions(id_).order_by("revision", direction=Query.DESCENDING).limit(10)
-        for snapshot in await query.get(retry=None, timeout=limits.READ_S):
+    async def _last_good(self, id_: str, named: int) -> tuple[int, FeatureSettings] | None:
+        """What served before the document was broken: the revision that it names, else the newest
+        valid one, else the built-in default."""
+        kept = self._revisions(id_)
+        newest = kept.order_by("revision", direction=Query.DESCENDING).limit(10)
+        snapshots = await newest.get(retry=None, timeout=limits.READ_S)
+        if named:
+            one = await kept.document(str(named)).get(retry=None, timeout=limits.READ_S)
+            snapshots = [one, *snapshots]
+        for snapshot in snapshots:
             document = snapshot.to_dict() or {}
             number = document.get("revision")
+            if document.get("draft") is True or type(number) is not int:
+                continue
             settings = _settings(document.get("settings"), id_, number)
-            if settings is not None and type(number) is int and number == _number(number):
+            if settings is not None and number == _number(number):
                 return number, settings
         return (0, DEFAULTS[id_].settings) if id_ in DEFAULTS else None
 

@@ -19,8 +19,13 @@ def _model_id(value: str) -> str:
     return value
 
 
+def is_name(value: object) -> bool:
+    """Whether a feature, say, may be called so; its length aside."""
+    return isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", value) is not None
+
+
 def _name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", value):
+    if not is_name(value):
         raise PydanticCustomError(
             "name", "must be letters, digits, _ and -, beginning with a letter"
         )

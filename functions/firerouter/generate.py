@@ -42,7 +42,7 @@ from .progress import Progress
 from .readings import reading_of
 from .records import parse
 from .responses import Responses, response_id, worth_keeping
-from .running import Job, Running, outcome_of, reserve, result_of
+from .running import Job, Running, bare_result, outcome_of, reserve, result_of
 from .settings import Feature
 from .stops import Stops
 
@@ -76,6 +76,7 @@ class Generate:
         self._responses = responses
         self._stops = stops
         self._running: dict[str, Running] = {}
+        self._goes_down = False
 
     async def execute_prompt(self, call: Call[Caller]) -> dict[str, Any]:
         """The result of one prompt (docs/wire.md), or of one before. Raises CallableError."""
@@ -106,6 +107,8 @@ class Generate:
                 raise RequestIdReused
             running.join(call)
             result = await asyncio.shield(running.ended)
+        elif self._goes_down:
+            raise Restarting
         else:
             running = Running(id_, call.caller.uid, payload, call.trace_id)
             running.temporary = request.temporary
@@ -153,7 +156,9 @@ class Generate:
             self._attaching.let_go(running.id)
 
     def interrupt(self) -> None:
-        """The instance is going down: end what runs, while there is time to settle it."""
+        """The instance is going down: end what runs, while there is time to settle it, and begin
+        nothing more."""
+        self._goes_down = True
         for running in self._running.values():
             running.watch.stop("interrupted")
 
@@ -220,7 +225,10 @@ class Generate:
             parent = thread.parent.message or ROOT
             request = request.model_copy(update={"parent_message_id": parent})
         try:
-            await self._handover.give(running.id, Asked(request, feature, running.trace_id))
+            await self._answering.write_question(running)
+            written = thread.written_down() if thread else None
+            asked = Asked(request, feature, running.trace_id, written)
+            await self._handover.give(running.id, asked)
         except Exception as error:
             raise await self._refuse(running, entry, error) from None
 
@@ -232,6 +240,8 @@ class Generate:
             running.watch.limit(feature.settings.total_s)
             app = await self._app_settings.get()
             ask = await self._asking.ask(running, asked.request, feature, app)
+            if running.thread is not None and asked.written is not None:
+                running.thread.go_on_from(asked.written)
         except Exception as error:
             raise await self._refuse(running, entry, error) from None
         recall = response_id(feature, running.uid, ask)
@@ -266,18 +276,24 @@ class Generate:
             log.unexpected(error, running.trace_id)
             status, failure = "failed", CallableError()
         finally:
-            result = result_of(job, status)
-            await self._write_down(running, result, status, failure)
+            try:
+                result = result_of(job, status)
+            except Exception as error:  # an exit all the same
+                log.unexpected(error, running.trace_id)
+                status, failure, result = "failed", CallableError(), bare_result(job)
+            written = await self._write_down(running, result, status, failure)
             outcome = outcome_of(running, entry, status, failure, result)
             keep = job.recall if worth_keeping(status, result) and not running.temporary else None
             await asyncio.gather(
                 self._ledger.settle(entry, outcome),
                 self._responses.put(keep, result, job.feature.settings.cache_seconds),
-                self._progress.forget(running.id),
+                *([self._progress.forget(running.id)] if written else []),
                 self._answering.keep_images(running),
             )
         if failure is not None:
             failure.details["generationId"] = running.id
+            if outcome.cost_nano_usd != 0:  # what it has written is paid for all the same
+                failure.details["usage"] = result["usage"]
             raise failure
         return result
 
@@ -287,13 +303,15 @@ class Generate:
         result: dict[str, Any],
         status: Status,
         failure: CallableError | None,
-    ) -> None:
-        """Into its conversation, before the books say that it has ended; whatever comes of it."""
+    ) -> bool:
+        """Into its conversation, before the books say that it has ended. Whether it is there now,
+        where it belongs anywhere."""
         if running.thread is None:
-            return
+            return True
         try:
             running.thread.reading = reading_of(running.thread.answer_id, running.files())
             reason = failure.reason if failure else None
-            await self._conversations.answer(running.thread, result, status, reason)
+            return await self._conversations.answer(running.thread, result, status, reason)
         except Exception as error:
             log.unexpected(error, running.trace_id)
+            return False

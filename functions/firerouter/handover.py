@@ -34,11 +34,15 @@ from .taskqueue import TaskQueue
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is to be answered: the request, and the feature as it was then."""
+    """What is to be answered: the request, and the feature as it was then.
+
+    written: how the question was written into its conversation, as its thread tells it.
+    """
 
     request: ExecutePrompt
     feature: Feature
     trace_id: str
+    written: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +182,7 @@ def _written(asked: Asked) -> str:
             "revision": feature.revision,
             "settings": feature.settings.to_json(),
             "traceId": asked.trace_id,
+            "written": asked.written,
         }
     )
 
@@ -189,4 +194,5 @@ def _read(text: str) -> Asked:
         ExecutePrompt.model_validate(kept["request"], by_alias=True, by_name=False),
         Feature(kept["feature"], True, kept["revision"], settings),
         kept["traceId"],
+        kept["written"],
     )

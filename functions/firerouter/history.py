@@ -62,6 +62,8 @@ async def _turns(
             return fitting, older
         if full:
             continue  # only to see whether the summary is of this path
+        if _says_nothing(item):
+            continue
         long = not isinstance(item.get("text"), str)  # too long for a page
         if long and (under_way or room > 0):
             turn = _turn(thread, message, await _whole(conversation, message, item))
@@ -98,6 +100,12 @@ async def _path(conversation: Any, thread: Thread) -> AsyncIterator[tuple[str, D
             return
         yield spot.message, item
         spot = parent_of(item)
+
+
+def _says_nothing(item: Document) -> bool:
+    """An answer that was stopped before a word: some models refuse to be told of one."""
+    said = item.get("text") != "" or beside(item) or item.get("images")
+    return item["role"] == "assistant" and not said
 
 
 def _turn(thread: Thread, message: str, item: Document) -> Turn:

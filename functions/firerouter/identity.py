@@ -3,7 +3,7 @@
     headers --> ID token    --> claims --\\
             \\-> App Check   --> app id  ---> Caller
 
-An admin's account is looked up as well, every few seconds: see `_AdminTokens`.
+An admin's account is looked up as well, at each call: see `_AdminTokens`.
 
 The checks are blocking (public keys over HTTPS, RSA), so each has a thread of its own: off the
 event loop, and one fetch of keys at a time. A verified token is remembered for a few minutes, never
@@ -70,9 +70,7 @@ class Identity:
     ) -> None:
         self._clock = clock
         self._id_tokens = _Verifier(_IdTokens(project, firebase_app), clock)
-        self._admin_tokens = _Verifier(
-            _AdminTokens(project, firebase_app), clock, fresh_s=limits.ADMIN_FRESH_S
-        )
+        self._admin_tokens = _Verifier(_AdminTokens(project, firebase_app), clock, fresh_s=0)
         self._app_check = _Verifier(_AppCheck(project, app_check_keys_url), clock)
 
     async def verify(self, headers: Headers) -> Caller:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from . import limits
+
+# https://firebase.google.com/docs/firestore/quotas: ids; and no % nor control character
+_NO_KEY: Final = re.compile(r"[/%\x00-\x1f\x7f-\x9f]|\A__.*__\Z|\A\Z", re.DOTALL)
 
 
 def generation_id(uid: str, request_id: str | None) -> str:
@@ -35,5 +39,11 @@ def payload_hash(data: dict[str, Any]) -> str:
 
 
 def key_of(uid: str) -> str:
-    """The id of a user's document: a uid may hold a slash, an id may not."""
-    return quote(uid, safe="")
+    """The id of a user's documents: the uid itself, which the rules compare it with.
+
+    But for one that no document can be called by: any text of up to 128 characters may be a uid. It
+    is quoted, and so has a % in it, which no other key has. Its user's client can not read there.
+    """
+    if uid not in {".", ".."} and not _NO_KEY.search(uid):
+        return uid
+    return quote(uid, safe="").replace(".", "%2E").replace("_", "%5F")

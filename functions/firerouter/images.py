@@ -8,16 +8,21 @@ now: no document has it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from . import limits
 from .records import Record
 
 Image = dict[str, Any]
+# of OpenRouter's image API, what Firerouter itself puts into a request
+OWNED_PARAMETERS: Final = frozenset(
+    {"prompt", "input_references", "n", "size", "resolution", "aspect_ratio", "quality"}
+)
 _KEPT: Final = ("path", "contentType", "bytes")
 
 
@@ -37,9 +42,28 @@ class ImageOptions(Record):
     n: Annotated[int, Field(ge=1, le=limits.IMAGES_MAX)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
 
+    def without(self, names: Collection[str]) -> ImageOptions:
+        """names: as the wire has them."""
+        given = self.model_dump(by_alias=True)
+        return ImageOptions.model_validate({n: v for n, v in given.items() if n not in names})
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> ImageOptions:
+        if self._pixels and self.aspect_ratio:
+            raise PydanticCustomError("shape", "takes a size in pixels or aspectRatio, not both")
+        return self
+
+    @property
+    def _pixels(self) -> bool:
+        return "x" in (self.size or "")
+
     def over(self, other: ImageOptions | None) -> ImageOptions:
         """These, and the other ones where these say nothing."""
         below = other.model_dump(exclude_none=True) if other else {}
+        if self._pixels:  # they are a shape as well
+            below.pop("aspect_ratio", None)
+        if other is not None and other._pixels and self.aspect_ratio:
+            del below["size"]
         return ImageOptions(**{**below, **self.model_dump(exclude_none=True)})
 
 
@@ -65,12 +89,9 @@ def chat_parameters(
     }
 
 
-def api_parameters(
-    options: ImageOptions, given: Mapping[str, Any], custom: Iterable[str]
-) -> dict[str, Any]:
-    """Those of OpenRouter's image API, which takes few of a chat's. custom: the admin's own."""
-    taken = {name: given[name] for name in (*custom, "provider", "seed") if name in given}
-    return {**taken, **options.model_dump(exclude_none=True)}
+def api_parameters(options: ImageOptions, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of OpenRouter's image API. given: the admin's own, and what else it has of a chat's."""
+    return {**given, **options.model_dump(exclude_none=True)}
 
 
 @dataclass(slots=True)

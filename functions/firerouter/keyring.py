@@ -2,6 +2,7 @@
 
     set:     check with OpenRouter -> add a version -> point config/app at it -> disable the others
     remove:                                         point config/app past it -> disable the others
+    a removal of nothing:                           note it in config/app    -> disable the others
 
                                       what serves   what is left over
     cut before the version is added   the old key   nothing
@@ -14,7 +15,8 @@ before one is added at first boot, config/app is pointed at the version that ser
 its own.
 
 The others are all versions that serve nobody: so the next `set` or `remove` disables what is left
-over.
+over. One of them may have been added just now, by a `set` that has not come to config/app yet: each
+of these commits is what that `set` collides with, so that it never lets a disabled version serve.
 
 A key is accepted, used and never shown again: what is kept beside the secret itself is its last
 four characters.
@@ -125,13 +127,16 @@ class Keyring:
         removed = left != saved.own(asked.feature)
         if removed:
             saved = await self._save(call.caller, _REMOVE, stored, asked.feature, left)
+        left_over = _left_over(enabled, saved)
+        if left_over and not removed:
+            await self._app_settings.note_sweep(stored, _sweep(call.caller, left_over))
         gone = slot[first:last]
         return {
             "removed": removed,
             "lastFour": gone[0].last_four if gone else None,
             **_place(asked.feature, asked.position),
             "count": len(left),
-            "warnings": await self._disable(_left_over(enabled, saved)),
+            "warnings": await self._disable(left_over),
         }
 
     async def _pin(self, caller: Caller, stored: Stored, enabled: set[int]) -> Stored:
@@ -243,6 +248,17 @@ def _place(feature: str | None, position: int | None) -> dict[str, Any]:
 def _no_such_position(most: int) -> InvalidArgument:
     what = f"may be at most {most}" if most else "is of no use: there is no key"
     return InvalidArgument(f"position {what}.", field="position")
+
+
+def _sweep(caller: Caller, versions: set[int]) -> Change:
+    return Change(
+        by=caller.uid,
+        email=caller.email,
+        action=_REMOVE,
+        target="config/app keys.swept",
+        before=[{"version": version} for version in sorted(versions)],
+        after=[],
+    )
 
 
 def _public(entries: Entries | None) -> list[dict[str, Any]] | None:

@@ -262,11 +262,18 @@ class Keys:
 
     def _cached(self, version: int | None) -> Cached[Secret]:
         if version not in self._cache:
-            fetch = partial(self._vault.read, version)
+            fetch = partial(self._fetch, version)
             self._cache[version] = Cached(
                 fetch, fresh_s=limits.KEY_FRESH_S, stale_s=limits.KEY_STALE_S
             )
         return self._cache[version]
+
+    async def _fetch(self, version: int | None) -> Secret:
+        try:
+            return await self._vault.read(version)
+        except KeyMissing:  # disabled, by hand: no outage that a key is kept over
+            self._cached(version).forget()
+            raise
 
     def _is_benched(self, version: int | None) -> bool:
         return self._clock() < self._benched.get(version, float("-inf"))

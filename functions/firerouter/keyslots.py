@@ -1,24 +1,25 @@
 """Which keys serve whom, and in which order: `config/app.keys`, read and changed. Pure.
 
-    {default: [entry, ...], features: {<feature id>: [entry, ...]}}
+    {default: [entry, ...], features: {<feature id>: [entry, ...]}, swept}
     entry: {version, lastFour, checkedAt, isFreeTier, limitUsd, limitRemainingUsd}
 
 `default` that is not there is the first boot: no admin has stored a key yet, and the secret's
 newest version serves. `[]` is a removed key: nothing serves. A feature that has keys of its own is
-served by those alone, any other by the default ones.
+served by those alone, any other by the default ones. `swept` counts how often versions that served
+nobody were disabled while no slot changed, so that whoever stores a key meanwhile is told.
 
 What was typed by hand and can not be read is skipped and logged, an entry or a part of one.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
 from . import limits, log
+from .fields import is_name
 
 Versions = tuple[int | None, ...]  # of the secret, in order; None: whichever is the newest
 FIRST_BOOT: Final[Versions] = (None,)
@@ -55,6 +56,7 @@ class KeySlots:
 
     default: Entries | None = None
     features: Mapping[str, Entries] = field(default_factory=dict)
+    swept: int = 0
 
     def own(self, feature: str | None) -> Entries | None:
         """The keys in that very slot; None for the default one at first boot."""
@@ -86,7 +88,7 @@ def read_slots(keys: Any) -> KeySlots:
         _skipped([] if keys is None else ["keys"])
         return KeySlots()
     typed = keys.get("features", {})
-    named = {id_: own for id_, own in typed.items() if _is_name(id_)} if _is_map(typed) else {}
+    named = {id_: own for id_, own in typed.items() if is_name(id_)} if _is_map(typed) else {}
     if not _is_map(typed) or len(named) < len(typed):
         _skipped(["keys.features"])
     read = {id_: _entries(f"keys.features.{id_}", own) for id_, own in named.items()}
@@ -96,7 +98,8 @@ def read_slots(keys: Any) -> KeySlots:
         default = _entries("keys.default", keys["default"])
     if default is None and features:
         default = ()  # no first boot: the newest version may be a feature's own
-    return KeySlots(default, features)
+    swept = keys.get("swept")
+    return KeySlots(default, features, swept if type(swept) is int and 0 <= swept < 2**53 else 0)
 
 
 def _entries(path: str, typed: Any) -> Entries | None:
@@ -136,10 +139,6 @@ def _amount(typed: Any) -> float | None:
 
 def _is_map(typed: Any) -> bool:
     return isinstance(typed, dict)
-
-
-def _is_name(id_: object) -> bool:
-    return isinstance(id_, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", id_) is not None
 
 
 def _skipped(fields: Iterable[str]) -> None:

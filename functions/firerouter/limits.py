@@ -42,6 +42,7 @@ EMBED_INPUTS_MAX_CHARS: Final = 1_000_000  # together; each is at most PROMPT_MA
 EMBED_BATCH_INPUTS: Final = 128  # of one request to OpenRouter
 EMBED_BATCH_CHARS: Final = 500_000
 DIMENSIONS_MAX: Final = 8_192
+TOKEN_MAX_CHARS: Final = 8  # what no language's text has more of, by and large
 VECTORS_MAX_BYTES: Final = 16_000_000  # one answer of OpenRouter's that holds vectors
 
 # Files that go with a question
@@ -50,7 +51,8 @@ ATTACHMENTS_SENT_MAX: Final = 20  # with those of earlier turns
 ATTACHMENT_MAX_BYTES: Final = 20_000_000
 ATTACHED_TEXT_MAX_BYTES: Final = 400_000  # of one file of text: some 100,000 tokens
 ATTACHMENTS_MAX_BYTES: Final = 20_000_000  # of a request, with those of earlier turns
-ATTACHMENTS_IN_FLIGHT_MAX_BYTES: Final = 40_000_000  # an instance; each is held five times over
+ATTACHMENTS_IN_FLIGHT_MAX_BYTES: Final = 40_000_000  # an instance
+ATTACHMENT_COPIES: Final = 5  # of each in flight, one of them for every request that it goes with
 INLINE_MAX_BYTES: Final = 8_000_000  # of a request, in its body
 FILE_NAME_MAX_CHARS: Final = 200
 ATTACHMENT_TOKENS: Final = 1_000  # of an image, by and large: for estimates
@@ -97,7 +99,6 @@ CONVERSATION_READ_S: Final = 30.0  # all of it
 # A comparison
 COMPARED_MODELS_MAX: Final = 6
 JUDGE_READS_MAX_CHARS: Final = 60_000  # of the question and all answers
-CHARS_PER_TOKEN_AT_LEAST: Final = 3  # for what may be charged at most
 
 # A feature's settings
 SYSTEM_PROMPT_MAX_CHARS: Final = 50_000
@@ -170,6 +171,8 @@ READ_S: Final = 5.0
 ADMIT_S: Final = 8.0
 SETTLE_BEFORE_RESULT_S: Final = 3.0  # after the response Cloud Run may stop the CPU
 SETTLE_S: Final = 30.0
+WRITE_PAUSE_S: Final = 0.5  # before an answer is written into its conversation once more
+QUESTION_WAIT_S: Final = 1.0  # that an answer waits for its question to be written down
 RESULT_MAX_BYTES: Final = 700_000  # of a stored result: a document ends at 1 MiB
 NOTE_AFTER_S: Final = 0.5  # a generation that ends sooner notes its attempts with its end
 GENERATION_TTL_DAYS: Final = 90
@@ -200,6 +203,7 @@ LISTEN_PAUSE_FIRST_S: Final = 0.1  # after it broke; doubled each time it breaks
 LISTEN_PAUSE_MAX_S: Final = 10.0
 
 # The reconciler: every five minutes
+RESCUE_S: Final = 3600.0  # after its admission; then an entry is closed without its answer
 RECONCILE_S: Final = 60.0  # then it begins nothing more; inside a function timeout of 120 s
 RECONCILE_PAGE: Final = 100  # entries read at a time
 RECONCILE_AT_ONCE: Final = 4  # looks at OpenRouter, and commits
@@ -221,7 +225,6 @@ KEY_EXPIRES_SOON_DAYS: Final = 7
 
 # Identity
 VERIFY_S: Final = 4.0
-ADMIN_FRESH_S: Final = 5.0  # who is disabled, signed out or no admin any more is out by then
 KEYS_FETCH_S: Final = 3.0  # one look at Google's public keys
 KEYS_OUTAGE_PAUSE_S: Final = 2.0  # before the next one after a failure
 KEYS_FRESH_S: Final = 6 * 3600.0

@@ -109,6 +109,19 @@ class Progress:
         except AWAY as error:
             log.warning("progress_not_deleted", type=type(error).__name__)
 
+    async def erase(self, id_: str) -> None:
+        """Delete what is kept of one that nobody runs any more: its progress, what was asked.
+
+        Raises what Firestore raises.
+        """
+        entry = self._firestore.collection("generations").document(id_)
+        batch = self._firestore.batch()
+        for name in ("progress", "asked"):
+            pieces = entry.collection(name).select([])
+            for snapshot in await pieces.get(retry=None, timeout=limits.READ_S):
+                batch.delete(snapshot.reference)
+        await commit(batch, limits.CHANGE_S)
+
     async def look(self, id_: str, uid: str) -> dict[str, Any]:
         """A user's generation as the ledger has it. Raises GenerationUnknown, LedgerUnavailable."""
         reference = self._firestore.collection("generations").document(id_)

@@ -21,6 +21,7 @@ from typing import Any, Final, Literal, TypeVar
 from . import limits, log
 from .books import Books, Stored, Tried
 from .callable import CallableError
+from .commits import AWAY
 from .conversations import Conversations
 from .errors import (
     FreeDailyLimit,
@@ -92,17 +93,29 @@ class Reconcile:
         return summary
 
     async def _close(self, stored: Stored) -> bool:
-        await self._rescue(stored)
+        if not await self._rescue(stored) and not self._is_hopeless(stored):
+            return False
         closed = await self._books.close(stored, self._now())
         if closed:
             log.warning("generation_closed", generation=stored.held.id)
+            await self._erase(stored)
         return closed
 
-    async def _rescue(self, stored: Stored) -> None:
-        """Write down in its conversation what is kept of the answer. The books do not wait for it:
-        they could not be closed either while Firestore is away."""
+    def _is_hopeless(self, stored: Stored) -> bool:
+        """Whether its answer was to be rescued for so long that the books no longer wait for it."""
+        return self._now() - stored.held.admitted_at > timedelta(seconds=limits.RESCUE_S)
+
+    async def _erase(self, stored: Stored) -> None:
+        """What was kept of it has its place in the conversation now, or none."""
+        try:
+            await self._progress.erase(stored.held.id)
+        except AWAY as error:
+            log.warning("progress_not_deleted", type=type(error).__name__)  # it expires
+
+    async def _rescue(self, stored: Stored) -> bool:
+        """Write down in its conversation what is kept of the answer. Whether that is done with."""
         if stored.place is None or stored.held.uid is None:
-            return
+            return True
         try:
             pieces = latest(await self._progress.read(stored.held.id))
             result = {"text": "".join(piece.text for piece in pieces), "finishReason": "stopped"}
@@ -113,6 +126,8 @@ class Reconcile:
             )
         except CallableError as error:
             log.error("answer_not_rescued", generation=stored.held.id, reason=error.reason)
+            return False
+        return True
 
 
 class _Costs:

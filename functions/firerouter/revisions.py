@@ -42,17 +42,16 @@ class Plan:
     """A feature as a change leaves it.
 
     after: the settings that the change is about; before: what they were, None for a new feature.
-    number: of the revision that keeps `after`, None where there is one already.
+    number: of the revision that keeps `after`, None where there is one already. draft: the change
+    is a new draft. promoted: the number of the draft's revision that serves everybody now.
     """
 
     feature: Feature
     before: FeatureSettings | None = None
     after: FeatureSettings | None = None
     number: int | None = None
-
-    def changes_nothing(self, stored: Feature | None) -> bool:
-        before, after = stored and stored.to_document(), self.feature.to_document()
-        return not differences(before, after)
+    draft: bool = False
+    promoted: int | None = None
 
     def changes(self) -> list[dict[str, Any]]:
         if self.after is None:
@@ -82,6 +81,7 @@ class Plan:
             "by": who.uid,
             "email": who.email or None,
             "note": who.note or None,
+            **({"draft": True} if self.draft else {}),
         }
 
 
@@ -103,7 +103,7 @@ def served(
         return Plan(Feature(id_, on, number, settings), None, settings, number)
     if before.settings.is_as(settings) and not stored.broken:
         return Plan(replace(before, enabled=on))
-    after = Feature(id_, on, number, settings, before.draft)
+    after = replace(before, enabled=on, revision=number, settings=settings)
     return Plan(after, before.settings, settings, number)
 
 
@@ -117,7 +117,7 @@ def on_trial(stored: Stored, settings: FeatureSettings, number: int, percent: fl
     if draft is not None and draft.settings.is_as(settings):
         return Plan(replace(before, draft=replace(draft, percent=percent)))
     after = replace(before, draft=Draft(number, settings, percent))
-    return Plan(after, before.settings, settings, number)
+    return Plan(after, before.settings, settings, number, draft=True)
 
 
 def promoted(stored: Stored, number: int) -> Plan:
@@ -126,10 +126,11 @@ def promoted(stored: Stored, number: int) -> Plan:
     Raises FeatureUnknown, NoDraft.
     """
     before, draft = _drafted(stored)
-    newest = draft.revision == number - 1
-    serving = draft.revision if newest else number
-    after = Feature(before.id, before.enabled, serving, draft.settings)
-    return Plan(after, before.settings, draft.settings, None if newest else number)
+    after = replace(before, revision=number, settings=draft.settings, draft=None)
+    if draft.revision != number - 1:
+        return Plan(after, before.settings, draft.settings, number)
+    after = replace(after, revision=draft.revision)
+    return Plan(after, before.settings, draft.settings, promoted=draft.revision)
 
 
 def dropped(stored: Stored) -> Plan:
@@ -230,6 +231,15 @@ def entry(who: Who, stored: Stored, after: Feature) -> Change:
         after=audited(after),
         note=who.note,
     )
+
+
+def is_as_stored(plan: Plan, stored: Stored, prices: list[dict[str, Any]] | None) -> bool:
+    """Whether nothing is to be written: no setting, and, where prices are known, no price."""
+    if stored.unreadable or stored.feature is None:
+        return False
+    if stored.version is not None and prices is not None and prices != [*stored.prices.values()]:
+        return False
+    return not differences(stored.feature.to_document(), plan.feature.to_document())
 
 
 def prices(feature: Feature, models: ModelList) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ ServiceTier = Literal["auto", "default", "flex", "priority", "fast", "scale", "u
 PromptCaching = Literal["off", "5m", "1h"]
 
 _CLAUDE: Final = re.compile(r"~?anthropic/")
+_OF_IMAGES: Final = frozenset({"order", "only", "ignore", "allow_fallbacks", "sort", "options"})
 
 
 class MaxPrice(Record):
@@ -59,6 +60,15 @@ class ProviderRouting(Record):
 
     def upstream(self) -> dict[str, Any]:
         return self.model_dump(exclude_none=True)
+
+    def of_images(self) -> dict[str, Any]:
+        """What of it OpenRouter's image API takes."""
+        return self.model_dump(include=set(_OF_IMAGES), exclude_none=True)
+
+    def beyond_images(self) -> list[str]:
+        """What of it that API would not keep to, by the wire's names."""
+        others = self.model_dump(by_alias=True, exclude=set(_OF_IMAGES))
+        return [name for name, value in others.items() if value]
 
     def privacy(self) -> dict[str, Any]:
         """What of it holds for any model."""

@@ -73,6 +73,7 @@ class Running:
         self.notices: Notices = []
         self.thread: Thread | None = None  # where it is written down
         self.attached: Attached | None = None
+        self.starting: asyncio.Task[None] | None = None  # who listens is told that it has begun
         # its result; None where it was handed over, and goes on elsewhere
         self.ended: asyncio.Future[dict[str, Any] | None] = (
             asyncio.get_running_loop().create_future()
@@ -280,6 +281,20 @@ def result_of(job: Job, status: Status) -> dict[str, Any]:
         ],
     }
     return _formed({n: value for n, value in result.items() if value is not None}, ask)
+
+
+def bare_result(job: Job) -> dict[str, Any]:
+    """Of an answer that no result can be made of: what its entry is settled with."""
+    running = job.running
+    usage = running.usage() or Usage(0, 0)
+    return {
+        "generationId": running.id,
+        **running.place(),
+        "model": job.ask.models[0],
+        "text": running.text(),
+        "usage": usage.to_wire(estimate_nano_usd=_spent_estimate(running, job.entry)),
+        "timing": _timing(running),
+    }
 
 
 def _notices(running: Running) -> Notices:

@@ -2,20 +2,34 @@
 
 Schemas come from people, values from models, and both are read on the loop that serves everybody:
 so nothing is fetched, no regular expression of a schema's is run, and a comparison that takes too
-many steps is given up.
+many steps is given up. Whatever they hold, the answer is a word about it, not an exception.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from . import limits
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
+
+
+_REFERENCES: Final = ("$ref", "$dynamicRef")
+_DATA: Final = ("const", "default", "enum", "examples")  # hold values, not schemas
+_LISTS: Final = ("const", "enum", "required", "type")  # a value is held against each part of them
+# those that run regular expressions, or look for such, or take steps that are not counted
+_UNCHECKED: Final = (
+    "pattern",
+    "patternProperties",
+    "propertyNames",
+    "format",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+)
 
 
 class TooMuch(Exception):
@@ -31,9 +45,34 @@ def fault_of_schema(schema: Any) -> str | None:
 def _fault_of_schema(text: str) -> str | None:
     from jsonschema import Draft202012Validator
 
+    schema = json.loads(text)
     meta = Draft202012Validator(Draft202012Validator.META_SCHEMA)
-    error = next(meta.iter_errors(json.loads(text)), None)
-    return None if error is None else f"{_path(error)} ({error.validator})"
+    error = next(meta.iter_errors(schema), None)
+    if error is not None:
+        return f"{_path(error.absolute_path)} ({error.validator})"
+    return next(_broken_references(schema), None)
+
+
+def _broken_references(schema: Any) -> Iterator[str]:
+    """Those within the schema that lead to no schema: the validator would fall over them."""
+    from referencing import Registry
+    from referencing.jsonschema import DRAFT202012
+
+    resolver = Registry().resolver_with_root(DRAFT202012.create_resource(schema))
+    ahead: list[tuple[tuple[Any, ...], Any]] = [((), schema)] if isinstance(schema, dict) else []
+    while ahead:
+        path, part = ahead.pop()
+        inner = enumerate(part) if isinstance(part, list) else part.items()
+        for key, value in inner:
+            if key in _REFERENCES and isinstance(value, str) and value.startswith("#"):
+                try:
+                    target = resolver.lookup(value).contents
+                except Exception:  # it raises what it likes for a pointer into a text, say
+                    target = None
+                if not isinstance(target, (dict, bool)):
+                    yield f"{_path(path)} ({key})"
+            elif key not in _DATA and isinstance(value, (dict, list)):
+                ahead.append(((*path, key), value))
 
 
 def fault_of(value: Any, schema: Any) -> str | None:
@@ -49,11 +88,15 @@ def fault_of(value: Any, schema: Any) -> str | None:
         raise TooMuch from None
     except Unresolvable:
         return "$ ($ref)"  # to something outside, which is not fetched
-    return None if error is None else f"{_path(error)} ({error.validator})"
+    except TooMuch:
+        raise
+    except Exception:  # what no look at a schema finds must not cost anybody an answer
+        return "$ (schema)"
+    return None if error is None else f"{_path(error.absolute_path)} ({error.validator})"
 
 
-def _path(error: Any) -> str:
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
+def _path(path: Iterable[Any]) -> str:
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return ("$" + "".join(parts))[: limits.SCHEMA_PATH_MAX_CHARS]
 
 
@@ -62,12 +105,21 @@ def _validator(schema: Any) -> Validator:
     from jsonschema.validators import extend
     from referencing import Registry
 
-    left = [limits.SCHEMA_STEPS_MAX]
+    left, sizes = [limits.SCHEMA_STEPS_MAX], dict[int, int]()
+
+    def weight(rule: Any, value: Any, of: Any) -> int:
+        """Steps that one check takes by itself."""
+        if rule is of.get("uniqueItems") is True and isinstance(value, list):
+            return len(value) ** 2  # it is compared with itself
+        if not isinstance(rule, (dict, list)) or not any(rule is of.get(word) for word in _LISTS):
+            return 0
+        if id(rule) not in sizes:
+            sizes[id(rule)] = len(json.dumps(rule)) // 4  # a value of it, and what is around it
+        return sizes[id(rule)]
 
     def counted(check: Callable[..., Any]) -> Callable[..., Any]:
         def step(validator: Any, rule: Any, value: Any, of: Any) -> Any:
-            # a list is compared with itself where its items have to be unique
-            left[0] -= 1 + (len(value) ** 2 if rule is of.get("uniqueItems") is True else 0)
+            left[0] -= 1 + weight(rule, value, of)
             if left[0] < 0:
                 raise TooMuch
             return check(validator, rule, value, of)
@@ -77,7 +129,7 @@ def _validator(schema: Any) -> Validator:
     checks: dict[str, Any] = {
         word: counted(check) for word, check in Draft202012Validator.VALIDATORS.items()
     }
-    for word in ("pattern", "patternProperties", "propertyNames", "format"):
+    for word in _UNCHECKED:
         checks[word] = _unchecked
     checks["additionalProperties"] = _additional(checks["additionalProperties"])
     made: Validator = extend(Draft202012Validator, validators=checks)(  # type: ignore[no-untyped-call]

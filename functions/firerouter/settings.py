@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from . import limits
+from . import images, limits
 from .fields import ModelId, Name, Number
 from .formats import ResponseFormat
 from .images import ImageOptions
@@ -49,6 +49,10 @@ def _parameters(value: dict[str, Any]) -> dict[str, Any]:
     if owned := sorted(OWNED_PARAMETERS & value.keys()):
         raise PydanticCustomError("owned", "may not set {name}", {"name": owned[0]})
     return value
+
+
+def _part(field: str, what: str) -> PydanticCustomError:
+    return PydanticCustomError("part", "{what}", {"field": field, "what": what})
 
 
 def _plugin(value: dict[str, Any]) -> dict[str, Any]:
@@ -200,6 +204,21 @@ class FeatureSettings(Record):
         if self.helper_model is not None:
             yield "helperModel", self.helper_model
 
+    @property
+    def through_image_api(self) -> bool:
+        return self.kind == IMAGE and self.image_api == "images"
+
+    @model_validator(mode="after")
+    def _fits_the_image_api(self) -> FeatureSettings:
+        """Privacy that it would not keep to is not promised."""
+        if not self.through_image_api:
+            return self
+        for name in self.provider.beyond_images() if self.provider else ():
+            raise _part(f"provider.{name}", "is nothing that OpenRouter's image API keeps to")
+        for name in sorted(images.OWNED_PARAMETERS & self.parameters.keys()):
+            raise _part(f"parameters.{name}", "may not be set: imageOptions are for that")
+        return self
+
     @model_validator(mode="after")
     def _fits_in_documents(self) -> FeatureSettings:
         limit = limits.SETTINGS_MAX_BYTES
@@ -239,7 +258,8 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A feature as it serves now. Revision 0 is the built-in default. test: nobody has saved it."""
+    """A feature as it serves now. Revision 0 is the built-in default. test: nobody has saved it.
+    had_choice: it was saved with a choice of models once, so that users may have chosen."""
 
     id: str
     enabled: bool
@@ -247,6 +267,11 @@ class Feature:
     settings: FeatureSettings
     draft: Draft | None = None
     test: bool = False
+    had_choice: bool = False
+
+    @property
+    def has_choice(self) -> bool:
+        return self.had_choice or bool(self.settings.allowed_models)
 
     def for_user(self, uid: str) -> Feature:
         """The feature as this user gets it: with the draft's settings, or without."""

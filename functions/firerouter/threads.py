@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from . import images, limits
@@ -53,7 +54,8 @@ class Thread:
     parent: what the question follows; with a regenerate, the question itself, which was asked
     before. history: the turns down to there, oldest first, {role, content, attachments?}. page,
     page_bytes: where new messages go, and what is there already. kept: whether they are written
-    down at all. written: the question was. begun_at: when the conversation was, by this question.
+    down at all. written: the question was, on the page asked_on. begun_at: when the conversation
+    was, by this question.
     summary: what stands for the turns above `history`. summarises: whether what does not fit is
     to be summarised; folds: what is to go into the next summary; shortened: that one.
     reading: what OpenRouter read of files for its answer; known: where that is kept of the answer
@@ -73,6 +75,7 @@ class Thread:
     question: Document | None = None
     kept: bool = True
     written: bool = False
+    asked_on: int | None = None
     begun_at: Any = None
     deleted: bool = False
     summary: Summary | None = None
@@ -103,10 +106,25 @@ class Thread:
             "regenerates": self.regenerates,
         }
 
+    def written_down(self) -> Document | None:
+        """How the question was, for another instance that goes on from there; None: not yet."""
+        if not self.written:
+            return None
+        begun = None if self.begun_at is None else self.begun_at.isoformat()
+        return {"on": self.asked_on, "bytes": self.page_bytes, "begunAt": begun}
+
+    def go_on_from(self, written: Document) -> None:
+        self.written, self.asked_on = True, written["on"]
+        if self.new:
+            self.page, self.page_bytes = written["on"], written["bytes"]
+            self.begun_at = datetime.fromisoformat(written["begunAt"])
+
     @property
     def asked(self) -> Spot:
         """What the answer follows."""
-        return self.parent if self.question is None else Spot(self.question_id, self.page)
+        if self.question is None:
+            return self.parent
+        return Spot(self.question_id, self.page if self.asked_on is None else self.asked_on)
 
 
 def parent_of(message: Document) -> Spot:

@@ -147,11 +147,14 @@ class Uploads:
     async def delete(self, paths: Iterable[str]) -> None:
         """What is gone already is no matter. Raises StorageUnavailable."""
 
+        room = asyncio.Semaphore(limits.STORAGE_THREADS)  # the time of one that waits does not run
+
         async def delete(path: str) -> None:
-            with suppress(exceptions.NotFound):
-                await self._run(
-                    lambda: self._connected().delete_blob(path, **_within()), limits.STORAGE_S
-                )
+            async with room:
+                with suppress(exceptions.NotFound):
+                    await self._run(
+                        lambda: self._connected().delete_blob(path, **_within()), limits.STORAGE_S
+                    )
 
         await asyncio.gather(*map(delete, paths))
 

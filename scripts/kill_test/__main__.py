@@ -23,10 +23,17 @@ from firerouter.books import Books as Store
 from firerouter.bootstrap import App
 from firerouter.reconcile import Reconcile
 from scripts.benchmarks.bench import ROOT
-from scripts.kill_test.books import NANO, Books, Findings, asked_of, charged_by
+from scripts.kill_test.books import (
+    NANO,
+    Books,
+    Findings,
+    asked_of,
+    charged_by,
+    files_lost,
+)
 from scripts.kill_test.killing import Killing
 from scripts.kill_test.plan import plan
-from scripts.kill_test.talks import doubled, lost, read_talks
+from scripts.kill_test.talks import doubled, read_talks
 from scripts.local import processes
 from scripts.local.problems import FAILED, INTERRUPTED, NOT_SET_UP, Problem
 from scripts.local.suite import Suite
@@ -38,9 +45,11 @@ SETTLED_S: Final = 1.0  # OpenRouter's stand-in notices that its clients are gon
 
 EPILOG = """\
 Each time an instance of execute_prompt is served, called by several users at once (free and paid
-models, streamed and not, some hanging up, some sending the same request again) and killed with
-SIGKILL at a random moment. Then reconcile_generations runs, twice at once, with its clock moved
-past every deadline, and everything is added up.
+models, streamed and not, some hanging up, some stopped from another device, some sending the same
+request again, some asking for an answer again, some with a file) and killed with SIGKILL at a
+random moment; where an answer needs no listener, so is one of continuation, before or after it.
+Then reconcile_generations runs, twice at once, with its clock moved past every deadline, and
+everything is added up.
 exit status: 0 all adds up, 1 it does not, 2 wrong arguments, 3 nothing to do it with.
 """
 
@@ -69,7 +78,7 @@ async def run(suite: Suite, logs: Path, times: int, seed: int) -> int:
 
     def said(count: int) -> None:
         if count % 10 == 0:
-            _say(f"{time.monotonic() - begun:5.0f} s  {count} killed")
+            _say(f"{time.monotonic() - begun:5.0f} s  {count} rounds")
 
     killing = Killing(suite, f"demo-kill-{secrets.token_hex(4)}", logs)
     await asyncio.to_thread(killing.prepare)
@@ -77,22 +86,27 @@ async def run(suite: Suite, logs: Path, times: int, seed: int) -> int:
     await killing.run(rounds, said)
     await asyncio.sleep(SETTLED_S)
     app = App({**suite.environment(), "GCLOUD_PROJECT": killing.project})
-    before = await Books.read(app.firestore)
+    before, talked = await Books.read(app.firestore), await read_talks(app.firestore)
     summary = await _reconcile(app)
-    after = await Books.read(app.firestore)
+    after, talks = await Books.read(app.firestore), await read_talks(app.firestore)
     asked = await asked_of(suite, f"https://{killing.project}.web.app")
     charged = await charged_by(suite, after)
     took_s = time.monotonic() - begun
     print(f"{killing.killed} instances killed (seed {seed}), {killing.calls} calls, {took_s:.0f} s")
-    _describe(killing.ends, before, after, summary)
+    _describe(killing, before, after, summary)
     findings = after.findings(asked, charged)
-    talks = await read_talks(app.firestore)
-    ended = {id_: kept["status"] for id_, kept in before.entries.items()}
     calls = [call for round_ in rounds for call in round_.calls]
-    findings.check("messages lost", lost(talks, calls, ended))
+    findings.check("messages lost", talks.lost())
     findings.check("messages doubled", doubled(talks))
+    lost = talks.questions_lost(calls, after.entries, killing.begun)
+    findings.check("questions lost", lost)
+    findings.check("answers lost", talks.answers_lost(calls, before.entries))
+    findings.check("texts lost that were kept", talks.texts_lost(calls, before.written))
+    findings.check("paths taken back", talks.paths_lost(talked))
+    findings.check("files lost", await files_lost(suite, talks.files()))
     written = sum(len(talk.messages) for talk in talks)
-    print(f"{'conversations':<22}{len(talks)}, with {written} messages")
+    count = len(list(talks))
+    print(f"{'conversations':<22}{count}, with {written} messages, {len(talks.files())} files")
     print(f"{'OpenRouter':<22}asked {len(asked)} times, charged {_usd(sum(charged.values()))}")
     return _judge(findings)
 
@@ -126,18 +140,25 @@ async def _reconcile(app: App) -> Counter[str]:
     return summary
 
 
-def _describe(ends: Counter[str], before: Books, after: Books, summary: Counter[str]) -> None:
+def _describe(killing: Killing, before: Books, after: Books, summary: Counter[str]) -> None:
     noted = sum(bool(entry["attempts"]) for entry in before.running)
+    claimed = sum(bool(e.get("continues") and e["instance"]) for e in after.entries.values())
     ended = Counter(e["status"] for e in before.entries.values() if e["status"] != "running")
     costs: dict[bool, list[int]] = {True: [], False: []}  # by whether they are estimates
     for entry in after.entries.values():
         costs[bool(entry.get("costIsEstimate"))].append(entry.get("costNanoUsd", 0))
     estimates = f"{len(costs[True])} estimates {_usd(sum(costs[True]))}"
     for what, text in (
-        ("what callers saw", _counts(ends)),
+        ("what callers saw", _counts(killing.ends)),
+        ("  from another device", f"{killing.stopped} stopped"),
         ("generations", f"{len(after.entries)} admitted"),
         ("  ended by themselves", _counts(ended)),
-        ("  left running", f"{len(before.running)}, {noted} of them with an attempt noted"),
+        ("  need no listener", f"{killing.queued} queued, {claimed} of them answered"),
+        (
+            "  left running",
+            f"{len(before.running)}, {noted} of them with an attempt noted, "
+            f"{len(before.written)} with a text",
+        ),
         ("reconciled", _counts(summary)),
         ("the books", f"{_usd(sum(costs[False]))}, and {estimates}"),
     ):
@@ -187,7 +208,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--times", type=_times, default=TIMES, help="how often (%(default)s)")
+    parser.add_argument("--times", type=_times, default=TIMES, help="how many rounds (%(default)s)")
     parser.add_argument("--seed", type=int, help="of the plan, to make the same one again")
     return parser.parse_args(arguments)
 

@@ -7,15 +7,18 @@ from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx
 from google.cloud.firestore import AsyncClient
 
-from scripts.kill_test.plan import CAPPED, RETRIED
+from scripts.kill_test.plan import CAPPED, PROMPT, RETRIED
 from scripts.local.seed import LOCAL_KEY
-from scripts.local.suite import Suite
+from scripts.local.suite import BUCKET, Suite
 
 NANO: Final = 1_000_000_000
+ANSWER: Final = re.compile(re.escape(PROMPT).replace(re.escape("{{request}}"), r"(\d+-\w+)"))
+ASIDE: Final = re.compile(r"for (\d+-\w+)\.")
 MINUTE: Final = re.compile(r"requests-\d{8}T\d{4}Z(-.*)?")
 Json = dict[str, Any]
 
@@ -35,11 +38,18 @@ class Findings:
 
 
 class Books:
-    """The entries and the counters, as they stand."""
+    """The entries and the counters, as they stand. windows: by user, then by name. written: by
+    generation, the text that is kept of one that is not over."""
 
-    def __init__(self, entries: dict[str, Json], windows: dict[str, dict[str, Json]]) -> None:
+    def __init__(
+        self,
+        entries: dict[str, Json],
+        windows: dict[str, dict[str, Json]],
+        written: dict[str, str] | None = None,
+    ) -> None:
         self.entries = entries
-        self.windows = windows  # by user, then by name
+        self.windows = windows
+        self.written = written or {}
 
     @classmethod
     async def read(cls, firestore: AsyncClient) -> Books:
@@ -50,7 +60,12 @@ class Books:
         async for snapshot in firestore.collection_group("windows").stream():
             user = snapshot.reference.parent.parent.id
             windows.setdefault(user, {})[snapshot.id] = snapshot.to_dict() or {}
-        return cls(entries, windows)
+        written: dict[str, str] = {}
+        pieces = firestore.collection_group("progress").stream()
+        for piece in sorted([piece async for piece in pieces], key=lambda piece: piece.id):
+            generation = piece.reference.parent.parent.id
+            written[generation] = written.get(generation, "") + piece.get("text")
+        return cls(entries, windows, written)
 
     @property
     def running(self) -> list[Json]:
@@ -96,7 +111,7 @@ class Books:
 
     def _unknown(self, asked: list[Json]) -> list[str]:
         known = {entry["requestId"] for entry in self.entries.values()}
-        return [marker for marker in map(marker_of, asked) if marker not in known]
+        return [marker for marker, _ in map(marker_of, asked) if marker not in known]
 
     def _costs(self, charged: dict[str, int]) -> list[str]:
         wrong = []
@@ -109,20 +124,21 @@ class Books:
         return wrong
 
 
-def marker_of(request: Json) -> str:
-    """The request id, which is in the prompt as well."""
-    said = re.search(r"for (\d+-\w+)\.", str(request["body"]["messages"][-1]["content"]))
-    return said[1] if said else "?"
+def marker_of(request: Json) -> tuple[str, str]:
+    """(the request id, `answer` or `aside`): every answer's system prompt says whose it is; that
+    of a title does not, but it quotes the question."""
+    messages = request["body"]["messages"]
+    first, last = messages[0], messages[-1]
+    for kind, message, said in (("answer", first, ANSWER), ("aside", last, ASIDE)):
+        if found := re.search(said, str(message["content"])):
+            return found[1], kind
+    return "?", "?"
 
 
 def _asked_twice(asked: list[Json]) -> list[str]:
-    # its title is another question, which quotes it
-    counts = Counter(
-        (marker_of(request), request["model"], request["body"]["messages"][0].get("role"))
-        for request in asked
-    )
+    counts = Counter((*marker_of(request), request["model"]) for request in asked)
     return [
-        f"{marker}: {n}" for (marker, model, _), n in counts.items() if n > RETRIED.get(model, 1)
+        f"{marker}: {n}" for (marker, _, model), n in counts.items() if n > RETRIED.get(model, 1)
     ]
 
 
@@ -145,3 +161,11 @@ async def charged_by(suite: Suite, books: Books) -> dict[str, int]:
                     told = (await http.get(url, params={"id": id_})).raise_for_status().json()
                     charged[id_] = int(Decimal(str(told["data"]["total_cost"])) * NANO)
     return charged
+
+
+async def files_lost(suite: Suite, paths: list[str]) -> list[str]:
+    """Those of the paths where nothing lies."""
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        bucket = f"{suite.storage_url}/storage/v1/b/{BUCKET}/o"
+        looked = [await http.get(f"{bucket}/{quote(path, safe='')}") for path in paths]
+    return [path for path, found in zip(paths, looked, strict=True) if not found.is_success]

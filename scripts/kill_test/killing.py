@@ -1,101 +1,160 @@
-"""The rounds: a process is served, called, and killed with its worker, by their numbers."""
+"""The rounds: processes are served, called, and killed with their workers, by their numbers."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
 from scripts.benchmarks.bench import FUNCTIONS, Server
-from scripts.kill_test.plan import CAPPED, FEATURE, MODELS, Call, Round
+from scripts.kill_test.plan import CAPPED, CONTINUES, FEATURE, MODELS, PROMPT, Call, Round
+from scripts.kill_test.taskqueue import TaskQueue
 from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.ports import LOOPBACK
 from scripts.local.seed import LOCAL_KEY, create_documents, store_key
 from scripts.local.suite import Suite
 
-LANES: Final = 3  # processes at once: while one starts, the others are called
+LANES: Final = 3  # rounds at once: while processes start, others are called
 
 
 class Killing:
-    """Makes the rounds, in a project of its own. `ends`: what came of the calls, counted."""
+    """Makes the rounds, in a project of its own. `ends`: what came of the calls, counted.
+    `stopped`: how many were told to stop by a device that asks a process which is not killed.
+    `begun`: the generations whose callers were told that they begin."""
 
     def __init__(self, suite: Suite, project: str, logs: Path) -> None:
         self._suite = suite
         self._logs = logs
         self._app_check = ""
+        self._queue = TaskQueue()
+        self._stops_url = ""
+        self._rounds = 0
         self.project = project
         self.ends: Counter[str] = Counter()
+        self.begun: set[str] = set()
         self.calls = 0
         self.killed = 0
+        self.stopped = 0
 
     def prepare(self) -> None:
         """The project's key, settings and features, and a token of the app."""
         store_key(self._suite.secret_manager_host, self.project, LOCAL_KEY)
-        settings = {"model": MODELS[0], "allowedModels": list(MODELS[1:]), "firstTokenS": 30}
-        capped = {**settings, "limits": {"requestsPerMinute": 2}}
+        settings = {
+            "model": MODELS[0],
+            "allowedModels": list(MODELS[1:]),
+            "systemPrompt": PROMPT,
+            "firstTokenS": 30,
+        }
         most = {"requestsPerMinute": 10_000, "concurrent": 1_000, "usdPerDay": 10_000}
+        features = {
+            FEATURE: settings,
+            CAPPED: {**settings, "limits": {"requestsPerMinute": 2}},
+            CONTINUES: {**settings, "onDisconnect": "continue"},
+        }
         documents: dict[str, dict[str, Any]] = {
             "config/app": {
                 "keys": {"default": [{"version": 1}]},
                 "freeModelsOnly": False,
                 "limits": most,  # the killed ones' places are not free before the end
             },
-            f"features/{FEATURE}": {"enabled": True, "revision": 1, "settings": settings},
-            f"features/{CAPPED}": {"enabled": True, "revision": 1, "settings": capped},
         }
+        for name, value in features.items():
+            feature = {"enabled": True, "revision": 1, "settings": value}
+            documents[f"features/{name}"] = feature
         create_documents(self._suite.firestore_host, self.project, documents)
         asked = {"projectId": self.project, "audience": [f"projects/{self.project}"]}
         url = f"http://{self._suite.app_check_host}/token"
         issued = httpx.post(url, json=asked, trust_env=False).raise_for_status()
         self._app_check = str(issued.json()["token"])
 
+    @property
+    def queued(self) -> int:
+        """How many answers were handed over to `continuation`."""
+        return self._queue.added
+
     async def run(self, rounds: list[Round], said: Callable[[int], None]) -> None:
         """All of them; `said` is told how many there were so far."""
         waiting = iter(rounds)
-        async with asyncio.TaskGroup() as lanes:
-            for _ in range(min(LANES, len(rounds))):
-                lanes.create_task(self._lane(waiting, said))
+        async with self._queue:
+            stops = self._serve("stop_generation", "stops")
+            try:
+                await asyncio.to_thread(stops.wait)
+                self._stops_url = f"http://{LOOPBACK}:{stops.port}"
+                async with asyncio.TaskGroup() as lanes:
+                    for _ in range(min(LANES, len(rounds))):
+                        lanes.create_task(self._lane(waiting, said))
+            finally:
+                await asyncio.to_thread(stops.stop)
 
     async def _lane(self, waiting: Iterator[Round], said: Callable[[int], None]) -> None:
         for round_ in waiting:
             await self._round(round_)
-            self.killed += 1
-            said(self.killed)
+            self._rounds += 1
+            said(self._rounds)
 
     async def _round(self, round_: Round) -> None:
+        alive = {name: self._serve(name, f"{round_.number}-{name}") for name in round_.functions}
+        calling: list[asyncio.Task[None]] = []
+        try:
+            for server in alive.values():
+                await asyncio.to_thread(server.wait)
+            if "continuation" in alive:
+                self._queue.urls.append(_url(alive["continuation"]))
+            url = _url(alive["execute_prompt"])
+            if round_.warm is not None:
+                await self._call(url, round_.warm)
+            for call in round_.calls:
+                calling.append(asyncio.create_task(self._call(url, call)))
+                if call.stop_after_s is not None:
+                    calling.append(asyncio.create_task(self._stop(call, call.stop_after_s)))
+            pause_s = round_.kill_after_s
+            for name in round_.functions:
+                await asyncio.sleep(pause_s)
+                await self._kill(alive.pop(name))
+                pause_s = round_.then_after_s
+        finally:
+            for server in alive.values():
+                await asyncio.to_thread(server.stop)
+        await asyncio.gather(*calling)
+
+    async def _kill(self, server: Server) -> None:
+        await asyncio.to_thread(server.stop)
+        self.killed += 1
+        if _url(server) in self._queue.urls:
+            self._queue.urls.remove(_url(server))
+
+    def _serve(self, function: str, log: str) -> Server:
         environment = {
             **self._suite.environment(),
             "GCLOUD_PROJECT": self.project,
+            "CLOUD_TASKS_EMULATOR_HOST": self._queue.host,
             "PYTHONPATH": str(FUNCTIONS.parent),
         }
-        log = self._logs / f"{round_.number}.log"
-        server = Server("execute_prompt", FUNCTIONS, log, environment)
-        try:
-            await asyncio.to_thread(server.wait)
-            if round_.warm is not None:
-                await self._call(server, round_.warm)
-            calling = [asyncio.create_task(self._call(server, call)) for call in round_.calls]
-            await asyncio.sleep(round_.kill_after_s)
-        finally:
-            await asyncio.to_thread(server.stop)
-        await asyncio.gather(*calling)
+        return Server(function, FUNCTIONS, self._logs / f"{log}.log", environment)
 
-    async def _call(self, server: Server, call: Call) -> None:
+    def _client(self, url: str, uid: str) -> CallableClient:
+        return CallableClient(url, id_token(self.project, uid), self._app_check)
+
+    async def _stop(self, call: Call, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        with suppress(CallableFailure):  # it was not admitted
+            async with self._client(self._stops_url, call.uid) as client:
+                answer = await client.call("", {"requestId": call.request_id})
+                self.stopped += answer["stopped"]
+
+    async def _call(self, url: str, call: Call) -> None:
         self.calls += 1
-        token = id_token(self.project, call.uid)
-        url = f"http://{LOOPBACK}:{server.port}"
         try:
-            async with (
-                asyncio.timeout(call.leave_after_s),
-                CallableClient(url, token, self._app_check) as client,
-            ):
+            async with asyncio.timeout(call.leave_after_s), self._client(url, call.uid) as client:
                 if call.stream:
-                    async for _ in client.stream("", call.data):
-                        pass
+                    async for kind, message in client.stream("", call.data):
+                        if kind == "message" and message["type"] == "start":
+                            self.begun.add(message["generationId"])
                 else:
                     await client.call("", call.data)
             self.ends["answered"] += 1
@@ -105,3 +164,7 @@ class Killing:
             self.ends[(failure.details or {}).get("reason", "cut")] += 1
         except httpx.TransportError:
             self.ends["cut"] += 1
+
+
+def _url(server: Server) -> str:
+    return f"http://{LOOPBACK}:{server.port}"

@@ -21,7 +21,8 @@ With `--control-port`, tests see and disturb it over HTTP:
 
     GET  /sim/accesses  -> {"count": 3, "failed": 1, "versions": {"projects/.../versions/1": 2}}
     POST /sim/fail      <- {"code": "UNAVAILABLE", "count": 2, "method": "AccessSecretVersion"}
-                           the next calls of that method (the default) fail with that status
+                           the next calls of that method (the default) fail with that status;
+                           with "applied": true they do what they are for, and then fail
 """
 
 import argparse
@@ -281,11 +282,11 @@ class Control:
 
     accesses: Counter[str] = field(default_factory=Counter)  # by the version served
     failed: int = 0  # accesses answered with an error, the real ones and the ordered
-    failures: dict[str, list[grpc.StatusCode]] = field(default_factory=dict)  # by method
+    failures: dict[tuple[str, bool], list[grpc.StatusCode]] = field(default_factory=dict)
 
-    def fail_if_ordered(self, method: str) -> None:
-        if self.failures.get(method):
-            code = self.failures[method].pop()
+    def fail_if_ordered(self, method: str, *, applied: bool) -> None:
+        if codes := self.failures.get((method, applied)):
+            code = codes.pop()
             raise Refusal(code, "The stand-in was told to fail this call.")
 
     def app(self) -> web.Application:
@@ -307,12 +308,13 @@ class Control:
             code = grpc.StatusCode[order["code"]]
             times = int(order["count"])
             method = order.get("method", "AccessSecretVersion")
+            applied = order.get("applied") is True
         except (ValueError, KeyError, TypeError, AttributeError):
             text = 'want {"code": a gRPC status name, "count": number, "method"?: an RPC name}'
             return web.json_response({"error": text}, status=400)
         if method not in RPCS or code is grpc.StatusCode.OK or times < 0:
             return web.json_response({"error": "no such method, code or count"}, status=400)
-        self.failures[method] = [code] * times
+        self.failures[method, applied] = [code] * times
         return web.json_response({"method": method, "code": code.name, "count": times})
 
 
@@ -324,8 +326,9 @@ def _behaviour(method: str, store: SecretStore, control: Control) -> Any:
 
     async def behaviour(request: Any, context: Any) -> bytes:
         try:
-            control.fail_if_ordered(method)
+            control.fail_if_ordered(method, applied=False)
             reply = answer(store, request)
+            control.fail_if_ordered(method, applied=True)
         except Refusal as refusal:
             control.failed += is_access
             await context.abort(refusal.code, refusal.text)

@@ -10,7 +10,6 @@ when the second takes `Suite.free_ports`: firebase-tools is then given a copy of
 """
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -19,8 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from scripts.local import firebase, processes
 from scripts.local import ports as ports_
-from scripts.local import processes
 from scripts.local.ports import LOOPBACK, Ports, get_json, is_listening
 from scripts.local.problems import PartDied
 from scripts.local.processes import Lease, Part, clean_environment
@@ -35,7 +34,6 @@ EMULATORS = ("auth", "functions", "firestore")
 READY_WITHIN_S = 180  # a cold start on a busy laptop takes twenty
 STOP_GRACE_S = 1  # all of it is in memory: there is nothing to save
 POLL_S = 0.05
-JAVA_OPTIONS = ["-XX:TieredStopAtLevel=1"]  # compile quickly rather than well: half the CPU
 
 
 def sweep(root: Path, say: Callable[[str], None]) -> None:
@@ -299,30 +297,14 @@ class Suite:
         if self.ports != Ports.standard(self.config):
             config = self._config_copy
             config.write_text(json.dumps(ports_.config_with_ports(self.config, self.ports)))
-        firebase = self.root / "node_modules" / "firebase-tools" / "lib" / "bin" / "firebase.js"
-        quick_auth = Path(__file__).with_name("quick-auth.cjs")
-        command = [tools.node, "--require", str(quick_auth), str(firebase), "emulators:start"]
-        command += ["--only", ",".join(self.only), "--project", PROJECT, "--config", str(config)]
-        environment = {
-            **self._base_environment(),
-            **self._standin_environment(),
-            "PATH": f"{tools.java_bin}{os.pathsep}{os.environ['PATH']}",
-            # what somebody signed in to with `firebase login` is no business of a local run
-            "XDG_CONFIG_HOME": str(self.root / ".local" / "config"),
-            "JAVA_TOOL_OPTIONS": " ".join([os.environ.get("JAVA_TOOL_OPTIONS", ""), *JAVA_OPTIONS]),
-            # no questions to Google's metadata server, to npm's registry, or to a person
-            "METADATA_SERVER_DETECTION": "none",
-            "NO_UPDATE_NOTIFIER": "1",
-            "CI": "true",
-        }
-        if tools.firestore_jar:
-            environment["FIRESTORE_EMULATOR_BINARY_PATH"] = tools.firestore_jar
-        # started in the log folder: firebase-tools writes its *-debug.log files where it is started
-        return Part(
-            "emulators",
-            command,
-            log=self.log_dir / "emulators.log",
-            cwd=self.log_dir,
+        environment = {**self._base_environment(), **self._standin_environment()}
+        return firebase.start(
+            self.root,
+            tools,
+            only=self.only,
+            project=PROJECT,
+            config=config,
+            log_dir=self.log_dir,
             env=environment,
         )
 

@@ -115,7 +115,6 @@ def is_right(values: Any) -> bool:
 @given(feature=FEATURE, revisions=st.lists(REVISION, max_size=2), app=APP, user=USER)
 @settings(
     max_examples=EXAMPLES,
-    deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -166,7 +165,6 @@ class Prepared:
         await self.world.write("features/chat", feature)
         await self.world.write("config/app", app)
         await self.world.write(f"users/user-{self._round}", user)
-        self.instance.app.features._last_good.clear()
 
     async def ask(self) -> tuple[str | None, str | None]:
         """The answer's text, or the reason why there is none."""

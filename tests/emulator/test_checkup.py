@@ -167,6 +167,15 @@ async def test_a_save_accepts_the_new_price(world: World) -> None:
     assert flagged(await world.checkup.daily()) == {("poems", "model", "repriced")}
     await world.save("poems", 1, model="d/four", systemPrompt="Rhyme.")
     assert flagged(await world.checkup.daily()) == set()
+    await world.offer(listed("d/four", prompt="0.000003"))
+    assert flagged(await world.checkup.daily()) == {("poems", "model", "repriced")}
+    saved = await world.save("poems", 2, model="d/four", systemPrompt="Rhyme.")
+    assert (saved["revision"], saved["changes"]) == (2, [])
+    assert flagged(await world.checkup.daily()) == set()
+    # one that accepts nothing is none
+    entries = [e.id async for e in world.firestore.collection("audit").stream()]
+    await world.save("poems", 2, model="d/four", systemPrompt="Rhyme.")
+    assert [e.id async for e in world.firestore.collection("audit").stream()] == entries
 
 
 async def test_a_draft_is_looked_at_as_well(world: World) -> None:
@@ -183,6 +192,33 @@ async def test_a_feature_broken_by_hand_is_reported(world: World) -> None:
     answer = await world.checkup.daily()
     assert flagged(answer) == {("poems", "settings", "broken")}
     assert "revision 1 serves" in answer["flags"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "state"),
+    [("enabled", "true", "is off"), ("draft", {"percent": 5}, "serves nobody")],
+)
+async def test_a_switch_or_a_draft_broken_by_hand_is_reported(
+    world: World, field: str, typed: Any, state: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await world.save("poems", model="a/one:free")
+    await world.firestore.document("features/poems").update({field: typed})
+    answer = await world.checkup.daily()
+    assert flagged(answer) == {("poems", field, "broken")}
+    assert state in answer["flags"][0]["message"]
+    assert f"{field}_invalid" in capsys.readouterr().out
+    # saving what serves makes it whole
+    await world.save("poems", 1, model="a/one:free")
+    assert flagged(await world.checkup.daily()) == set()
+
+
+async def test_the_models_of_a_feature_that_is_off_are_nobodys_concern(world: World) -> None:
+    await world.app(replaceGoneModels=True)
+    await world.save("poems", model="a/one:free", fallbackModels=["b/two:free"])
+    await world.configure.save(call({"feature": "poems", "enabled": False}))
+    await world.offer(listed("b/two:free"))
+    answer = await world.checkup.daily()
+    assert answer["flags"] == answer["replaced"] == []
 
 
 async def test_a_gone_model_gives_way_where_the_admin_wants_it(world: World) -> None:
@@ -223,6 +259,20 @@ async def test_a_renamed_model_gives_way_to_itself(world: World) -> None:
     await world.offer(listed("a/uno:free", slug="s:free"), listed("b/two:free"))
     await world.checkup.daily()
     assert await world.model_of("poems") == "a/uno:free"
+
+
+async def test_a_renamed_model_keeps_the_suffixes_that_are_in_no_list(world: World) -> None:
+    await world.app(replaceGoneModels=True, freeModelsOnly=False)
+    await world.offer(listed("a/one:free", slug="s:free"), listed("d/four", slug="t"))
+    await world.save("poems", model="d/four:nitro", fallbackModels=["a/one:free:nitro"])
+    await world.offer(listed("a/uno:free", slug="s:free"), listed("d/vier", slug="t"))
+    answer = await world.checkup.refresh(call({}))
+    assert {(flag["flag"], flag["to"]) for flag in answer["flags"]} == {
+        ("renamed", "d/vier:nitro"),
+        ("renamed", "a/uno:free:nitro"),
+    }
+    await world.checkup.daily()
+    assert await world.model_of("poems") == "d/vier:nitro"
 
 
 @pytest.mark.parametrize("fallbacks", [[], ["d/four"]])

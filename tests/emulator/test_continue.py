@@ -568,6 +568,10 @@ async def test_a_task_that_never_comes_costs_nothing_and_comes_too_late(
     assert (await world.instance().app.reconcile.run())["closed"] == 1
     entry = await ended(world, queue.id)
     assert (entry["status"], entry["costNanoUsd"]) == ("interrupted", 0)
+    messages = f"users/user/conversations/{entry['place']['conversationId']}/messages"
+    (question,) = (await world.all(messages)).values()
+    assert question["text"] == prompt(world), "to be answered by a regenerate"
+    assert await world.all(f"generations/{queue.id}/asked") == {}
     (day,) = [w for name, w in (await world.all("quotas/user/windows")).items() if "usd" in name]
     assert day["nanoUsd"] == 0
     assert await queue.deliver(to) == {}  # type: ignore[arg-type]

@@ -431,7 +431,7 @@ async def test_a_conversation_is_deleted_with_all_it_holds_also_in_two_goes(
 
     broken = world.instance()
     broken.commits(cut)
-    monkeypatch.setattr(limits, "CHANGE_S", 0.2)
+    monkeypatch.setattr(limits, "CHANGE_S", 0.5)
     failed = await broken.refusal("delete_conversation", {"conversationId": id_}, "user")
     assert failed.reason == "history_unavailable"
     assert len(await messages(world, id_)) == 2
@@ -439,6 +439,8 @@ async def test_a_conversation_is_deleted_with_all_it_holds_also_in_two_goes(
         "execute_prompt", {"feature": "talk", "prompt": "x", "conversationId": id_}, "user"
     )
     assert gone.reason == "conversation_unknown", "half deleted is deleted to everybody"
+    assert [*await world.all("users/user/conversations")] == [other["conversationId"]]
+    assert [*await world.all("users/user/deleting")] == [id_]
     monkeypatch.setattr(limits, "CHANGE_S", 8.0)
     done = await instance.call("delete_conversation", {"conversationId": id_}, "user")
     assert done == {"conversationId": id_, "deleted": True}
@@ -449,6 +451,7 @@ async def test_a_conversation_is_deleted_with_all_it_holds_also_in_two_goes(
     assert [e["place"]["conversationId"] for e in entries.values() if e["result"] is not None] == [
         other["conversationId"]
     ], "no text is left in the books"
+    assert await world.all("users/user/deleting") == {}
     again = await instance.refusal("delete_conversation", {"conversationId": id_}, "user")
     assert again.reason == "conversation_unknown"
 

@@ -175,6 +175,55 @@ async def test_an_admins_dimensions_are_not_the_callers_to_change(world: World) 
         assert (error.reason, error.details["field"]) == ("invalid_argument", field)
 
 
+async def test_a_model_of_one_length_is_refused_or_taken_as_the_feature_says(world: World) -> None:
+    instance = await feature(world, "sim/vectors-fixed")
+    error = await refused(instance, input="x", dimensions=8)
+    assert (error.reason, error.details["field"]) == ("invalid_argument", "dimensions")
+    assert await is_settled(world)
+    await instance.save(
+        "vectors", {"kind": "embedding", "model": "sim/vectors-fixed", "unsupported": "drop"}, 1
+    )
+    result = await embed(world.instance(), input="x", dimensions=8)
+    (notice,) = result["notices"]
+    assert (notice["reason"], notice["field"]) == ("parameter_dropped", "dimensions")
+    assert result["dimensions"] == 1536
+    assert "notices" not in await embed(instance, input="x")
+
+
+async def test_an_input_that_can_not_fit_is_named_before_any_is_asked(world: World) -> None:
+    instance = await paid(world, PAID)  # reads 8,192 tokens
+    marker, texts = marked(2)
+    error = await refused(instance, input=[*texts, "x" * 66_000])
+    assert (error.reason, error.details["field"]) == ("context_too_long", "input[2]")
+    assert await sent(world, marker) == []
+
+
+async def test_an_input_that_does_not_fit_after_all_is_named(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "EMBED_BATCH_INPUTS", 2)
+    instance = await feature(world, "sim/vectors-short")
+    error = await refused(instance, input=["a", "b", "c", "d" * 101])
+    assert (error.reason, error.details["field"]) == ("context_too_long", "input[3]")
+    assert await is_settled(world)
+
+
+async def test_vectors_without_end_are_not_asked_for_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = await feature(world)
+    marker, texts = marked(2)
+    most = {"input": texts, "dimensions": limits.DIMENSIONS_MAX // 2}
+    assert (await embed(instance, **most))["dimensions"] == limits.DIMENSIONS_MAX // 2
+    (request,) = await sent(world, marker)
+    assert (
+        request["body"]["encoding_format"] == "base64"
+    )  # written out they are four times as large
+    monkeypatch.setattr(limits, "VECTORS_MAX_BYTES", 1000)
+    assert (await refused(instance, **most)).reason == "answer_too_long"
+    assert len(await sent(world, marker)) == 2
+
+
 async def test_it_streams_to_those_who_ask_for_a_stream(
     world: World,
 ) -> None:

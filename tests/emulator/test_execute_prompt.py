@@ -95,9 +95,13 @@ async def test_an_admin_tests_the_stored_key_and_a_candidate(
         stored = await client.call(name, {})
         assert stored["valid"] is True
         assert stored["lastFour"] == "0000"
+        assert stored["limitUsd"] is None or stored["limitRemainingUsd"] <= stored["limitUsd"]
+        assert stored["latencyMs"] >= 0
+        assert stored["usageUsd"] >= stored["usageTodayUsd"] >= 0
         refused = await client.call(name, {"key": "sk-or-v1-revoked-abcd"})
         assert refused["valid"] is False
         assert refused["reason"] == "key_invalid"
+        assert refused["latencyMs"] >= 0
         management = await client.call(name, {"key": "sk-or-v1-management-abcd"})
         assert management["isManagementKey"] is True
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from google.api_core.exceptions import DeadlineExceeded, ServiceUnavailable
+from google.api_core.exceptions import InvalidArgument as FirestoreRefused
 
 from firerouter import limits
 from firerouter.callable import CallableError
@@ -482,6 +483,7 @@ async def test_an_old_revision_serves_again_though_its_model_is_gone(world: Worl
     assert reasons(refused.details["errors"]) == ["model: paid_model"]
     invalid = await instance.refusal(RESTORE, {**paid, "restore": 5})
     assert (invalid.reason, invalid.details["revision"]) == ("settings_invalid", 5)
+    assert "Revision 5" in invalid.message
     unknown = await instance.refusal(RESTORE, {**paid, "restore": 9})
     assert (unknown.reason, unknown.details["field"]) == ("revision_unknown", "restore")
     assert len(await world.audit()) == 1
@@ -650,6 +652,20 @@ async def test_a_commit_that_is_not_made_leaves_nothing(world: World) -> None:
     assert await is_untouched(world, "chat")
 
 
+async def test_what_firestore_will_not_hold_is_refused_and_is_no_outage(world: World) -> None:
+    async def too_large(commit: Commit, *args: Any, **kwargs: Any) -> Any:
+        raise FirestoreRefused("canary")  # type: ignore[no-untyped-call]  # it ships no types
+
+    await world.instance().app.catalog.get()
+    (instance := world.instance()).commits(too_large)
+    data = {"feature": "chat", "settings": PLAIN, "revision": 0}
+    refused = await instance.refusal(SAVE, data)
+    assert (refused.reason, refused.retryable) == ("settings_refused", False)
+    assert reasons(refused.details["errors"]) == ["settings: not_storable"]
+    assert "canary" not in str(refused.details)
+    assert await is_untouched(world, "chat")
+
+
 # -- drafts ----------------------------------------------------------------------------------------
 
 DRAFT = {**PLAIN, "systemPrompt": "Be brief."}
@@ -744,3 +760,48 @@ async def test_a_draft_of_a_built_in_feature_needs_no_saved_one(world: World) ->
     trial = await instance.save("chat", PLAIN, 0, draftPercent=100)
     assert (trial["revision"], trial["draft"]["revision"]) == (0, 1)
     assert await served(instance, ["one"]) == [1]
+
+
+async def test_a_draft_does_not_serve_everybody_when_the_document_is_broken(
+    world: World,
+) -> None:
+    instance = world.instance()
+    await instance.save("chat", PLAIN)
+    await instance.save("chat", DRAFT, 1, draftPercent=0)
+
+    async def serving() -> int:
+        """By an instance that has never seen the feature whole."""
+        document = await world.document("features/chat")
+        await world.write("features/chat", {**document, "settings": {"model": 7}})
+        answer = await world.instance().ask("chat")
+        await world.write("features/chat", document)
+        return int(answer["revision"])
+
+    assert await serving() == 1
+    await instance.call(DROP, {"feature": "chat", "revision": 2})
+    assert await serving() == 1
+    await instance.save("chat", DRAFT, 1, draftPercent=0)
+    assert (await world.revisions("chat"))[3]["draft"] is True
+    await instance.call(PROMOTE, {"feature": "chat", "revision": 3})
+    assert "draft" not in (await world.revisions("chat"))[3]
+    assert await serving() == 3
+    # the number is broken as well
+    await world.write("features/chat", {"enabled": True, "settings": 7})
+    assert (await world.instance().ask("chat"))["revision"] == 3
+
+
+async def test_of_a_broken_document_all_instances_serve_the_revision_it_names(
+    world: World,
+) -> None:
+    first, second = world.instance(), world.instance()
+    await first.save("chat", PLAIN)
+    assert (await first.ask("chat"))["revision"] == 1
+    await second.save("chat", DRAFT, 1)
+    await second.save("chat", PIRATE, 2)
+    broken = {**await world.document("features/chat"), "revision": 2, "settings": None}
+    await world.write("features/chat", broken)
+    for instance in (first, second, world.instance()):
+        outdated = {"feature": "chat", "settings": PLAIN, "revision": 9}
+        refused = await instance.refusal(SAVE, outdated)
+        assert refused.details["current"]["revision"] == 2
+    assert (await first.save("chat", PLAIN, 2))["revision"] == 4

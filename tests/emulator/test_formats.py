@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from firerouter import formats
 from tests.emulator.test_tools import ASK, sent
 from tests.emulator.world import Instance, World
 
@@ -170,6 +171,7 @@ async def test_a_format_that_the_feature_has_is_not_the_callers_to_change(world:
         ({**WANTED, "schema": {"type": "no"}}, "responseFormat.schema"),
         ({**WANTED, "schema": {"properties": []}}, "responseFormat.schema"),
         ({**WANTED, "schema": 7}, "responseFormat.schema"),
+        ({**WANTED, "schema": {"title": "x", "$ref": "#/title"}}, "responseFormat.schema"),
         ({**WANTED, "name": "two words"}, "responseFormat.name"),
         ({**WANTED, "schema": {"x": "y" * 20_001}}, "responseFormat.schema"),
     ],
@@ -206,3 +208,21 @@ async def test_the_same_request_again_has_the_json_too(world: World) -> None:
     cached = await fresh.call(ASK, data(), "user")
     assert cached["cached"]
     assert cached["json"] == first["json"]
+
+
+async def test_a_result_that_can_not_be_made_ends_its_entry_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def falls_over(*_: Any) -> Any:
+        raise RuntimeError
+
+    instance = await feature(world, responseFormat=WANTED)
+    monkeypatch.setattr(formats, "told", falls_over)
+    error = await instance.refusal(ASK, data(conversationId="new"), "user")
+    assert error.reason == "internal"
+    entry = await world.document(f"generations/{error.details['generationId']}")
+    assert (entry["status"], entry["error"]) == ("failed", "internal")
+    assert (await world.document("quotas/user/windows/concurrent"))["count"] == 0
+    place = f"users/user/conversations/{entry['place']['conversationId']}/messages"
+    answer = await world.document(f"{place}/{entry['place']['messageId']}")
+    assert answer["text"]

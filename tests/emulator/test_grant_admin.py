@@ -146,10 +146,27 @@ async def test_who_is_granted_can_make_admin_calls_until_revoked(
     async with CallableClient(dev.functions_url, token, app_check) as client:
         assert (await client.call("test_openrouter_connection", {}))["valid"] is True
         await asyncio.to_thread(admins.main, [EMAIL, "--revoke"])
-        # another function, whose instance has not looked this account up yet
         with pytest.raises(CallableFailure) as refused:
-            await client.call("remove_openrouter_key", {"unknown": "so that it changes nothing"})
+            await client.call("test_openrouter_connection", {})
     assert refused.value.details["reason"] in {"not_admin", "session_revoked"}
+
+
+@pytest.mark.parametrize(
+    ("state", "insisting"), [({"emailVerified": False}, 0), ({"disableUser": True}, FAILED)]
+)
+def test_whose_address_is_not_verified_is_made_no_admin_unless_one_insists(
+    dev: Suite, capsys: pytest.CaptureFixture[str], state: dict[str, Any], insisting: int
+) -> None:
+    ask_auth(dev, "/accounts:update", {"localId": UID, **state})
+    assert admins.main([EMAIL]) == FAILED
+    assert claims(dev) == {"team": "red"}
+    said = capsys.readouterr().err
+    assert UID in said
+    assert "password" in said
+    assert admins.main([EMAIL, "--unverified"]) == insisting
+    assert ("admin" in claims(dev)) == (insisting == 0)
+    assert admins.main([EMAIL, "--revoke"]) == 0  # from anybody
+    assert claims(dev) == {"team": "red"}
 
 
 @pytest.mark.parametrize("arguments", [[], ["--revoke"]])

@@ -3,14 +3,13 @@
 import asyncio
 import base64
 import json
+import re
 from typing import Any
 
 import httpx
 import pytest
 
 from firerouter import limits
-from firerouter.errors import StreamCut
-from firerouter.images import Drawn
 from scripts.local.openrouter.completions import drawn
 from scripts.local.suite import BUCKET
 from tests.emulator.world import Instance, World, call_of
@@ -357,7 +356,7 @@ async def test_the_image_api_makes_several_with_partial_ones_before(
     data = {"prompt": PROMPT, "imageOptions": options, "attachments": [reference]}
     frames, result = await instance.frames("execute_prompt", {"feature": "draw", **data}, uid)
     (body,) = await bodies(world)
-    assert body.pop("user", "hashed") != uid
+    assert re.fullmatch("[0-9a-f]{32}", body.pop("user"))
     assert body == {
         "model": MODEL,
         "prompt": f"{world.project}\n\n{PROMPT}",
@@ -427,22 +426,23 @@ async def test_several_images_hold_as_much_as_several_answers(
     assert await bodies(world) == []
 
 
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("sim/images-cut", "stream_cut"),
+        ("sim/images-usage-first", "stream_cut"),
+        ("sim/images-error", "upstream_busy"),
+    ],
+)
 async def test_an_answer_that_breaks_off_keeps_the_images_that_had_come(
-    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance, uid: str, model: str, reason: str
 ) -> None:
-    await save(instance, world, 1, imageApi="images")
-    take = instance.app.gallery.drawn
-
-    async def cut(picture: Any, drawn: Drawn, *place: str) -> Any:
-        if drawn.all:
-            raise StreamCut
-        return await take(picture, drawn, *place)
-
-    monkeypatch.setattr(instance.app.gallery, "drawn", cut)
+    await save(instance, world, 1, imageApi="images", model=model)
     data = {"feature": "draw", "prompt": PROMPT, "conversationId": "new"}
     more = {"imageOptions": {"n": 2}}
     refused = await instance.refusal("execute_prompt", {**data, **more}, uid)
-    assert refused.reason == "stream_cut"
+    assert refused.reason == reason
+    assert len(await bodies(world)) == 1  # some of it is there, and may have to be paid for
     (entry,) = await settled(world, uid)
     conversation = f"users/{uid}/conversations/{entry['place']['conversationId']}"
     message = await world.document(f"{conversation}/messages/{entry['place']['messageId']}")
@@ -450,6 +450,104 @@ async def test_an_answer_that_breaks_off_keeps_the_images_that_had_come(
     ((path, item),) = (await stored(world, uid)).items()
     assert [image["path"] for image in message["images"]] == [path]
     assert item["customTime"].startswith("9000")
+
+
+@pytest.mark.parametrize(
+    ("model", "made", "estimate"),
+    [
+        ("sim/images-json", 2, None),
+        ("sim/images-fewer", 1, None),
+        ("sim/images-alike", 2, None),
+        ("sim/images-no-usage", 2, True),
+    ],
+)
+async def test_what_a_provider_makes_its_own_way_is_an_answer(
+    world: World, instance: Instance, uid: str, model: str, made: int, estimate: bool | None
+) -> None:
+    await save(instance, world, 1, imageApi="images", model=model)
+    result = await draw(instance, uid, imageOptions={"n": 2})
+    assert [image["index"] for image in result["images"]] == list(range(made))
+    dropped = [(notice["reason"], notice["field"]) for notice in result.get("notices", [])]
+    assert dropped == [("parameter_dropped", "imageOptions.n")] * (2 - made)
+    assert len(await stored(world, uid)) == made
+    (entry,) = await settled(world, uid)
+    assert (entry["status"], entry["usage"].get("costIsEstimate")) == ("done", estimate)
+    assert entry["usage"]["cost"] > 0
+
+
+async def test_partial_images_without_end_are_not_all_sent(
+    world: World, instance: Instance, uid: str
+) -> None:
+    await save(instance, world, 1, imageApi="images", model="sim/images-partial")
+    data = {"feature": "draw", "prompt": PROMPT}
+    frames, result = await instance.frames("execute_prompt", data, uid)
+    partial = [f for f in frames if f["type"] == "image" and "partial" in f["image"]]
+    assert (len(partial), len(result["images"])) == (limits.PARTIAL_IMAGES_MAX, 1)
+
+
+async def test_privacy_that_the_image_api_does_not_keep_to_is_not_promised(
+    world: World, instance: Instance, uid: str
+) -> None:
+    settings = {"kind": "image", "model": MODEL, "imageApi": "images", "provider": {"zdr": True}}
+    data = {"feature": "draw", "settings": settings, "revision": 1}
+    refused = await instance.refusal("save_feature_settings", data)
+    (error,) = refused.details["errors"]
+    assert (error["field"], error["reason"]) == ("provider.zdr", "invalid")
+    await save(instance, world, 1, imageApi="images", provider={"only": ["openai"]})
+    await draw(instance, uid)
+    (body,) = await bodies(world)
+    assert body["provider"] == {"only": ["openai"]}
+
+
+async def test_what_a_model_does_not_draw_by_is_refused_or_dropped_as_the_feature_says(
+    world: World, instance: Instance, uid: str
+) -> None:
+    plain = {"kind": "image", "imageApi": "images", "model": "sim/images-plain"}
+    shaped = {"feature": "draw", "settings": {**plain, "imageOptions": {"size": "2K"}}}
+    saved = await instance.call("save_feature_settings", {**shaped, "revision": 1})
+    assert [(w["field"], w["reason"]) for w in saved["warnings"]] == [
+        ("imageOptions.size", "not_supported")
+    ]
+    options = {"quality": "high", "aspectRatio": "16:9", "n": 2}
+    data = {"feature": "draw", "prompt": PROMPT, "imageOptions": options}
+    refused = await instance.refusal("execute_prompt", data, uid)
+    assert refused.details["field"] == "imageOptions.aspectRatio"
+    assert await bodies(world) == []
+    more = {"unsupported": "drop", "systemPrompt": world.project}
+    await instance.save("draw", {**plain, **more}, 2)
+    result = await draw(instance, uid, imageOptions=options)
+    dropped = [notice["field"] for notice in result["notices"]]
+    assert dropped == ["imageOptions.aspectRatio", "imageOptions.quality"]
+    (body,) = await bodies(world)
+    assert (body["n"], {"quality", "aspect_ratio"} & body.keys()) == (2, set())
+
+
+async def test_a_callers_pixels_go_before_the_features_shape(
+    world: World, instance: Instance, uid: str
+) -> None:
+    await save(instance, world, 1, imageApi="images", imageOptions={"aspectRatio": "16:9"})
+    await draw(instance, uid, imageOptions={"size": "1024x1536"})
+    (body,) = await bodies(world)
+    assert (body["size"], "aspect_ratio" in body) == ("1024x1536", False)
+
+
+async def test_only_what_the_image_api_is_sent_of_a_conversation_is_fetched(
+    world: World, instance: Instance, uid: str
+) -> None:
+    await save(instance, world, 1, imageApi="images")
+    reference = {"data": base64.b64encode(PNG).decode(), "contentType": "image/png"}
+    first = await draw(instance, uid, conversationId="new", attachments=[reference])
+    here = {"conversationId": first["conversationId"]}
+    second = await draw(instance, uid, prompt="Make it blue", **here)
+    for image in (await stored(world, uid)).keys() - {second["images"][0]["path"]}:
+        await remove(world, image)
+    third = await draw(instance, uid, prompt="Larger", **here)
+    assert "notices" not in third  # those that are gone were not looked for
+    again = {"feature": "draw", **here, "regenerate": third["messageId"]}
+    await instance.call("execute_prompt", again, uid)
+    blue = base64.b64decode(drawn(f"{world.project}\n\nMake it blue 0"))
+    for body in (await bodies(world))[2:]:
+        assert body["input_references"] == [part(blue)]
 
 
 async def test_whoever_leaves_ends_the_images(
@@ -489,21 +587,26 @@ async def test_models_side_by_side_draw_each_for_itself(
 
 
 async def test_whoever_stops_an_image_pays_for_none(
-    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance, uid: str
 ) -> None:
-    await save(instance, world, 1, imageApi="images")
-    reached = asyncio.Event()
-
-    async def hang(*_: Any) -> None:
-        reached.set()
-        await asyncio.sleep(60)
-
-    monkeypatch.setattr(instance.app.uploads, "put", hang)
-    asking = asyncio.create_task(draw(instance, uid, requestId="r1"))
-    await asyncio.wait_for(reached.wait(), 10)
+    await save(instance, world, 1, imageApi="images", model="sim/images-silent")
+    data = {"feature": "draw", "prompt": PROMPT, "requestId": "r1"}
+    call = call_of(data, uid, streaming=True)
+    asking = asyncio.create_task(instance.app.generate.execute_prompt(call))
+    async with asyncio.timeout(30):
+        while not any(b'"partial"' in frame for frame in call.take() if frame):
+            await asyncio.sleep(0.01)
     await instance.call("stop_generation", {"requestId": "r1"}, uid)
     result = await asking
     assert result["finishReason"] == "stopped"
     assert "images" not in result
     (entry,) = await settled(world, uid)
-    assert entry["status"] == "stopped"
+    assert (entry["status"], entry["usage"]["costIsEstimate"]) == ("stopped", True)
+    asked = {"id": entry["attempts"][0]["upstreamId"]}
+    url, key = f"{world.suite.openrouter_root}/api/v1/generation", "Bearer sk-or-v1-simulated"
+    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(60):
+        while (await http.get(url, params=asked, headers={"Authorization": key})).is_error:
+            await asyncio.sleep(0.1)  # OpenRouter knows a moment later
+    await instance.app.reconcile.run()
+    (entry,) = await settled(world, uid)
+    assert (entry["costNanoUsd"], entry["usage"]["cost"]) == (0, 0)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from scripts.local.ports import LOOPBACK
-from scripts.local.seed import PASSWORD, create_documents
+from scripts.local.seed import PASSWORD, USER, create_documents
 from scripts.local.suite import Suite, clean_environment
 from scripts.local.tools import find_node
 from tests.wire.callables import serving
@@ -24,7 +24,7 @@ EMAIL = "js@demo.test"  # of its own: what one user may do in a minute is limite
 FEATURES = {"js-cut": "sim/cut-mid-stream", "js-slow": "sim/slow", "js-drip": "sim/slow-drip"}
 SCENARIOS = (
     *("stream", "unary", "refusedStream", "refusedUnary", "cutStream"),
-    *("abort", "breakOut", "stopFromAnother", "compare"),
+    *("abort", "breakOut", "stopFromAnother", "watched", "compare"),
     *("withoutAppCheck", "withoutAppCheckStream", "signedOut"),
 )
 WIRE_SCENARIOS = ("silence", "characters", "notANumber", "megabytes")
@@ -41,8 +41,10 @@ def outcomes(suite: Suite) -> dict[str, Outcome]:
         "region": suite.region,
         "functions": suite.functions_url.split("/")[2],
         "auth": suite.auth_host,
+        "firestore": suite.firestore_host,
         "appCheck": suite.app_check_host,
         "email": EMAIL,
+        "other": USER,
         "password": PASSWORD,
     }
     return _play(addresses, *SCENARIOS)
@@ -167,6 +169,25 @@ def test_one_client_stops_what_another_streams(outcomes: dict[str, Outcome]) -> 
     following = outcome["next"]["data"]
     assert following["conversationId"] == outcome["data"]["conversationId"]
     assert following["messageId"] != outcome["data"]["messageId"]
+
+
+def test_a_conversation_is_watched_while_it_is_written_and_by_its_owner_alone(
+    outcomes: dict[str, Outcome],
+) -> None:
+    outcome = outcomes["watched"]
+    result, stopped = outcome["data"], outcome["stopped"]["data"]
+    assert (result["finishReason"], stopped["stopped"]) == ("stopped", True)
+    (question,) = outcome["during"]["messages"]
+    assert (question["role"], question["text"], question["parent"]) == ("user", "Hello", None)
+    assert outcome["during"]["head"]["title"] == "Hello"
+    assert outcome["during"]["head"]["leaf"] == question["id"]
+    messages = {message["id"]: message for message in outcome["after"]["messages"]}
+    answer = messages[result["messageId"]]
+    assert (answer["status"], answer["parent"]) == ("stopped", question["id"])
+    assert answer["text"] == result["text"] != ""
+    assert outcome["after"]["head"]["leaf"] == answer["id"]
+    assert outcome["after"]["errors"] == []
+    assert outcome["spied"] == {"messages": [], "errors": ["permission-denied"] * 2}
 
 
 def test_a_comparison_streams_each_models_chunks_by_its_index(

@@ -120,9 +120,11 @@ class World:
         slots = await self.instance().app.keys.slots()
         return await self.instance().app.vault.enabled() == slots.versions()
 
-    async def fail(self, method: str, code: str = "UNAVAILABLE", count: int = 1) -> None:
-        """The next calls of that method of Secret Manager fail."""
-        order = {"method": method, "code": code, "count": count}
+    async def fail(
+        self, method: str, code: str = "UNAVAILABLE", count: int = 1, *, applied: bool = False
+    ) -> None:
+        """The next calls of that method of Secret Manager fail; `applied`, after they were."""
+        order = {"method": method, "code": code, "count": count, "applied": applied}
         async with httpx.AsyncClient(trust_env=False) as http:
             url = f"{self._suite.secret_manager_control}/sim/fail"
             (await http.post(url, json=order)).raise_for_status()
@@ -378,6 +380,33 @@ async def test_a_stored_key_is_tested_by_its_place(world: World) -> None:
     for place in ({"feature": "code"}, {"key": ONE, "position": 1}, {"key": ONE, "feature": "x"}):
         with pytest.raises(InvalidArgument):
             await world.instance().test(**place)
+
+
+async def test_a_stored_key_that_was_disabled_by_hand_is_named(world: World) -> None:
+    await world.instance().set(ONE)
+    await world.instance().set(TWO, position=2)
+    await world.secrets.disable_secret_version(name=f"{world.secret}/versions/2")
+    with pytest.raises(KeyMissing) as missing:
+        await world.instance().test(position=2)
+    assert "position 2, version 2" in missing.value.message
+
+
+async def test_a_key_that_was_disabled_by_hand_is_served_from_memory_no_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "KEY_FRESH_S", 0.0)
+    await world.instance().set(ONE)
+    instance = world.instance()
+    assert await instance.serves() == ONE
+    await world.fail("AccessSecretVersion")  # an outage it is kept over
+    assert await instance.serves() == ONE
+    await world.fail("AccessSecretVersion", count=0)
+    await world.secrets.disable_secret_version(name=f"{world.secret}/versions/1")
+    assert await instance.serves() == ONE  # once more, while it is looked at
+    with pytest.raises(KeyMissing):
+        await instance.app.keys.read(1, anew=True)
+    with pytest.raises(KeyMissing):
+        await instance.serves()
 
 
 async def test_a_version_that_serves_elsewhere_as_well_is_not_disabled(world: World) -> None:
@@ -687,6 +716,93 @@ async def test_a_store_that_fails_after_the_change_is_a_warning(world: World) ->
     await world.is_clean_after_another(THREE, [OFF, OFF, ON])
 
 
+async def test_one_of_several_that_can_not_be_disabled_is_left_to_the_next_change(
+    world: World,
+) -> None:
+    for position, key in enumerate((ONE, TWO, THREE), 1):
+        await world.instance().set(key, position=position)
+    await world.fail("DisableSecretVersion", count=1)
+    removed = await world.instance().remove()
+    assert (removed["removed"], removed["count"]) == (True, 0)
+    assert [warning["reason"] for warning in removed["warnings"]] == ["old_key_enabled"]
+    assert sorted(await world.versions()) == [OFF, OFF, ON]
+    with pytest.raises(KeyMissing):
+        await world.instance().serves()
+    assert (await world.instance().remove())["warnings"] == []
+    assert await world.versions() == [OFF, OFF, OFF]
+
+
+async def test_a_version_that_is_disabled_though_the_answer_is_lost_is_a_warning(
+    world: World,
+) -> None:
+    await world.instance().set(ONE)
+    await world.fail("DisableSecretVersion", "DEADLINE_EXCEEDED", applied=True)
+    result = await world.instance().set(TWO)
+    assert [warning["reason"] for warning in result["warnings"]] == ["old_key_enabled"]
+    assert await world.versions() == [OFF, ON]
+    assert await world.instance().serves() == TWO
+
+
+async def test_a_version_that_is_added_though_the_answer_is_lost_serves_nobody(
+    world: World,
+) -> None:
+    await world.instance().set(ONE)
+    config = await world.config()
+    await world.fail("AddSecretVersion", "DEADLINE_EXCEEDED", applied=True)
+    with pytest.raises(KeyUnavailable):
+        await world.instance().set(TWO)
+    assert await world.versions() == [ON, ON]
+    assert await world.config() == config
+    assert await world.orders() == {"": [ONE]}
+    assert len(await world.audit()) == 1
+    await world.is_clean_after_another(THREE, [OFF, OFF, ON])
+
+
+@pytest.mark.parametrize(
+    ("place", "orders"),
+    [
+        ({}, {"": [THREE]}),
+        ({"position": 2}, {"": [ONE, THREE]}),
+        ({"feature": "chat"}, {"": [ONE], "chat": [THREE]}),
+    ],
+    ids=str,
+)
+async def test_at_first_boot_what_serves_then_is_a_key_that_was_checked(
+    first_boot: World, place: dict[str, Any], orders: dict[str, list[str]]
+) -> None:
+    """The newest: the new one where it was to serve by default, else the one that served."""
+    world = first_boot
+    await world.fail("AddSecretVersion", "DEADLINE_EXCEEDED", applied=True)
+    with pytest.raises(KeyUnavailable):
+        await world.instance().set(TWO, **place)
+    assert await world.versions() == [ON, ON]
+    assert await world.instance().serves() == (ONE if place else TWO)
+    await world.instance().set(THREE, **place)
+    assert await world.orders() == orders
+    assert await world.is_tidy()
+
+
+@pytest.mark.parametrize(
+    ("code", "applied", "failure"),
+    [
+        ("UNAVAILABLE", False, KeyUnavailable),
+        ("PERMISSION_DENIED", False, KeyStoreForbidden),
+        ("DEADLINE_EXCEEDED", True, KeyUnavailable),
+    ],
+)
+async def test_a_secret_that_can_not_be_made_leaves_nothing_that_serves(
+    world: World, code: str, applied: bool, failure: type[Exception]
+) -> None:
+    await world.fail("CreateSecret", code, applied=applied)
+    with pytest.raises(failure):
+        await world.instance().set(ONE)
+    assert await world.config() == {}
+    assert await world.audit() == []
+    with pytest.raises(KeyMissing):
+        await world.instance().serves()
+    await world.is_clean_after_another(TWO, [ON])
+
+
 async def test_a_version_that_is_destroyed_meanwhile_needs_no_disabling(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -746,6 +862,36 @@ async def test_a_key_removed_while_another_is_set_stays_removed(
     assert await world.versions() == [OFF, OFF]
     with pytest.raises(KeyMissing):
         await world.instance().serves()
+
+
+@pytest.mark.parametrize("place", [{}, {"feature": "chat"}], ids=str)
+async def test_a_removal_of_nothing_disables_no_key_that_is_being_set(
+    world: World, monkeypatch: pytest.MonkeyPatch, place: dict[str, Any]
+) -> None:
+    await world.instance().set(ONE)
+    ann, bob = world.instance(), world.instance()
+    _before(monkeypatch, ann, "app_settings", "save_keys", lambda: bob.remove("bob", feature="no"))
+    with pytest.raises(SettingsChanged):
+        await ann.set(TWO, **place)
+    assert await world.orders() == {"": [ONE]}
+    assert await world.versions() == [ON, OFF]
+    swept = (await world.audit())[-1]
+    assert (swept["by"], swept["target"]) == ("bob", "config/app keys.swept")
+    assert (swept["before"], swept["after"]) == ([{"version": 2}], [])
+    await world.is_clean_after_another(THREE, [OFF, OFF, ON])
+
+
+async def test_a_key_that_is_set_first_ends_a_removal_of_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.instance().set(ONE)
+    ann, bob = world.instance(), world.instance()
+    _before(monkeypatch, bob, "app_settings", "note_sweep", lambda: ann.set(THREE))
+    await world.fail("DisableSecretVersion")
+    await world.instance().set(TWO)  # and ONE is left over
+    with pytest.raises(SettingsChanged):
+        await bob.remove(feature="no")
+    assert await world.orders() == {"": [THREE]}
 
 
 async def test_a_key_set_while_it_is_being_removed_serves(

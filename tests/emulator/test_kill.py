@@ -1,6 +1,7 @@
 """The kill test kills, and would say so if something did not add up."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,8 @@ import pytest
 
 from scripts.kill_test.__main__ import _judge, main, run
 from scripts.kill_test.books import Books
-from scripts.kill_test.plan import CALLS_MAX, CAPPED, Call, plan
-from scripts.kill_test.talks import Talk, doubled, lost
+from scripts.kill_test.plan import CALLS_MAX, CAPPED, CONTINUES, PROMPT, Call, plan
+from scripts.kill_test.talks import Talk, Talks, doubled
 from scripts.local.problems import FAILED
 from scripts.local.suite import Suite
 
@@ -21,7 +22,9 @@ async def test_five_killed_instances_leave_books_that_add_up(
 ) -> None:
     assert await run(suite, tmp_path, times=5, seed=7) == 0, capsys.readouterr().out
     said = capsys.readouterr().out
-    assert "5 instances killed (seed 7)" in said
+    killed = sum(len(round_.functions) for round_ in plan(5, 7))
+    assert killed > 5, "some of `continuation`"
+    assert f"{killed} instances killed (seed 7)" in said
     assert "   0  generations still running" in said
     assert said.endswith("All of it adds up.\n")
 
@@ -33,6 +36,13 @@ def test_the_same_seed_makes_the_same_plan_and_another_one_another() -> None:
     assert {len(round_.calls) for round_ in rounds} == set(range(1, CALLS_MAX + 1))
     assert {call.stream for call in calls} == {True, False}
     assert len({call.request_id for call in calls}) < len(calls), "some are sent again"
+    assert {len(round_.functions) for round_ in rounds} == {1, 2}
+    assert {round_.functions[0] for round_ in rounds} == {"execute_prompt", "continuation"}
+    assert any(round_.kill_after_s > 5 for round_ in rounds)
+    for what in ("again", "file", "stop_after_s", "leave_after_s"):
+        some = [call for call in calls if getattr(call, what)]
+        assert 0 < len(some) < len(calls), what
+        assert any(call.feature == CONTINUES for call in some), what
     data = {call.request_id: call.data for call in calls}
     assert all(call.data == data[call.request_id] for call in calls)
 
@@ -54,7 +64,14 @@ def windows(**fields: Any) -> dict[str, dict[str, Any]]:
 
 
 def asked(marker: str = "0-0", model: str = "sim/paid") -> dict[str, Any]:
-    return {"model": model, "body": {"messages": [{"content": f"for {marker}."}]}}
+    system = {"role": "system", "content": PROMPT.replace("{{request}}", marker)}
+    return {"model": model, "body": {"messages": [system, {"content": "for 9-9."}]}}
+
+
+def titled(marker: str = "0-0", model: str = "sim/paid") -> dict[str, Any]:
+    system = {"role": "system", "content": "A title."}
+    quoted = {"role": "user", "content": f"for {marker}."}
+    return {"model": model, "body": {"messages": [system, quoted]}}
 
 
 SOUND: dict[str, Any] = {
@@ -83,6 +100,7 @@ def judged(changed: dict[str, Any]) -> tuple[dict[str, list[str]], int]:
 
 def test_books_that_add_up_are_found_to() -> None:
     assert judged({}) == ({}, 0)
+    assert judged({"asked": [asked(), titled()]}) == ({}, 0)
     estimate = entry(costIsEstimate=True)
     assert judged({"entries": {"a": estimate}, "charged": {"gen-1": 1}}) == ({}, 0)
 
@@ -102,13 +120,16 @@ def test_a_feature_with_a_cap_is_counted_by_itself() -> None:
     ) == ({}, 0)
 
 
-CALL = Call("user", "killed", "sim/fast", False, "0-0", opener="0-0")
+CALL = Call("user", "killed", "sim/fast", False, "0-0", opener="0-0", file=True)
+AGAIN = replace(CALL, request_id="0-1", again="0-0", file=False)
 ASKED, ANSWERED = f"q{CALL.generation}", f"a{CALL.generation}"
+FILE = {"path": "users/user/uploads/notes.txt"}
+BEGUN = {CALL.generation}
 
 
 def talk(**changed: Any) -> Talk:
     """One question and its answer; None leaves something out."""
-    question = {"role": "user", "parent": None, "text": "for 0-0."}
+    question = {"role": "user", "parent": None, "text": "for 0-0.", "attachments": [FILE]}
     messages = {
         ASKED: {**question, "generationId": CALL.generation},
         ANSWERED: {
@@ -124,16 +145,33 @@ def talk(**changed: Any) -> Talk:
     return Talk("user", str(CALL.conversation), head, kept, changed.get("sent", kept))
 
 
+def ended(status: str, text: str = "Yes.") -> dict[str, Any]:
+    return {CALL.generation: {"status": status, "result": {"text": text}}}
+
+
+NO_ANSWER = talk(messages={ANSWERED: None}, leaf=ASKED)
+
+
 def test_a_conversation_that_is_whole_is_found_to_be() -> None:
-    assert lost([talk()], [CALL], {CALL.generation: "done"}) == []
-    assert doubled([talk()]) == []
-    assert lost([], [CALL], {CALL.generation: "running"}) == []
+    talks = Talks([talk()])
+    assert talks.lost() == doubled(talks) == []
+    for status in ("done", "stopped", "failed", "interrupted"):
+        assert talks.questions_lost([CALL], ended(status), BEGUN) == []
+        assert talks.answers_lost([CALL], ended(status)) == []
+    assert talks.texts_lost([CALL], {CALL.generation: "Ye"}) == []
+    assert talks.paths_lost(Talks([NO_ANSWER])) == []
+    assert talks.files() == [FILE["path"]]
+    none = Talks([])
+    assert none.questions_lost([CALL], {}, BEGUN) == none.answers_lost([CALL], {}) == []
+    assert none.answers_lost([CALL], ended("failed")) == []
+    assert Talks([NO_ANSWER]).answers_lost([CALL], ended("stopped", "")) == []
+    again = {AGAIN.generation: {"status": "failed"}}
+    assert Talks([talk()]).questions_lost([AGAIN], again, BEGUN) == []
 
 
 @pytest.mark.parametrize(
     "changed",
     [
-        {"messages": {ANSWERED: None}, "leaf": ASKED},
         {"messages": {ASKED: None}},
         {"leaf": "gone"},
         {"sent": {}},
@@ -141,18 +179,44 @@ def test_a_conversation_that_is_whole_is_found_to_be() -> None:
     ],
 )
 def test_a_message_that_is_lost_is_found(changed: dict[str, Any]) -> None:
-    assert lost([talk(**changed)], [CALL], {CALL.generation: "done"})
+    assert Talks([talk(**changed)]).lost()
 
 
-def test_a_whole_conversation_that_is_lost_is_found() -> None:
-    assert len(lost([], [CALL], {CALL.generation: "stopped"})) == 2
+@pytest.mark.parametrize("status", ["running", "done", "stopped", "failed", "interrupted"])
+def test_a_question_that_is_lost_is_found(status: str) -> None:
+    question = talk().messages[ASKED]
+    for changed in (None, {**question, "text": "for 0"}, {**question, "attachments": []}):
+        talks = Talks([talk(messages={ASKED: changed})])
+        assert len(talks.questions_lost([CALL, CALL], ended(status), BEGUN)) == 1
+    assert len(Talks([]).questions_lost([CALL], ended(status), BEGUN)) == 1
+
+
+def test_what_was_killed_before_its_caller_was_told_anything_is_not_lost() -> None:
+    assert Talks([]).questions_lost([CALL], ended("interrupted"), set()) == []
+    assert len(Talks([]).questions_lost([CALL], ended("done"), set())) == 1
+
+
+@pytest.mark.parametrize("status", ["done", "stopped"])
+def test_an_answer_that_is_lost_is_found(status: str) -> None:
+    assert len(Talks([NO_ANSWER]).answers_lost([CALL], ended(status))) == 1
+    assert len(Talks([]).answers_lost([CALL], ended(status))) == 1
+    assert len(Talks([talk()]).answers_lost([CALL], ended(status, "Yes. And"))) == 1
+
+
+def test_a_text_that_was_kept_and_is_lost_is_found() -> None:
+    assert len(Talks([NO_ANSWER]).texts_lost([CALL], {CALL.generation: "Ye"})) == 1
+    assert len(Talks([talk()]).texts_lost([CALL], {CALL.generation: "Yes. And"})) == 1
+
+
+def test_a_path_that_is_taken_back_is_found() -> None:
+    assert len(Talks([NO_ANSWER]).paths_lost(Talks([talk()]))) == 1
 
 
 def test_a_message_that_is_there_twice_is_found() -> None:
     again = {"role": "user", "parent": None, "text": "for 0-0.", "generationId": "another"}
-    assert len(doubled([talk(messages={"qanother": again})])) == 1
+    assert len(doubled(Talks([talk(messages={"qanother": again})]))) == 1
     answer = {"role": "assistant", "generationId": CALL.generation, "parent": ASKED, "text": ""}
-    assert len(doubled([talk(messages={"another": answer})])) == 1
+    assert len(doubled(Talks([talk(messages={"another": answer})]))) == 1
 
 
 @pytest.mark.parametrize("times", ["0", "401", "x"])

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from google.api_core import exceptions
@@ -26,7 +25,7 @@ from firerouter.errors import (
     RequestIdReused,
     ResultNotKept,
 )
-from firerouter.ids import generation_id, payload_hash
+from firerouter.ids import generation_id, key_of, payload_hash
 from firerouter.ledger import Admission, Entry, Ledger, Outcome
 from scripts.local.suite import Suite
 
@@ -123,7 +122,7 @@ def done(**fields: Any) -> Outcome:
 
 async def counters(firestore: AsyncClient, uid: str) -> dict[str, int]:
     """Every counter of a user: {"concurrent": 0, "requests-...": 1, "usd-...": 5}."""
-    windows = firestore.document("quotas", quote(uid, safe="")).collection("windows")
+    windows = firestore.document("quotas", key_of(uid)).collection("windows")
     return {
         snapshot.id: snapshot.get("nanoUsd" if snapshot.id.startswith("usd-") else "count")
         async for snapshot in windows.stream()

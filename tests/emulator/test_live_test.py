@@ -117,3 +117,15 @@ async def test_with_streaming_off_a_streaming_caller_gets_the_whole_at_its_end(
         messages, result = await instance.frames(name, ASKED)
         assert [message["type"] for message in messages] == ["start"]
         assert result["text"]
+
+
+async def test_the_model_that_is_tested_answers_whatever_the_admin_prefers(world: World) -> None:
+    instance = world.instance()
+    settings = {"model": "sim/fast", "allowedModels": ["sim/u2028"]}
+    await instance.save("chat", settings)
+    await instance.call("set_preferences", {"feature": "chat", "model": "sim/u2028"})
+    assert (await instance.ask("chat", ADMIN))["model"] == "sim/u2028"
+    for tried in ({}, {"settings": settings}):
+        result = await instance.call(TEST, {**ASKED, **tried})
+        assert (result["model"], "notices" in result) == ("sim/fast", False)
+    assert (await instance.call(TEST, {**ASKED, "model": "sim/u2028"}))["model"] == "sim/u2028"

@@ -149,14 +149,14 @@ async def test_what_was_broken_by_hand_does_not_break_the_list(world: World) -> 
         "features/chat": {"enabled": True, "settings": {"model": 7}},
         "features/code": {"enabled": "yes"},
         "features/poems": {"enabled": True, "settings": "text", "revision": "x"},
-        "features/two words": {"enabled": True, "settings": {"model": "sim/fast"}},
+        "features/two words": {"enabled": True, "settings": {"model": "sim/fast"}},  # no name
         "users/user": {"models": "typed"},
         "config/app": {"freeModelsOnly": 7},
     }
     for path, document in documents.items():
         await world.write(path, document)
     found = await listed(world.instance())
-    assert found.keys() == {"chat", "summarize", "two words"}
+    assert found.keys() == {"chat", "summarize"}
     assert found["chat"]["model"] == FREE
 
 
@@ -229,6 +229,29 @@ async def test_a_choice_that_is_no_longer_allowed_is_dropped_and_said(world: Wor
     # allowed again, it is honoured again
     await instance.save("chat", choice("sim/u2028"), 2)
     assert (await instance.ask("chat"))["model"] == "sim/u2028"
+
+
+@pytest.mark.parametrize("draft", [False, True])
+async def test_a_choice_is_dropped_and_said_where_there_is_none_any_more(
+    world: World, draft: bool
+) -> None:
+    instance = world.instance()
+    await instance.save("chat", choice(*([] if draft else ["sim/u2028"])))
+    if draft:
+        await instance.save("chat", choice("sim/u2028"), 1, draftPercent=100)
+    await prefer(instance, "chat", "sim/u2028")
+    if draft:
+        await instance.call("drop_draft", {"feature": "chat", "revision": 2})
+    else:
+        await instance.save("chat", choice(), 1)
+        await instance.save("chat", choice(temperature=0.5), 2)
+    for each in (instance, world.instance()):
+        result = await each.ask("chat")
+        assert result["model"] == "sim/fast"
+        assert [notice["reason"] for notice in result["notices"]] == ["preference_dropped"]
+        assert "notices" not in await each.ask("chat", "another")
+    await prefer(instance, "chat", None)
+    assert "notices" not in await instance.ask("chat")
 
 
 async def test_a_choice_that_is_no_longer_free_is_dropped_where_others_may_not_be(

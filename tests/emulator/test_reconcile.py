@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 import pytest
@@ -27,7 +26,7 @@ from firerouter.errors import (
     UpstreamMalformed,
     UpstreamUnreachable,
 )
-from firerouter.ids import generation_id, payload_hash
+from firerouter.ids import generation_id, key_of, payload_hash
 from firerouter.keys import Secret
 from firerouter.ledger import Admission, Entry, Ledger, Outcome
 from firerouter.openrouter import Usage
@@ -94,7 +93,7 @@ class Kept:
 
     async def counters(self) -> tuple[int, int]:
         """(running now, nano dollars of all days)."""
-        windows = await self._world.all(f"quotas/{quote(self._uid, safe='')}/windows")
+        windows = await self._world.all(f"quotas/{key_of(self._uid)}/windows")
         dollars = [kept["nanoUsd"] for name, kept in windows.items() if name.startswith("usd-")]
         return windows.get("concurrent", {}).get("count", 0), sum(dollars)
 

@@ -12,9 +12,12 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import quote
 
 import httpx
 import pytest
+
+from firerouter.ids import key_of
 
 RULES = Path(__file__).parents[2] / "firestore.rules"
 OWNER, OTHER, ADMIN = "rules-owner", "rules-other", "rules-admin"
@@ -63,6 +66,7 @@ TABLE = [
     # what the table does not know is closed
     Row("config/other"),
     Row(f"users/{OWNER}/private/p1"),
+    Row(f"users/{OWNER}/deleting/c1"),
     Row(f"{CONVERSATION}/messages/m1/overflow/0"),
     Row("surprises/rules-s1"),
 ]
@@ -202,6 +206,19 @@ def test_a_missing_document_is_no_secret_to_those_who_may_read_it(
     path = f"users/{OWNER}/conversations/rules-missing"
     assert clients["the owner"].status("get", path) == 404
     assert clients["another user"].status("get", path) == 403
+
+
+@pytest.mark.parametrize("uid", ["kakao:1", "auth0|5f", "a@b.example", "x y", "äö", "a_b__", "..."])
+def test_a_uid_of_an_apps_own_reads_what_is_kept_for_it(
+    suite: Suite, http: httpx.Client, clients: dict[str, Client], uid: str
+) -> None:
+    path = f"users/{quote(key_of(uid), safe='')}/conversations/rules-c2"
+    assert Client(suite, http, "Bearer owner").status("update", path) == 200
+    owner = Client(suite, http, f"Bearer {id_token(suite.project, {'sub': uid})}")
+    assert owner.status("get", path) == 200
+    assert owner.status("list", path) == 200
+    assert clients["another user"].status("get", path) == 403
+    assert Client(suite, http, "Bearer owner").status("delete", path) == 200
 
 
 def test_every_collection_the_rules_name_is_in_the_table() -> None:

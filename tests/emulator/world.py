@@ -110,6 +110,7 @@ class World:
     async def close(self) -> None:
         for instance in self._instances:
             await instance.app.ledger.drain()
+            await instance.app.conversations.drain()
             await instance.app.stops.close()
             if (client := instance.app.openrouter._client) is not None:
                 await client.close()
@@ -130,6 +131,22 @@ class World:
     async def all(self, collection: str) -> dict[str, dict[str, Any]]:
         found = self.firestore.collection(collection).stream()
         return {snapshot.id: snapshot.to_dict() or {} async for snapshot in found}
+
+    async def documents(self, parent: Any = None) -> list[dict[str, Any]]:
+        """Every document there is."""
+        found = []
+        async for collection in (parent or self.firestore).collections():
+            async for snapshot in collection.stream():
+                found.append({"id": snapshot.id, **(snapshot.to_dict() or {})})
+                found += await self.documents(snapshot.reference)
+        return found
+
+    async def app_check(self) -> str:
+        """A token of an app of this project's."""
+        asked = {"projectId": self.project, "audience": [f"projects/{self.project}"]}
+        async with httpx.AsyncClient(trust_env=False) as http:
+            issued = await http.post(f"http://{self.suite.app_check_host}/token", json=asked)
+        return str(issued.json()["token"])
 
     async def revisions(self, feature: str) -> dict[int, dict[str, Any]]:
         found = await self.all(f"features/{feature}/revisions")

@@ -45,7 +45,7 @@ def json_values(text: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
 
 
 # a busy machine is no failure
-anyhow = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+anyhow = settings(suppress_health_check=[HealthCheck.too_slow])
 any_json = json_values(st.text(st.characters()))  # with the lone surrogates that Python allows
 sendable_json = json_values(st.text(st.characters(codec="utf-8")))
 wrapped = st.builds(lambda value: {"@type": INT64, "value": value}, st.text() | whole | st.none())

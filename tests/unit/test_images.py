@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import httpx2
@@ -16,14 +16,20 @@ from firerouter.errors import (
     EmptyAnswer,
     ImagesTooLarge,
     ImageUnreadable,
+    InvalidArgument,
     StreamCut,
     UpstreamBusy,
     UpstreamError,
     UpstreamMalformed,
 )
 from firerouter.images import ImageOptions
-from firerouter.openrouter import Answer, Delta, Watch
+from firerouter.keys import Secret
+from firerouter.openrouter import Answer, Delta, ImagesRequest, Watch
 from firerouter.openrouter.drawn import DrawnAnswer
+from firerouter.prompts import image_parameters
+from firerouter.records import parse
+from firerouter.routing import ProviderRouting
+from firerouter.settings import FeatureSettings
 from tests.unit.test_answer import DONE, SSE, STOP, USAGE, Body, chunk, sse, text
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"dots"
@@ -44,10 +50,10 @@ def event(kind: str, **fields: Any) -> bytes:
 
 
 async def deltas(
-    *pieces: bytes, shape: type[Answer] = Answer, kind: str = SSE["content-type"]
+    *pieces: bytes, shape: type[Answer] = Answer, kind: str = SSE["content-type"], makes: int = 1
 ) -> list[Delta]:
     response = httpx2.Response(200, headers={"content-type": kind}, stream=Body(pieces))
-    answer = shape(response, "asked/for", Watch(30.0), draws=True)
+    answer = shape(response, "asked/for", Watch(30.0), draws=True, makes=makes)
     await answer.prime()
     found = [delta async for deltas in answer for delta in deltas]
     assert answer.finish_reason == "stop"
@@ -164,6 +170,29 @@ async def test_a_provider_that_does_not_stream_sends_them_whole() -> None:
     assert [content for _, _, content in shown(found)] == [PNG, JPEG]
 
 
+async def test_two_that_are_alike_are_two() -> None:
+    one, last = event("completed", b64_json=b64(PNG)), event("completed", b64_json=b64(PNG))
+    found = await deltas(one, last, DONE, shape=DrawnAnswer)
+    assert [content for _, _, content in shown(found)] == [PNG, PNG]
+
+
+async def test_partial_ones_without_end_cost_no_whole_one() -> None:
+    partial = event("partial_image", b64_json=b64(PNG))
+    whole = event("completed", b64_json=b64(PNG), usage=USAGE)
+    found = await deltas(*[partial] * 50, whole, shape=DrawnAnswer)
+    kinds = [delta.kind for delta in found]
+    assert (kinds.count("partial_image"), kinds.count("image")) == (limits.PARTIAL_IMAGES_MAX, 1)
+
+
+async def test_usage_is_no_end_while_there_are_more_to_come() -> None:
+    first = event("completed", b64_json=b64(PNG), usage=USAGE)
+    second = event("completed", b64_json=b64(PNG))
+    for pieces, made in (((first, second), 2), ((first, DONE), 1)):  # it may make fewer
+        assert len(await deltas(*pieces, shape=DrawnAnswer, makes=2)) == made
+    with pytest.raises(StreamCut):
+        await deltas(first, shape=DrawnAnswer, makes=2)
+
+
 WHOLE = event("completed", b64_json=b64(PNG))
 ODD: list[tuple[list[bytes], type[UpstreamError]]] = [
     ([WHOLE], StreamCut),  # neither usage nor end: there may have been more
@@ -175,7 +204,6 @@ ODD: list[tuple[list[bytes], type[UpstreamError]]] = [
     ([event("text_chunk", text="<svg/>", phase="content"), DONE], EmptyAnswer),
     ([sse({"type": "error", "error": {"code": "502", "message": "busy"}})], UpstreamError),
     ([sse([1])], UpstreamMalformed),
-    ([event("partial_image", b64_json=b64(PNG))] * 41, ImagesTooLarge),
 ]
 
 
@@ -235,22 +263,81 @@ def test_a_chat_has_the_options_beside_the_admins_own() -> None:
 
 
 def test_the_image_api_is_sent_what_it_takes() -> None:
-    given = {"provider": {"zdr": True}, "temperature": 1, "seed": 1, "output_format": "webp"}
-    options = ImageOptions(aspect_ratio="16:9", size="1024x1536", n=3)
-    assert images.api_parameters(options, given, ["output_format"]) == {
-        "provider": {"zdr": True},
+    settings = FeatureSettings(
+        kind="image",
+        image_api="images",
+        provider=ProviderRouting(only=["openai"], sort="price"),
+        temperature=1,
+        seed=1,
+        parameters={"output_format": "webp"},
+    )
+    options = ImageOptions(aspect_ratio="16:9", size="2K", n=3)
+    assert images.api_parameters(options, image_parameters(settings)) == {
+        "provider": {"only": ["openai"], "sort": "price"},
         "seed": 1,
         "output_format": "webp",
         "aspect_ratio": "16:9",
-        "size": "1024x1536",
+        "size": "2K",
         "n": 3,
     }
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("provider.zdr", {"zdr": True}),
+        ("provider.dataCollection", {"dataCollection": "deny"}),
+        ("provider.maxPrice", {"maxPrice": {"image": 1}}),
+        ("provider.requireParameters", {"order": ["openai"], "requireParameters": True}),
+        ("parameters.n", {"n": "two"}),
+        ("parameters.resolution", {"resolution": "2K"}),
+    ],
+)
+def test_what_the_image_api_would_not_keep_to_is_not_saved(field: str, value: Any) -> None:
+    name = field.partition(".")[0]
+    drawing = {"kind": "image", "imageApi": "images", name: value}
+    with pytest.raises(InvalidArgument) as refused:
+        parse(FeatureSettings, drawing)
+    assert refused.value.details["field"] == field
+    for more in ({"imageApi": "chat"}, {"kind": "chat"}):
+        parse(FeatureSettings, {**drawing, **more})
+
+
+def test_the_image_api_knows_who_asks_and_in_which_conversation() -> None:
+    request = ImagesRequest(
+        keys=NoKeys(),
+        models=["m"],
+        messages=[{"role": "user", "content": "A fox"}],
+        parameters={"n": 1},
+        app_name="",
+        referer="",
+        user="a user",
+        session="a session",
+    )
+    asked = {"model": "m", "prompt": "A fox", "n": 1, "stream": True}
+    assert request.body("m") == {**asked, "user": "a user", "session_id": "a session"}
+
+
+class NoKeys:
+    async def get(self) -> Secret:
+        raise AssertionError
+
+    async def another(self, tried: Sequence[Secret]) -> Secret | None:
+        raise AssertionError
 
 
 def test_a_callers_options_go_before_the_features() -> None:
     own, features = ImageOptions(size="2K"), ImageOptions(size="1K", aspect_ratio="1:1")
     assert own.over(features) == ImageOptions(size="2K", aspect_ratio="1:1")
     assert own.over(None) == own
+
+
+def test_pixels_are_a_shape_and_a_shape_is_the_callers() -> None:
+    pixels, wide = ImageOptions(size="1024x1536", n=2), ImageOptions(aspect_ratio="16:9", n=1)
+    assert pixels.over(wide) == pixels
+    assert wide.over(pixels) == wide
+    with pytest.raises(InvalidArgument, match="not both"):
+        parse(ImageOptions, {"size": "1024x1536", "aspectRatio": "16:9"})
 
 
 # -- what is kept ----------------------------------------------------------------------------------

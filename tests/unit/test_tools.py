@@ -1,11 +1,10 @@
 """Tools as a caller declares them, as a model is sent them, and as it asks for them in pieces."""
 
-import json
 from typing import Any
 
 import pytest
 
-from firerouter import limits, schemas
+from firerouter import limits
 from firerouter.contract import ExecutePrompt
 from firerouter.errors import AnswerTooLong, InvalidArgument, TooManyToolCalls, UpstreamMalformed
 from firerouter.openrouter.extras import Citations, Thoughts, ToolCalls
@@ -275,46 +274,3 @@ def test_thoughts_stay_apart_and_in_order() -> None:
 def test_thoughts_that_are_too_long_are_all_left_out() -> None:
     long = {**SAID, "text": "x" * limits.REASONING_DETAILS_MAX_BYTES}
     assert thoughts([{**SAID, "text": "a"}], [long], [{**SAID, "signature": "c"}]) == []
-
-
-# -- schemas -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("value", "schema", "fault"),
-    [
-        ({"a": 1}, {"type": "object", "required": ["a"]}, None),
-        ({}, {"type": "object", "required": ["a"]}, "$ (required)"),
-        ({"a": [1, "x"]}, {"properties": {"a": {"items": {"type": "integer"}}}}, "$.a[1] (type)"),
-        ({"b": 1}, {"additionalProperties": False}, "$ (additionalProperties)"),
-        ({"b": 1}, {"additionalProperties": False, "patternProperties": {"b": {}}}, None),
-        ("a" * 40 + "!", {"pattern": "^(a+)+$"}, None),
-        (7, {"$ref": "#/$defs/a", "$defs": {"a": {"type": "string"}}}, "$ (type)"),
-        (7, {"$ref": "https://example.com/schema.json"}, "$ ($ref)"),
-        ([1, 1], {"uniqueItems": True}, "$ (uniqueItems)"),
-    ],
-)
-def test_whether_a_value_fits(value: Any, schema: Any, fault: str | None) -> None:
-    assert schemas.fault_of_schema(schema) is None
-    assert schemas.fault_of(value, schema) == fault
-
-
-def test_what_takes_too_long_is_given_up() -> None:
-    doubling = {
-        "$ref": "#/$defs/a0",
-        "$defs": {f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(40)}
-        | {"a40": True},
-    }
-    for value, schema in (
-        (1, doubling),
-        (1, {"$ref": "#"}),
-        ([{"n": n} for n in range(5_000)], {"uniqueItems": True}),
-        (list(range(100_000)), {"items": {"type": "integer"}}),
-    ):
-        with pytest.raises(schemas.TooMuch):
-            schemas.fault_of(value, schema)
-
-
-def test_a_schema_is_checked_without_a_regular_expression_of_its_own() -> None:
-    assert schemas.fault_of_schema({"type": 7}) == "$.type (anyOf)"
-    assert schemas.fault_of_schema(json.loads('{"properties": {"a": {"type": "no"}}}'))

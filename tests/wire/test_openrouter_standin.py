@@ -19,7 +19,10 @@ from openrouter.utils.eventstreaming import EventStream
 
 from firerouter.openrouter import nano_usd
 from firerouter.openrouter.generation import read_generation
+from scripts.local.openrouter.embeddings import FAULTS as VECTORS
 from scripts.local.openrouter.faults import FAULTS
+from scripts.local.openrouter.images import FAULTS as IMAGES
+from scripts.local.openrouter.images import TAKES
 from tests.wire.standin_openrouter import (
     KEY,
     PROMPT,
@@ -230,7 +233,9 @@ def test_sdk_parses_the_image_models(sdk: OpenRouter) -> None:
     (listed,) = [m for m in sdk.images.list_models().data if m.id == IMAGE_MODEL]
     assert listed.supports_streaming
     assert "image" in listed.architecture.output_modalities
-    assert listed.supported_parameters.keys() == {"n", "seed"}
+    assert listed.supported_parameters.keys() == TAKES.keys()
+    kinds = {takes.type for takes in listed.supported_parameters.values()}
+    assert kinds == {"range", "boolean", "enum"}
 
 
 def test_sdk_parses_images(sdk: OpenRouter) -> None:
@@ -801,6 +806,11 @@ async def check_worse_json(server: Server) -> None:
     assert (await answer(server, "sim/worse-json", **JSON_ONLY, messages=AGAIN)).text.endswith("{")
 
 
+async def check_ranks(server: Server) -> None:
+    told = [{"role": "user", "content": "Rank.\n\nAnswer 1:\na\n\nAnswer 3:\nb"}]
+    assert (await answer(server, "sim/ranks", messages=told)).text.startswith("3, 1\n\n")
+
+
 async def check_slow_bad_json(server: Server) -> None:
     begun = time.monotonic()
     assert (await answer(server, "sim/slow-bad-json", **JSON_ONLY)).text.endswith("tick-20 ")
@@ -1105,6 +1115,7 @@ CHECKS: dict[str, Callable[[Server], Awaitable[None]]] = {
     "sim/524": check_524,
     "sim/fast": check_fast,
     "sim/paid": check_paid,
+    "sim/ranks": check_ranks,
     "sim/ticks": check_ticks,
     "sim/steady": check_steady,
     "sim/paid-ticks": check_paid_ticks,
@@ -1175,7 +1186,8 @@ def test_every_fault_of_the_table_is_tested() -> None:
 def test_the_command_line_lists_every_fault() -> None:
     command = [sys.executable, "-m", "scripts.local.openrouter", "--list-faults"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert {line.split()[0] for line in listed.splitlines()} == {*FAULTS, "sim/replay/<name>"}
+    named = {*FAULTS, *VECTORS, *IMAGES, "sim/replay/<name>"}
+    assert {line.split()[0] for line in listed.splitlines()} == named
 
 
 def test_refuses_to_listen_beyond_loopback() -> None:
@@ -1393,3 +1405,43 @@ async def test_serves_many_streams_at_once(server: Server) -> None:
     done = await asyncio.gather(*(answer(server, "sim/fast") for _ in range(100)))
     assert all(one.done for one in done)
     assert len({one.headers["x-generation-id"] for one in done}) == 100
+
+
+# -- keys whose words spoil what is answered -------------------------------------------------------
+
+ECHO = "sk-or-v1-canary-echo-0123"
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["sim/402", "sim/524", "sim/403-moderation", "sim/error-in-200", "sim/error-after-text"],
+)
+async def test_a_key_with_that_word_is_quoted_in_what_goes_wrong(
+    server: Server, model: str
+) -> None:
+    quoting = await answer(server, model, key=ECHO)
+    assert quoting.ended == "clean"
+    assert ECHO.encode() in quoting.body
+    assert quoting.headers["x-echo"] == ECHO
+    plain = await answer(server, model)
+    assert KEY.encode() not in plain.body
+    assert "x-echo" not in plain.headers
+
+
+@pytest.mark.parametrize(("word", "path"), [("look", "key"), ("list", "models")])
+async def test_what_a_key_may_look_at_is_spoiled_as_its_words_say(
+    server: Server, word: str, path: str
+) -> None:
+    for what, status in (("down", 500), ("limited", 429), ("garbled", 200)):
+        spoiled = await get(server, f"/api/v1/{path}", key=f"{ECHO}-{word}-{what}")
+        assert spoiled.status == status
+        assert ECHO.encode() in spoiled.body
+        if what == "garbled":
+            with pytest.raises(json.JSONDecodeError):
+                json.loads(spoiled.body)
+    silent = await call(server, "GET", f"/api/v1/{path}", key=f"{ECHO}-{word}-silent")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await silent.finish()
+    silent.close()
+    assert (await get(server, f"/api/v1/{path}", key=f"{ECHO}-none")).status == 200

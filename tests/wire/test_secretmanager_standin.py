@@ -338,6 +338,16 @@ def test_control_makes_another_method_fail(client: Client, secret: str, control:
     assert add(client, secret, b"value").name == f"{secret}/versions/1"
 
 
+def test_control_loses_the_answer_of_a_call_that_is_applied(
+    client: Client, secret: str, control: str
+) -> None:
+    order = {"code": "DEADLINE_EXCEEDED", "count": 1, "method": "AddSecretVersion"}
+    httpx.post(f"{control}/sim/fail", json={**order, "applied": True}).raise_for_status()
+    with pytest.raises(exceptions.DeadlineExceeded):
+        add(client, secret, b"value")
+    assert add(client, secret, b"value").name == f"{secret}/versions/2"
+
+
 @pytest.mark.parametrize(
     "order",
     [

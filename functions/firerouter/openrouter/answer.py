@@ -57,9 +57,16 @@ class Answer:
     """
 
     def __init__(
-        self, response: httpx2.Response, model: str, watch: Watch, *, draws: bool = False
+        self,
+        response: httpx2.Response,
+        model: str,
+        watch: Watch,
+        *,
+        draws: bool = False,
+        makes: int = 1,
     ) -> None:
-        """draws: images were asked for, which nothing else in an answer is as large as."""
+        """draws: images were asked for, which nothing else in an answer is as large as. makes: how
+        many."""
         self.model = model
         self.provider: str | None = None
         self.upstream_id: str | None = response.headers.get("x-generation-id")
@@ -82,6 +89,7 @@ class Answer:
         self._thoughts = Thoughts()
         self.pictures = Pictures()
         self._partials = 0
+        self._makes = makes
         self._whole_max = limits.IMAGES_MAX_BYTES * 3 // 2 if draws else limits.SSE_LINE_MAX_BYTES
         self._too_long = ImagesTooLarge if draws else UpstreamMalformed
         self._done = False
@@ -157,7 +165,7 @@ class Answer:
         self.finish_reason = self.finish_reason or "stop"
         if self._calls.any and self.finish_reason == "stop":
             self.finish_reason = "tool_calls"  # as not all providers say
-        said = self._size or self._calls.any or self.pictures.any
+        said = self._size or self._calls.any or self.pictures.count
         if not said and self.finish_reason == "stop":
             raise EmptyAnswer
 

@@ -25,6 +25,7 @@ from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient, Omit
 
 from .. import limits
 from ..errors import (
+    AnswerTooLong,
     FreeDailyLimit,
     KeyInvalid,
     KeyLimitReached,
@@ -156,7 +157,9 @@ class OpenRouter:
                 tries.attempts.append(attempt)
                 watch.waiting()
                 response = await self._post(key, attempt, request)
-                answer = request.answers(response, model, watch, draws=request.draws)
+                answer = request.answers(
+                    response, model, watch, draws=request.draws, makes=request.makes
+                )
                 attempt.upstream_id = answer.upstream_id
                 tries.on_id()
                 # from the request on: a stream of keep-alive comments is no answer
@@ -181,7 +184,7 @@ class OpenRouter:
                 watch.waiting()
                 response = await self._post(key, attempt, request)
                 attempt.upstream_id = response.headers.get("x-generation-id")
-                body = await _whole(response, limits.VECTORS_MAX_BYTES)
+                body = await _whole(response, limits.VECTORS_MAX_BYTES, AnswerTooLong)
                 vectors = read_embeddings(body, len(request.inputs), request.form)
         except BaseException as error:
             attempt.reason = error.reason if isinstance(error, UpstreamError) else "stopped"
@@ -245,14 +248,16 @@ class OpenRouter:
         return self._client
 
 
-async def _whole(response: httpx2.Response, most_bytes: int) -> bytearray:
+async def _whole(
+    response: httpx2.Response, most_bytes: int, too_long: type[UpstreamError] = UpstreamMalformed
+) -> bytearray:
     """A body to its end, and the connection closed, however it ends."""
     body = bytearray()
     try:
         async for piece in response.aiter_bytes():
             body += piece
             if len(body) > most_bytes:
-                raise UpstreamMalformed
+                raise too_long
     finally:
         await response.aclose()
     return body

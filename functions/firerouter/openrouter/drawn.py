@@ -1,8 +1,8 @@
 """The answer of OpenRouter's image API: its events, read as those of a chat are.
 
 `partial_image` events come before an image where the provider sends any, `completed` has a whole
-one, the last of them the usage. All is billed at the end, or nothing. Providers that do not stream
-send one JSON document instead.
+one, one of them the usage. All is billed at the end, or nothing. Providers that do not stream send
+one JSON document instead.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .. import limits
-from ..errors import ImagesTooLarge, UpstreamMalformed
+from ..errors import UpstreamMalformed
 from . import usage
 from .answer import Answer, Delta
 from .failures import from_event
@@ -35,17 +35,17 @@ class DrawnAnswer(Answer):
         elif str(chunk.get("type")).endswith(".partial_image"):
             self._partials += 1
             if self._partials > limits.PARTIAL_IMAGES_MAX:
-                raise ImagesTooLarge(max=limits.PARTIAL_IMAGES_MAX)
-            yield Delta("partial_image", value=read(chunk.get("b64_json")))
+                yield Delta("")  # no more than that it goes on: the whole ones are paid for
+            else:
+                yield Delta("partial_image", value=read(chunk.get("b64_json")))
         elif str(chunk.get("type")).endswith(".completed"):
             yield from self._whole_image(chunk)
 
     def _whole_image(self, image: Any) -> Iterator[Delta]:
-        picture = self.pictures.one(image.get("b64_json") if isinstance(image, dict) else None)
-        if picture is not None:
-            yield Delta("image", value=picture)
+        data = image.get("b64_json") if isinstance(image, dict) else None
+        yield Delta("image", value=self.pictures.one(data))
 
     def _end(self) -> None:
-        if self.pictures.any and self.usage is not None:
-            self.finish_reason = "stop"  # the usage comes with the last image
+        if self.usage is not None and self.pictures.count >= self._makes:
+            self.finish_reason = "stop"  # whether `[DONE]` came or not
         super()._end()

@@ -19,34 +19,35 @@ class Pictures:
     """Those of one answer. It does not hold them: they are large."""
 
     def __init__(self) -> None:
+        self.count = 0
         self._seen: set[int] = set()
         self._size = 0
 
-    @property
-    def any(self) -> bool:
-        return bool(self._seen)
-
     def add(self, images: Any) -> list[Picture]:
-        """The new ones of a chunk's `images`. Raises ImagesTooLarge, ImageUnreadable."""
-        found = (self._of_chat(image) for image in (images if isinstance(images, list) else ()))
-        return [picture for picture in found if picture is not None]
+        """The new ones of a chunk's `images`: a stream may repeat one. Raises as `one`."""
+        found = list[Picture]()
+        for image in images if isinstance(images, list) else ():
+            data = _data(image)
+            if (mark := hash(data)) not in self._seen:
+                found.append(self.one(data))
+                self._seen.add(mark)
+        return found
 
-    def one(self, data: Any) -> Picture | None:
-        """By its base64; None where it came before."""
+    def one(self, data: Any) -> Picture:
+        """By its base64. Raises ImagesTooLarge, ImageUnreadable."""
         picture = read(data)
-        if (mark := hash(picture["data"])) in self._seen:
-            return None
-        self._seen.add(mark)
+        self.count += 1
         self._size += _size(picture)
-        if len(self._seen) > limits.IMAGES_MAX or self._size > limits.IMAGES_MAX_BYTES:
+        if self.count > limits.IMAGES_MAX or self._size > limits.IMAGES_MAX_BYTES:
             raise ImagesTooLarge(max=limits.IMAGES_MAX, maxBytes=limits.IMAGES_MAX_BYTES)
         return picture
 
-    def _of_chat(self, image: Any) -> Picture | None:
-        match image:
-            case {"image_url": {"url": str(url)}} if url.startswith("data:"):
-                return self.one(url.partition(";base64,")[2])
-        raise ImageUnreadable
+
+def _data(image: Any) -> str:
+    match image:
+        case {"image_url": {"url": str(url)}} if url.startswith("data:"):
+            return url.partition(";base64,")[2]
+    raise ImageUnreadable
 
 
 def read(data: Any) -> Picture:

@@ -102,23 +102,30 @@ class ImagesRequest(ChatRequest):
         return True
 
     def body(self, model: str) -> dict[str, Any]:
-        told, images = list[str](), list[dict[str, Any]]()
+        told, references = list[str](), list[dict[str, Any]]()
         for message in (
             m for m in self.messages if m is self.messages[-1] or m["role"] == "system"
         ):
             content = message["content"]
             parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
             told += [part["text"] for part in parts if part["type"] == "text"]
-            images += [part for part in parts if part["type"] == "image_url"]
+            references += [part for part in parts if part["type"] == "image_url"]
         asked: dict[str, Any] = {"model": model, "prompt": "\n\n".join(told), "stream": True}
-        return {**self.parameters, **asked, **({"input_references": images} if images else {})}
+        more = {
+            "input_references": references or None,
+            "user": self.user,
+            "session_id": self.session,
+        }
+        more = {name: value for name, value in more.items() if value is not None}
+        return {**self.parameters, **asked, **more}
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingsRequest:
     """Vectors that are asked for. There is one model: others' vectors mean something else.
 
-    silence_s: how long OpenRouter may take, which sends such an answer whole.
+    form: what they are made into here. silence_s: how long OpenRouter may take, which sends such an
+    answer whole.
     """
 
     path: ClassVar[str] = "/embeddings"
@@ -134,7 +141,8 @@ class EmbeddingsRequest:
     user: str | None = None
 
     def body(self, model: str) -> dict[str, Any]:
-        asked = {"model": model, "input": self.inputs, "encoding_format": self.form}
+        # numbers written out would be four times as large
+        asked = {"model": model, "input": self.inputs, "encoding_format": "base64"}
         return {**self.parameters, **({"user": self.user} if self.user else {}), **asked}
 
 

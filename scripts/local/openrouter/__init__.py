@@ -10,11 +10,13 @@ misbehave in one named way each (`python -m scripts.local.openrouter --list-faul
     catalog      the models, their prices, and which one answers
     completions  an answer as tokens, as chunks, as one body, as usage
     streams      the order of events of an ordinary stream
-    behaviours   what each fault does
+    behaviours   what each fault does on the wire
+    answers      what odd answers say
     faults       the table: model name -> behaviour and one line about it
     refusals     error envelopes, and the statuses that can be asked for by name
     replays      recorded streams, byte for byte
     embeddings   deterministic vectors
+    images       pictures of one colour
     record       what was asked and how it ended, without any key
     wire         the one place that touches the connection
 """

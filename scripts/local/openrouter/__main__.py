@@ -13,7 +13,9 @@ from aiohttp import web
 from scripts.local.ports import loopback_address
 
 from .app import Settings, build_app
+from .embeddings import FAULTS as VECTORS
 from .faults import FAULTS
+from .images import FAULTS as IMAGES
 
 PORT = 9181
 BACKLOG = 2048
@@ -63,9 +65,10 @@ def _delay(text: str) -> float:
 
 
 def _list_faults() -> None:
-    width = max(map(len, FAULTS))
-    for fault in FAULTS.values():
-        print(f"{fault.name:<{width}}  {fault.line}")
+    lines = {**{fault.name: fault.line for fault in FAULTS.values()}, **VECTORS, **IMAGES}
+    width = max(map(len, lines))
+    for name, line in lines.items():
+        print(f"{name:<{width}}  {line}")
     print(f"{'sim/replay/<name>':<{width}}  the recorded stream <name>.sse, byte for byte")
 
 

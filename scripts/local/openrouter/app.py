@@ -14,11 +14,13 @@ from aiohttp import web
 from . import account
 from .asks import Ask, AskInvalid, read_ask
 from .catalog import Catalog, Simulated, load_catalog, page_of
-from .completions import DONE, Chunks, Head, new_head, ordinary_answer
+from .completions import Chunks, Head, new_head, ordinary_answer
+from .echoes import header, quoted, spoiled
 from .embeddings import FAULTS as VECTORS
 from .embeddings import embed
 from .faults import FAULTS, ORDINARY, Fault
-from .images import IMAGE_TOKENS, ImageAsk, image_model, read_image_ask
+from .images import FAULTS as IMAGES
+from .images import IMAGE_TOKENS, ImageAsk, image_model, play, read_image_ask
 from .record import Generation, Log, Record
 from .refusals import Refusal, invalid_model, invalid_request, not_found, too_large
 from .replays import Recording, load_recordings
@@ -53,7 +55,7 @@ class StandIn:
     # the chat line
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
-        key = account.key_of(request.headers.get("Authorization", ""))
+        key = _key_of(request)
         raw = await request.read()
         record = self.log.begin(request.path, key, request.headers, raw)
         wire = Wire(request, record)
@@ -126,20 +128,23 @@ class StandIn:
     # the rest of /api/v1
 
     async def models(self, request: web.Request) -> web.StreamResponse:
-        return _page(request, self.catalog.listed(request.query))
+        body = _page(request, self.catalog.listed(request.query))
+        return await spoiled("list", _key_of(request), body)
 
     async def models_count(self, request: web.Request) -> web.StreamResponse:
         return _data({"count": len(self.catalog.listed(request.query))})
 
     async def models_user(self, request: web.Request) -> web.StreamResponse:
         _key(request)
-        return _page(request, self.catalog.listed(request.query))
+        return web.json_response(_page(request, self.catalog.listed(request.query)))
 
     async def embeddings_models(self, request: web.Request) -> web.StreamResponse:
-        return _page(request, self.catalog.listed(request.query, "embeddings"))
+        body = _page(request, self.catalog.listed(request.query, "embeddings"))
+        return web.json_response(body)
 
     async def key(self, request: web.Request) -> web.StreamResponse:
-        return _data(account.key_data(_key(request)))
+        key = _key(request)
+        return await spoiled("look", key, {"data": account.key_data(key)})
 
     async def credits(self, request: web.Request) -> web.StreamResponse:
         if "management" not in _key(request):
@@ -155,7 +160,7 @@ class StandIn:
         return _data(generation.view())
 
     async def embeddings(self, request: web.Request) -> web.StreamResponse:
-        key = account.key_of(request.headers.get("Authorization", ""))
+        key = _key_of(request)
         account.admit_inference(key)
         raw = await request.read()
         record = self.log.begin(request.path, key, request.headers, raw)
@@ -163,7 +168,8 @@ class StandIn:
             made = await embed(raw, self.catalog, self.flaky)
             if made.get("model") == "sim/vectors-cut":
                 return await _cut(request, made)
-            return web.json_response(made)
+            body = quoted(json.dumps(made).encode(), key)
+            return web.Response(body=body, content_type="application/json")
         except asyncio.CancelledError:
             record.end(by_client=True)
             raise
@@ -175,7 +181,7 @@ class StandIn:
         return _data([image_model(model) for model in self.catalog.listed({}, "image")])
 
     async def images(self, request: web.Request) -> web.StreamResponse:
-        key = account.key_of(request.headers.get("Authorization", ""))
+        key = _key_of(request)
         raw = await request.read()
         record = self.log.begin(request.path, key, request.headers, raw)
         wire = Wire(request, record)
@@ -208,15 +214,12 @@ class StandIn:
         )
         self.log.accept(generation)
         headers = {"X-Generation-Id": head.id}
-        tokens = IMAGE_TOKENS * ask.number
         if not ask.stream:
+            tokens = IMAGE_TOKENS * ask.made
             await wire.whole(json.dumps(ask.whole()).encode(), headers=headers, tokens=tokens)
             return
         await wire.open(headers=headers)
-        for event in ask.events():
-            await asyncio.sleep(self.settings.token_delay_s)
-            await wire.send(event)
-        await wire.end(DONE, tokens)
+        await play(ask, wire, self.settings.token_delay_s)
 
     # what tests look into
 
@@ -240,7 +243,7 @@ def build_app(settings: Settings) -> web.Application:
     recordings = load_recordings(settings.replay)
     replays = {name: recording.fault() for name, recording in recordings.items()}
     faults = {**FAULTS, **replays}
-    catalog = load_catalog([*_simulated(faults.values()), *_vectors()])
+    catalog = load_catalog([*_simulated(faults.values()), *_others()])
     stand_in = StandIn(settings, catalog, faults, recordings)
     app = web.Application(client_max_size=BODY_MAX_BYTES, middlewares=[_envelopes])
     app.on_response_prepare.append(_say_it_is_simulated)
@@ -270,8 +273,9 @@ def _routes(stand_in: StandIn) -> list[web.RouteDef]:
     ]
 
 
-async def _say_it_is_simulated(_: web.Request, response: web.StreamResponse) -> None:
+async def _say_it_is_simulated(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(EVERYWHERE)
+    response.headers.update(header(_key_of(request)))
 
 
 @web.middleware
@@ -287,7 +291,8 @@ async def _envelopes(request: web.Request, handler: Handler) -> web.StreamRespon
         error = not_found("Not Found")
     except web.HTTPMethodNotAllowed:
         error = Refusal(405, "Method Not Allowed", user_id=None)
-    return web.Response(body=error.body(), status=error.status, content_type="application/json")
+    body = quoted(error.body(), _key_of(request))
+    return web.Response(body=body, status=error.status, content_type="application/json")
 
 
 def _asked(raw: bytes) -> Ask:
@@ -311,9 +316,13 @@ async def _refuse(wire: Wire, refusal: Refusal) -> None:
 
 
 def _key(request: web.Request) -> str:
-    key = account.key_of(request.headers.get("Authorization", ""))
+    key = _key_of(request)
     account.admit(key)
     return key
+
+
+def _key_of(request: web.Request) -> str:
+    return account.key_of(request.headers.get("Authorization", ""))
 
 
 def _not_for_chat(model: Json) -> bool:
@@ -324,12 +333,11 @@ def _data(data: Json | list[Json]) -> web.Response:
     return web.json_response({"data": data})
 
 
-def _page(request: web.Request, models: list[Json]) -> web.Response:
+def _page(request: web.Request, models: list[Json]) -> Json:
     try:
-        page = page_of(models, request.query, str(request.url.with_query(None)))
+        return page_of(models, request.query, str(request.url.with_query(None)))
     except ValueError as problem:
         raise invalid_request(str(problem)) from problem
-    return web.json_response(page)
 
 
 async def _cut(request: web.Request, made: Json) -> web.StreamResponse:
@@ -344,8 +352,12 @@ async def _cut(request: web.Request, made: Json) -> web.StreamResponse:
     return response
 
 
-def _vectors() -> list[Simulated]:
-    return [Simulated(name, line, "paid" in name, "embeddings") for name, line in VECTORS.items()]
+def _others() -> list[Simulated]:
+    """Those that are no chat's."""
+    vectors = (
+        Simulated(name, line, "paid" in name, "embeddings") for name, line in VECTORS.items()
+    )
+    return [*vectors, *(Simulated(name, line, True, "image") for name, line in IMAGES.items())]
 
 
 def _simulated(faults: Iterable[Fault]) -> list[Simulated]:

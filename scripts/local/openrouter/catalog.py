@@ -183,6 +183,7 @@ def _simulated_model(simulated: Simulated) -> Json:
         else [
             "include_reasoning",
             "max_tokens",
+            "parallel_tool_calls",
             "reasoning",
             "response_format",
             "seed",

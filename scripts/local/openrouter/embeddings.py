@@ -17,7 +17,14 @@ from typing import Any
 from .asks import CHARS_PER_TOKEN
 from .catalog import Catalog
 from .completions import as_number, new_head
-from .refusals import Refusal, invalid_model, invalid_request, overloaded, rate_limited
+from .refusals import (
+    Refusal,
+    context_exceeded,
+    invalid_model,
+    invalid_request,
+    overloaded,
+    rate_limited,
+)
 from .streams import Flaky
 
 Json = dict[str, Any]
@@ -26,6 +33,7 @@ DIMENSIONS_DEFAULT = 1536
 DIMENSIONS_MAX = 4096
 INPUTS_MAX = 2048
 FLAKY_TIMES = 2
+SHORT_MAX_CHARS = 100
 SILENCE_S = 3600.0
 
 FAULTS: Mapping[str, str] = {
@@ -35,6 +43,8 @@ FAULTS: Mapping[str, str] = {
     "sim/vectors-paid-silent": "the same, at 3 dollars a million tokens",
     "sim/vectors-flaky-2": "503 twice for each distinct first input, then answers",
     "sim/vectors-shuffled": "the last input's vector comes first",
+    "sim/vectors-fixed": "1536 numbers, whatever dimensions were asked for",
+    "sim/vectors-short": "400 for an input of more than 100 characters; lists 131,072 tokens",
     "sim/vectors-missing": "one vector fewer than inputs",
     "sim/vectors-uneven": "one vector is shorter than the others",
     "sim/vectors-floats": "numbers, whatever encoding was asked for",
@@ -78,6 +88,10 @@ def _made(raw: bytes, catalog: Catalog) -> Json:
     if not isinstance(dimensions, int) or not 1 <= dimensions <= DIMENSIONS_MAX:
         raise invalid_request(f"dimensions must be from 1 to {DIMENSIONS_MAX}")
     form = body.get("encoding_format") or "float"
+    if model == "sim/vectors-fixed":
+        dimensions = DIMENSIONS_DEFAULT
+    if model == "sim/vectors-short" and max(map(len, inputs)) > SHORT_MAX_CHARS:
+        raise context_exceeded()
     if form not in ("float", "base64"):
         raise invalid_request("encoding_format must be float or base64")
     if model == "sim/vectors-floats":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from . import answers as says
 from . import behaviours as does
 from .asks import Ask
 from .behaviours import Behaviour
@@ -45,13 +46,14 @@ ORDINARY = Fault("", "answers")
 _ANSWERS = (
     Fault("sim/fast", "answers without delay between tokens", does.stream_fast),
     Fault("sim/paid", "answers, at 3 and 15 dollars a million tokens", paid=True),
-    Fault("sim/ticks", "100 tokens, one each 100 ms", does.stream_ticks, reshape=does.ticks),
-    Fault("sim/steady", "1,000 tokens, one each 20 ms", does.stream_steady, reshape=does.steady),
+    Fault("sim/ranks", "as a judge: ranks the last answer first", answer=says.ranks),
+    Fault("sim/ticks", "100 tokens, one each 100 ms", does.stream_ticks, reshape=says.ticks),
+    Fault("sim/steady", "1,000 tokens, one each 20 ms", does.stream_steady, reshape=says.steady),
     Fault(
         "sim/paid-ticks",
         "sim/ticks at the price of sim/paid",
         does.stream_ticks,
-        reshape=does.ticks,
+        reshape=says.ticks,
         paid=True,
     ),
     Fault(
@@ -60,18 +62,18 @@ _ANSWERS = (
     Fault(
         "sim/length-no-text",
         "finish_reason length, no text, only reasoning",
-        reshape=does.length_no_text,
+        reshape=says.length_no_text,
     ),
-    Fault("sim/empty", "200 and finish_reason stop, with empty content", reshape=does.empty),
+    Fault("sim/empty", "200 and finish_reason stop, with empty content", reshape=says.empty),
     Fault(
         "sim/content-filter",
         "a little text, then finish_reason content_filter",
-        reshape=does.content_filter,
+        reshape=says.content_filter,
     ),
     Fault(
         "sim/u2028",
         "text with U+2028, U+2029, U+0085, NUL, emoji, quotes, newlines",
-        reshape=does.hard_text,
+        reshape=says.hard_text,
     ),
 )
 
@@ -93,44 +95,44 @@ _READS = (
 
 _TOOLS = (
     Fault("sim/plain", "answers; takes max_tokens and top_p alone", plain=True),
-    Fault("sim/parallel-tools", "asks for each tool, by turns", answer=does.parallel_tools),
+    Fault("sim/parallel-tools", "asks for each tool, by turns", answer=says.parallel_tools),
     Fault(
         "sim/bad-arguments",
         "the first call's arguments are no JSON",
         does.stream_fast,
-        answer=does.bad_arguments,
+        answer=says.bad_arguments,
     ),
-    Fault("sim/10000-tools", "asks for 10,000 tools", does.one_packet, answer=does.many_tools),
-    Fault("sim/unknown-tool", "asks for a tool that nobody declared", answer=does.unknown_tool),
+    Fault("sim/10000-tools", "asks for 10,000 tools", does.one_packet, answer=says.many_tools),
+    Fault("sim/unknown-tool", "asks for a tool that nobody declared", answer=says.unknown_tool),
     Fault(
         "sim/long-arguments",
         "a call with 150,000 characters of arguments",
         does.one_packet,
-        answer=does.long_arguments,
+        answer=says.long_arguments,
     ),
-    Fault("sim/cites", "cites two pages, one of them at a place in the text", answer=does.cites),
+    Fault("sim/cites", "cites two pages, one of them at a place in the text", answer=says.cites),
 )
 
 _JSON = (
-    Fault("sim/bad-json", "no JSON; JSON once it is asked again", answer=does.bad_json),
+    Fault("sim/bad-json", "no JSON; JSON once it is asked again", answer=says.bad_json),
     Fault(
-        "sim/paid-bad-json", "the same, at the price of sim/paid", answer=does.bad_json, paid=True
+        "sim/paid-bad-json", "the same, at the price of sim/paid", answer=says.bad_json, paid=True
     ),
     Fault(
         "sim/slow-bad-json",
         "the same, in 20 words at first, a token each 100 ms",
         does.stream_ticks,
-        answer=does.long_bad_json,
+        answer=says.long_bad_json,
     ),
     Fault(
         "sim/bad-json-silent",
         "no JSON; asked again, no byte",
         does.silent_again,
         does.silent,
-        answer=does.worse_json,
+        answer=says.worse_json,
     ),
-    Fault("sim/worse-json", "no JSON, however often it is asked", answer=does.worse_json),
-    Fault("sim/fenced-json", "JSON inside a fence of Markdown", answer=does.fenced_json),
+    Fault("sim/worse-json", "no JSON, however often it is asked", answer=says.worse_json),
+    Fault("sim/fenced-json", "JSON inside a fence of Markdown", answer=says.fenced_json),
 )
 
 _TIME = (
@@ -174,10 +176,10 @@ _CONNECTION = (
         "sim/split-utf8",
         "characters of several bytes split across packets",
         does.split_utf8,
-        reshape=does.many_bytes_text,
+        reshape=says.many_bytes_text,
     ),
     Fault("sim/one-packet", "every event in one write", does.one_packet),
-    Fault("sim/megabyte-line", "one data line of 1 MB", reshape=does.megabyte),
+    Fault("sim/megabyte-line", "one data line of 1 MB", reshape=says.megabyte),
 )
 
 _BODIES = (

@@ -1,18 +1,25 @@
-"""`POST /images`: pictures of one colour, as one JSON or as events, partial ones first."""
+"""`POST /images`: pictures of one colour, as one JSON or as events, partial ones first.
+
+`sim/images` is the ordinary one; the other `sim/images-*` misbehave, as `FAULTS` says. A field that
+the official SDK does not know is refused, where OpenRouter would leave it out in silence.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from .asks import CHARS_PER_TOKEN
 from .catalog import Answering, Catalog
-from .completions import as_number, drawn
+from .completions import DONE, as_number, drawn
 from .refusals import invalid_model, invalid_request
+from .streams import BREAK_AFTER_S
+from .wire import Wire
 
 Json = dict[str, Any]
 
@@ -20,6 +27,36 @@ IMAGES_MAX = 10
 IMAGE_TOKENS = 1290  # of one image, whatever its size
 PARTIAL_IMAGES = 2  # before each whole one, in a stream
 MEDIA_TYPE = "image/png"
+FIELDS = frozenset(
+    {
+        *("model", "prompt", "aspect_ratio", "background", "input_references", "n", "provider"),
+        *("output_compression", "output_format", "quality", "resolution", "seed", "session_id"),
+        *("size", "stream", "trace", "user"),
+    }
+)
+PROVIDER_FIELDS = frozenset({"allow_fallbacks", "ignore", "only", "options", "order", "sort"})
+
+TAKES: Json = {
+    "n": {"type": "range", "min": 1, "max": IMAGES_MAX},
+    "seed": {"type": "boolean"},
+    "aspect_ratio": {"type": "enum", "values": ["1:1", "16:9"]},
+    "resolution": {"type": "enum", "values": ["1K", "2K"]},
+    "quality": {"type": "enum", "values": ["low", "high"]},
+}
+
+FAULTS: Mapping[str, str] = {
+    "sim/images": "images at 15 dollars a million tokens",
+    "sim/images-plain": "takes n alone",
+    "sim/images-json": "one JSON though a stream was asked for, as most providers do",
+    "sim/images-error": "the first image, then an error event",
+    "sim/images-cut": "the first image, then closed without the terminating chunk",
+    "sim/images-usage-first": "the first image with the usage, then closed as above",
+    "sim/images-no-usage": "all images and [DONE], without usage",
+    "sim/images-fewer": "one image fewer than asked for",
+    "sim/images-alike": "the same image each time",
+    "sim/images-partial": "50 partial images before each whole one",
+    "sim/images-silent": "a partial image, then silence",
+}
 
 
 @dataclass(frozen=True)
@@ -32,11 +69,19 @@ class ImageAsk:
     stream: bool
 
     @property
+    def fault(self) -> str:
+        return self.answering.id.removeprefix("sim/images-")
+
+    @property
+    def made(self) -> int:
+        return self.number - (self.fault == "fewer")
+
+    @property
     def prompt_tokens(self) -> int:
         return -(-len(self.prompt) // CHARS_PER_TOKEN)
 
     def usage(self) -> Json:
-        made = IMAGE_TOKENS * self.number
+        made = IMAGE_TOKENS * self.made
         prices = self.answering
         cost = self.prompt_tokens * prices.prompt_price + made * prices.image_price
         return {
@@ -49,7 +94,8 @@ class ImageAsk:
         }
 
     def images(self) -> list[str]:
-        return [drawn(f"{self.prompt} {place}") for place in range(self.number)]
+        same = self.fault == "alike"
+        return [drawn(f"{self.prompt} {0 if same else place}") for place in range(self.made)]
 
     def whole(self) -> Json:
         data = [{"b64_json": image, "media_type": MEDIA_TYPE} for image in self.images()]
@@ -58,14 +104,36 @@ class ImageAsk:
     def events(self) -> Iterator[bytes]:
         """The last one has the usage: nothing is billed before it."""
         images = self.images()
+        told = 0 if self.fault == "usage-first" else len(images) - 1
         for place, image in enumerate(images):
-            for index in range(PARTIAL_IMAGES):
+            for index in range(50 if self.fault == "partial" else PARTIAL_IMAGES):
                 partial = drawn(f"{self.prompt} {place} {index}")
                 yield _event("partial_image", b64_json=partial, partial_image_index=index)
             done: Json = {"b64_json": image, "created": int(time.time()), "media_type": MEDIA_TYPE}
-            if place == len(images) - 1:
+            if place == told and self.fault != "no-usage":
                 done["usage"] = self.usage()
             yield _event("completed", **done)
+
+
+async def play(ask: ImageAsk, wire: Wire, pace_s: float) -> None:
+    """The events of a stream, or what its fault leaves of them."""
+    for event in ask.events():
+        await asyncio.sleep(pace_s)
+        await wire.send(event)
+        if ask.fault == "silent":
+            await wire.hold()
+        if b".completed" in event and ask.fault in ("error", "cut", "usage-first"):
+            break
+    if ask.fault in ("error", "cut", "usage-first"):
+        await asyncio.sleep(BREAK_AFTER_S)
+    if ask.fault == "error":
+        error = {"code": "502", "message": "Provider disconnected unexpectedly"}
+        await wire.send(b"data: %b\n\n" % json.dumps({"type": "error", "error": error}).encode())
+        await wire.end()
+    elif ask.fault in ("cut", "usage-first"):
+        wire.cut()
+    else:
+        await wire.end(DONE, IMAGE_TOKENS * ask.made)
 
 
 def read_image_ask(raw: bytes, catalog: Catalog) -> ImageAsk:
@@ -84,7 +152,20 @@ def read_image_ask(raw: bytes, catalog: Catalog) -> ImageAsk:
         raise invalid_request("prompt must be a text")
     if type(number) is not int or not 1 <= number <= IMAGES_MAX:
         raise invalid_request(f"n must be from 1 to {IMAGES_MAX}")
-    return ImageAsk(catalog.answering(str(model)), prompt, number, body.get("stream") is True)
+    _check(body)
+    streams = body.get("stream") is True and model != "sim/images-json"
+    return ImageAsk(catalog.answering(str(model)), prompt, number, streams)
+
+
+def _check(body: Json) -> None:
+    provider = body.get("provider") or {}
+    if not isinstance(provider, dict):
+        raise invalid_request("provider must be an object")
+    for unknown in (body.keys() - FIELDS, provider.keys() - PROVIDER_FIELDS):
+        if unknown:
+            raise invalid_request(f"Unrecognized key: {min(unknown)}")
+    if "x" in str(body.get("size")) and body.keys() & {"aspect_ratio", "resolution"}:
+        raise invalid_request("size in pixels does not go with aspect_ratio or resolution")
 
 
 def image_model(model: Json) -> Json:
@@ -101,8 +182,9 @@ def image_model(model: Json) -> Json:
         },
         "endpoints": f"/api/v1/images/models/{model['id']}/endpoints",
         "supported_parameters": {
-            "n": {"type": "range", "min": 1, "max": IMAGES_MAX},
-            "seed": {"type": "boolean"},
+            name: takes
+            for name, takes in TAKES.items()
+            if name == "n" or model["id"] != "sim/images-plain"
         },
         "supports_streaming": True,
     }

@@ -71,6 +71,15 @@ def invalid_request(message: str) -> Refusal:
     return Refusal(400, message, {"error_type": "invalid_request"})
 
 
+def context_exceeded() -> Refusal:
+    message = (
+        "This endpoint's maximum context length is 131072 tokens. However, you requested "
+        "about 140000 tokens. Please reduce the length"
+    )
+    metadata = {"error_type": "context_length_exceeded", "provider_name": "Simulated"}
+    return Refusal(400, message, metadata)
+
+
 def no_credits() -> Refusal:
     message = "Insufficient credits. Add more using https://openrouter.ai/settings/credits"
     return Refusal(402, message)
@@ -233,13 +242,7 @@ NAMED_STATUSES = (
     NamedStatus(
         "sim/400-context-length",
         "400, context_length_exceeded",
-        _typed(
-            400,
-            "This endpoint's maximum context length is 131072 tokens. However, you requested "
-            "about 140000 tokens. Please reduce the length",
-            "context_length_exceeded",
-            provider_name="Simulated",
-        ),
+        lambda _: context_exceeded(),
     ),
     NamedStatus(
         "sim/400-max-tokens",

@@ -17,6 +17,8 @@ from .wire import Wire
 Json = dict[str, Any]
 
 FLAKY_PROMPTS_KEPT = 1000
+BREAK_AFTER_S = 0.1  # lets the client read what came before
+SHORT_TOKENS = 3  # how much of an answer arrives before it breaks
 
 
 class Event(NamedTuple):

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from .account import key_of
+from .echoes import HOLD_LIMIT_S, quoted
 from .record import Record
 
-HOLD_LIMIT_S = 3600.0  # a silence outlives every client, not the server
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, zero seconds
 
 
@@ -22,6 +23,7 @@ class Wire:
         self._request = request
         self._record = record
         self._response: web.StreamResponse | None = None
+        self._key = key_of(request.headers.get("Authorization", ""))
 
     @property
     def response(self) -> web.StreamResponse:
@@ -47,14 +49,14 @@ class Wire:
         await response.prepare(self._request)
 
     async def send(self, data: bytes, tokens: int = 0) -> None:
-        await self.response.write(data)
+        await self.response.write(quoted(data, self._key))
         self._record.tokens_sent += tokens
 
     async def end(self, data: bytes = b"", tokens: int = 0) -> None:
         """The last bytes and the end of the body, in one write."""
         self._record.tokens_sent += tokens
         self._record.end()
-        await self.response.write_eof(data)
+        await self.response.write_eof(quoted(data, self._key))
 
     async def whole(
         self,
@@ -65,7 +67,8 @@ class Wire:
         headers: Mapping[str, str] | None = None,
         tokens: int = 0,
     ) -> None:
-        await self.open(status=status, content_type=content_type, headers=headers, length=len(body))
+        length = len(quoted(body, self._key))
+        await self.open(status=status, content_type=content_type, headers=headers, length=length)
         await self.end(body, tokens)
 
     async def hold(self) -> None:

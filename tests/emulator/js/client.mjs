@@ -1,15 +1,23 @@
 // The official client SDK under Node, against the emulators: one app for each scenario.
 //
-//   node client.mjs '{"project", "region", "functions", "auth", "appCheck", "email", "password"}' \
-//        stream unary ...
+//   node client.mjs '{"project", "region", "functions", "auth", "firestore", "appCheck", "email",
+//        "other", "password"}' stream unary ...
 //   node client.mjs '{"project", "url"}' silence characters ...
 //
-// `functions` and `auth` are host:port, as is `appCheck`, the App Check stand-in. `url` is where
-// tests/wire/functions is served. Prints one line of JSON: what came of each scenario, by its name.
+// `functions`, `auth` and `firestore` are host:port, as is `appCheck`, the App Check stand-in.
+// `other` is another user's email. `url` is where tests/wire/functions is served. Prints one line
+// of JSON: what came of each scenario, by its name.
 
 import { initializeApp } from "firebase/app";
 import { CustomProvider, initializeAppCheck } from "firebase/app-check";
 import { connectAuthEmulator, getAuth, signInWithEmailAndPassword } from "firebase/auth";
+import {
+  collection,
+  connectFirestoreEmulator,
+  doc,
+  getFirestore,
+  onSnapshot,
+} from "firebase/firestore";
 import {
   connectFunctionsEmulator,
   getFunctions,
@@ -73,6 +81,35 @@ const scenarios = {
       next: await called(goesOn, next),
     };
   },
+  // The same with an app of the user's that looks on in Firestore, and one of somebody else's
+  async watched() {
+    const asks = await callable("watched");
+    const stop = await callable("stopsWatched", { of: "stop_generation" });
+    const mine = await watcher("watches");
+    const theirs = await watcher("spies", address.other);
+    const request = { feature: "js-drip", prompt: "Hello", conversationId: "new" };
+    let streaming, conversationId, generationId;
+    await new Promise((resolve) => {
+      streaming = streamed(asks, request, {}, (chunk) => {
+        conversationId ??= chunk.conversationId;
+        generationId ??= chunk.generationId;
+        if (chunk.type === "text") {
+          resolve();
+        }
+      });
+    });
+    const path = `users/${mine.uid}/conversations/${conversationId}`;
+    const seen = mine.watch(path);
+    const spied = theirs.watch(path);
+    const during = await seen.once(({ messages }) => messages.length === 1);
+    const stopped = await called(stop, { generationId });
+    const { data } = await streaming;
+    const after = await seen.once(({ head, messages }) => {
+      return messages.length === 2 && head?.leaf === data?.messageId;
+    });
+    await spied.once(({ errors }) => errors.length === 2);
+    return { data, stopped, during, after, spied: spied.state };
+  },
   async compare() {
     const compares = await callable("compares", { of: "execute_multi_model_prompt" });
     const models = ["sim/fast", "sim/cut-mid-stream"];
@@ -86,7 +123,7 @@ const scenarios = {
     return streamed(call, { feature: "chat" });
   },
   async signedOut() {
-    return called(await callable("signedOut", { signIn: false }), { feature: "chat" });
+    return called(await callable("signedOut", { signedIn: false }), { feature: "chat" });
   },
 
   // Of tests/wire/functions
@@ -120,20 +157,63 @@ function callableAt(name, path) {
   return httpsCallableFromURL(getFunctions(app), `${address.url}/${path}`);
 }
 
-/** A callable, as an app named after the scenario has it. */
-async function callable(name, { appCheck = true, signIn = true, of = "execute_prompt" } = {}) {
-  const app = initializeApp(
-    { projectId: address.project, apiKey: "local", appId: "1:123456789012:web:demo" },
-    name,
+/** Somebody who looks on in Firestore. */
+async function watcher(name, email = address.email) {
+  const app = newApp(name);
+  const { user } = await signIn(app, email);
+  const firestore = getFirestore(app);
+  const [host, port] = address.firestore.split(":");
+  connectFirestoreEmulator(firestore, host, Number(port));
+  return { uid: user.uid, watch: (path) => watch(firestore, path) };
+}
+
+/** A conversation and its messages as they are told, and `once`: the state when it is so. */
+function watch(firestore, path) {
+  const state = { head: undefined, messages: [], errors: [] };
+  const waiting = new Set();
+  const look = () => waiting.forEach((check) => check());
+  const failed = ({ code }) => look(state.errors.push(code));
+  onSnapshot(doc(firestore, path), (found) => look((state.head = found.data())), failed);
+  const messages = collection(firestore, `${path}/messages`);
+  onSnapshot(
+    messages,
+    ({ docs }) => look((state.messages = docs.map((found) => ({ id: found.id, ...found.data() })))),
+    failed,
   );
+  const once = (isSo) =>
+    new Promise((resolve) => {
+      const check = () => {
+        if (isSo(state)) {
+          waiting.delete(check);
+          resolve(structuredClone(state));
+        }
+      };
+      waiting.add(check);
+      check();
+    });
+  return { state, once };
+}
+
+function newApp(name) {
+  const options = { projectId: address.project, apiKey: "local", appId: "1:123456789012:web:demo" };
+  return initializeApp(options, name);
+}
+
+async function signIn(app, email) {
+  const auth = getAuth(app);
+  connectAuthEmulator(auth, `http://${address.auth}`, { disableWarnings: true });
+  return signInWithEmailAndPassword(auth, email, address.password);
+}
+
+/** A callable, as an app named after the scenario has it. */
+async function callable(name, { appCheck = true, signedIn = true, of = "execute_prompt" } = {}) {
+  const app = newApp(name);
   if (appCheck) {
     const provider = new CustomProvider({ getToken: appCheckToken });
     initializeAppCheck(app, { provider, isTokenAutoRefreshEnabled: false });
   }
-  if (signIn) {
-    const auth = getAuth(app);
-    connectAuthEmulator(auth, `http://${address.auth}`, { disableWarnings: true });
-    await signInWithEmailAndPassword(auth, address.email, address.password);
+  if (signedIn) {
+    await signIn(app, address.email);
   }
   const functions = getFunctions(app, address.region);
   const [host, port] = address.functions.split(":");

@@ -1,0 +1,143 @@
+"""What odd answers say: each alters or makes one, and the table in `faults` names them."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+from .completions import Answer, ToolCall, tool_call, words
+from .streams import SHORT_TOKENS, Exchange
+
+TICK_TOKENS = 100
+STEADY_TOKENS = 1000
+MEGABYTE = 1_048_576
+MANY_CALLS = 10_000
+LONG_ARGUMENTS_CHARS = 150_000
+TICKS = Answer(tuple(f"tick-{number} " for number in range(1, TICK_TOKENS + 1)))
+STEADY = Answer(tuple(f"step-{number} " for number in range(1, STEADY_TOKENS + 1)))
+HARD_TEXT = Answer(
+    (
+        "line\u2028separator ",
+        "paragraph\u2029separator ",
+        "next\u0085line ",
+        "nul\u0000byte ",
+        "emoji 😀👩‍👩‍👧 ",
+        "quotes \"double\" 'single' “curly” ",
+        "back\\slash\ttab\r\nnewline ",
+        "</script> data: [DONE]\n\n",
+    )
+)
+MANY_BYTES_TEXT = Answer(("żółć ", "日本語 ", "😀😀 ", "👩‍👩‍👧 ", "end"))
+
+
+# Odd in content, and ordinary on the wire
+
+
+def ticks(_: Answer) -> Answer:
+    return TICKS
+
+
+def steady(_: Answer) -> Answer:
+    return STEADY
+
+
+def hard_text(_: Answer) -> Answer:
+    return HARD_TEXT
+
+
+def many_bytes_text(_: Answer) -> Answer:
+    return MANY_BYTES_TEXT
+
+
+def length_no_text(_: Answer) -> Answer:
+    thoughts = ("All ", "tokens ", "went ", "into ", "thinking ")
+    return Answer((), thoughts, finish_reason="length", native_finish_reason="length")
+
+
+def empty(_: Answer) -> Answer:
+    return Answer(())
+
+
+def content_filter(answer: Answer) -> Answer:
+    tokens = answer.tokens[:SHORT_TOKENS]
+    return Answer(tokens, finish_reason="content_filter", native_finish_reason="refusal")
+
+
+def megabyte(_: Answer) -> Answer:
+    return Answer(("x" * MEGABYTE,))
+
+
+# Asking for tools, or citing
+
+
+def parallel_tools(ex: Exchange) -> Answer:
+    """Each function once, whatever the prompt; their pieces come by turns."""
+    if ex.ask.last_role == "tool" or not ex.ask.tools:
+        return ex.answer
+    return _asking(tuple(tool_call(tool, ex.ask.last_text) for tool in ex.ask.tools))
+
+
+def bad_arguments(ex: Exchange) -> Answer:
+    """As `parallel_tools`, the first one's arguments cut off before their end."""
+    first, *rest = parallel_tools(ex).tools or [ToolCall("call_none", "none", "{}")]
+    return _asking((replace(first, arguments='{"city": "Syd'), *rest))
+
+
+def many_tools(_: Exchange) -> Answer:
+    return _asking(tuple(ToolCall(f"call_{n}", f"f{n}", "{}") for n in range(MANY_CALLS)))
+
+
+def unknown_tool(_: Exchange) -> Answer:
+    return _asking((ToolCall("call_1", "no_such_tool", "{}"),))
+
+
+def long_arguments(_: Exchange) -> Answer:
+    arguments = json.dumps({"text": "x" * LONG_ARGUMENTS_CHARS})
+    return _asking((ToolCall("call_1", "f", arguments),))
+
+
+def ranks(ex: Exchange) -> Answer:
+    """The answers that a judge is told of, the last one first."""
+    numbers = re.findall(r"^Answer ([0-9]+):$", ex.ask.last_text, re.MULTILINE)
+    ranking = ", ".join(reversed(numbers))
+    return Answer(words(f"{ranking}\n\nThe last of the {len(numbers)} is the best."))
+
+
+def cites(ex: Exchange) -> Answer:
+    pages = [("https://example.com/a", "A", 0, 4), ("https://example.com/b", "B", 0, 0)]
+    annotations = tuple(
+        {
+            "type": "url_citation",
+            "url_citation": {"url": url, "title": title, "start_index": begin, "end_index": end},
+        }
+        for url, title, begin, end in pages
+    )
+    return replace(ex.answer, annotations=(*ex.answer.annotations, *annotations))
+
+
+def _asking(tools: tuple[ToolCall, ...]) -> Answer:
+    return Answer((), tools=tools, finish_reason="tool_calls", native_finish_reason="tool_calls")
+
+
+# What is to be JSON
+
+
+def bad_json(ex: Exchange) -> Answer:
+    """No JSON, until the answer before is in the messages too."""
+    if ex.ask.turns > 1:
+        return ex.answer
+    return replace(ex.answer, tokens=words("Sure! Here it is: {"))
+
+
+def long_bad_json(ex: Exchange) -> Answer:
+    """The same, in more words."""
+    return ex.answer if ex.ask.turns > 1 else replace(ex.answer, tokens=TICKS.tokens[:20])
+
+
+def worse_json(_: Exchange) -> Answer:
+    return Answer(words("Sure! Here it is: {"))
+
+
+def fenced_json(ex: Exchange) -> Answer:
+    return Answer(("```json\n", ex.answer.text, "\n```"))

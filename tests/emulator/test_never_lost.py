@@ -1,0 +1,281 @@
+"""What was said is kept, whoever is killed, whatever Firestore refuses; what is deleted is gone."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from google.api_core.exceptions import InvalidArgument, ServiceUnavailable
+
+from firerouter import limits
+from tests.emulator.test_conversations import FEATURE, chosen, messages, said, sent, talk
+from tests.emulator.world import Instance, World
+
+Commit = Callable[..., Awaitable[Any]]
+EVENTUALLY_S = 20.0
+TICKS = {**FEATURE, "model": "sim/ticks", "maxTokens": 200}
+
+
+@pytest.fixture
+async def instance(world: World) -> Instance:
+    instance = world.instance()
+    await instance.save("talk", FEATURE)
+    return instance
+
+
+async def until(found: Callable[[], Awaitable[Any]]) -> Any:
+    async with asyncio.timeout(EVENTUALLY_S):
+        while not (value := await found()):
+            await asyncio.sleep(0.05)
+    return value
+
+
+async def reconcile(world: World, later_s: float = limits.TOTAL_S + limits.SETTLE_S + 1) -> Any:
+    tidy = world.instance().app.reconcile
+    tidy._now = lambda: datetime.now(UTC) + timedelta(seconds=later_s)
+    return await tidy.run()
+
+
+async def killed(world: World, **data: Any) -> dict[str, Any]:
+    """The entry of an answer whose instance was killed when some of it was kept."""
+    instance = world.instance()
+    await instance.save("ticks", TICKS)
+    running = asyncio.create_task(instance.ask("ticks", **data))
+
+    async def never(*_: Any, **__: Any) -> Any:
+        await asyncio.sleep(3600)
+
+    async def kept() -> Any:
+        for id_, entry in (await world.all("generations")).items():
+            if entry["status"] == "running" and await world.all(f"generations/{id_}/progress"):
+                return {**entry, "id": id_}
+        return None
+
+    entry: dict[str, Any] = await until(kept)
+    instance.app.conversations.answer = never  # type: ignore[method-assign]
+    instance.app.ledger.settle = never  # type: ignore[method-assign]
+    running.cancel()
+    await asyncio.wait({running}, timeout=0.2)
+    return entry
+
+
+def writes(*args: Any, **kwargs: Any) -> list[str]:
+    """The paths that a commit writes."""
+    request = kwargs.get("request") or args[0]
+    found = []
+    for write in request["writes"]:
+        pb = write._pb if hasattr(write, "_pb") else write
+        found.append(pb.update.name or pb.delete)
+    return found
+
+
+# -- killed ----------------------------------------------------------------------------------------
+
+
+async def test_who_has_gone_on_meanwhile_keeps_the_path(world: World, instance: Instance) -> None:
+    first = await talk(instance, "One", conversationId="new")
+    id_ = first["conversationId"]
+    entry = await killed(world, prompt="Lost", conversationId=id_)
+    await talk(instance, "Two", conversationId=id_)
+    before = await chosen(world, id_)
+    assert before[-2:] == ["Two", said("Two")]
+    assert (await reconcile(world))["closed"] == 1
+    assert await chosen(world, id_) == before
+    rescued = (await messages(world, id_))[entry["place"]["messageId"]]
+    assert rescued["status"] == "interrupted"
+    assert rescued["text"].startswith("tick-1 tick-2 ")
+    assert rescued["parent"] == entry["place"]["parent"]
+
+
+async def test_what_could_not_be_rescued_is_at_the_next_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = await killed(world, conversationId="new")
+    conversation = f"users/user/conversations/{entry['place']['conversationId']}"
+    later = datetime.now(UTC) + timedelta(seconds=limits.TOTAL_S + limits.SETTLE_S + 1)
+
+    async def away(commit: Commit, *args: Any, **kwargs: Any) -> Any:
+        if any("/messages/" in path for path in writes(*args, **kwargs)):
+            raise ServiceUnavailable("x")  # type: ignore[no-untyped-call]
+        return await commit(*args, **kwargs)
+
+    broken = world.instance()
+    broken.commits(away)
+    monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.3)
+    broken.app.reconcile._now = lambda: later
+    assert (await broken.app.reconcile.run())["closed"] == 0
+    assert (await world.document(f"generations/{entry['id']}"))["status"] == "running"
+    monkeypatch.undo()
+    assert (await reconcile(world))["closed"] == 1
+    answer = await world.document(f"{conversation}/messages/{entry['place']['messageId']}")
+    assert answer["text"].startswith("tick-1 ")
+    for name in ("progress", "asked"):
+        assert await world.all(f"generations/{entry['id']}/{name}") == {}
+
+
+async def test_the_books_do_not_wait_for_ever(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = await killed(world, conversationId="new")
+
+    async def away(commit: Commit, *args: Any, **kwargs: Any) -> Any:
+        if any("/messages/" in path for path in writes(*args, **kwargs)):
+            raise ServiceUnavailable("x")  # type: ignore[no-untyped-call]
+        return await commit(*args, **kwargs)
+
+    broken = world.instance()
+    broken.commits(away)
+    monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.3)
+    broken.app.reconcile._now = lambda: datetime.now(UTC) + timedelta(seconds=limits.RESCUE_S + 1)
+    assert (await broken.app.reconcile.run())["closed"] == 1
+    assert (await world.document(f"generations/{entry['id']}"))["status"] == "interrupted"
+
+
+# -- refused ---------------------------------------------------------------------------------------
+
+
+async def test_an_answer_that_firestore_does_not_take_at_once_is_written_later(
+    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = 0
+
+    async def away(commit: Commit, *args: Any, **kwargs: Any) -> Any:
+        nonlocal refused
+        if any("/messages/a" in path for path in writes(*args, **kwargs)) and refused < 3:
+            refused += 1
+            raise TimeoutError
+        return await commit(*args, **kwargs)
+
+    instance.commits(away)
+    monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.2)
+    result = await talk(instance, "One", conversationId="new")
+    assert result["text"] == said("One")
+    await instance.app.conversations.drain()
+    assert refused == 3
+    assert await chosen(world, result["conversationId"]) == ["One", said("One")]
+
+
+async def test_a_page_that_is_full_is_followed_by_another(world: World, instance: Instance) -> None:
+    """Several turns at once may fill one beyond what each of them knew of it."""
+    first = await talk(instance, "One", conversationId="new")
+    id_ = first["conversationId"]
+
+    async def full(commit: Commit, *args: Any, **kwargs: Any) -> Any:
+        if any(path.endswith("/transcript/0") for path in writes(*args, **kwargs)):
+            raise InvalidArgument("too large")  # type: ignore[no-untyped-call]
+        return await commit(*args, **kwargs)
+
+    other = world.instance()
+    other.commits(full)
+    await talk(other, "Two", conversationId=id_)
+    await talk(instance, f"Three {world.project}", conversationId=id_)
+    assert await chosen(world, id_) == [
+        *("One", said("One"), "Two", said("Two")),
+        *(f"Three {world.project}", said(f"Three {world.project}")),
+    ]
+    ((_, *told),) = await sent(world, world.project)
+    assert [text for _, text in told][:4] == ["One", said("One"), "Two", said("Two")]
+
+
+# -- stopped with nothing said ---------------------------------------------------------------------
+
+
+async def stopped_before_a_word(world: World, instance: Instance, **data: Any) -> dict[str, Any]:
+    await instance.save("silent", {**FEATURE, "model": "sim/silent-after-headers"})
+    data = {"feature": "silent", "requestId": "silent", **data}
+    running = asyncio.create_task(instance.call("execute_prompt", data, "user"))
+
+    async def asked() -> bool:
+        found = (await world.all("generations")).values()
+        return any(e["status"] == "running" and e["attempts"] for e in found)
+
+    await until(asked)
+    await instance.call("stop_generation", {"requestId": "silent"}, "user")
+    result: dict[str, Any] = await running
+    assert (result["finishReason"], result["text"]) == ("stopped", "")
+    return result
+
+
+async def test_a_regenerate_stopped_before_a_word_leaves_the_old_answer(
+    world: World, instance: Instance
+) -> None:
+    first = await talk(instance, "One", conversationId="new")
+    id_ = first["conversationId"]
+    place = {"conversationId": id_, "regenerate": first["messageId"]}
+    await stopped_before_a_word(world, instance, **place)
+    assert await chosen(world, id_) == ["One", said("One")]
+
+
+async def test_no_model_is_told_that_it_said_nothing(world: World, instance: Instance) -> None:
+    result = await stopped_before_a_word(world, instance, prompt="One", conversationId="new")
+    id_ = result["conversationId"]
+    assert await chosen(world, id_) == ["One", ""]
+    await talk(instance, f"Two {world.project}", conversationId=id_)
+    ((_, *told),) = await sent(world, world.project)
+    assert told == [("user", "One"), ("user", f"Two {world.project}")]
+
+
+# -- deleted meanwhile -----------------------------------------------------------------------------
+
+
+async def test_an_answer_that_comes_between_the_steps_of_a_deletion_leaves_nothing(
+    world: World, instance: Instance
+) -> None:
+    await instance.save("ticks", TICKS)
+    first = await talk(instance, "One", conversationId="new")
+    id_ = first["conversationId"]
+    running = asyncio.create_task(instance.ask("ticks", requestId="r", conversationId=id_))
+
+    async def asked() -> bool:
+        return len(await messages(world, id_)) == 3
+
+    await until(asked)
+    deleting, ended = world.instance(), False
+
+    async def between(commit: Commit, *args: Any, **kwargs: Any) -> Any:
+        nonlocal ended
+        if not ended and any("/transcript/" in path for path in writes(*args, **kwargs)):
+            ended = True  # the messages are gone, the rest is not
+            await instance.call("stop_generation", {"requestId": "r"}, "user")
+            await running
+        return await commit(*args, **kwargs)
+
+    deleting.commits(between)
+    await deleting.call("delete_conversation", {"conversationId": id_}, "user")
+    assert ended
+    for name in ("conversations", "deleting", f"conversations/{id_}/messages"):
+        assert await world.all(f"users/user/{name}") == {}
+    assert await world.all(f"users/user/conversations/{id_}/transcript") == {}
+    assert all(entry["result"] is None for entry in (await world.all("generations")).values())
+
+
+async def test_a_deletion_cut_off_while_an_answer_runs_is_finished_by_the_next(
+    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await instance.save("ticks", TICKS)
+    first = await talk(instance, "One", conversationId="new")
+    id_ = first["conversationId"]
+    running = asyncio.create_task(instance.ask("ticks", requestId="r", conversationId=id_))
+
+    async def asked() -> bool:
+        return len(await messages(world, id_)) == 3
+
+    await until(asked)
+
+    async def cut(commit: Commit, *args: Any, **kwargs: Any) -> Any:
+        if any("/messages/" in path for path in writes(*args, **kwargs)):
+            raise ServiceUnavailable("x")  # type: ignore[no-untyped-call]
+        return await commit(*args, **kwargs)
+
+    broken = world.instance()
+    broken.commits(cut)
+    monkeypatch.setattr(limits, "CHANGE_S", 0.5)
+    data = {"conversationId": id_}
+    assert (await broken.refusal("delete_conversation", data, "user")).retryable
+    monkeypatch.undo()
+    await instance.call("stop_generation", {"requestId": "r"}, "user")
+    assert (await running)["finishReason"] == "stopped"
+    assert len(await messages(world, id_)) == 3, "the answer did not come back to it"
+    assert (await instance.call("delete_conversation", data, "user"))["deleted"]
+    assert await messages(world, id_) == {}
