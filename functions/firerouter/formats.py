@@ -13,7 +13,7 @@ import orjson
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError, from_json
 
-from .jsonvalues import JsonObject
+from .jsonvalues import JsonObject, SentObject
 from .records import Record
 from .schemas import TooMuch, fault_of, fault_of_schema
 
@@ -37,7 +37,7 @@ class ResponseFormat(Record):
 
     type: Literal["text", "json_object", "json_schema"] = "text"
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")] | None = None
-    schema_: Annotated[JsonObject, AfterValidator(_schema)] | None = Field(
+    schema_: Annotated[SentObject, AfterValidator(_schema)] | None = Field(
         default=None, alias="schema"
     )
     strict: bool = True
@@ -53,6 +53,14 @@ class ResponseFormat(Record):
             return {"type": self.type}
         schema = {"name": self.name, "schema": self.schema_, "strict": self.strict}
         return {"type": self.type, "json_schema": schema}
+
+
+class StoredFormat(ResponseFormat):
+    """One that a document can hold."""
+
+    schema_: Annotated[JsonObject, AfterValidator(_schema)] | None = Field(
+        default=None, alias="schema"
+    )
 
 
 class Read(NamedTuple):

@@ -1,4 +1,4 @@
-"""Free JSON values that people send: what a Firestore document can hold of them. Pure."""
+"""Free JSON values that people send, and what a Firestore document can hold of them. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from . import limits
@@ -15,34 +15,48 @@ from . import limits
 _INT64: Final = 2**63
 
 
-def _words(value: Any, depth: int = 0) -> Iterator[str]:
-    """What keeps a JSON value out of a Firestore document, as ends of a sentence."""
+def _too_much(value: Any, depth: int = 0) -> Iterator[str]:
+    """What keeps a JSON value from being read and sent, as ends of a sentence."""
     if depth > limits.JSON_MAX_DEPTH:
         yield f"may be nested {limits.JSON_MAX_DEPTH} deep at most"
-    elif isinstance(value, dict):
+    elif isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _too_much(item, depth + 1)
+    elif type(value) is int and not -_INT64 <= value < _INT64:
+        yield "may not have a whole number of more than 64 bits"
+
+
+def _unstorable(value: Any) -> Iterator[str]:
+    """What else keeps it out of a Firestore document."""
+    if isinstance(value, dict):
         for name, item in value.items():
             if not name or re.fullmatch(r"__.*__", name, re.DOTALL):
                 yield "may not have a name that is empty or begins and ends with __"
             if len(name) > limits.JSON_NAME_MAX_CHARS:
                 yield f"may not have a name of more than {limits.JSON_NAME_MAX_CHARS} characters"
-            yield from _words(item, depth + 1)
+            yield from _unstorable(item)
     elif isinstance(value, list):
         if any(isinstance(item, list) for item in value):
             yield "may not have a list directly inside a list"
         for item in value:
-            yield from _words(item, depth + 1)
-    elif type(value) is int and not -_INT64 <= value < _INT64:
-        yield "may not have a whole number of more than 64 bits"
+            yield from _unstorable(item)
+
+
+def _storable(value: Any) -> Any:
+    """JSON that a document can hold, or PydanticCustomError."""
+    for problem in _unstorable(value):
+        raise PydanticCustomError("json", problem)
+    return value
 
 
 def _json(value: Any) -> Any:
-    """JSON that a document can hold. Text is taken for JSON: that is how people type it."""
+    """JSON of a size that can be read. Text is taken for JSON: that is how people type it."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
             raise PydanticCustomError("json", "must be JSON") from None
-    for problem in _words(value):
+    for problem in _too_much(value):
         raise PydanticCustomError("json", problem)
     try:
         # what UTF-8 can not write, half a surrogate pair, no document holds
@@ -56,4 +70,5 @@ def _json(value: Any) -> Any:
     return value
 
 
-JsonObject = Annotated[dict[str, Any], BeforeValidator(_json)]
+SentObject = Annotated[dict[str, Any], BeforeValidator(_json)]  # which no document has to hold
+JsonObject = Annotated[SentObject, AfterValidator(_storable)]

@@ -11,6 +11,7 @@ from . import limits, tools
 from .attachments import length
 from .contract import ExecutePrompt
 from .errors import InvalidArgument, ModelNotAllowed
+from .formats import ResponseFormat
 from .settings import FeatureSettings
 
 # where a caller's variable goes
@@ -154,9 +155,10 @@ def _tools(settings: FeatureSettings, request: ExecutePrompt) -> list[dict[str, 
 
 
 def _format(settings: FeatureSettings, request: ExecutePrompt) -> dict[str, Any] | None:
-    wanted = settings.response_format
+    wanted: ResponseFormat | None = settings.response_format
     if request.response_format is not None:
-        if not settings.allow_response_format or wanted not in (None, request.response_format):
+        other = wanted is not None and wanted.upstream() != request.response_format.upstream()
+        if other or not settings.allow_response_format:
             sentence = "responseFormat is fixed by this feature."
             raise InvalidArgument(sentence, field="responseFormat")
         wanted = request.response_format

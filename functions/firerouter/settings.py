@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from . import images, limits
 from .fields import ModelId, Name, Number
-from .formats import ResponseFormat
+from .formats import StoredFormat
 from .images import ImageOptions
 from .jsonvalues import JsonObject
 from .records import Record
@@ -163,7 +163,7 @@ class FeatureSettings(Record):
     ] = []
     max_tokens: Annotated[int, Field(ge=1, le=limits.ANSWER_MAX_TOKENS)] | None = None
     stream: bool = True
-    response_format: ResponseFormat | None = None
+    response_format: StoredFormat | None = None
     reasoning: Reasoning | None = None
     tools: Annotated[list[ServerTool], Field(max_length=limits.TOOLS_MAX)] = []
     plugins: Annotated[

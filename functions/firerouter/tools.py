@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from . import limits
 from .errors import InvalidArgument
-from .jsonvalues import JsonObject
+from .jsonvalues import SentObject
 from .records import Record
 from .schemas import fault_of_schema
 
@@ -42,7 +42,7 @@ class Tool(Record):
 
     name: ToolName
     description: Annotated[str, Field(max_length=limits.TOOL_DESCRIPTION_MAX_CHARS)] | None = None
-    parameters: Annotated[JsonObject, AfterValidator(_schema)] | None = None
+    parameters: Annotated[SentObject, AfterValidator(_schema)] | None = None
     strict: bool | None = None
 
     def upstream(self) -> dict[str, Any]:

@@ -91,6 +91,19 @@ async def test_one_that_fails_harms_no_other(world: World, instance: Instance) -
     assert (await windows(world))["concurrent"]["count"] == 0
 
 
+async def test_one_that_is_silent_reaches_its_own_deadline(
+    world: World, instance: Instance
+) -> None:
+    settings = {"model": "sim/fast", "allowedModels": ["sim/silent"], "firstTokenS": 5}
+    await instance.save("compared", settings, 1)
+    result = await compared(instance, data(world, "sim/silent", "sim/fast"))
+    silent, fast = result["results"]
+    details = silent["error"]["details"]
+    assert (details["reason"], details["phase"]) == ("upstream_timeout", "first_token")
+    assert fast["finishReason"] == "stop"
+    assert (await windows(world))["concurrent"]["count"] == 0
+
+
 async def test_the_fast_one_does_not_wait_for_the_slow_one(
     world: World, instance: Instance
 ) -> None:

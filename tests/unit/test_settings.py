@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from firerouter import limits
-from firerouter.formats import ResponseFormat
-from firerouter.records import faults
+from firerouter.contract import ExecutePrompt
+from firerouter.formats import StoredFormat
+from firerouter.records import faults, parse
 from firerouter.routing import ProviderRouting
 from firerouter.settings import (
     DEFAULTS,
@@ -207,6 +208,19 @@ def test_settings_as_large_as_they_may_be_are_so_together() -> None:
     assert said == {"": f"All settings together may be {limits.SETTINGS_MAX_BYTES} bytes of JSON."}
 
 
+@pytest.mark.parametrize(
+    "schema", [{"enum": [[1, 2], [3]]}, {"properties": {"__typename": {}, "__x__": {}}}]
+)
+def test_a_schema_is_held_to_what_a_document_holds_where_one_keeps_it(schema: Any) -> None:
+    form = {"type": "json_schema", "name": "x", "schema": schema}
+    assert wrong({"responseFormat": form}).keys() == {"responseFormat.schema"}
+    tools = [{"name": "f", "parameters": {"type": "object", **schema}}]
+    data = {"feature": "f", "prompt": "x", "responseFormat": form, "tools": tools}
+    asked = parse(ExecutePrompt, data)
+    assert asked.response_format is not None
+    assert asked.response_format.schema_ == schema
+
+
 # -- JSON ------------------------------------------------------------------------------------------
 
 NO_JSON: dict[str, tuple[Any, str]] = {
@@ -290,8 +304,8 @@ JSON = st.dictionaries(
 )
 IDS = st.from_regex(r"[~@]?[a-z0-9]{1,8}/[a-z0-9.-]{1,8}(:free)?", fullmatch=True)
 SLUGS = st.lists(st.from_regex(r"[a-z][a-z0-9/-]{0,8}", fullmatch=True), max_size=3)
-FORMATS = st.builds(ResponseFormat, type=st.sampled_from(["text", "json_object"])) | st.builds(
-    lambda schema, strict: ResponseFormat(
+FORMATS = st.builds(StoredFormat, type=st.sampled_from(["text", "json_object"])) | st.builds(
+    lambda schema, strict: StoredFormat(
         type="json_schema", name="answer", schema=schema, strict=strict
     ),
     JSON,
