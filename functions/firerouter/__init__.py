@@ -20,10 +20,11 @@ Imports point down only (a test reads this drawing):
     handover                             a generation on its way to the task queue's function
     identity  ledger  openrouter  stops  progress  taskqueue   what they talk to, one library each
     books                                the ledger's documents, and what ends and corrects them
+    estimates                            what an answer may cost at most, pure
     capabilities                         settings held against what models can do, pure
-    prompts  quotas  models              pure
+    prompts  quotas  models  judging     pure
     features  appsettings  keys  preferences  conversations  pseudonyms   settings, secrets, history
-    uploads  allowance                   files, and how many of them
+    uploads  allowance  holding          files, how many of them, and those in memory
     keyslots                             which keys serve whom, and in which order
     audit                                an admin's change and its entry, in one commit
     history                              what a model is told of a conversation

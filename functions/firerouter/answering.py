@@ -109,6 +109,7 @@ class Answering:
             running.notices += await self._attaching.fetch(
                 running.id, running.attached, job.ask.messages, conversation
             )
+        running.tries.files.add(running.attached.read)
 
     async def _replay(
         self, job: Job, kept: dict[str, Any], files: list[File], asking: Question

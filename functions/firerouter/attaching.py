@@ -31,6 +31,7 @@ from .attachments import (
     Attachment,
     CreateUpload,
     File,
+    Part,
     decoded,
     files_of,
     inline_path,
@@ -39,10 +40,11 @@ from .attachments import (
     new_path,
     with_parts,
 )
-from .callable import Call, CallableError, Overloaded
+from .callable import Call, CallableError
 from .choice import Choice, Notices
 from .contract import ExecutePrompt
 from .errors import AttachmentNotTaken, AttachmentUnknown, InvalidArgument
+from .holding import Holding
 from .identity import Caller
 from .placing import (
     PLACE,
@@ -70,6 +72,14 @@ class Placed:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Whether a file is there, and the part of a message that it makes, if it is what it says."""
+
+    found: bool
+    part: Part | None
+
+
 @dataclass(slots=True)
 class Attached:
     """What the files of a request come to.
@@ -77,7 +87,7 @@ class Attached:
     models: those that can take them. history: the earlier turns, with places for their files.
     asked: the question's. drawn: images of the answer before it, which go with it, by their paths.
     again: it was asked before, and they were kept. told: the hashes of those of which OpenRouter
-    is told what it read of them before.
+    is told what it read of them before. read: what it read of the question's, for another answer.
     """
 
     models: list[str]
@@ -87,6 +97,7 @@ class Attached:
     drawn: list[str] = field(default_factory=list)
     again: bool = False
     told: set[str] = field(default_factory=set)
+    read: list[dict[str, Any]] = field(default_factory=list)
     notices: Notices = field(default_factory=list)
 
     @property
@@ -135,7 +146,7 @@ class Attaching:
         self._uploads = uploads
         self._allowance = allowance
         self._choice = choice
-        self._in_flight: dict[str, int] = {}  # bytes, by generation
+        self._holding: Holding[Read] = Holding()
 
     async def create_upload(self, call: Call[Caller]) -> dict[str, Any]:
         """`{path, uploadUrl, method, headers, expiresAt}`: where to send the file, and how to name
@@ -234,19 +245,15 @@ class Attaching:
         """
         sent = {placed.key: placed for placed in reversed(attached.sent)}  # the question's win
         read = [message[READING] for message in messages if READING in message]
-        size = sum(placed.file.size for placed in sent.values())
-        self._hold(generation, size + sum(document["bytes"] for document in read))
+        sizes = {key: placed.file.size for key, placed in sent.items()}
+        self._holding.hold(generation, sizes, sum(document["bytes"] for document in read))
         fetched = await asyncio.gather(
-            *(self._fetched(placed, must=not attached.again) for placed in sent.values())
+            *(self._part(placed, must=not attached.again) for placed in sent.values())
         )
-        found = {key: file for key, file in zip(sent, fetched, strict=True) if file is not None}
-        # no network: the default threads may do it, which also resolve names
-        parts = await asyncio.to_thread(
-            lambda: {key: file.to_part() for key, file in found.items()}
-        )
+        parts = {key: part for key, part in zip(sent, fetched, strict=True) if part is not None}
         messages[:] = [filled(message, parts) for message in messages]
         await self._recall(attached, messages, conversation)
-        gone = len(sent) - len(found)
+        gone = len(sent) - len(parts)
         return [_left_out(gone, "it is not there any more")] if gone else []
 
     async def _recall(self, attached: Attached, messages: Turns, conversation: Any) -> None:
@@ -255,12 +262,16 @@ class Attaching:
             if READING not in message:
                 continue
             read = await readings.fetch(conversation, message[READING])
-            attached.told |= {annotation["file"]["hash"] for annotation in read}
-            messages[at] = {**without_reading(message), **({"annotations": read} if read else {})}
+            messages[at] = without_reading(message)
+            if message["role"] == "user":
+                attached.read = read
+            elif read:
+                attached.told |= {annotation["file"]["hash"] for annotation in read}
+                messages[at]["annotations"] = read
 
     def let_go(self, generation: str) -> None:
         """Nothing of it is in memory any more."""
-        self._in_flight.pop(generation, None)
+        self._holding.let_go(generation)
 
     async def keep(self, attached: Attached) -> None:
         """The question's files belong to a conversation from now on, until it is deleted.
@@ -299,24 +310,26 @@ class Attaching:
         # not by its path, which is another one each time: the same question has the same key
         key = hashlib.sha256(content + f"\0{type_}\0{given.name}".encode()).hexdigest()
         placed = Placed(place, file, key)
-        _check(placed)
+        if not file.is_what_it_says():
+            raise _not_what_it_says(placed)
         return placed
 
-    async def _fetched(self, placed: Placed, *, must: bool) -> File | None:
-        """The file with its content; None where an earlier turn's is gone, or is none any more."""
+    async def _part(self, placed: Placed, *, must: bool) -> Part | None:
+        """What is sent of the file; None where an earlier turn's is gone, or is none any more."""
         new = must and bool(placed.field)
-        file = placed.file if placed.file.content else await self._uploads.fetch(placed.file)
-        if file is None and new:
+        read = await self._holding.read(placed.key, lambda: self._read(placed.file))
+        if new and not read.found:
             raise AttachmentUnknown(field=f"{placed.field}.path")
-        if file is not None and new:
-            _check(Placed(placed.field, file, placed.key))
-        return file if file is not None and file.is_what_it_says() else None
+        if new and read.part is None:
+            raise _not_what_it_says(placed)
+        return read.part
 
-    def _hold(self, generation: str, size: int) -> None:
-        """Raises Overloaded where the instance would hold too much at once."""
-        if sum(self._in_flight.values()) + size > limits.ATTACHMENTS_IN_FLIGHT_MAX_BYTES:
-            raise Overloaded(retry_after_seconds=2)
-        self._in_flight[generation] = size
+    async def _read(self, file: File) -> Read:
+        found = file if file.content else await self._uploads.fetch(file)
+        if found is None or not found.is_what_it_says():
+            return Read(found is not None, None)
+        # no network: the default threads may do it, which also resolve names
+        return Read(True, await asyncio.to_thread(found.to_part))
 
 
 def _earlier(
@@ -362,11 +375,10 @@ def _takes(inputs: tuple[str, ...], file: File) -> bool:
     return not inputs or file.modality is None or file.modality in inputs
 
 
-def _check(placed: Placed) -> None:
-    if not placed.file.is_what_it_says():
-        type_ = placed.file.content_type
-        sentence = f"{placed.field} is not {type_}: its content is something else."
-        raise InvalidArgument(sentence, field=placed.field)
+def _not_what_it_says(placed: Placed) -> InvalidArgument:
+    type_ = placed.file.content_type
+    sentence = f"{placed.field} is not {type_}: its content is something else."
+    return InvalidArgument(sentence, field=placed.field)
 
 
 def _count(left: dict[str, int], why: str) -> None:

@@ -126,9 +126,11 @@ class App(Stores):
 
         return Compare(
             asking=self.asking,
+            attaching=self.attaching,
             app_settings=self.app_settings,
             choice=self.choice,
             generate=self.generate,
+            stops=self.stops,
         )
 
     @cached_property

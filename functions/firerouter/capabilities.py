@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final, Literal
 
+from .images import ImageOptions
 from .models import CHARS_PER_TOKEN, Model, ModelList, Resolved, is_free
 from .prompts import PLACE
 from .routing import takes_cache_control
@@ -49,7 +50,14 @@ _ASKED: Final[Mapping[str, str]] = {
     "tools": "tools",
     "toolChoice": "tool_choice",
     "parallelToolCalls": "parallel_tool_calls",
-    "imageOptions.seed": "seed",
+}
+# imageOptions: the names that the image API's list has for each
+_DRAWN: Final[Mapping[str, frozenset[str]]] = {
+    "aspectRatio": frozenset({"aspect_ratio"}),
+    "size": frozenset({"size", "resolution"}),
+    "quality": frozenset({"quality"}),
+    "seed": frozenset({"seed"}),
+    "n": frozenset({"n"}),
 }
 
 
@@ -72,15 +80,34 @@ def not_taken(sent: Mapping[str, Any], model: Model | None) -> list[str]:
     return [*lacking, "responseFormat"] if needed and needed not in takes else lacking
 
 
-def sampling_not_taken(settings: FeatureSettings, model: Model | None) -> list[str]:
-    """The sampling settings that the model does not take: OpenRouter leaves them out."""
-    takes = model.supported_parameters if model else ()
+def options_not_taken(
+    options: ImageOptions | None, settings: FeatureSettings, model: Model | None
+) -> list[str]:
+    """Of what images are to be like: the fields that the model leaves out, as far as it is listed.
+
+    Of a chat that makes images the seed alone is; the rest goes by names that vary by model.
+    """
+    if options is None or model is None:
+        return []
+    given = [name for name, value in options.model_dump(by_alias=True).items() if value is not None]
+    takes = set(model.image_parameters)
+    if not settings.through_image_api:
+        given, takes = [name for name in given if name == "seed"], set(model.supported_parameters)
+    elif options.n == 1:
+        given.remove("n")  # as without it
+    return [f"imageOptions.{name}" for name in given if takes and not takes & _DRAWN[name]]
+
+
+def settings_not_taken(settings: FeatureSettings, model: Model | None) -> list[str]:
+    """The settings of how it answers that the model does not take: OpenRouter leaves them out."""
+    takes = set(model.supported_parameters) if model else set()
     given = settings.to_json()
-    return [
+    sampling = [
         name
         for name, named in SAMPLING.items()
-        if takes and given.get(name) not in (None, []) and not set(named) & set(takes)
+        if takes and given.get(name) not in (None, []) and not takes & set(named)
     ]
+    return [*sampling, *options_not_taken(settings.image_options, settings, model)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +281,7 @@ def _inabilities(settings: FeatureSettings, model: Model) -> Iterator[_Said]:
         yield "error", "responseFormat", "no_json", f"{id_} can not be held to JSON."
     custom = settings.parameters if takes else ()  # what says nothing is not accused of anything
     unknown = [f"parameters.{name}" for name in custom if name not in takes]
-    for name in (*sampling_not_taken(settings, model), *unknown):
+    for name in (*settings_not_taken(settings, model), *unknown):
         message = f"{id_} does not take {name}: OpenRouter leaves it out."
         yield "warning", name, "not_supported", message
     if settings.prompt_caching != "off" and not takes_cache_control(id_):

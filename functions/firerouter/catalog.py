@@ -1,6 +1,6 @@
 """The catalog: every model that OpenRouter offers, kept where an outage of OpenRouter is no matter.
 
-    memory (minutes) -> catalog/head and its shards (until a day old) -> GET /models
+    memory (minutes) -> catalog/head and its shards (until a day old) -> GET /models, /images/models
 
     catalog/head      {format, generation, count, fetchedAt, shards: [{id, sha256}]}
     catalog/{shard}   {generation, models: JSON text}
@@ -23,7 +23,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl, urlsplit
@@ -46,13 +46,14 @@ from .errors import (
     UpstreamTimeout,
 )
 from .keys import Secret
-from .models import Model, ModelList, Resolved, read_models
+from .models import Model, ModelList, Resolved, read_image_parameters, read_models
 
-FORMAT: Final = 2  # of the documents: what another release wrote is fetched anew
+FORMAT: Final = 3  # of the documents: what another release wrote is fetched anew
 ALL_MODELS: Final = {"output_modalities": "all"}  # without it the list is of text models alone
 
 
 Shards = tuple[tuple[str, str], ...]  # id and sha256 of each
+Models = tuple[Model, ...]
 
 
 class Upstream(Protocol):
@@ -243,13 +244,25 @@ class Catalog:
         models, skipped = read_models(entries)
         if skipped:
             log.warning("catalog_entries_skipped", count=skipped, of=len(entries))
-        return models, max(total, len(entries))
+        return await self._with_images(models, key), max(total, len(entries))
+
+    async def _with_images(self, models: Models, key: Secret | None) -> Models:
+        """With what the image API takes, as it was known before where that can not be had."""
+        try:
+            listed = await self._document("/images/models", key, {})
+        except CallableError as error:
+            log.warning("image_parameters_unknown", reason=error.reason)
+            before = self._last.models if self._last else ()
+            takes = {model.id: model.image_parameters for model in before}
+        else:
+            takes = read_image_parameters(listed)
+        return tuple(replace(m, image_parameters=takes.get(m.id, ())) for m in models)
 
     async def _pages(self, key: Secret | None, query: dict[str, str]) -> tuple[list[object], int]:
         """(every page's entries, the total that OpenRouter names)."""
         entries: list[object] = []
         for _ in range(limits.CATALOG_PAGES_MAX):
-            page = await self._page(key, query)
+            page = await self._document("/models", key, query)
             data = page.get("data") if isinstance(page, dict) else None
             if not isinstance(data, list):
                 raise UpstreamMalformed
@@ -265,14 +278,14 @@ class Catalog:
         log.error("catalog_too_long", count=len(entries))
         raise UpstreamMalformed
 
-    async def _page(self, key: Secret | None, query: dict[str, str]) -> Any:
+    async def _document(self, path: str, key: Secret | None, query: dict[str, str]) -> Any:
         within_s = limits.CATALOG_FETCH_S
         if key is not None:
             try:
-                return await self._openrouter().get("/models", key, within_s, query=query)
+                return await self._openrouter().get(path, key, within_s, query=query)
             except KeyInvalid:
                 pass  # the list is public
-        return await self._openrouter().get("/models", None, within_s, query=query)
+        return await self._openrouter().get(path, None, within_s, query=query)
 
     async def _store(self, models: tuple[Model, ...], head: _Head, before: ModelList) -> ModelList:
         """Write the list, if it is another one, and say when it was seen.

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from . import limits, log, prompts
 from .appsettings import AppSettings
 from .callable import CallableError
-from .capabilities import not_taken, paid_extras, sampling_not_taken
+from .capabilities import not_taken, options_not_taken, paid_extras, settings_not_taken
 from .contract import ExecutePrompt
 from .errors import InvalidArgument, PaidModel, SettingsUnavailable
 from .models import Model, is_free
 from .preferences import Preferences
-from .settings import Feature
+from .settings import Feature, FeatureSettings
 
 if TYPE_CHECKING:
     from .catalog import Catalog
@@ -75,21 +75,20 @@ class Choice:
     ) -> tuple[ExecutePrompt, list[str]]:
         """The request without what the model can not do, and the fallbacks that can do what is left
         of it. What is left out is told in `notices`; or, as the feature says, InvalidArgument."""
-        settings, sent = feature.settings, _sent(request)
+        settings = feature.settings
         other = models[0] != settings.model  # an admin was told of the feature's own
-        if not other and not any(sent.values()):
+        if not other and not any(_sent(request).values()) and request.image_options is None:
             return request, models
         known = [await self.model(id_) for id_ in models]
-        lacking = not_taken(sent, known[0])
+        lacking = _lacking(request, settings, known[0])
         if lacking and settings.unsupported == "refuse":
             sentence = f"{models[0]} does not take {lacking[0]}."
             raise InvalidArgument(sentence, field=lacking[0])
-        unset = sampling_not_taken(settings, known[0]) if other else []
+        unset = settings_not_taken(settings, known[0]) if other else []
         notices += [left_out(models[0], name) for name in dict.fromkeys([*lacking, *unset])]
         request = _without(request, lacking)
-        sent = _sent(request)
         fallbacks = zip(models[1:], known[1:], strict=True)
-        able = [id_ for id_, model in fallbacks if not not_taken(sent, model)]
+        able = [id_ for id_, model in fallbacks if not _lacking(request, settings, model)]
         return request, [models[0], *able]
 
     async def free(self, ids: list[str]) -> list[str]:
@@ -155,30 +154,32 @@ def left_out(model: str, field: str) -> dict[str, str]:
 
 def _sent(request: ExecutePrompt) -> dict[str, Any]:
     """What of it not every model takes, by the wire's names."""
-    options = request.image_options
     return {
         "temperature": request.temperature is not None,
         "tools": request.tools,
         "toolChoice": request.tool_choice,
         "parallelToolCalls": request.tools and request.parallel_tool_calls is False,
         "responseFormat": request.response_format and request.response_format.type,
-        "imageOptions.seed": options is not None and options.seed is not None,
     }
+
+
+def _lacking(request: ExecutePrompt, settings: FeatureSettings, model: Model | None) -> list[str]:
+    options = options_not_taken(request.image_options, settings, model)
+    return [*not_taken(_sent(request), model), *options]
 
 
 def _without(request: ExecutePrompt, lacking: list[str]) -> ExecutePrompt:
     options = request.image_options
-    seedless = options and options.model_copy(update={"seed": None})
+    fewer = options and options.without({name.partition(".")[2] for name in lacking})
     emptied: dict[str, dict[str, Any]] = {
         "temperature": {"temperature": None},
         "tools": {"tools": [], "tool_choice": None, "parallel_tool_calls": None},
         "toolChoice": {"tool_choice": None},
         "parallelToolCalls": {"parallel_tool_calls": None},
         "responseFormat": {"response_format": None},
-        "imageOptions.seed": {"image_options": seedless},
     }
-    update = {name: value for field in lacking for name, value in emptied[field].items()}
-    return request.model_copy(update=update)
+    update = {name: value for field in lacking for name, value in emptied.get(field, {}).items()}
+    return request.model_copy(update={**update, "image_options": fewer})
 
 
 def _paid(feature: Feature, model: str) -> PaidModel:

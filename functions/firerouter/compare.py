@@ -14,27 +14,22 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
-from . import limits, log
+from . import estimates, judging, limits, log
 from .appsettings import AppSettings, AppSettingsStore
 from .asking import Asking
+from .attaching import Attaching
 from .callable import Call, CallableError
 from .choice import Choice
 from .contract import CompareModels, ExecutePrompt, Judge
-from .errors import CostTooHigh, QuotaExceeded
+from .errors import CostTooHigh, InvalidArgument, QuotaExceeded
 from .generate import Generate
 from .identity import Caller
-from .ids import comparison_request, generation_id
-from .models import TOKENS_PER_PRICE
+from .ids import comparison_ids, comparison_request, generation_id
 from .records import parse
-from .settings import Feature
-
-JUDGE: Final[Mapping[str, str]] = {
-    "merge": "Write the one best answer to the question, from all that is right in these answers.",
-    "rank": "Rank these answers from the best to the worst: their numbers in one line, like "
-    "2, 1, 3, and then one sentence on each.",
-}
+from .settings import IMAGE, Feature
+from .stops import Stops
 
 
 class Branch(Call[Caller]):
@@ -58,6 +53,25 @@ class Branch(Call[Caller]):
         return {"index": self.index, "model": self.data["model"], **message}
 
 
+class Whole:
+    """A comparison, as a stop finds it: with all of its generations that run on this instance."""
+
+    def __init__(self, id_: str, uid: str, stops: Stops) -> None:
+        self.id = id_
+        self.stopped = False
+        self._uid = uid
+        self._stops = stops
+
+    def stop(self) -> None:
+        self.stopped = True
+        for one in comparison_ids(self.id, self._uid):
+            self._stops.here(one, self._uid)
+
+    async def told_to_stop(self) -> bool:
+        """Whether it was stopped, even if its answers had ended before they heard of it."""
+        return self.stopped or await self._stops.told(comparison_ids(self.id, self._uid))
+
+
 class Compare:
     """The use case `execute_multi_model_prompt`."""
 
@@ -65,14 +79,18 @@ class Compare:
         self,
         *,
         asking: Asking,
+        attaching: Attaching,
         app_settings: AppSettingsStore,
         choice: Choice,
         generate: Generate,
+        stops: Stops,
     ) -> None:
         self._asking = asking
+        self._attaching = attaching
         self._app_settings = app_settings
         self._choice = choice
         self._generate = generate
+        self._stops = stops
 
     async def execute_multi_model_prompt(self, call: Call[Caller]) -> dict[str, Any]:
         """`{comparisonId, results: [a result, or {model, error}], totalCost, ...}` (docs/wire.md).
@@ -89,25 +107,29 @@ class Compare:
         )
         feature = _without_fallbacks(feature)
         await self._check(asked, request.judge, feature, app, uid)
-        if request.max_cost is not None:
-            await self._check_cost(asked, request, feature, app)
-        await call.send({"type": "start", "comparisonId": id_, "models": request.models})
+        estimate = await self._estimate(request, asked[0][1], feature, app, call)
+        start = {"comparisonId": id_, "models": request.models, "estimate": estimate}
+        await call.send({"type": "start", **start})
+        whole = Whole(id_, uid, self._stops)
         branches = [Branch(call, at, data) for at, (data, _) in enumerate(asked)]
-        results = await asyncio.gather(
-            *(
-                self._one(branch, prompt, feature)
-                for branch, (_, prompt) in zip(branches, asked, strict=True)
+        with self._stops.reaching(id_, uid, whole.stop):
+            results = await asyncio.gather(
+                *(
+                    self._one(whole, branch, prompt, feature)
+                    for branch, (_, prompt) in zip(branches, asked, strict=True)
+                )
             )
-        )
-        if isinstance(results[0], QuotaExceeded) and all(
-            isinstance(result, QuotaExceeded) for result in results
-        ):
-            raise results[0]
-        shown = [_shown(result, branch) for result, branch in zip(results, branches, strict=True)]
-        judgement = None
-        if request.judge is not None:
-            judgement = await self._judge(call, request.judge, feature, (asked[0][1], id_), shown)
-        return _summed(id_, shown, judgement)
+            if isinstance(results[0], QuotaExceeded) and all(
+                isinstance(result, QuotaExceeded) for result in results
+            ):
+                raise results[0]
+            shown = [_shown(result, at) for result, at in zip(results, branches, strict=True)]
+            judgement = None
+            if request.judge is not None:
+                judgement = await self._judge(
+                    call, request.judge, feature, (asked[0][1], whole), shown
+                )
+        return _summed(id_, estimate, shown, judgement)
 
     async def _check(
         self,
@@ -118,7 +140,9 @@ class Compare:
         uid: str,
     ) -> None:
         """Whether each model may be asked: one that may not is no failure of its own, but a
-        mistake in the request. Raises ModelNotAllowed, PaidModel."""
+        mistake in the request. Raises InvalidArgument, ModelNotAllowed, PaidModel."""
+        if judge is not None and feature.settings.kind == IMAGE:
+            raise InvalidArgument("This feature draws, and a judge reads texts.", field="judge")
         named = [(f"models[{at}]", prompt) for at, (_, prompt) in enumerate(asked)]
         if judge is not None:
             named.append(("judge.model", asked[0][1].model_copy(update={"model": judge.model})))
@@ -130,20 +154,33 @@ class Compare:
                     error.details["field"] = field
                 raise
 
-    async def _check_cost(
+    async def _estimate(
         self,
-        asked: list[tuple[dict[str, Any], ExecutePrompt]],
         request: CompareModels,
+        prompt: ExecutePrompt,
         feature: Feature,
         app: AppSettings,
-    ) -> None:
-        """Raises CostTooHigh."""
-        chars = len(feature.settings.system_prompt) + asked[0][1].size
-        tokens = feature.settings.max_tokens
-        costs = [await self._at_most(model, chars, tokens, app) for model in request.models]
-        if request.judge is not None:
-            told = limits.JUDGE_READS_MAX_CHARS
-            costs.append(await self._at_most(request.judge.model, chars + told, tokens, app))
+        call: Call[Caller],
+    ) -> float:
+        """US dollars that all of it may cost. Raises what is wrong with the prompt or its files,
+        CostTooHigh."""
+        settings, reserve = feature.settings, Decimal(str(app.limits.reserve_usd))
+        looked_at = await self._attaching.look(prompt, call.caller.uid, prompt.request_id or "")
+        told = estimates.told_tokens(settings, prompt, [placed.file for placed in looked_at])
+        ids = [*request.models, *([request.judge.model] if request.judge else [])]
+        free = await self._choice.free(ids)
+        models = {id_: await self._choice.model(id_) for id_ in ids if id_ not in free}
+        costs = [
+            estimates.cost(models[id_], settings, told, reserve, estimates.made(settings, prompt))
+            if id_ in models
+            else estimates.extras(settings, reserve)
+            for id_ in request.models
+        ]
+        if request.judge is not None and (judge := request.judge.model) in models:
+            written = (estimates.written_tokens(models.get(m), settings) for m in request.models)
+            read = min(told + sum(written), limits.JUDGE_READS_MAX_CHARS)
+            plain = judging.judged_by(feature).settings
+            costs.append(estimates.cost(models[judge], plain, read, reserve))
         estimate, most = float(sum(costs)), request.max_cost
         if most is not None and estimate > most:
             sentence = (
@@ -151,29 +188,14 @@ class Compare:
                 "that maxCost allows. Choose cheaper models, fewer, or a higher limit."
             )
             raise CostTooHigh(sentence, field="maxCost", estimate=estimate, max=most)
-
-    async def _at_most(
-        self, model: str, chars: int, max_tokens: int | None, app: AppSettings
-    ) -> Decimal:
-        """US dollars that one answer may cost; of a model with no price, what is reserved."""
-        found = await self._choice.model(model)
-        if found is not None and found.free:
-            return Decimal(0)
-        prices = (found.prompt_price, found.completion_price) if found else (None, None)
-        if found is None or not all(isinstance(price, Decimal) for price in prices):
-            return Decimal(str(app.limits.reserve_usd))
-        told = chars / limits.CHARS_PER_TOKEN_AT_LEAST
-        most = max_tokens or found.max_completion_tokens or found.context_length
-        written = most or limits.ANSWER_MAX_TOKENS
-        prompt, completion = prices
-        assert isinstance(prompt, Decimal), "as was asked above"
-        assert isinstance(completion, Decimal), "as was asked above"
-        return (prompt * Decimal(told) + completion * written) / TOKENS_PER_PRICE
+        return estimate
 
     async def _one(
-        self, branch: Branch, prompt: ExecutePrompt, feature: Feature
+        self, whole: Whole, branch: Branch, prompt: ExecutePrompt, feature: Feature
     ) -> dict[str, Any] | CallableError:
         """What came of one model, told to the client as soon as it is known."""
+        if whole.stopped:
+            branch.leave()  # before it could be reached: nobody waits for what it would write
         try:
             result = await self._generate.run(branch, prompt, feature)
         except CallableError as error:
@@ -192,29 +214,27 @@ class Compare:
         call: Call[Caller],
         judge: Judge,
         feature: Feature,
-        asked: tuple[ExecutePrompt, str],
+        asked: tuple[ExecutePrompt, Whole],
         shown: list[dict[str, Any]],
     ) -> dict[str, Any] | None:
         """What another model makes of the answers; None where there are none to compare."""
-        first, id_ = asked
-        answers = [(at, answer["text"]) for at, answer in enumerate(shown) if "error" not in answer]
-        stopped = any(answer.get("finishReason") == "stopped" for answer in shown)
-        if not answers or stopped or call.left:
+        first, whole = asked
+        answers = judging.readable(shown)
+        if not answers or call.left or await whole.told_to_stop():
             return None
-        most = limits.JUDGE_READS_MAX_CHARS // (len(answers) + 1)
-        told = "\n\n".join(f"Answer {at + 1}:\n{text[:most]}" for at, text in answers)
-        prompt = f"{JUDGE[judge.mode]}\n\nThe question:\n{first.question[-most:]}\n\n{told}"
         data = {
             "feature": first.feature,
-            "prompt": prompt,
-            "variables": first.variables,
+            "prompt": judging.prompt_of(judge, first.question, answers),
             "model": judge.model,
             "temporary": first.temporary,
-            "requestId": comparison_request(id_, len(shown)),
+            "requestId": comparison_request(whole.id, len(shown)),
         }
         branch = Branch(call, len(shown), data)
-        judged = await self._one(branch, parse(ExecutePrompt, data), feature)
-        return {"mode": judge.mode, **_shown(judged, branch)}
+        plain = judging.judged_by(feature)
+        judged = _shown(await self._one(whole, branch, parse(ExecutePrompt, data), plain), branch)
+        ranks = judge.mode == "rank" and "error" not in judged
+        ranking = judging.ranking_of(judged["text"], answers) if ranks else None
+        return {"mode": judge.mode, **judged, **({"ranking": ranking} if ranking else {})}
 
 
 def _requests(request: CompareModels, id_: str) -> list[tuple[dict[str, Any], ExecutePrompt]]:
@@ -239,13 +259,17 @@ def _shown(result: dict[str, Any] | CallableError, branch: Branch) -> dict[str, 
 
 
 def _summed(
-    id_: str, shown: list[dict[str, Any]], judgement: dict[str, Any] | None
+    id_: str, estimate: float, shown: list[dict[str, Any]], judgement: dict[str, Any] | None
 ) -> dict[str, Any]:
-    usages = [one.get("usage", {}) for one in [*shown, *([judgement] if judgement else [])]]
+    parts = [*shown, *([judgement] if judgement else [])]
+    # what failed may have cost something as well, of which its error tells
+    told = [one["error"].get("details", {}) if "error" in one else one for one in parts]
+    usages = [one.get("usage", {}) for one in told]
     estimated = any(usage.get("costIsEstimate") for usage in usages)
     return {
         "comparisonId": id_,
         "results": shown,
+        "estimate": estimate,
         "totalCost": sum(usage.get("cost", 0) for usage in usages),
         **({"totalCostIsEstimate": True} if estimated else {}),
         **({"judgement": judgement} if judgement else {}),

@@ -241,6 +241,7 @@ class Conversations:
         id_ = str(request.conversation_id)
         document = await self.read(uid, id_)
         leaf, page = document.get("leaf"), document.get("leafPage")
+        known: Document | None = None
         parent = Spot(leaf, page) if isinstance(leaf, str) and type(page) is int else Spot()
         if request.parent_message_id == ROOT:
             parent = Spot()
@@ -250,6 +251,7 @@ class Conversations:
             ]
         elif request.regenerate is not None:
             spot, message = await self._message(uid, id_, request.regenerate, "regenerate")
+            known = message.get("reading")
             parent = parent_of(message) if message.get("role") == "assistant" else spot
             if parent.message is None:
                 raise MessageUnknown(field="regenerate")
@@ -265,6 +267,7 @@ class Conversations:
             page=page_now if type(page_now) is int else parent.page,
             page_bytes=used if type(used) is int else limits.PAGE_MAX_BYTES,
             summary=summary_of(document),
+            known=known,
         )
 
     async def read(self, uid: str, id_: str) -> Document:

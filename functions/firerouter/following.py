@@ -35,23 +35,22 @@ class Following:
             return _result(entry)
         return await self._follow(call, id_, entry)
 
-    async def follow(self, call: Call[Caller], id_: str, *, deltas: bool = True) -> dict[str, Any]:
+    async def follow(self, call: Call[Caller], id_: str) -> dict[str, Any]:
         """The result of one that was begun just now, once there is one; what has been written
-        meanwhile, a second or some late, unless there are to be no deltas.
+        meanwhile, a second or some late, where the feature streams.
 
         Whoever follows may leave: it does not end the answer. Raises what the answer failed with,
         ResultNotKept, LedgerUnavailable, Restarting, AlreadyRunning.
         """
         entry = await self._progress.look(id_, call.caller.uid)
-        return await self._follow(call, id_, entry, deltas)
+        return await self._follow(call, id_, entry)
 
-    async def _follow(
-        self, call: Call[Caller], id_: str, entry: dict[str, Any], deltas: bool = True
-    ) -> dict[str, Any]:
+    async def _follow(self, call: Call[Caller], id_: str, entry: dict[str, Any]) -> dict[str, Any]:
         place = entry.get("place") or {}
         shown = {name: place[name] for name in ("conversationId", "messageId") if name in place}
         start = {"type": "start", "generationId": id_, **shown, "model": entry.get("model")}
         await call.send(start)
+        deltas = entry.get("streams") is not False
         number, sent = -1, {"reasoning": "", "text": ""}
         pauses, loop = _pauses(entry), asyncio.get_running_loop()
         until = loop.time() + limits.TOTAL_S

@@ -76,6 +76,7 @@ class Generate:
         self._responses = responses
         self._stops = stops
         self._running: dict[str, Running] = {}
+        self._goes_down = False
 
     async def execute_prompt(self, call: Call[Caller]) -> dict[str, Any]:
         """The result of one prompt (docs/wire.md), or of one before. Raises CallableError."""
@@ -92,7 +93,7 @@ class Generate:
             return await self._following.resume(call, id_)
         running.join(call)
         result = await asyncio.shield(running.ended)
-        return result or await self._following.follow(call, id_, deltas=running.streams)
+        return result or await self._following.follow(call, id_)
 
     async def run(
         self, call: Call[Caller], request: ExecutePrompt, given: Feature | None = None
@@ -106,6 +107,8 @@ class Generate:
                 raise RequestIdReused
             running.join(call)
             result = await asyncio.shield(running.ended)
+        elif self._goes_down:
+            raise Restarting
         else:
             running = Running(id_, call.caller.uid, payload, call.trace_id)
             running.temporary = request.temporary
@@ -113,7 +116,7 @@ class Generate:
             running.join(call)
             result = await self._own(running, self._generate(running, request, given))
         # None: it needs no listener, and so this call is but one that looks on
-        return result or await self._following.follow(call, id_, deltas=running.streams)
+        return result or await self._following.follow(call, id_)
 
     async def deliver(self, id_: str) -> dict[str, Any]:
         """Answer what was queued; delivered again, nothing. What comes of it is in its entry.
@@ -153,7 +156,9 @@ class Generate:
             self._attaching.let_go(running.id)
 
     def interrupt(self) -> None:
-        """The instance is going down: end what runs, while there is time to settle it."""
+        """The instance is going down: end what runs, while there is time to settle it, and begin
+        nothing more."""
+        self._goes_down = True
         for running in self._running.values():
             running.watch.stop("interrupted")
 
@@ -166,7 +171,6 @@ class Generate:
         )
         settings = feature.settings
         running.watch.limit(settings.total_s)
-        running.streams = settings.stream
         running.drawn.stored = not (request.temporary or feature.test)
         ask = await self._asking.ask(running, request, feature, app)
         await ask.keys.get()  # a key that is missing is said before anything is counted
@@ -189,6 +193,7 @@ class Generate:
                     test=feature.test,
                     place=running.thread.to_entry() if running.thread else None,
                     continues=continues,
+                    streams=settings.stream,
                 )
             )
         except AlreadyRunning as elsewhere:
@@ -287,6 +292,8 @@ class Generate:
             )
         if failure is not None:
             failure.details["generationId"] = running.id
+            if outcome.cost_nano_usd != 0:  # what it has written is paid for all the same
+                failure.details["usage"] = result["usage"]
             raise failure
         return result
 

@@ -37,6 +37,8 @@ async def walk(conversation: Any, thread: Thread, max_bytes: int, *, under_way: 
     if thread.regenerates and not fitting:
         raise MessageUnknown(field="regenerate")  # what it answers was lost by hand
     thread.history = [turn.told() for turn in reversed(fitting)]
+    if thread.known is not None:
+        thread.history[-1]["reading"] = thread.known
     if summary is not None:
         thread.history.insert(0, {"role": "user", "content": TOLD_BEFORE + summary.text})
     used = sum(turn.size for turn in fitting)

@@ -8,7 +8,7 @@ now: no document has it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
 
@@ -41,6 +41,11 @@ class ImageOptions(Record):
     quality: Literal["auto", "low", "medium", "high", "xhigh", "max"] | None = None
     n: Annotated[int, Field(ge=1, le=limits.IMAGES_MAX)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+
+    def without(self, names: Collection[str]) -> ImageOptions:
+        """names: as the wire has them."""
+        given = self.model_dump(by_alias=True)
+        return ImageOptions.model_validate({n: v for n, v in given.items() if n not in names})
 
     @model_validator(mode="after")
     def _one_shape(self) -> ImageOptions:

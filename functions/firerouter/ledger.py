@@ -61,6 +61,7 @@ class Admission:
     test: bool = False
     place: dict[str, Any] | None = None  # where its answer is written down
     continues: bool = False  # it needs no listener: nobody's, until a task claims it
+    streams: bool = True  # what is written is sent as it comes
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,4 +378,5 @@ def _document(entry: Entry, instance: str) -> dict[str, Any]:
         "test": admission.test,
         "place": admission.place,
         **({"continues": True} if admission.continues else {}),
+        **({} if admission.streams else {"streams": False}),
     }

@@ -51,7 +51,8 @@ ATTACHMENTS_SENT_MAX: Final = 20  # with those of earlier turns
 ATTACHMENT_MAX_BYTES: Final = 20_000_000
 ATTACHED_TEXT_MAX_BYTES: Final = 400_000  # of one file of text: some 100,000 tokens
 ATTACHMENTS_MAX_BYTES: Final = 20_000_000  # of a request, with those of earlier turns
-ATTACHMENTS_IN_FLIGHT_MAX_BYTES: Final = 40_000_000  # an instance; each is held five times over
+ATTACHMENTS_IN_FLIGHT_MAX_BYTES: Final = 40_000_000  # an instance
+ATTACHMENT_COPIES: Final = 5  # of each in flight, one of them for every request that it goes with
 INLINE_MAX_BYTES: Final = 8_000_000  # of a request, in its body
 FILE_NAME_MAX_CHARS: Final = 200
 ATTACHMENT_TOKENS: Final = 1_000  # of an image, by and large: for estimates
@@ -98,7 +99,6 @@ CONVERSATION_READ_S: Final = 30.0  # all of it
 # A comparison
 COMPARED_MODELS_MAX: Final = 6
 JUDGE_READS_MAX_CHARS: Final = 60_000  # of the question and all answers
-CHARS_PER_TOKEN_AT_LEAST: Final = 3  # for what may be charged at most
 
 # A feature's settings
 SYSTEM_PROMPT_MAX_CHARS: Final = 50_000

@@ -62,7 +62,8 @@ class Model:
     created: Unix time. provider: the author part of the id. free: nothing of it is ever billed.
     variant: what follows the id's colon, such as free or batch. alias_target: the id behind a
     `~...-latest`. reasoning_required: it can not be switched off. reasoning_efforts: those it
-    takes, empty where it does not say.
+    takes, empty where it does not say. image_parameters: what OpenRouter's image API takes for it,
+    empty where that does not say.
     """
 
     id: str
@@ -86,6 +87,7 @@ class Model:
     alias_target: str | None = None
     reasoning_required: bool = False
     reasoning_efforts: tuple[str, ...] = ()
+    image_parameters: tuple[str, ...] = ()
 
     def expires_soon(self, today: date) -> date | None:
         """When OpenRouter takes it away, where that is known and near."""
@@ -128,7 +130,7 @@ class Model:
         for wire, name in _FIELDS.items():
             value = getattr(self, name)
             if isinstance(value, tuple):
-                if value or name != "reasoning_efforts":  # the others are there for every model
+                if value or name not in _RARE:
                     values[wire] = list(value)
             elif value is not None and value != "" and value is not False:
                 values[wire] = value
@@ -158,10 +160,12 @@ _FIELDS: Final[Mapping[str, str]] = {
     "aliasTarget": "alias_target",
     "reasoningRequired": "reasoning_required",
     "reasoningEfforts": "reasoning_efforts",
+    "imageParameters": "image_parameters",
 }
+_RARE: Final = ("reasoning_efforts", "image_parameters")  # the other lists every model has
 _LISTS: Final = (
     *("input_modalities", "output_modalities", "capabilities", "supported_parameters"),
-    "reasoning_efforts",
+    *_RARE,
 )
 
 
@@ -265,6 +269,16 @@ def read_models(entries: Iterable[object]) -> tuple[tuple[Model, ...], int]:
         else:
             models[model.id] = model
     return tuple(models[id_] for id_ in sorted(models)), skipped
+
+
+def read_image_parameters(document: object) -> dict[str, tuple[str, ...]]:
+    """By model: what OpenRouter's image API takes of it, from that API's own list."""
+    data = document.get("data") if isinstance(document, dict) else None
+    return {
+        str(entry.get("id")): _words([*_object(entry, "supported_parameters")])
+        for entry in (data if isinstance(data, list) else ())
+        if isinstance(entry, dict)
+    }
 
 
 def read_model(entry: object) -> Model | None:

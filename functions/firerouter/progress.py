@@ -23,7 +23,17 @@ from . import limits, log
 from .commits import AWAY, commit
 from .errors import GenerationUnknown, LedgerUnavailable
 
-LOOKED_AT = ("uid", "status", "model", "error", "place", "deadlineAt", "result", "continues")
+LOOKED_AT = (
+    "uid",
+    "status",
+    "model",
+    "error",
+    "place",
+    "deadlineAt",
+    "result",
+    "continues",
+    "streams",
+)
 
 
 @dataclass(frozen=True, slots=True)

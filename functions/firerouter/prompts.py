@@ -76,13 +76,19 @@ def history_max_bytes(
     """
     whole = context_tokens or limits.CONTEXT_DEFAULT_TOKENS
     free_tokens = whole - (settings.max_tokens or limits.ANSWER_DEFAULT_TOKENS)
+    room = limits.BYTES_PER_TOKEN_AT_LEAST * free_tokens - files_bytes
+    room -= asked_bytes(settings, request)
+    return max(0, min(room, limits.HISTORY_MAX_BYTES))
+
+
+def asked_bytes(settings: FeatureSettings, request: ExecutePrompt) -> int:
+    """What a model is told beside earlier turns and files, in bytes of JSON. Raises
+    InvalidArgument."""
     beside = parameters(settings, request)
     told: list[Any] = [beside[name] for name in ("tools", "response_format") if name in beside]
     told += [result.content for result in request.tool_results or ()]
     asked = json.dumps([*messages(settings, request), *told], ensure_ascii=False)
-    room = limits.BYTES_PER_TOKEN_AT_LEAST * free_tokens - files_bytes
-    room -= len(asked.encode("utf-8", "replace"))
-    return max(0, min(room, limits.HISTORY_MAX_BYTES))
+    return len(asked.encode("utf-8", "replace"))
 
 
 def shortened(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]] | None:

@@ -61,7 +61,6 @@ class Running:
         self.partial_json = False  # what its JSON has come to is sent while it grows
         self.needs_listener = True  # ended when the last one leaves
         self.told_to_stop = False  # by somebody who meant it
-        self.streams = True  # what is written is sent as it comes
         self.watch = Watch(limits.TOTAL_S)
         self.tries = Tries()
         self.asides: list[Aside] = []
@@ -147,8 +146,9 @@ class Running:
     def files(self) -> list[str]:
         """What OpenRouter read of files and was not told before: the JSON of each."""
         told = self.attached.told if self.attached else set()
-        answers = [answer for answer in (self.other, self.answer) if answer]
-        read = {hash_: text for answer in answers for hash_, text in answer.files.items()}
+        read = dict(self.tries.files.all)
+        for answer in (self.other, self.answer):
+            read |= answer.files if answer else {}
         return [text for hash_, text in read.items() if hash_ not in told]
 
     def usage(self) -> Usage | None:

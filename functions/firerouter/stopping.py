@@ -33,30 +33,36 @@ class Stopping:
         id_ = (
             request.generation_id or request.comparison_id or generation_id(uid, request.request_id)
         )
-        compared = request.generation_id is None
-        status = await self._stop_all(id_, uid, compared=compared)
-        if request.request_id is not None:
-            for pause_s in limits.STOP_LOOKS_S:  # the request may be on its way still
-                if status is None:
-                    await asyncio.sleep(pause_s)
-                    status = await self._stop_all(id_, uid, compared=compared)
+        if request.generation_id is not None:
+            status = await self._stop(id_, uid)
+        else:
+            status = await self._stop_all(id_, uid)
         if status is None:
             raise GenerationUnknown
         name = "comparisonId" if request.comparison_id else "generationId"
         return {name: id_, "stopped": status == "running", "status": status}
 
-    async def _stop_all(self, id_: str, uid: str, *, compared: bool) -> str | None:
-        """As `_stop`. compared: it may be a comparison's id; "running" is then that of any."""
-        status = await self._stop(id_, uid)
-        if status is not None or not compared:
-            return status
-        parts = await asyncio.gather(*(self._stop(one, uid) for one in comparison_ids(id_, uid)))
-        return max(filter(None, parts), key=lambda status: status == "running", default=None)
+    async def _stop_all(self, id_: str, uid: str) -> str | None:
+        """As `_stop`, of what may be a comparison: "running" is that of any of its generations.
 
-    async def _stop(self, id_: str, uid: str) -> str | None:
+        It looks more than once: the request may be on its way still, and so may a judge be, when
+        all that it judges has ended.
+        """
+        for pause_s in (0.0, *limits.STOP_LOOKS_S):
+            await asyncio.sleep(pause_s)
+            alone, *parts = await asyncio.gather(
+                self._stop(id_, uid),
+                *(self._stop(one, uid, comparison=id_) for one in comparison_ids(id_, uid)),
+            )
+            found = [status for status in (alone, *parts) if status is not None]
+            if "running" in found or alone is not None or (found and "done" not in found):
+                break
+        return max(found, key=lambda status: status == "running", default=None)
+
+    async def _stop(self, id_: str, uid: str, comparison: str | None = None) -> str | None:
         """The status that the stop found, None where this user has no such generation."""
         if not self._stops.here(id_, uid):
-            return await self._stops.ask(id_, uid)
+            return await self._stops.ask(id_, uid, comparison)
         with suppress(LedgerUnavailable):
-            await self._stops.ask(id_, uid)  # for the record: it has been told already
+            await self._stops.ask(id_, uid, comparison)  # for the record: it has been told already
         return "running"

@@ -1,17 +1,18 @@
 """Stops: how `stop_generation` on one instance reaches a generation that runs on another.
 
-    generations/{id}   {..., instance, status, stop: {at, by, instance}}
+    generations/{id}   {..., instance, status, stop: {at, by, instance, comparison?}}
 
 Whoever stops it writes `stop` onto the ledger's entry, guarded: only while it runs. The instance
 that runs it listens to the entries whose stop names it. One listener an instance, open while
 anything runs there and a little longer: an instance at rest holds nothing open. Opened again after
-a break it begins with all that match, so no stop is missed.
+a break it begins with all that match, so no stop is missed. A comparison has no entry of its own:
+each of its generations' stops names it, and the first one that is heard ends it all.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -39,30 +40,45 @@ class Stops:
         self._listener = Listener(firestore, asked, self._heard)
         self._here: dict[str, tuple[str, Callable[[], None]]] = {}
 
-    async def ask(self, id_: str, uid: str) -> str | None:
-        """Have a user's generation stopped, wherever it runs.
+    async def ask(self, id_: str, uid: str, comparison: str | None = None) -> str | None:
+        """Have a user's generation stopped, wherever it runs. comparison: the one that is stopped
+        with it.
 
         "running": Firestore has taken the stop. Else the status that it had ended with; None where
         this user has no such generation. Raises LedgerUnavailable.
         """
         try:
-            while (status := await self._write(id_, uid)) == "moved":
+            while (status := await self._write(id_, uid, comparison)) == "moved":
                 pass
         except AWAY as error:
             log.error("stop_failed", type=type(error).__name__)
             raise LedgerUnavailable from None
         return status
 
-    async def _write(self, id_: str, uid: str) -> str | None:
+    async def told(self, ids: Iterable[str]) -> bool:
+        """Whether one of these was stopped with its comparison, on whichever instance."""
+        references = [self._generations.document(id_) for id_ in ids]
+        found = self._firestore.get_all(references, ["stop"], retry=None, timeout=limits.READ_S)
+        try:
+            stops = [(snapshot.to_dict() or {}).get("stop") async for snapshot in found]
+        except AWAY as error:
+            log.warning("stops_not_read", type=type(error).__name__)
+            return False  # what is asked next needs Firestore too, and says so
+        return any(stop and "comparison" in stop for stop in stops)
+
+    async def _write(self, id_: str, uid: str, comparison: str | None) -> str | None:
         """As `ask`; "moved": the entry has changed meanwhile, by its end say."""
         reference = self._generations.document(id_)
         snapshot = await reference.get(LOOKED_AT, retry=None, timeout=limits.READ_S)
         entry = snapshot.to_dict() or {}
         if entry.get("uid") != uid:
             return None
-        if entry.get("status") != "running" or "stop" in entry:
+        stopped = "stop" in entry and (comparison is None or "comparison" in entry["stop"])
+        if entry.get("status") != "running" or stopped:
             return str(entry.get("status"))
         stop = {"at": SERVER_TIMESTAMP, "by": uid, "instance": entry.get("instance")}
+        if comparison is not None:
+            stop["comparison"] = comparison
         batch = self._firestore.batch()
         guard = self._firestore.write_option(last_update_time=snapshot.update_time)
         batch.update(reference, {"stop": stop}, option=guard)
@@ -91,7 +107,7 @@ class Stops:
             yield
         finally:
             opening.cancel()
-            del self._here[id_]
+            self._here.pop(id_, None)  # a comparison may be asked for twice at the same time
             if not self._here:
                 self._listener.rest()
 
@@ -99,20 +115,24 @@ class Stops:
         """Close the listener now."""
         await self._listener.close()
 
-    def _heard(self, id_: str) -> None:
-        if id_ in self._here:
-            _, stop = self._here[id_]
-            stop()
+    def _heard(self, id_: str, comparison: str) -> None:
+        for one in (id_, comparison):
+            if one in self._here:
+                _, stop = self._here[one]
+                stop()
 
 
 class Listener:
     """A query's matches as they come, off everybody's path: nothing here is ever waited for.
 
     The raw stream under the client, whose asynchronous `on_snapshot` is not implemented.
-    on_match: called with a document's id when it begins to match; after a break, for all that do.
+    on_match: called with a document's id, and its stop's comparison or "", when it begins to match;
+    after a break, for all that do.
     """
 
-    def __init__(self, firestore: AsyncClient, query: Any, on_match: Callable[[str], None]) -> None:
+    def __init__(
+        self, firestore: AsyncClient, query: Any, on_match: Callable[[str, str], None]
+    ) -> None:
         self._firestore = firestore
         self._query = query
         self._on_match = on_match
@@ -201,7 +221,9 @@ class Listener:
         """Whether everything until now has been heard."""
         said = ListenResponse.pb(response)  # which costs less: the emulator speaks at each commit
         if TARGET in said.document_change.target_ids:
-            self._on_match(said.document_change.document.name.rsplit("/", 1)[1])
+            document = said.document_change.document
+            stop = document.fields["stop"].map_value.fields
+            self._on_match(document.name.rsplit("/", 1)[1], stop["comparison"].string_value)
         kind = said.target_change.target_change_type
         if kind == TargetChange.TargetChangeType.REMOVE:
             refused: Any = exceptions.from_grpc_status  # typed nowhere

@@ -58,7 +58,8 @@ class Thread:
     was, by this question.
     summary: what stands for the turns above `history`. summarises: whether what does not fit is
     to be summarised; folds: what is to go into the next summary; shortened: that one.
-    reading: what OpenRouter read of files for its answer.
+    reading: what OpenRouter read of files for its answer; known: where that is kept of the answer
+    that is regenerated.
     """
 
     uid: str
@@ -82,6 +83,7 @@ class Thread:
     folds: list[Turn] = field(default_factory=list)
     shortened: Summary | None = None
     reading: Reading | None = None
+    known: Document | None = None
 
     @property
     def question_id(self) -> str:

@@ -194,11 +194,16 @@ class Upstream:
         self.answer = answer
         self.asked: list[tuple[str | None, dict[str, str]]] = []
         self.pause_s = 0.0
+        self.drawing: Any = {"data": []}
 
     async def get(
         self, path: str, key: Secret | None, timeout_s: float, *, query: Mapping[str, str]
     ) -> Any:
-        assert path == "/models"
+        assert path in ("/models", "/images/models")
+        if path == "/images/models":
+            if isinstance(self.drawing, Exception):
+                raise self.drawing
+            return self.drawing
         assert timeout_s <= limits.CATALOG_FETCH_S
         self.asked.append((key.reveal() if key else None, dict(query)))
         await asyncio.sleep(self.pause_s)
@@ -468,6 +473,21 @@ async def test_every_page_is_read_and_only_from_openrouter(shelf: Shelf) -> None
     assert len((await shelf.catalog().get()).models) == 3
     assert [query.get("offset") for _, query in shelf.upstream.asked] == [None, "1", "2"]
     assert {query["output_modalities"] for _, query in shelf.upstream.asked} == {"all"}
+
+
+async def test_what_images_are_drawn_by_is_listed_apart_and_outlives_an_outage(
+    shelf: Shelf,
+) -> None:
+    takes = {"seed": {"type": "boolean"}, "n": {"type": "range", "min": 1, "max": 4}}
+    shelf.upstream.drawing = {"data": [{"id": "a/m001", "supported_parameters": takes}, 7]}
+    catalog = shelf.catalog()
+    first = await catalog.get()
+    known = [(model.id, model.image_parameters) for model in first.models[:2]]
+    assert known == [("a/m000", ()), ("a/m001", ("seed", "n"))]
+    read = await shelf.catalog().get()
+    assert read.models == first.models
+    shelf.upstream.drawing = UpstreamUnreachable()
+    assert (await catalog.refresh()).models.models == first.models
 
 
 async def test_where_all_kinds_are_refused_the_default_list_is_taken(shelf: Shelf) -> None:

@@ -1,6 +1,8 @@
 """Several models side by side: each a generation of its own, and one stop for all of them."""
 
 import asyncio
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -55,6 +57,7 @@ async def test_each_model_answers_for_itself(world: World, instance: Instance) -
         "type": "start",
         "comparisonId": result["comparisonId"],
         "models": models,
+        "estimate": 0,
     }
     for at, model in enumerate(models):
         mine = [frame for frame in frames[1:] if frame["index"] == at]
@@ -108,6 +111,17 @@ async def test_what_it_costs_is_added_up(world: World, instance: Instance) -> No
     assert spent == round(paid * 1e9)
 
 
+async def test_what_a_failed_one_has_cost_is_counted_too(world: World, instance: Instance) -> None:
+    models = ["sim/paid", "sim/paid-cut-mid-stream"]
+    await instance.save("compared", {**FEATURE, "allowedModels": models}, 1)
+    result = await compared(instance, data(world, *models))
+    paid, failed = result["results"]
+    usage = failed["error"]["details"]["usage"]
+    assert usage["costIsEstimate"] is result["totalCostIsEstimate"] is True
+    assert result["totalCost"] == paid["usage"]["cost"] + usage["cost"]
+    assert (await windows(world))["usd"]["nanoUsd"] == round(result["totalCost"] * 1e9)
+
+
 async def test_the_same_request_again_asks_nobody_twice(world: World, instance: Instance) -> None:
     request = data(world, "sim/fast", "sim/paid", requestId="again")
     first = await compared(instance, request)
@@ -134,6 +148,61 @@ async def test_one_stop_ends_them_all(world: World, instance: Instance, by: str)
     assert (again["stopped"], again["status"]) == (False, "stopped")
 
 
+async def test_a_stop_upon_the_first_frame_ends_them_all(
+    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From another instance, which finds some of them before they are admitted."""
+    third = asyncio.Event()
+    admit, admitted = instance.app.ledger.admit, 0
+
+    async def admit_some(admission: Any) -> Any:
+        nonlocal admitted
+        admitted += 1
+        if admitted == 3:
+            await third.wait()
+        return await admit(admission)
+
+    monkeypatch.setattr(instance.app.ledger, "admit", admit_some)
+    models = ["sim/ticks", "sim/steady", "sim/slow-drip"]
+    await instance.save("compared", {**FEATURE, "allowedModels": models}, 1)
+    request = data(world, *models, judge={"model": "sim/fast"})
+    call = call_of(request, "user", streaming=True)
+    running = asyncio.ensure_future(HANDLERS["execute_multi_model_prompt"](instance.app)(call))
+    await call.wake.wait()
+    frame = next(frame for frame in call.take() if frame)
+    whole = json.loads(frame)["message"]["comparisonId"]
+    stopping = world.instance().call("stop_generation", {"comparisonId": whole}, "user")
+    assert (await stopping)["stopped"] is True
+    while True:
+        entries = (await world.all("generations")).values()
+        if len(entries) == 2 and all(entry["status"] == "stopped" for entry in entries):
+            break
+        await asyncio.sleep(0.05)
+    third.set()
+    result = await running
+    assert [r["finishReason"] for r in result["results"]] == ["stopped"] * 3
+    assert "judgement" not in result
+    assert "sim/fast" not in await asked(world)
+
+
+async def test_a_stop_that_comes_before_the_judge_is_seen_by_it(
+    world: World, instance: Instance
+) -> None:
+    request = data(world, "sim/fast", "sim/crlf", judge={"model": "sim/one-packet"}, requestId="j")
+    whole = generation_id("user", "j")
+    ids = comparison_ids(whole, "user")[:2]
+    for id_ in ids:  # as where all have ended before the stop was heard
+        assert await world.document(f"generations/{id_}") == {}
+    first = await compared(instance, data(world, "sim/fast", "sim/crlf", requestId="j"))
+    for id_ in ids:
+        stop = {"stop": {"by": "user", "instance": "x", "comparison": whole}}
+        await world.firestore.document(f"generations/{id_}").update(stop)
+    result = await compared(instance, request)
+    assert result["results"] == first["results"]
+    assert "judgement" not in result
+    assert "sim/one-packet" not in await asked(world)
+
+
 async def test_a_client_that_leaves_stops_them_all(world: World, instance: Instance) -> None:
     call = call_of(data(world, "sim/ticks", "sim/slow"), "user", streaming=True)
     handler = HANDLERS["execute_multi_model_prompt"](instance.app)
@@ -144,23 +213,6 @@ async def test_a_client_that_leaves_stops_them_all(world: World, instance: Insta
     result = await asyncio.wait_for(running, 10)
     assert [r["finishReason"] for r in result["results"]] == ["stopped", "stopped"]
     assert {e["status"] for e in (await world.all("generations")).values()} == {"stopped"}
-
-
-async def test_a_judge_reads_the_answers(world: World, instance: Instance) -> None:
-    judge = {"model": "sim/crlf", "mode": "rank"}
-    request = data(world, "sim/fast", "sim/one-packet", judge=judge)
-    frames, result = await instance.frames("execute_multi_model_prompt", request, "user")
-    judgement = result["judgement"]
-    assert (judgement["mode"], judgement["model"]) == ("rank", "sim/crlf")
-    assert {frame["index"] for frame in frames[1:]} == {0, 1, 2}
-    requests = await world.upstream()
-    (told,) = [
-        r["body"]["messages"][-1]["content"]
-        for r in requests
-        if r["body"].get("model") == "sim/crlf" and world.project in str(r["body"])
-    ]
-    for at, answer in enumerate(result["results"], 1):
-        assert f"Answer {at}:\n{answer['text']}" in told
 
 
 async def test_with_nothing_to_judge_no_judge_is_asked(world: World, instance: Instance) -> None:
@@ -184,7 +236,55 @@ async def test_too_dear_a_comparison_is_refused_before_anything_is_asked(
     free = await compared(instance, data(world, "sim/fast", "sim/crlf", maxCost=0))
     assert free["totalCost"] == 0
     await instance.save("compared", {**FEATURE, "maxTokens": 100}, 1)
-    assert await compared(instance, data(world, "sim/fast", "sim/paid", maxCost=0.01))
+    result = await compared(instance, data(world, "sim/fast", "sim/paid", maxCost=0.01))
+    assert 0 < result["totalCost"] <= result["estimate"] < 0.01
+
+
+async def test_a_files_text_counts_for_what_it_may_cost(world: World, instance: Instance) -> None:
+    text = {"data": base64.b64encode(b"word " * 60_000).decode(), "contentType": "text/plain"}
+    request = data(world, "sim/fast", "sim/paid", maxCost=0.1)
+    await instance.save("compared", {**FEATURE, "maxTokens": 100}, 1)
+    bare = await compared(instance, request)
+    long = {**request, "attachments": [text]}
+    refusal = await instance.refusal("execute_multi_model_prompt", long, "user")
+    assert (refusal.reason, refusal.details["max"]) == ("cost_too_high", 0.1)
+    result = await compared(instance, {**long, "maxCost": 1})
+    assert result["estimate"] == refusal.details["estimate"] > bare["estimate"] + 0.25
+    assert bare["totalCost"] < result["totalCost"] <= result["estimate"]
+
+
+async def test_a_comparison_is_reserved_as_so_many_generations(
+    world: World, instance: Instance
+) -> None:
+    day = 3 * 0.05 - 0.01  # room for two, at what is reserved for one
+    budget = {"settings": {"limits": {"usdPerDay": day, "reserveUsd": 0.05}}, "revision": 1}
+    await instance.call("save_app_settings", budget)
+    models = ["sim/paid-ticks", "sim/paid-cut-mid-stream", "sim/paid"]
+    await instance.save("compared", {"model": models[0], "allowedModels": models[1:]}, 1)
+    admit, reserved, held = instance.app.ledger.admit, list[int](), list[Any]()
+    decided = asyncio.Event()
+
+    async def admit_together(admission: Any) -> Any:
+        """Nothing is asked, and nothing given back, until each is admitted or refused."""
+        try:
+            return await admit(admission)
+        finally:
+            reserved.append(admission.reserve_nano_usd)
+            if len(reserved) == 3:
+                held.append(await windows(world))
+                decided.set()
+            await decided.wait()
+
+    instance.app.ledger.admit = admit_together  # type: ignore[method-assign]
+    result = await compared(instance, data(world, *models))
+    assert reserved == [50_000_000] * 3
+    assert held[0]["usd"]["nanoUsd"] == 100_000_000
+    assert (held[0]["requests"]["count"], held[0]["concurrent"]["count"]) == (2, 2)
+    reasons = [r["error"]["details"]["reason"] for r in result["results"] if "error" in r]
+    assert reasons.count("quota_exceeded") == 1
+    after = await windows(world)
+    assert (after["requests"]["count"], after["concurrent"]["count"]) == (2, 0)
+    assert after["usd"]["nanoUsd"] == round(result["totalCost"] * 1e9)
 
 
 BAD: list[tuple[dict[str, Any], str, str]] = [

@@ -499,6 +499,29 @@ async def test_privacy_that_the_image_api_does_not_keep_to_is_not_promised(
     assert body["provider"] == {"only": ["openai"]}
 
 
+async def test_what_a_model_does_not_draw_by_is_refused_or_dropped_as_the_feature_says(
+    world: World, instance: Instance, uid: str
+) -> None:
+    plain = {"kind": "image", "imageApi": "images", "model": "sim/images-plain"}
+    shaped = {"feature": "draw", "settings": {**plain, "imageOptions": {"size": "2K"}}}
+    saved = await instance.call("save_feature_settings", {**shaped, "revision": 1})
+    assert [(w["field"], w["reason"]) for w in saved["warnings"]] == [
+        ("imageOptions.size", "not_supported")
+    ]
+    options = {"quality": "high", "aspectRatio": "16:9", "n": 2}
+    data = {"feature": "draw", "prompt": PROMPT, "imageOptions": options}
+    refused = await instance.refusal("execute_prompt", data, uid)
+    assert refused.details["field"] == "imageOptions.aspectRatio"
+    assert await bodies(world) == []
+    more = {"unsupported": "drop", "systemPrompt": world.project}
+    await instance.save("draw", {**plain, **more}, 2)
+    result = await draw(instance, uid, imageOptions=options)
+    dropped = [notice["field"] for notice in result["notices"]]
+    assert dropped == ["imageOptions.aspectRatio", "imageOptions.quality"]
+    (body,) = await bodies(world)
+    assert (body["n"], {"quality", "aspect_ratio"} & body.keys()) == (2, set())
+
+
 async def test_a_callers_pixels_go_before_the_features_shape(
     world: World, instance: Instance, uid: str
 ) -> None:

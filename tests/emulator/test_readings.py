@@ -14,7 +14,7 @@ from tests.emulator.world import Instance, World
 
 PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n"
 READ = " The file was read for it."
-READS, NATIVE = "sim/fast", "google/gemini-3.7-flash"
+READS, NATIVE, FAILS = "sim/fast", "google/gemini-3.7-flash", "sim/pdf-then-502"
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def uid(world: World) -> str:
 async def instance(world: World) -> Instance:
     instance = world.instance()
     await instance.call("save_app_settings", {"settings": {"freeModelsOnly": False}, "revision": 0})
-    settings = {"model": READS, "allowedModels": [NATIVE, "sim/bad-json"]}
+    settings = {"model": READS, "allowedModels": [NATIVE, FAILS, "sim/bad-json"]}
     data = {**settings, "systemPrompt": world.project, "titles": "beginning", "repairJson": True}
     await instance.save("talk", data)
     return instance
@@ -196,6 +196,38 @@ async def test_calls_and_files_go_back_together(world: World, instance: Instance
     assert [c["id"] for c in calls["tool_calls"]] == [call["id"]]
     assert [a["type"] for a in calls["annotations"]] == ["file"]
     assert result == {"role": "tool", "tool_call_id": call["id"], "content": "Rain"}
+
+
+async def test_what_was_read_for_a_try_that_failed_is_told_to_the_next(
+    world: World, instance: Instance, uid: str
+) -> None:
+    first = await ask(instance, uid, pdf(), conversationId="new", model=FAILS)
+    assert [a.get("reason") for a in first["attempts"]] == ["upstream_busy", None]
+    assert READ not in first["text"]
+    one, two = [body["messages"][1:] for body in await bodies(world)]
+    assert [message["role"] for message in one] == ["user"]
+    file, seen, question = two
+    assert [part["type"] for part in file["content"]] == ["file"]
+    assert (seen["role"], len(seen["annotations"])) == ("assistant", 1)
+    assert question == {"role": "user", "content": one[0]["content"][:1]}
+    here = {"conversationId": first["conversationId"], "model": READS}
+    assert READ not in (await instance.ask("talk", uid, prompt="And now?", **here))["text"]
+
+
+async def test_an_answer_that_is_regenerated_is_not_read_for_twice(
+    world: World, instance: Instance, uid: str
+) -> None:
+    first = await ask(instance, uid, pdf(), conversationId="new")
+    here = {"feature": "talk", "conversationId": first["conversationId"]}
+    for _ in range(2):
+        first = await instance.call(
+            "execute_prompt", {**here, "regenerate": first["messageId"]}, uid
+        )
+        assert READ not in first["text"]
+    after = await instance.call("execute_prompt", {**here, "prompt": "And now?"}, uid)
+    assert READ not in after["text"], "the chosen answer has it too"
+    told = [[bool(a) for a in told] for told in await annotations(world)]
+    assert told == [[False], *[[False, True, False]] * 2, [False, True, False]]
 
 
 def test_pieces_join_to_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:

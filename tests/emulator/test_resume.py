@@ -94,6 +94,20 @@ async def test_a_resume_of_nothing_is_none(instance: Instance) -> None:
     assert (await instance.ask("ticks", resume=None))["text"]
 
 
+async def test_where_streams_are_off_nobody_is_sent_any(world: World, instance: Instance) -> None:
+    await instance.save("ticks", {**TICKS, "stream": False}, 1)
+    _, running = begin(instance)
+    id_ = await started(world)
+    following = asyncio.create_task(
+        world.instance().frames("execute_prompt", {"resume": id_}, "user")
+    )
+    await asyncio.sleep(1)
+    await stop(instance, id_)
+    frames, result = await following
+    assert [frame["type"] for frame in frames] == ["start"]
+    assert result["text"] == (await running)["text"] != ""
+
+
 async def test_whoever_follows_may_leave_and_ends_nothing(world: World, instance: Instance) -> None:
     _, running = begin(instance)
     id_ = await started(world)

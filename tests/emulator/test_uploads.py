@@ -487,7 +487,7 @@ async def test_a_stop_reaches_a_request_that_waits_for_its_files(
     assert stopped["stopped"]
     assert (await asking)["finishReason"] == "stopped"
     assert await told(world) == []
-    assert instance.app.attaching._in_flight == {}
+    assert instance.app.attaching._holding.size == 0
 
 
 async def test_what_is_too_large_or_too_much_is_refused(
@@ -528,7 +528,35 @@ async def test_an_instance_holds_only_so_much_at_once(
     path = await upload(instance, b"nothing", uid=uid)
     await instance.save("talk", FEATURE, 2)
     assert (await refusal(instance, uid, {"path": path})).reason == "invalid_argument"
-    assert instance.app.attaching._in_flight == {}
+    assert instance.app.attaching._holding.size == 0
+
+
+async def test_a_comparison_fetches_and_holds_a_file_once(
+    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = [f"sim/{name}" for name in ("fast", "crlf", "one-packet", "u2028", "no-done", "slow")]
+    await instance.save("many", {"model": models[0], "allowedModels": models[1:]})
+    text = f"{world.project} {'word ' * 200}".encode()
+    path = await upload(instance, text, "text/plain", uid=uid)
+    # as much as a comparison of six may have, and less than two requests' own files
+    size = 2 * len(text)
+    monkeypatch.setattr(limits, "ATTACHMENTS_IN_FLIGHT_MAX_BYTES", 2 * size)
+    fetched, fetch = list[Any](), instance.app.uploads.fetch
+
+    async def fetch_once(file: Any) -> Any:
+        fetched.append(file.path)
+        return await fetch(file)
+
+    monkeypatch.setattr(instance.app.uploads, "fetch", fetch_once)
+    files = [{"path": path}, inline(text, "text/plain")]
+    data = {"feature": "many", "prompt": "Hi", "models": models, "attachments": files}
+    result = await instance.call("execute_multi_model_prompt", data, uid)
+    assert [r.get("finishReason") for r in result["results"]] == ["stop"] * 6
+    assert fetched == [path]
+    bodies_ = await bodies(world)
+    assert {body["model"] for body in bodies_} == set(models)
+    assert all(len(body["messages"][-1]["content"]) == 3 for body in bodies_)
+    assert instance.app.attaching._holding.size == 0
 
 
 async def test_files_go_with_a_prompt_alone(instance: Instance, uid: str) -> None:

@@ -18,7 +18,6 @@ FILES = {
 }
 SCRIPTS = {str(path.relative_to(ROOT)): path for path in sorted(ROOT.glob("scripts/**/*.py"))}
 SIZED = {**FILES, **SCRIPTS}
-TOO_LONG = {"scripts/local/suite.py"}
 MODULE_MAX_LINES = 400
 FUNCTION_MAX_LINES = 60
 
@@ -60,7 +59,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "firerouter.responses",
         "firerouter.stops",
     ),
-    "google.cloud.firestore_v1": ("firerouter.stops",),
+    "google.cloud.firestore_v1": ("firerouter.appsettings", "firerouter.stops"),
 }
 # What a process may not have paid for before its first request
 NOT_AT_IMPORT = (
@@ -170,8 +169,8 @@ OPENROUTER = (
     ("client",),
     ("requests",),
     ("drawn",),
-    ("answer", "embeddings", "generation"),
-    ("extras", "pictures", "tries"),
+    ("answer", "embeddings", "generation", "tries"),
+    ("extras", "pictures"),
     ("account", "failures", "sse", "usage", "watch"),
 )
 
@@ -210,8 +209,7 @@ def test_a_foreign_library_has_one_home(library: str) -> None:
 
 @pytest.mark.parametrize("module", SIZED)
 def test_a_module_can_be_read_in_one_sitting(module: str) -> None:
-    lines = SIZED[module].read_text("utf-8").splitlines()
-    assert (len(lines) < MODULE_MAX_LINES) is (module not in TOO_LONG)
+    assert len(SIZED[module].read_text("utf-8").splitlines()) < MODULE_MAX_LINES
 
 
 @pytest.mark.parametrize("module", SIZED)

@@ -7,7 +7,7 @@ one. Times are short and every bound is a generous one.
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from google.api_core import exceptions
@@ -107,7 +107,11 @@ async def listener(
 ) -> AsyncIterator[Listener]:
     monkeypatch.setattr(limits, "LISTEN_PAUSE_FIRST_S", 0.01)
     monkeypatch.setattr(limits, "LISTEN_PAUSE_MAX_S", 0.04)
-    listener = Listener(firestore, None, heard.put_nowait)  # type: ignore[arg-type]  # a stand-in
+
+    def hear(id_: str, comparison: str) -> None:
+        heard.put_nowait(f"{id_} of {comparison}" if comparison else id_)
+
+    listener = Listener(firestore, None, hear)  # type: ignore[arg-type]  # a stand-in
     yield listener
     await listener.close()
 
@@ -270,7 +274,7 @@ async def test_a_request_on_its_way_is_looked_for_and_a_generation_is_not(
         def here(self, *_: str) -> bool:
             return False
 
-        async def ask(self, id_: str, _: str) -> str | None:
+        async def ask(self, id_: str, *_: str | None) -> str | None:
             if id_ in comparison_ids(asked, "ann"):
                 return None
             self.looks += 1
@@ -285,3 +289,32 @@ async def test_a_request_on_its_way_is_looked_for_and_a_generation_is_not(
     with pytest.raises(GenerationUnknown):
         await stopping.stop_generation(call_of({"generationId": "0" * 32}, "ann"))
     assert stops.looks == 1
+
+
+async def test_a_comparison_whose_answers_have_ended_is_looked_at_for_its_judge(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "STOP_LOOKS_S", (0.0, 0.0, 0.0))
+    whole = "a" * 32
+    first, second, judge, *_ = comparison_ids(whole, "ann")
+
+    class Compared:
+        looks = 0
+        told: ClassVar[list[str | None]] = []
+
+        def here(self, *_: str) -> bool:
+            return False
+
+        async def ask(self, id_: str, _: str, comparison: str | None) -> str | None:
+            if id_ in (first, second):
+                self.told.append(comparison)
+                return "done"
+            self.looks += id_ == judge
+            return "running" if id_ == judge and self.looks == 3 else None
+
+    stops = Compared()
+    stopping = Stopping(stops)  # type: ignore[arg-type]  # a stand-in
+    answer = await stopping.stop_generation(call_of({"comparisonId": whole}, "ann"))
+    assert answer == {"comparisonId": whole, "stopped": True, "status": "running"}
+    assert stops.looks == 3
+    assert set(stops.told) == {whole}

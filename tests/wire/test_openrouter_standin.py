@@ -22,6 +22,7 @@ from firerouter.openrouter.generation import read_generation
 from scripts.local.openrouter.embeddings import FAULTS as VECTORS
 from scripts.local.openrouter.faults import FAULTS
 from scripts.local.openrouter.images import FAULTS as IMAGES
+from scripts.local.openrouter.images import TAKES
 from tests.wire.standin_openrouter import (
     KEY,
     PROMPT,
@@ -232,7 +233,9 @@ def test_sdk_parses_the_image_models(sdk: OpenRouter) -> None:
     (listed,) = [m for m in sdk.images.list_models().data if m.id == IMAGE_MODEL]
     assert listed.supports_streaming
     assert "image" in listed.architecture.output_modalities
-    assert listed.supported_parameters.keys() == {"n", "seed"}
+    assert listed.supported_parameters.keys() == TAKES.keys()
+    kinds = {takes.type for takes in listed.supported_parameters.values()}
+    assert kinds == {"range", "boolean", "enum"}
 
 
 def test_sdk_parses_images(sdk: OpenRouter) -> None:
@@ -803,6 +806,11 @@ async def check_worse_json(server: Server) -> None:
     assert (await answer(server, "sim/worse-json", **JSON_ONLY, messages=AGAIN)).text.endswith("{")
 
 
+async def check_ranks(server: Server) -> None:
+    told = [{"role": "user", "content": "Rank.\n\nAnswer 1:\na\n\nAnswer 3:\nb"}]
+    assert (await answer(server, "sim/ranks", messages=told)).text.startswith("3, 1\n\n")
+
+
 async def check_slow_bad_json(server: Server) -> None:
     begun = time.monotonic()
     await check_bad_json(server, "sim/slow-bad-json")
@@ -1106,6 +1114,7 @@ CHECKS: dict[str, Callable[[Server], Awaitable[None]]] = {
     "sim/524": check_524,
     "sim/fast": check_fast,
     "sim/paid": check_paid,
+    "sim/ranks": check_ranks,
     "sim/ticks": check_ticks,
     "sim/steady": check_steady,
     "sim/paid-ticks": check_paid_ticks,

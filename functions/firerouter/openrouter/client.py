@@ -139,7 +139,7 @@ class OpenRouter:
             try:
                 async for attempt in retrying(model, watch, tries):
                     with attempt:
-                        return await self._try(model, request, watch, tries)
+                        return await self._try(model, request.knowing(tries.files), watch, tries)
             except UpstreamError as error:
                 failure = error
                 free_used_up = free_used_up or isinstance(error, FreeDailyLimit)
@@ -168,6 +168,8 @@ class OpenRouter:
                 return answer
         except BaseException as error:
             attempt.reason = error.reason if isinstance(error, UpstreamError) else "stopped"
+            if isinstance(error, UpstreamError):
+                tries.files.add(error.files)
             if answer is not None:
                 attempt.upstream_id = answer.upstream_id
                 await answer.close()

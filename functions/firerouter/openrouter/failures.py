@@ -116,7 +116,9 @@ def _failure(status: int, error: dict[str, Any], retry_after: float | None) -> U
         leaf = BY_ERROR_TYPE.get(kind) if isinstance(kind, str) else None
     if leaf is None:
         leaf = BY_STATUS.get(status) or (UpstreamRejected if 400 <= status < 500 else UpstreamBusy)
-    return leaf(retry_after_seconds=retry_after, upstreamStatus=status)
+    failure = leaf(retry_after_seconds=retry_after, upstreamStatus=status)
+    failure.files = metadata.get("file_annotations")
+    return failure
 
 
 def _told_apart(

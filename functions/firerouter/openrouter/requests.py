@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 from .. import limits
 from ..keys import Secret
+from ..placing import with_read
 from ..routing import takes_cache_control
 from .answer import Answer
 from .drawn import DrawnAnswer
 from .embeddings import Form
+from .extras import Files
 
 
 class Keys(Protocol):
@@ -66,6 +69,13 @@ class ChatRequest:
     @property
     def draws(self) -> bool:
         return "image" in self.parameters.get("modalities", ())
+
+    def knowing(self, files: Files) -> ChatRequest:
+        """The same, with what was read of its files before."""
+        if not files.all:
+            return self
+        read = [json.loads(text) for text in files.all.values()]
+        return replace(self, messages=with_read(self.messages, read))
 
     def body(self, model: str) -> dict[str, Any]:
         told: dict[str, Any] = {"user": self.user, "session_id": self.session}

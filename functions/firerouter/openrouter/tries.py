@@ -16,6 +16,7 @@ from tenacity import (
 
 from .. import limits
 from ..errors import UpstreamError
+from .extras import Files
 from .watch import Watch
 
 
@@ -34,11 +35,15 @@ class Attempt:
 
 @dataclass(slots=True)
 class Tries:
-    """What has been tried, kept by the caller. on_id and on_retry are told as it happens."""
+    """What has been tried, kept by the caller. on_id and on_retry are told as it happens.
+
+    files: what was read of files for it before, or for a try that failed.
+    """
 
     on_id: Callable[[], None] = lambda: None
     on_retry: Callable[[str, str], Awaitable[None]] | None = None  # next model, reason
     attempts: list[Attempt] = field(default_factory=list)
+    files: Files = field(default_factory=Files)
 
 
 def retrying(model: str, watch: Watch, tries: Tries) -> AsyncRetrying:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 from .completions import Answer, ToolCall, tool_call, words
@@ -94,6 +95,13 @@ def unknown_tool(_: Exchange) -> Answer:
 def long_arguments(_: Exchange) -> Answer:
     arguments = json.dumps({"text": "x" * LONG_ARGUMENTS_CHARS})
     return _asking((ToolCall("call_1", "f", arguments),))
+
+
+def ranks(ex: Exchange) -> Answer:
+    """The answers that a judge is told of, the last one first."""
+    numbers = re.findall(r"^Answer ([0-9]+):$", ex.ask.last_text, re.MULTILINE)
+    ranking = ", ".join(reversed(numbers))
+    return Answer(words(f"{ranking}\n\nThe last of the {len(numbers)} is the best."))
 
 
 def cites(ex: Exchange) -> Answer:

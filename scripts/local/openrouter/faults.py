@@ -46,6 +46,7 @@ ORDINARY = Fault("", "answers")
 _ANSWERS = (
     Fault("sim/fast", "answers without delay between tokens", does.stream_fast),
     Fault("sim/paid", "answers, at 3 and 15 dollars a million tokens", paid=True),
+    Fault("sim/ranks", "as a judge: ranks the last answer first", answer=says.ranks),
     Fault("sim/ticks", "100 tokens, one each 100 ms", does.stream_ticks, reshape=says.ticks),
     Fault("sim/steady", "1,000 tokens, one each 20 ms", does.stream_steady, reshape=says.steady),
     Fault(

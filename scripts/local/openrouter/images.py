@@ -36,8 +36,17 @@ FIELDS = frozenset(
 )
 PROVIDER_FIELDS = frozenset({"allow_fallbacks", "ignore", "only", "options", "order", "sort"})
 
+TAKES: Json = {
+    "n": {"type": "range", "min": 1, "max": IMAGES_MAX},
+    "seed": {"type": "boolean"},
+    "aspect_ratio": {"type": "enum", "values": ["1:1", "16:9"]},
+    "resolution": {"type": "enum", "values": ["1K", "2K"]},
+    "quality": {"type": "enum", "values": ["low", "high"]},
+}
+
 FAULTS: Mapping[str, str] = {
     "sim/images": "images at 15 dollars a million tokens",
+    "sim/images-plain": "takes n alone",
     "sim/images-json": "one JSON though a stream was asked for, as most providers do",
     "sim/images-error": "the first image, then an error event",
     "sim/images-cut": "the first image, then closed without the terminating chunk",
@@ -173,8 +182,9 @@ def image_model(model: Json) -> Json:
         },
         "endpoints": f"/api/v1/images/models/{model['id']}/endpoints",
         "supported_parameters": {
-            "n": {"type": "range", "min": 1, "max": IMAGES_MAX},
-            "seed": {"type": "boolean"},
+            name: takes
+            for name, takes in TAKES.items()
+            if name == "n" or model["id"] != "sim/images-plain"
         },
         "supports_streaming": True,
     }
