@@ -829,3 +829,26 @@ async def test_of_a_broken_document_all_instances_serve_the_revision_it_names(
         refused = await instance.refusal(SAVE, outdated)
         assert refused.details["current"]["revision"] == 2
     assert (await first.save("chat", PLAIN, 2))["revision"] == 4
+
+
+async def test_a_draft_that_would_cost_money_now_is_not_promoted(world: World) -> None:
+    instance = world.instance()
+    await instance.call("save_app_settings", {"settings": {"freeModelsOnly": False}, "revision": 0})
+    await instance.save("chat", PLAIN)
+    await instance.save("chat", {"model": "sim/paid"}, 1, draftPercent=0)
+    allowed = {"settings": {"freeModelsOnly": True}, "revision": 1}
+    saved = await instance.call("save_app_settings", allowed)
+    assert ["draft" in warning["message"] for warning in saved["warnings"]] == [True]
+    refused = await instance.refusal(PROMOTE, {"feature": "chat", "revision": 2})
+    assert reasons(refused.details["errors"]) == ["model: paid_model"]
+    assert (await instance.ask("chat"))["revision"] == 1
+
+
+async def test_of_a_promoted_draft_whose_model_is_gone_one_is_warned(world: World) -> None:
+    instance = world.instance()
+    gone = {"revision": 2, "percent": 5, "settings": {"model": "x/gone:free"}}
+    await world.write(
+        "features/chat", {"enabled": True, "revision": 1, "settings": PLAIN, "draft": gone}
+    )
+    promoted = await instance.call(PROMOTE, {"feature": "chat", "revision": 2})
+    assert reasons(promoted["warnings"]) == ["model: model_gone"]
