@@ -65,13 +65,16 @@ class AppConfig:
         """Features that are on and would cost money: from now on they are refused."""
         found = []
         for feature in await self._features.all():
-            settings = feature.settings
-            paid = [what for _, what in paid_extras(settings)]
-            if not await self._choice.free([settings.model]):
-                paid.append(f"The model {settings.model}")
-            if feature.enabled and paid:
-                message = f"{paid[0]} of the feature {feature.id} is not free: it is refused now."
-                found.append(Finding("freeModelsOnly", "paid_model", message).to_wire())
+            whose = {f"the feature {feature.id}": feature.settings}
+            if feature.draft:
+                whose[f"the draft of the feature {feature.id}"] = feature.draft.settings
+            for name, settings in whose.items():
+                paid = [what for _, what in paid_extras(settings)]
+                if not await self._choice.free([settings.model]):
+                    paid.append(f"The model {settings.model}")
+                if feature.enabled and paid:
+                    message = f"{paid[0]} of {name} is not free: it is refused now."
+                    found.append(Finding("freeModelsOnly", "paid_model", message).to_wire())
         return found
 
 

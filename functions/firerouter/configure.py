@@ -104,11 +104,14 @@ class Configure:
         return await self._go_back(settings, request.feature, request.revision, who)
 
     async def promote_draft(self, call: Call[Caller]) -> dict[str, Any]:
-        """Let the draft serve everybody. Raises NoDraft, FeatureUnknown."""
+        """Let the draft serve everybody. Raises NoDraft, FeatureUnknown, SettingsRefused."""
         request = parse(PromoteDraft, call.data)
         who = Who.of(call, "promote_draft", request.note)
+        feature = (await self._features.read(request.feature)).feature
+        draft = feature.draft if feature else None
+        found = await self._once_more(draft.settings) if draft else None
         return await self._change(
-            request.feature, who, request.revision, revisions.promoted, trial=True
+            request.feature, who, request.revision, revisions.promoted, found=found, trial=True
         )
 
     async def drop_draft(self, call: Call[Caller]) -> dict[str, Any]:
@@ -162,13 +165,15 @@ class Configure:
     async def _go_back(
         self, settings: FeatureSettings, id_: str, base: int, who: Who
     ) -> dict[str, Any]:
+        return await self.replace(id_, settings, base, who, await self._once_more(settings))
+
+    async def _once_more(self, settings: FeatureSettings) -> Review:
         """What served before may serve again, whatever became of its models since; but nothing
-        that costs money where nothing may."""
+        that costs money where nothing may. Raises SettingsRefused."""
         found = await self._review(settings, settings)
         if paid := [finding for finding in found.errors if finding.reason == "paid_model"]:
             raise revisions.refused(Review(errors=paid, warnings=found.warnings))
-        found = Review(found.models, warnings=[*found.errors, *found.warnings])
-        return await self.replace(id_, settings, base, who, found)
+        return Review(found.models, warnings=[*found.errors, *found.warnings])
 
     async def _change(
         self,

@@ -6,6 +6,7 @@ caller wrote it), the limit and what to do. Unknown fields are refused by name.
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -60,6 +61,7 @@ def _sentence(item: Any) -> tuple[str, str]:
     path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in item["loc"]).lstrip(".")[
         :200
     ]
+    path = re.sub(r"sk-[A-Za-z0-9_-]+", "sk-***", path)  # a key in the place of a name
     context = item.get("ctx", {})
     kind = item["type"]
     if kind == "part":  # of the whole, which pydantic has no path to

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.benchmarks import compared, measures, meters, startup, stops
+from scripts.benchmarks import compared, measures, meters, shelf, startup, stops
 from scripts.benchmarks.bench import BASELINE, FUNCTIONS, ROOT, Bench, create_features
 from scripts.benchmarks.plan import FULL, QUICK, SMOKE, Plan
 from scripts.benchmarks.report import Table, text_of, write_between
@@ -81,6 +81,8 @@ def measure(bench: Bench, plan: Plan) -> Table:
     with bench.serving("api", FUNCTIONS) as both:
         compared.compared(bench, both, plan, table)
     done("compared")
+    shelf.shelf(table)
+    done("shelf")
     startup.starts(bench, plan, table)
     done("starts")
     startup.imports(bench, table)

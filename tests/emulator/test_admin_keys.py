@@ -274,6 +274,5 @@ async def test_a_key_is_set_rotated_and_removed_and_never_seen_again(keys: Keys)
     assert "set_openrouter_key" in documents
     assert "remove_openrouter_key" in documents
     assert "ann@demo.test" in documents
-    refused_by_name = [answer for answer in keys.answers if "is not a field" in answer]
-    for written in (documents, keys.logs(), *set(keys.answers).difference(refused_by_name)):
+    for written in (documents, keys.logs(), *keys.answers):
         assert "7d30e1" not in written

@@ -70,6 +70,10 @@ RIGHT = st.fixed_dictionaries(
     optional={"allowedModels": st.lists(ONES, max_size=3), "temperature": st.floats(0, 2)},
 )
 NUMBERS = st.sampled_from([0, 1, 7, -3, 2**62, True, "3", 1.5, None])
+# what is typed there may leave no key that serves, and nothing worse
+APP_KEYS = ANY | st.fixed_dictionaries(
+    {}, optional={"swept": NUMBERS, "features": ANY, "other": ANY}
+)
 DRAFT = st.fixed_dictionaries(
     {},
     optional={"revision": NUMBERS, "percent": NUMBERS | st.just(100), "settings": RIGHT | SETTINGS},
@@ -86,7 +90,12 @@ FEATURE = st.fixed_dictionaries(
     },
 )
 REVISION = st.fixed_dictionaries(
-    {}, optional={"revision": NUMBERS, "settings": RIGHT | SETTINGS | ANY}
+    {},
+    optional={
+        "revision": NUMBERS,
+        "settings": RIGHT | SETTINGS | ANY,
+        "draft": st.sampled_from([True, False, "yes"]),
+    },
 )
 APP = st.fixed_dictionaries(
     {},
@@ -97,6 +106,7 @@ APP = st.fixed_dictionaries(
         "freeModelsOnly": st.sampled_from([True, False, "no"]) | ANY,
         "revision": NUMBERS,
         "catalog": ANY,
+        "keys": APP_KEYS,
     },
 )
 USER = st.fixed_dictionaries(
@@ -112,7 +122,7 @@ def is_right(values: Any) -> bool:
     return True
 
 
-@given(feature=FEATURE, revisions=st.lists(REVISION, max_size=2), app=APP, user=USER)
+@given(feature=FEATURE | st.none(), revisions=st.lists(REVISION, max_size=2), app=APP, user=USER)
 @settings(
     max_examples=EXAMPLES,
     database=None,
@@ -120,19 +130,22 @@ def is_right(values: Any) -> bool:
 )
 async def test_whatever_the_documents_hold_a_feature_that_is_on_answers(
     prepared: "Prepared",
-    feature: dict[str, Any],
+    feature: dict[str, Any] | None,
     revisions: list[dict[str, Any]],
     app: dict[str, Any],
     user: dict[str, Any],
 ) -> None:
+    """feature: None where its document was deleted."""
     await prepared.write(feature, revisions, app, user)
+    feature = feature or {}
     draft = feature.get("draft")
     typed = [feature, *revisions, *([draft] if isinstance(draft, dict) else [])]
     answer, reason = await prepared.ask()
     event("answered" if answer else str(reason))
     assert answer or reason not in OURS
     # settings that are right may ask for what can not be had; what is not right is not to blame
-    assert answer or any(is_right(values.get("settings")) for values in typed), reason
+    right = any(is_right(values.get("settings")) for values in typed)
+    assert answer or right or (reason == "key_missing" and "keys" in app), reason
     assert "chat" in await prepared.listed()
     refused = await prepared.instance.refusal(
         "save_feature_settings", {"feature": "chat", "settings": {}, "revision": 2**53 - 1}
@@ -152,7 +165,7 @@ class Prepared:
 
     async def write(
         self,
-        feature: dict[str, Any],
+        feature: dict[str, Any] | None,
         revisions: list[dict[str, Any]],
         app: dict[str, Any],
         user: dict[str, Any],
@@ -162,7 +175,9 @@ class Prepared:
             await self.world.firestore.document(f"features/chat/revisions/{name}").delete()
         for number, revision in enumerate(revisions):
             await self.world.write(f"features/chat/revisions/{number}", revision)
-        await self.world.write("features/chat", feature)
+        await self.world.firestore.document("features/chat").delete()
+        if feature is not None:
+            await self.world.write("features/chat", feature)
         await self.world.write("config/app", app)
         await self.world.write(f"users/user-{self._round}", user)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from typing import Any
 
 import pytest
@@ -9,12 +10,15 @@ import pytest
 from firerouter import limits
 from firerouter.appsettings import GeneralSettings
 from firerouter.callable import CallableError
-from scripts.local.client import CallableClient, CallableFailure
+from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.suite import Suite
+from tests.conftest import Serve
+from tests.emulator.test_admin_keys import create_account
 from tests.emulator.world import ADMIN, Commit, Instance, World, applied_twice
 
 SAVE = "save_app_settings"
 DEFAULTS = GeneralSettings().model_dump(by_alias=True)
+EVERYWHERE_WITHIN_S = 10.0
 NOBODY = "http://127.0.0.1:9/api/v1"  # the port of `discard`, where nobody listens
 
 
@@ -35,10 +39,10 @@ async def asked_models(world: World, marker: str) -> list[str]:
 # -- saving ----------------------------------------------------------------------------------------
 
 
-async def test_an_admin_saves_them_through_the_wire(
+async def test_what_can_not_be_is_refused_through_the_wire(
     suite: Suite, admin: str, app_check: str
 ) -> None:
-    """Not in earnest: every other test lives in this project."""
+    """What is refused: every other test lives in this project."""
     async with CallableClient(suite.functions_url, admin, app_check) as client:
         for settings, field in (
             ({"referer": "javascript:alert(1)"}, "referer"),
@@ -54,6 +58,48 @@ async def test_an_admin_saves_them_through_the_wire(
             await client.call(SAVE, {"settings": {"appName": "X"}, "revision": 9})
         assert outdated.value.status == "ABORTED"
         assert outdated.value.details["yours"]["settings"]["appName"] == "X"
+
+
+async def test_what_one_process_allows_the_other_refuses_within_ten_seconds(
+    world: World, serve: Serve
+) -> None:
+    """`freeModelsOnly`, in earnest: through the wire, in a project of its own."""
+    await asyncio.to_thread(create_account, world.suite, "ann", '{"admin":true}', world.project)
+    settings = {"model": "sim/paid"}
+    await world.write("features/chat", {"enabled": True, "revision": 1, "settings": settings})
+    env = {"GCLOUD_PROJECT": world.project}
+    saves, asks = serve(SAVE, env=env).url, serve("execute_prompt", env=env).url
+    admin = id_token(world.project, "ann", admin=True, email="ann@demo.test")
+    app_check, asked = await world.app_check(), {"feature": "chat", "prompt": "Hi"}
+    async with (
+        CallableClient(saves, admin, app_check) as saver,
+        CallableClient(asks, id_token(world.project, "user"), app_check) as asker,
+    ):
+        paid = {"settings": {"freeModelsOnly": False, "appName": "Mine"}, "revision": 0}
+        saved = await saver.call("", paid)
+        assert (saved["revision"], saved["settings"]["appName"]) == (1, "Mine")
+        assert (await asker.call("", asked))["model"] == "sim/paid"
+        free = {"settings": {"freeModelsOnly": True}, "revision": 1, "note": "Too dear"}
+        saved = await saver.call("", free)
+        changed = {"field": "freeModelsOnly", "before": False, "after": True}
+        assert (saved["revision"], saved["changes"]) == (2, [changed])
+        assert reasons(saved["warnings"]) == ["freeModelsOnly: paid_model"]
+        since = time.monotonic()
+        began = since
+        while (refused := await outcome(asker, asked)) is None:
+            assert began - since < EVERYWHERE_WITHIN_S, "asked later than that, and answered"
+            await asyncio.sleep(0.5)
+            began = time.monotonic()
+    assert refused.details["reason"] == "paid_model"
+    assert [entry["note"] for entry in await world.audit()] == [None, "Too dear"]
+
+
+async def outcome(client: CallableClient, data: Any) -> CallableFailure | None:
+    try:
+        await client.call("", data)
+    except CallableFailure as failure:
+        return failure
+    return None
 
 
 async def test_what_is_given_changes_and_the_rest_stays(world: World) -> None:

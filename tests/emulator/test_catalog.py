@@ -25,12 +25,14 @@ from firerouter.errors import (
     UpstreamUnreachable,
 )
 from firerouter.keys import Secret
+from firerouter.models import read_models
 from firerouter.openrouter import OpenRouter
 from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.suite import Suite
-from tests.conftest import Serve
+from tests.conftest import NO_RECORDINGS, RECORDINGS, Serve
 from tests.wire.standin_openrouter import serving
 
+RECORDED = RECORDINGS / "openrouter-models.json"
 LIST = "get_available_models"
 REFRESH = "refresh_catalog"
 NOBODY = "http://127.0.0.1:9/api/v1"  # the port of `discard`, where nobody listens
@@ -307,6 +309,22 @@ async def test_a_long_list_is_kept_in_shards_and_the_old_ones_are_deleted(shelf:
     assert not documents.keys() & after.keys()
     assert len(after) == len(after["head"]["shards"]) + 1
     assert len((await shelf.catalog().get()).models) == 201
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason=NO_RECORDINGS)
+@pytest.mark.parametrize("options", [{}, {"shard_max_bytes": 100_000}], ids=str)
+async def test_the_recorded_list_comes_back_from_firestore_as_it_went(
+    shelf: Shelf, options: dict[str, Any]
+) -> None:
+    shelf.upstream.answer = recorded = json.loads(RECORDED.read_text("utf-8"))
+    fetched = await shelf.catalog(**options).get()
+    asked = len(shelf.upstream.asked)
+    read = await shelf.catalog(**options).get()
+    assert len(shelf.upstream.asked) == asked, "from Firestore"
+    assert read.models == fetched.models == read_models(recorded["data"])[0]
+    assert len(read.models) == 421
+    shards = (await shelf.documents())["head"]["shards"]
+    assert len(shards) > (1 if options else 0)
 
 
 BAD_LISTS: dict[str, Any] = {

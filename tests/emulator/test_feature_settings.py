@@ -13,9 +13,10 @@ from google.api_core.exceptions import InvalidArgument as FirestoreRefused
 from firerouter import limits
 from firerouter.callable import CallableError
 from firerouter.settings import DEFAULTS, Draft, FeatureSettings
-from scripts.local.client import CallableClient, CallableFailure
+from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.suite import Suite
 from tests.conftest import Serve
+from tests.emulator.test_admin_keys import create_account
 from tests.emulator.world import ADMIN, Commit, Instance, World, applied_twice
 
 SAVE = "save_feature_settings"
@@ -73,12 +74,15 @@ async def test_an_admin_saves_and_goes_back_and_a_user_gets_it(
         saved = await as_admin.call(SAVE, second)
         assert saved["changes"] == [{"field": "temperature", "before": 0.5, "after": 1.0}]
         with pytest.raises(CallableFailure) as outdated:
-            await as_admin.call(SAVE, second)
+            await as_admin.call(SAVE, {**second, "settings": {**PIRATE, "seed": 7}})
         assert outdated.value.status == "ABORTED"
         details = outdated.value.details
         assert (details["reason"], details["retryable"]) == ("settings_changed", False)
         assert (details["yours"]["revision"], details["current"]["revision"]) == (1, 2)
         assert details["current"]["savedBy"] == "demo-admin"
+        assert details["yours"]["settings"] == whole(**PIRATE, seed=7)
+        assert details["current"]["settings"] == saved["settings"]
+        assert {one["field"] for one in details["differences"]} == {"seed", "temperature"}
 
         back = {"feature": feature, "revision": 2, "restore": 1}
         restored = await as_admin.call(RESTORE, back)
@@ -100,6 +104,26 @@ async def test_an_admin_saves_and_goes_back_and_a_user_gets_it(
         with pytest.raises(CallableFailure) as none:
             await as_admin.call(DROP, {"feature": feature, "revision": 4})
         assert none.value.details["reason"] == "no_draft"
+
+        assert (await as_admin.call(SAVE, {**trial, "settings": PIRATE, "revision": 4}))["draft"]
+        dropped = await as_admin.call(DROP, {"feature": feature, "revision": 5, "note": "Too wild"})
+        assert (dropped["revision"], dropped["draft"]) == (4, None)
+        result = await client.call("execute_prompt", {"feature": feature, "prompt": "Hi"})
+        assert result["revision"] == 4
+
+
+async def test_a_built_in_feature_is_reset_through_the_wire(world: World, serve: Serve) -> None:
+    await asyncio.to_thread(create_account, world.suite, "ann", '{"admin":true}', world.project)
+    await world.instance().save("code", PLAIN)
+    url = serve(RESET, env={"GCLOUD_PROJECT": world.project}).url
+    token = id_token(world.project, "ann", admin=True, email="ann@demo.test")
+    async with CallableClient(url, token, await world.app_check()) as as_admin:
+        reset = await as_admin.call("", {"feature": "code", "revision": 1, "note": "As it was"})
+    assert (reset["revision"], reset["enabled"]) == (2, True)
+    assert reset["settings"] == DEFAULTS["code"].settings.to_json()
+    assert (await world.document("features/code"))["settings"] == reset["settings"]
+    kept = (await world.revisions("code"))[2]
+    assert (kept["action"], kept["base"], kept["note"]) == (RESET, 1, "As it was")
 
 
 async def test_a_change_is_everywhere_within_ten_seconds(
@@ -805,3 +829,26 @@ async def test_of_a_broken_document_all_instances_serve_the_revision_it_names(
         refused = await instance.refusal(SAVE, outdated)
         assert refused.details["current"]["revision"] == 2
     assert (await first.save("chat", PLAIN, 2))["revision"] == 4
+
+
+async def test_a_draft_that_would_cost_money_now_is_not_promoted(world: World) -> None:
+    instance = world.instance()
+    await instance.call("save_app_settings", {"settings": {"freeModelsOnly": False}, "revision": 0})
+    await instance.save("chat", PLAIN)
+    await instance.save("chat", {"model": "sim/paid"}, 1, draftPercent=0)
+    allowed = {"settings": {"freeModelsOnly": True}, "revision": 1}
+    saved = await instance.call("save_app_settings", allowed)
+    assert ["draft" in warning["message"] for warning in saved["warnings"]] == [True]
+    refused = await instance.refusal(PROMOTE, {"feature": "chat", "revision": 2})
+    assert reasons(refused.details["errors"]) == ["model: paid_model"]
+    assert (await instance.ask("chat"))["revision"] == 1
+
+
+async def test_of_a_promoted_draft_whose_model_is_gone_one_is_warned(world: World) -> None:
+    instance = world.instance()
+    gone = {"revision": 2, "percent": 5, "settings": {"model": "x/gone:free"}}
+    await world.write(
+        "features/chat", {"enabled": True, "revision": 1, "settings": PLAIN, "draft": gone}
+    )
+    promoted = await instance.call(PROMOTE, {"feature": "chat", "revision": 2})
+    assert reasons(promoted["warnings"]) == ["model: model_gone"]

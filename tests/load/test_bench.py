@@ -27,6 +27,8 @@ ROWS = (
     "streams held at a token each 20 ms",
     "a stop from another process",
     "first token of a comparison of six",
+    "CPU of reading the list of 421 models",
+    "CPU of a page of 50",
     "process start to first streamed token",
 )
 PARTS = ("identity", "settings", "keys", "admit", "server and loopback")
