@@ -219,9 +219,8 @@ async def test_no_model_is_told_that_it_said_nothing(world: World, instance: Ins
 # -- deleted meanwhile -----------------------------------------------------------------------------
 
 
-async def test_an_answer_that_comes_between_the_steps_of_a_deletion_leaves_nothing(
-    world: World, instance: Instance
-) -> None:
+async def answering(world: World, instance: Instance) -> tuple[str, asyncio.Task[Any]]:
+    """A conversation whose second question, `r`, is being answered; and its call."""
     await instance.save("ticks", TICKS)
     first = await talk(instance, "One", conversationId="new")
     id_ = first["conversationId"]
@@ -231,6 +230,13 @@ async def test_an_answer_that_comes_between_the_steps_of_a_deletion_leaves_nothi
         return len(await messages(world, id_)) == 3
 
     await until(asked)
+    return id_, running
+
+
+async def test_an_answer_that_comes_between_the_steps_of_a_deletion_leaves_nothing(
+    world: World, instance: Instance
+) -> None:
+    id_, running = await answering(world, instance)
     deleting, ended = world.instance(), False
 
     async def between(commit: Commit, *args: Any, **kwargs: Any) -> Any:
@@ -253,15 +259,7 @@ async def test_an_answer_that_comes_between_the_steps_of_a_deletion_leaves_nothi
 async def test_a_deletion_cut_off_while_an_answer_runs_is_finished_by_the_next(
     world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await instance.save("ticks", TICKS)
-    first = await talk(instance, "One", conversationId="new")
-    id_ = first["conversationId"]
-    running = asyncio.create_task(instance.ask("ticks", requestId="r", conversationId=id_))
-
-    async def asked() -> bool:
-        return len(await messages(world, id_)) == 3
-
-    await until(asked)
+    id_, running = await answering(world, instance)
 
     async def cut(commit: Commit, *args: Any, **kwargs: Any) -> Any:
         if any("/messages/" in path for path in writes(*args, **kwargs)):
