@@ -66,13 +66,10 @@ class Talks:
         self, calls: Iterable[Call], entries: dict[str, Json], begun: Set[str]
     ) -> list[str]:
         """Whatever has ended by itself has its question, and so has what was killed after its
-        caller was told that it begins: before that, the caller knows that it was not taken."""
+        caller was told that it begins."""
         wrong = []
-        for call in _placed(calls):
-            if call.generation not in entries or call.again is not None:
-                continue
+        for call, status in _asked(calls, entries):
             question = self.message(call, "q")
-            status = entries[call.generation]["status"]
             if question is None:
                 if status != "interrupted" or call.generation in begun:
                     wrong.append(f"{call.request_id}, {call.feature}, {status}: is not there")
@@ -81,6 +78,17 @@ class Talks:
             elif call.file and not question.get("attachments"):
                 wrong.append(f"{call.request_id}, {call.feature}, {status}: has lost its file")
         return wrong
+
+    def not_taken(
+        self, calls: Iterable[Call], entries: dict[str, Json], begun: Set[str]
+    ) -> list[str]:
+        """What was killed between its admission and its first word to the caller, who knows that
+        it was not taken."""
+        return [
+            call.request_id
+            for call, _ in _asked(calls, entries)
+            if self.message(call, "q") is None and call.generation not in begun
+        ]
 
     def answers_lost(self, calls: Iterable[Call], entries: dict[str, Json]) -> list[str]:
         """entries: as they were before anything was tidied up."""
@@ -143,6 +151,13 @@ async def read_talks(firestore: AsyncClient) -> Talks:
 
 def _placed(calls: Iterable[Call]) -> list[Call]:
     return [call for call in dict.fromkeys(calls) if call.conversation is not None]
+
+
+def _asked(calls: Iterable[Call], entries: dict[str, Json]) -> Iterator[tuple[Call, str]]:
+    """(call, status) of those that were admitted with a question of their own."""
+    for call in _placed(calls):
+        if call.generation in entries and call.again is None:
+            yield call, entries[call.generation]["status"]
 
 
 def doubled(talks: Talks) -> list[str]:

@@ -193,6 +193,9 @@ def test_a_question_that_is_lost_is_found(status: str) -> None:
 
 def test_what_was_killed_before_its_caller_was_told_anything_is_not_lost() -> None:
     assert Talks([]).questions_lost([CALL], ended("interrupted"), set()) == []
+    assert Talks([]).not_taken([CALL], ended("interrupted"), set()) == [CALL.request_id]
+    assert Talks([]).not_taken([CALL], ended("interrupted"), BEGUN) == []
+    assert Talks([talk()]).not_taken([CALL], ended("interrupted"), set()) == []
     assert len(Talks([]).questions_lost([CALL], ended("done"), set())) == 1
 
 
