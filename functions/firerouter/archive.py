@@ -8,12 +8,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from . import limits
 from .callable import Call
+from .commits import AWAY
 from .contract import DeleteConversation, ExportConversation, UpdateConversation
-from .conversations import Conversations
+from .conversations import Conversations, away
 from .identity import Caller
 from .records import parse
 from .removals import Removals
+from .threads import Document
 
 
 class Archive:
@@ -47,12 +50,34 @@ class Archive:
         `{..., markdown}`, the chosen path alone. Raises ConversationUnknown, HistoryUnavailable."""
         asked = parse(ExportConversation, call.data)
         uid, id_ = call.caller.uid, asked.conversation_id
-        head, messages = await self._conversations.all(uid, id_)
+        head, messages = await self._all(uid, id_)
         told = {"conversationId": id_, "format": asked.format}
         if asked.format == "markdown":
             return {**told, "markdown": markdown(head, messages)}
         shown = [{"id": key, **_told(value)} for key, value in messages.items()]
         return {**told, "conversation": {**_told(head), "messages": shown}}
+
+    async def _all(self, uid: str, id_: str) -> tuple[Document, dict[str, Document]]:
+        """(the conversation, its messages by id, whole and the oldest first).
+
+        Raises ConversationUnknown, HistoryUnavailable.
+        """
+        collection = self._conversations.conversation(uid, id_).collection("messages")
+        try:
+            head = await self._conversations.read(uid, id_)
+            found = await collection.get(retry=None, timeout=limits.CONVERSATION_READ_S)
+        except AWAY as error:
+            raise away(error) from None
+        documents = {snapshot.id: snapshot.to_dict() or {} for snapshot in found}
+        messages = {i: d for i, d in documents.items() if d.get("role") != "part"}
+        for part in sorted(
+            (d for d in documents.values() if d.get("role") == "part"), key=lambda d: d["number"]
+        ):
+            whole = messages.get(part["of"], {})
+            for name in ("text", "reasoning"):
+                if name in part:
+                    whole[name] = whole.get(name, "") + part[name]
+        return head, dict(sorted(messages.items(), key=lambda item: str(item[1].get("createdAt"))))
 
 
 def path(head: dict[str, Any], messages: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:

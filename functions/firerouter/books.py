@@ -78,6 +78,7 @@ class Stored:
     attempts: list[Tried] = field(default_factory=list)
     keeps_result: bool = False
     place: dict[str, Any] | None = None  # in a conversation, where its answer belongs
+    question: dict[str, Any] | None = None  # that may not be written down there yet
     queued: bool = False  # for a task that never came: nothing was asked
 
 
@@ -102,6 +103,7 @@ class Books:
         """
         spent = held.reserved_nano_usd if cost is None else cost
         end = {**how, "endedAt": now, "costNanoUsd": spent, "costIsEstimate": cost is None}
+        end["question"] = DELETE_FIELD  # it is in its conversation
         if cost is None:
             end["costDueAt"] = now
         batch = self._firestore.batch()
@@ -251,6 +253,7 @@ def _stored(snapshot: Any) -> Stored:
         attempts=[_tried(attempt) for attempt in attempts] if isinstance(attempts, list) else [],
         keeps_result=isinstance(document.get("result"), dict),
         place=place if isinstance(place := document.get("place"), dict) else None,
+        question=asked if isinstance(asked := document.get("question"), dict) else None,
         queued=document.get("continues") is True and not document.get("instance"),
     )
 

@@ -238,6 +238,7 @@ class App(Stores):
             conversations=self.conversations,
             keys=self.keys,
             openrouter=self.openrouter,
+            look=self.uploads.look,
         )
 
     @cached_property

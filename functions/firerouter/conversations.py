@@ -43,6 +43,7 @@ from .threads import (
     beside,
     parent_of,
     parts_of,
+    question_of,
     summary_of,
     title_of,
 )
@@ -157,43 +158,61 @@ class Conversations:
         while self._background:
             await asyncio.wait(self._background)
 
-    async def rescue(self, uid: str, place: Document, result: Document, error: str) -> None:
-        """Write down what a killed instance had of an answer, unless it had done so itself. The
-        chosen path leads to it where nobody has gone on since.
+    async def rescue(
+        self,
+        uid: str,
+        place: Document,
+        result: Document,
+        error: str,
+        question: Document | None = None,
+    ) -> None:
+        """Write down what a killed instance had of an answer, and the question, unless it had done
+        so itself. The chosen path leads to it where nobody has gone on since.
 
-        place: as `Thread.to_entry` gave it. Raises HistoryUnavailable, after which nothing is lost:
-        it can be called again.
+        place, question: as `Thread.to_entry` and `to_write` gave them. Raises HistoryUnavailable,
+        after which nothing is lost: it can be called again.
         """
         id_, message = str(place.get("conversationId")), str(place.get("messageId"))
-        messages = self.conversation(uid, id_).collection("messages")
-        asked = parent_of(place)
-        if asked.message is None or not result["text"]:
+        conversation, asked = self.conversation(uid, id_), parent_of(place)
+        if asked.message is None:
             return
         try:
-            head = await self.read(uid, id_)
+            head = await conversation.get(retry=None, timeout=limits.READ_S)
+            messages = conversation.collection("messages")
             if (await messages.document(message).get(retry=None, timeout=limits.READ_S)).exists:
                 return
-            snapshot = await messages.document(asked.message).get(retry=None, timeout=limits.READ_S)
-        except ConversationUnknown:
-            return
+            found = await messages.document(asked.message).get(retry=None, timeout=limits.READ_S)
+            deleting = await self.tombstone(uid, id_).get(retry=None, timeout=limits.READ_S)
         except AWAY as failure:
             raise away(failure) from None
-        page = (snapshot.to_dict() or {}).get("page")
-        if type(page) is not int:
-            return  # the question did not get as far as that: there is nothing that it answers
+        lost = None if found.exists else question
+        begins = lost is not None and lost.get("begins") is True and not deleting.exists
+        if not (head.exists or begins) or not (found.exists or lost):
+            return  # it was deleted, or is another question's that was lost by hand
+        document, page = head.to_dict() or {}, (found.to_dict() or {}).get("page")
+        parent = parent_of(lost) if lost else Spot(asked.message, page or 0)
         thread = Thread(
             uid,
             id_,
             message.removeprefix("a"),
-            str(head.get("feature")),
-            new=False,
+            str((lost or document).get("feature")),
+            new=not head.exists,
             regenerates=place.get("regenerates") is True,
-            parent=Spot(asked.message, page),
-            page=head["page"] if type(head.get("page")) is int else 0,
-            page_bytes=limits.PAGE_MAX_BYTES,
+            parent=parent,
+            page=document["page"] if type(document.get("page")) is int else 0,
+            page_bytes=limits.PAGE_MAX_BYTES if head.exists else 0,
+            question=question_of(lost) if lost else None,
         )
-        leads = head.get("leaf") == asked.message
-        done = await self._put_answer(thread, result, "interrupted", error, leads=leads)
+        leads = not head.exists or document.get("leaf") == parent.message
+        if lost:
+
+            def put(batch: AsyncWriteBatch) -> None:
+                self._put_question(batch, thread, leads=leads)
+
+            thread.written = await self._write(thread, put, limits.SETTLE_BEFORE_RESULT_S)
+        done = thread.written or not lost
+        if done and result["text"]:
+            done = await self._put_answer(thread, result, "interrupted", error, leads=leads)
         if not (done or thread.deleted):
             raise HistoryUnavailable
 
@@ -212,28 +231,6 @@ class Conversations:
             raise ConversationUnknown(field="conversationId") from None
         except AWAY as error:
             raise away(error) from None
-
-    async def all(self, uid: str, id_: str) -> tuple[Document, dict[str, Document]]:
-        """(the conversation, its messages by id, whole and the oldest first).
-
-        Raises ConversationUnknown, HistoryUnavailable.
-        """
-        collection = self.conversation(uid, id_).collection("messages")
-        try:
-            head = await self.read(uid, id_)
-            found = await collection.get(retry=None, timeout=limits.CONVERSATION_READ_S)
-        except AWAY as error:
-            raise away(error) from None
-        documents = {snapshot.id: snapshot.to_dict() or {} for snapshot in found}
-        messages = {i: d for i, d in documents.items() if d.get("role") != "part"}
-        for part in sorted(
-            (d for d in documents.values() if d.get("role") == "part"), key=lambda d: d["number"]
-        ):
-            whole = messages.get(part["of"], {})
-            for name in ("text", "reasoning"):
-                if name in part:
-                    whole[name] = whole.get(name, "") + part[name]
-        return head, dict(sorted(messages.items(), key=lambda item: str(item[1].get("createdAt"))))
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -291,10 +288,10 @@ class Conversations:
 
     # -- writing -------------------------------------------------------------------------------
 
-    def _put_question(self, batch: AsyncWriteBatch, thread: Thread) -> None:
+    def _put_question(self, batch: AsyncWriteBatch, thread: Thread, *, leads: bool = True) -> None:
         assert thread.question is not None
         message = {**thread.question, "status": "done", "feature": thread.feature}
-        spot = self._put(batch, thread, thread.question_id, message, thread.parent, leads=True)
+        spot = self._put(batch, thread, thread.question_id, message, thread.parent, leads=leads)
         thread.asked_on = spot.page
 
     async def _put_answer(
@@ -386,6 +383,10 @@ class Conversations:
 
     def conversation(self, uid: str, id_: str) -> Any:
         return self._firestore.document("users", key_of(uid), "conversations", id_)
+
+    def tombstone(self, uid: str, id_: str) -> Any:
+        """Of a conversation that is being deleted."""
+        return self._firestore.document("users", key_of(uid), "deleting", id_)
 
 
 def away(error: BaseException) -> HistoryUnavailable:

@@ -192,6 +192,7 @@ class Generate:
                     feature_limits=settings.caps,
                     test=feature.test,
                     place=running.thread.to_entry() if running.thread else None,
+                    question=running.thread.to_write() if running.thread else None,
                     continues=continues,
                     streams=settings.stream,
                 )

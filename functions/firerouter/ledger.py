@@ -60,6 +60,7 @@ class Admission:
     feature_limits: FeatureLimits = field(default_factory=FeatureLimits)
     test: bool = False
     place: dict[str, Any] | None = None  # where its answer is written down
+    question: dict[str, Any] | None = None  # to be written down there, until it has ended
     continues: bool = False  # it needs no listener: nobody's, until a task claims it
     streams: bool = True  # what is written is sent as it comes
 
@@ -377,6 +378,7 @@ def _document(entry: Entry, instance: str) -> dict[str, Any]:
         "attempts": [],
         "test": admission.test,
         "place": admission.place,
+        **({"question": admission.question} if admission.question else {}),
         **({"continues": True} if admission.continues else {}),
         **({} if admission.streams else {"streams": False}),
     }

@@ -64,8 +64,11 @@ class Reconcile:
         conversations: Conversations,
         keys: Keys,
         openrouter: OpenRouter,
+        look: Callable[[str], Awaitable[object | None]],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """look: whether there is such a file in Cloud Storage."""
+        self._look = look
         self._books = books
         self._progress = progress
         self._conversations = conversations
@@ -121,13 +124,20 @@ class Reconcile:
             result = {"text": "".join(piece.text for piece in pieces), "finishReason": "stopped"}
             if reasoning := "".join(piece.reasoning for piece in pieces):
                 result["reasoning"] = reasoning
+            question = stored.question and await self._there(stored.question)
             await self._conversations.rescue(
-                stored.held.uid, stored.place, result, Restarting.reason
+                stored.held.uid, stored.place, result, Restarting.reason, question
             )
         except CallableError as error:
             log.error("answer_not_rescued", generation=stored.held.id, reason=error.reason)
             return False
         return True
+
+    async def _there(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Without the files that came with the call and were not stored any more."""
+        files = question.get("attachments") or []
+        kept = [file for file in files if await self._look(file["path"]) is not None]
+        return {**question, "attachments": kept} if files else question
 
 
 class _Costs:

@@ -18,14 +18,13 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from google.cloud.firestore import AsyncClient, FieldFilter
+from google.cloud.firestore import DELETE_FIELD, AsyncClient, FieldFilter
 
 from . import limits
 from .attachments import files_of
 from .commits import AWAY, commit
 from .conversations import Conversations, away
 from .errors import ConversationUnknown
-from .ids import key_of
 
 Forget = Callable[[list[str]], Awaitable[None]]  # of paths in Cloud Storage
 
@@ -45,7 +44,7 @@ class Removals:
         """Raises ConversationUnknown, HistoryUnavailable, and what `forget` raises; after one of
         the last two it can be called again."""
         conversation = self._conversations.conversation(uid, id_)
-        tombstone = self._firestore.document("users", key_of(uid), "deleting", id_)
+        tombstone = self._conversations.tombstone(uid, id_)
         try:
             if (await conversation.get([], retry=None, timeout=limits.READ_S)).exists:
                 batch = self._firestore.batch()
@@ -84,5 +83,5 @@ class Removals:
         for begin in range(0, len(mine), limits.DELETE_BATCH):
             batch = self._firestore.batch()
             for snapshot in mine[begin : begin + limits.DELETE_BATCH]:
-                batch.update(snapshot.reference, {"result": None})
+                batch.update(snapshot.reference, {"result": None, "question": DELETE_FIELD})
             await commit(batch, limits.CHANGE_S)

@@ -106,6 +106,13 @@ class Thread:
             "regenerates": self.regenerates,
         }
 
+    def to_write(self) -> Document | None:
+        """The question, for whoever has to write it down in our place; None where nobody has to."""
+        if self.question is None or not self.kept:
+            return None
+        tied = {"parent": self.parent.message, "parentPage": self.parent.page}
+        return {**self.question, **tied, "feature": self.feature, "begins": self.new}
+
     def written_down(self) -> Document | None:
         """How the question was, for another instance that goes on from there; None: not yet."""
         if not self.written:
@@ -130,6 +137,12 @@ class Thread:
 def parent_of(message: Document) -> Spot:
     parent, page = message.get("parent"), message.get("parentPage")
     return Spot(parent, page) if isinstance(parent, str) and type(page) is int else Spot()
+
+
+def question_of(lost: Document) -> Document:
+    """Of what `Thread.to_write` gave."""
+    tied = {"parent", "parentPage", "feature", "begins"}
+    return {name: value for name, value in lost.items() if name not in tied}
 
 
 def summary_of(conversation: Document) -> Summary | None:

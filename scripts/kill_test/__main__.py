@@ -98,7 +98,7 @@ async def run(suite: Suite, logs: Path, times: int, seed: int) -> int:
     calls = [call for round_ in rounds for call in round_.calls]
     findings.check("messages lost", talks.lost())
     findings.check("messages doubled", doubled(talks))
-    findings.check("questions lost", talks.questions_lost(calls, after.entries, killing.begun))
+    findings.check("questions lost", talks.questions_lost(calls, after.entries))
     findings.check("answers lost", talks.answers_lost(calls, before.entries))
     findings.check("texts lost that were kept", talks.texts_lost(calls, before.written))
     findings.check("paths taken back", talks.paths_lost(talked))
@@ -106,8 +106,6 @@ async def run(suite: Suite, logs: Path, times: int, seed: int) -> int:
     written = sum(len(talk.messages) for talk in talks)
     count = len(list(talks))
     print(f"{'conversations':<22}{count}, with {written} messages, {len(talks.files())} files")
-    untold = len(talks.not_taken(calls, after.entries, killing.begun))
-    print(f"{'  not taken':<22}{untold} questions, killed before their callers were told anything")
     print(f"{'OpenRouter':<22}asked {len(asked)} times, charged {_usd(sum(charged.values()))}")
     return _judge(findings)
 
@@ -124,6 +122,7 @@ async def _reconcile(app: App) -> Counter[str]:
             conversations=app.conversations,
             keys=app.keys,
             openrouter=app.openrouter,
+            look=app.uploads.look,
             now=lambda: datetime.now(UTC) + ahead,
         )
 

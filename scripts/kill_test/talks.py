@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,33 +62,22 @@ class Talks:
         """What something points at and is not there."""
         return [problem for talk in self for problem in talk.problems()]
 
-    def questions_lost(
-        self, calls: Iterable[Call], entries: dict[str, Json], begun: Set[str]
-    ) -> list[str]:
-        """Whatever has ended by itself has its question, and so has what was killed after its
-        caller was told that it begins."""
+    def questions_lost(self, calls: Iterable[Call], entries: dict[str, Json]) -> list[str]:
+        """Whatever was admitted has its question, however it ended; and its file, unless it was
+        killed before that was stored."""
         wrong = []
-        for call, status in _asked(calls, entries):
+        for call in _placed(calls):
+            if call.generation not in entries or call.again is not None:
+                continue
             question = self.message(call, "q")
+            status = entries[call.generation]["status"]
             if question is None:
-                if status != "interrupted" or call.generation in begun:
-                    wrong.append(f"{call.request_id}, {call.feature}, {status}: is not there")
+                wrong.append(f"{call.request_id}, {call.feature}, {status}: is not there")
             elif question["text"] != call.data["prompt"]:
                 wrong.append(f"{call.request_id}: {question['text']}")
-            elif call.file and not question.get("attachments"):
+            elif call.file and not question.get("attachments") and status != "interrupted":
                 wrong.append(f"{call.request_id}, {call.feature}, {status}: has lost its file")
         return wrong
-
-    def not_taken(
-        self, calls: Iterable[Call], entries: dict[str, Json], begun: Set[str]
-    ) -> list[str]:
-        """What was killed between its admission and its first word to the caller, who knows that
-        it was not taken."""
-        return [
-            call.request_id
-            for call, _ in _asked(calls, entries)
-            if self.message(call, "q") is None and call.generation not in begun
-        ]
 
     def answers_lost(self, calls: Iterable[Call], entries: dict[str, Json]) -> list[str]:
         """entries: as they were before anything was tidied up."""
@@ -151,13 +140,6 @@ async def read_talks(firestore: AsyncClient) -> Talks:
 
 def _placed(calls: Iterable[Call]) -> list[Call]:
     return [call for call in dict.fromkeys(calls) if call.conversation is not None]
-
-
-def _asked(calls: Iterable[Call], entries: dict[str, Json]) -> Iterator[tuple[Call, str]]:
-    """(call, status) of those that were admitted with a question of their own."""
-    for call in _placed(calls):
-        if call.generation in entries and call.again is None:
-            yield call, entries[call.generation]["status"]
 
 
 def doubled(talks: Talks) -> list[str]:

@@ -124,7 +124,6 @@ CALL = Call("user", "killed", "sim/fast", False, "0-0", opener="0-0", file=True)
 AGAIN = replace(CALL, request_id="0-1", again="0-0", file=False)
 ASKED, ANSWERED = f"q{CALL.generation}", f"a{CALL.generation}"
 FILE = {"path": "users/user/uploads/notes.txt"}
-BEGUN = {CALL.generation}
 
 
 def talk(**changed: Any) -> Talk:
@@ -156,17 +155,17 @@ def test_a_conversation_that_is_whole_is_found_to_be() -> None:
     talks = Talks([talk()])
     assert talks.lost() == doubled(talks) == []
     for status in ("done", "stopped", "failed", "interrupted"):
-        assert talks.questions_lost([CALL], ended(status), BEGUN) == []
+        assert talks.questions_lost([CALL], ended(status)) == []
         assert talks.answers_lost([CALL], ended(status)) == []
     assert talks.texts_lost([CALL], {CALL.generation: "Ye"}) == []
     assert talks.paths_lost(Talks([NO_ANSWER])) == []
     assert talks.files() == [FILE["path"]]
     none = Talks([])
-    assert none.questions_lost([CALL], {}, BEGUN) == none.answers_lost([CALL], {}) == []
+    assert none.questions_lost([CALL], {}) == none.answers_lost([CALL], {}) == []
     assert none.answers_lost([CALL], ended("failed")) == []
     assert Talks([NO_ANSWER]).answers_lost([CALL], ended("stopped", "")) == []
     again = {AGAIN.generation: {"status": "failed"}}
-    assert Talks([talk()]).questions_lost([AGAIN], again, BEGUN) == []
+    assert Talks([talk()]).questions_lost([AGAIN], again) == []
 
 
 @pytest.mark.parametrize(
@@ -185,18 +184,12 @@ def test_a_message_that_is_lost_is_found(changed: dict[str, Any]) -> None:
 @pytest.mark.parametrize("status", ["running", "done", "stopped", "failed", "interrupted"])
 def test_a_question_that_is_lost_is_found(status: str) -> None:
     question = talk().messages[ASKED]
-    for changed in (None, {**question, "text": "for 0"}, {**question, "attachments": []}):
+    for changed in (None, {**question, "text": "for 0"}):
         talks = Talks([talk(messages={ASKED: changed})])
-        assert len(talks.questions_lost([CALL, CALL], ended(status), BEGUN)) == 1
-    assert len(Talks([]).questions_lost([CALL], ended(status), BEGUN)) == 1
-
-
-def test_what_was_killed_before_its_caller_was_told_anything_is_not_lost() -> None:
-    assert Talks([]).questions_lost([CALL], ended("interrupted"), set()) == []
-    assert Talks([]).not_taken([CALL], ended("interrupted"), set()) == [CALL.request_id]
-    assert Talks([]).not_taken([CALL], ended("interrupted"), BEGUN) == []
-    assert Talks([talk()]).not_taken([CALL], ended("interrupted"), set()) == []
-    assert len(Talks([]).questions_lost([CALL], ended("done"), set())) == 1
+        assert len(talks.questions_lost([CALL, CALL], ended(status))) == 1
+    assert len(Talks([]).questions_lost([CALL], ended(status))) == 1
+    no_file = Talks([talk(messages={ASKED: {**question, "attachments": []}})])
+    assert len(no_file.questions_lost([CALL], ended(status))) == (status != "interrupted")
 
 
 @pytest.mark.parametrize("status", ["done", "stopped"])

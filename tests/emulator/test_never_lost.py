@@ -10,6 +10,7 @@ from google.api_core.exceptions import InvalidArgument, ServiceUnavailable
 
 from firerouter import limits
 from tests.emulator.test_conversations import FEATURE, chosen, messages, said, sent, talk
+from tests.emulator.test_uploads import inline, remove, stored
 from tests.emulator.world import Instance, World
 
 Commit = Callable[..., Awaitable[Any]]
@@ -37,6 +38,13 @@ async def reconcile(world: World, later_s: float = limits.TOTAL_S + limits.SETTL
     return await tidy.run()
 
 
+async def kill(running: asyncio.Task[Any]) -> None:
+    """Whatever it would still wait for."""
+    while not running.done():
+        running.cancel()
+        await asyncio.wait({running}, timeout=0.1)
+
+
 async def killed(world: World, **data: Any) -> dict[str, Any]:
     """The entry of an answer whose instance was killed when some of it was kept."""
     instance = world.instance()
@@ -55,8 +63,7 @@ async def killed(world: World, **data: Any) -> dict[str, Any]:
     entry: dict[str, Any] = await until(kept)
     instance.app.conversations.answer = never  # type: ignore[method-assign]
     instance.app.ledger.settle = never  # type: ignore[method-assign]
-    running.cancel()
-    await asyncio.wait({running}, timeout=0.2)
+    await kill(running)
     return entry
 
 
@@ -130,6 +137,88 @@ async def test_the_books_do_not_wait_for_ever(
     broken.app.reconcile._now = lambda: datetime.now(UTC) + timedelta(seconds=limits.RESCUE_S + 1)
     assert (await broken.app.reconcile.run())["closed"] == 1
     assert (await world.document(f"generations/{entry['id']}"))["status"] == "interrupted"
+
+
+async def killed_before_its_question(world: World, **data: Any) -> dict[str, Any]:
+    """The entry of what was admitted, and not written down."""
+    instance = world.instance()
+
+    async def never(*_: Any, **__: Any) -> Any:
+        await asyncio.sleep(3600)
+
+    instance.app.conversations.ask = never  # type: ignore[method-assign]
+    instance.app.conversations.answer = never  # type: ignore[method-assign]
+    instance.app.ledger.settle = never  # type: ignore[method-assign]
+    running = asyncio.create_task(instance.ask("talk", **data))
+
+    async def admitted() -> Any:
+        for id_, entry in (await world.all("generations")).items():
+            if entry["status"] == "running":
+                return {**entry, "id": id_}
+        return None
+
+    entry: dict[str, Any] = await until(admitted)
+    await kill(running)
+    return entry
+
+
+async def test_a_question_that_was_only_admitted_begins_its_conversation(
+    world: World, instance: Instance
+) -> None:
+    file = inline(b"a text", "text/plain", name="a.txt")
+    entry = await killed_before_its_question(
+        world, prompt="One", context="About", conversationId="new", attachments=[file]
+    )
+    id_ = entry["place"]["conversationId"]
+    for path in [*await stored(world)]:
+        await remove(world, path)  # killed before it came there
+    assert (await reconcile(world))["closed"] == 1
+    assert await chosen(world, id_) == ["One"]
+    ((question_id, question),) = (await messages(world, id_)).items()
+    assert (question["context"], question["attachments"]) == ("About", [])
+    assert (await world.document(f"users/user/conversations/{id_}"))["title"] == "One"
+    assert "question" not in await world.document(f"generations/{entry['id']}")
+    data = {"feature": "talk", "conversationId": id_, "regenerate": question_id}
+    await instance.call("execute_prompt", data, "user")
+    assert (await chosen(world, id_))[0] == "One"
+    assert (await reconcile(world))["closed"] == 0
+
+
+async def test_a_question_that_was_only_admitted_is_beside_what_followed(
+    world: World, instance: Instance
+) -> None:
+    first = await talk(instance, "One", conversationId="new")
+    id_ = first["conversationId"]
+    await killed_before_its_question(world, prompt="Lost", conversationId=id_)
+    await talk(instance, "Two", conversationId=id_)
+    before = await chosen(world, id_)
+    assert (await reconcile(world))["closed"] == 1
+    assert await chosen(world, id_) == before
+    (lost,) = [m for m in (await messages(world, id_)).values() if m["text"] == "Lost"]
+    assert lost["parent"] == first["messageId"]
+
+
+async def test_a_question_that_was_only_admitted_stays_deleted(
+    world: World, instance: Instance
+) -> None:
+    first = await talk(instance, "One", conversationId="new")
+    id_ = first["conversationId"]
+    entry = await killed_before_its_question(world, prompt="Lost", conversationId=id_)
+    await instance.call("delete_conversation", {"conversationId": id_}, "user")
+    assert "question" not in await world.document(f"generations/{entry['id']}")
+    assert (await reconcile(world))["closed"] == 1
+    assert await messages(world, id_) == {}
+    assert await world.all("users/user/conversations") == {}
+
+
+async def test_an_entry_holds_its_question_no_longer_than_it_runs(
+    world: World, instance: Instance
+) -> None:
+    await talk(instance, "One", conversationId="new")
+    await talk(instance, "Two", conversationId="new", temporary=True)
+    await talk(instance, "Three")
+    for entry in (await world.all("generations")).values():
+        assert "question" not in entry
 
 
 # -- refused ---------------------------------------------------------------------------------------

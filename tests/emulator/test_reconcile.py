@@ -61,6 +61,7 @@ class Tidy:
             conversations=self.app.conversations,
             keys=self.app.keys,
             openrouter=self.app.openrouter,
+            look=self.app.uploads.look,
             now=lambda: datetime.now(UTC) + self.ahead,
         )
 
