@@ -21,7 +21,7 @@ applied twice changes nothing; the answer's repeats a question whose own did not
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -105,11 +105,7 @@ class Conversations:
         """Write the question down, before it is answered."""
         if thread.question is None or not thread.kept or thread.written:
             return
-
-        def put(batch: AsyncWriteBatch) -> None:
-            self._put_question(batch, thread)
-
-        thread.written = await self._write(thread, put, limits.READ_S)
+        await self._write_question(thread, limits.READ_S)
 
     async def entitle(self, thread: Thread, title: str) -> None:
         """Give a conversation that has just begun this title, unless somebody has changed it."""
@@ -164,13 +160,13 @@ class Conversations:
         place: Document,
         result: Document,
         error: str,
-        question: Document | None = None,
+        question: Callable[[], Awaitable[Document | None]],
     ) -> None:
         """Write down what a killed instance had of an answer, and the question, unless it had done
         so itself. The chosen path leads to it where nobody has gone on since.
 
-        place, question: as `Thread.to_entry` and `to_write` gave them. Raises HistoryUnavailable,
-        after which nothing is lost: it can be called again.
+        place: as `Thread.to_entry` gave it. question: as `to_write` did, asked for where it is not
+        written down. Raises what that raises, and HistoryUnavailable: it can be called again.
         """
         id_, message = str(place.get("conversationId")), str(place.get("messageId"))
         conversation, asked = self.conversation(uid, id_), parent_of(place)
@@ -182,13 +178,13 @@ class Conversations:
             if (await messages.document(message).get(retry=None, timeout=limits.READ_S)).exists:
                 return
             found = await messages.document(asked.message).get(retry=None, timeout=limits.READ_S)
-            deleting = await self.tombstone(uid, id_).get(retry=None, timeout=limits.READ_S)
+            lost = None if found.exists else await question()
+            if not head.exists and not (lost and await self._begins(uid, id_, lost)):
+                return  # it was deleted
         except AWAY as failure:
             raise away(failure) from None
-        lost = None if found.exists else question
-        begins = lost is not None and lost.get("begins") is True and not deleting.exists
-        if not (head.exists or begins) or not (found.exists or lost):
-            return  # it was deleted, or is another question's that was lost by hand
+        if not (found.exists or lost):
+            return  # the question was lost by hand
         document, page = head.to_dict() or {}, (found.to_dict() or {}).get("page")
         parent = parent_of(lost) if lost else Spot(asked.message, page or 0)
         thread = Thread(
@@ -205,16 +201,17 @@ class Conversations:
         )
         leads = not head.exists or document.get("leaf") == parent.message
         if lost:
-
-            def put(batch: AsyncWriteBatch) -> None:
-                self._put_question(batch, thread, leads=leads)
-
-            thread.written = await self._write(thread, put, limits.SETTLE_BEFORE_RESULT_S)
+            await self._write_question(thread, limits.SETTLE_BEFORE_RESULT_S, leads=leads)
         done = thread.written or not lost
         if done and result["text"]:
             done = await self._put_answer(thread, result, "interrupted", error, leads=leads)
         if not (done or thread.deleted):
             raise HistoryUnavailable
+
+    async def _begins(self, uid: str, id_: str, question: Document) -> bool:
+        """Whether the conversation is still to be begun by this question."""
+        deleting = await self.tombstone(uid, id_).get(retry=None, timeout=limits.READ_S)
+        return question.get("begins") is True and not deleting.exists
 
     async def update(
         self, uid: str, id_: str, *, title: str | None = None, leaf: str | None = None
@@ -287,6 +284,12 @@ class Conversations:
         return Spot(message, page), document
 
     # -- writing -------------------------------------------------------------------------------
+
+    async def _write_question(self, thread: Thread, within_s: float, *, leads: bool = True) -> None:
+        def put(batch: AsyncWriteBatch) -> None:
+            self._put_question(batch, thread, leads=leads)
+
+        thread.written = await self._write(thread, put, within_s)
 
     def _put_question(self, batch: AsyncWriteBatch, thread: Thread, *, leads: bool = True) -> None:
         assert thread.question is not None

@@ -53,7 +53,7 @@ def made(settings: FeatureSettings, request: ExecutePrompt) -> Made:
 
 def extras(settings: FeatureSettings, reserve: Decimal) -> Decimal:
     """What OpenRouter's own tools and plugins may cost, whichever model uses them."""
-    return reserve * any(True for _ in paid_extras(settings))
+    return reserve * any(paid_extras(settings))
 
 
 def cost(

@@ -124,20 +124,25 @@ class Reconcile:
             result = {"text": "".join(piece.text for piece in pieces), "finishReason": "stopped"}
             if reasoning := "".join(piece.reasoning for piece in pieces):
                 result["reasoning"] = reasoning
-            question = stored.question and await self._there(stored.question)
             await self._conversations.rescue(
-                stored.held.uid, stored.place, result, Restarting.reason, question
+                stored.held.uid,
+                stored.place,
+                result,
+                Restarting.reason,
+                lambda: self._question(stored),
             )
         except CallableError as error:
             log.error("answer_not_rescued", generation=stored.held.id, reason=error.reason)
             return False
         return True
 
-    async def _there(self, question: dict[str, Any]) -> dict[str, Any]:
+    async def _question(self, stored: Stored) -> dict[str, Any] | None:
         """Without the files that came with the call and were not stored any more."""
-        files = question.get("attachments") or []
+        question = stored.question
+        if question is None or not (files := question.get("attachments")):
+            return question
         kept = [file for file in files if await self._look(file["path"]) is not None]
-        return {**question, "attachments": kept} if files else question
+        return {**question, "attachments": kept}
 
 
 class _Costs:
