@@ -1,7 +1,6 @@
 """Conversations as apps use them: over HTTP, on two processes by turns."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
@@ -10,7 +9,6 @@ import pytest
 from firerouter import limits
 from scripts.local.client import CallableFailure
 from scripts.local.suite import Suite
-from tests.conftest import serving
 from tests.emulator.wired import ASK, Home, Person, has_come, new_home, until
 
 CHAT, OTHER, SEES = "sim/fast", "sim/paid", "google/gemini-3.7-flash"
@@ -28,19 +26,6 @@ Messages = dict[str, dict[str, Any]]
 def home(suite: Suite) -> Home:
     features = {id_: {**settings, "titles": "beginning"} for id_, settings in FEATURES.items()}
     return new_home(suite, features)
-
-
-@pytest.fixture(scope="module")
-def urls(suite: Suite, home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
-    """Two instances of `api`."""
-    with serving(suite, tmp_path_factory.mktemp("history")) as serve:
-        yield [serve("api", env=home.environment).url for _ in range(2)]
-
-
-@pytest.fixture
-async def person(home: Home, urls: list[str]) -> AsyncIterator[Person]:
-    async with home.person(*urls) as person:
-        yield person
 
 
 async def begun(person: Person, feature: str = "talk", **more: Any) -> dict[str, Any]:

@@ -38,6 +38,10 @@ async def reconcile(world: World, later_s: float = limits.TOTAL_S + limits.SETTL
     return await tidy.run()
 
 
+async def never(*_: Any, **__: Any) -> Any:
+    await asyncio.sleep(3600)
+
+
 async def kill(running: asyncio.Task[Any]) -> None:
     """Whatever it would still wait for."""
     while not running.done():
@@ -50,9 +54,6 @@ async def killed(world: World, **data: Any) -> dict[str, Any]:
     instance = world.instance()
     await instance.save("ticks", TICKS)
     running = asyncio.create_task(instance.ask("ticks", **data))
-
-    async def never(*_: Any, **__: Any) -> Any:
-        await asyncio.sleep(3600)
 
     async def kept() -> Any:
         for id_, entry in (await world.all("generations")).items():
@@ -75,6 +76,19 @@ def writes(*args: Any, **kwargs: Any) -> list[str]:
         pb = write._pb if hasattr(write, "_pb") else write
         found.append(pb.update.name or pb.delete)
     return found
+
+
+def without_messages(world: World) -> Instance:
+    """An instance for which Firestore takes no change of a message."""
+
+    async def away(commit: Commit, *args: Any, **kwargs: Any) -> Any:
+        if any("/messages/" in path for path in writes(*args, **kwargs)):
+            raise ServiceUnavailable("x")  # type: ignore[no-untyped-call]
+        return await commit(*args, **kwargs)
+
+    broken = world.instance()
+    broken.commits(away)
+    return broken
 
 
 # -- killed ----------------------------------------------------------------------------------------
@@ -102,13 +116,7 @@ async def test_what_could_not_be_rescued_is_at_the_next_run(
     conversation = f"users/user/conversations/{entry['place']['conversationId']}"
     later = datetime.now(UTC) + timedelta(seconds=limits.TOTAL_S + limits.SETTLE_S + 1)
 
-    async def away(commit: Commit, *args: Any, **kwargs: Any) -> Any:
-        if any("/messages/" in path for path in writes(*args, **kwargs)):
-            raise ServiceUnavailable("x")  # type: ignore[no-untyped-call]
-        return await commit(*args, **kwargs)
-
-    broken = world.instance()
-    broken.commits(away)
+    broken = without_messages(world)
     monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.3)
     broken.app.reconcile._now = lambda: later
     assert (await broken.app.reconcile.run())["closed"] == 0
@@ -126,13 +134,7 @@ async def test_the_books_do_not_wait_for_ever(
 ) -> None:
     entry = await killed(world, conversationId="new")
 
-    async def away(commit: Commit, *args: Any, **kwargs: Any) -> Any:
-        if any("/messages/" in path for path in writes(*args, **kwargs)):
-            raise ServiceUnavailable("x")  # type: ignore[no-untyped-call]
-        return await commit(*args, **kwargs)
-
-    broken = world.instance()
-    broken.commits(away)
+    broken = without_messages(world)
     monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.3)
     broken.app.reconcile._now = lambda: datetime.now(UTC) + timedelta(seconds=limits.RESCUE_S + 1)
     assert (await broken.app.reconcile.run())["closed"] == 1
@@ -142,9 +144,6 @@ async def test_the_books_do_not_wait_for_ever(
 async def killed_before_its_question(world: World, **data: Any) -> dict[str, Any]:
     """The entry of what was admitted, and not written down."""
     instance = world.instance()
-
-    async def never(*_: Any, **__: Any) -> Any:
-        await asyncio.sleep(3600)
 
     instance.app.conversations.ask = never  # type: ignore[method-assign]
     instance.app.conversations.answer = never  # type: ignore[method-assign]
@@ -350,13 +349,7 @@ async def test_a_deletion_cut_off_while_an_answer_runs_is_finished_by_the_next(
 ) -> None:
     id_, running = await answering(world, instance)
 
-    async def cut(commit: Commit, *args: Any, **kwargs: Any) -> Any:
-        if any("/messages/" in path for path in writes(*args, **kwargs)):
-            raise ServiceUnavailable("x")  # type: ignore[no-untyped-call]
-        return await commit(*args, **kwargs)
-
-    broken = world.instance()
-    broken.commits(cut)
+    broken = without_messages(world)
     monkeypatch.setattr(limits, "CHANGE_S", 0.5)
     data = {"conversationId": id_}
     assert (await broken.refusal("delete_conversation", data, "user")).retryable

@@ -2,7 +2,6 @@
 
 import base64
 import re
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
@@ -11,7 +10,6 @@ import pytest
 from firerouter.ids import generation_id
 from scripts.local.openrouter.completions import drawn
 from scripts.local.suite import BUCKET, Suite
-from tests.conftest import serving
 from tests.emulator.wired import ASK, Home, Person, Streamed, new_home, until
 
 COMPARE = "execute_multi_model_prompt"
@@ -50,19 +48,6 @@ HASH = re.compile(r"[0-9a-f]{32}")
 def home(suite: Suite) -> Home:
     features = {id_: {**settings, "titles": "beginning"} for id_, settings in FEATURES.items()}
     return new_home(suite, features)
-
-
-@pytest.fixture(scope="module")
-def urls(suite: Suite, home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
-    """Two instances of `api`."""
-    with serving(suite, tmp_path_factory.mktemp("shapes")) as serve:
-        yield [serve("api", env=home.environment).url for _ in range(2)]
-
-
-@pytest.fixture
-async def person(home: Home, urls: list[str]) -> AsyncIterator[Person]:
-    async with home.person(*urls) as person:
-        yield person
 
 
 both = pytest.mark.parametrize("streams", [True, False], ids=["streamed", "unary"])
