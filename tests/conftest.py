@@ -1,32 +1,26 @@
 """What tests share: one suite for the whole run, started by the first test that asks for it."""
 
-import contextlib
 import os
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import httpx
 import hypothesis
 import pytest
+from google.cloud.firestore import DELETE_FIELD, AsyncClient
 
 from scripts.local import processes
 from scripts.local.checks import FAILED_CHECKS
 from scripts.local.client import CallableClient, app_check_token, sign_in
-from scripts.local.ports import LOOPBACK
 from scripts.local.seed import ADMIN, PASSWORD, USER, seed
 from scripts.local.suite import Suite
+from tests.support.in_process import World, new_world
+from tests.support.over_http import Home, Person
+from tests.support.recordings import NO_RECORDINGS, RECORDINGS
+from tests.support.repository import ROOT
+from tests.support.serve import Serve, serving
 
-ROOT = Path(__file__).parents[1]
-RECORDINGS = ROOT.parent / "shared" / "data"
 IN_CI = os.environ.get("CI") == "true"
-NO_RECORDINGS = "recordings not present"
-SERVED_WITHIN_S = 30
 _tails = pytest.StashKey[str]()
 hypothesis.settings.register_profile("firerouter", deadline=None)  # machines are busy
 hypothesis.settings.load_profile("firerouter")
@@ -71,92 +65,48 @@ async def client(suite: Suite, user: str, app_check: str) -> AsyncIterator[Calla
         yield client
 
 
-@dataclass(frozen=True)
-class Served:
-    """One function in a process of its own. `pid` is gunicorn's master; its worker is a child."""
-
-    url: str
-    pid: int
-    log: Path
-
-
-class Serve(Protocol):
-    def __call__(self, target: str, *, env: Mapping[str, str] | None = None) -> Served: ...
-
-
 @pytest.fixture
 def serve(suite: Suite, tmp_path: Path) -> Iterator[Serve]:
-    """Serves a function without the emulator, which tells no function that its client left.
-
-    serve("execute_prompt").url takes what the emulator's URL of that function takes. `env` is laid
-    over the suite's environment.
-    """
+    """Serve functions in processes of their own, until the test is over."""
     with serving(suite, tmp_path) as serve:
         yield serve
 
 
-@contextlib.contextmanager
-def serving(suite: Suite, logs: Path) -> Iterator[Serve]:
-    """The same, for as long as it is wanted."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(target: str, *, env: Mapping[str, str] | None = None) -> Served:
-        port = _free_port()
-        log = logs / f"{target}-{port}.log"
-        environment = {
-            **processes.clean_environment(),
-            **suite.environment(),
-            "FUNCTION_TARGET": target,
-            "K_SERVICE": target,
-            "HOST": LOOPBACK,
-            "PORT": str(port),
-            "PYTHONUNBUFFERED": "1",
-            **(env or {}),
-        }
-        source = ROOT / "functions" / "main.py"
-        command = [Path(sys.executable).with_name("functions-framework")]
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [*command, "--target", target, "--source", source],
-                cwd=source.parent,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        started.append(process)
-        served = Served(f"http://{LOOPBACK}:{port}", process.pid, log)
-        _wait_until_served(served, process)
-        return served
-
-    try:
-        yield start
-    finally:
-        # not by the suite's mark: that would end the suite as well
-        for process in started:
-            family = processes.descendants([process.pid])
-            for pid in family:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, 9)
-            process.wait()
+@pytest.fixture(scope="module")
+def urls(suite: Suite, home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    """Two instances of `api`, in the `home` of the module that asks."""
+    with serving(suite, tmp_path_factory.mktemp("instances")) as serve:
+        yield [serve("api", env=home.environment).url for _ in range(2)]
 
 
-def _wait_until_served(served: Served, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + SERVED_WITHIN_S
-    while process.poll() is None and time.monotonic() < deadline:
-        # as the emulator asks: gunicorn listens before its worker can answer
-        with contextlib.suppress(httpx.TransportError):
-            httpx.get(f"{served.url}/__/health", timeout=SERVED_WITHIN_S, trust_env=False)
-            return
-        time.sleep(0.05)
-    pytest.fail(f"functions-framework does not serve:\n{processes.tail(served.log)}")
+@pytest.fixture
+async def person(home: Home, urls: list[str]) -> AsyncIterator[Person]:
+    """A user of both."""
+    async with home.person(*urls) as person:
+        yield person
 
 
-def _free_port() -> int:
-    with socket.socket() as server:
-        server.bind((LOOPBACK, 0))
-        return int(server.getsockname()[1])
+@pytest.fixture
+async def world(suite: Suite) -> AsyncIterator[World]:
+    """A project of the test's own, whose instances run in this process."""
+    async with new_world(suite) as world:
+        yield world
+
+
+@pytest.fixture
+async def firestore(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> AsyncClient:
+    """The suite's Firestore, past the rules, as the functions see it."""
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", suite.firestore_host)
+    return AsyncClient(project=suite.project)
+
+
+@pytest.fixture
+async def paid_models(firestore: AsyncClient) -> AsyncIterator[None]:
+    """The app allows them, until the test is over."""
+    app = firestore.document("config/app")
+    await app.set({"freeModelsOnly": False}, merge=True)
+    yield
+    await app.update({"freeModelsOnly": DELETE_FIELD})
 
 
 # What the end of a run says

@@ -12,8 +12,9 @@ they are tested by themselves.
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cached_property
 from typing import Any
 
 import httpx
@@ -21,10 +22,13 @@ import pytest
 
 from firerouter import bootstrap
 from firerouter.bootstrap import App
-from firerouter.callable import Call, CallableError, Handler
+from firerouter.callable import CallableError, Handler
 from firerouter.identity import Caller
 from scripts.local.seed import LOCAL_KEY, store_key
-from scripts.local.suite import Suite
+from scripts.local.suite import BUCKET, Suite
+from tests.support.calls import ADMIN, call_of
+from tests.support.faulty_firestore import Send, send_commits
+from tests.support.secret_store import SecretStore
 
 HANDLERS: dict[str, Callable[[App], Handler[Caller]]] = {
     "execute_prompt": lambda app: app.generate.execute_prompt,
@@ -46,8 +50,6 @@ HANDLERS: dict[str, Callable[[App], Handler[Caller]]] = {
     "save_app_settings": lambda app: app.appconfig.save,
     "set_openrouter_key": lambda app: app.keyring.set_key,
 }
-ADMIN = "ann"
-Commit = Callable[..., Awaitable[Any]]
 
 
 class Instance:
@@ -80,18 +82,22 @@ class Instance:
     async def ask(self, feature: str, uid: str = "user", **more: Any) -> Any:
         return await self.call("execute_prompt", {"feature": feature, "prompt": "Hi", **more}, uid)
 
-    def commits(self, send: Callable[..., Awaitable[Any]]) -> None:
-        """Sends every commit through `send(commit, ...)`."""
-        api = self.app.firestore._firestore_api
-        commit = api.commit
-        api.commit = lambda *args, **kwargs: send(commit, *args, **kwargs)
+    async def set_key(self, key: str, uid: str = ADMIN, **place: Any) -> dict[str, Any]:
+        return await self.app.keyring.set_key(call_of({"key": key, **place}, uid))
 
+    async def remove_key(self, uid: str = ADMIN, **place: Any) -> dict[str, Any]:
+        return await self.app.keyring.remove_key(call_of(place or None, uid))
 
-def call_of(data: Any, uid: str, *, streaming: bool = False) -> Call[Caller]:
-    """As it comes from the wire: JSON."""
-    caller = Caller(uid, "app", admin=uid == ADMIN, email=f"{uid}@demo.test")
-    decoded = json.loads(json.dumps(data))
-    return Call(decoded, {}, caller=caller, streaming=streaming, trace_id="0" * 32)
+    async def check_key(self, **data: Any) -> dict[str, Any]:
+        return await self.app.connection.test(call_of(data, ADMIN))
+
+    async def serving_key(self, feature: str | None = None) -> str:
+        """Return the key that this feature's requests go with."""
+        return (await self.app.keys.of(feature).get()).reveal()
+
+    def commits(self, send: Send) -> None:
+        """Send every commit through `send(commit, ...)`."""
+        send_commits(self.app.firestore, send)
 
 
 class World:
@@ -102,6 +108,11 @@ class World:
         self.project = f"demo-world-{secrets.token_hex(4)}"
         self._instances: list[Instance] = []
         self.firestore = self.instance().app.firestore
+
+    @cached_property
+    def secrets(self) -> SecretStore:
+        """Return the project's keys, as Secret Manager has them."""
+        return SecretStore(self.suite, self.project)
 
     def instance(self, **environ: str) -> Instance:
         self._instances.append(Instance(self.suite, self.project, **environ))
@@ -120,10 +131,45 @@ class World:
         return (await self.firestore.document(path).get()).to_dict() or {}
 
     async def upstream(self) -> list[dict[str, Any]]:
-        """What the OpenRouter stand-in was asked, by every project of the suite."""
+        """Return the requests that OpenRouter got from every project of the suite."""
         async with httpx.AsyncClient(trust_env=False) as http:
             asked = await http.get(f"{self.suite.openrouter_root}/sim/requests")
         return list(asked.json())
+
+    async def bodies(self, marker: str | None = None) -> list[dict[str, Any]]:
+        """Return the bodies with a marker in them, by default the project's name, oldest first."""
+        wanted = marker or self.project
+        bodies = [request["body"] for request in await self.upstream()]
+        return [body for body in bodies if wanted in json.dumps(body)]
+
+    async def embedded(self, marker: str) -> list[dict[str, Any]]:
+        """Return the requests for embeddings with a marker in them, oldest first."""
+        asked = [one for one in await self.upstream() if one["path"].endswith("/embeddings")]
+        return [request for request in asked if marker in str(request["body"])]
+
+    async def files(self, uid: str, folder: str = "uploads") -> dict[str, dict[str, Any]]:
+        """Return what Cloud Storage holds in this folder of the user's, by path."""
+        async with httpx.AsyncClient(trust_env=False) as http:
+            prefix = {"prefix": f"users/{uid}/{folder}/"}
+            listed = await http.get(f"{self._bucket}/o", params=prefix)
+        return {item["name"]: item for item in listed.json().get("items", [])}
+
+    async def content(self, path: str) -> bytes:
+        """Return the bytes of a file in Cloud Storage."""
+        async with httpx.AsyncClient(trust_env=False) as http:
+            return (await http.get(self._url(path), params={"alt": "media"})).content
+
+    async def remove(self, path: str) -> None:
+        """Remove a file from Cloud Storage."""
+        async with httpx.AsyncClient(trust_env=False) as http:
+            await http.delete(self._url(path))
+
+    @property
+    def _bucket(self) -> str:
+        return f"{self.suite.storage_url}/storage/v1/b/{BUCKET}"
+
+    def _url(self, path: str) -> str:
+        return f"{self._bucket}/o/{path.replace('/', '%2F')}"
 
     async def write(self, path: str, document: dict[str, Any]) -> None:
         await self.firestore.document(path).set(document)
@@ -170,9 +216,3 @@ async def new_world(suite: Suite, *, key: bool = True) -> AsyncIterator[World]:
             yield world
         finally:
             await world.close()
-
-
-async def applied_twice(commit: Commit, *args: Any, **kwargs: Any) -> Any:
-    """What a client library does that lost the first answer."""
-    await commit(*args, **kwargs)
-    return await commit(*args, **kwargs)

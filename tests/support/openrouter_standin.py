@@ -10,11 +10,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from select import select
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.repository import ROOT
+
 KEY = "sk-or-v1-simulated-0123456789-last"
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 5.0

@@ -12,23 +12,19 @@ Every callable goes through `api`, as one of the module's processes (`at`) serve
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import pytest
-from google.cloud.firestore import AsyncClient
 
 from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.seed import LOCAL_KEY, create_documents, store_key
 from scripts.local.suite import Suite
-
-EVENTUALLY_S = 30.0
-LOOK_S = 0.05
-ASK = "execute_prompt"
-T = TypeVar("T")
+from tests.support.eventually import EVENTUALLY_S, until
+from tests.support.faulty_firestore import firestore_at
 
 
 @dataclass
@@ -59,7 +55,7 @@ class Person:
         self.uid = uid
         self._home = home
         self._clients = clients
-        self.firestore = AsyncClient(project=home.project)
+        self.firestore = firestore_at(home.suite.firestore_host, home.project)
 
     async def call(self, name: str, *, at: int = 0, **data: Any) -> Any:
         """The result. Raises CallableFailure."""
@@ -125,8 +121,6 @@ class Home:
         uid = uid or f"person{secrets.token_hex(6)}"
         token = id_token(self.project, uid)
         async with AsyncExitStack() as stack:
-            patch = stack.enter_context(pytest.MonkeyPatch.context())
-            patch.setenv("FIRESTORE_EMULATOR_HOST", self.suite.firestore_host)
             clients = [CallableClient(url, token, self.app_check) for url in urls]
             for client in clients:
                 await stack.enter_async_context(client)
@@ -150,14 +144,6 @@ def new_home(suite: Suite, features: dict[str, dict[str, Any]]) -> Home:
     app = {"projectId": project, "audience": [f"projects/{project}"]}
     issued = httpx.post(f"http://{suite.app_check_host}/token", json=app, trust_env=False)
     return Home(suite, project, str(issued.raise_for_status().json()["token"]))
-
-
-async def until(condition: Callable[[], Awaitable[T]]) -> T:
-    """What the condition answers, once that is something."""
-    async with asyncio.timeout(EVENTUALLY_S):
-        while not (value := await condition()):
-            await asyncio.sleep(LOOK_S)
-    return value
 
 
 async def has_come(streamed: Streamed, type_: str = "text") -> None:

@@ -4,7 +4,6 @@ import ast
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,13 +11,14 @@ import pytest
 
 from firerouter import limits
 from scripts.local.client import CallableClient, CallableFailure, id_token, sign_in
-from scripts.local.seed import OWNER, PASSWORD, create_user
+from scripts.local.seed import OWNER, PASSWORD
 from scripts.local.suite import Suite
-from tests.conftest import Serve
-from tests.emulator.test_manifest import served
+from tests.support.accounts import auth_url, create_account
+from tests.support.repository import FUNCTIONS, served_functions
+from tests.support.serve import Serve
 
 TEST = "test_openrouter_connection"
-MAIN = Path(__file__).parents[2] / "functions" / "main.py"
+MAIN = FUNCTIONS / "main.py"
 DATA = {"set_openrouter_key": {"key": "sk-or-v1-canary-of-nobody-1a2b"}}  # {} elsewhere
 
 
@@ -32,15 +32,6 @@ ADMINS = answered_by("serving.answer_admin")
 GOOGLES = answered_by("triggers.scheduled", "triggers.queued")
 MARGIN_S = 10.0  # a busy machine's
 ASKED = {"feature": "chat", "prompt": "Hello"}
-
-
-def auth_url(suite: Suite, project: str) -> str:
-    return f"http://{suite.auth_host}/identitytoolkit.googleapis.com/v1/projects/{project}"
-
-
-def create_account(suite: Suite, uid: str, claims: str, project: str) -> None:
-    with httpx.Client(base_url=auth_url(suite, project), headers=OWNER, trust_env=False) as auth:
-        create_user(auth, uid, f"{uid}@demo.test", claims)
 
 
 async def update_account(suite: Suite, uid: str, **fields: Any) -> None:
@@ -68,7 +59,7 @@ async def test_what_is_not_for_admins_alone_is_what_the_api_callable_reaches(
     refused = await refusal(client, "api", {"endpoint": "nope"})
     reached = refused.message.removeprefix("endpoint must be one of ").rstrip(".").split(", ")
     assert {*reached, "api"} == set(answered_by("serving.answer"))
-    assert {*reached, "api", *ADMINS, *GOOGLES} == served()
+    assert {*reached, "api", *ADMINS, *GOOGLES} == served_functions()
 
 
 @pytest.mark.parametrize("name", ADMINS)

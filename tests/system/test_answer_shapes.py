@@ -10,7 +10,9 @@ import pytest
 from firerouter.ids import generation_id
 from scripts.local.openrouter.completions import drawn
 from scripts.local.suite import BUCKET, Suite
-from tests.emulator.wired import ASK, Home, Person, Streamed, new_home, until
+from tests.support.calls import ASK
+from tests.support.eventually import until
+from tests.support.over_http import Home, Person, Streamed, new_home
 
 COMPARE = "execute_multi_model_prompt"
 TOOLS = [

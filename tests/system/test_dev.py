@@ -21,8 +21,8 @@ from pathlib import Path
 import pytest
 
 from scripts.local import processes, setup
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 WITHIN_S = 120
 
 

@@ -13,7 +13,7 @@ from google.cloud.firestore import AsyncClient
 from firerouter import limits
 from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.suite import Suite
-from tests.conftest import Serve
+from tests.support.serve import Serve
 
 CHAT = {"feature": "chat", "prompt": "Why is the sky blue?"}
 FREE = "z-ai/glm-4.5-air:free"

@@ -21,8 +21,8 @@ from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.openrouter.faults import FAULTS
 from scripts.local.seed import store_key
 from scripts.local.suite import Suite
-from tests.conftest import Serve
-from tests.emulator.world import World, new_world
+from tests.support.in_process import World, new_world
+from tests.support.serve import Serve
 
 OK = {
     "fast": "stop",

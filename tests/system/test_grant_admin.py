@@ -21,8 +21,9 @@ from scripts.local.client import CallableClient, CallableFailure, sign_in
 from scripts.local.problems import FAILED, NOT_SET_UP
 from scripts.local.seed import OWNER, PASSWORD, create_user
 from scripts.local.suite import Suite
+from tests.support.repository import SCRIPTS
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "grant-admin"
+SCRIPT = SCRIPTS / "grant-admin"
 EMAIL = "granted@demo.test"
 UID = "granted"
 

@@ -16,11 +16,11 @@ from google.cloud.firestore import AsyncClient, FieldFilter
 
 from scripts.local.client import id_token
 from scripts.local.suite import Suite
-from tests.conftest import Serve, Served
-from tests.emulator.slow_firestore import slow_firestore
+from tests.support.eventually import EVENTUALLY_S, until
+from tests.support.faulty_firestore import firestore_proxy
+from tests.support.serve import Serve, Served
 
 SOON_S = 1.0
-EVENTUALLY_S = 15.0
 
 
 class App:
@@ -85,15 +85,6 @@ async def ended_entry(firestore: AsyncClient, uid: str) -> dict[str, Any]:
     pytest.fail(f"no ended entry of {uid}")
 
 
-async def until(condition: Any) -> Any:
-    deadline = time.monotonic() + EVENTUALLY_S
-    while time.monotonic() < deadline:
-        if value := await condition():
-            return value
-        await asyncio.sleep(0.02)
-    pytest.fail("it did not come to that")
-
-
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "unary"])
 @pytest.mark.parametrize("model", ["silent", "silent-after-headers", "stall"])
 async def test_leaving_while_openrouter_is_silent_closes_the_connection_to_it(
@@ -128,7 +119,7 @@ async def test_leaving_while_firestore_is_slow_still_ends_the_entry_as_stopped(
     suite: Suite, serve: Serve, firestore: AsyncClient, app_check: str, stream: bool
 ) -> None:
     await write_feature(firestore, "stall")
-    async with slow_firestore(suite.firestore_host) as slow:
+    async with firestore_proxy(suite.firestore_host) as slow:
         served = serve("execute_prompt", env={"FIRESTORE_EMULATOR_HOST": slow.host})
         app = App(suite, served, f"slow-leaver-{stream}", app_check)
         leave = asyncio.Event()
@@ -151,7 +142,7 @@ async def test_leaving_during_the_admission_sends_nothing_and_ends_the_entry_as_
     suite: Suite, serve: Serve, firestore: AsyncClient, app_check: str, stream: bool
 ) -> None:
     await write_feature(firestore, "fast")
-    async with slow_firestore(suite.firestore_host) as slow:
+    async with firestore_proxy(suite.firestore_host) as slow:
         served = serve("execute_prompt", env={"FIRESTORE_EMULATOR_HOST": slow.host})
         warm = App(suite, served, f"admission-warmer-{stream}", app_check)
         leave = asyncio.Event()

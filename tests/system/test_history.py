@@ -9,7 +9,9 @@ import pytest
 from firerouter import limits
 from scripts.local.client import CallableFailure
 from scripts.local.suite import Suite
-from tests.emulator.wired import ASK, Home, Person, has_come, new_home, until
+from tests.support.calls import ASK
+from tests.support.eventually import until
+from tests.support.over_http import Home, Person, has_come, new_home
 
 CHAT, OTHER, SEES = "sim/fast", "sim/paid", "google/gemini-3.7-flash"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))

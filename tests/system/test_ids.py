@@ -16,8 +16,9 @@ from google.cloud.firestore import FieldFilter
 from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.ports import LOOPBACK
 from scripts.local.suite import Suite
-from tests.conftest import Serve, serving
-from tests.emulator.wired import ASK, Home, Person, new_home
+from tests.support.calls import ASK
+from tests.support.over_http import Home, Person, new_home
+from tests.support.serve import Serve, serving
 
 ODD: list[Any] = ["", "a/b", "..", "__x__", "\0", "é", "x" * 1500, 7, ["x"]]
 ODD_REQUESTS: list[Any] = ["", "a b", "\0", "é", "x" * 1500, 7, ["x"]]  # any ASCII is one

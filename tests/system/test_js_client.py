@@ -1,7 +1,7 @@
 """The official JavaScript client, unchanged, calls and streams `execute_prompt` in the emulator.
 
 It is the only judge of whether we speak the callable protocol: what it can not read it drops
-without a word. tests/emulator/js/client.mjs plays the scenarios, in one process for all of them.
+without a word. tests/system/js/client.mjs plays the scenarios, in one process for all of them.
 """
 
 import json
@@ -16,7 +16,7 @@ from scripts.local.ports import LOOPBACK
 from scripts.local.seed import PASSWORD, USER, create_documents
 from scripts.local.suite import Suite, clean_environment
 from scripts.local.tools import find_node
-from tests.wire.callables import serving
+from tests.support.callables import serving
 
 CLIENT = Path(__file__).parent / "js" / "client.mjs"
 ENDS_WITHIN_S = 60

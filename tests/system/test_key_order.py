@@ -20,7 +20,7 @@ from firerouter.callable import Call, CallableError
 from firerouter.identity import Caller
 from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.suite import Suite
-from tests.conftest import Serve
+from tests.support.serve import Serve
 
 CANARY = "canary-4b1f9a"
 GOOD = "-good-aaa1"

@@ -16,9 +16,9 @@ from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.openrouter.embeddings import FAULTS as VECTORS
 from scripts.local.seed import store_key
 from scripts.local.suite import Suite
-from tests.conftest import Serve
-from tests.emulator.test_admin_keys import create_account
-from tests.emulator.world import World, new_world
+from tests.support.accounts import create_account
+from tests.support.in_process import World, new_world
+from tests.support.serve import Serve
 
 CANARY = "canary-91c4d7"
 SERVED = f"sk-or-v1-{CANARY}-echo-0001"

@@ -16,7 +16,7 @@ from google.cloud.firestore import AsyncClient, FieldFilter
 from scripts.local.client import CallableClient, id_token
 from scripts.local.seed import create_documents
 from scripts.local.suite import PROJECT, REGION, Suite
-from tests.conftest import serving
+from tests.support.serve import serving
 
 EVENTUALLY_S = 30.0
 MODELS = ("fast", "slow", "ticks")

@@ -13,10 +13,12 @@ from google.cloud.firestore import AsyncClient
 
 from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.suite import Suite
-from tests.conftest import NO_RECORDINGS, RECORDINGS, Serve
-from tests.wire.standin_openrouter import serving
+from tests.support.openrouter_standin import serving
+from tests.support.recordings import NO_RECORDINGS, RECORDINGS
+from tests.support.repository import SCRIPTS
+from tests.support.serve import Serve
 
-OURS = Path(__file__).parents[2] / "scripts" / "local" / "openrouter" / "fixtures"
+OURS = SCRIPTS / "local" / "openrouter" / "fixtures"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from google.cloud.firestore import AsyncClient, FieldFilter
 
 from scripts.local.client import id_token
 from scripts.local.suite import Suite
-from tests.conftest import Serve
+from tests.support.serve import Serve
 
 NONE: Mapping[str, str | None] = {}
 GOOD = {"feature": "chat", "prompt": "Hello"}

@@ -10,7 +10,6 @@ import re
 import time
 from collections.abc import Iterator
 from itertools import product
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
 
@@ -18,8 +17,9 @@ import httpx
 import pytest
 
 from firerouter.ids import key_of
+from tests.support.repository import ROOT
 
-RULES = Path(__file__).parents[2] / "firestore.rules"
+RULES = ROOT / "firestore.rules"
 OWNER, OTHER, ADMIN = "rules-owner", "rules-other", "rules-admin"
 NEW_ID = "rules-new"
 

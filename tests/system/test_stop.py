@@ -7,7 +7,7 @@ common. How long a stop takes is measured by `./scripts/bench --stops`; here a b
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,10 +19,10 @@ from firerouter.ids import generation_id
 from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.seed import create_documents
 from scripts.local.suite import Suite
-from tests.conftest import Serve, serving
+from tests.support.eventually import EVENTUALLY_S, until
+from tests.support.serve import Serve, serving
 
 SOON_S = 5.0  # a busy machine's
-EVENTUALLY_S = 20.0
 MODELS = (
     "silent",
     "silent-after-headers",
@@ -134,15 +134,6 @@ async def upstream(suite: Suite, marker: str) -> list[dict[str, Any]]:
     async with httpx.AsyncClient(trust_env=False) as http:
         seen = (await http.get(f"{suite.openrouter_root}/sim/requests")).json()
     return [request for request in seen if marker in str(request["body"])]
-
-
-async def until(condition: Callable[[], Awaitable[Any]]) -> Any:
-    deadline = time.monotonic() + EVENTUALLY_S
-    while time.monotonic() < deadline:
-        if value := await condition():
-            return value
-        await asyncio.sleep(0.02)
-    pytest.fail("it did not come to that")
 
 
 async def written(answering: Answering) -> None:

@@ -10,7 +10,8 @@ import openrouter
 import pytest
 from openrouter import components, operations
 
-ROOT = Path(__file__).parents[2]
+from tests.support.repository import ROOT
+
 SDK = Path(openrouter.__file__).parent
 BUILT = re.compile(r'_build_request\(\s*method="([A-Z]+)",\s*path="([^"]+)"')
 SECTIONS: dict[str, list[list[str]]] = {}
@@ -36,7 +37,7 @@ def test_every_row_says_what_shows_it() -> None:
 
 @pytest.mark.parametrize(("what", "proof"), PROVEN, ids=[what for what, _ in PROVEN])
 def test_what_shows_it_is_a_test(what: str, proof: str) -> None:
-    named = re.findall(r"`(tests/\w+/\w+\.py)::(test_\w+)`", proof)
+    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", proof)
     assert named, f"{what} is shown by nothing"
     for path, name in named:
         assert (ROOT / path).exists(), path

@@ -9,8 +9,8 @@ import pytest
 
 from firerouter import errors  # noqa: F401  # its leaves are CallableError's subclasses
 from firerouter.callable import HTTP_STATUS, CallableError
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 

@@ -5,11 +5,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.repository import ROOT
+
 FUNCTIONS = ROOT / "functions"
 PACKAGE = FUNCTIONS / "firerouter"
 FILES = {

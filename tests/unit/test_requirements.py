@@ -8,7 +8,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).parents[2]
+from tests.support.repository import ROOT
 
 
 def requirements(path: Path) -> list[Requirement]:

@@ -17,7 +17,7 @@ import pytest
 
 from firerouter.callable import HTTP_STATUS
 from firerouter.callable.call import HIGH_WATER_BYTES
-from tests.wire.callables import JSON, STREAM, TRACE, Server, request, serving
+from tests.support.callables import JSON, STREAM, TRACE, Server, request, serving
 from tests.wire.functions.main import SECRET
 
 JSON_HEADERS = {

@@ -12,9 +12,11 @@ from firerouter.appsettings import GeneralSettings
 from firerouter.callable import CallableError
 from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.suite import Suite
-from tests.conftest import Serve
-from tests.emulator.test_admin_keys import create_account
-from tests.emulator.world import ADMIN, Commit, Instance, World, applied_twice
+from tests.support.accounts import create_account
+from tests.support.calls import ADMIN
+from tests.support.faulty_firestore import Commit, applied_twice
+from tests.support.in_process import Instance, World
+from tests.support.serve import Serve
 
 SAVE = "save_app_settings"
 DEFAULTS = GeneralSettings().model_dump(by_alias=True)

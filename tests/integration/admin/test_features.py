@@ -15,9 +15,11 @@ from firerouter.callable import CallableError
 from firerouter.settings import DEFAULTS, Draft, FeatureSettings
 from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.suite import Suite
-from tests.conftest import Serve
-from tests.emulator.test_admin_keys import create_account
-from tests.emulator.world import ADMIN, Commit, Instance, World, applied_twice
+from tests.support.accounts import create_account
+from tests.support.calls import ADMIN
+from tests.support.faulty_firestore import Commit, applied_twice
+from tests.support.in_process import Instance, World
+from tests.support.serve import Serve
 
 SAVE = "save_feature_settings"
 RESET = "reset_feature_settings"

@@ -9,18 +9,10 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import grpc
-import httpx
 import pytest
-from google.api_core.exceptions import DeadlineExceeded, ServiceUnavailable
-from google.cloud import secretmanager_v1 as sm
-from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
-    SecretManagerServiceGrpcAsyncIOTransport,
-)
+from google.api_core.exceptions import ServiceUnavailable
 
 from firerouter import limits
-from firerouter.bootstrap import App
-from firerouter.callable import Call
 from firerouter.errors import (
     InvalidArgument,
     KeyInvalid,
@@ -31,9 +23,11 @@ from firerouter.errors import (
     SettingsChanged,
     SettingsUnavailable,
 )
-from firerouter.identity import Caller
-from firerouter.keys import SECRET_ID, Secret
+from firerouter.keys import Secret
+from scripts.local.seed import store_key
 from scripts.local.suite import Suite
+from tests.support.faulty_firestore import Commit, CommitCounter, applied_twice
+from tests.support.in_process import Instance, World, new_world
 
 ONE = "sk-or-v1-canary-key-number-aaa1"
 TWO = "sk-or-v1-canary-key-number-bbb2"
@@ -46,108 +40,38 @@ class Killed(BaseException):
     """The instance ends here: nothing of it catches this."""
 
 
-class Instance:
-    """The functions' own parts, as one instance has them, called as an admin."""
-
-    def __init__(self, suite: Suite, project: str) -> None:
-        self.app = App({**suite.environment(), "GCLOUD_PROJECT": project})
-
-    async def set(self, key: str, uid: str = "ann", **place: Any) -> dict[str, Any]:
-        return await self.app.keyring.set_key(_call({"key": key, **place}, uid))
-
-    async def remove(self, uid: str = "ann", **place: Any) -> dict[str, Any]:
-        return await self.app.keyring.remove_key(_call(place or None, uid))
-
-    async def test(self, **data: Any) -> dict[str, Any]:
-        return await self.app.connection.test(_call(data, "ann"))
-
-    async def serves(self, feature: str | None = None) -> str:
-        return (await self.app.keys.of(feature).get()).reveal()
-
-
-def _call(data: Any, uid: str) -> Call[Caller]:
-    caller = Caller(uid, "app", admin=True, email=f"{uid}@demo.test")
-    return Call(data, {}, caller=caller, streaming=False, trace_id="0" * 32)
-
-
-class World:
-    """One project: its instances, its versions, its documents."""
-
-    def __init__(self, suite: Suite, project: str) -> None:
-        self._suite = suite
-        self._project = project
-        self._instances: list[Instance] = []
-        channel = grpc.aio.insecure_channel(suite.secret_manager_host)
-        self.secrets = sm.SecretManagerServiceAsyncClient(
-            transport=SecretManagerServiceGrpcAsyncIOTransport(channel=channel)
-        )
-        self.secret = f"projects/{project}/secrets/{SECRET_ID}"
-        self.firestore = self.instance().app.firestore
-
-    def instance(self) -> Instance:
-        self._instances.append(Instance(self._suite, self._project))
-        return self._instances[-1]
-
-    async def close(self) -> None:
-        for instance in self._instances:
-            if (client := instance.app.openrouter._client) is not None:
-                await client.close()
-
-    async def versions(self) -> list[str]:
-        """The state of each version, from the first."""
-        pages = await self.secrets.list_secret_versions(parent=self.secret)
-        return [version.state.name async for version in pages][::-1]
-
-    async def config(self) -> dict[str, Any]:
-        snapshot = await self.firestore.document("config/app").get()
-        return snapshot.to_dict() or {}
-
-    async def audit(self) -> list[dict[str, Any]]:
-        entries = [e.to_dict() or {} async for e in self.firestore.collection("audit").stream()]
-        return sorted(entries, key=lambda entry: entry["at"])
-
-    async def orders(self) -> dict[str, list[str]]:
-        """Every slot's keys in order, the default one's as "": each can be read."""
-        keys = self.instance().app.keys
-        slots = await keys.slots()
-        return {
-            feature or "": [(await keys.read(v)).reveal() for v in slots.serving(feature)]
-            for feature in (None, *slots.features)
-        }
-
-    async def is_tidy(self) -> bool:
-        """Whether the versions that are enabled are those that serve somebody."""
-        slots = await self.instance().app.keys.slots()
-        return await self.instance().app.vault.enabled() == slots.versions()
-
-    async def fail(
-        self, method: str, code: str = "UNAVAILABLE", count: int = 1, *, applied: bool = False
-    ) -> None:
-        """The next calls of that method of Secret Manager fail; `applied`, after they were."""
-        order = {"method": method, "code": code, "count": count, "applied": applied}
-        async with httpx.AsyncClient(trust_env=False) as http:
-            url = f"{self._suite.secret_manager_control}/sim/fail"
-            (await http.post(url, json=order)).raise_for_status()
-
-    async def is_clean_after_another(self, key: str, versions: list[str]) -> None:
-        await self.instance().set(key)
-        assert await self.instance().serves() == key
-        assert await self.versions() == versions
-
-
 @pytest.fixture
-async def world(
-    suite: Suite, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[World]:
-    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", suite.firestore_host)
-    # every look at the settings is a fresh one: what takes seconds is tested by itself
+async def world(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """A project without a key, whose instances read the settings anew with each call."""
+    # that they are kept for seconds is tested by itself
     monkeypatch.setattr(limits, "SETTINGS_FRESH_S", 0.0)
     monkeypatch.setattr(limits, "SETTINGS_STALE_S", 0.0)
-    world = World(suite, f"demo-keyring-{abs(hash(request.node.name)) % 10**9}")
-    yield world
-    for method in ("ListSecretVersions", "AddSecretVersion", "DisableSecretVersion"):
-        await world.fail(method, count=0)
-    await world.close()
+    async with new_world(suite, key=False) as world:
+        yield world
+        for method in ("ListSecretVersions", "AddSecretVersion", "DisableSecretVersion"):
+            await world.secrets.fail(method, count=0)
+
+
+async def orders_of(world: World) -> dict[str, list[str]]:
+    """Return every slot's keys in order, the default one's as "": each can be read."""
+    keys = world.instance().app.keys
+    slots = await keys.slots()
+    return {
+        feature or "": [(await keys.read(v)).reveal() for v in slots.serving(feature)]
+        for feature in (None, *slots.features)
+    }
+
+
+async def is_tidy(world: World) -> bool:
+    """Return whether the versions that are enabled are those that serve somebody."""
+    slots = await world.instance().app.keys.slots()
+    return await world.instance().app.vault.enabled() == slots.versions()
+
+
+async def assert_clean_after_another(world: World, key: str, versions: list[str]) -> None:
+    await world.instance().set_key(key)
+    assert await world.instance().serving_key() == key
+    assert await world.secrets.versions() == versions
 
 
 # -- set -------------------------------------------------------------------------------------------
@@ -156,14 +80,14 @@ async def world(
 async def test_the_first_key_makes_the_secret_and_serves_everywhere(world: World) -> None:
     instance = world.instance()
     with pytest.raises(KeyMissing):
-        await instance.serves()
-    result = await instance.set(ONE)
+        await instance.serving_key()
+    result = await instance.set_key(ONE)
     assert result["version"] == 1
     assert result["lastFour"] == "aaa1"
     assert result["warnings"] == []
-    assert await instance.serves() == await world.instance().serves() == ONE
-    assert await world.versions() == [ON]
-    (stored,) = (await world.config())["keys"]["default"]
+    assert await instance.serving_key() == await world.instance().serving_key() == ONE
+    assert await world.secrets.versions() == [ON]
+    (stored,) = (await world.document("config/app"))["keys"]["default"]
     assert stored.pop("checkedAt").isoformat() == result["checkedAt"]
     assert stored == {
         "version": 1,
@@ -175,12 +99,12 @@ async def test_the_first_key_makes_the_secret_and_serves_everywhere(world: World
 
 
 async def test_another_key_replaces_it_and_both_are_in_the_audit(world: World) -> None:
-    await world.instance().set(ONE)
+    await world.instance().set_key(ONE)
     elsewhere = world.instance()
-    assert await elsewhere.serves() == ONE
-    await world.instance().set(TWO, "bob")
-    assert await elsewhere.serves() == TWO
-    assert await world.versions() == [OFF, ON]
+    assert await elsewhere.serving_key() == ONE
+    await world.instance().set_key(TWO, "bob")
+    assert await elsewhere.serving_key() == TWO
+    assert await world.secrets.versions() == [OFF, ON]
     first, second = await world.audit()
     assert (first["before"], first["after"]) == (None, [{"version": 1, "lastFour": "aaa1"}])
     del second["at"]
@@ -210,35 +134,33 @@ async def test_another_key_replaces_it_and_both_are_in_the_audit(world: World) -
 async def test_a_key_that_is_no_good_is_not_stored(
     world: World, key: str, refusal: type[Exception]
 ) -> None:
-    await world.instance().set(ONE)
+    await world.instance().set_key(ONE)
     with pytest.raises(refusal) as refused:
-        await world.instance().set(key)
+        await world.instance().set_key(key)
     assert getattr(refused.value, "details", {})["field"] == "key"
     assert "canary" not in str(refused.value)
-    assert await world.versions() == [ON]
-    assert await world.instance().serves() == ONE
+    assert await world.secrets.versions() == [ON]
+    assert await world.instance().serving_key() == ONE
     assert len(await world.audit()) == 1
 
 
 async def test_an_admin_is_warned_of_a_key_without_credits(world: World) -> None:
-    result = await world.instance().set("sk-or-v1-free-tier-aaa1")
+    result = await world.instance().set_key("sk-or-v1-free-tier-aaa1")
     assert [warning["reason"] for warning in result["warnings"]] == ["free_tier"]
     assert result["isFreeTier"] is True
 
 
 async def test_an_admin_is_warned_of_a_key_that_is_nearly_spent(world: World) -> None:
-    result = await world.instance().set("sk-or-v1-no-credit-aaa1")
+    result = await world.instance().set_key("sk-or-v1-no-credit-aaa1")
     assert [warning["reason"] for warning in result["warnings"]] == ["low_limit"]
 
 
 async def test_a_key_stored_before_the_first_boot_is_replaced_like_any_other(
     suite: Suite, world: World
 ) -> None:
-    from scripts.local.seed import store_key  # imports grpc
-
-    store_key(suite.secret_manager_host, world.secret.split("/")[1], ONE)
-    assert await world.instance().serves() == ONE
-    await world.is_clean_after_another(TWO, [OFF, ON])
+    store_key(suite.secret_manager_host, world.project, ONE)
+    assert await world.instance().serving_key() == ONE
+    await assert_clean_after_another(world, TWO, [OFF, ON])
 
 
 async def test_what_was_typed_beside_a_key_by_hand_is_not_copied_into_the_audit(
@@ -246,10 +168,10 @@ async def test_what_was_typed_beside_a_key_by_hand_is_not_copied_into_the_audit(
 ) -> None:
     typed = {"default": [{"version": 1, "lastFour": ONE, "key": ONE}, ONE]}
     await world.firestore.document("config/app").set({"keys": typed})
-    await world.instance().set(TWO)
+    await world.instance().set_key(TWO)
     (entry,) = await world.audit()
     assert entry["before"] == [{"version": 1, "lastFour": "aaa1"}]
-    assert "canary" not in str(await world.config())
+    assert "canary" not in str(await world.document("config/app"))
 
 
 # -- several in order, and a feature's own ---------------------------------------------------------
@@ -257,17 +179,17 @@ async def test_what_was_typed_beside_a_key_by_hand_is_not_copied_into_the_audit(
 
 async def test_keys_are_appended_replaced_and_removed_by_their_place(world: World) -> None:
     for position, key in enumerate((ONE, TWO, THREE), 1):
-        result = await world.instance().set(key, position=position)
+        result = await world.instance().set_key(key, position=position)
         assert (result["position"], result["count"]) == (position, position)
-    assert await world.orders() == {"": [ONE, TWO, THREE]}
-    assert await world.versions() == [ON, ON, ON]
+    assert await orders_of(world) == {"": [ONE, TWO, THREE]}
+    assert await world.secrets.versions() == [ON, ON, ON]
 
-    result = await world.instance().set(FOUR, position=2)
+    result = await world.instance().set_key(FOUR, position=2)
     assert (result["position"], result["count"], result["warnings"]) == (2, 3, [])
-    assert await world.orders() == {"": [ONE, FOUR, THREE]}
-    assert await world.versions() == [ON, OFF, ON, ON]
+    assert await orders_of(world) == {"": [ONE, FOUR, THREE]}
+    assert await world.secrets.versions() == [ON, OFF, ON, ON]
 
-    removed = await world.instance().remove(position=1)
+    removed = await world.instance().remove_key(position=1)
     assert removed == {
         "removed": True,
         "lastFour": "aaa1",
@@ -275,8 +197,8 @@ async def test_keys_are_appended_replaced_and_removed_by_their_place(world: Worl
         "count": 2,
         "warnings": [],
     }
-    assert await world.orders() == {"": [FOUR, THREE]}
-    assert await world.versions() == [OFF, OFF, ON, ON]
+    assert await orders_of(world) == {"": [FOUR, THREE]}
+    assert await world.secrets.versions() == [OFF, OFF, ON, ON]
     assert (await world.audit())[-1]["after"] == [
         {"version": 4, "lastFour": "ddd4"},
         {"version": 3, "lastFour": "ccc3"},
@@ -288,34 +210,34 @@ async def test_keys_are_appended_replaced_and_removed_by_their_place(world: Worl
 async def test_a_place_that_is_none_is_refused(
     world: World, place: dict[str, Any], position: Any
 ) -> None:
-    await world.instance().set(ONE, **place)
-    orders = await world.orders()
+    await world.instance().set_key(ONE, **place)
+    before = await orders_of(world)
     for call in (
-        world.instance().set(TWO, **place, position=position),
-        world.instance().remove(**place, position=position),
-        world.instance().test(**place, position=position),
+        world.instance().set_key(TWO, **place, position=position),
+        world.instance().remove_key(**place, position=position),
+        world.instance().check_key(**place, position=position),
     ):
         with pytest.raises(InvalidArgument) as refused:
             await call
         assert refused.value.details["field"] == "position"
-    assert await world.orders() == orders
+    assert await orders_of(world) == before
     assert len(await world.audit()) == (2 if place else 1)
 
 
 async def test_a_slot_takes_five_keys(world: World) -> None:
     for position in range(1, limits.KEYS_MAX + 1):
-        await world.instance().set(ONE, position=position)
+        await world.instance().set_key(ONE, position=position)
     with pytest.raises(InvalidArgument):
-        await world.instance().set(ONE, position=limits.KEYS_MAX + 1)
-    assert len((await world.orders())[""]) == limits.KEYS_MAX
+        await world.instance().set_key(ONE, position=limits.KEYS_MAX + 1)
+    assert len((await orders_of(world))[""]) == limits.KEYS_MAX
 
 
 @pytest.mark.parametrize("feature", ["", "2nd", "a b", "a.b", "`", 7, "x" * 65])
 async def test_a_feature_that_can_be_none_is_refused(world: World, feature: Any) -> None:
     for call in (
-        world.instance().set(ONE, feature=feature),
-        world.instance().remove(feature=feature),
-        world.instance().test(feature=feature),
+        world.instance().set_key(ONE, feature=feature),
+        world.instance().remove_key(feature=feature),
+        world.instance().check_key(feature=feature),
     ):
         with pytest.raises(InvalidArgument) as refused:
             await call
@@ -323,35 +245,37 @@ async def test_a_feature_that_can_be_none_is_refused(world: World, feature: Any)
 
 
 async def test_a_features_own_key_serves_it_alone(world: World) -> None:
-    await world.instance().set(ONE)
-    result = await world.instance().set(TWO, feature="my-own_1")
+    await world.instance().set_key(ONE)
+    result = await world.instance().set_key(TWO, feature="my-own_1")
     assert (result["feature"], result["position"], result["count"]) == ("my-own_1", 1, 1)
-    assert await world.orders() == {"": [ONE], "my-own_1": [TWO]}
-    assert await world.instance().serves("my-own_1") == TWO
-    assert await world.instance().serves("chat") == await world.instance().serves() == ONE
+    assert await orders_of(world) == {"": [ONE], "my-own_1": [TWO]}
+    assert await world.instance().serving_key("my-own_1") == TWO
+    assert await world.instance().serving_key("chat") == await world.instance().serving_key() == ONE
     entry = (await world.audit())[-1]
     assert entry["target"] == "config/app keys.features.my-own_1"
     assert (entry["before"], entry["after"]) == ([], [{"version": 2, "lastFour": "bbb2"}])
 
-    await world.instance().set(THREE)
-    assert await world.versions() == [OFF, ON, ON]
-    await world.instance().set(FOUR, feature="my-own_1")
-    assert await world.versions() == [OFF, OFF, ON, ON]
-    assert await world.orders() == {"": [THREE], "my-own_1": [FOUR]}
+    await world.instance().set_key(THREE)
+    assert await world.secrets.versions() == [OFF, ON, ON]
+    await world.instance().set_key(FOUR, feature="my-own_1")
+    assert await world.secrets.versions() == [OFF, OFF, ON, ON]
+    assert await orders_of(world) == {"": [THREE], "my-own_1": [FOUR]}
 
 
 async def test_without_keys_of_its_own_a_feature_is_served_by_the_default_ones(
     world: World,
 ) -> None:
-    await world.instance().set(ONE)
+    await world.instance().set_key(ONE)
     for position in (1, 2):
-        await world.instance().set((TWO, THREE)[position - 1], feature="chat", position=position)
-    removed = await world.instance().remove(feature="chat")
+        await world.instance().set_key(
+            (TWO, THREE)[position - 1], feature="chat", position=position
+        )
+    removed = await world.instance().remove_key(feature="chat")
     assert (removed["removed"], removed["feature"], removed["count"]) == (True, "chat", 0)
-    assert await world.instance().serves("chat") == ONE
-    assert await world.versions() == [ON, OFF, OFF]
-    assert (await world.config())["keys"]["features"] == {}
-    again = await world.instance().remove(feature="chat")
+    assert await world.instance().serving_key("chat") == ONE
+    assert await world.secrets.versions() == [ON, OFF, OFF]
+    assert (await world.document("config/app"))["keys"]["features"] == {}
+    again = await world.instance().remove_key(feature="chat")
     assert again["removed"] is False
     assert len(await world.audit()) == 4
 
@@ -359,35 +283,35 @@ async def test_without_keys_of_its_own_a_feature_is_served_by_the_default_ones(
 async def test_the_default_keys_are_removed_and_a_features_own_still_serve_it(
     world: World,
 ) -> None:
-    await world.instance().set(ONE)
-    await world.instance().set(TWO, feature="chat")
-    await world.instance().remove()
-    assert await world.instance().serves("chat") == TWO
+    await world.instance().set_key(ONE)
+    await world.instance().set_key(TWO, feature="chat")
+    await world.instance().remove_key()
+    assert await world.instance().serving_key("chat") == TWO
     with pytest.raises(KeyMissing):
-        await world.instance().serves("code")
-    assert await world.versions() == [OFF, ON]
+        await world.instance().serving_key("code")
+    assert await world.secrets.versions() == [OFF, ON]
 
 
 async def test_a_stored_key_is_tested_by_its_place(world: World) -> None:
-    await world.instance().set(ONE)
-    await world.instance().set(TWO, position=2)
-    await world.instance().set(THREE, feature="chat")
+    await world.instance().set_key(ONE)
+    await world.instance().set_key(TWO, position=2)
+    await world.instance().set_key(THREE, feature="chat")
     tested = [
-        (await world.instance().test(**place))["lastFour"]
+        (await world.instance().check_key(**place))["lastFour"]
         for place in ({}, {"position": 2}, {"feature": "chat"}, {"feature": "chat", "position": 1})
     ]
     assert tested == ["aaa1", "bbb2", "ccc3", "ccc3"]
     for place in ({"feature": "code"}, {"key": ONE, "position": 1}, {"key": ONE, "feature": "x"}):
         with pytest.raises(InvalidArgument):
-            await world.instance().test(**place)
+            await world.instance().check_key(**place)
 
 
 async def test_a_stored_key_that_was_disabled_by_hand_is_named(world: World) -> None:
-    await world.instance().set(ONE)
-    await world.instance().set(TWO, position=2)
-    await world.secrets.disable_secret_version(name=f"{world.secret}/versions/2")
+    await world.instance().set_key(ONE)
+    await world.instance().set_key(TWO, position=2)
+    await world.secrets.client.disable_secret_version(name=world.secrets.version(2))
     with pytest.raises(KeyMissing) as missing:
-        await world.instance().test(position=2)
+        await world.instance().check_key(position=2)
     assert "position 2, version 2" in missing.value.message
 
 
@@ -395,27 +319,27 @@ async def test_a_key_that_was_disabled_by_hand_is_served_from_memory_no_more(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "KEY_FRESH_S", 0.0)
-    await world.instance().set(ONE)
+    await world.instance().set_key(ONE)
     instance = world.instance()
-    assert await instance.serves() == ONE
-    await world.fail("AccessSecretVersion")  # an outage it is kept over
-    assert await instance.serves() == ONE
-    await world.fail("AccessSecretVersion", count=0)
-    await world.secrets.disable_secret_version(name=f"{world.secret}/versions/1")
-    assert await instance.serves() == ONE  # once more, while it is looked at
+    assert await instance.serving_key() == ONE
+    await world.secrets.fail("AccessSecretVersion")  # an outage it is kept over
+    assert await instance.serving_key() == ONE
+    await world.secrets.fail("AccessSecretVersion", count=0)
+    await world.secrets.client.disable_secret_version(name=world.secrets.version(1))
+    assert await instance.serving_key() == ONE  # once more, while it is looked at
     with pytest.raises(KeyMissing):
         await instance.app.keys.read(1, anew=True)
     with pytest.raises(KeyMissing):
-        await instance.serves()
+        await instance.serving_key()
 
 
 async def test_a_version_that_serves_elsewhere_as_well_is_not_disabled(world: World) -> None:
-    await world.instance().set(ONE)
+    await world.instance().set_key(ONE)
     by_hand = {"keys.features": {"chat": [{"version": 1}]}}
     await world.firestore.document("config/app").update(by_hand)
-    await world.instance().set(TWO)
-    assert await world.versions() == [ON, ON]
-    assert await world.orders() == {"": [TWO], "chat": [ONE]}
+    await world.instance().set_key(TWO)
+    assert await world.secrets.versions() == [ON, ON]
+    assert await orders_of(world) == {"": [TWO], "chat": [ONE]}
 
 
 # -- the first boot --------------------------------------------------------------------------------
@@ -424,9 +348,7 @@ async def test_a_version_that_serves_elsewhere_as_well_is_not_disabled(world: Wo
 @pytest.fixture
 async def first_boot(suite: Suite, world: World) -> World:
     """A key stored without the app, and no document."""
-    from scripts.local.seed import store_key  # imports grpc
-
-    store_key(suite.secret_manager_host, world.secret.split("/")[1], ONE)
+    store_key(suite.secret_manager_host, world.project, ONE)
     return world
 
 
@@ -434,9 +356,9 @@ async def test_a_features_own_key_at_first_boot_does_not_serve_by_default(
     first_boot: World,
 ) -> None:
     world = first_boot
-    await world.instance().set(TWO, feature="chat")
-    assert await world.orders() == {"": [ONE], "chat": [TWO]}
-    assert await world.versions() == [ON, ON]
+    await world.instance().set_key(TWO, feature="chat")
+    assert await orders_of(world) == {"": [ONE], "chat": [TWO]}
+    assert await world.secrets.versions() == [ON, ON]
     pinned, own = await world.audit()
     assert pinned["target"] == "config/app keys.default"
     assert (pinned["before"], pinned["after"]) == (None, [{"version": 1, "lastFour": "aaa1"}])
@@ -446,20 +368,20 @@ async def test_a_features_own_key_at_first_boot_does_not_serve_by_default(
 async def test_a_features_own_key_that_is_the_first_of_all_serves_nobody_else(
     world: World,
 ) -> None:
-    await world.instance().set(TWO, feature="chat")
-    assert await world.orders() == {"": [], "chat": [TWO]}
+    await world.instance().set_key(TWO, feature="chat")
+    assert await orders_of(world) == {"": [], "chat": [TWO]}
     with pytest.raises(KeyMissing):
-        await world.instance().serves()
-    await world.instance().set(ONE)
-    assert await world.orders() == {"": [ONE], "chat": [TWO]}
+        await world.instance().serving_key()
+    await world.instance().set_key(ONE)
+    assert await orders_of(world) == {"": [ONE], "chat": [TWO]}
 
 
 async def test_a_second_key_at_first_boot_comes_after_the_one_that_served(
     first_boot: World,
 ) -> None:
     world = first_boot
-    await world.instance().set(TWO, position=2)
-    assert await world.orders() == {"": [ONE, TWO]}
+    await world.instance().set_key(TWO, position=2)
+    assert await orders_of(world) == {"": [ONE, TWO]}
     assert (await world.audit())[-1]["after"] == [
         {"version": 1, "lastFour": "aaa1"},
         {"version": 2, "lastFour": "bbb2"},
@@ -471,9 +393,9 @@ async def test_the_newest_version_that_is_enabled_is_the_one_that_goes_on_servin
 ) -> None:
     world = first_boot
     await world.instance().app.vault.add(Secret(TWO))
-    await world.secrets.disable_secret_version(name=f"{world.secret}/versions/2")
-    await world.instance().set(THREE, feature="chat")
-    assert await world.orders() == {"": [ONE], "chat": [THREE]}
+    await world.secrets.client.disable_secret_version(name=world.secrets.version(2))
+    await world.instance().set_key(THREE, feature="chat")
+    assert await orders_of(world) == {"": [ONE], "chat": [THREE]}
 
 
 @pytest.mark.parametrize(
@@ -492,23 +414,23 @@ async def test_what_was_typed_by_hand_is_no_obstacle(
 ) -> None:
     world = first_boot
     await world.firestore.document("config/app").set(typed)
-    assert await world.instance().serves() == ONE
-    await world.instance().set(TWO, feature="chat")
-    assert await world.orders() == {"": [ONE], "chat": [TWO]}
-    await world.instance().set(THREE)
-    assert await world.orders() == {"": [THREE], "chat": [TWO]}
-    assert await world.is_tidy()
+    assert await world.instance().serving_key() == ONE
+    await world.instance().set_key(TWO, feature="chat")
+    assert await orders_of(world) == {"": [ONE], "chat": [TWO]}
+    await world.instance().set_key(THREE)
+    assert await orders_of(world) == {"": [THREE], "chat": [TWO]}
+    assert await is_tidy(world)
 
 
 async def test_nothing_is_pinned_by_a_call_that_is_refused(first_boot: World) -> None:
     world = first_boot
     for place in ({"feature": "chat", "position": 2}, {"position": 3}):
         with pytest.raises(InvalidArgument):
-            await world.instance().set(TWO, **place)
-    assert await world.config() == {}
-    assert (await world.instance().remove(feature="chat"))["removed"] is False
-    assert await world.config() == {}
-    assert await world.versions() == [ON]
+            await world.instance().set_key(TWO, **place)
+    assert await world.document("config/app") == {}
+    assert (await world.instance().remove_key(feature="chat"))["removed"] is False
+    assert await world.document("config/app") == {}
+    assert await world.secrets.versions() == [ON]
 
 
 @pytest.mark.parametrize(
@@ -530,22 +452,22 @@ async def test_a_features_own_key_cut_off_at_first_boot_never_serves_by_default(
     world = first_boot
     _kill_at(monkeypatch, instance := world.instance(), part, step, nth)
     with pytest.raises(Killed):
-        await instance.set(TWO, feature="chat")
-    assert await world.instance().serves() == ONE
-    assert await world.instance().serves("chat") == chat
-    await world.instance().set(THREE, feature="chat")
-    assert await world.orders() == {"": [ONE], "chat": [THREE]}
-    assert await world.is_tidy()
+        await instance.set_key(TWO, feature="chat")
+    assert await world.instance().serving_key() == ONE
+    assert await world.instance().serving_key("chat") == chat
+    await world.instance().set_key(THREE, feature="chat")
+    assert await orders_of(world) == {"": [ONE], "chat": [THREE]}
+    assert await is_tidy(world)
 
 
 # -- remove ----------------------------------------------------------------------------------------
 
 
 async def test_a_key_that_is_removed_serves_nowhere(world: World) -> None:
-    await world.instance().set(ONE)
+    await world.instance().set_key(ONE)
     elsewhere = world.instance()
-    assert await elsewhere.serves() == ONE
-    assert await world.instance().remove() == {
+    assert await elsewhere.serving_key() == ONE
+    assert await world.instance().remove_key() == {
         "removed": True,
         "lastFour": "aaa1",
         "count": 0,
@@ -553,18 +475,18 @@ async def test_a_key_that_is_removed_serves_nowhere(world: World) -> None:
     }
     for instance in (elsewhere, world.instance()):
         with pytest.raises(KeyMissing):
-            await instance.serves()
-    assert await world.versions() == [OFF]
-    assert (await world.config())["keys"] == {"default": []}
+            await instance.serving_key()
+    assert await world.secrets.versions() == [OFF]
+    assert (await world.document("config/app"))["keys"] == {"default": []}
     entry = (await world.audit())[-1]
     assert entry["action"] == "remove_openrouter_key"
     assert (entry["before"], entry["after"]) == ([{"version": 1, "lastFour": "aaa1"}], [])
 
 
 async def test_removing_twice_changes_nothing_the_second_time(world: World) -> None:
-    await world.instance().set(ONE)
-    await world.instance().remove()
-    again = await world.instance().remove()
+    await world.instance().set_key(ONE)
+    await world.instance().remove_key()
+    again = await world.instance().remove_key()
     assert again == {"removed": False, "lastFour": None, "count": 0, "warnings": []}
     assert len(await world.audit()) == 2
 
@@ -572,20 +494,18 @@ async def test_removing_twice_changes_nothing_the_second_time(world: World) -> N
 async def test_the_key_of_the_first_boot_does_not_come_back_once_removed(
     suite: Suite, world: World
 ) -> None:
-    from scripts.local.seed import store_key  # imports grpc
-
-    store_key(suite.secret_manager_host, world.secret.split("/")[1], ONE)
-    assert (await world.instance().remove())["removed"] is True
+    store_key(suite.secret_manager_host, world.project, ONE)
+    assert (await world.instance().remove_key())["removed"] is True
     # by hand, in Google's console: still no admin has said that it is to serve
-    await world.secrets.enable_secret_version(name=f"{world.secret}/versions/1")
+    await world.secrets.client.enable_secret_version(name=world.secrets.version(1))
     with pytest.raises(KeyMissing):
-        await world.instance().serves()
+        await world.instance().serving_key()
 
 
 async def test_after_a_removal_another_key_can_be_set(world: World) -> None:
-    await world.instance().set(ONE)
-    await world.instance().remove()
-    await world.is_clean_after_another(TWO, [OFF, ON])
+    await world.instance().set_key(ONE)
+    await world.instance().remove_key()
+    await assert_clean_after_another(world, TWO, [OFF, ON])
 
 
 # -- cut off ---------------------------------------------------------------------------------------
@@ -621,17 +541,17 @@ async def test_a_set_cut_off_leaves_keys_that_work(
     place: dict[str, Any],
     orders: dict[str, list[str]],
 ) -> None:
-    await world.instance().set(ONE)
-    await world.instance().set(TWO, feature="chat")
+    await world.instance().set_key(ONE)
+    await world.instance().set_key(TWO, feature="chat")
     _kill_at(monkeypatch, instance := world.instance(), part, step)
     with pytest.raises(Killed):
-        await instance.set(THREE, **place)
-    assert await world.versions() == [ON, ON] + [ON] * added
-    assert await world.orders() == (orders if serves else {"": [ONE], "chat": [TWO]})
+        await instance.set_key(THREE, **place)
+    assert await world.secrets.versions() == [ON, ON] + [ON] * added
+    assert await orders_of(world) == (orders if serves else {"": [ONE], "chat": [TWO]})
     assert len(await world.audit()) == 2 + serves
-    await world.instance().set(FOUR, **place)
-    assert (await world.orders())[place.get("feature", "")][place.get("position", 1) - 1] == FOUR
-    assert await world.is_tidy()
+    await world.instance().set_key(FOUR, **place)
+    assert (await orders_of(world))[place.get("feature", "")][place.get("position", 1) - 1] == FOUR
+    assert await is_tidy(world)
 
 
 @pytest.mark.parametrize("step", ["save_keys", "disable"])
@@ -653,17 +573,17 @@ async def test_a_removal_cut_off_has_happened_or_not(
     orders: dict[str, list[str]],
 ) -> None:
     for position, (default, own) in enumerate(((ONE, THREE), (TWO, FOUR)), 1):
-        await world.instance().set(default, position=position)
-        await world.instance().set(own, feature="chat", position=position)
+        await world.instance().set_key(default, position=position)
+        await world.instance().set_key(own, feature="chat", position=position)
     part = "app_settings" if step == "save_keys" else "vault"
     _kill_at(monkeypatch, instance := world.instance(), part, step)
     with pytest.raises(Killed):
-        await instance.remove(**place)
-    assert await world.versions() == [ON] * 4
+        await instance.remove_key(**place)
+    assert await world.secrets.versions() == [ON] * 4
     before = {"": [ONE, TWO], "chat": [THREE, FOUR]}
-    assert await world.orders() == (before if step == "save_keys" else orders)
-    await world.instance().remove(feature="nobody")
-    assert await world.is_tidy()
+    assert await orders_of(world) == (before if step == "save_keys" else orders)
+    await world.instance().remove_key(feature="nobody")
+    assert await is_tidy(world)
 
 
 def _kill_at(
@@ -697,65 +617,65 @@ def _kill_at(
 async def test_a_store_that_fails_before_the_change_changes_nothing(
     world: World, method: str, code: str, failure: type[Exception]
 ) -> None:
-    await world.instance().set(ONE)
-    await world.fail(method, code)
+    await world.instance().set_key(ONE)
+    await world.secrets.fail(method, code)
     with pytest.raises(failure):
-        await world.instance().set(TWO)
-    assert await world.versions() == [ON]
-    assert await world.instance().serves() == ONE
-    await world.is_clean_after_another(THREE, [OFF, ON])
+        await world.instance().set_key(TWO)
+    assert await world.secrets.versions() == [ON]
+    assert await world.instance().serving_key() == ONE
+    await assert_clean_after_another(world, THREE, [OFF, ON])
 
 
 async def test_a_store_that_fails_after_the_change_is_a_warning(world: World) -> None:
-    await world.instance().set(ONE)
-    await world.fail("DisableSecretVersion")
-    result = await world.instance().set(TWO)
+    await world.instance().set_key(ONE)
+    await world.secrets.fail("DisableSecretVersion")
+    result = await world.instance().set_key(TWO)
     assert [warning["reason"] for warning in result["warnings"]] == ["old_key_enabled"]
-    assert await world.versions() == [ON, ON]
-    assert await world.instance().serves() == TWO
-    await world.is_clean_after_another(THREE, [OFF, OFF, ON])
+    assert await world.secrets.versions() == [ON, ON]
+    assert await world.instance().serving_key() == TWO
+    await assert_clean_after_another(world, THREE, [OFF, OFF, ON])
 
 
 async def test_one_of_several_that_can_not_be_disabled_is_left_to_the_next_change(
     world: World,
 ) -> None:
     for position, key in enumerate((ONE, TWO, THREE), 1):
-        await world.instance().set(key, position=position)
-    await world.fail("DisableSecretVersion", count=1)
-    removed = await world.instance().remove()
+        await world.instance().set_key(key, position=position)
+    await world.secrets.fail("DisableSecretVersion", count=1)
+    removed = await world.instance().remove_key()
     assert (removed["removed"], removed["count"]) == (True, 0)
     assert [warning["reason"] for warning in removed["warnings"]] == ["old_key_enabled"]
-    assert sorted(await world.versions()) == [OFF, OFF, ON]
+    assert sorted(await world.secrets.versions()) == [OFF, OFF, ON]
     with pytest.raises(KeyMissing):
-        await world.instance().serves()
-    assert (await world.instance().remove())["warnings"] == []
-    assert await world.versions() == [OFF, OFF, OFF]
+        await world.instance().serving_key()
+    assert (await world.instance().remove_key())["warnings"] == []
+    assert await world.secrets.versions() == [OFF, OFF, OFF]
 
 
 async def test_a_version_that_is_disabled_though_the_answer_is_lost_is_a_warning(
     world: World,
 ) -> None:
-    await world.instance().set(ONE)
-    await world.fail("DisableSecretVersion", "DEADLINE_EXCEEDED", applied=True)
-    result = await world.instance().set(TWO)
+    await world.instance().set_key(ONE)
+    await world.secrets.fail("DisableSecretVersion", "DEADLINE_EXCEEDED", applied=True)
+    result = await world.instance().set_key(TWO)
     assert [warning["reason"] for warning in result["warnings"]] == ["old_key_enabled"]
-    assert await world.versions() == [OFF, ON]
-    assert await world.instance().serves() == TWO
+    assert await world.secrets.versions() == [OFF, ON]
+    assert await world.instance().serving_key() == TWO
 
 
 async def test_a_version_that_is_added_though_the_answer_is_lost_serves_nobody(
     world: World,
 ) -> None:
-    await world.instance().set(ONE)
-    config = await world.config()
-    await world.fail("AddSecretVersion", "DEADLINE_EXCEEDED", applied=True)
+    await world.instance().set_key(ONE)
+    config = await world.document("config/app")
+    await world.secrets.fail("AddSecretVersion", "DEADLINE_EXCEEDED", applied=True)
     with pytest.raises(KeyUnavailable):
-        await world.instance().set(TWO)
-    assert await world.versions() == [ON, ON]
-    assert await world.config() == config
-    assert await world.orders() == {"": [ONE]}
+        await world.instance().set_key(TWO)
+    assert await world.secrets.versions() == [ON, ON]
+    assert await world.document("config/app") == config
+    assert await orders_of(world) == {"": [ONE]}
     assert len(await world.audit()) == 1
-    await world.is_clean_after_another(THREE, [OFF, OFF, ON])
+    await assert_clean_after_another(world, THREE, [OFF, OFF, ON])
 
 
 @pytest.mark.parametrize(
@@ -772,14 +692,14 @@ async def test_at_first_boot_what_serves_then_is_a_key_that_was_checked(
 ) -> None:
     """The newest: the new one where it was to serve by default, else the one that served."""
     world = first_boot
-    await world.fail("AddSecretVersion", "DEADLINE_EXCEEDED", applied=True)
+    await world.secrets.fail("AddSecretVersion", "DEADLINE_EXCEEDED", applied=True)
     with pytest.raises(KeyUnavailable):
-        await world.instance().set(TWO, **place)
-    assert await world.versions() == [ON, ON]
-    assert await world.instance().serves() == (ONE if place else TWO)
-    await world.instance().set(THREE, **place)
-    assert await world.orders() == orders
-    assert await world.is_tidy()
+        await world.instance().set_key(TWO, **place)
+    assert await world.secrets.versions() == [ON, ON]
+    assert await world.instance().serving_key() == (ONE if place else TWO)
+    await world.instance().set_key(THREE, **place)
+    assert await orders_of(world) == orders
+    assert await is_tidy(world)
 
 
 @pytest.mark.parametrize(
@@ -793,27 +713,27 @@ async def test_at_first_boot_what_serves_then_is_a_key_that_was_checked(
 async def test_a_secret_that_can_not_be_made_leaves_nothing_that_serves(
     world: World, code: str, applied: bool, failure: type[Exception]
 ) -> None:
-    await world.fail("CreateSecret", code, applied=applied)
+    await world.secrets.fail("CreateSecret", code, applied=applied)
     with pytest.raises(failure):
-        await world.instance().set(ONE)
-    assert await world.config() == {}
+        await world.instance().set_key(ONE)
+    assert await world.document("config/app") == {}
     assert await world.audit() == []
     with pytest.raises(KeyMissing):
-        await world.instance().serves()
-    await world.is_clean_after_another(TWO, [ON])
+        await world.instance().serving_key()
+    await assert_clean_after_another(world, TWO, [ON])
 
 
 async def test_a_version_that_is_destroyed_meanwhile_needs_no_disabling(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await world.instance().set(ONE)
+    await world.instance().set_key(ONE)
 
     async def destroy() -> None:
-        await world.secrets.destroy_secret_version(name=f"{world.secret}/versions/1")
+        await world.secrets.client.destroy_secret_version(name=world.secrets.version(1))
 
     _before(monkeypatch, instance := world.instance(), "vault", "disable", destroy)
-    assert (await instance.set(TWO))["warnings"] == []
-    assert await world.versions() == ["DESTROYED", ON]
+    assert (await instance.set_key(TWO))["warnings"] == []
+    assert await world.secrets.versions() == ["DESTROYED", ON]
 
 
 # -- several admins --------------------------------------------------------------------------------
@@ -840,85 +760,88 @@ def _before(
 async def test_of_two_admins_who_save_at_once_the_second_is_told(
     world: World, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    await world.instance().set(ONE)
+    await world.instance().set_key(ONE)
     ann, bob = world.instance(), world.instance()
     part = "vault" if step == "add" else "app_settings"
-    _before(monkeypatch, ann, part, step, lambda: bob.set(TWO, "bob"))
+    _before(monkeypatch, ann, part, step, lambda: bob.set_key(TWO, "bob"))
     with pytest.raises(SettingsChanged):
-        await ann.set(THREE, "ann")
-    assert await world.instance().serves() == TWO
-    assert sorted(await world.versions()) == [OFF, OFF, ON]
+        await ann.set_key(THREE, "ann")
+    assert await world.instance().serving_key() == TWO
+    assert sorted(await world.secrets.versions()) == [OFF, OFF, ON]
     assert [entry["by"] for entry in await world.audit()] == ["ann", "bob"]
 
 
 async def test_a_key_removed_while_another_is_set_stays_removed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await world.instance().set(ONE)
+    await world.instance().set_key(ONE)
     ann, bob = world.instance(), world.instance()
-    _before(monkeypatch, ann, "app_settings", "save_keys", bob.remove)
+    _before(monkeypatch, ann, "app_settings", "save_keys", bob.remove_key)
     with pytest.raises(SettingsChanged):
-        await ann.set(TWO)
-    assert await world.versions() == [OFF, OFF]
+        await ann.set_key(TWO)
+    assert await world.secrets.versions() == [OFF, OFF]
     with pytest.raises(KeyMissing):
-        await world.instance().serves()
+        await world.instance().serving_key()
 
 
 @pytest.mark.parametrize("place", [{}, {"feature": "chat"}], ids=str)
 async def test_a_removal_of_nothing_disables_no_key_that_is_being_set(
     world: World, monkeypatch: pytest.MonkeyPatch, place: dict[str, Any]
 ) -> None:
-    await world.instance().set(ONE)
+    await world.instance().set_key(ONE)
     ann, bob = world.instance(), world.instance()
-    _before(monkeypatch, ann, "app_settings", "save_keys", lambda: bob.remove("bob", feature="no"))
+    _before(
+        monkeypatch, ann, "app_settings", "save_keys", lambda: bob.remove_key("bob", feature="no")
+    )
     with pytest.raises(SettingsChanged):
-        await ann.set(TWO, **place)
-    assert await world.orders() == {"": [ONE]}
-    assert await world.versions() == [ON, OFF]
+        await ann.set_key(TWO, **place)
+    assert await orders_of(world) == {"": [ONE]}
+    assert await world.secrets.versions() == [ON, OFF]
     swept = (await world.audit())[-1]
     assert (swept["by"], swept["target"]) == ("bob", "config/app keys.swept")
     assert (swept["before"], swept["after"]) == ([{"version": 2}], [])
-    await world.is_clean_after_another(THREE, [OFF, OFF, ON])
+    await assert_clean_after_another(world, THREE, [OFF, OFF, ON])
 
 
 async def test_a_key_that_is_set_first_ends_a_removal_of_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await world.instance().set(ONE)
+    await world.instance().set_key(ONE)
     ann, bob = world.instance(), world.instance()
-    _before(monkeypatch, bob, "app_settings", "note_sweep", lambda: ann.set(THREE))
-    await world.fail("DisableSecretVersion")
-    await world.instance().set(TWO)  # and ONE is left over
+    _before(monkeypatch, bob, "app_settings", "note_sweep", lambda: ann.set_key(THREE))
+    await world.secrets.fail("DisableSecretVersion")
+    await world.instance().set_key(TWO)  # and ONE is left over
     with pytest.raises(SettingsChanged):
-        await bob.remove(feature="no")
-    assert await world.orders() == {"": [THREE]}
+        await bob.remove_key(feature="no")
+    assert await orders_of(world) == {"": [THREE]}
 
 
 async def test_a_key_set_while_it_is_being_removed_serves(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is added after the removal began is not the removal's to disable."""
-    await world.instance().set(ONE)
+    await world.instance().set_key(ONE)
     ann, bob = world.instance(), world.instance()
-    _before(monkeypatch, ann, "vault", "disable", lambda: bob.set(TWO))
-    await ann.remove()
-    assert await world.instance().serves() == TWO
-    assert await world.versions() == [OFF, ON]
+    _before(monkeypatch, ann, "vault", "disable", lambda: bob.set_key(TWO))
+    await ann.remove_key()
+    assert await world.instance().serving_key() == TWO
+    assert await world.secrets.versions() == [OFF, ON]
 
 
 async def test_many_admins_at_once_leave_one_key_that_serves(world: World) -> None:
     keys = [f"sk-or-v1-canary-crowd-{n:04}" for n in range(8)]
     outcomes = await asyncio.gather(
-        *(world.instance().set(key, f"admin-{n}") for n, key in enumerate(keys)),
+        *(world.instance().set_key(key, f"admin-{n}") for n, key in enumerate(keys)),
         return_exceptions=True,
     )
     saved = [outcome for outcome in outcomes if isinstance(outcome, dict)]
     assert saved
     assert {type(o) for o in outcomes if not isinstance(o, dict)} <= {SettingsChanged}
     ((serving,),) = (
-        [entry["version"] for entry in slot] for slot in (await world.config())["keys"].values()
+        [entry["version"] for entry in slot]
+        for slot in (await world.document("config/app"))["keys"].values()
     )
-    states = await world.versions()
+    states = await world.secrets.versions()
     assert [number for number, state in enumerate(states, 1) if state == ON] == [serving]
     assert len(await world.audit()) == len(saved)
 
@@ -927,15 +850,15 @@ async def test_a_features_key_set_while_the_default_one_is_changes_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever comes second looks again: neither disables what the other has stored."""
-    await world.instance().set(ONE)
+    await world.instance().set_key(ONE)
     ann, bob = world.instance(), world.instance()
-    _before(monkeypatch, ann, "app_settings", "save_keys", lambda: bob.set(TWO, feature="chat"))
+    _before(monkeypatch, ann, "app_settings", "save_keys", lambda: bob.set_key(TWO, feature="chat"))
     with pytest.raises(SettingsChanged):
-        await ann.set(THREE)
-    assert await world.orders() == {"": [ONE], "chat": [TWO]}
-    assert await world.versions() == [ON, OFF, ON]
-    await world.instance().set(FOUR, feature="code")
-    assert await world.orders() == {"": [ONE], "chat": [TWO], "code": [FOUR]}
+        await ann.set_key(THREE)
+    assert await orders_of(world) == {"": [ONE], "chat": [TWO]}
+    assert await world.secrets.versions() == [ON, OFF, ON]
+    await world.instance().set_key(FOUR, feature="code")
+    assert await orders_of(world) == {"": [ONE], "chat": [TWO], "code": [FOUR]}
 
 
 async def test_of_two_admins_at_first_boot_the_second_is_told(
@@ -943,56 +866,43 @@ async def test_of_two_admins_at_first_boot_the_second_is_told(
 ) -> None:
     world = first_boot
     ann, bob = world.instance(), world.instance()
-    _before(monkeypatch, ann, "vault", "add", lambda: bob.set(TWO))
+    _before(monkeypatch, ann, "vault", "add", lambda: bob.set_key(TWO))
     with pytest.raises(SettingsChanged):
-        await ann.set(THREE, feature="chat")
-    assert await world.orders() == {"": [TWO]}
-    assert await world.is_tidy()
+        await ann.set_key(THREE, feature="chat")
+    assert await orders_of(world) == {"": [TWO]}
+    assert await is_tidy(world)
 
 
 async def test_a_change_of_something_else_is_no_reason_to_refuse(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await world.instance().set(ONE)
+    await world.instance().set_key(ONE)
 
     async def rename() -> None:
         await world.firestore.document("config/app").update({"appName": "Renamed"})
 
     _before(monkeypatch, instance := world.instance(), "app_settings", "save_keys", rename)
-    await instance.set(TWO)
-    config = await world.config()
+    await instance.set_key(TWO)
+    config = await world.document("config/app")
     assert config["appName"] == "Renamed"
     assert [entry["version"] for entry in config["keys"]["default"]] == [2]
-    assert await world.versions() == [OFF, ON]
+    assert await world.secrets.versions() == [OFF, ON]
 
 
 # -- Firestore's answers get lost ------------------------------------------------------------------
 
-Commit = Callable[..., Awaitable[Any]]
-
-
-def _commits(instance: Instance, send: Callable[..., Awaitable[Any]]) -> None:
-    """Sends every commit of an instance through `send(commit, ...)`."""
-    api = instance.app.firestore._firestore_api
-    commit = api.commit
-    api.commit = lambda *args, **kwargs: send(commit, *args, **kwargs)
-
 
 async def test_a_commit_that_is_applied_twice_is_one_change(world: World) -> None:
-    async def twice(commit: Commit, *args: Any, **kwargs: Any) -> Any:
-        await commit(*args, **kwargs)
-        return await commit(*args, **kwargs)
-
     for key in (ONE, TWO):  # the document created, the document updated
-        _commits(instance := world.instance(), twice)
-        await instance.set(key)
-    assert await world.versions() == [OFF, ON]
+        (instance := world.instance()).commits(applied_twice)
+        await instance.set_key(key)
+    assert await world.secrets.versions() == [OFF, ON]
     assert len(await world.audit()) == 2
-    _commits(instance := world.instance(), twice)
-    await instance.set(THREE, position=2)
-    assert (await instance.remove(position=1))["removed"] is True
-    assert await world.orders() == {"": [THREE]}
-    assert (await instance.remove())["removed"] is True
+    (instance := world.instance()).commits(applied_twice)
+    await instance.set_key(THREE, position=2)
+    assert (await instance.remove_key(position=1))["removed"] is True
+    assert await orders_of(world) == {"": [THREE]}
+    assert (await instance.remove_key())["removed"] is True
     assert len(await world.audit()) == 5
 
 
@@ -1001,39 +911,31 @@ async def test_a_first_commit_of_a_features_key_that_is_applied_twice_is_two_cha
 ) -> None:
     """What serves by default is named, then the feature's key: each once."""
 
-    async def twice(commit: Commit, *args: Any, **kwargs: Any) -> Any:
-        await commit(*args, **kwargs)
-        return await commit(*args, **kwargs)
-
-    _commits(instance := world.instance(), twice)
-    await instance.set(ONE, feature="chat")
-    assert await world.orders() == {"": [], "chat": [ONE]}
+    (instance := world.instance()).commits(applied_twice)
+    await instance.set_key(ONE, feature="chat")
+    assert await orders_of(world) == {"": [], "chat": [ONE]}
     assert len(await world.audit()) == 2
 
 
 async def test_a_commit_whose_answer_is_lost_is_found_to_be_made(world: World) -> None:
-    async def lost(commit: Commit, *args: Any, **kwargs: Any) -> Any:
-        await commit(*args, **kwargs)
-        raise DeadlineExceeded("x")  # type: ignore[no-untyped-call]  # it ships no types
-
-    await world.instance().set(ONE)
-    _commits(instance := world.instance(), lost)
-    await instance.set(TWO)
-    assert await world.versions() == [OFF, ON]
-    assert await world.instance().serves() == TWO
+    await world.instance().set_key(ONE)
+    (instance := world.instance()).commits(CommitCounter(loses={1}))
+    await instance.set_key(TWO)
+    assert await world.secrets.versions() == [OFF, ON]
+    assert await world.instance().serving_key() == TWO
 
 
 async def test_a_commit_that_may_yet_be_made_leaves_both_keys_enabled(world: World) -> None:
     async def away(commit: Commit, *args: Any, **kwargs: Any) -> Any:
         raise ServiceUnavailable("x")  # type: ignore[no-untyped-call]  # it ships no types
 
-    await world.instance().set(ONE)
-    _commits(instance := world.instance(), away)
+    await world.instance().set_key(ONE)
+    (instance := world.instance()).commits(away)
     with pytest.raises(SettingsUnavailable):
-        await instance.set(TWO)
-    assert await world.versions() == [ON, ON]
-    assert await world.instance().serves() == ONE
-    await world.is_clean_after_another(THREE, [OFF, OFF, ON])
+        await instance.set_key(TWO)
+    assert await world.secrets.versions() == [ON, ON]
+    assert await world.instance().serving_key() == ONE
+    await assert_clean_after_another(world, THREE, [OFF, OFF, ON])
 
 
 # -- other instances -------------------------------------------------------------------------------
@@ -1044,19 +946,19 @@ async def test_an_instance_that_has_not_heard_of_a_rotation_looks_again(
 ) -> None:
     """It knows which version served, and finds it disabled."""
     monkeypatch.setattr(limits, "SETTINGS_FRESH_S", 60.0)
-    await world.instance().set(ONE)
+    await world.instance().set_key(ONE)
     late = world.instance()
     assert (await late.app.keys.slots()).serving(None) == (1,)
-    await world.instance().set(TWO)
-    assert await late.serves() == TWO
+    await world.instance().set_key(TWO)
+    assert await late.serving_key() == TWO
 
 
 async def test_an_instance_that_knows_a_key_needs_no_store(world: World) -> None:
-    await world.instance().set(ONE)
+    await world.instance().set_key(ONE)
     instance = world.instance()
-    await instance.serves()
-    await world.fail("AccessSecretVersion", count=100)
+    await instance.serving_key()
+    await world.secrets.fail("AccessSecretVersion", count=100)
     try:
-        assert await instance.serves() == ONE
+        assert await instance.serving_key() == ONE
     finally:
-        await world.fail("AccessSecretVersion", count=0)
+        await world.secrets.fail("AccessSecretVersion", count=0)

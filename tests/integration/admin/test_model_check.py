@@ -1,6 +1,5 @@
 """The daily look at the models: what it flags, what it replaces, when it leaves all as it is."""
 
-import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -11,17 +10,17 @@ from google.cloud.firestore import AsyncClient
 
 from firerouter.appsettings import AppSettingsStore
 from firerouter.audit import Audit
-from firerouter.callable import Call
 from firerouter.catalog import Catalog
 from firerouter.checkup import Checkup
 from firerouter.configure import Configure
 from firerouter.errors import KeyMissing, UpstreamUnreachable
 from firerouter.features import Features
-from firerouter.identity import Caller
 from firerouter.keys import Secret
 from firerouter.settings import DEFAULTS
 from scripts.local.client import CallableClient
 from scripts.local.suite import PROJECT, REGION, Suite
+from tests.support.calls import ADMIN, call_of
+from tests.support.in_process import World
 
 TODAY = datetime(2026, 11, 22, 6, tzinfo=UTC)
 ROOM = [f"big/{number}" for number in range(20)]  # a list may not lose half of its models
@@ -43,11 +42,12 @@ class NoKey:
         raise KeyMissing
 
 
-class World:
-    """An instance of its own project, and the list that OpenRouter gives it."""
+class Daily:
+    """The daily check of a project, and the list of models that OpenRouter gives it."""
 
-    def __init__(self, firestore: AsyncClient) -> None:
-        self.firestore = firestore
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.firestore = firestore = world.firestore
         self.models: list[dict[str, Any]] = []
         self.away = False
         audit = Audit(firestore)
@@ -79,16 +79,14 @@ class World:
         self.models = [*map(listed, sorted(defaults)), *models]
 
     async def save(self, id_: str, base: int = 0, **settings: Any) -> dict[str, Any]:
-        return await self.configure.save(
-            call({"feature": id_, "revision": base, "settings": settings})
-        )
+        data = {"feature": id_, "revision": base, "settings": settings}
+        return await self.configure.save(call_of(data, ADMIN))
 
     async def app(self, **values: Any) -> None:
         await self.firestore.document("config/app").set(values, merge=True)
 
     async def state(self) -> dict[str, Any]:
-        snapshot = await self.firestore.document("config/app").get()
-        return dict((snapshot.to_dict() or {})["catalog"])
+        return dict((await self._world.document("config/app"))["catalog"])
 
     async def model_of(self, id_: str) -> str:
         feature = (await self.features.read(id_)).feature
@@ -96,54 +94,48 @@ class World:
         return feature.settings.model
 
 
-def call(data: Any) -> Call[Caller]:
-    caller = Caller("ann", "app", admin=True, email="ann@example.com")
-    return Call(data, {}, caller, streaming=False, trace_id="t")
-
-
 def flagged(answer: Mapping[str, Any]) -> set[tuple[str, str, str]]:
     return {(flag["feature"], flag["field"], flag["flag"]) for flag in answer["flags"]}
 
 
 @pytest.fixture
-async def world(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", suite.firestore_host)
-    world = World(AsyncClient(project=f"demo-checkup-{secrets.token_hex(4)}"))
-    await world.offer(listed("a/one:free"), listed("b/two:free"), listed("c/three:free"))
-    return world
+async def daily(world: World) -> Daily:
+    daily = Daily(world)
+    await daily.offer(listed("a/one:free"), listed("b/two:free"), listed("c/three:free"))
+    return daily
 
 
-async def test_nothing_is_flagged_where_nothing_changed(world: World) -> None:
-    await world.save("poems", model="a/one:free", fallbackModels=["b/two:free"])
-    answer = await world.checkup.daily()
+async def test_nothing_is_flagged_where_nothing_changed(daily: Daily) -> None:
+    await daily.save("poems", model="a/one:free", fallbackModels=["b/two:free"])
+    answer = await daily.checkup.daily()
     assert answer["flags"] == answer["replaced"] == []
     assert answer["problem"] is None
-    state = await world.state()
+    state = await daily.state()
     assert state["flags"] == []
     assert state["checkedAt"] == TODAY
-    assert state["count"] == answer["count"] == len(world.models) + len(ROOM)
+    assert state["count"] == answer["count"] == len(daily.models) + len(ROOM)
 
 
-async def test_models_that_are_gone_renamed_repriced_or_expire_are_flagged(world: World) -> None:
-    await world.offer(
+async def test_models_that_are_gone_renamed_repriced_or_expire_are_flagged(daily: Daily) -> None:
+    await daily.offer(
         listed("a/one:free", slug="a/one-2601:free"),
         listed("b/two:free"),
         listed("c/three:free"),
         listed("d/four", prompt="0.000001"),
     )
-    await world.app(freeModelsOnly=False)
-    await world.save(
+    await daily.app(freeModelsOnly=False)
+    await daily.save(
         "poems",
         model="a/one:free",
         fallbackModels=["b/two:free", "d/four:nitro"],
         allowedModels=["c/three:free"],
     )
-    await world.offer(
+    await daily.offer(
         listed("a/uno:free", slug="a/one-2601:free"),
         listed("c/three:free", expires="2026-11-30"),
         listed("d/four", prompt="0.000002"),
     )
-    answer = await world.checkup.daily()
+    answer = await daily.checkup.daily()
     assert flagged(answer) == {
         ("poems", "model", "renamed"),
         ("poems", "fallbackModels[0]", "gone"),
@@ -155,41 +147,41 @@ async def test_models_that_are_gone_renamed_repriced_or_expire_are_flagged(world
     assert by["repriced"]["before"]["promptPrice"] == "1"
     assert by["repriced"]["after"]["promptPrice"] == "2"
     assert by["expires"]["on"] == "2026-11-30"
-    assert await world.model_of("poems") == "a/one:free", "the admin did not ask for it"
-    assert (await world.state())["flags"] == answer["flags"]
+    assert await daily.model_of("poems") == "a/one:free", "the admin did not ask for it"
+    assert (await daily.state())["flags"] == answer["flags"]
 
 
-async def test_a_save_accepts_the_new_price(world: World) -> None:
-    await world.app(freeModelsOnly=False)
-    await world.offer(listed("d/four", prompt="0.000001"))
-    await world.save("poems", model="d/four")
-    await world.offer(listed("d/four", prompt="0.000002"))
-    assert flagged(await world.checkup.daily()) == {("poems", "model", "repriced")}
-    await world.save("poems", 1, model="d/four", systemPrompt="Rhyme.")
-    assert flagged(await world.checkup.daily()) == set()
-    await world.offer(listed("d/four", prompt="0.000003"))
-    assert flagged(await world.checkup.daily()) == {("poems", "model", "repriced")}
-    saved = await world.save("poems", 2, model="d/four", systemPrompt="Rhyme.")
+async def test_a_save_accepts_the_new_price(daily: Daily) -> None:
+    await daily.app(freeModelsOnly=False)
+    await daily.offer(listed("d/four", prompt="0.000001"))
+    await daily.save("poems", model="d/four")
+    await daily.offer(listed("d/four", prompt="0.000002"))
+    assert flagged(await daily.checkup.daily()) == {("poems", "model", "repriced")}
+    await daily.save("poems", 1, model="d/four", systemPrompt="Rhyme.")
+    assert flagged(await daily.checkup.daily()) == set()
+    await daily.offer(listed("d/four", prompt="0.000003"))
+    assert flagged(await daily.checkup.daily()) == {("poems", "model", "repriced")}
+    saved = await daily.save("poems", 2, model="d/four", systemPrompt="Rhyme.")
     assert (saved["revision"], saved["changes"]) == (2, [])
-    assert flagged(await world.checkup.daily()) == set()
+    assert flagged(await daily.checkup.daily()) == set()
     # one that accepts nothing is none
-    entries = [e.id async for e in world.firestore.collection("audit").stream()]
-    await world.save("poems", 2, model="d/four", systemPrompt="Rhyme.")
-    assert [e.id async for e in world.firestore.collection("audit").stream()] == entries
+    entries = [e.id async for e in daily.firestore.collection("audit").stream()]
+    await daily.save("poems", 2, model="d/four", systemPrompt="Rhyme.")
+    assert [e.id async for e in daily.firestore.collection("audit").stream()] == entries
 
 
-async def test_a_draft_is_looked_at_as_well(world: World) -> None:
-    await world.save("poems", model="a/one:free")
+async def test_a_draft_is_looked_at_as_well(daily: Daily) -> None:
+    await daily.save("poems", model="a/one:free")
     draft = {"feature": "poems", "revision": 1, "settings": {"model": "b/two:free"}}
-    await world.configure.save(call({**draft, "draftPercent": 10}))
-    await world.offer(listed("a/one:free"))
-    assert flagged(await world.checkup.daily()) == {("poems", "draft.model", "gone")}
+    await daily.configure.save(call_of({**draft, "draftPercent": 10}, ADMIN))
+    await daily.offer(listed("a/one:free"))
+    assert flagged(await daily.checkup.daily()) == {("poems", "draft.model", "gone")}
 
 
-async def test_a_feature_broken_by_hand_is_reported(world: World) -> None:
-    await world.save("poems", model="a/one:free")
-    await world.firestore.document("features/poems").update({"settings": {"model": 7}})
-    answer = await world.checkup.daily()
+async def test_a_feature_broken_by_hand_is_reported(daily: Daily) -> None:
+    await daily.save("poems", model="a/one:free")
+    await daily.firestore.document("features/poems").update({"settings": {"model": 7}})
+    answer = await daily.checkup.daily()
     assert flagged(answer) == {("poems", "settings", "broken")}
     assert "revision 1 serves" in answer["flags"][0]["message"]
 
@@ -199,122 +191,122 @@ async def test_a_feature_broken_by_hand_is_reported(world: World) -> None:
     [("enabled", "true", "is off"), ("draft", {"percent": 5}, "serves nobody")],
 )
 async def test_a_switch_or_a_draft_broken_by_hand_is_reported(
-    world: World, field: str, typed: Any, state: str, capsys: pytest.CaptureFixture[str]
+    daily: Daily, field: str, typed: Any, state: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await world.save("poems", model="a/one:free")
-    await world.firestore.document("features/poems").update({field: typed})
-    answer = await world.checkup.daily()
+    await daily.save("poems", model="a/one:free")
+    await daily.firestore.document("features/poems").update({field: typed})
+    answer = await daily.checkup.daily()
     assert flagged(answer) == {("poems", field, "broken")}
     assert state in answer["flags"][0]["message"]
     assert f"{field}_invalid" in capsys.readouterr().out
     # saving what serves makes it whole
-    await world.save("poems", 1, model="a/one:free")
-    assert flagged(await world.checkup.daily()) == set()
+    await daily.save("poems", 1, model="a/one:free")
+    assert flagged(await daily.checkup.daily()) == set()
 
 
-async def test_the_models_of_a_feature_that_is_off_are_nobodys_concern(world: World) -> None:
-    await world.app(replaceGoneModels=True)
-    await world.save("poems", model="a/one:free", fallbackModels=["b/two:free"])
-    await world.configure.save(call({"feature": "poems", "enabled": False}))
-    await world.offer(listed("b/two:free"))
-    answer = await world.checkup.daily()
+async def test_the_models_of_a_feature_that_is_off_are_nobodys_concern(daily: Daily) -> None:
+    await daily.app(replaceGoneModels=True)
+    await daily.save("poems", model="a/one:free", fallbackModels=["b/two:free"])
+    await daily.configure.save(call_of({"feature": "poems", "enabled": False}, ADMIN))
+    await daily.offer(listed("b/two:free"))
+    answer = await daily.checkup.daily()
     assert answer["flags"] == answer["replaced"] == []
 
 
-async def test_a_gone_model_gives_way_where_the_admin_wants_it(world: World) -> None:
-    await world.app(replaceGoneModels=True)
-    await world.offer(*map(listed, ("a/one:free", "x/y:free", "b/two:free")))
-    await world.save("poems", model="a/one:free", fallbackModels=["x/y:free", "b/two:free"])
-    await world.offer(listed("b/two:free"))
-    answer = await world.checkup.daily()
+async def test_a_gone_model_gives_way_where_the_admin_wants_it(daily: Daily) -> None:
+    await daily.app(replaceGoneModels=True)
+    await daily.offer(*map(listed, ("a/one:free", "x/y:free", "b/two:free")))
+    await daily.save("poems", model="a/one:free", fallbackModels=["x/y:free", "b/two:free"])
+    await daily.offer(listed("b/two:free"))
+    answer = await daily.checkup.daily()
     change = {"feature": "poems", "before": "a/one:free", "after": "b/two:free"}
     assert answer["replaced"] == [change]
-    assert await world.model_of("poems") == "b/two:free"
-    revision = await world.firestore.document("features/poems/revisions/2").get()
+    assert await daily.model_of("poems") == "b/two:free"
+    revision = await daily.firestore.document("features/poems/revisions/2").get()
     kept = revision.to_dict() or {}
     assert kept["action"] == "refresh_catalog_daily"
     assert "a/one:free" in kept["note"]
-    entries = [e async for e in world.firestore.collection("audit").stream()]
+    entries = [e async for e in daily.firestore.collection("audit").stream()]
     assert [e.get("action") for e in entries].count("refresh_catalog_daily") == 1
-    again = await world.checkup.daily()
+    again = await daily.checkup.daily()
     assert again["replaced"] == [], "running twice is no harm"
 
 
-async def test_a_model_that_makes_vectors_gives_way_to_no_other(world: World) -> None:
-    await world.app(replaceGoneModels=True)
+async def test_a_model_that_makes_vectors_gives_way_to_no_other(daily: Daily) -> None:
+    await daily.app(replaceGoneModels=True)
     vectors = listed("a/one:free")
     vectors["architecture"]["output_modalities"] = ["embeddings"]
-    await world.offer(vectors, listed("b/two:free"))
-    await world.save("search", kind="embedding", model="a/one:free", fallbackModels=["b/two:free"])
-    await world.offer(listed("b/two:free"))
-    answer = await world.checkup.daily()
+    await daily.offer(vectors, listed("b/two:free"))
+    await daily.save("search", kind="embedding", model="a/one:free", fallbackModels=["b/two:free"])
+    await daily.offer(listed("b/two:free"))
+    answer = await daily.checkup.daily()
     assert answer["replaced"] == []
     assert flagged(answer) == {("search", "model", "gone")}
 
 
-async def test_a_renamed_model_gives_way_to_itself(world: World) -> None:
-    await world.app(replaceGoneModels=True)
-    await world.offer(listed("a/one:free", slug="s:free"), listed("b/two:free"))
-    await world.save("poems", model="a/one:free", fallbackModels=["b/two:free"])
-    await world.offer(listed("a/uno:free", slug="s:free"), listed("b/two:free"))
-    await world.checkup.daily()
-    assert await world.model_of("poems") == "a/uno:free"
+async def test_a_renamed_model_gives_way_to_itself(daily: Daily) -> None:
+    await daily.app(replaceGoneModels=True)
+    await daily.offer(listed("a/one:free", slug="s:free"), listed("b/two:free"))
+    await daily.save("poems", model="a/one:free", fallbackModels=["b/two:free"])
+    await daily.offer(listed("a/uno:free", slug="s:free"), listed("b/two:free"))
+    await daily.checkup.daily()
+    assert await daily.model_of("poems") == "a/uno:free"
 
 
-async def test_a_renamed_model_keeps_the_suffixes_that_are_in_no_list(world: World) -> None:
-    await world.app(replaceGoneModels=True, freeModelsOnly=False)
-    await world.offer(listed("a/one:free", slug="s:free"), listed("d/four", slug="t"))
-    await world.save("poems", model="d/four:nitro", fallbackModels=["a/one:free:nitro"])
-    await world.offer(listed("a/uno:free", slug="s:free"), listed("d/vier", slug="t"))
-    answer = await world.checkup.refresh(call({}))
+async def test_a_renamed_model_keeps_the_suffixes_that_are_in_no_list(daily: Daily) -> None:
+    await daily.app(replaceGoneModels=True, freeModelsOnly=False)
+    await daily.offer(listed("a/one:free", slug="s:free"), listed("d/four", slug="t"))
+    await daily.save("poems", model="d/four:nitro", fallbackModels=["a/one:free:nitro"])
+    await daily.offer(listed("a/uno:free", slug="s:free"), listed("d/vier", slug="t"))
+    answer = await daily.checkup.refresh(call_of({}, ADMIN))
     assert {(flag["flag"], flag["to"]) for flag in answer["flags"]} == {
         ("renamed", "d/vier:nitro"),
         ("renamed", "a/uno:free:nitro"),
     }
-    await world.checkup.daily()
-    assert await world.model_of("poems") == "d/vier:nitro"
+    await daily.checkup.daily()
+    assert await daily.model_of("poems") == "d/vier:nitro"
 
 
 @pytest.mark.parametrize("fallbacks", [[], ["d/four"]])
 async def test_nothing_takes_the_place_that_is_gone_too_or_would_cost(
-    world: World, fallbacks: list[str]
+    daily: Daily, fallbacks: list[str]
 ) -> None:
-    await world.app(replaceGoneModels=True, freeModelsOnly=False)
-    await world.offer(listed("a/one:free"), listed("d/four", prompt="0.000001"))
-    await world.save("poems", model="a/one:free", fallbackModels=fallbacks)
-    await world.app(freeModelsOnly=True)
-    await world.app_settings.key_slots(anew=True)
-    await world.offer(listed("d/four", prompt="0.000001"))
-    answer = await world.checkup.daily()
+    await daily.app(replaceGoneModels=True, freeModelsOnly=False)
+    await daily.offer(listed("a/one:free"), listed("d/four", prompt="0.000001"))
+    await daily.save("poems", model="a/one:free", fallbackModels=fallbacks)
+    await daily.app(freeModelsOnly=True)
+    await daily.app_settings.key_slots(anew=True)
+    await daily.offer(listed("d/four", prompt="0.000001"))
+    answer = await daily.checkup.daily()
     assert answer["replaced"] == []
     assert ("poems", "model", "gone") in flagged(answer)
-    assert await world.model_of("poems") == "a/one:free"
+    assert await daily.model_of("poems") == "a/one:free"
 
 
-async def test_an_outage_of_openrouter_replaces_nothing(world: World) -> None:
-    await world.app(replaceGoneModels=True)
-    await world.save("poems", model="a/one:free", fallbackModels=["b/two:free"])
-    world.away = True
-    answer = await world.checkup.daily()
-    assert answer["problem"] == (await world.state())["problem"] == "upstream_unreachable"
+async def test_an_outage_of_openrouter_replaces_nothing(daily: Daily) -> None:
+    await daily.app(replaceGoneModels=True)
+    await daily.save("poems", model="a/one:free", fallbackModels=["b/two:free"])
+    daily.away = True
+    answer = await daily.checkup.daily()
+    assert answer["problem"] == (await daily.state())["problem"] == "upstream_unreachable"
     assert answer["replaced"] == answer["flags"] == []
 
 
-async def test_the_admins_refresh_flags_and_replaces_nothing(world: World) -> None:
-    await world.app(replaceGoneModels=True)
-    await world.save("poems", model="a/one:free", fallbackModels=["b/two:free"])
-    await world.offer(listed("b/two:free"), listed("n/new:free"))
-    answer = await world.checkup.refresh(call({}))
+async def test_the_admins_refresh_flags_and_replaces_nothing(daily: Daily) -> None:
+    await daily.app(replaceGoneModels=True)
+    await daily.save("poems", model="a/one:free", fallbackModels=["b/two:free"])
+    await daily.offer(listed("b/two:free"), listed("n/new:free"))
+    answer = await daily.checkup.refresh(call_of({}, ADMIN))
     assert answer["removed"] == ["a/one:free", "c/three:free"]
     assert answer["added"] == ["n/new:free"]
     assert flagged(answer) == {("poems", "model", "gone")}
-    assert await world.model_of("poems") == "a/one:free"
+    assert await daily.model_of("poems") == "a/one:free"
 
 
-async def test_a_key_saved_beside_it_stays(world: World) -> None:
-    await world.app(keys={"default": [{"version": 3}]}, catalog={"flags": [1, 2], "problem": "x"})
-    await world.checkup.daily()
-    document = (await world.firestore.document("config/app").get()).to_dict() or {}
+async def test_a_key_saved_beside_it_stays(daily: Daily) -> None:
+    await daily.app(keys={"default": [{"version": 3}]}, catalog={"flags": [1, 2], "problem": "x"})
+    await daily.checkup.daily()
+    document = (await daily.firestore.document("config/app").get()).to_dict() or {}
     assert document["keys"] == {"default": [{"version": 3}]}
     assert document["catalog"]["flags"] == []
     assert document["catalog"]["problem"] is None

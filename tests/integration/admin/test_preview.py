@@ -7,7 +7,8 @@ import pytest
 
 from scripts.local.client import CallableClient, CallableFailure
 from scripts.local.suite import Suite
-from tests.emulator.world import ADMIN, World
+from tests.support.calls import ADMIN
+from tests.support.in_process import World
 
 TEST, SAVE = "test_feature_settings", "save_feature_settings"
 ASKED = {"feature": "chat", "prompt": "Hi"}

@@ -9,12 +9,12 @@ import pytest
 from google.api_core.exceptions import InvalidArgument, ServiceUnavailable
 
 from firerouter import limits
-from tests.emulator.test_conversations import FEATURE, chosen, messages, said, sent, talk
-from tests.emulator.test_uploads import inline, remove, stored
-from tests.emulator.world import Instance, World
+from tests.support.conversations import FEATURE, chosen, messages, said, sent, talk
+from tests.support.eventually import until
+from tests.support.files import inline
+from tests.support.in_process import Instance, World
 
 Commit = Callable[..., Awaitable[Any]]
-EVENTUALLY_S = 20.0
 TICKS = {**FEATURE, "model": "sim/ticks", "maxTokens": 200}
 
 
@@ -23,13 +23,6 @@ async def instance(world: World) -> Instance:
     instance = world.instance()
     await instance.save("talk", FEATURE)
     return instance
-
-
-async def until(found: Callable[[], Awaitable[Any]]) -> Any:
-    async with asyncio.timeout(EVENTUALLY_S):
-        while not (value := await found()):
-            await asyncio.sleep(0.05)
-    return value
 
 
 async def reconcile(world: World, later_s: float = limits.TOTAL_S + limits.SETTLE_S + 1) -> Any:
@@ -169,8 +162,8 @@ async def test_a_question_that_was_only_admitted_begins_its_conversation(
         world, prompt="One", context="About", conversationId="new", attachments=[file]
     )
     id_ = entry["place"]["conversationId"]
-    for path in [*await stored(world)]:
-        await remove(world, path)  # killed before it came there
+    for path in [*await world.files("user")]:
+        await world.remove(path)  # killed before it came there
     assert (await reconcile(world))["closed"] == 1
     assert await chosen(world, id_) == ["One"]
     ((question_id, question),) = (await messages(world, id_)).items()

@@ -8,34 +8,10 @@ import pytest
 from google.api_core.exceptions import ServiceUnavailable
 
 from firerouter import limits
-from firerouter.archive import path
-from tests.emulator.test_uploads import inline
-from tests.emulator.world import Instance, World, applied_twice
-
-FEATURE = {"model": "sim/fast", "systemPrompt": "Be brief.", "maxTokens": 64}
-
-
-async def talk(instance: Instance, prompt: str, uid: str = "user", **more: Any) -> dict[str, Any]:
-    result: dict[str, Any] = await instance.ask("talk", uid, prompt=prompt, **more)
-    return result
-
-
-async def sent(world: World, marker: str) -> list[list[tuple[str, str]]]:
-    """What OpenRouter was told in each request that ends with the marker: (role, content)."""
-    requests = await world.upstream()
-    told = [[(m["role"], m["content"]) for m in r["body"].get("messages", [])] for r in requests]
-    # what other tests sent may hold files
-    return [messages for messages in told if messages and str(messages[-1][1]).endswith(marker)]
-
-
-async def messages(world: World, id_: str, uid: str = "user") -> dict[str, dict[str, Any]]:
-    return await world.all(f"users/{uid}/conversations/{id_}/messages")
-
-
-async def chosen(world: World, id_: str, uid: str = "user") -> list[str]:
-    """The texts of the chosen path."""
-    head = await world.document(f"users/{uid}/conversations/{id_}")
-    return [message["text"] for message in path(head, await messages(world, id_, uid))]
+from tests.support.conversations import FEATURE, chosen, messages, said, sent, talk
+from tests.support.faulty_firestore import applied_twice
+from tests.support.files import inline
+from tests.support.in_process import Instance, World
 
 
 @pytest.fixture
@@ -49,10 +25,6 @@ def described(text: str) -> dict[str, Any]:
     """A format with that much to say about itself."""
     schema = {"type": "object", "description": text}
     return {"type": "json_schema", "name": "long", "schema": schema}
-
-
-def said(prompt: str) -> str:
-    return f"This is a simulated answer from sim/fast. You asked: {prompt}"
 
 
 # -- turns -----------------------------------------------------------------------------------------

@@ -7,14 +7,11 @@ from typing import Any
 import pytest
 
 from firerouter import limits
-from tests.emulator.world import Instance, World, call_of
+from tests.support.calls import call_of
+from tests.support.in_process import Instance, World
+from tests.support.response_formats import LONG_JSON
 
 TICKS = {"model": "sim/ticks"}  # a hundred tokens in ten seconds
-FIELDS = {"properties": {f"field{n}": {"type": "string"} for n in range(12)}}
-LONG_JSON = {
-    "responseFormat": {"type": "json_schema", "name": "long", "schema": FIELDS},
-    "repairJson": True,
-}
 
 
 @pytest.fixture

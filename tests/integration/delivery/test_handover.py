@@ -26,12 +26,14 @@ from firerouter.callable import CallableError
 from firerouter.generate import Generate
 from firerouter.progress import latest
 from scripts.local import processes
-from tests.conftest import Serve
-from tests.emulator.test_resume import LONG_JSON
-from tests.emulator.world import Instance, World, applied_twice, call_of
+from tests.support.calls import call_of
+from tests.support.eventually import EVENTUALLY_S
+from tests.support.faulty_firestore import applied_twice
+from tests.support.in_process import Instance, World
+from tests.support.response_formats import LONG_JSON
+from tests.support.serve import Serve
 
 CONTINUE = {"onDisconnect": "continue"}
-EVENTUALLY_S = 20.0
 
 
 class Queue:

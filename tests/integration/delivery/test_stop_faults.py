@@ -1,14 +1,12 @@
 """Stops that come at odd moments, and a listener in trouble: each answer ends in one settled entry.
 
-Instances in this process, on the suite's Firestore; tests/emulator/test_stop.py goes through the
+Instances in this process, on the suite's Firestore; tests/system/test_stop.py goes through the
 wire.
 """
 
 import asyncio
 import json
 import secrets
-import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -18,10 +16,16 @@ from firerouter import limits
 from firerouter.errors import LedgerUnavailable
 from firerouter.ids import generation_id
 from scripts.local.suite import Suite
-from tests.emulator.test_ledger import Proxy, proxied
-from tests.emulator.world import Commit, Instance, World, applied_twice
+from tests.support.eventually import EVENTUALLY_S, until
+from tests.support.faulty_firestore import (
+    FirestoreProxy,
+    applied_twice,
+    at_commit,
+    connect_now,
+    firestore_proxy,
+)
+from tests.support.in_process import Instance, World
 
-EVENTUALLY_S = 20.0
 UID = "user"
 CENT = 10_000_000  # in nano dollars
 
@@ -41,15 +45,6 @@ async def models(world: World) -> World:
 
 async def stop(instance: Instance, request_id: str) -> Any:
     return await instance.call("stop_generation", {"requestId": request_id}, UID)
-
-
-async def until(condition: Callable[[], Awaitable[Any]]) -> Any:
-    deadline = time.monotonic() + EVENTUALLY_S
-    while time.monotonic() < deadline:
-        if value := await condition():
-            return value
-        await asyncio.sleep(0.02)
-    pytest.fail("it did not come to that")
 
 
 async def begun(world: World, request_id: str) -> None:
@@ -78,24 +73,6 @@ async def assert_settled_once(world: World, request_id: str, status: str) -> dic
 def logged(capsys: pytest.CaptureFixture[str], event: str) -> int:
     lines = capsys.readouterr().out.splitlines()
     return sum(json.loads(line)["message"] == event for line in lines if line.startswith("{"))
-
-
-def at_commit(number: int, do: Callable[[], Awaitable[Any]], *, after: bool) -> Any:
-    """A `send` that does something before or after an instance's commit of that number."""
-    sent = 0
-
-    async def send(commit: Commit, *args: Any, **kwargs: Any) -> Any:
-        nonlocal sent
-        sent += 1
-        mine = sent == number
-        if mine and not after:
-            await do()
-        answer = await commit(*args, **kwargs)
-        if mine and after:
-            await do()
-        return answer
-
-    return send
 
 
 # -- odd moments -----------------------------------------------------------------------------------
@@ -240,16 +217,15 @@ async def test_a_stop_written_while_the_listener_was_broken_is_heard_afterwards(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    async with proxied(suite) as proxy:
+    async with firestore_proxy(suite.firestore_host) as proxy:
         runs, other = _through(proxy, models, monkeypatch), models.instance()
         asking = asyncio.create_task(runs.ask("stall", requestId="broken"))
         await begun(models, "broken")
-        port = int(proxy.host.rsplit(":", 1)[1])
         await proxy.stop()
         assert (await stop(other, "broken"))["stopped"] is True
         await asyncio.sleep(1.0)
         assert not asking.done()
-        await proxy.start(port)
+        await proxy.start()
         result = await asyncio.wait_for(asking, EVENTUALLY_S)
         await runs.app.ledger.drain()
         assert result["finishReason"] == "stopped"
@@ -262,11 +238,11 @@ async def test_a_stop_written_while_the_listener_was_broken_is_heard_afterwards(
         assert (await asyncio.wait_for(asking, EVENTUALLY_S))["finishReason"] == "stopped"
 
 
-def _through(proxy: Proxy, world: World, monkeypatch: pytest.MonkeyPatch) -> Instance:
+def _through(proxy: FirestoreProxy, world: World, monkeypatch: pytest.MonkeyPatch) -> Instance:
     instance = world.instance()
     with monkeypatch.context() as environment:
         environment.setenv("FIRESTORE_EMULATOR_HOST", proxy.host)
-        assert instance.app.firestore._firestore_api is not None  # made while the variable is set
+        connect_now(instance.app.firestore)
     return instance
 
 
@@ -296,9 +272,9 @@ async def test_with_firestore_away_a_stop_is_refused_as_such(
 ) -> None:
     monkeypatch.setattr(limits, "STOP_S", 0.5)
     monkeypatch.setattr(limits, "READ_S", 0.5)
-    async with proxied(suite) as proxy:
+    async with firestore_proxy(suite.firestore_host) as proxy:
         other = _through(proxy, models, monkeypatch)
-        proxy.stall()
+        proxy.hold()
         data = {"generationId": secrets.token_hex(16)}
         refused = await other.refusal("stop_generation", data, UID)
     assert isinstance(refused, LedgerUnavailable)

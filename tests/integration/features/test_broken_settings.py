@@ -16,8 +16,8 @@ from firerouter import limits
 from firerouter.callable import CallableError
 from firerouter.settings import FREE_FALLBACK, FREE_MODEL, FeatureSettings
 from scripts.local.suite import Suite
-from tests.emulator.world import World
-from tests.wire.standin_openrouter import serving
+from tests.support.in_process import World
+from tests.support.openrouter_standin import serving
 
 EXAMPLES = 40
 # what no document may break, and no caller may be told of

@@ -7,7 +7,7 @@ import pytest
 
 from scripts.local.client import CallableClient, CallableFailure
 from scripts.local.suite import Suite
-from tests.emulator.world import Instance, World
+from tests.support.in_process import Instance, World
 
 LIST, SET, SAVE = "list_features", "set_preferences", "save_feature_settings"
 CANARY = "canary-5e1f"

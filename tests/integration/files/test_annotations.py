@@ -8,11 +8,11 @@ import pytest
 
 from firerouter import limits
 from firerouter.readings import reading_of
-from tests.emulator.test_tools import WEATHER
-from tests.emulator.test_uploads import ask, bodies, inline, remove
-from tests.emulator.world import Instance, World
+from tests.support.conversations import ask_about
+from tests.support.files import PDF, inline
+from tests.support.in_process import Instance, World
+from tests.support.tools import WEATHER
 
-PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n"
 READ = " The file was read for it."
 READS, NATIVE, FAILS = "sim/fast", "google/gemini-3.7-flash", "sim/pdf-then-502"
 
@@ -38,13 +38,13 @@ def pdf(content: bytes = PDF) -> dict[str, Any]:
 
 async def annotations(world: World) -> list[list[Any]]:
     """What each request brought back, message by message."""
-    return [[m.get("annotations") for m in body["messages"][1:]] for body in await bodies(world)]
+    return [[m.get("annotations") for m in body["messages"][1:]] for body in await world.bodies()]
 
 
 async def test_a_pdf_is_read_once_in_a_conversation(
     world: World, instance: Instance, uid: str
 ) -> None:
-    first = await ask(instance, uid, pdf(), conversationId="new")
+    first = await ask_about(instance, uid, pdf(), conversationId="new")
     here = {"conversationId": first["conversationId"]}
     second = await instance.ask("talk", uid, prompt="And now?", **here)
     third = await world.instance().ask("talk", uid, prompt="And then?", **here)
@@ -63,7 +63,7 @@ async def test_a_pdf_is_read_once_in_a_conversation(
 async def test_what_was_read_lies_where_no_client_looks_and_goes_with_the_conversation(
     world: World, instance: Instance, uid: str
 ) -> None:
-    first = await ask(instance, uid, pdf(), conversationId="new")
+    first = await ask_about(instance, uid, pdf(), conversationId="new")
     id_, message = first["conversationId"], first["messageId"]
     assert "Simulated text" not in json.dumps(first)
     conversation = f"users/{uid}/conversations/{id_}"
@@ -81,7 +81,7 @@ async def test_what_was_read_lies_where_no_client_looks_and_goes_with_the_conver
 async def test_a_model_that_reads_files_itself_brings_nothing_to_keep(
     world: World, instance: Instance, uid: str
 ) -> None:
-    first = await ask(instance, uid, pdf(), conversationId="new", model=NATIVE)
+    first = await ask_about(instance, uid, pdf(), conversationId="new", model=NATIVE)
     path = f"users/{uid}/conversations/{first['conversationId']}/messages/{first['messageId']}"
     assert "reading" not in await world.document(path)
 
@@ -89,22 +89,22 @@ async def test_a_model_that_reads_files_itself_brings_nothing_to_keep(
 async def test_nothing_is_told_of_a_file_that_is_not_sent(
     world: World, instance: Instance, uid: str
 ) -> None:
-    first = await ask(instance, uid, pdf(), conversationId="new")
+    first = await ask_about(instance, uid, pdf(), conversationId="new")
     here = {"conversationId": first["conversationId"]}
     await instance.call("update_conversation", {**here, "messageId": first["messageId"]}, uid)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(limits, "ATTACHMENTS_SENT_MAX", 0)
         await instance.ask("talk", uid, prompt="And now?", **here)
     assert (await annotations(world))[-1] == [None, None, None]
-    assert "reading" not in str((await bodies(world))[-1])
+    assert "reading" not in str((await world.bodies())[-1])
 
 
 async def test_a_second_file_is_read_and_the_first_is_not(
     world: World, instance: Instance, uid: str
 ) -> None:
-    first = await ask(instance, uid, pdf(), conversationId="new")
+    first = await ask_about(instance, uid, pdf(), conversationId="new")
     here = {"conversationId": first["conversationId"]}
-    await ask(instance, uid, pdf(PDF + b"2"), **here)
+    await ask_about(instance, uid, pdf(PDF + b"2"), **here)
     await instance.ask("talk", uid, prompt="And now?", **here)
     last = (await annotations(world))[-1]
     names = [[a["file"]["hash"] for a in told] for told in last if told]
@@ -113,7 +113,7 @@ async def test_a_second_file_is_read_and_the_first_is_not(
 
 
 async def test_what_is_lost_is_read_again(world: World, instance: Instance, uid: str) -> None:
-    first = await ask(instance, uid, pdf(), conversationId="new")
+    first = await ask_about(instance, uid, pdf(), conversationId="new")
     here = {"conversationId": first["conversationId"]}
     conversation = f"users/{uid}/conversations/{first['conversationId']}"
     lost = world.firestore.document(f"{conversation}/transcript/{first['messageId']}.0")
@@ -127,11 +127,11 @@ async def test_what_is_lost_is_read_again(world: World, instance: Instance, uid:
 async def test_a_file_that_is_gone_takes_what_was_read_of_it_along(
     world: World, instance: Instance, uid: str
 ) -> None:
-    first = await ask(instance, uid, pdf(), conversationId="new")
+    first = await ask_about(instance, uid, pdf(), conversationId="new")
     here = {"conversationId": first["conversationId"]}
     messages = await world.all(f"users/{uid}/conversations/{first['conversationId']}/messages")
     (path,) = [f["path"] for m in messages.values() for f in m.get("attachments", ())]
-    await remove(world, path)
+    await world.remove(path)
     result = await instance.ask("talk", uid, prompt="And now?", **here)
     assert result["notices"][0]["reason"] == "attachment_left_out"
     assert result["text"]
@@ -141,7 +141,7 @@ async def test_what_is_too_long_to_be_kept_is_not(
     world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "READINGS_MAX_BYTES", 100)
-    first = await ask(instance, uid, pdf(), conversationId="new")
+    first = await ask_about(instance, uid, pdf(), conversationId="new")
     here = {"conversationId": first["conversationId"]}
     assert READ in (await instance.ask("talk", uid, prompt="And now?", **here))["text"]
 
@@ -150,7 +150,7 @@ async def test_long_ones_come_in_pieces_and_go_back_whole(
     world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "READING_PART_CHARS", 50)
-    first = await ask(instance, uid, pdf(), conversationId="new")
+    first = await ask_about(instance, uid, pdf(), conversationId="new")
     here = {"conversationId": first["conversationId"]}
     transcript = await world.all(f"users/{uid}/conversations/{here['conversationId']}/transcript")
     assert len(transcript) > 3
@@ -160,8 +160,8 @@ async def test_long_ones_come_in_pieces_and_go_back_whole(
 async def test_without_a_conversation_and_with_temporary_nothing_is_kept(
     world: World, instance: Instance, uid: str
 ) -> None:
-    await ask(instance, uid, pdf())
-    await ask(instance, uid, pdf(), conversationId="new", temporary=True)
+    await ask_about(instance, uid, pdf())
+    await ask_about(instance, uid, pdf(), conversationId="new", temporary=True)
     assert await world.all(f"users/{uid}/conversations") == {}
 
 
@@ -169,7 +169,7 @@ async def test_an_answer_that_is_asked_for_again_is_not_read_for_twice(
     world: World, instance: Instance, uid: str
 ) -> None:
     wanted = {"responseFormat": {"type": "json_object"}, "model": "sim/bad-json"}
-    first = await ask(instance, uid, pdf(), conversationId="new", **wanted)
+    first = await ask_about(instance, uid, pdf(), conversationId="new", **wanted)
     assert first["json"]
     _, repair = await annotations(world)
     assert repair[0] is None
@@ -181,7 +181,7 @@ async def test_an_answer_that_is_asked_for_again_is_not_read_for_twice(
 async def test_calls_and_files_go_back_together(world: World, instance: Instance, uid: str) -> None:
     tools = {"tools": [WEATHER]}
     asked = {"prompt": "Please use a tool", "conversationId": "new", **tools}
-    first = await ask(instance, uid, pdf(), **asked)
+    first = await ask_about(instance, uid, pdf(), **asked)
     (call,) = first["toolCalls"]
     data = {
         "feature": "talk",
@@ -190,7 +190,7 @@ async def test_calls_and_files_go_back_together(world: World, instance: Instance
         **tools,
     }
     await instance.call("execute_prompt", data, uid)
-    question, calls, result = (await bodies(world))[-1]["messages"][1:]
+    question, calls, result = (await world.bodies())[-1]["messages"][1:]
     url = f"data:application/pdf;base64,{base64.b64encode(PDF).decode()}"
     assert question["content"][1]["file"]["file_data"] == url
     assert [c["id"] for c in calls["tool_calls"]] == [call["id"]]
@@ -201,10 +201,10 @@ async def test_calls_and_files_go_back_together(world: World, instance: Instance
 async def test_what_was_read_for_a_try_that_failed_is_told_to_the_next(
     world: World, instance: Instance, uid: str
 ) -> None:
-    first = await ask(instance, uid, pdf(), conversationId="new", model=FAILS)
+    first = await ask_about(instance, uid, pdf(), conversationId="new", model=FAILS)
     assert [a.get("reason") for a in first["attempts"]] == ["upstream_busy", None]
     assert READ not in first["text"]
-    one, two = [body["messages"][1:] for body in await bodies(world)]
+    one, two = [body["messages"][1:] for body in await world.bodies()]
     assert [message["role"] for message in one] == ["user"]
     file, seen, question = two
     assert [part["type"] for part in file["content"]] == ["file"]
@@ -217,7 +217,7 @@ async def test_what_was_read_for_a_try_that_failed_is_told_to_the_next(
 async def test_an_answer_that_is_regenerated_is_not_read_for_twice(
     world: World, instance: Instance, uid: str
 ) -> None:
-    first = await ask(instance, uid, pdf(), conversationId="new")
+    first = await ask_about(instance, uid, pdf(), conversationId="new")
     here = {"feature": "talk", "conversationId": first["conversationId"]}
     for _ in range(2):
         first = await instance.call(

@@ -13,27 +13,13 @@ from firerouter.attachments import FREE_PDF_PLUGIN
 from firerouter.contract import ExecutePrompt
 from firerouter.records import parse
 from scripts.local.client import CallableClient
-from scripts.local.suite import BUCKET, Suite
-from tests.emulator.world import Instance, World
+from scripts.local.suite import Suite
+from tests.support.conversations import ask_about
+from tests.support.files import MP4, PDF, PNG, WAV, data_url, image_part, inline
+from tests.support.in_process import Instance, World
 
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4 + b"\r\r\n\n"
-PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n"
-WAV = b"RIFF\x24\x00\x00\x00WAVEfmt "
-MP4 = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00"
 SEES, HEARS_TOO, READS = "openai/gpt-5-mini", "google/gemini-3.7-flash", "z-ai/glm-4.5-air:free"
 FEATURE = {"model": HEARS_TOO, "allowedModels": [SEES, READS], "maxTokens": 64}
-
-
-def data_url(type_: str, content: bytes) -> str:
-    return f"data:{type_};base64,{base64.b64encode(content).decode()}"
-
-
-def image(content: bytes = PNG) -> dict[str, Any]:
-    return {"type": "image_url", "image_url": {"url": data_url("image/png", content)}}
-
-
-def inline(content: bytes = PNG, type_: str = "image/png", **more: Any) -> dict[str, Any]:
-    return {"data": base64.b64encode(content).decode(), "contentType": type_, **more}
 
 
 async def send(made: dict[str, Any], content: bytes) -> httpx.Response:
@@ -62,26 +48,7 @@ async def told(world: World) -> list[Any]:
 
 
 async def asked(world: World) -> list[list[dict[str, Any]]]:
-    return [body["messages"] for body in await bodies(world)]
-
-
-async def bodies(world: World) -> list[dict[str, Any]]:
-    requests = await world.upstream()
-    return [r["body"] for r in requests if world.project in json.dumps(r["body"])]
-
-
-async def stored(world: World, uid: str = "user") -> dict[str, dict[str, Any]]:
-    """What lies in the user's folder, by path."""
-    bucket = f"{world.suite.storage_url}/storage/v1/b/{BUCKET}"
-    async with httpx.AsyncClient(trust_env=False) as http:
-        listed = await http.get(f"{bucket}/o", params={"prefix": f"users/{uid}/uploads/"})
-    return {item["name"]: item for item in listed.json().get("items", [])}
-
-
-async def remove(world: World, path: str) -> None:
-    bucket = f"{world.suite.storage_url}/storage/v1/b/{BUCKET}"
-    async with httpx.AsyncClient(trust_env=False) as http:
-        await http.delete(f"{bucket}/o/{path.replace('/', '%2F')}")
+    return [body["messages"] for body in await world.bodies()]
 
 
 @pytest.fixture
@@ -98,12 +65,6 @@ async def instance(world: World) -> Instance:
     return instance
 
 
-async def ask(instance: Instance, uid: str, *files: Any, **more: Any) -> dict[str, Any]:
-    data = {"prompt": "What is it?", "attachments": list(files), **more}
-    result: dict[str, Any] = await instance.ask("talk", uid, **data)
-    return result
-
-
 # -- in, and to the model --------------------------------------------------------------------------
 
 
@@ -116,8 +77,8 @@ async def test_a_file_is_uploaded_beside_the_callables_and_sent_to_the_model(
     assert made["path"].startswith(f"users/{uid}/uploads/")
     assert made["uploadUrl"].startswith(world.suite.storage_url)
     assert (await send(made, PNG)).is_success
-    assert await ask(instance, uid, {"path": made["path"]})
-    assert await told(world) == [[{"type": "text", "text": "What is it?"}, image()]]
+    assert await ask_about(instance, uid, {"path": made["path"]})
+    assert await told(world) == [[{"type": "text", "text": "What is it?"}, image_part()]]
 
 
 async def test_a_client_sees_no_more_than_two_callables_and_an_address(
@@ -140,7 +101,7 @@ async def test_an_address_takes_one_file_of_the_length_that_was_said(
     assert (await send(made, PNG + b"more")).status_code == 400
     assert (await send(made, PNG)).is_success
     assert not (await send(made, PNG)).is_success
-    assert list(await stored(world, uid)) == [made["path"]]
+    assert list(await world.files(uid)) == [made["path"]]
 
 
 async def test_a_web_page_may_upload(world: World, instance: Instance, uid: str) -> None:
@@ -183,15 +144,15 @@ async def test_each_kind_has_its_part(
     world: World, instance: Instance, uid: str, type_: str, content: bytes, part: dict[str, Any]
 ) -> None:
     path = await upload(instance, content, type_, uid, name="f")
-    await ask(instance, uid, {"path": path})
-    await ask(instance, uid, inline(content, type_, name="f"))
+    await ask_about(instance, uid, {"path": path})
+    await ask_about(instance, uid, inline(content, type_, name="f"))
     assert await told(world) == [[{"type": "text", "text": "What is it?"}, part]] * 2
 
 
 async def test_context_and_variables_are_where_they_were(
     world: World, instance: Instance, uid: str
 ) -> None:
-    await ask(instance, uid, inline(), context="Look.")
+    await ask_about(instance, uid, inline(), context="Look.")
     assert (await told(world))[0][0] == {"type": "text", "text": "Look.\n\nWhat is it?"}
 
 
@@ -199,7 +160,7 @@ async def test_the_estimate_of_what_was_asked_counts_files(
     world: World, instance: Instance, uid: str
 ) -> None:
     await instance.save("talk", {**FEATURE, "model": "sim/no-usage"}, 1)
-    result = await ask(instance, uid, inline(PDF, "application/pdf"))
+    result = await ask_about(instance, uid, inline(PDF, "application/pdf"))
     assert result["usage"]["promptTokens"] >= limits.ATTACHMENT_TOKENS
 
 
@@ -211,14 +172,14 @@ async def test_a_conversation_with_images_goes_on_and_is_answered_again(
 ) -> None:
     path = await upload(instance, uid=uid, name="a.png")
     files = [{"path": path}, inline(PNG + b"2", name="b.png")]
-    first = await ask(instance, uid, *files, conversationId="new")
+    first = await ask_about(instance, uid, *files, conversationId="new")
     id_ = first["conversationId"]
     other = world.instance()  # knows only what is stored
     await other.ask("talk", uid, prompt="And now?", conversationId=id_)
     again = {"feature": "talk", "conversationId": id_, "regenerate": first["messageId"]}
     result = await other.call("execute_prompt", again, uid)
     assert "notices" not in result
-    seen = [{"type": "text", "text": "What is it?"}, image(), image(PNG + b"2")]
+    seen = [{"type": "text", "text": "What is it?"}, image_part(), image_part(PNG + b"2")]
     one, two, three = await asked(world)
     assert one[1:] == [{"role": "user", "content": seen}]
     assert [m["content"] for m in two[1:]] == [seen, first["text"], "And now?"]
@@ -231,7 +192,7 @@ async def test_a_conversation_with_images_goes_on_and_is_answered_again(
         ("image/png", len(PNG) + 1, "b.png"),
     ]
     assert kept[0]["path"] == path
-    assert {f["path"] for f in kept} == (await stored(world, uid)).keys()
+    assert {f["path"] for f in kept} == (await world.files(uid)).keys()
     assert PNG.hex() not in json.dumps(messages, default=str)
     exported = await instance.call("export_conversation", {"conversationId": id_}, uid)
     assert exported["conversation"]["messages"][0]["attachments"] == kept
@@ -244,8 +205,8 @@ async def test_what_a_conversation_keeps_no_rule_of_the_bucket_deletes(
     world: World, instance: Instance, uid: str
 ) -> None:
     kept, unused = await upload(instance, uid=uid), await upload(instance, uid=uid)
-    await ask(instance, uid, {"path": kept}, inline(), conversationId="new")
-    times = {path: item["customTime"][:4] for path, item in (await stored(world, uid)).items()}
+    await ask_about(instance, uid, {"path": kept}, inline(), conversationId="new")
+    times = {path: item["customTime"][:4] for path, item in (await world.files(uid)).items()}
     assert times.pop(unused) < "2100"
     assert times.pop(kept) == "9000"
     assert list(times.values()) == ["9000"]
@@ -255,17 +216,17 @@ async def test_what_a_conversation_keeps_no_rule_of_the_bucket_deletes(
 async def test_without_a_conversation_what_came_with_the_call_is_stored_nowhere(
     world: World, instance: Instance, uid: str, more: dict[str, Any]
 ) -> None:
-    await ask(instance, uid, inline(), **more)
-    assert await stored(world, uid) == {}
+    await ask_about(instance, uid, inline(), **more)
+    assert await world.files(uid) == {}
 
 
 async def test_the_same_request_again_stores_nothing_twice(
     world: World, instance: Instance, uid: str
 ) -> None:
     data = {"conversationId": "new", "requestId": "r1"}
-    first = await ask(instance, uid, inline(), **data)
-    assert await ask(world.instance(), uid, inline(), **data) == first
-    assert len(await stored(world, uid)) == 1
+    first = await ask_about(instance, uid, inline(), **data)
+    assert await ask_about(world.instance(), uid, inline(), **data) == first
+    assert len(await world.files(uid)) == 1
     assert len(await told(world)) == 1
 
 
@@ -273,8 +234,8 @@ async def test_a_file_that_is_gone_is_left_out_and_the_user_is_told(
     world: World, instance: Instance, uid: str
 ) -> None:
     path = await upload(instance, uid=uid)
-    first = await ask(instance, uid, {"path": path}, conversationId="new")
-    await remove(world, path)
+    first = await ask_about(instance, uid, {"path": path}, conversationId="new")
+    await world.remove(path)
     result = await instance.ask("talk", uid, prompt="Go on", conversationId=first["conversationId"])
     assert result["notices"] == [
         {
@@ -289,16 +250,16 @@ async def test_the_newest_files_go_first_where_there_is_no_room_for_all(
     world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "ATTACHMENTS_MAX_BYTES", 2 * len(PNG) + 10)
-    first = await ask(instance, uid, inline(), conversationId="new")
+    first = await ask_about(instance, uid, inline(), conversationId="new")
     id_ = first["conversationId"]
-    await ask(instance, uid, inline(PNG + b"2"), conversationId=id_)
-    result = await ask(instance, uid, inline(PNG + b"3"), conversationId=id_)
+    await ask_about(instance, uid, inline(PNG + b"2"), conversationId=id_)
+    result = await ask_about(instance, uid, inline(PNG + b"3"), conversationId=id_)
     assert "no room for it" in result["notices"][0]["message"]
     contents = [m["content"] for m in (await asked(world))[-1] if m["role"] == "user"]
     assert [c if isinstance(c, str) else c[1] for c in contents] == [
         "What is it?",
-        image(PNG + b"2"),
-        image(PNG + b"3"),
+        image_part(PNG + b"2"),
+        image_part(PNG + b"3"),
     ]
 
 
@@ -306,19 +267,19 @@ async def test_deleting_a_conversation_deletes_its_files_and_no_others(
     world: World, instance: Instance, uid: str
 ) -> None:
     mine, other = await upload(instance, uid=uid), await upload(instance, uid=uid)
-    first = await ask(instance, uid, {"path": mine}, inline(), conversationId="new")
+    first = await ask_about(instance, uid, {"path": mine}, inline(), conversationId="new")
     id_ = first["conversationId"]
-    await ask(instance, uid, inline(PNG + b"2"), conversationId=id_)
-    assert len(await stored(world, uid)) == 4
+    await ask_about(instance, uid, inline(PNG + b"2"), conversationId=id_)
+    assert len(await world.files(uid)) == 4
     await instance.call("delete_conversation", {"conversationId": id_}, uid)
-    assert list(await stored(world, uid)) == [other]
+    assert list(await world.files(uid)) == [other]
     assert await world.all(f"users/{uid}/conversations") == {}
 
 
 async def test_a_deletion_that_finds_no_storage_is_finished_by_calling_again(
     world: World, instance: Instance, uid: str
 ) -> None:
-    first = await ask(instance, uid, inline(), conversationId="new")
+    first = await ask_about(instance, uid, inline(), conversationId="new")
     data = {"conversationId": first["conversationId"]}
     away = world.instance(STORAGE_EMULATOR_HOST="http://127.0.0.1:1")
     limited = pytest.MonkeyPatch()
@@ -326,12 +287,12 @@ async def test_a_deletion_that_finds_no_storage_is_finished_by_calling_again(
     refused = await away.refusal("delete_conversation", data, uid)
     limited.undo()
     assert refused.reason == "storage_unavailable"
-    assert len(await stored(world, uid)) == 1
+    assert len(await world.files(uid)) == 1
     # from the first call on it is none to anybody
     asked = {"feature": "talk", "prompt": "x", **data}
     assert (await instance.refusal("execute_prompt", asked, uid)).reason == "conversation_unknown"
     await instance.call("delete_conversation", data, uid)
-    assert await stored(world, uid) == {}
+    assert await world.files(uid) == {}
 
 
 async def test_storage_that_is_away_keeps_nobody_from_an_answer_about_what_came_along(
@@ -339,7 +300,7 @@ async def test_storage_that_is_away_keeps_nobody_from_an_answer_about_what_came_
 ) -> None:
     monkeypatch.setattr(limits, "STORAGE_S", 0.5)
     away = world.instance(STORAGE_EMULATOR_HOST="http://127.0.0.1:1")
-    first = await ask(away, uid, inline(), conversationId="new")
+    first = await ask_about(away, uid, inline(), conversationId="new")
     assert first["text"]
     result = await instance.ask("talk", uid, prompt="Go on", conversationId=first["conversationId"])
     assert result["notices"][0]["reason"] == "attachment_left_out"
@@ -440,7 +401,7 @@ async def test_a_wrong_file_behind_a_right_name_is_refused_and_nothing_is_sent(
     assert windows["concurrent"]["count"] == 0
     assert [w["nanoUsd"] for w in windows.values() if "nanoUsd" in w] == [0]
     assert await world.all(f"users/{uid}/conversations") == {}
-    assert list(await stored(world, uid)) == [path]
+    assert list(await world.files(uid)) == [path]
 
 
 async def test_bytes_are_fetched_under_the_caps_of_the_request(
@@ -449,7 +410,7 @@ async def test_bytes_are_fetched_under_the_caps_of_the_request(
     path = await upload(instance, uid=uid)
     caps = {"limits": {"requestsPerMinute": 1, "concurrent": 1, "usdPerDay": 1, "reserveUsd": 0.02}}
     await instance.call("save_app_settings", {"settings": caps, "revision": 1})
-    await ask(instance, uid, {"path": path})
+    await ask_about(instance, uid, {"path": path})
 
     async def never(_: Any) -> None:
         raise AssertionError
@@ -464,9 +425,9 @@ async def test_an_answer_that_is_kept_needs_no_file(
     await instance.save("talk", {**FEATURE, "systemPrompt": world.project, "cacheSeconds": 60}, 1)
     path = await upload(instance, uid=uid)
     for file in ({"path": path}, inline(name="a.png")):
-        first, second = await ask(instance, uid, file), await ask(instance, uid, file)
+        first, second = await ask_about(instance, uid, file), await ask_about(instance, uid, file)
         assert (first["cached"], second["cached"]) == (False, True)
-    assert (await ask(instance, uid, inline(PNG + b"2", name="a.png")))["cached"] is False
+    assert (await ask_about(instance, uid, inline(PNG + b"2", name="a.png")))["cached"] is False
     assert len(await told(world)) == 3
 
 
@@ -481,7 +442,7 @@ async def test_a_stop_reaches_a_request_that_waits_for_its_files(
         await asyncio.sleep(60)
 
     monkeypatch.setattr(instance.app.uploads, "fetch", hang)
-    asking = asyncio.create_task(ask(instance, uid, {"path": path}, requestId="r1"))
+    asking = asyncio.create_task(ask_about(instance, uid, {"path": path}, requestId="r1"))
     await asyncio.wait_for(waiting.wait(), 10)
     stopped = await instance.call("stop_generation", {"requestId": "r1"}, uid)
     assert stopped["stopped"]
@@ -521,7 +482,7 @@ async def test_an_instance_holds_only_so_much_at_once(
     refused = await refusal(instance, uid, inline(), inline(PNG + b"2"))
     assert (refused.reason, refused.retryable) == ("overloaded", True)
     for _ in range(3):  # what one has let go the next may hold
-        await ask(instance, uid, inline())
+        await ask_about(instance, uid, inline())
     await instance.save("talk", {**FEATURE, "model": "sim/400"}, 1)
     failed = await refusal(instance, uid, inline(PDF, "application/pdf"))
     assert failed.reason == "upstream_rejected"
@@ -553,7 +514,7 @@ async def test_a_comparison_fetches_and_holds_a_file_once(
     result = await instance.call("execute_multi_model_prompt", data, uid)
     assert [r.get("finishReason") for r in result["results"]] == ["stop"] * 6
     assert fetched == [path]
-    bodies_ = await bodies(world)
+    bodies_ = await world.bodies()
     assert {body["model"] for body in bodies_} == set(models)
     assert all(len(body["messages"][-1]["content"]) == 3 for body in bodies_)
     assert instance.app.attaching._holding.size == 0
@@ -593,13 +554,13 @@ async def test_a_model_that_can_not_take_a_file_is_not_asked(
     assert str(refused).startswith(f"{SEES} can not read audio/wav.")
     assert await told(world) == []
     assert await uncounted(world, uid)
-    assert (await ask(instance, uid, inline(), model=SEES))["text"]
+    assert (await ask_about(instance, uid, inline(), model=SEES))["text"]
 
 
 async def test_a_question_with_an_image_is_not_asked_again_of_a_model_that_sees_none(
     world: World, instance: Instance, uid: str
 ) -> None:
-    first = await ask(instance, uid, inline(), conversationId="new")
+    first = await ask_about(instance, uid, inline(), conversationId="new")
     data = {"conversationId": first["conversationId"], "model": READS, "feature": "talk"}
     again = {**data, "regenerate": first["messageId"]}
     refused = await instance.refusal("execute_prompt", again, uid)
@@ -625,11 +586,11 @@ async def test_no_pdf_is_read_for_money_where_nothing_may_cost_any(
     world: World, instance: Instance, uid: str
 ) -> None:
     pdf = inline(PDF, "application/pdf")
-    await ask(instance, uid, pdf)
+    await ask_about(instance, uid, pdf)
     data = {"settings": {"freeModelsOnly": True}, "revision": 1}
     await instance.call("save_app_settings", data)
     await instance.save("talk", {"model": READS, "systemPrompt": world.project}, 1)
-    first = await ask(instance, uid, pdf, conversationId="new")
+    first = await ask_about(instance, uid, pdf, conversationId="new")
     await instance.ask("talk", uid, prompt="Go on", conversationId=first["conversationId"])
-    plugins = [body.get("plugins") for body in await bodies(world)]
+    plugins = [body.get("plugins") for body in await world.bodies()]
     assert plugins == [None, [FREE_PDF_PLUGIN], [FREE_PDF_PLUGIN]]

@@ -9,10 +9,9 @@ import pytest
 
 from firerouter import limits
 from firerouter.ids import comparison_ids, generation_id
-from tests.emulator.world import HANDLERS, Instance, World, call_of
-
-OTHERS = ["sim/ticks", "sim/slow", "sim/cut-mid-stream", "sim/one-packet", "sim/crlf", "sim/paid"]
-FEATURE = {"model": "sim/fast", "allowedModels": OTHERS, "fallbackModels": ["sim/no-done"]}
+from tests.support.calls import call_of
+from tests.support.comparisons import FEATURE, compared, data, windows
+from tests.support.in_process import HANDLERS, Instance, World
 
 
 @pytest.fixture
@@ -27,25 +26,11 @@ async def instance(world: World) -> Instance:
     return instance
 
 
-def data(world: World, *models: str, **more: Any) -> dict[str, Any]:
-    return {"feature": "compared", "prompt": world.project, "models": [*models], **more}
-
-
-async def compared(instance: Instance, asked: dict[str, Any]) -> dict[str, Any]:
-    result: dict[str, Any] = await instance.call("execute_multi_model_prompt", asked, "user")
-    return result
-
-
 async def asked(world: World) -> list[str]:
     """The models that were asked for this project's prompt, in order."""
     requests = await world.upstream()
     bodies = [request["body"] for request in requests if request["body"].get("messages")]
     return [b["model"] for b in bodies if world.project in str(b["messages"][-1]["content"])]
-
-
-async def windows(world: World) -> dict[str, Any]:
-    found = await world.all("quotas/user/windows")
-    return {name.split("-")[0]: window for name, window in found.items()}
 
 
 async def test_each_model_answers_for_itself(world: World, instance: Instance) -> None:

@@ -13,7 +13,8 @@ from firerouter.callable import CallableError
 from firerouter.ids import generation_id
 from scripts.local.client import CallableClient, CallableFailure
 from scripts.local.suite import Suite
-from tests.emulator.world import ADMIN, Instance, World, call_of
+from tests.support.calls import ADMIN, call_of
+from tests.support.in_process import Instance, World
 
 EMBED, TEST = "create_embeddings", "test_feature_settings"
 PAID = "openai/text-embedding-3-small"
@@ -43,12 +44,6 @@ async def refused(instance: Instance, **data: Any) -> CallableError:
     return await instance.refusal(EMBED, {"feature": "vectors", **data}, "user")
 
 
-async def sent(world: World, marker: str) -> list[dict[str, Any]]:
-    requests = await world.upstream()
-    found = [r for r in requests if r["path"].endswith("/embeddings")]
-    return [request for request in found if marker in str(request["body"])]
-
-
 async def is_settled(world: World, uid: str = "user") -> bool:
     counters = await world.all(f"quotas/{uid}/windows")
     return bool(counters["concurrent"]["count"] == 0)
@@ -66,7 +61,7 @@ async def test_a_hundred_inputs_are_one_request_and_keep_their_order(world: Worl
     instance = await feature(world)
     marker, texts = marked(100)
     result = await embed(instance, input=texts, dimensions=8)
-    assert len(await sent(world, marker)) == 1
+    assert len(await world.embedded(marker)) == 1
     assert [one["index"] for one in result["embeddings"]] == list(range(100))
     assert result["dimensions"] == 8
     alone = await embed(instance, input=texts[42], dimensions=8)
@@ -89,7 +84,7 @@ async def test_more_than_one_request_may_hold_go_in_batches_in_order(world: Worl
     instance = await feature(world)
     marker, texts = marked(limits.EMBED_INPUTS_MAX)
     result = await embed(instance, input=texts, dimensions=4)
-    batches = [request["body"]["input"] for request in await sent(world, marker)]
+    batches = [request["body"]["input"] for request in await world.embedded(marker)]
     assert [text for batch in batches for text in batch] == texts
     assert [len(batch) for batch in batches] == [limits.EMBED_BATCH_INPUTS] * 2
     assert len(result["attempts"]) == 2
@@ -145,7 +140,7 @@ async def test_the_same_request_again_is_not_asked_twice(world: World, form: str
         numbers if form == "base64" else [pytest.approx(vector) for vector in numbers]
     )
     assert again["generationId"] == first["generationId"]
-    assert len(await sent(world, marker)) == 1
+    assert len(await world.embedded(marker)) == 1
     assert (await refused(instance, input="other", requestId="r1")).reason == "request_id_reused"
 
 
@@ -165,7 +160,7 @@ async def test_an_admins_dimensions_are_not_the_callers_to_change(world: World) 
     instance = await feature(world, provider={"zdr": True}, parameters=fixed)
     marker, texts = marked(1)
     assert (await embed(instance, input=texts))["dimensions"] == 5
-    (request,) = await sent(world, marker)
+    (request,) = await world.embedded(marker)
     assert request["body"]["provider"] == {"zdr": True}
     assert request["body"]["input_type"] == "search_query"
     assert (await embed(instance, input=texts, dimensions=5))["dimensions"] == 5
@@ -195,7 +190,7 @@ async def test_an_input_that_can_not_fit_is_named_before_any_is_asked(world: Wor
     marker, texts = marked(2)
     error = await refused(instance, input=[*texts, "x" * 66_000])
     assert (error.reason, error.details["field"]) == ("context_too_long", "input[2]")
-    assert await sent(world, marker) == []
+    assert await world.embedded(marker) == []
 
 
 async def test_an_input_that_does_not_fit_after_all_is_named(
@@ -215,13 +210,13 @@ async def test_vectors_without_end_are_not_asked_for_again(
     marker, texts = marked(2)
     most = {"input": texts, "dimensions": limits.DIMENSIONS_MAX // 2}
     assert (await embed(instance, **most))["dimensions"] == limits.DIMENSIONS_MAX // 2
-    (request,) = await sent(world, marker)
+    (request,) = await world.embedded(marker)
     assert (
         request["body"]["encoding_format"] == "base64"
     )  # written out they are four times as large
     monkeypatch.setattr(limits, "VECTORS_MAX_BYTES", 1000)
     assert (await refused(instance, **most)).reason == "answer_too_long"
-    assert len(await sent(world, marker)) == 2
+    assert len(await world.embedded(marker)) == 2
 
 
 async def test_it_streams_to_those_who_ask_for_a_stream(
@@ -369,7 +364,7 @@ async def test_a_failure_is_said_and_settled(
     marker, texts = marked(2)
     error = await refused(instance, input=texts, dimensions=4)
     assert error.reason == reason
-    assert len(await sent(world, marker)) == limits.TRIES_PER_MODEL
+    assert len(await world.embedded(marker)) == limits.TRIES_PER_MODEL
     entry = await world.document(f"generations/{error.details['generationId']}")
     assert (entry["status"], entry["error"], entry["costNanoUsd"]) == ("failed", reason, 0)
     assert await is_settled(world)
@@ -381,7 +376,7 @@ async def test_what_passes_is_tried_again(world: World) -> None:
     result = await embed(instance, input=texts, dimensions=2)
     reasons = [attempt.get("reason") for attempt in result["attempts"]]
     assert reasons == ["upstream_busy", "upstream_busy", None]
-    assert len(await sent(world, marker)) == 3
+    assert len(await world.embedded(marker)) == 3
 
 
 async def test_silence_ends_at_its_deadline(world: World) -> None:
@@ -392,7 +387,7 @@ async def test_silence_ends_at_its_deadline(world: World) -> None:
 
 async def begun(world: World, marker: str) -> None:
     async with asyncio.timeout(SOON_S):
-        while not await sent(world, marker):
+        while not await world.embedded(marker):
             await asyncio.sleep(0.02)
 
 
@@ -407,7 +402,7 @@ async def test_a_hang_up_closes_the_connection_and_settles(world: World) -> None
         await asyncio.wait_for(running, SOON_S)
     assert ended.value.reason == "stopped"
     async with asyncio.timeout(SOON_S):
-        while not (await sent(world, marker))[0]["closedByClient"]:
+        while not (await world.embedded(marker))[0]["closedByClient"]:
             await asyncio.sleep(0.02)
     entry = await world.document(f"generations/{ended.value.details['generationId']}")
     assert (entry["status"], entry["costIsEstimate"]) == ("stopped", True)

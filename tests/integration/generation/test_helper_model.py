@@ -8,7 +8,7 @@ import pytest
 from firerouter import limits
 from firerouter.asides import SUMMARY, TITLE
 from firerouter.history import TOLD_BEFORE
-from tests.emulator.world import Instance, World
+from tests.support.in_process import Instance, World
 
 FEATURE = {"model": "sim/fast", "maxTokens": 64, "helperModel": "sim/one-packet"}
 LONG = "word " * 400  # of which a small model's context holds a few

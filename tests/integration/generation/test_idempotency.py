@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from firerouter.callable import CallableError
-from tests.emulator.world import Instance, World
+from tests.support.in_process import Instance, World
 
 FEATURE = {"model": "sim/fast", "maxTokens": 64, "titles": "beginning"}
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from firerouter.ids import comparison_ids, comparison_request, generation_id
-from tests.emulator.test_compare import FEATURE, compared, data, windows
-from tests.emulator.world import HANDLERS, Instance, World, call_of
+from tests.support.calls import call_of
+from tests.support.comparisons import FEATURE, compared, data, windows
+from tests.support.in_process import HANDLERS, Instance, World
 
 JUDGES = ["sim/ranks", "sim/paid-ticks", "sim/reset", "sim/empty"]
 AUTO = "openrouter/auto"

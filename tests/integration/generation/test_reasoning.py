@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from firerouter import limits
-from tests.emulator.test_tools import ASK, WEATHER, feature, sent
-from tests.emulator.world import World
+from tests.support.calls import ASK
+from tests.support.in_process import World
+from tests.support.tools import WEATHER, tools_feature
 
 THOUGHT = "The user asks something; a simulated answer is enough."
 DETAILS = [
@@ -23,7 +24,7 @@ THINKS: dict[str, Any] = {"reasoning": {"effort": "low"}}
 
 
 async def test_thoughts_stream_apart_and_go_back_to_the_model_that_had_them(world: World) -> None:
-    instance = await feature(
+    instance = await tools_feature(
         world, **THINKS, allowedModels=["sim/parallel-tools"], titles="beginning"
     )
     marker = f"thought-{secrets.token_hex(6)}"
@@ -35,14 +36,14 @@ async def test_thoughts_stream_apart_and_go_back_to_the_model_that_had_them(worl
     here["conversationId"] = first["conversationId"]
     await instance.call(ASK, here, "user")
     await instance.call(ASK, {**here, "model": "sim/parallel-tools"}, "user")
-    _, second, third = await sent(world, marker)
+    _, second, third = await world.bodies(marker)
     assert second["reasoning"] == {"effort": "low"}
     assert [m.get("reasoning_details") for m in second["messages"]] == [None, DETAILS, None]
     assert not any("reasoning_details" in message for message in third["messages"])
 
 
 async def test_thoughts_go_back_between_a_call_and_its_result(world: World) -> None:
-    instance = await feature(world, **THINKS)
+    instance = await tools_feature(world, **THINKS)
     marker = f"thought-tool-{secrets.token_hex(6)}"
     asked = {"feature": "tools", "prompt": marker, "tools": [WEATHER]}
     result = await instance.call(ASK, asked, "user")
@@ -54,7 +55,7 @@ async def test_thoughts_go_back_between_a_call_and_its_result(world: World) -> N
         {"role": "tool", "toolCallId": call["id"], "content": "Rain"},
     ]
     await instance.call(ASK, {"feature": "tools", "messages": messages}, "user")
-    _, second = await sent(world, marker)
+    _, second = await world.bodies(marker)
     assert second["messages"][1]["reasoning_details"] == DETAILS
     assert second["messages"][1]["tool_calls"]
 
@@ -62,7 +63,7 @@ async def test_thoughts_go_back_between_a_call_and_its_result(world: World) -> N
 async def test_thoughts_too_long_to_go_back_are_said_to_be(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    instance = await feature(world, **THINKS)
+    instance = await tools_feature(world, **THINKS)
     here = {"feature": "tools", "conversationId": "new", "prompt": "Why?"}
     short = await instance.call(ASK, here, "user")
     assert "notices" not in short

@@ -32,7 +32,8 @@ from firerouter.ledger import Admission, Entry, Ledger, Outcome
 from firerouter.openrouter import Usage
 from firerouter.reconcile import Reconcile
 from scripts.local.suite import PROJECT, REGION, Suite
-from tests.emulator.world import Instance, World, applied_twice
+from tests.support.faulty_firestore import applied_twice
+from tests.support.in_process import Instance, World
 
 CENT = 10_000_000  # in nano dollars
 ROOMY = UserLimits(requests_per_minute=1000, concurrent=100, usd_per_day=1.0)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from firerouter import formats
-from tests.emulator.test_tools import ASK, sent
-from tests.emulator.world import Instance, World
+from tests.support.calls import ASK
+from tests.support.in_process import Instance, World
 
 SCHEMA = {
     "type": "object",
@@ -46,7 +46,7 @@ async def test_a_schema_of_the_callers_shapes_the_answer(world: World) -> None:
     messages, result = await instance.frames(ASK, data(marker, responseFormat=WANTED), "user")
     assert result["json"] == {"city": "simulated", "grid": ["simulated"]}
     assert "".join(m["delta"] for m in messages if m["type"] == "text") == result["text"]
-    (body,) = await sent(world, marker)
+    (body,) = await world.bodies(marker)
     assert body["response_format"] == UPSTREAM
     plain = await instance.call(ASK, data(responseFormat={"type": "json_object"}), "user")
     assert plain["json"]["simulated"] is True
@@ -105,7 +105,7 @@ async def test_a_repair_is_one_more_call_whose_cost_counts(world: World) -> None
     after = messages[kinds.index("repair") + 1 :]
     assert messages[kinds.index("repair")]["at"] == "$ (json)"
     assert "".join(m["delta"] for m in after if m["type"] == "text") == result["text"]
-    first, second = await sent(world, marker)
+    first, second = await world.bodies(marker)
     assert [message["role"] for message in second["messages"]] == ["user", "assistant", "user"]
     assert second["messages"][0] == first["messages"][0]
     assert len(result["attempts"]) == 2
@@ -122,7 +122,7 @@ async def test_what_can_not_be_repaired_is_said_after_one_try(world: World) -> N
     marker = marked()
     result = await instance.call(ASK, data(marker), "user")
     assert faults(result) == ["$ (json)"]
-    assert len(await sent(world, marker)) == 2
+    assert len(await world.bodies(marker)) == 2
 
 
 async def test_a_repair_that_is_stopped_before_its_first_token_leaves_the_first_answer(
@@ -135,7 +135,7 @@ async def test_a_repair_that_is_stopped_before_its_first_token_leaves_the_first_
     asked = data(marker, requestId="r1", conversationId="new")
     running = asyncio.create_task(instance.call(ASK, asked, "user"))
     async with asyncio.timeout(20):
-        while len(await sent(world, marker)) < 2:
+        while len(await world.bodies(marker)) < 2:
             await asyncio.sleep(0.05)
     assert (await instance.call("stop_generation", {"requestId": "r1"}, "user"))["stopped"]
     result = await running
@@ -150,7 +150,7 @@ async def test_without_the_setting_nothing_is_repaired(world: World) -> None:
     marker = marked()
     result = await instance.call(ASK, data(marker), "user")
     assert faults(result) == ["$ (json)"]
-    assert len(await sent(world, marker)) == 1
+    assert len(await world.bodies(marker)) == 1
 
 
 async def test_a_format_that_the_feature_has_is_not_the_callers_to_change(world: World) -> None:

@@ -5,9 +5,8 @@ import re
 import secrets
 from typing import Any
 
-from tests.emulator.test_embeddings import sent as embedded
-from tests.emulator.test_tools import ASK, sent
-from tests.emulator.world import Instance, World
+from tests.support.calls import ASK
+from tests.support.in_process import Instance, World
 
 HASH = re.compile(r"[0-9a-f]{32}")
 CLAUDE, OTHER = "anthropic/claude-haiku-4.5", "openai/gpt-5-mini"
@@ -37,10 +36,10 @@ async def test_openrouter_tells_users_apart_and_knows_none(world: World) -> None
     for uid in ("maria", "maria", "paul"):
         await ask(instance, marker, uid)
     await ask(world.instance(), marker, "maria")
-    first, again, other, elsewhere = [body["user"] for body in await sent(world, marker)]
+    first, again, other, elsewhere = [body["user"] for body in await world.bodies(marker)]
     assert HASH.fullmatch(first)
     assert first == again == elsewhere != other
-    assert not any("session_id" in body for body in await sent(world, marker))
+    assert not any("session_id" in body for body in await world.bodies(marker))
 
 
 async def test_two_apps_have_no_users_in_common(world: World) -> None:
@@ -48,7 +47,7 @@ async def test_two_apps_have_no_users_in_common(world: World) -> None:
     await ask(instance, marker, "maria")
     await world.firestore.document("config/pseudonyms").delete()
     await ask(world.instance(), marker, "maria")
-    here, there = [body["user"] for body in await sent(world, marker)]
+    here, there = [body["user"] for body in await world.bodies(marker)]
     assert here != there
 
 
@@ -68,13 +67,13 @@ async def test_a_conversation_is_one_session_of_its_users(world: World) -> None:
     await ask(instance, marker, **here)
     await ask(instance, marker, conversationId="new")
     await ask(instance, marker, conversationId="new", temporary=True)
-    told: list[Any] = [body.get("session_id") for body in await sent(world, marker)]
+    told: list[Any] = [body.get("session_id") for body in await world.bodies(marker)]
     one, two, another, none = told
     assert HASH.fullmatch(one)
     assert one == two != another
     assert one != first["conversationId"]
     assert none is None
-    user = (await sent(world, marker))[0]["user"]
+    user = (await world.bodies(marker))[0]["user"]
     assert user != one
 
 
@@ -82,7 +81,7 @@ async def test_what_is_told_can_be_switched_off(world: World) -> None:
     instance = await feature(world, sendUser=False, sendSession=False, titles="beginning")
     marker = marked()
     await ask(instance, marker, conversationId="new")
-    (body,) = await sent(world, marker)
+    (body,) = await world.bodies(marker)
     assert not {"user", "session_id"} & body.keys()
 
 
@@ -90,7 +89,7 @@ async def test_a_secret_that_was_typed_badly_names_nobody_and_stops_nobody(world
     instance, marker = await feature(world, titles="beginning"), marked()
     await world.write("config/pseudonyms", {"secret": "short"})
     await ask(instance, marker, conversationId="new")
-    (body,) = await sent(world, marker)
+    (body,) = await world.bodies(marker)
     assert not {"user", "session_id"} & body.keys()
 
 
@@ -106,15 +105,15 @@ async def test_embeddings_say_who_asks_and_a_comparison_says_it_of_each_model(wo
     await instance.call("create_embeddings", {"feature": "vectors", "input": marker}, "maria")
     data = {"feature": "routed", "prompt": marker, "models": ["sim/fast", "sim/u2028"]}
     await instance.call("execute_multi_model_prompt", data, "maria")
-    (vectors,) = await embedded(world, marker)
-    chats = [body for body in await sent(world, marker) if "messages" in body]
+    (vectors,) = await world.embedded(marker)
+    chats = [body for body in await world.bodies(marker) if "messages" in body]
     assert {body["user"] for body in chats} == {vectors["body"]["user"]}
     assert len(chats) == 2
     await instance.save(
         "vectors", {"kind": "embedding", "model": "sim/vectors", "sendUser": False}, 1
     )
     await instance.call("create_embeddings", {"feature": "vectors", "input": marker}, "maria")
-    assert "user" not in (await embedded(world, marker))[-1]["body"]
+    assert "user" not in (await world.embedded(marker))[-1]["body"]
 
 
 # -- where it may go -------------------------------------------------------------------------------
@@ -134,7 +133,7 @@ ROUTING = {
 async def test_the_admins_routing_and_tier_are_sent(world: World) -> None:
     instance, marker = await feature(world, provider=ROUTING, serviceTier="flex"), marked()
     await ask(instance, marker)
-    (body,) = await sent(world, marker)
+    (body,) = await world.bodies(marker)
     assert body["service_tier"] == "flex"
     assert body["provider"] == {
         "zdr": True,
@@ -154,7 +153,7 @@ async def test_titles_go_nowhere_that_the_conversation_may_not(world: World) -> 
     )
     marker = marked()
     await ask(instance, marker, conversationId="new")
-    answer, title = sorted(await sent(world, marker), key=lambda body: "session_id" not in body)
+    answer, title = sorted(await world.bodies(marker), key=lambda body: "session_id" not in body)
     assert title["provider"] == {"zdr": True, "data_collection": "deny"}
     assert title["user"] == answer["user"]
     assert not {"session_id", "cache_control"} & title.keys()
@@ -167,7 +166,7 @@ async def test_prompts_are_cached_where_that_has_to_be_asked_for(world: World) -
     )
     await ask(instance, marker)
     await ask(instance, marker, model=OTHER)
-    claude, other = await sent(world, marker)
+    claude, other = await world.bodies(marker)
     assert claude["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
     assert "cache_control" not in other
     saved = await instance.save("routed", {"model": OTHER, "promptCaching": "5m"}, 1)
@@ -180,7 +179,7 @@ async def test_a_fallback_is_asked_in_its_own_way(world: World) -> None:
     instance = await feature(world, "sim/503", fallbackModels=[CLAUDE], promptCaching="5m")
     marker = marked()
     await ask(instance, marker)
-    *failed, answered = await sent(world, marker)
+    *failed, answered = await world.bodies(marker)
     assert not any("cache_control" in body for body in failed)
     assert answered["cache_control"] == {"type": "ephemeral", "ttl": "5m"}
 
@@ -211,5 +210,5 @@ FREE_HAND = {
 async def test_what_has_no_field_is_sent_as_the_admin_wrote_it(world: World) -> None:
     instance, marker = await feature(world, parameters=FREE_HAND), marked()
     await ask(instance, marker)
-    (body,) = await sent(world, marker)
+    (body,) = await world.bodies(marker)
     assert {name: body[name] for name in FREE_HAND} == FREE_HAND

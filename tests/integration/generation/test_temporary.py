@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from scripts.local.suite import BUCKET
-from tests.emulator.test_uploads import inline
-from tests.emulator.world import Instance, World
+from tests.support.files import inline
+from tests.support.in_process import Instance, World
 
 MARKER = "canary-said-in-passing"
 CASES: dict[str, dict[str, Any]] = {

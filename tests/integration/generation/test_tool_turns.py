@@ -9,19 +9,9 @@ from typing import Any
 import pytest
 
 from firerouter import limits
-from tests.emulator.world import Instance, World
-
-CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-WEATHER = {"name": "get_weather", "description": "The weather.", "parameters": CITY}
-CLOCK = {"name": "get_time"}
-ASK = "execute_prompt"
-
-
-async def feature(world: World, model: str = "sim/fast", **settings: Any) -> Instance:
-    """An instance, and the feature `tools`."""
-    instance = world.instance()
-    await instance.save("tools", {"model": model, "titles": "beginning", **settings})
-    return instance
+from tests.support.calls import ASK
+from tests.support.in_process import World
+from tests.support.tools import CLOCK, WEATHER, tools_feature
 
 
 def data(prompt: str = "Please use a tool", **more: Any) -> dict[str, Any]:
@@ -35,14 +25,8 @@ def marked() -> str:
     return f"tool-{secrets.token_hex(6)}"
 
 
-async def sent(world: World, marker: str) -> list[dict[str, Any]]:
-    """The bodies that OpenRouter was asked with, the oldest first."""
-    requests = await world.upstream()
-    return [request["body"] for request in requests if marker in str(request["body"])]
-
-
 async def test_a_call_streams_whole_and_its_result_goes_back(world: World) -> None:
-    instance = await feature(world)
+    instance = await tools_feature(world)
     marker = marked()
     messages, result = await instance.frames(ASK, data(marker), "user")
     (call,) = result["toolCalls"]
@@ -61,7 +45,7 @@ async def test_a_call_streams_whole_and_its_result_goes_back(world: World) -> No
     answer = await instance.call(ASK, more, "user")
     assert "It read the tool's result" in answer["text"]
     assert "toolCalls" not in answer
-    first, second = await sent(world, marker)
+    first, second = await world.bodies(marker)
     assert first["tools"] == second["tools"] == [{"type": "function", "function": WEATHER}]
     upstream = {"name": "get_weather", "arguments": call["arguments"]}
     assert second["messages"][-2:] == [
@@ -75,7 +59,7 @@ async def test_a_call_streams_whole_and_its_result_goes_back(world: World) -> No
 
 
 async def test_a_file_stays_with_the_rounds_that_follow_it(world: World) -> None:
-    instance = await feature(world, "sim/parallel-tools")
+    instance = await tools_feature(world, "sim/parallel-tools")
     marker = marked()
     notes = base64.b64encode(f"notes on {marker}".encode()).decode()
     more = {"tools": [WEATHER, CLOCK], "conversationId": "new"}
@@ -85,7 +69,7 @@ async def test_a_file_stays_with_the_rounds_that_follow_it(world: World) -> None
     results = [{"toolCallId": c["id"], "content": "fine"} for c in first["toolCalls"]]
     here = {"feature": "tools", **more, "conversationId": first["conversationId"]}
     await instance.call(ASK, {**here, "toolResults": results}, "user")
-    *_, body = await sent(world, marker)
+    *_, body = await world.bodies(marker)
     question, answer, *tools = body["messages"]
     assert f"notes on {marker}" in json.dumps(question["content"])
     assert [call["id"] for call in answer["tool_calls"]] == [r["toolCallId"] for r in results]
@@ -93,7 +77,7 @@ async def test_a_file_stays_with_the_rounds_that_follow_it(world: World) -> None
 
 
 async def test_several_rounds_in_a_conversation(world: World) -> None:
-    instance = await feature(world, "sim/parallel-tools", titles="beginning")
+    instance = await tools_feature(world, "sim/parallel-tools", titles="beginning")
     marker = marked()
     both = {"tools": [WEATHER, CLOCK]}
     first = await instance.call(ASK, data(marker, conversationId="new", **both), "user")
@@ -108,7 +92,7 @@ async def test_several_rounds_in_a_conversation(world: World) -> None:
     third = await instance.call(ASK, {**here, "prompt": f"And now? {marker}"}, "user")
     again = await instance.call(ASK, {**here, "regenerate": second["messageId"]}, "user")
     assert again["conversationId"] == first["conversationId"]
-    bodies = await sent(world, marker)
+    bodies = await world.bodies(marker)
     roles = [[message["role"] for message in body["messages"]] for body in bodies]
     round_ = ["user", "assistant", "tool", "tool"]
     assert roles == [["user"], round_, [*round_, "assistant", "user"], round_]
@@ -129,7 +113,7 @@ async def test_several_rounds_in_a_conversation(world: World) -> None:
 
 
 async def test_results_have_to_fit_the_calls(world: World) -> None:
-    instance = await feature(world, "sim/parallel-tools")
+    instance = await tools_feature(world, "sim/parallel-tools")
     first = await instance.call(ASK, data(tools=[WEATHER, CLOCK], conversationId="new"), "user")
     here = {"feature": "tools", "conversationId": first["conversationId"]}
     one, other = ({"toolCallId": call["id"], "content": "x"} for call in first["toolCalls"])
@@ -143,12 +127,12 @@ async def test_results_have_to_fit_the_calls(world: World) -> None:
     # whoever goes on without them: a call that nobody answered is not sent
     marker = marked()
     await instance.call(ASK, {**here, "prompt": marker}, "user")
-    (body,) = await sent(world, marker)
+    (body,) = await world.bodies(marker)
     assert [message["role"] for message in body["messages"]] == ["user", "user"]
 
 
 async def test_arguments_that_are_no_json_are_said_and_do_no_harm_later(world: World) -> None:
-    instance = await feature(world, "sim/bad-arguments")
+    instance = await tools_feature(world, "sim/bad-arguments")
     first = await instance.call(ASK, data(conversationId="new"), "user")
     (call,) = first["toolCalls"]
     assert call["error"] == "invalid_arguments"
@@ -161,7 +145,7 @@ async def test_arguments_that_are_no_json_are_said_and_do_no_harm_later(world: W
 
 
 async def test_a_tool_that_nobody_declared_is_said(world: World) -> None:
-    instance = await feature(world, "sim/unknown-tool")
+    instance = await tools_feature(world, "sim/unknown-tool")
     result = await instance.call(ASK, data(), "user")
     assert [call["error"] for call in result["toolCalls"]] == ["unknown_tool"]
 
@@ -173,7 +157,7 @@ async def test_a_tool_that_nobody_declared_is_said(world: World) -> None:
 async def test_too_many_calls_and_too_long_ones_end_it(
     world: World, model: str, reason: str
 ) -> None:
-    instance = await feature(world, model)
+    instance = await tools_feature(world, model)
     error = await instance.refusal(ASK, data(), "user")
     assert (error.reason, error.details["part"]) == (reason, "toolCalls")
     entry = await world.document(f"generations/{error.details['generationId']}")
@@ -183,12 +167,12 @@ async def test_too_many_calls_and_too_long_ones_end_it(
 
 
 async def test_which_tool_is_the_callers_to_say(world: World) -> None:
-    instance = await feature(world, tools=[{"type": "openrouter:datetime"}])
+    instance = await tools_feature(world, tools=[{"type": "openrouter:datetime"}])
     marker = marked()
     more = {"tools": [WEATHER, CLOCK], "toolChoice": "get_time", "parallelToolCalls": False}
     result = await instance.call(ASK, data(marker, **more), "user")
     assert [call["name"] for call in result["toolCalls"]] == ["get_time"]
-    (body,) = await sent(world, marker)
+    (body,) = await world.bodies(marker)
     assert [tool["type"] for tool in body["tools"]] == ["openrouter:datetime", *2 * ["function"]]
     assert body["tool_choice"] == {"type": "function", "function": {"name": "get_time"}}
     assert body["parallel_tool_calls"] is False
@@ -197,7 +181,7 @@ async def test_which_tool_is_the_callers_to_say(world: World) -> None:
 
 
 async def test_a_clash_with_a_tool_of_the_features_is_refused(world: World) -> None:
-    instance = await feature(world, tools=[{"type": "openrouter:datetime"}])
+    instance = await tools_feature(world, tools=[{"type": "openrouter:datetime"}])
     error = await instance.refusal(ASK, data(tools=[CLOCK, {"name": "datetime"}]), "user")
     assert error.details["field"] == "tools[1].name"
     await instance.save("tools", {"model": "sim/fast", "allowTools": False}, 1)
@@ -209,7 +193,7 @@ async def test_what_the_model_can_not_do_is_refused_or_dropped_as_the_feature_sa
     world: World,
 ) -> None:
     model = "sim/plain"
-    instance = await feature(world, model, allowTemperature=True)
+    instance = await tools_feature(world, model, allowTemperature=True)
     error = await instance.refusal(ASK, data(toolChoice="required"), "user")
     assert (error.reason, error.details["field"]) == ("invalid_argument", "tools")
     await instance.save("tools", {"model": model, "unsupported": "drop"}, 1)
@@ -217,7 +201,7 @@ async def test_what_the_model_can_not_do_is_refused_or_dropped_as_the_feature_sa
     result = await world.instance().call(ASK, data(marker, toolChoice="required"), "user")
     dropped = [n["field"] for n in result["notices"] if n["reason"] == "parameter_dropped"]
     assert dropped == ["tools", "toolChoice"]
-    (body,) = await sent(world, marker)
+    (body,) = await world.bodies(marker)
     assert not {"tools", "tool_choice"} & body.keys()
 
 
@@ -232,22 +216,22 @@ async def test_what_else_it_does_not_take_is_refused_or_dropped_too(
     world: World, model: str, more: dict[str, Any], upstream: str
 ) -> None:
     field = list(more)[-1]
-    instance = await feature(world, model, allowTemperature=True)
+    instance = await tools_feature(world, model, allowTemperature=True)
     marker = marked()
     asked = {"feature": "tools", "prompt": marker, **more}
     error = await instance.refusal(ASK, asked, "user")
     assert (error.reason, error.details["field"]) == ("invalid_argument", field)
-    assert await sent(world, marker) == []
+    assert await world.bodies(marker) == []
     dropping = {"model": model, "allowTemperature": True, "unsupported": "drop"}
     await instance.save("tools", dropping, 1)
     result = await world.instance().call(ASK, asked, "user")
     assert [n["field"] for n in result["notices"]] == [field]
-    (body,) = await sent(world, marker)
+    (body,) = await world.bodies(marker)
     assert upstream not in body
 
 
 async def test_a_fallback_that_would_leave_a_part_out_is_not_asked(world: World) -> None:
-    instance = await feature(world, "sim/404", fallbackModels=["sim/plain", "sim/fast"])
+    instance = await tools_feature(world, "sim/404", fallbackModels=["sim/plain", "sim/fast"])
     result = await instance.call(ASK, data(), "user")
     assert [attempt["model"] for attempt in result["attempts"]] == ["sim/404", "sim/fast"]
     del (without := data())["tools"]
@@ -276,7 +260,7 @@ async def test_an_allowed_model_that_leaves_the_admins_settings_out_says_so(worl
 
 
 async def test_the_same_request_again_has_the_calls_too(world: World) -> None:
-    instance = await feature(world)
+    instance = await tools_feature(world)
     first = await instance.call(ASK, data(requestId="r1"), "user")
     assert (await instance.call(ASK, data(requestId="r1"), "user"))["toolCalls"] == (
         first["toolCalls"]
@@ -286,7 +270,7 @@ async def test_the_same_request_again_has_the_calls_too(world: World) -> None:
 
 
 async def test_who_joins_late_gets_the_calls_that_were_sent(world: World) -> None:
-    instance = await feature(world, "sim/parallel-tools")
+    instance = await tools_feature(world, "sim/parallel-tools")
     both = await asyncio.gather(
         *(instance.frames(ASK, data(requestId="r2"), "user") for _ in range(2))
     )
@@ -296,7 +280,7 @@ async def test_who_joins_late_gets_the_calls_that_were_sent(world: World) -> Non
 
 
 async def test_citations_stream_and_are_kept(world: World) -> None:
-    instance = await feature(world, "sim/cites")
+    instance = await tools_feature(world, "sim/cites")
     messages, result = await instance.frames(
         ASK, {"feature": "tools", "prompt": "x", "conversationId": "new"}, "user"
     )
@@ -312,7 +296,7 @@ async def test_citations_stream_and_are_kept(world: World) -> None:
 
 
 async def test_an_answer_that_was_kept_cites_as_well(world: World) -> None:
-    instance = await feature(world, "sim/cites", cacheSeconds=60)
+    instance = await tools_feature(world, "sim/cites", cacheSeconds=60)
     plain = {"feature": "tools", "prompt": "x"}
     first = await instance.call(ASK, plain, "user")
     messages, again = await instance.frames(ASK, plain, "user")
@@ -338,7 +322,7 @@ async def test_a_tool_of_openrouters_own_is_sent_and_the_pages_it_found_come_bac
     marker = marked()
     asked = {"feature": "search", "prompt": marker, "conversationId": "new", "tools": [CLOCK]}
     messages, result = await instance.frames(ASK, asked, "user")
-    (body,) = await sent(world, marker)
+    (body,) = await world.bodies(marker)
     assert body["tools"] == [search, {"type": "function", "function": CLOCK}]
     pages = [m["url"] for m in messages if m["type"] == "citation"]
     assert pages == [citation["url"] for citation in result["citations"]]
@@ -349,7 +333,7 @@ async def test_a_tool_of_openrouters_own_is_sent_and_the_pages_it_found_come_bac
 
 
 async def test_a_round_of_tools_is_told_whole_however_little_room_there_is(world: World) -> None:
-    instance = await feature(world, "sim/8k", maxTokens=8_000)
+    instance = await tools_feature(world, "sim/8k", maxTokens=8_000)
     marker = marked()
     long = f"Please use a tool {marker} " + "word " * 60  # more than there is room for
     await instance.call(ASK, data(f"Before {marker}", conversationId="new"), "user")
@@ -360,10 +344,10 @@ async def test_a_round_of_tools_is_told_whole_however_little_room_there_is(world
     second = await instance.call(ASK, {**here, "toolResults": results}, "user")
     await instance.call(ASK, {**here, "regenerate": second["messageId"]}, "user")
     round_ = ["user", "assistant", "tool"]
-    bodies = await sent(world, marker)
+    bodies = await world.bodies(marker)
     assert [[m["role"] for m in body["messages"]] for body in bodies[2:]] == [round_, round_]
     assert all(body["messages"][0]["content"] == long for body in bodies[2:])
     follows = marked()
     await instance.call(ASK, {**here, "prompt": follows}, "user")
-    (body,) = await sent(world, follows)
+    (body,) = await world.bodies(follows)
     assert [m["role"] for m in body["messages"]] == ["user"], "a round is left out whole too"

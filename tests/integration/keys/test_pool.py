@@ -12,7 +12,6 @@ import sys
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -27,8 +26,8 @@ from firerouter import limits, log
 from firerouter.errors import KeyMissing, KeyStoreForbidden, KeyUnavailable, SettingsUnavailable
 from firerouter.keys import SECRET_ID, Keys, KeySlot, Secret, Vault
 from firerouter.keyslots import KeyEntry, KeySlots
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 VALUE = "sk-or-v1-canary-5d1e"
 MARGIN_S = 5.0  # a busy machine's
 

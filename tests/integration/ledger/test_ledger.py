@@ -1,19 +1,16 @@
 """The ledger against a real Firestore: counters that nothing moves twice, entries that always end.
 
-Faults are real where they can be: `Proxy` stands between the client and the emulator and stalls or
-breaks the connection. A commit that the client library sends twice can not be provoked from
-outside, so `commits` wraps the one call that sends it.
+Faults are real where they can be: a proxy stands between the client and the emulator, and holds
+everything back or breaks the connection.
 """
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from google.api_core import exceptions
 from google.cloud.firestore import AsyncClient
 
 from firerouter import limits
@@ -28,12 +25,19 @@ from firerouter.errors import (
 from firerouter.ids import generation_id, key_of, payload_hash
 from firerouter.ledger import Admission, Entry, Ledger, Outcome
 from scripts.local.suite import Suite
+from tests.support.faulty_firestore import (
+    Commit,
+    CommitCounter,
+    applied_twice,
+    firestore_at,
+    firestore_proxy,
+    send_commits,
+)
 
 ROOMY = UserLimits(requests_per_minute=1000, concurrent=100, usd_per_day=1.0)
 CENT = 10_000_000  # in nano dollars
 MARGIN_S = 5.0  # a busy machine's
 
-Commit = Callable[..., Awaitable[Any]]
 Client = Callable[[str], AsyncClient]
 
 
@@ -41,14 +45,7 @@ Client = Callable[[str], AsyncClient]
 def client(suite: Suite) -> Client:
     """Makes a client of the Firestore at an address, as FIRESTORE_EMULATOR_HOST does."""
 
-    def connect(host: str) -> AsyncClient:
-        with pytest.MonkeyPatch.context() as environment:
-            environment.setenv("FIRESTORE_EMULATOR_HOST", host)
-            client = AsyncClient(project=suite.project)
-            assert client._firestore_api is not None  # made while the variable is set
-        return client
-
-    return connect
+    return lambda host: firestore_at(host, suite.project)
 
 
 @pytest.fixture(scope="module")
@@ -71,31 +68,10 @@ def uid() -> str:
 
 @pytest.fixture
 async def twice(suite: Suite, client: Client) -> AsyncIterator[Ledger]:
-    """A ledger each commit of which is applied twice, the answer to the second being the one seen.
-
-    That is what a client library does that lost the first answer.
-    """
-
-    async def again(commit: Commit, *args: Any, **kwargs: Any) -> Any:
-        await commit(*args, **kwargs)
-        return await commit(*args, **kwargs)
-
-    ledger = Ledger(commits(client(suite.firestore_host), again))
+    """A ledger each commit of which is applied twice; it sees the answer to the second."""
+    ledger = Ledger(send_commits(client(suite.firestore_host), applied_twice))
     yield ledger
     await ledger.drain()
-
-
-def commits(firestore: AsyncClient, send: Callable[..., Awaitable[Any]]) -> AsyncClient:
-    """Sends every commit of a client through `send(commit, ...)`."""
-    api = firestore._firestore_api
-    commit = api.commit
-    api.commit = lambda *args, **kwargs: send(commit, *args, **kwargs)
-    return firestore
-
-
-def _lost() -> Exception:
-    """What the client raises when the answer to a commit does not arrive."""
-    return exceptions.DeadlineExceeded("lost")  # type: ignore[no-untyped-call]
 
 
 def asked(uid: str, request_id: str | None = None, **fields: Any) -> Admission:
@@ -143,64 +119,6 @@ async def document(firestore: AsyncClient, admission: Admission) -> dict[str, An
     snapshot = await firestore.collection("generations").document(admission.id).get()
     found: dict[str, Any] | None = snapshot.to_dict()
     return found
-
-
-class Proxy:
-    """Between a client and Firestore: can stand still, or break what is connected."""
-
-    def __init__(self, host: str) -> None:
-        self._upstream = host.rsplit(":", 1)
-        self._open = asyncio.Event()
-        self._open.set()
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
-        self.host = ""
-
-    async def start(self, port: int = 0) -> None:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", port)
-        self.host = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    def stall(self) -> None:
-        self._open.clear()
-
-    def flow(self) -> None:
-        self._open.set()
-
-    async def stop(self) -> None:
-        """Refuse connections and end those there are."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for writer in list(self._writers):
-            writer.close()
-        self.flow()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _connected(self, near: asyncio.StreamReader, to_near: asyncio.StreamWriter) -> None:
-        far, to_far = await asyncio.open_connection(self._upstream[0], int(self._upstream[1]))
-        self._writers |= {to_near, to_far}
-        for source, sink in ((near, to_far), (far, to_near)):
-            task = asyncio.create_task(self._carry(source, sink))
-            self._tasks.add(task)
-
-    async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await source.read(65536):
-                await self._open.wait()
-                sink.write(data)
-                await sink.drain()
-        sink.close()
-
-
-@asynccontextmanager
-async def proxied(suite: Suite) -> AsyncIterator[Proxy]:
-    proxy = Proxy(suite.firestore_host)
-    await proxy.start()
-    try:
-        yield proxy
-    finally:
-        await proxy.stop()
 
 
 # -- from admission to the end ---------------------------------------------------------------------
@@ -316,19 +234,14 @@ async def until_noted(ledger: Ledger) -> None:
 async def test_a_generation_that_ends_soon_takes_two_commits_in_all(
     suite: Suite, client: Client, firestore: AsyncClient, uid: str
 ) -> None:
-    sent = 0
+    commits = CommitCounter()
 
-    async def counting(commit: Commit, *args: Any, **kwargs: Any) -> Any:
-        nonlocal sent
-        sent += 1
-        return await commit(*args, **kwargs)
-
-    ledger = Ledger(commits(client(suite.firestore_host), counting))
+    ledger = Ledger(send_commits(client(suite.firestore_host), commits))
     entry = await admitted(ledger, asked(uid))
     ledger.note(entry, [{"model": "sim/fast", "upstreamId": "gen-1", "reason": None}])
     await ledger.settle(entry, done())
     await until_noted(ledger)
-    assert sent == 2
+    assert commits.sent == 2
 
 
 async def test_attempts_are_noted_while_it_runs_in_the_order_they_were_made(
@@ -526,7 +439,7 @@ async def test_a_repetition_of_a_refused_request_is_not_said_to_reuse_its_id(
         finally:
             await firestore.collection("generations").document(first.id).delete()
 
-    second = Ledger(commits(client(suite.firestore_host), meanwhile_given_back))
+    second = Ledger(send_commits(client(suite.firestore_host), meanwhile_given_back))
     with pytest.raises(AlreadyRunning):
         await second.admit(first)
 
@@ -619,15 +532,9 @@ async def test_ten_calls_at_once_applied_twice_never_pass_the_cap(
 async def test_an_admission_whose_answer_is_lost_is_undone(
     suite: Suite, client: Client, firestore: AsyncClient, uid: str
 ) -> None:
-    lost = [_lost()]
+    commits = CommitCounter(loses={1})
 
-    async def losing(commit: Commit, *args: Any, **kwargs: Any) -> Any:
-        answer = await commit(*args, **kwargs)
-        if lost:
-            raise lost.pop()
-        return answer
-
-    ledger = Ledger(commits(client(suite.firestore_host), losing))
+    ledger = Ledger(send_commits(client(suite.firestore_host), commits))
     admission = asked(uid, "lost", reserve_nano_usd=CENT)
     with pytest.raises(LedgerUnavailable):
         await ledger.admit(admission)
@@ -641,38 +548,22 @@ async def test_an_admission_whose_answer_is_lost_is_undone(
 async def test_a_give_back_whose_answer_is_lost_is_made_once(
     suite: Suite, client: Client, firestore: AsyncClient, uid: str
 ) -> None:
-    sent = 0
+    commits = CommitCounter(loses={2})
 
-    async def losing(commit: Commit, *args: Any, **kwargs: Any) -> Any:
-        nonlocal sent
-        sent += 1
-        answer = await commit(*args, **kwargs)
-        if sent == 2:
-            raise _lost()
-        return answer
-
-    ledger = Ledger(commits(client(suite.firestore_host), losing))
+    ledger = Ledger(send_commits(client(suite.firestore_host), commits))
     with pytest.raises(QuotaExceeded):
         await ledger.admit(asked(uid, reserve_nano_usd=CENT, limits=UserLimits(usd_per_day=0)))
     await ledger.drain()
-    assert sent == 2
+    assert commits.sent == 2
     assert await totals(firestore, uid) == (0, 0, 0)
 
 
 async def test_a_settlement_whose_answer_is_lost_is_made_once(
     suite: Suite, client: Client, firestore: AsyncClient, uid: str
 ) -> None:
-    sent = 0
+    commits = CommitCounter(loses={2})
 
-    async def losing(commit: Commit, *args: Any, **kwargs: Any) -> Any:
-        nonlocal sent
-        sent += 1
-        answer = await commit(*args, **kwargs)
-        if sent == 2:
-            raise _lost()
-        return answer
-
-    ledger = Ledger(commits(client(suite.firestore_host), losing))
+    ledger = Ledger(send_commits(client(suite.firestore_host), commits))
     admission = asked(uid, reserve_nano_usd=CENT)
     await ledger.settle(await admitted(ledger, admission), done(cost_nano_usd=5))
     await ledger.drain()
@@ -685,22 +576,14 @@ async def test_a_settlement_whose_answer_is_lost_is_made_once(
 async def test_a_note_whose_answer_is_lost_does_not_keep_it_from_being_settled(
     suite: Suite, client: Client, firestore: AsyncClient, uid: str
 ) -> None:
-    sent = 0
+    commits = CommitCounter(loses={2})
 
-    async def losing(commit: Commit, *args: Any, **kwargs: Any) -> Any:
-        nonlocal sent
-        sent += 1
-        answer = await commit(*args, **kwargs)
-        if sent == 2:
-            raise _lost()
-        return answer
-
-    ledger = Ledger(commits(client(suite.firestore_host), losing))
+    ledger = Ledger(send_commits(client(suite.firestore_host), commits))
     admission = asked(uid)
     entry = await admitted(ledger, admission)
     ledger.note(entry, [{"model": "sim/fast", "upstreamId": "gen-1", "reason": None}])
     await until_noted(ledger)
-    assert sent == 2
+    assert commits.sent == 2
     await ledger.settle(entry, done())
     await ledger.drain()
     stored = await document(firestore, admission)
@@ -728,13 +611,13 @@ async def test_with_firestore_down_nothing_is_admitted_and_soon(
     suite: Suite, client: Client, firestore: AsyncClient, uid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "ADMIT_S", 1.0)
-    async with proxied(suite) as proxy:
+    async with firestore_proxy(suite.firestore_host) as proxy:
         ledger = Ledger(client(proxy.host))
         await proxy.stop()
         async with asyncio.timeout(2 * limits.ADMIT_S + MARGIN_S):
             with pytest.raises(LedgerUnavailable):
                 await ledger.admit(asked(uid))
-        await proxy.start(int(proxy.host.rsplit(":", 1)[1]))
+        await proxy.start()
         await ledger.drain()
     assert await totals(firestore, uid) == (0, 0, 0)
 
@@ -743,13 +626,13 @@ async def test_with_firestore_silent_nothing_is_admitted_and_soon(
     suite: Suite, client: Client, firestore: AsyncClient, uid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "ADMIT_S", 1.0)
-    async with proxied(suite) as proxy:
+    async with firestore_proxy(suite.firestore_host) as proxy:
         ledger = Ledger(client(proxy.host))
-        proxy.stall()
+        proxy.hold()
         async with asyncio.timeout(2 * limits.ADMIT_S + MARGIN_S):
             with pytest.raises(LedgerUnavailable):
                 await ledger.admit(asked(uid))
-        proxy.flow()
+        proxy.release()
         await ledger.drain()
     assert await totals(firestore, uid) == (0, 0, 0)
 
@@ -758,17 +641,17 @@ async def test_a_slow_firestore_does_not_hold_the_result_back_and_gets_the_end_l
     suite: Suite, client: Client, firestore: AsyncClient, uid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.3)
-    async with proxied(suite) as proxy:
+    async with firestore_proxy(suite.firestore_host) as proxy:
         ledger = Ledger(client(proxy.host))
         admission = asked(uid, reserve_nano_usd=CENT)
         entry = await admitted(ledger, admission)
-        proxy.stall()
+        proxy.hold()
         async with asyncio.timeout(limits.SETTLE_BEFORE_RESULT_S + MARGIN_S):
             await ledger.settle(entry, done(cost_nano_usd=2))
         stored = await document(firestore, admission)
         assert stored is not None
         assert stored["status"] == "running"
-        proxy.flow()
+        proxy.release()
         await ledger.drain()
     stored = await document(firestore, admission)
     assert stored is not None
@@ -780,13 +663,13 @@ async def test_a_connection_lost_while_settling_is_made_up_for(
     suite: Suite, client: Client, firestore: AsyncClient, uid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.3)
-    async with proxied(suite) as proxy:
+    async with firestore_proxy(suite.firestore_host) as proxy:
         ledger = Ledger(client(proxy.host))
         admission = asked(uid, reserve_nano_usd=CENT)
         entry = await admitted(ledger, admission)
         await proxy.stop()
         await ledger.settle(entry, done(cost_nano_usd=2))
-        await proxy.start(int(proxy.host.rsplit(":", 1)[1]))
+        await proxy.start()
         await ledger.drain()
     stored = await document(firestore, admission)
     assert stored is not None
@@ -799,7 +682,7 @@ async def test_a_settlement_that_never_comes_through_is_left_to_the_reconciler(
 ) -> None:
     monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.2)
     monkeypatch.setattr(limits, "SETTLE_S", 1.0)
-    async with proxied(suite) as proxy:
+    async with firestore_proxy(suite.firestore_host) as proxy:
         ledger = Ledger(client(proxy.host))
         admission = asked(uid)
         entry = await admitted(ledger, admission)

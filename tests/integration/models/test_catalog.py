@@ -29,8 +29,9 @@ from firerouter.models import read_models
 from firerouter.openrouter import OpenRouter
 from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.suite import Suite
-from tests.conftest import NO_RECORDINGS, RECORDINGS, Serve
-from tests.wire.standin_openrouter import serving
+from tests.support.openrouter_standin import serving
+from tests.support.recordings import NO_RECORDINGS, RECORDINGS
+from tests.support.serve import Serve
 
 RECORDED = RECORDINGS / "openrouter-models.json"
 LIST = "get_available_models"

@@ -23,7 +23,8 @@ from scripts.free_models import asking, report, survey
 from scripts.free_models.survey import FIRST, Pace, pick
 from scripts.local import running
 from scripts.local.problems import FAILED, INTERRUPTED, NOT_SET_UP, USAGE
-from tests.wire.standin_openrouter import ROOT, Server, serving
+from tests.support.openrouter_standin import Server, serving
+from tests.support.repository import ROOT
 
 SCRIPT = ROOT / "scripts" / "free-models"
 CANARY = "sk-or-v1-canary-0123456789"

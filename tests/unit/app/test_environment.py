@@ -1,11 +1,5 @@
 """The gate of the local endpoints: what may point this process elsewhere, and when."""
 
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from firerouter.bootstrap import App
@@ -14,10 +8,7 @@ from firerouter.environment import (
     EnvironmentRefused,
     check_environment,
 )
-from scripts.local.suite import clean_environment
 
-ROOT = Path(__file__).parents[2]
-SERVED_WITHIN_S = 30.0
 OVERRIDES = (
     "FIRESTORE_EMULATOR_HOST",
     "FIREBASE_AUTH_EMULATOR_HOST",
@@ -166,57 +157,3 @@ def test_the_parts_of_an_instance_are_behind_the_same_gate() -> None:
 )
 def test_the_project_is_found_where_google_puts_it(environ: dict[str, str], project: str) -> None:
     assert App(environ).project == project
-
-
-# -- a real process --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("stray", "named"),
-    [
-        ({"OPENROUTER_BASE_URL": "https://evil.example/api/v1"}, "OPENROUTER_BASE_URL"),
-        (
-            {"FUNCTIONS_EMULATOR": "true", "FIREBASE_AUTH_EMULATOR_HOST": "evil.example:9099"},
-            "FUNCTIONS_EMULATOR",
-        ),
-    ],
-)
-def test_a_deployed_process_with_a_stray_env_file_does_not_serve_and_says_why(
-    tmp_path: Path, stray: dict[str, str], named: str
-) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tmp_path / "log"
-    environment = {
-        **clean_environment(),
-        **DEPLOYED,
-        **stray,
-        "FUNCTION_TARGET": "execute_prompt",
-        "HOST": "127.0.0.1",
-        "PORT": str(port),
-    }
-    framework = Path(sys.executable).with_name("functions-framework")
-    source = ROOT / "functions" / "main.py"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [framework, "--target", "execute_prompt", "--source", source],
-            cwd=source.parent,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        status = process.wait(SERVED_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 9)
-        process.wait()
-        pytest.fail(f"it serves:\n{log.read_text()}")
-    assert status != 0
-    said = log.read_text()
-    assert "EnvironmentRefused" in said
-    assert named in said
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", port)) != 0

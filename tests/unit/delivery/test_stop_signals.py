@@ -6,7 +6,7 @@ one. Times are short and every bound is a generous one.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any, ClassVar
 
 import pytest
@@ -20,7 +20,8 @@ from firerouter.ids import comparison_ids, generation_id
 from firerouter.records import parse
 from firerouter.stopping import Stopping
 from firerouter.stops import Listener
-from tests.emulator.world import call_of
+from tests.support.calls import call_of
+from tests.support.eventually import until
 
 SOON_S = 5.0
 
@@ -118,12 +119,6 @@ async def listener(
 
 async def next_of(heard: "asyncio.Queue[str]") -> str:
     return await asyncio.wait_for(heard.get(), SOON_S)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(SOON_S):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def logged(capsys: pytest.CaptureFixture[str]) -> list[Any]:

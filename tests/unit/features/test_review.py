@@ -9,7 +9,7 @@ import pytest
 from firerouter.capabilities import FREE_PLUGINS, FREE_TOOLS, SAMPLING, Review, paid_extras, review
 from firerouter.models import ModelList, is_free, read_models
 from firerouter.settings import DEFAULTS, FREE_FALLBACK, FREE_MODEL, FeatureSettings
-from tests.conftest import NO_RECORDINGS, RECORDINGS
+from tests.support.recordings import NO_RECORDINGS, RECORDINGS
 
 TODAY = date(2026, 8, 24)
 RECORDED = RECORDINGS / "openrouter-models.json"

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -30,9 +29,10 @@ from firerouter.settings import (
     Feature,
     FeatureSettings,
 )
+from tests.support.repository import ROOT
 
 T = TypeVar("T")
-INDEXES = Path(__file__).parents[2] / "firestore.indexes.json"
+INDEXES = ROOT / "firestore.indexes.json"
 GOOD = {"model": "a/a", "systemPrompt": "S", "temperature": 0.5}
 
 

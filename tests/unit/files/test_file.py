@@ -15,8 +15,8 @@ from firerouter.attachments import KINDS, ContentType, CreateUpload, File, files
 from firerouter.contract import ExecutePrompt
 from firerouter.errors import InvalidArgument
 from firerouter.records import parse
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 PATH = "users/ann/uploads/" + "0" * 32
 BEGINNINGS = {
     "image/png": b"\x89PNG\r\n\x1a\n\0",

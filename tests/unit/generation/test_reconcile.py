@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +10,9 @@ from firerouter import limits
 from firerouter.books import Held, Stored, Tried
 from firerouter.reconcile import billed
 from scripts.manifest import SCHEDULED
+from tests.support.repository import ROOT
 
-INDEXES = Path(__file__).parents[2] / "firestore.indexes.json"
+INDEXES = ROOT / "firestore.indexes.json"
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ANSWERED = Tried("a/one", "gen-1", None, 1)
 STOPPED = Tried("a/one", "gen-2", "stopped", 1)

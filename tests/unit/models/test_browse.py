@@ -18,7 +18,7 @@ from firerouter.errors import InvalidArgument
 from firerouter.identity import Caller
 from firerouter.models import Model, ModelList, read_models
 from firerouter.records import parse
-from tests.conftest import NO_RECORDINGS, RECORDINGS
+from tests.support.recordings import NO_RECORDINGS, RECORDINGS
 
 NOW = datetime(2026, 8, 24, tzinfo=UTC)
 RECORDED = RECORDINGS / "openrouter-models.json"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from firerouter import limits
 from firerouter.contract import Capability
 from firerouter.models import _FIELDS, CAPABILITIES, Model, ModelList, read_model, read_models
-from tests.conftest import NO_RECORDINGS, RECORDINGS
+from tests.support.recordings import NO_RECORDINGS, RECORDINGS
 
 NOW = datetime(2026, 8, 24, tzinfo=UTC)
 RECORDED = RECORDINGS / "openrouter-models.json"

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,30 +24,10 @@ from firerouter.errors import (
     UpstreamMalformed,
 )
 from firerouter.openrouter import Answer, Delta, Usage, Watch
+from tests.support.openrouter_stream import DONE, SSE, STOP, USAGE, Body, chunk, sse, text
 
 RECORDED = Path(__file__).parents[3] / "shared" / "data"
-SSE = {"content-type": "text/event-stream"}
-DONE = b"data: [DONE]\n\n"
-USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5, "cost": 0.001}
 COUNTED = Usage(prompt_tokens=3, completion_tokens=2, cost_nano_usd=1_000_000)
-
-
-class Body(httpx2.AsyncByteStream):
-    """A body that comes in pieces, and ends or breaks."""
-
-    def __init__(self, pieces: Iterable[bytes], breaks: Exception | None = None) -> None:
-        self._pieces = list(pieces)
-        self._breaks = breaks
-        self.closed = False
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self._pieces:
-            yield piece
-        if self._breaks is not None:
-            raise self._breaks
-
-    async def aclose(self) -> None:
-        self.closed = True
 
 
 def answer(
@@ -64,30 +43,7 @@ async def read(answer: Answer) -> str:
     return "".join([delta.text async for deltas in answer for delta in deltas])
 
 
-def sse(value: Any) -> bytes:
-    return b"data: " + json.dumps(value).encode() + b"\n\n"
-
-
-def chunk(delta: Any = None, finish: str | None = None, **fields: Any) -> bytes:
-    choice = {"index": 0, "delta": delta or {}, "finish_reason": finish}
-    return sse(
-        {
-            "id": "gen-1",
-            "object": "chat.completion.chunk",
-            "model": "answered/by",
-            "provider": "Test",
-            "choices": [choice],
-            **fields,
-        }
-    )
-
-
-def text(content: str) -> bytes:
-    return chunk({"role": "assistant", "content": content})
-
-
 HELLO = (text("Hel"), text("lo"))
-STOP = chunk({"content": ""}, "stop")
 
 
 async def test_an_answer_is_its_text_and_what_it_is_made_of() -> None:

@@ -30,7 +30,7 @@ from firerouter.prompts import image_parameters
 from firerouter.records import parse
 from firerouter.routing import ProviderRouting
 from firerouter.settings import FeatureSettings
-from tests.unit.test_answer import DONE, SSE, STOP, USAGE, Body, chunk, sse, text
+from tests.support.openrouter_stream import DONE, SSE, STOP, USAGE, Body, chunk, sse, text
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"dots"
 JPEG = b"\xff\xd8\xff" + b"dots"

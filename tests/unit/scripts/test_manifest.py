@@ -4,19 +4,17 @@ functions.yaml is what a deploy goes by: a function that it leaves out is delete
 shorter than our own deadlines would cut answers off.
 """
 
-import ast
 import json
 import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 
 from firerouter import limits, taskqueue
-from scripts.local.suite import PROJECT, REGION, Suite, clean_environment
+from scripts.local.suite import PROJECT, clean_environment
 from scripts.local.tools import find_node
 from scripts.manifest import (
     CALLABLES,
@@ -28,6 +26,7 @@ from scripts.manifest import (
     SHARED,
     manifest,
 )
+from tests.support.repository import served_functions
 
 FUNCTIONS = MANIFEST.parent
 DISCOVER = Path(__file__).parent / "js" / "discover.cjs"
@@ -75,17 +74,6 @@ def meant(name: str) -> dict[str, Any]:
     }
 
 
-def served() -> set[str]:
-    """The functions of main.py that functions-framework would serve."""
-    module = ast.parse((FUNCTIONS / "main.py").read_text())
-    return {
-        node.name
-        for node in module.body
-        if isinstance(node, ast.AsyncFunctionDef)
-        and any(ast.unparse(decorator) == "aio.http" for decorator in node.decorator_list)
-    }
-
-
 @pytest.fixture(scope="module")
 def deployed() -> dict[str, Any]:
     """The endpoints that firebase-tools itself finds."""
@@ -109,8 +97,8 @@ def test_the_manifest_is_what_would_be_written_now() -> None:
 
 
 def test_the_manifest_names_exactly_the_functions_of_main() -> None:
-    assert set(yaml.safe_load(MANIFEST.read_text())["endpoints"]) == served()
-    assert len(served()) > 2
+    assert set(yaml.safe_load(MANIFEST.read_text())["endpoints"]) == served_functions()
+    assert len(served_functions()) > 2
 
 
 def test_a_deploy_finds_each_function_as_it_is_meant(deployed: dict[str, Any]) -> None:
@@ -121,20 +109,6 @@ def test_a_deploy_finds_each_function_as_it_is_meant(deployed: dict[str, Any]) -
             assert retries["retryCount"] > 0
         assert {key: endpoint.get(key) for key in meant(name)} == meant(name)
         assert endpoint["runtime"] == "python311"
-
-
-def test_the_emulator_serves_each_function_where_clients_look_for_it(suite: Suite) -> None:
-    emulator = httpx.URL(suite.functions_url).join("/backends")
-    (backend,) = httpx.get(emulator, timeout=30, trust_env=False).json()["backends"]
-    found = {trigger["name"]: trigger for trigger in backend["functionTriggers"]}
-    assert found.keys() == ALL.keys()
-    for name, trigger in found.items():
-        assert trigger["region"] == SHARED["region"] == REGION
-        assert trigger["timeoutSeconds"] == timeout_s(name)
-        assert trigger["availableMemoryMb"] == SHARED["memory"]
-        assert trigger.get("labels", {}).get("deployment-callable") == (
-            "true" if name in CALLABLES else None
-        )
 
 
 @pytest.mark.parametrize("name", GENERATING)

@@ -209,7 +209,7 @@ def test_ends_nothing_of_another_suite(lease: Lease, tmp_path: Path) -> None:
 
 def test_what_a_killed_owner_left_is_ended_by_the_next_run(tmp_path: Path) -> None:
     owner = f"""
-import time, tests.unit.test_setup as here
+import time, tests.unit.scripts.test_setup as here
 from pathlib import Path
 from scripts.local.problems import PortTaken
 from scripts.local.processes import Lease

@@ -20,7 +20,8 @@ from firebase_admin import app_check, credentials
 from google.auth.credentials import AnonymousCredentials
 from jwt.exceptions import PyJWKClientError
 
-ROOT = Path(__file__).parents[2]
+from tests.support.repository import ROOT
+
 PROJECT = "demo-firerouter"
 NUMBER = "123456789012"
 APP_ID = "1:123456789012:web:demo"

@@ -23,10 +23,10 @@ from scripts.local.openrouter.embeddings import FAULTS as VECTORS
 from scripts.local.openrouter.faults import FAULTS
 from scripts.local.openrouter.images import FAULTS as IMAGES
 from scripts.local.openrouter.images import TAKES
-from tests.wire.standin_openrouter import (
+from tests.support.eventually import until
+from tests.support.openrouter_standin import (
     KEY,
     PROMPT,
-    ROOT,
     Answer,
     Call,
     Server,
@@ -37,6 +37,7 @@ from tests.wire.standin_openrouter import (
     get,
     serving,
 )
+from tests.support.repository import ROOT
 
 MODEL = "z-ai/glm-4.5-air:free"
 PAID_MODEL = "openai/gpt-4o-mini"
@@ -79,14 +80,6 @@ async def openai(server: Server) -> AsyncIterator[AsyncOpenAI]:
 
 def say(text: str) -> list[components.ChatMessages]:
     return [components.ChatUserMessage(role="user", content=text)]
-
-
-async def until(happened: Callable[[], Awaitable[Any]]) -> Any:
-    """Polls; fails after a generous time."""
-    async with asyncio.timeout(10):
-        while not (seen := await happened()):
-            await asyncio.sleep(0.01)
-    return seen
 
 
 async def requests(server: Server) -> list[Any]:

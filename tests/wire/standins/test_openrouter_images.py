@@ -8,7 +8,7 @@ import pytest
 from openrouter import components
 
 from scripts.local.openrouter import images
-from tests.wire.standin_openrouter import Answer, Server, call, serving
+from tests.support.openrouter_standin import Answer, Server, call, serving
 
 WHOLE = ["partial_image", "partial_image", "completed"]
 

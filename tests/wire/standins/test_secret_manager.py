@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import google_crc32c
@@ -24,7 +23,8 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports im
     SecretManagerServiceGrpcTransport,
 )
 
-ROOT = Path(__file__).parents[2]
+from tests.support.repository import ROOT
+
 PARENT = "projects/demo-firerouter"
 NUMBERED = "projects/123456789012"  # how the service itself names that project
 STATE = sm.SecretVersion.State

@@ -1,0 +1,44 @@
+"""A deployed process that finds an address of an emulator in its environment ends, and says so."""
+
+import contextlib
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scripts.local.ports import is_listening
+from tests.support.serve import SERVED_WITHIN_S, free_port, start
+
+DEPLOYED = {"K_SERVICE": "api", "K_REVISION": "api-00001", "K_CONFIGURATION": "api"}
+
+
+@pytest.mark.parametrize(
+    ("stray", "named"),
+    [
+        ({"OPENROUTER_BASE_URL": "https://evil.example/api/v1"}, "OPENROUTER_BASE_URL"),
+        (
+            {"FUNCTIONS_EMULATOR": "true", "FIREBASE_AUTH_EMULATOR_HOST": "evil.example:9099"},
+            "FUNCTIONS_EMULATOR",
+        ),
+    ],
+)
+def test_a_deployed_process_with_a_stray_env_file_does_not_serve_and_says_why(
+    tmp_path: Path, stray: dict[str, str], named: str
+) -> None:
+    log, port = tmp_path / "log", free_port()
+    process = start("execute_prompt", log, {**DEPLOYED, **stray}, port=port)
+    try:
+        status = process.wait(SERVED_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        pytest.fail(f"it serves:\n{log.read_text()}")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert status != 0
+    said = log.read_text()
+    assert "EnvironmentRefused" in said
+    assert named in said
+    assert not is_listening(port)

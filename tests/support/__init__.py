@@ -1,0 +1,1 @@
+"""What several test modules use: they import from here, and never from one another."""
