@@ -16,9 +16,10 @@ from scripts.local.seed import ADMIN, PASSWORD, USER, seed
 from scripts.local.suite import Suite
 from tests.support.in_process import World, new_world
 from tests.support.over_http import Home, Person
-from tests.support.recordings import NO_RECORDINGS, RECORDINGS
+from tests.support.recordings import LEFT_OUT
 from tests.support.repository import ROOT
 from tests.support.serve import Serve, serving
+from tests.support.skips import left_out_of, skips_of, unexplained
 
 IN_CI = os.environ.get("CI") == "true"
 _tails = pytest.StashKey[str]()
@@ -112,12 +113,6 @@ async def paid_models(firestore: AsyncClient) -> AsyncIterator[None]:
 # What the end of a run says
 
 
-def unexplained_skips(skipped: list[Any], *, recordings: bool) -> list[str]:
-    """In CI nothing may be skipped, except for want of recordings, which only we have."""
-    reasons = [str(report.longrepr[2]) for report in skipped if isinstance(report.longrepr, tuple)]
-    return [reason for reason in reasons if NO_RECORDINGS not in reason or recordings]
-
-
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """One of several processes has ended: what its suite said last is told at the end."""
@@ -132,8 +127,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or session.exitstatus != pytest.ExitCode.OK:
         return
-    skips = unexplained_skips(reporter.stats.get("skipped", []), recordings=RECORDINGS.exists())
-    if os.environ.get(FAILED_CHECKS) or (IN_CI and skips):
+    if os.environ.get(FAILED_CHECKS) or (IN_CI and unexplained(skips_of(reporter))):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -143,10 +137,12 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if tails and (stats.get("failed") or stats.get("error")):
         terminalreporter.section("the end of the suite's logs")
         terminalreporter.write_line(tails)
-    if IN_CI:
-        skips = unexplained_skips(stats.get("skipped", []), recordings=RECORDINGS.exists())
-        if skips:
-            terminalreporter.section("skipped, which fails a run in CI")
-            terminalreporter.write_line("\n".join(skips))
+    skipped = skips_of(terminalreporter)
+    if left_out := left_out_of(skipped):
+        terminalreporter.section(f"left out: {LEFT_OUT}")
+        terminalreporter.write_line("\n".join(left_out))
+    if IN_CI and (wrong := unexplained(skipped)):
+        terminalreporter.section("skipped, which fails a run in CI")
+        terminalreporter.write_line("\n".join(wrong))
     if failed := os.environ.get(FAILED_CHECKS):
         terminalreporter.section(f"failed before the tests, see above: {failed}", red=True)

@@ -14,17 +14,14 @@ from google.cloud.firestore import AsyncClient
 from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.suite import Suite
 from tests.support.openrouter_standin import serving
-from tests.support.recordings import NO_RECORDINGS, RECORDINGS
-from tests.support.repository import SCRIPTS
+from tests.support.recordings import OUR_STREAMS, RECORDINGS, needs_recordings, recorded
 from tests.support.serve import Serve
-
-OURS = SCRIPTS / "local" / "openrouter" / "fixtures"
 
 
 @pytest.fixture
 def replaying() -> Iterator[str]:
     """The base URL of a stand-in that replays the recordings as well, where they are."""
-    options = ("--replay", str(RECORDINGS / "sse")) if RECORDINGS.exists() else ()
+    options = ("--replay", str(RECORDINGS / "sse")) if RECORDINGS else ()
     with serving(*options) as server:
         yield server.api
 
@@ -33,7 +30,7 @@ def replaying() -> Iterator[str]:
 async def test_our_fixtures_of_recorded_shapes_come_through(
     suite: Suite, serve: Serve, firestore: AsyncClient, app_check: str, replaying: str
 ) -> None:
-    seen = await replay(suite, serve, firestore, app_check, replaying, OURS)
+    seen = await replay(suite, serve, firestore, app_check, replaying, OUR_STREAMS)
     assert seen["reasoning"]["reasoning"]
     assert seen["reasoning"]["text"]
     for name in ("usage-empty-choices", "usage-repeats-finish"):
@@ -43,13 +40,12 @@ async def test_our_fixtures_of_recorded_shapes_come_through(
     assert "failure" in seen["midstream-error"]
 
 
+@needs_recordings
 @pytest.mark.usefixtures("paid_models")
 async def test_recordings_come_through(
     suite: Suite, serve: Serve, firestore: AsyncClient, app_check: str, replaying: str
 ) -> None:
-    if not RECORDINGS.exists():
-        pytest.skip(NO_RECORDINGS)
-    seen = await replay(suite, serve, firestore, app_check, replaying, RECORDINGS / "sse")
+    seen = await replay(suite, serve, firestore, app_check, replaying, recorded("sse"))
     error = seen["midstream-error-2025-11"]
     assert error["failure"] == "upstream_rejected"
     assert error["streamed"] == "We need to respond to a greeting. The user"

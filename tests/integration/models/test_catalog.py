@@ -30,10 +30,9 @@ from firerouter.openrouter import OpenRouter
 from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.suite import Suite
 from tests.support.openrouter_standin import serving
-from tests.support.recordings import NO_RECORDINGS, RECORDINGS
+from tests.support.recordings import LISTINGS, ModelListing
 from tests.support.serve import Serve
 
-RECORDED = RECORDINGS / "openrouter-models.json"
 LIST = "get_available_models"
 REFRESH = "refresh_catalog"
 NOBODY = "http://127.0.0.1:9/api/v1"  # the port of `discard`, where nobody listens
@@ -312,18 +311,18 @@ async def test_a_long_list_is_kept_in_shards_and_the_old_ones_are_deleted(shelf:
     assert len((await shelf.catalog().get()).models) == 201
 
 
-@pytest.mark.skipif(not RECORDED.exists(), reason=NO_RECORDINGS)
-@pytest.mark.parametrize("options", [{}, {"shard_max_bytes": 100_000}], ids=str)
-async def test_the_recorded_list_comes_back_from_firestore_as_it_went(
-    shelf: Shelf, options: dict[str, Any]
+@pytest.mark.parametrize("listing", LISTINGS)
+@pytest.mark.parametrize("options", [{}, {"shard_max_bytes": 10_000}], ids=str)
+async def test_a_list_comes_back_from_firestore_as_it_went(
+    shelf: Shelf, options: dict[str, Any], listing: ModelListing
 ) -> None:
-    shelf.upstream.answer = recorded = json.loads(RECORDED.read_text("utf-8"))
+    shelf.upstream.answer = listing.body
     fetched = await shelf.catalog(**options).get()
     asked = len(shelf.upstream.asked)
     read = await shelf.catalog(**options).get()
     assert len(shelf.upstream.asked) == asked, "from Firestore"
-    assert read.models == fetched.models == read_models(recorded["data"])[0]
-    assert len(read.models) == 421
+    assert read.models == fetched.models == read_models(listing.entries)[0]
+    assert len(read.models) == listing.count
     shards = (await shelf.documents())["head"]["shards"]
     assert len(shards) > (1 if options else 0)
 

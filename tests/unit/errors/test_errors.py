@@ -33,8 +33,9 @@ from firerouter.errors import (
     UpstreamTimeout,
 )
 from firerouter.openrouter.failures import BY_ERROR_TYPE, BY_STATUS, from_event, from_status
+from tests.support.recordings import either
 
-RECORDED = Path(__file__).parents[3] / "shared" / "data" / "errors"
+BODIES = either("errors.json", "errors/openrouter-error-bodies.json")
 TRACE = "0" * 32
 NOW = 1_775_300_000.0  # 2026-04-04T10:53:20Z
 CLASSES = {"Refused", "NotConfigured", "Unavailable", "UpstreamError"}
@@ -259,7 +260,7 @@ def test_cases_that_share_a_status_are_told_apart(
     assert type(from_status(status, error(status, message, **metadata), {})) is leaf
 
 
-@pytest.mark.skipif(not RECORDED.exists(), reason="recordings not present")
+@pytest.mark.parametrize("bodies", BODIES)
 @pytest.mark.parametrize(
     ("name", "leaf", "retry_after"),
     [
@@ -273,11 +274,10 @@ def test_cases_that_share_a_status_are_told_apart(
         ("bad_key_401", KeyInvalid, None),
     ],
 )
-def test_a_recorded_body_is_the_right_leaf(
-    name: str, leaf: type[UpstreamError], retry_after: float | None
+def test_a_body_of_openrouters_is_the_right_leaf(
+    bodies: Path, name: str, leaf: type[UpstreamError], retry_after: float | None
 ) -> None:
-    recorded = json.loads((RECORDED / "openrouter-error-bodies.json").read_text("utf-8"))
-    (entry,) = [entry for entry in recorded if entry["name"] == name]
+    (entry,) = [entry for entry in json.loads(bodies.read_text("utf-8")) if entry["name"] == name]
     headers = {key.lower(): value for key, value in entry["headers"].items()}
     failure = from_status(entry["status"], entry["body"]["error"], headers, now=NOW)
     assert type(failure) is leaf
@@ -286,10 +286,9 @@ def test_a_recorded_body_is_the_right_leaf(
     assert entry["body"]["error"]["message"] not in wire
 
 
-@pytest.mark.skipif(not RECORDED.exists(), reason="recordings not present")
-def test_every_recorded_body_is_looked_at() -> None:
-    recorded = json.loads((RECORDED / "openrouter-error-bodies.json").read_text("utf-8"))
-    assert len(recorded) == 8
+@pytest.mark.parametrize("bodies", BODIES)
+def test_there_are_no_other_bodies(bodies: Path) -> None:
+    assert len(json.loads(bodies.read_text("utf-8"))) == 8
 
 
 # -- when to ask again -----------------------------------------------------------------------------

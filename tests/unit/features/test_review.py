@@ -1,6 +1,5 @@
 """What an admin sets, held against what the models can do: each thing that is said, and of what."""
 
-import json
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -9,10 +8,9 @@ import pytest
 from firerouter.capabilities import FREE_PLUGINS, FREE_TOOLS, SAMPLING, Review, paid_extras, review
 from firerouter.models import ModelList, is_free, read_models
 from firerouter.settings import DEFAULTS, FREE_FALLBACK, FREE_MODEL, FeatureSettings
-from tests.support.recordings import NO_RECORDINGS, RECORDINGS
+from tests.support.recordings import LISTINGS, ModelListing
 
 TODAY = date(2026, 8, 24)
-RECORDED = RECORDINGS / "openrouter-models.json"
 FREE = {"prompt": "0", "completion": "0"}
 PAID = {"prompt": "0.000001", "completion": "0.000002"}
 ALL = [
@@ -420,15 +418,16 @@ def test_free_by_its_name_alone(id_: str, free: bool) -> None:
     assert is_free(id_) is free
 
 
-# -- the real list ---------------------------------------------------------------------------------
+# -- whole lists -----------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not RECORDED.exists(), reason=NO_RECORDINGS)
+@pytest.mark.parametrize("listing", LISTINGS)
 @pytest.mark.parametrize("feature", DEFAULTS)
-def test_the_defaults_can_be_saved_with_the_real_list(feature: str) -> None:
-    """Of them z-ai/glm-4.5-air:free is not in it any more: that is said, and no more than that."""
-    recorded = json.loads(RECORDED.read_text())["data"]
-    models = ModelList(1, MODELS.fetched_at, read_models(recorded)[0])
+def test_the_defaults_can_be_saved_with_a_list_of_openrouters(
+    feature: str, listing: ModelListing
+) -> None:
+    """z-ai/glm-4.5-air:free is missing from the recording, which is a warning and no error."""
+    models = ModelList(1, MODELS.fetched_at, read_models(listing.entries)[0])
     assert models.get(FREE_FALLBACK)
     settings = DEFAULTS[feature].settings
     off = DEFAULTS[feature].enabled is False  # what it is for is not built yet
@@ -439,9 +438,9 @@ def test_the_defaults_can_be_saved_with_the_real_list(feature: str) -> None:
         assert said(found)[0] == []
 
 
-@pytest.mark.skipif(not RECORDED.exists(), reason=NO_RECORDINGS)
-def test_every_real_model_can_be_chosen_plainly() -> None:
-    models = read_models(json.loads(RECORDED.read_text())["data"])[0]
+@pytest.mark.parametrize("listing", LISTINGS)
+def test_every_listed_model_can_be_chosen_plainly(listing: ModelListing) -> None:
+    models = read_models(listing.entries)[0]
     listed = ModelList(1, MODELS.fetched_at, models)
     for model in models:
         kind = "chat" if "text" in model.output_modalities else "image"

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from firerouter import limits
 from firerouter.contract import Capability
 from firerouter.models import _FIELDS, CAPABILITIES, Model, ModelList, read_model, read_models
-from tests.support.recordings import NO_RECORDINGS, RECORDINGS
+from tests.support.recordings import LISTINGS, ModelListing
 
+MANY = 421  # models: what OpenRouter lists
 NOW = datetime(2026, 8, 24, tzinfo=UTC)
-RECORDED = RECORDINGS / "openrouter-models.json"
 
 
 def entry(id_: str = "author/name", **changes: Any) -> dict[str, Any]:
@@ -304,21 +304,14 @@ def test_nothing_that_is_typed_raises(asked: str) -> None:
     assert KNOWN.find(asked).asked == asked
 
 
-# -- the recorded list -----------------------------------------------------------------------------
+# -- whole lists -----------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def recorded() -> list[dict[str, Any]]:
-    if not RECORDED.exists():
-        pytest.skip(NO_RECORDINGS)
-    entries: list[dict[str, Any]] = json.loads(RECORDED.read_text("utf-8"))["data"]
-    return entries
-
-
-def test_every_recorded_model_is_read(recorded: list[dict[str, Any]]) -> None:
-    models, skipped = read_models(recorded)
+@pytest.mark.parametrize("listing", LISTINGS)
+def test_every_model_of_a_list_is_read(listing: ModelListing) -> None:
+    models, skipped = read_models(listing.entries)
     assert skipped == 0
-    assert len(models) == len(recorded) == 421
+    assert len(models) == len(listing.entries) == listing.count
     for model in models:
         assert model.created
         assert model.context_length
@@ -327,26 +320,25 @@ def test_every_recorded_model_is_read(recorded: list[dict[str, Any]]) -> None:
         assert model.description
         assert "text" in model.input_modalities
     by_price = {model.id for model in models if model.prompt_price == "dynamic"}
-    assert by_price == {
-        f"openrouter/{name}"
-        for name in ("auto", "auto-beta", "fusion", "pareto-code", "bodybuilder")
-    }
-    assert sum(model.variant == "batch" for model in models) == 61
-    assert sum(model.alias_target is not None for model in models) == 12
+    assert by_price == listing.priced_dynamically
+    assert sum(model.variant == "batch" for model in models) == listing.batches
+    assert sum(model.alias_target is not None for model in models) == listing.aliases
     others = {model.id for model in models if model.free and model.variant != "free"}
-    assert others == {"openrouter/free", "stealth/ox-alpha"}
+    assert others == listing.free_by_price
     assert all(model.free for model in models if model.variant == "free")
 
 
-def test_the_recorded_aliases_lead_to_listed_models(recorded: list[dict[str, Any]]) -> None:
-    known = models_of(*recorded)
+@pytest.mark.parametrize("listing", LISTINGS)
+def test_the_aliases_of_a_list_lead_to_listed_models(listing: ModelListing) -> None:
+    known = models_of(*listing.entries)
     aliases = [model for model in known.models if model.id.startswith("~")]
-    assert len(aliases) == 12
+    assert len(aliases) == listing.aliases
     assert all(known.find(model.id).target for model in aliases)
 
 
-def test_the_recorded_list_is_read_in_a_moment(
-    recorded: list[dict[str, Any]], record_property: Callable[[str, object], None]
+@pytest.mark.parametrize("listing", LISTINGS)
+def test_a_long_list_is_read_in_a_moment(
+    listing: ModelListing, record_property: Callable[[str, object], None]
 ) -> None:
     def best_ms(work: Callable[[], object]) -> float:
         took = []
@@ -356,11 +348,12 @@ def test_the_recorded_list_is_read_in_a_moment(
             took.append((time.process_time() - began) * 1_000)
         return min(took)
 
-    models, _ = read_models(recorded)
+    entries = listing.enlarged(MANY)
+    models, _ = read_models(entries)
+    assert len(models) >= MANY
     text = json.dumps([model.to_document() for model in models])
-    from_openrouter = best_ms(lambda: read_models(recorded))
+    from_openrouter = best_ms(lambda: read_models(entries))
     from_documents = best_ms(lambda: [Model.from_document(d) for d in json.loads(text)])
     record_property("from_openrouter_ms", from_openrouter)
     record_property("from_documents_ms", from_documents)
-    print(f"421 models: {from_openrouter:.1f} ms from OpenRouter, {from_documents:.1f} ms stored")
     assert from_openrouter < 250, "50 ms is meant, of a machine that does nothing else"

@@ -25,8 +25,8 @@ from firerouter.errors import (
 )
 from firerouter.openrouter import Answer, Delta, Usage, Watch
 from tests.support.openrouter_stream import DONE, SSE, STOP, USAGE, Body, chunk, sse, text
+from tests.support.recordings import OUR_STREAMS, either
 
-RECORDED = Path(__file__).parents[3] / "shared" / "data"
 COUNTED = Usage(prompt_tokens=3, completion_tokens=2, cost_nano_usd=1_000_000)
 
 
@@ -381,34 +381,40 @@ async def test_the_content_type_may_have_parameters_and_any_case() -> None:
     assert await read(answer(*HELLO, STOP, headers=kind)) == "Hello"
 
 
-# -- recordings ------------------------------------------------------------------------------------
-
-recorded = pytest.mark.skipif(not RECORDED.exists(), reason="recordings not present")
+# -- whole answers, of ours and recorded -----------------------------------------------------------
 
 
-def replay(name: str, piece: int) -> Answer:
-    raw = (RECORDED / "sse" / name).read_bytes()
+def replay(file: Path, piece: int) -> Answer:
+    raw = file.read_bytes()
     return answer(*(raw[at : at + piece] for at in range(0, len(raw), piece)))
 
 
-@recorded
 @pytest.mark.parametrize("piece", [1, 100, 16_384])
-async def test_the_recorded_error_after_reasoning_is_one_with_its_usage(piece: int) -> None:
-    it = replay("midstream-error-2025-11.sse", piece)
+@pytest.mark.parametrize(
+    "file", either(OUR_STREAMS / "midstream-error.sse", "sse/midstream-error-2025-11.sse")
+)
+async def test_an_error_after_reasoning_is_one_with_its_usage(file: Path, piece: int) -> None:
+    it = replay(file, piece)
     with pytest.raises(UpstreamError):
         await read(it)
     assert it.reasoning
     assert it.usage is not None
 
 
-@recorded
 @pytest.mark.parametrize("piece", [1, 100, 16_384])
 @pytest.mark.parametrize(
-    ("name", "reasons"),
-    [("reasoning-2025-12.sse", True), ("usage-chunk-empty-choices-2026-03.sse", False)],
+    ("file", "reasons"),
+    [
+        *either(OUR_STREAMS / "reasoning.sse", "sse/reasoning-2025-12.sse", True),
+        *either(
+            OUR_STREAMS / "usage-empty-choices.sse",
+            "sse/usage-chunk-empty-choices-2026-03.sse",
+            False,
+        ),
+    ],
 )
-async def test_a_recorded_answer_is_read_whole(name: str, reasons: bool, piece: int) -> None:
-    it = replay(name, piece)
+async def test_a_stream_is_read_whole(file: Path, reasons: bool, piece: int) -> None:
+    it = replay(file, piece)
     await read(it)
     assert it.text
     assert bool(it.reasoning) is reasons
@@ -421,17 +427,21 @@ async def test_a_recorded_answer_is_read_whole(name: str, reasons: bool, piece: 
     assert it.provider
 
 
-@recorded
 @pytest.mark.parametrize(
-    "name", ["plain-with-usage-2026-03", "reasoning-2026-05", "tool-call-2025-11"]
+    ("file", "finish"),
+    [
+        *either(
+            "responses/plain-with-usage.json", "responses/plain-with-usage-2026-03.json", "stop"
+        ),
+        *either("responses/reasoning.json", "responses/reasoning-2026-05.json", "stop"),
+        *either("responses/tool-call.json", "responses/tool-call-2025-11.json", "tool_calls"),
+    ],
 )
-async def test_a_recorded_whole_answer_is_read_too(name: str) -> None:
-    it = whole((RECORDED / "responses" / f"{name}.json").read_bytes())
-    if name.startswith("tool-call"):
-        await it.prime()
-        assert it.finish_reason == "tool_calls"
-    else:
-        assert await read(it)
+async def test_an_answer_in_one_piece_is_read_too(file: Path, finish: str) -> None:
+    it = whole(file.read_bytes())
+    text_ = await read(it)
+    assert it.finish_reason == finish
+    assert bool(text_) is (finish == "stop")
     assert it.usage is not None
 
 

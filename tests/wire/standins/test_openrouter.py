@@ -37,12 +37,11 @@ from tests.support.openrouter_standin import (
     get,
     serving,
 )
+from tests.support.recordings import OUR_STREAMS, RECORDINGS, either, needs_recordings, recorded
 from tests.support.repository import ROOT
 
 MODEL = "z-ai/glm-4.5-air:free"
 PAID_MODEL = "openai/gpt-4o-mini"
-OWN = ROOT / "scripts/local/openrouter/fixtures"
-RECORDED = ROOT.parent / "shared/data"
 NOTICED_WITHIN_S = 2.0  # generous: a loaded machine; the stand-in itself takes milliseconds
 TOOL = {
     "type": "function",
@@ -60,8 +59,7 @@ OTHER_TOOL = {"type": "function", "function": {"name": "get_time"}}
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    recorded = RECORDED / "sse"
-    replay = ["--replay", str(recorded)] if recorded.is_dir() else []
+    replay = ["--replay", str(RECORDINGS / "sse")] if RECORDINGS else []
     with serving("--token-delay-ms", "1", *replay) as started:
         yield started
 
@@ -1201,15 +1199,16 @@ async def check_replay(server: Server, file: Path) -> None:
     assert done.headers["x-generation-id"] == done.chunks[0]["id"]
 
 
-@pytest.mark.parametrize("file", sorted(OWN.glob("*.sse")), ids=lambda file: str(file.stem))
+@pytest.mark.parametrize("file", sorted(OUR_STREAMS.glob("*.sse")), ids=lambda file: str(file.stem))
 async def test_replays_its_own_fixtures_byte_for_byte(server: Server, file: Path) -> None:
     await check_replay(server, file)
 
 
+@needs_recordings
 async def test_replays_the_recordings_byte_for_byte(server: Server) -> None:
-    if not RECORDED.is_dir():
-        pytest.skip("the recordings are not part of the repository")
-    for file in sorted((RECORDED / "sse").glob("*.sse")):
+    files = sorted(recorded("sse").glob("*.sse"))
+    assert files
+    for file in files:
         await check_replay(server, file)
 
 
@@ -1228,25 +1227,23 @@ def shape(file: Path) -> set[str]:
     return {path for chunk in Answer(body=file.read_bytes()).chunks for path in paths_of(chunk)}
 
 
+@needs_recordings
 @pytest.mark.parametrize(
-    ("own", "recorded"),
+    ("own", "name"),
     [
         ("midstream-error", "midstream-error-2025-11"),
         ("reasoning", "reasoning-2025-12"),
         ("usage-empty-choices", "usage-chunk-empty-choices-2026-03"),
     ],
 )
-def test_its_own_fixtures_have_the_shape_of_the_recordings(own: str, recorded: str) -> None:
-    file = RECORDED / "sse" / f"{recorded}.sse"
-    if not file.exists():
-        pytest.skip("the recordings are not part of the repository")
-    assert shape(OWN / f"{own}.sse") == shape(file)
+def test_its_own_fixtures_have_the_shape_of_the_recordings(own: str, name: str) -> None:
+    assert shape(OUR_STREAMS / f"{own}.sse") == shape(recorded(f"sse/{name}.sse"))
 
 
-async def test_a_whole_answer_has_the_shape_of_the_recording(server: Server) -> None:
-    file = RECORDED / "responses/plain-with-usage-2026-03.json"
-    if not file.exists():
-        pytest.skip("the recordings are not part of the repository")
+@pytest.mark.parametrize(
+    "file", either("responses/plain-with-usage.json", "responses/plain-with-usage-2026-03.json")
+)
+async def test_a_whole_answer_has_the_shape_of_openrouters(server: Server, file: Path) -> None:
     done = await answer(server, PAID_MODEL, stream=False)
     assert set(paths_of(done.json)) == set(paths_of(json.loads(file.read_text())))
 
