@@ -2,31 +2,25 @@
 
 import contextlib
 import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import httpx
 import hypothesis
 import pytest
 
-from scripts.local import processes
-from scripts.local.checks import FAILED_CHECKS
-from scripts.local.client import CallableClient, app_check_token, sign_in
-from scripts.local.ports import LOOPBACK
-from scripts.local.seed import ADMIN, PASSWORD, USER, seed
-from scripts.local.suite import Suite
+from scripts.devtools import processes
+from scripts.devtools.callable_client import CallableClient, app_check_token, sign_in
+from scripts.devtools.check import FAILED_CHECKS
+from scripts.devtools.function_server import FUNCTIONS, FunctionServer
+from scripts.devtools.seed import ADMIN, PASSWORD, USER, seed
+from scripts.devtools.suite import Suite
 
 ROOT = Path(__file__).parents[1]
 RECORDINGS = ROOT.parent / "shared" / "data"
 IN_CI = os.environ.get("CI") == "true"
 NO_RECORDINGS = "recordings not present"
-SERVED_WITHIN_S = 30
 _tails = pytest.StashKey[str]()
 hypothesis.settings.register_profile("firerouter", deadline=None)  # machines are busy
 hypothesis.settings.load_profile("firerouter")
@@ -71,17 +65,8 @@ async def client(suite: Suite, user: str, app_check: str) -> AsyncIterator[Calla
         yield client
 
 
-@dataclass(frozen=True)
-class Served:
-    """One function in a process of its own. `pid` is gunicorn's master; its worker is a child."""
-
-    url: str
-    pid: int
-    log: Path
-
-
 class Serve(Protocol):
-    def __call__(self, target: str, *, env: Mapping[str, str] | None = None) -> Served: ...
+    def __call__(self, target: str, *, env: Mapping[str, str] | None = None) -> FunctionServer: ...
 
 
 @pytest.fixture
@@ -98,65 +83,21 @@ def serve(suite: Suite, tmp_path: Path) -> Iterator[Serve]:
 @contextlib.contextmanager
 def serving(suite: Suite, logs: Path) -> Iterator[Serve]:
     """The same, for as long as it is wanted."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[FunctionServer] = []
 
-    def start(target: str, *, env: Mapping[str, str] | None = None) -> Served:
-        port = _free_port()
-        log = logs / f"{target}-{port}.log"
-        environment = {
-            **processes.clean_environment(),
-            **suite.environment(),
-            "FUNCTION_TARGET": target,
-            "K_SERVICE": target,
-            "HOST": LOOPBACK,
-            "PORT": str(port),
-            "PYTHONUNBUFFERED": "1",
-            **(env or {}),
-        }
-        source = ROOT / "functions" / "main.py"
-        command = [Path(sys.executable).with_name("functions-framework")]
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [*command, "--target", target, "--source", source],
-                cwd=source.parent,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        started.append(process)
-        served = Served(f"http://{LOOPBACK}:{port}", process.pid, log)
-        _wait_until_served(served, process)
-        return served
+    def start(target: str, *, env: Mapping[str, str] | None = None) -> FunctionServer:
+        environment = {**suite.environment(), **(env or {})}
+        log = logs / f"{target}-{time.monotonic_ns()}.log"
+        server = FunctionServer(target, FUNCTIONS, log=log, environment=environment)
+        started.append(server)
+        return server.wait_until_healthy()
 
     try:
         yield start
     finally:
         # not by the suite's mark: that would end the suite as well
-        for process in started:
-            family = processes.descendants([process.pid])
-            for pid in family:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, 9)
-            process.wait()
-
-
-def _wait_until_served(served: Served, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + SERVED_WITHIN_S
-    while process.poll() is None and time.monotonic() < deadline:
-        # as the emulator asks: gunicorn listens before its worker can answer
-        with contextlib.suppress(httpx.TransportError):
-            httpx.get(f"{served.url}/__/health", timeout=SERVED_WITHIN_S, trust_env=False)
-            return
-        time.sleep(0.05)
-    pytest.fail(f"functions-framework does not serve:\n{processes.tail(served.log)}")
-
-
-def _free_port() -> int:
-    with socket.socket() as server:
-        server.bind((LOOPBACK, 0))
-        return int(server.getsockname()[1])
+        for server in started:
+            server.stop()
 
 
 # What the end of a run says

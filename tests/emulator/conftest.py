@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from google.cloud.firestore import DELETE_FIELD, AsyncClient
 
-from scripts.local.suite import Suite
+from scripts.devtools.suite import Suite
 from tests.conftest import serving
 from tests.emulator.wired import Home, Person
 from tests.emulator.world import World, new_world

@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from firerouter import limits
-from scripts.local.client import CallableClient, CallableFailure, id_token, sign_in
-from scripts.local.seed import OWNER, PASSWORD, create_user
-from scripts.local.suite import Suite
+from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token, sign_in
+from scripts.devtools.seed import OWNER, PASSWORD, create_user
+from scripts.devtools.suite import Suite
 from tests.conftest import Serve
 from tests.emulator.test_manifest import served
 

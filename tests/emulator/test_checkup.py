@@ -20,8 +20,8 @@ from firerouter.features import Features
 from firerouter.identity import Caller
 from firerouter.keys import Secret
 from firerouter.settings import DEFAULTS
-from scripts.local.client import CallableClient
-from scripts.local.suite import PROJECT, REGION, Suite
+from scripts.devtools.callable_client import CallableClient
+from scripts.devtools.suite import PROJECT, REGION, Suite
 
 TODAY = datetime(2026, 11, 22, 6, tzinfo=UTC)
 ROOM = [f"big/{number}" for number in range(20)]  # a list may not lose half of its models

@@ -25,7 +25,7 @@ from firerouter import limits
 from firerouter.callable import CallableError
 from firerouter.generate import Generate
 from firerouter.progress import latest
-from scripts.local import processes
+from scripts.devtools import processes
 from tests.conftest import Serve
 from tests.emulator.test_resume import LONG_JSON
 from tests.emulator.world import Instance, World, applied_twice, call_of

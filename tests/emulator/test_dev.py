@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.local import processes, setup
+from scripts.devtools import processes, setup
 
 ROOT = Path(__file__).parents[2]
 WITHIN_S = 120

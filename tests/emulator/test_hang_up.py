@@ -14,9 +14,10 @@ import httpx
 import pytest
 from google.cloud.firestore import AsyncClient, FieldFilter
 
-from scripts.local.client import id_token
-from scripts.local.suite import Suite
-from tests.conftest import Serve, Served
+from scripts.devtools.callable_client import id_token
+from scripts.devtools.function_server import FunctionServer
+from scripts.devtools.suite import Suite
+from tests.conftest import Serve
 from tests.emulator.slow_firestore import slow_firestore
 
 SOON_S = 1.0
@@ -26,7 +27,7 @@ EVENTUALLY_S = 15.0
 class App:
     """One caller of one served function, who can hang up."""
 
-    def __init__(self, suite: Suite, served: Served, uid: str, app_check: str) -> None:
+    def __init__(self, suite: Suite, served: FunctionServer, uid: str, app_check: str) -> None:
         self.suite = suite
         self.uid = uid
         self.served = served

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from firerouter import limits
-from scripts.local.client import CallableFailure
-from scripts.local.suite import Suite
+from scripts.devtools.callable_client import CallableFailure
+from scripts.devtools.suite import Suite
 from tests.emulator.wired import ASK, Home, Person, has_come, new_home, until
 
 CHAT, OTHER, SEES = "sim/fast", "sim/paid", "google/gemini-3.7-flash"

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from firerouter import limits
-from scripts.local.openrouter.completions import drawn
-from scripts.local.suite import BUCKET
+from scripts.devtools.suite import BUCKET
+from scripts.standins.openrouter.completions import drawn
 from tests.emulator.world import Instance, World, call_of
 
 MODEL, CHATS = "google/gemini-2.5-flash-image", "z-ai/glm-4.5-air:free"

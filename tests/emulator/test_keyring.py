@@ -33,7 +33,7 @@ from firerouter.errors import (
 )
 from firerouter.identity import Caller
 from firerouter.keys import SECRET_ID, Secret
-from scripts.local.suite import Suite
+from scripts.devtools.suite import Suite
 
 ONE = "sk-or-v1-canary-key-number-aaa1"
 TWO = "sk-or-v1-canary-key-number-bbb2"
@@ -234,7 +234,7 @@ async def test_an_admin_is_warned_of_a_key_that_is_nearly_spent(world: World) ->
 async def test_a_key_stored_before_the_first_boot_is_replaced_like_any_other(
     suite: Suite, world: World
 ) -> None:
-    from scripts.local.seed import store_key  # imports grpc
+    from scripts.devtools.seed import store_key  # imports grpc
 
     store_key(suite.secret_manager_host, world.secret.split("/")[1], ONE)
     assert await world.instance().serves() == ONE
@@ -424,7 +424,7 @@ async def test_a_version_that_serves_elsewhere_as_well_is_not_disabled(world: Wo
 @pytest.fixture
 async def first_boot(suite: Suite, world: World) -> World:
     """A key stored without the app, and no document."""
-    from scripts.local.seed import store_key  # imports grpc
+    from scripts.devtools.seed import store_key  # imports grpc
 
     store_key(suite.secret_manager_host, world.secret.split("/")[1], ONE)
     return world
@@ -572,7 +572,7 @@ async def test_removing_twice_changes_nothing_the_second_time(world: World) -> N
 async def test_the_key_of_the_first_boot_does_not_come_back_once_removed(
     suite: Suite, world: World
 ) -> None:
-    from scripts.local.seed import store_key  # imports grpc
+    from scripts.devtools.seed import store_key  # imports grpc
 
     store_key(suite.secret_manager_host, world.secret.split("/")[1], ONE)
     assert (await world.instance().remove())["removed"] is True

@@ -27,7 +27,7 @@ from firerouter.errors import (
 )
 from firerouter.ids import generation_id, key_of, payload_hash
 from firerouter.ledger import Admission, Entry, Ledger, Outcome
-from scripts.local.suite import Suite
+from scripts.devtools.suite import Suite
 
 ROOMY = UserLimits(requests_per_minute=1000, concurrent=100, usd_per_day=1.0)
 CENT = 10_000_000  # in nano dollars

@@ -16,9 +16,7 @@ import pytest
 import yaml
 
 from firerouter import limits, taskqueue
-from scripts.local.suite import PROJECT, REGION, Suite, clean_environment
-from scripts.local.tools import find_node
-from scripts.manifest import (
+from scripts.devtools.manifest import (
     CALLABLES,
     MANIFEST,
     QUEUE_RATES,
@@ -28,6 +26,8 @@ from scripts.manifest import (
     SHARED,
     manifest,
 )
+from scripts.devtools.suite import PROJECT, REGION, Suite, clean_environment
+from scripts.devtools.toolchain import find_node
 
 FUNCTIONS = MANIFEST.parent
 DISCOVER = Path(__file__).parent / "js" / "discover.cjs"

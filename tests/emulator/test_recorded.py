@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from google.cloud.firestore import AsyncClient
 
-from scripts.local.client import CallableClient, CallableFailure, id_token
-from scripts.local.suite import Suite
+from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
+from scripts.devtools.suite import Suite
 from tests.conftest import NO_RECORDINGS, RECORDINGS, Serve
 from tests.wire.standin_openrouter import serving
 
-OURS = Path(__file__).parents[2] / "scripts" / "local" / "openrouter" / "fixtures"
+OURS = Path(__file__).parents[2] / "scripts" / "standins" / "openrouter" / "fixtures"
 
 
 @pytest.fixture

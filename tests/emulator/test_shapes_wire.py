@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from firerouter.ids import generation_id
-from scripts.local.openrouter.completions import drawn
-from scripts.local.suite import BUCKET, Suite
+from scripts.devtools.suite import BUCKET, Suite
+from scripts.standins.openrouter.completions import drawn
 from tests.emulator.wired import ASK, Home, Person, Streamed, new_home, until
 
 COMPARE = "execute_multi_model_prompt"

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.local.suite import BUCKET
+from scripts.devtools.suite import BUCKET
 from tests.emulator.test_uploads import inline
 from tests.emulator.world import Instance, World
 

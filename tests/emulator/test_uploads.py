@@ -12,8 +12,8 @@ from firerouter import limits
 from firerouter.attachments import FREE_PDF_PLUGIN
 from firerouter.contract import ExecutePrompt
 from firerouter.records import parse
-from scripts.local.client import CallableClient
-from scripts.local.suite import BUCKET, Suite
+from scripts.devtools.callable_client import CallableClient
+from scripts.devtools.suite import BUCKET, Suite
 from tests.emulator.world import Instance, World
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4 + b"\r\r\n\n"

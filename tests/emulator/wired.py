@@ -21,9 +21,9 @@ import httpx
 import pytest
 from google.cloud.firestore import AsyncClient
 
-from scripts.local.client import CallableClient, CallableFailure, id_token
-from scripts.local.seed import LOCAL_KEY, create_documents, store_key
-from scripts.local.suite import Suite
+from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
+from scripts.devtools.seed import LOCAL_KEY, create_documents, store_key
+from scripts.devtools.suite import Suite
 
 EVENTUALLY_S = 30.0
 LOOK_S = 0.05

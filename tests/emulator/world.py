@@ -23,8 +23,8 @@ from firerouter import bootstrap
 from firerouter.bootstrap import App
 from firerouter.callable import Call, CallableError, Handler
 from firerouter.identity import Caller
-from scripts.local.seed import LOCAL_KEY, store_key
-from scripts.local.suite import Suite
+from scripts.devtools.seed import LOCAL_KEY, store_key
+from scripts.devtools.suite import Suite
 
 HANDLERS: dict[str, Callable[[App], Handler[Caller]]] = {
     "execute_prompt": lambda app: app.generate.execute_prompt,

@@ -1,9 +1,7 @@
 """The gate of the local endpoints: what may point this process elsewhere, and when."""
 
-import os
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,7 @@ from firerouter.environment import (
     EnvironmentRefused,
     check_environment,
 )
-from scripts.local.suite import clean_environment
+from scripts.devtools.function_server import FUNCTIONS, FunctionServer
 
 ROOT = Path(__file__).parents[2]
 SERVED_WITHIN_S = 30.0
@@ -184,39 +182,17 @@ def test_the_project_is_found_where_google_puts_it(environ: dict[str, str], proj
 def test_a_deployed_process_with_a_stray_env_file_does_not_serve_and_says_why(
     tmp_path: Path, stray: dict[str, str], named: str
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     log = tmp_path / "log"
-    environment = {
-        **clean_environment(),
-        **DEPLOYED,
-        **stray,
-        "FUNCTION_TARGET": "execute_prompt",
-        "HOST": "127.0.0.1",
-        "PORT": str(port),
-    }
-    framework = Path(sys.executable).with_name("functions-framework")
-    source = ROOT / "functions" / "main.py"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [framework, "--target", "execute_prompt", "--source", source],
-            cwd=source.parent,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    environment = {**DEPLOYED, **stray}
+    server = FunctionServer("execute_prompt", FUNCTIONS, log=log, environment=environment)
     try:
-        status = process.wait(SERVED_WITHIN_S)
+        status = server.process.wait(SERVED_WITHIN_S)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 9)
-        process.wait()
+        server.stop()
         pytest.fail(f"it serves:\n{log.read_text()}")
     assert status != 0
     said = log.read_text()
     assert "EnvironmentRefused" in said
     assert named in said
     with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", port)) != 0
+        assert probe.connect_ex(("127.0.0.1", server.port)) != 0

@@ -18,11 +18,11 @@ import httpx
 import pytest
 
 from firerouter.models import Model, read_models
+from scripts.devtools import dev_state as running
+from scripts.devtools.cli_errors import FAILED, INTERRUPTED, NOT_SET_UP, USAGE
 from scripts.free_models import __main__ as cli
 from scripts.free_models import asking, report, survey
 from scripts.free_models.survey import FIRST, Pace, pick
-from scripts.local import running
-from scripts.local.problems import FAILED, INTERRUPTED, NOT_SET_UP, USAGE
 from tests.wire.standin_openrouter import ROOT, Server, serving
 
 SCRIPT = ROOT / "scripts" / "free-models"
@@ -220,7 +220,7 @@ def test_the_days_limit_ends_it(
 def test_ctrl_c_prints_what_has_been_measured(server: Server) -> None:
     state = {"addresses": {"openrouter": server.api}}
     code = (
-        "import sys\nfrom scripts.local import running\n"
+        "import sys\nfrom scripts.devtools import dev_state as running\n"
         f"running.find = lambda root: {state!r}\n"
         "from scripts.free_models.__main__ import main\nsys.exit(main(['--per-minute', '1']))"
     )

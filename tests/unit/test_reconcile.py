@@ -10,7 +10,7 @@ import pytest
 from firerouter import limits
 from firerouter.books import Held, Stored, Tried
 from firerouter.reconcile import billed
-from scripts.manifest import SCHEDULED
+from scripts.devtools.manifest import SCHEDULED
 
 INDEXES = Path(__file__).parents[2] / "firestore.indexes.json"
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

@@ -5,25 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import socket
 import struct
-import subprocess
-import sys
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.local import processes
-from scripts.local.ports import LOOPBACK, is_listening
-from scripts.local.suite import clean_environment
+from scripts.devtools.function_server import FunctionServer
+from scripts.devtools.ports import LOOPBACK
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = Path(__file__).with_name("functions") / "main.py"
-STARTED_WITHIN_S = 30
 ANSWERED_WITHIN_S = 20
 POLL_S = 0.02
 TRACE = "0123456789abcdef0123456789abcdef"
@@ -95,40 +89,13 @@ class Server:
 @contextmanager
 def serving(log: Path) -> Iterator[Server]:
     """functions-framework as it is deployed, on a free port, ended by its pid."""
-    with socket.socket() as free:
-        free.bind((LOOPBACK, 0))
-        port = int(free.getsockname()[1])
-    program = Path(sys.executable).with_name("functions-framework")
-    command = [str(program), "--target", "callables", "--source", str(SOURCE)]
-    environment = {
-        **clean_environment(),
-        "HOST": LOOPBACK,
-        "PORT": str(port),
-        "PYTHONPATH": str(ROOT / "functions"),
-        "PYTHONUNBUFFERED": "1",
-    }
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=SOURCE.parent,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    environment = {"PYTHONPATH": str(ROOT / "functions")}
+    server = FunctionServer("callables", SOURCE, log=log, environment=environment)
     try:
-        deadline = time.monotonic() + STARTED_WITHIN_S
-        while not is_listening(port):
-            late = process.poll() is not None or time.monotonic() > deadline
-            assert not late, f"functions-framework does not serve:\n{processes.tail(log)}"
-            time.sleep(POLL_S)
-        yield Server(port, log)
+        server.wait_until_listening()
+        yield Server(server.port, log)
     finally:
-        for pid in processes.descendants([process.pid]):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, 9)
-        process.wait()
+        server.stop()
 
 
 @dataclass(frozen=True)
