@@ -9,11 +9,11 @@ import hypothesis
 import pytest
 from google.cloud.firestore import DELETE_FIELD, AsyncClient
 
-from scripts.local import processes
-from scripts.local.checks import FAILED_CHECKS
-from scripts.local.client import CallableClient, app_check_token, sign_in
-from scripts.local.seed import ADMIN, PASSWORD, USER, seed
-from scripts.local.suite import Suite
+from scripts.devtools import processes
+from scripts.devtools.callable_client import CallableClient, app_check_token, sign_in
+from scripts.devtools.check import FAILED_CHECKS
+from scripts.devtools.seed import ADMIN, PASSWORD, USER, seed
+from scripts.devtools.suite import Suite
 from tests.support.in_process import World, new_world
 from tests.support.over_http import Home, Person
 from tests.support.recordings import LEFT_OUT

@@ -8,14 +8,22 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.benchmarks import compared, measures, meters, shelf, startup, stops
-from scripts.benchmarks.bench import BASELINE, FUNCTIONS, ROOT, Bench, create_features
+from scripts.benchmarks import (
+    catalog_cost,
+    comparison_latency,
+    measures,
+    proc_stats,
+    startup,
+    stop_latency,
+)
+from scripts.benchmarks.bench import BASELINE, Bench, create_features
 from scripts.benchmarks.plan import FULL, QUICK, SMOKE, Plan
 from scripts.benchmarks.report import Table, text_of, write_between
-from scripts.local import processes
-from scripts.local.problems import INTERRUPTED, NOT_SET_UP, Problem
-from scripts.local.seed import seed
-from scripts.local.suite import Suite
+from scripts.devtools import ROOT, processes
+from scripts.devtools.cli_errors import INTERRUPTED, NOT_SET_UP, Problem
+from scripts.devtools.function_server import FUNCTIONS
+from scripts.devtools.seed import seed
+from scripts.devtools.suite import Suite
 
 PAGE = ROOT / "docs" / "performance.md"
 MEASURES = (
@@ -32,7 +40,7 @@ def main(arguments: Sequence[str] | None = None, suite: Suite | None = None) -> 
     options = _options(arguments)
     sys.path.insert(0, str(FUNCTIONS.parent))  # the default features are the functions' own
     plan = SMOKE if options.smoke else QUICK if options.quick else FULL
-    heading = f"Measured on {meters.machine()}."
+    heading = f"Measured on {proc_stats.machine()}."
     try:
         with contextlib.ExitStack() as stack:
             stack.enter_context(processes.ending_on_signals())
@@ -71,17 +79,17 @@ def measure(bench: Bench, plan: Plan) -> Table:
         bench.serving("execute_prompt", FUNCTIONS, wait=False) as ours,
         bench.serving("relay", BASELINE, wait=False) as bare,
     ):
-        sides = measures.Sides(bench, ours.wait(), bare.wait())
+        sides = measures.Sides(bench, ours.wait_until_healthy(), bare.wait_until_healthy())
         measures.warm(sides)
         for measured in MEASURES:
             measured(sides, plan, table)
             done(measured.__name__)
-        stops.stops(bench, sides.ours, plan, table)
+        stop_latency.stops(bench, sides.ours, plan, table)
         done("stops")
     with bench.serving("api", FUNCTIONS) as both:
-        compared.compared(bench, both, plan, table)
+        comparison_latency.compared(bench, both, plan, table)
     done("compared")
-    shelf.shelf(table)
+    catalog_cost.shelf(table)
     done("shelf")
     startup.starts(bench, plan, table)
     done("starts")
@@ -94,7 +102,7 @@ def measure_stops(bench: Bench, plan: Plan) -> Table:
     """Those rows alone."""
     table = Table()
     with bench.serving("execute_prompt", FUNCTIONS) as ours:
-        stops.stops(bench, ours, plan, table)
+        stop_latency.stops(bench, ours, plan, table)
     return table
 
 
@@ -102,7 +110,7 @@ def measure_compared(bench: Bench, plan: Plan) -> Table:
     """That row alone."""
     table = Table()
     with bench.serving("api", FUNCTIONS) as both:
-        compared.compared(bench, both, plan, table)
+        comparison_latency.compared(bench, both, plan, table)
     return table
 
 

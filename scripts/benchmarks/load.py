@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from scripts.benchmarks import meters
+from scripts.benchmarks import proc_stats
 
 LOOPBACK = "127.0.0.1"
 HEAD_END = b"\r\n\r\n"
@@ -121,16 +121,16 @@ async def streams(job: dict[str, Any]) -> dict[str, Any]:
     answers: list[asyncio.Future[bool]] = []
     seen_mb: list[float] = []
     sampler = asyncio.create_task(_sample_rss(job["pid"], seen_mb))
-    begun, cpu_begun = time.perf_counter(), meters.cpu_s(job["pid"])
+    begun, cpu_begun = time.perf_counter(), proc_stats.cpu_s(job["pid"])
     for number, request in enumerate(requests):
         await asyncio.sleep(begun + number * pause_s - time.perf_counter())
         connections.append(await connect(job["port"], signs))
         answers.append(connections[-1].ask(request))
     opened = await _until_all_began(connections, answers)
-    began_at, cpu_before = time.perf_counter(), meters.cpu_s(job["pid"])
+    began_at, cpu_before = time.perf_counter(), proc_stats.cpu_s(job["pid"])
     own_before = time.process_time()
     await asyncio.sleep(job["hold_s"])
-    ended_at, cpu_after = time.perf_counter(), meters.cpu_s(job["pid"])
+    ended_at, cpu_after = time.perf_counter(), proc_stats.cpu_s(job["pid"])
     own_s = time.process_time() - own_before
     still_open = sum(not answer.done() for answer in answers)
     if job["hang_up"]:
@@ -150,7 +150,7 @@ async def streams(job: dict[str, Any]) -> dict[str, Any]:
         "packets": sum(_inside(at, window) for arrivals in times for at, _ in arrivals),
         "all_tokens": sum(n for arrivals in times for _, n in arrivals),
         "cpu_s": cpu_after - cpu_before,
-        "all_cpu_s": meters.cpu_s(job["pid"]) - cpu_begun,
+        "all_cpu_s": proc_stats.cpu_s(job["pid"]) - cpu_begun,
         "own_cpu_share": own_s / (ended_at - begun),
         "gaps_ms": spread(_gaps(times, window)),
         "all_gaps_ms": spread(_gaps(times, (0.0, float("inf")))),
@@ -180,14 +180,14 @@ async def requests(job: dict[str, Any]) -> dict[str, Any]:
         connection.close()
 
     connections = [await connect(job["port"], signs) for _ in range(job["connections"])]
-    begun, cpu_begun, own = time.perf_counter(), meters.cpu_s(job["pid"]), time.process_time()
+    begun, cpu_begun, own = time.perf_counter(), proc_stats.cpu_s(job["pid"]), time.process_time()
     await asyncio.gather(*map(work, connections))
     wall_s = time.perf_counter() - begun
     return {
         "count": len(took),
         "failed": failed,
         "wall_s": wall_s,
-        "cpu_s": meters.cpu_s(job["pid"]) - cpu_begun,
+        "cpu_s": proc_stats.cpu_s(job["pid"]) - cpu_begun,
         "own_cpu_share": (time.process_time() - own) / wall_s,
         "took_ms": spread(took),
     }
@@ -235,7 +235,7 @@ async def _until_all_began(
 
 async def _sample_rss(pid: int, seen_mb: list[float]) -> None:
     while True:
-        seen_mb.append(meters.rss_mb(pid))
+        seen_mb.append(proc_stats.rss_mb(pid))
         await asyncio.sleep(SAMPLE_S)
 
 

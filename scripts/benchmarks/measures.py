@@ -9,14 +9,14 @@ from scripts.benchmarks.bench import (
     ANSWER,
     CHUNKS,
     FRAMES,
-    TIMED,
+    STARTUP_PROBE,
     Bench,
-    Server,
 )
-from scripts.benchmarks.callers import app_check_tokens, post
+from scripts.benchmarks.http_callers import app_check_tokens, post
 from scripts.benchmarks.plan import Plan
 from scripts.benchmarks.report import Part, Row, Table
-from scripts.local.seed import LOCAL_KEY
+from scripts.devtools.function_server import FunctionServer
+from scripts.devtools.seed import LOCAL_KEY
 
 PROMPT: Final = "Say something of a few words."
 PACE_MS: Final = 20  # of sim/steady
@@ -37,7 +37,7 @@ Job = dict[str, Any]
 class Sides:
     """The three that are compared: `execute_prompt`, the bare function, OpenRouter's stand-in."""
 
-    def __init__(self, bench: Bench, ours: Server, bare: Server) -> None:
+    def __init__(self, bench: Bench, ours: FunctionServer, bare: FunctionServer) -> None:
         self.bench = bench
         self.ours = ours
         self.bare = bare
@@ -52,13 +52,13 @@ class Sides:
         data = {"feature": feature, "prompt": PROMPT, **data}
         asked = [self.bench.callers.fresh()(port, data, stream=stream) for _ in range(count)]
         signs = FRAMES if stream else ANSWER
-        return {"port": port, "pid": self.ours.worker, "requests": asked, **signs}
+        return {"port": port, "pid": self.ours.worker_pid, "requests": asked, **signs}
 
     def to_bare(self, count: int, *, stream: bool, **data: Any) -> Job:
         port = self.bare.port
         asked = post(port, "/", {"data": _completion(**data)}, stream=stream)
         signs = FRAMES if stream else ANSWER
-        return {"port": port, "pid": self.bare.worker, "requests": [asked] * count, **signs}
+        return {"port": port, "pid": self.bare.worker_pid, "requests": [asked] * count, **signs}
 
     def to_upstream(self, count: int, *, stream: bool = True, **data: Any) -> Job:
         """Streamed even where the others are not: that is what both ask of it."""
@@ -179,7 +179,7 @@ def first_token(sides: Sides, plan: Plan, table: Table) -> None:
     """
     bench, count = sides.bench, plan.first_tokens
     data = {"feature": "bench", "prompt": PROMPT, "model": "sim/fast"}
-    with bench.serving("execute_prompt", TIMED) as server:
+    with bench.serving("execute_prompt", STARTUP_PROBE) as server:
         port = server.port
         regulars = [bench.callers.fresh() for _ in range(max(2, count // 8))]
         warm = [write(port, data, stream=True) for write in regulars * 2]
@@ -226,7 +226,7 @@ def _first_token_rows(table: Table, seen: dict[str, list[float]], direct: float)
         )
 
 
-def _parts(server: Server) -> list[dict[str, float]]:
+def _parts(server: FunctionServer) -> list[dict[str, float]]:
     lines = server.log.read_text("utf-8", "replace").splitlines()
     return [json.loads(line) for line in lines if line.startswith('{"all":')]
 

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from scripts.benchmarks.bench import BASELINE, FRAMES, FUNCTIONS, Bench, first_answer
-from scripts.benchmarks.callers import post
+from scripts.benchmarks.bench import BASELINE, FRAMES, Bench
+from scripts.benchmarks.http_callers import post
 from scripts.benchmarks.plan import Plan
 from scripts.benchmarks.report import Imported, Row, Table
-from scripts.local.seed import ADMIN_UID
+from scripts.devtools.function_server import FUNCTIONS
+from scripts.devtools.seed import ADMIN_UID
 
 PROMPT: Final = "Say something of a few words."
 PACKAGES_SHOWN: Final = 12
@@ -56,7 +57,7 @@ def imports(bench: Bench, table: Table) -> None:
     ):
         with bench.serving(target, FUNCTIONS, {"PYTHONPROFILEIMPORTTIME": "1"}, wait=False) as it:
             request = bench.callers.fresh(**claims)(it.port, data, stream=True)
-            first_answer(it, request, sign)
+            it.seconds_until(request, sign)
             seen[target] = read_imports(it.log.read_text("utf-8", "replace").splitlines())
     ours, other = seen["execute_prompt"], seen["test_openrouter_connection"]
     ordered = sorted(ours.values(), key=lambda package: -package.with_children_us)
@@ -84,14 +85,14 @@ def _start_ours(bench: Bench, env: Mapping[str, str] | None = None) -> float:
     data = {"feature": "bench", "prompt": PROMPT, "model": "sim/fast"}
     write = bench.callers.fresh()
     with bench.serving("execute_prompt", FUNCTIONS, env, wait=False) as server:
-        return first_answer(server, write(server.port, data, stream=True), TOKEN)
+        return server.seconds_until(write(server.port, data, stream=True), TOKEN)
 
 
 def _start_bare(bench: Bench, env: Mapping[str, str] | None = None) -> float:
     body: dict[str, Any] = {"model": "sim/fast", "messages": [{"role": "user", "content": PROMPT}]}
     with bench.serving("relay", BASELINE, env, wait=False) as server:
         request = post(server.port, "/", {"data": body}, stream=True)
-        return first_answer(server, request, TOKEN)
+        return server.seconds_until(request, TOKEN)
 
 
 @dataclass(slots=True)

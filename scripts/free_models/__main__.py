@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Final
 
 from firerouter.keys import Secret
+from scripts.devtools import ROOT, dev_state
+from scripts.devtools.cli_errors import FAILED, INTERRUPTED, NOT_SET_UP, Problem
+from scripts.devtools.seed import LOCAL_KEY
+from scripts.devtools.setup import say
 from scripts.free_models.asking import Source
 from scripts.free_models.report import BEGIN, END, placed, text_of
 from scripts.free_models.survey import VARIABLE, Pace, Refused, Survey, take
-from scripts.local import running
-from scripts.local.problems import FAILED, INTERRUPTED, NOT_SET_UP, Problem
-from scripts.local.seed import LOCAL_KEY
-from scripts.local.setup import ROOT, say
 
 OPENROUTER: Final = "https://openrouter.ai/api/v1"
 MODELS: Final = 20
@@ -113,7 +113,7 @@ def find_source() -> Source:
                 "There are blanks, line ends or signs beyond ASCII in it: copy it once more.",
             )
         return Source(OPENROUTER, Secret(given))
-    state = running.find(ROOT)
+    state = dev_state.find(ROOT)
     if state is None:
         raise Problem(
             "There is no OpenRouter key here, and no ./scripts/dev is up to simulate with.",

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from scripts.devtools.cli_errors import Problem
 from scripts.free_models.asking import ANSWER_TOKENS, Row
 from scripts.free_models.survey import Survey
-from scripts.local.problems import Problem
 
 BEGIN: Final = "<!-- free-models: begin, written by ./scripts/free-models --write -->"
 END: Final = "<!-- free-models: end -->"

@@ -10,9 +10,9 @@ from typing import Final
 from firerouter.errors import FreeDailyLimit, KeyInvalid, KeyLimitReached, NoCredit, UpstreamError
 from firerouter.models import ROUTERS, Model
 from firerouter.settings import FREE_FALLBACK, FREE_MODEL
+from scripts.devtools.cli_errors import Problem
+from scripts.devtools.setup import say
 from scripts.free_models.asking import Row, Source, Upstream, words
-from scripts.local.problems import Problem
-from scripts.local.setup import say
 
 VARIABLE: Final = "OPENROUTER_API_KEY"
 FIRST: Final = (FREE_MODEL, FREE_FALLBACK)  # what Firerouter asks itself, out of the box

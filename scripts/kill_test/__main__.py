@@ -22,8 +22,11 @@ from google.cloud.firestore import AsyncClient
 from firerouter.books import Books as Store
 from firerouter.bootstrap import App
 from firerouter.reconcile import Reconcile
-from scripts.benchmarks.bench import ROOT
-from scripts.kill_test.books import (
+from scripts.devtools import ROOT, processes
+from scripts.devtools.cli_errors import FAILED, INTERRUPTED, NOT_SET_UP, Problem
+from scripts.devtools.suite import Suite
+from scripts.kill_test.conversation_audit import doubled, read_talks
+from scripts.kill_test.ledger_audit import (
     NANO,
     Books,
     Findings,
@@ -31,12 +34,8 @@ from scripts.kill_test.books import (
     charged_by,
     files_lost,
 )
-from scripts.kill_test.killing import Killing
 from scripts.kill_test.plan import plan
-from scripts.kill_test.talks import doubled, read_talks
-from scripts.local import processes
-from scripts.local.problems import FAILED, INTERRUPTED, NOT_SET_UP, Problem
-from scripts.local.suite import Suite
+from scripts.kill_test.rounds import Killing
 
 TIMES: Final = 20
 AHEAD: Final = timedelta(minutes=6)  # past every deadline, by the reconciler's clock

@@ -2,8 +2,8 @@
 
 import httpx
 
-from scripts.local.seed import OWNER, create_user
-from scripts.local.suite import Suite
+from scripts.devtools.seed import OWNER, create_user
+from scripts.devtools.suite import Suite
 
 
 def auth_url(suite: Suite, project: str) -> str:

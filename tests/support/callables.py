@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.local.ports import LOOPBACK
+from scripts.devtools.ports import LOOPBACK
 from tests.support.repository import FUNCTIONS, TESTS
 from tests.support.serve import served
 

@@ -18,7 +18,7 @@ import pytest
 from google.api_core.exceptions import DeadlineExceeded
 from google.cloud.firestore import AsyncClient
 
-from scripts.local.ports import LOOPBACK
+from scripts.devtools.ports import LOOPBACK
 
 PIECE_MAX_BYTES: Final = 65_536
 Commit = Callable[..., Awaitable[Any]]  # as the client library sends one

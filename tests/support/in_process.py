@@ -24,8 +24,8 @@ from firerouter import bootstrap
 from firerouter.bootstrap import App
 from firerouter.callable import CallableError, Handler
 from firerouter.identity import Caller
-from scripts.local.seed import LOCAL_KEY, store_key
-from scripts.local.suite import BUCKET, Suite
+from scripts.devtools.seed import LOCAL_KEY, store_key
+from scripts.devtools.suite import BUCKET, Suite
 from tests.support.calls import ADMIN, call_of
 from tests.support.faulty_firestore import Send, send_commits
 from tests.support.secret_store import SecretStore

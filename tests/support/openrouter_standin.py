@@ -41,7 +41,7 @@ class Server:
 @contextmanager
 def serving(*options: str) -> Iterator[Server]:
     """The stand-in as a process of its own, on a free port, stopped by its pid."""
-    command = [sys.executable, "-m", "scripts.local.openrouter", "--port", "0", *options]
+    command = [sys.executable, "-m", "scripts.standins.openrouter", "--port", "0", *options]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:

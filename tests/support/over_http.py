@@ -20,9 +20,9 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.local.client import CallableClient, CallableFailure, id_token
-from scripts.local.seed import LOCAL_KEY, create_documents, store_key
-from scripts.local.suite import Suite
+from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
+from scripts.devtools.seed import LOCAL_KEY, create_documents, store_key
+from scripts.devtools.suite import Suite
 from tests.support.eventually import EVENTUALLY_S, until
 from tests.support.faulty_firestore import firestore_at
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import pytest
 from _pytest.mark.structures import ParameterSet
 
-from scripts.local.openrouter import replays
+from scripts.standins.openrouter import recordings as replays
 from tests.support.repository import TESTS
 
 VARIABLE: Final = "FIREROUTER_RECORDINGS"

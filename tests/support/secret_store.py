@@ -10,7 +10,7 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports im
 )
 
 from firerouter.keys import SECRET_ID
-from scripts.local.suite import Suite
+from scripts.devtools.suite import Suite
 
 
 class SecretStore:

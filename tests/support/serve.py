@@ -19,9 +19,9 @@ from typing import Final, Protocol
 import httpx
 import pytest
 
-from scripts.local import processes
-from scripts.local.ports import LOOPBACK
-from scripts.local.suite import Suite
+from scripts.devtools import processes
+from scripts.devtools.ports import LOOPBACK
+from scripts.devtools.suite import Suite
 from tests.support.repository import FUNCTIONS
 
 MAIN: Final = FUNCTIONS / "main.py"

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from firerouter import limits
-from scripts.local.client import CallableClient, CallableFailure, id_token, sign_in
-from scripts.local.seed import OWNER, PASSWORD
-from scripts.local.suite import Suite
+from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token, sign_in
+from scripts.devtools.seed import OWNER, PASSWORD
+from scripts.devtools.suite import Suite
 from tests.support.accounts import auth_url, create_account
 from tests.support.repository import FUNCTIONS, served_functions
 from tests.support.serve import Serve

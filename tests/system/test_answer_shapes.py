@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from firerouter.ids import generation_id
-from scripts.local.openrouter.completions import drawn
-from scripts.local.suite import BUCKET, Suite
+from scripts.devtools.suite import BUCKET, Suite
+from scripts.standins.openrouter.completions import drawn
 from tests.support.calls import ASK
 from tests.support.eventually import until
 from tests.support.over_http import Home, Person, Streamed, new_home

@@ -8,10 +8,10 @@ import pytest
 
 from scripts.benchmarks import report
 from scripts.benchmarks.__main__ import main
-from scripts.benchmarks.bench import ROOT
 from scripts.benchmarks.plan import SMOKE
-from scripts.local.seed import OWNER
-from scripts.local.suite import Suite
+from scripts.devtools import ROOT
+from scripts.devtools.seed import OWNER
+from scripts.devtools.suite import Suite
 
 ROWS = (
     "CPU a relayed token, µs",

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.local import processes, setup
+from scripts.devtools import processes, setup
 from tests.support.repository import ROOT
 
 WITHIN_S = 120

@@ -11,8 +11,8 @@ import pytest
 from google.cloud.firestore import AsyncClient
 
 from firerouter import limits
-from scripts.local.client import CallableClient, CallableFailure, id_token
-from scripts.local.suite import Suite
+from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
+from scripts.devtools.suite import Suite
 from tests.support.serve import Serve
 
 CHAT = {"feature": "chat", "prompt": "Why is the sky blue?"}

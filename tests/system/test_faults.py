@@ -17,10 +17,10 @@ import httpx
 import pytest
 from google.cloud.firestore import AsyncClient, FieldFilter
 
-from scripts.local.client import CallableClient, CallableFailure, id_token
-from scripts.local.openrouter.faults import FAULTS
-from scripts.local.seed import store_key
-from scripts.local.suite import Suite
+from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
+from scripts.devtools.seed import store_key
+from scripts.devtools.suite import Suite
+from scripts.standins.openrouter.faults import FAULTS
 from tests.support.in_process import World, new_world
 from tests.support.serve import Serve
 

@@ -15,12 +15,12 @@ import pytest
 from google.cloud.firestore import Client
 
 from firerouter import limits
-from scripts import admins
-from scripts.local import running
-from scripts.local.client import CallableClient, CallableFailure, sign_in
-from scripts.local.problems import FAILED, NOT_SET_UP
-from scripts.local.seed import OWNER, PASSWORD, create_user
-from scripts.local.suite import Suite
+from scripts.devtools import admin_claims as admins
+from scripts.devtools import dev_state as running
+from scripts.devtools.callable_client import CallableClient, CallableFailure, sign_in
+from scripts.devtools.cli_errors import FAILED, NOT_SET_UP
+from scripts.devtools.seed import OWNER, PASSWORD, create_user
+from scripts.devtools.suite import Suite
 from tests.support.repository import SCRIPTS
 
 SCRIPT = SCRIPTS / "grant-admin"

@@ -14,8 +14,8 @@ import httpx
 import pytest
 from google.cloud.firestore import AsyncClient, FieldFilter
 
-from scripts.local.client import id_token
-from scripts.local.suite import Suite
+from scripts.devtools.callable_client import id_token
+from scripts.devtools.suite import Suite
 from tests.support.eventually import EVENTUALLY_S, until
 from tests.support.faulty_firestore import firestore_proxy
 from tests.support.serve import Serve, Served

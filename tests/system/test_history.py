@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from firerouter import limits
-from scripts.local.client import CallableFailure
-from scripts.local.suite import Suite
+from scripts.devtools.callable_client import CallableFailure
+from scripts.devtools.suite import Suite
 from tests.support.calls import ASK
 from tests.support.eventually import until
 from tests.support.over_http import Home, Person, has_come, new_home

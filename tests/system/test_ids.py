@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from google.cloud.firestore import FieldFilter
 
-from scripts.local.client import CallableClient, CallableFailure, id_token
-from scripts.local.ports import LOOPBACK
-from scripts.local.suite import Suite
+from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
+from scripts.devtools.ports import LOOPBACK
+from scripts.devtools.suite import Suite
 from tests.support.calls import ASK
 from tests.support.over_http import Home, Person, new_home
 from tests.support.serve import Serve, serving

@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.local.ports import LOOPBACK
-from scripts.local.seed import PASSWORD, USER, create_documents
-from scripts.local.suite import Suite, clean_environment
-from scripts.local.tools import find_node
+from scripts.devtools.ports import LOOPBACK
+from scripts.devtools.seed import PASSWORD, USER, create_documents
+from scripts.devtools.suite import Suite, clean_environment
+from scripts.devtools.toolchain import find_node
 from tests.support.callables import serving
 
 CLIENT = Path(__file__).parent / "js" / "client.mjs"

@@ -18,8 +18,8 @@ from firerouter import limits
 from firerouter.bootstrap import App
 from firerouter.callable import Call, CallableError
 from firerouter.identity import Caller
-from scripts.local.client import CallableClient, CallableFailure, id_token
-from scripts.local.suite import Suite
+from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
+from scripts.devtools.suite import Suite
 from tests.support.serve import Serve
 
 CANARY = "canary-4b1f9a"

@@ -2,8 +2,8 @@
 
 import httpx
 
-from scripts.local.suite import REGION, Suite
-from scripts.manifest import CALLABLES, QUEUED, SCHEDULED, SHARED
+from scripts.devtools.manifest import CALLABLES, QUEUED, SCHEDULED, SHARED
+from scripts.devtools.suite import REGION, Suite
 
 
 def test_the_emulator_serves_each_function_where_clients_look_for_it(suite: Suite) -> None:

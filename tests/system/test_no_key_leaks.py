@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.local.client import CallableClient, CallableFailure, id_token
-from scripts.local.openrouter.embeddings import FAULTS as VECTORS
-from scripts.local.seed import store_key
-from scripts.local.suite import Suite
+from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
+from scripts.devtools.seed import store_key
+from scripts.devtools.suite import Suite
+from scripts.standins.openrouter.vectors import FAULTS as VECTORS
 from tests.support.accounts import create_account
 from tests.support.in_process import World, new_world
 from tests.support.serve import Serve

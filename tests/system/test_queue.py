@@ -13,9 +13,9 @@ import httpx
 import pytest
 from google.cloud.firestore import AsyncClient, FieldFilter
 
-from scripts.local.client import CallableClient, id_token
-from scripts.local.seed import create_documents
-from scripts.local.suite import PROJECT, REGION, Suite
+from scripts.devtools.callable_client import CallableClient, id_token
+from scripts.devtools.seed import create_documents
+from scripts.devtools.suite import PROJECT, REGION, Suite
 from tests.support.serve import serving
 
 EVENTUALLY_S = 30.0

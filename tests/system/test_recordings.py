@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from google.cloud.firestore import AsyncClient
 
-from scripts.local.client import CallableClient, CallableFailure, id_token
-from scripts.local.suite import Suite
+from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
+from scripts.devtools.suite import Suite
 from tests.support.openrouter_standin import serving
 from tests.support.recordings import OUR_STREAMS, RECORDINGS, needs_recordings, recorded
 from tests.support.serve import Serve

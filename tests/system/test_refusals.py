@@ -9,8 +9,8 @@ import jwt
 import pytest
 from google.cloud.firestore import AsyncClient, FieldFilter
 
-from scripts.local.client import id_token
-from scripts.local.suite import Suite
+from scripts.devtools.callable_client import id_token
+from scripts.devtools.suite import Suite
 from tests.support.serve import Serve
 
 NONE: Mapping[str, str | None] = {}
@@ -201,7 +201,7 @@ async def test_a_key_that_openrouter_refuses_appears_nowhere(
     suite: Suite, serve: Serve, app_check: str, firestore: AsyncClient
 ) -> None:
     """A canary key, planted where the functions read it, refused and echoed by every fault."""
-    from scripts.local.seed import store_key  # imports grpc
+    from scripts.devtools.seed import store_key  # imports grpc
 
     canary = "sk-or-v1-revoked-canary-9f27c1"
     store_key(suite.secret_manager_host, "demo-canary", canary)

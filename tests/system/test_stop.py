@@ -16,9 +16,9 @@ import pytest
 from google.cloud.firestore import AsyncClient
 
 from firerouter.ids import generation_id
-from scripts.local.client import CallableClient, CallableFailure, id_token
-from scripts.local.seed import create_documents
-from scripts.local.suite import Suite
+from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
+from scripts.devtools.seed import create_documents
+from scripts.devtools.suite import Suite
 from tests.support.eventually import EVENTUALLY_S, until
 from tests.support.serve import Serve, serving
 

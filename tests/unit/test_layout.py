@@ -22,7 +22,7 @@ OUTSIDE_OF_UNIT = {
     "tests.support.over_http",
     "tests.support.secret_store",
     "tests.support.serve",
-    "scripts.local.suite.Suite",
+    "scripts.devtools.suite.Suite",
 }
 
 

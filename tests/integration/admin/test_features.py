@@ -13,8 +13,8 @@ from google.api_core.exceptions import InvalidArgument as FirestoreRefused
 from firerouter import limits
 from firerouter.callable import CallableError
 from firerouter.settings import DEFAULTS, Draft, FeatureSettings
-from scripts.local.client import CallableClient, CallableFailure, id_token
-from scripts.local.suite import Suite
+from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
+from scripts.devtools.suite import Suite
 from tests.support.accounts import create_account
 from tests.support.calls import ADMIN
 from tests.support.faulty_firestore import Commit, applied_twice

@@ -24,8 +24,8 @@ from firerouter.errors import (
     SettingsUnavailable,
 )
 from firerouter.keys import Secret
-from scripts.local.seed import store_key
-from scripts.local.suite import Suite
+from scripts.devtools.seed import store_key
+from scripts.devtools.suite import Suite
 from tests.support.faulty_firestore import Commit, CommitCounter, applied_twice
 from tests.support.in_process import Instance, World, new_world
 

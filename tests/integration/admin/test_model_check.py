@@ -17,8 +17,8 @@ from firerouter.errors import KeyMissing, UpstreamUnreachable
 from firerouter.features import Features
 from firerouter.keys import Secret
 from firerouter.settings import DEFAULTS
-from scripts.local.client import CallableClient
-from scripts.local.suite import PROJECT, REGION, Suite
+from scripts.devtools.callable_client import CallableClient
+from scripts.devtools.suite import PROJECT, REGION, Suite
 from tests.support.calls import ADMIN, call_of
 from tests.support.in_process import World
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from scripts.local.client import CallableClient, CallableFailure
-from scripts.local.suite import Suite
+from scripts.devtools.callable_client import CallableClient, CallableFailure
+from scripts.devtools.suite import Suite
 from tests.support.calls import ADMIN
 from tests.support.in_process import World
 

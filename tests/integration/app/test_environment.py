@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.local.ports import is_listening
+from scripts.devtools.ports import is_listening
 from tests.support.serve import SERVED_WITHIN_S, free_port, start
 
 DEPLOYED = {"K_SERVICE": "api", "K_REVISION": "api-00001", "K_CONFIGURATION": "api"}

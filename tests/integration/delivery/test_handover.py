@@ -25,7 +25,7 @@ from firerouter import limits
 from firerouter.callable import CallableError
 from firerouter.generate import Generate
 from firerouter.progress import latest
-from scripts.local import processes
+from scripts.devtools import processes
 from tests.support.calls import call_of
 from tests.support.eventually import EVENTUALLY_S
 from tests.support.faulty_firestore import applied_twice

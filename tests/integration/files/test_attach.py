@@ -12,8 +12,8 @@ from firerouter import limits
 from firerouter.attachments import FREE_PDF_PLUGIN
 from firerouter.contract import ExecutePrompt
 from firerouter.records import parse
-from scripts.local.client import CallableClient
-from scripts.local.suite import Suite
+from scripts.devtools.callable_client import CallableClient
+from scripts.devtools.suite import Suite
 from tests.support.conversations import ask_about
 from tests.support.files import MP4, PDF, PNG, WAV, data_url, image_part, inline
 from tests.support.in_process import Instance, World

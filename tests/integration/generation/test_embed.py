@@ -11,8 +11,8 @@ import pytest
 from firerouter import limits
 from firerouter.callable import CallableError
 from firerouter.ids import generation_id
-from scripts.local.client import CallableClient, CallableFailure
-from scripts.local.suite import Suite
+from scripts.devtools.callable_client import CallableClient, CallableFailure
+from scripts.devtools.suite import Suite
 from tests.support.calls import ADMIN, call_of
 from tests.support.in_process import Instance, World
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from firerouter import limits
-from scripts.local.openrouter.completions import drawn
+from scripts.standins.openrouter.completions import drawn
 from tests.support.calls import call_of
 from tests.support.files import image_part
 from tests.support.in_process import Instance, World

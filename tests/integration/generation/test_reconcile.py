@@ -31,7 +31,7 @@ from firerouter.keys import Secret
 from firerouter.ledger import Admission, Entry, Ledger, Outcome
 from firerouter.openrouter import Usage
 from firerouter.reconcile import Reconcile
-from scripts.local.suite import PROJECT, REGION, Suite
+from scripts.devtools.suite import PROJECT, REGION, Suite
 from tests.support.faulty_firestore import applied_twice
 from tests.support.in_process import Instance, World
 

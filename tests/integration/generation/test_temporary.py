@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.local.suite import BUCKET
+from scripts.devtools.suite import BUCKET
 from tests.support.files import inline
 from tests.support.in_process import Instance, World
 

@@ -137,7 +137,7 @@ def process() -> Iterator[Standin]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         control = free.getsockname()[1]
-    command = [sys.executable, "-m", "scripts.local.secretmanager", "--port", "0"]
+    command = [sys.executable, "-m", "scripts.standins.secret_manager", "--port", "0"]
     with subprocess.Popen(
         [*command, "--control-port", str(control)],
         cwd=ROOT,

@@ -24,7 +24,7 @@ from firerouter.errors import (
 )
 from firerouter.ids import generation_id, key_of, payload_hash
 from firerouter.ledger import Admission, Entry, Ledger, Outcome
-from scripts.local.suite import Suite
+from scripts.devtools.suite import Suite
 from tests.support.faulty_firestore import (
     Commit,
     CommitCounter,

@@ -27,8 +27,8 @@ from firerouter.errors import (
 from firerouter.keys import Secret
 from firerouter.models import read_models
 from firerouter.openrouter import OpenRouter
-from scripts.local.client import CallableClient, CallableFailure, id_token
-from scripts.local.suite import Suite
+from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
+from scripts.devtools.suite import Suite
 from tests.support.openrouter_standin import serving
 from tests.support.recordings import LISTINGS, ModelListing
 from tests.support.serve import Serve

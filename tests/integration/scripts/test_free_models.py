@@ -18,11 +18,11 @@ import httpx
 import pytest
 
 from firerouter.models import Model, read_models
+from scripts.devtools import dev_state as running
+from scripts.devtools.cli_errors import FAILED, INTERRUPTED, NOT_SET_UP, USAGE
 from scripts.free_models import __main__ as cli
 from scripts.free_models import asking, report, survey
 from scripts.free_models.survey import FIRST, Pace, pick
-from scripts.local import running
-from scripts.local.problems import FAILED, INTERRUPTED, NOT_SET_UP, USAGE
 from tests.support.openrouter_standin import Server, serving
 from tests.support.repository import ROOT
 
@@ -221,8 +221,8 @@ def test_the_days_limit_ends_it(
 def test_ctrl_c_prints_what_has_been_measured(server: Server) -> None:
     state = {"addresses": {"openrouter": server.api}}
     code = (
-        "import sys\nfrom scripts.local import running\n"
-        f"running.find = lambda root: {state!r}\n"
+        "import sys\nfrom scripts.devtools import dev_state\n"
+        f"dev_state.find = lambda root: {state!r}\n"
         "from scripts.free_models.__main__ import main\nsys.exit(main(['--per-minute', '1']))"
     )
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}"}

@@ -9,7 +9,7 @@ import pytest
 from firerouter import limits
 from firerouter.books import Held, Stored, Tried
 from firerouter.reconcile import billed
-from scripts.manifest import SCHEDULED
+from scripts.devtools.manifest import SCHEDULED
 from tests.support.repository import ROOT
 
 INDEXES = ROOT / "firestore.indexes.json"

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from scripts.devtools.cli_errors import FAILED
 from scripts.kill_test.__main__ import _judge, main
-from scripts.kill_test.books import Books
+from scripts.kill_test.conversation_audit import Talk, Talks, doubled
+from scripts.kill_test.ledger_audit import Books
 from scripts.kill_test.plan import CALLS_MAX, CAPPED, CONTINUES, PROMPT, Call, plan
-from scripts.kill_test.talks import Talk, Talks, doubled
-from scripts.local.problems import FAILED
 from tests.support.repository import SCRIPTS
 
 CENT = 10_000_000  # in nano dollars

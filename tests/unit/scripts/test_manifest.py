@@ -14,9 +14,7 @@ import pytest
 import yaml
 
 from firerouter import limits, taskqueue
-from scripts.local.suite import PROJECT, clean_environment
-from scripts.local.tools import find_node
-from scripts.manifest import (
+from scripts.devtools.manifest import (
     CALLABLES,
     MANIFEST,
     QUEUE_RATES,
@@ -26,6 +24,8 @@ from scripts.manifest import (
     SHARED,
     manifest,
 )
+from scripts.devtools.suite import PROJECT, clean_environment
+from scripts.devtools.toolchain import find_node
 from tests.support.repository import served_functions
 
 FUNCTIONS = MANIFEST.parent

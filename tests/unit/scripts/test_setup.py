@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
-from scripts.local import client, dev, ports, processes, running, seed, setup, tools
-from scripts.local.ports import Ports
-from scripts.local.problems import PortTaken
-from scripts.local.processes import Lease
+from scripts.devtools import callable_client as client
+from scripts.devtools import dev, ports, processes, seed, setup
+from scripts.devtools import dev_state as running
+from scripts.devtools import toolchain as tools
+from scripts.devtools.cli_errors import PortTaken
+from scripts.devtools.ports import Ports
+from scripts.devtools.processes import Lease
 
 CONFIG: dict[str, Any] = {
     "functions": [{"source": "functions"}],
@@ -211,8 +214,8 @@ def test_what_a_killed_owner_left_is_ended_by_the_next_run(tmp_path: Path) -> No
     owner = f"""
 import time, tests.unit.scripts.test_setup as here
 from pathlib import Path
-from scripts.local.problems import PortTaken
-from scripts.local.processes import Lease
+from scripts.devtools.cli_errors import PortTaken
+from scripts.devtools.processes import Lease
 lease = Lease(Path({str(tmp_path)!r}), "unit")
 here.orphan(lease.id)
 print(lease.id, flush=True)

@@ -35,7 +35,7 @@ class Standin:
 
 @contextmanager
 def started(*options: str) -> Iterator[Standin]:
-    command = [sys.executable, "-m", "scripts.local.appcheck", "--port", "0", *options]
+    command = [sys.executable, "-m", "scripts.standins.app_check", "--port", "0", *options]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
@@ -229,7 +229,7 @@ def test_a_file_that_holds_no_key_is_refused_and_left_alone(tmp_path: Path) -> N
     path = tmp_path / "notes.txt"
     path.write_text("not a key")
     refused = subprocess.run(
-        [sys.executable, "-m", "scripts.local.appcheck", "--port", "0", "--key", str(path)],
+        [sys.executable, "-m", "scripts.standins.app_check", "--port", "0", "--key", str(path)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -19,10 +19,10 @@ from openrouter.utils.eventstreaming import EventStream
 
 from firerouter.openrouter import nano_usd
 from firerouter.openrouter.generation import read_generation
-from scripts.local.openrouter.embeddings import FAULTS as VECTORS
-from scripts.local.openrouter.faults import FAULTS
-from scripts.local.openrouter.images import FAULTS as IMAGES
-from scripts.local.openrouter.images import TAKES
+from scripts.standins.openrouter.faults import FAULTS
+from scripts.standins.openrouter.image_generation import FAULTS as IMAGES
+from scripts.standins.openrouter.image_generation import TAKES
+from scripts.standins.openrouter.vectors import FAULTS as VECTORS
 from tests.support.eventually import until
 from tests.support.openrouter_standin import (
     KEY,
@@ -1175,14 +1175,14 @@ def test_every_fault_of_the_table_is_tested() -> None:
 
 
 def test_the_command_line_lists_every_fault() -> None:
-    command = [sys.executable, "-m", "scripts.local.openrouter", "--list-faults"]
+    command = [sys.executable, "-m", "scripts.standins.openrouter", "--list-faults"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     named = {*FAULTS, *VECTORS, *IMAGES, "sim/replay/<name>"}
     assert {line.split()[0] for line in listed.splitlines()} == named
 
 
 def test_refuses_to_listen_beyond_loopback() -> None:
-    command = [sys.executable, "-m", "scripts.local.openrouter", "--host", "0.0.0.0"]
+    command = [sys.executable, "-m", "scripts.standins.openrouter", "--host", "0.0.0.0"]
     tried = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False
     )

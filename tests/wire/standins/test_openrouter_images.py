@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from openrouter import components
 
-from scripts.local.openrouter import images
+from scripts.standins.openrouter import image_generation as images
 from tests.support.openrouter_standin import Answer, Server, call, serving
 
 WHOLE = ["partial_image", "partial_image", "completed"]

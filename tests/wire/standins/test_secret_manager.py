@@ -39,7 +39,7 @@ class Standin:
 
 @contextmanager
 def started(*options: str) -> Iterator[Standin]:
-    command = [sys.executable, "-m", "scripts.local.secretmanager", "--port", "0", *options]
+    command = [sys.executable, "-m", "scripts.standins.secret_manager", "--port", "0", *options]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
@@ -382,7 +382,7 @@ def test_a_signal_ends_it_cleanly_with_one_line_printed(number: signal.Signals) 
 def test_says_so_when_its_port_is_taken(standin: Standin) -> None:
     port = standin.address.rsplit(":", 1)[1]
     second = subprocess.run(
-        [sys.executable, "-m", "scripts.local.secretmanager", "--port", port],
+        [sys.executable, "-m", "scripts.standins.secret_manager", "--port", port],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -396,7 +396,7 @@ def test_says_so_when_its_port_is_taken(standin: Standin) -> None:
 
 def test_is_not_to_be_reached_from_another_machine() -> None:
     refused = subprocess.run(
-        [sys.executable, "-m", "scripts.local.secretmanager", "--host", "0.0.0.0"],
+        [sys.executable, "-m", "scripts.standins.secret_manager", "--host", "0.0.0.0"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -1,0 +1,163 @@
+"""The rounds: processes are served, called, and killed with their workers, by their numbers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
+from scripts.devtools.function_server import FUNCTIONS, FunctionServer
+from scripts.devtools.seed import LOCAL_KEY, create_documents, store_key
+from scripts.devtools.suite import Suite
+from scripts.kill_test.plan import CAPPED, CONTINUES, FEATURE, MODELS, PROMPT, Call, Round
+from scripts.kill_test.task_queue import TaskQueue
+
+LANES: Final = 3  # rounds at once: while processes start, others are called
+
+
+class Killing:
+    """Makes the rounds, in a project of its own. `ends`: what came of the calls, counted.
+    `stopped`: how many were told to stop by a device that asks a process which is not killed."""
+
+    def __init__(self, suite: Suite, project: str, logs: Path) -> None:
+        self._suite = suite
+        self._logs = logs
+        self._app_check = ""
+        self._queue = TaskQueue()
+        self._stops_url = ""
+        self._rounds = 0
+        self.project = project
+        self.ends: Counter[str] = Counter()
+        self.calls = 0
+        self.killed = 0
+        self.stopped = 0
+
+    def prepare(self) -> None:
+        """The project's key, settings and features, and a token of the app."""
+        store_key(self._suite.secret_manager_host, self.project, LOCAL_KEY)
+        settings = {
+            "model": MODELS[0],
+            "allowedModels": list(MODELS[1:]),
+            "systemPrompt": PROMPT,
+            "firstTokenS": 30,
+        }
+        most = {"requestsPerMinute": 10_000, "concurrent": 1_000, "usdPerDay": 10_000}
+        features = {
+            FEATURE: settings,
+            CAPPED: {**settings, "limits": {"requestsPerMinute": 2}},
+            CONTINUES: {**settings, "onDisconnect": "continue"},
+        }
+        documents: dict[str, dict[str, Any]] = {
+            "config/app": {
+                "keys": {"default": [{"version": 1}]},
+                "freeModelsOnly": False,
+                "limits": most,  # the killed ones' places are not free before the end
+            },
+        }
+        for name, value in features.items():
+            feature = {"enabled": True, "revision": 1, "settings": value}
+            documents[f"features/{name}"] = feature
+        create_documents(self._suite.firestore_host, self.project, documents)
+        asked = {"projectId": self.project, "audience": [f"projects/{self.project}"]}
+        url = f"http://{self._suite.app_check_host}/token"
+        issued = httpx.post(url, json=asked, trust_env=False).raise_for_status()
+        self._app_check = str(issued.json()["token"])
+
+    @property
+    def queued(self) -> int:
+        """How many answers were handed over to `continuation`."""
+        return self._queue.added
+
+    async def run(self, rounds: list[Round], said: Callable[[int], None]) -> None:
+        """All of them; `said` is told how many there were so far."""
+        waiting = iter(rounds)
+        async with self._queue:
+            stops = self._serve("stop_generation", "stops")
+            try:
+                await asyncio.to_thread(stops.wait_until_healthy)
+                self._stops_url = stops.url
+                async with asyncio.TaskGroup() as lanes:
+                    for _ in range(min(LANES, len(rounds))):
+                        lanes.create_task(self._lane(waiting, said))
+            finally:
+                await asyncio.to_thread(stops.stop)
+
+    async def _lane(self, waiting: Iterator[Round], said: Callable[[int], None]) -> None:
+        for round_ in waiting:
+            await self._round(round_)
+            self._rounds += 1
+            said(self._rounds)
+
+    async def _round(self, round_: Round) -> None:
+        alive = {name: self._serve(name, f"{round_.number}-{name}") for name in round_.functions}
+        calling: list[asyncio.Task[None]] = []
+        try:
+            for server in alive.values():
+                await asyncio.to_thread(server.wait_until_healthy)
+            if "continuation" in alive:
+                self._queue.urls.append(alive["continuation"].url)
+            url = alive["execute_prompt"].url
+            if round_.warm is not None:
+                await self._call(url, round_.warm)
+            for call in round_.calls:
+                calling.append(asyncio.create_task(self._call(url, call)))
+                if call.stop_after_s is not None:
+                    calling.append(asyncio.create_task(self._stop(call, call.stop_after_s)))
+            pause_s = round_.kill_after_s
+            for name in round_.functions:
+                await asyncio.sleep(pause_s)
+                await self._kill(alive.pop(name))
+                pause_s = round_.then_after_s
+        finally:
+            for server in alive.values():
+                await asyncio.to_thread(server.stop)
+        await asyncio.gather(*calling)
+
+    async def _kill(self, server: FunctionServer) -> None:
+        await asyncio.to_thread(server.stop)
+        self.killed += 1
+        if server.url in self._queue.urls:
+            self._queue.urls.remove(server.url)
+
+    def _serve(self, function: str, log: str) -> FunctionServer:
+        environment = {
+            **self._suite.environment(),
+            "GCLOUD_PROJECT": self.project,
+            "CLOUD_TASKS_EMULATOR_HOST": self._queue.host,
+            "PYTHONPATH": str(FUNCTIONS.parent),
+        }
+        path = self._logs / f"{log}.log"
+        return FunctionServer(function, FUNCTIONS, log=path, environment=environment)
+
+    def _client(self, url: str, uid: str) -> CallableClient:
+        return CallableClient(url, id_token(self.project, uid), self._app_check)
+
+    async def _stop(self, call: Call, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        with suppress(CallableFailure):  # it was not admitted
+            async with self._client(self._stops_url, call.uid) as client:
+                answer = await client.call("", {"requestId": call.request_id})
+                self.stopped += answer["stopped"]
+
+    async def _call(self, url: str, call: Call) -> None:
+        self.calls += 1
+        try:
+            async with asyncio.timeout(call.leave_after_s), self._client(url, call.uid) as client:
+                if call.stream:
+                    async for _ in client.stream("", call.data):
+                        pass
+                else:
+                    await client.call("", call.data)
+            self.ends["answered"] += 1
+        except TimeoutError:
+            self.ends["left"] += 1
+        except CallableFailure as failure:
+            self.ends[(failure.details or {}).get("reason", "cut")] += 1
+        except httpx.TransportError:
+            self.ends["cut"] += 1

@@ -1,1 +1,0 @@
-"""What stands in for the services on a laptop, and the suite that runs them together."""

@@ -1,0 +1,113 @@
+"""Cloud Storage on loopback, held in memory: the PyPI package gcp-storage-emulator, made stricter.
+
+    STORAGE_EMULATOR_HOST=http://127.0.0.1:9199        the stock clients talk to it then
+
+The emulator that firebase-tools has needs a jar that is not always to be had. This one speaks the
+JSON API of Cloud Storage, and what it leaves out and we depend on is added here:
+
+  * an upload session takes exactly the length that it was opened for, and nothing over an object
+    that exists (`ifGenerationMatch=0`);
+  * web pages may upload to it (CORS), as to a bucket that was set up as docs/operations.md says;
+  * one slow reader does not keep the others waiting.
+
+It knows no rules and asks nobody who they are.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
+from http.server import ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from gcp_storage_emulator.handlers.buckets import create_bucket
+from gcp_storage_emulator.server import RequestHandler
+from gcp_storage_emulator.storage import Storage
+
+from scripts.standins.options import add_address_options
+
+DEFAULT_PORT = 9199
+METHODS = "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"
+
+
+class Handler(RequestHandler):  # type: ignore[misc]  # it ships no types
+    """The package's own, with what is said above."""
+
+    storage: Storage
+
+    def do_PUT(self) -> None:  # noqa: N802
+        self._unless_refused(super().do_PUT)
+
+    def do_POST(self) -> None:  # noqa: N802
+        self._unless_refused(super().do_POST)
+
+    def do_OPTIONS(self) -> None:  # noqa: N802
+        self.send_response(HTTPStatus.NO_CONTENT)
+        self.send_header("Access-Control-Allow-Methods", METHODS)
+        self.send_header("Access-Control-Allow-Headers", "Content-Type, Content-Range")
+        self.send_header("Access-Control-Max-Age", "3600")
+        self.end_headers()
+
+    def end_headers(self) -> None:
+        if origin := self.headers.get("Origin"):
+            self.send_header("Access-Control-Allow-Origin", origin)
+        super().end_headers()
+
+    def _unless_refused(self, go_on: Callable[[], None]) -> None:
+        refused = self._refusal()
+        if refused is None:
+            go_on()
+            return
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(refused)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _refusal(self) -> HTTPStatus | None:
+        """What the real one would say, and the package does not."""
+        address = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(address.query).items()}
+        session = self.storage.resumable.get(query.get("upload_id", ""))
+        if session is None:
+            return None
+        objects = self.storage.objects.get(session["bucket"], {})
+        if query.get("ifGenerationMatch") == "0" and session["name"] in objects:
+            return HTTPStatus.PRECONDITION_FAILED
+        opened_for = session.get("size")
+        if opened_for and opened_for != self.headers.get("Content-Length"):
+            return HTTPStatus.BAD_REQUEST
+        return None
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Nothing: an address of an upload is as good as a key."""
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.standins.cloud_storage",
+        description="Cloud Storage on loopback, held in memory.",
+    )
+    add_address_options(parser, default_port=DEFAULT_PORT)
+    parser.add_argument("--bucket", required=True, help="made at the start")
+    options = parser.parse_args()
+    storage = Storage(use_memory_fs=True)
+    create_bucket(options.bucket, storage)
+    try:
+        with Server((options.host, options.port), partial(Handler, storage)) as server:
+            line = f"Cloud Storage (in memory, not Google's): http://{options.host}"
+            print(f"{line}:{server.server_port}, bucket {options.bucket}", flush=True)
+            server.serve_forever()
+    except OSError as error:
+        sys.exit(f"Cloud Storage emulator: {error}")
+    except KeyboardInterrupt:
+        pass
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,271 @@
+"""The table: model name -> what it does, and one line about it. Names are stable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from . import behaviors as does
+from . import odd_answers as says
+from .behaviors import Behaviour
+from .chat_requests import Ask
+from .completions import Answer, limited
+from .error_responses import NAMED_STATUSES, SMALL_CONTEXT_TOKENS, Refusal, pdf_then_502, too_long
+from .model_catalog import CONTEXT_TOKENS
+from .streams import Exchange
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`streamed` answers `stream: true`, `whole` the rest; `reshape` alters the answer first.
+
+    `refuse` gives a status, which is sent before anything is accepted, if it is to be one.
+    """
+
+    name: str
+    line: str
+    streamed: Behaviour = does.stream
+    whole: Behaviour = does.whole
+    reshape: Callable[[Answer], Answer] | None = None
+    paid: bool = False
+    plain: bool = False  # lists few parameters that it takes
+    context: int = CONTEXT_TOKENS
+    refuse: Callable[[Ask], Refusal | None] = lambda _: None
+    answer: Callable[[Exchange], Answer] | None = None  # by what is asked
+
+    async def behave(self, ex: Exchange) -> None:
+        if self.answer is not None:
+            ex.answer = limited(self.answer(ex), ex.ask.max_tokens)
+        if self.reshape is not None:
+            ex.answer = limited(self.reshape(ex.answer), ex.ask.max_tokens)
+        await (self.streamed(ex) if ex.ask.stream else self.whole(ex))
+
+
+ORDINARY = Fault("", "answers")
+
+_ANSWERS = (
+    Fault("sim/fast", "answers without delay between tokens", does.stream_fast),
+    Fault("sim/paid", "answers, at 3 and 15 dollars a million tokens", paid=True),
+    Fault("sim/ranks", "as a judge: ranks the last answer first", answer=says.ranks),
+    Fault("sim/ticks", "100 tokens, one each 100 ms", does.stream_ticks, reshape=says.ticks),
+    Fault("sim/steady", "1,000 tokens, one each 20 ms", does.stream_steady, reshape=says.steady),
+    Fault(
+        "sim/paid-ticks",
+        "sim/ticks at the price of sim/paid",
+        does.stream_ticks,
+        reshape=says.ticks,
+        paid=True,
+    ),
+    Fault(
+        "sim/flaky-2", "503 twice for each distinct prompt, then answers", does.flaky, does.flaky
+    ),
+    Fault(
+        "sim/length-no-text",
+        "finish_reason length, no text, only reasoning",
+        reshape=says.length_no_text,
+    ),
+    Fault("sim/empty", "200 and finish_reason stop, with empty content", reshape=says.empty),
+    Fault(
+        "sim/content-filter",
+        "a little text, then finish_reason content_filter",
+        reshape=says.content_filter,
+    ),
+    Fault(
+        "sim/u2028",
+        "text with U+2028, U+2029, U+0085, NUL, emoji, quotes, newlines",
+        reshape=says.hard_text,
+    ),
+)
+
+_READS = (
+    Fault(
+        "sim/8k",
+        "a context of 8,192 tokens, and a 400 where that is not enough",
+        does.stream_fast,
+        context=SMALL_CONTEXT_TOKENS,
+        refuse=too_long,
+    ),
+    Fault(
+        "sim/pdf-then-502",
+        "502 with what it read of a PDF; answers whoever brings that along",
+        does.stream_fast,
+        refuse=pdf_then_502,
+    ),
+)
+
+_TOOLS = (
+    Fault("sim/plain", "answers; takes max_tokens and top_p alone", plain=True),
+    Fault("sim/parallel-tools", "asks for each tool, by turns", answer=says.parallel_tools),
+    Fault(
+        "sim/bad-arguments",
+        "the first call's arguments are no JSON",
+        does.stream_fast,
+        answer=says.bad_arguments,
+    ),
+    Fault("sim/10000-tools", "asks for 10,000 tools", does.one_packet, answer=says.many_tools),
+    Fault("sim/unknown-tool", "asks for a tool that nobody declared", answer=says.unknown_tool),
+    Fault(
+        "sim/long-arguments",
+        "a call with 150,000 characters of arguments",
+        does.one_packet,
+        answer=says.long_arguments,
+    ),
+    Fault("sim/cites", "cites two pages, one of them at a place in the text", answer=says.cites),
+)
+
+_JSON = (
+    Fault("sim/bad-json", "no JSON; JSON once it is asked again", answer=says.bad_json),
+    Fault(
+        "sim/paid-bad-json", "the same, at the price of sim/paid", answer=says.bad_json, paid=True
+    ),
+    Fault(
+        "sim/slow-bad-json",
+        "the same, in 20 words at first, a token each 100 ms",
+        does.stream_ticks,
+        answer=says.long_bad_json,
+    ),
+    Fault(
+        "sim/bad-json-silent",
+        "no JSON; asked again, no byte",
+        does.silent_again,
+        does.silent,
+        answer=says.worse_json,
+    ),
+    Fault("sim/worse-json", "no JSON, however often it is asked", answer=says.worse_json),
+    Fault("sim/fenced-json", "JSON inside a fence of Markdown", answer=says.fenced_json),
+)
+
+_TIME = (
+    Fault("sim/prompt", "the first token after half a second", does.prompt),
+    Fault("sim/slow", "the first token after 3 s, comments before", does.slow, does.slow_whole),
+    Fault("sim/silent", "accepts, and never sends headers", does.silent, does.silent),
+    Fault(
+        "sim/silent-after-headers",
+        "headers, then nothing",
+        does.silent_after_headers,
+        does.silent_after_headers_whole,
+    ),
+    Fault("sim/stall", "three tokens, then silence", does.stall, does.stall_whole),
+    Fault("sim/comments-only", "keep-alive comments for ever", does.comments_only),
+    Fault("sim/slow-drip", "a token each second, 600 of them", does.slow_drip),
+    Fault("sim/endless", "tokens without delay until the client closes", does.endless),
+)
+
+_CONNECTION = (
+    Fault("sim/reset", "TCP reset before headers", does.reset, does.reset),
+    Fault(
+        "sim/reset-mid-stream",
+        "three tokens, then TCP reset",
+        does.reset_mid_stream,
+        does.reset_mid_body,
+    ),
+    Fault(
+        "sim/cut-mid-stream",
+        "three tokens, then closed without the terminating chunk",
+        does.cut_mid_stream,
+        does.cut_mid_body,
+    ),
+    Fault(
+        "sim/paid-cut-mid-stream",
+        "sim/cut-mid-stream at the price of sim/paid",
+        does.cut_mid_stream,
+        does.cut_mid_body,
+        paid=True,
+    ),
+    Fault(
+        "sim/split-utf8",
+        "characters of several bytes split across packets",
+        does.split_utf8,
+        reshape=says.many_bytes_text,
+    ),
+    Fault("sim/one-packet", "every event in one write", does.one_packet),
+    Fault("sim/megabyte-line", "one data line of 1 MB", reshape=says.megabyte),
+)
+
+_BODIES = (
+    Fault("sim/json-for-sse", "a JSON completion though a stream was asked for", does.json_for_sse),
+    Fault("sim/html-for-sse", "200 with a web page", does.html_for_sse, does.html_for_sse),
+    Fault(
+        "sim/malformed-json",
+        "a broken event among sound ones; not streamed: half a JSON body",
+        does.malformed_json,
+        does.malformed_whole,
+    ),
+    Fault(
+        "sim/error-in-200",
+        "200 with JSON of only id and error",
+        does.error_in_200,
+        does.error_in_200,
+    ),
+    Fault("sim/crlf", "lines end with CRLF", does.crlf),
+)
+
+_ERRORS = (
+    Fault(
+        "sim/error-first",
+        "the first and only event is an error, no [DONE]",
+        does.error_first,
+        does.error_in_200,
+    ),
+    Fault(
+        "sim/error-after-text",
+        "three tokens, then an error chunk (code 502) with usage, then [DONE]",
+        does.error_after_text,
+        does.error_after_text_whole,
+    ),
+    Fault(
+        "sim/error-string-code",
+        "three tokens, then an error chunk whose code is a string, no [DONE]",
+        does.error_string_code,
+        does.error_after_text_whole,
+    ),
+)
+
+_ENDS = (
+    Fault("sim/no-done", "ends cleanly with a finish reason, without [DONE]", does.no_done),
+    Fault("sim/no-finish", "ends cleanly without finish reason, usage and [DONE]", does.no_finish),
+    Fault(
+        "sim/usage-null-finish",
+        "usage chunk with one choice whose finish_reason is null",
+        does.with_usage("null-finish"),
+    ),
+    Fault(
+        "sim/usage-empty-choices",
+        "usage chunk with empty choices",
+        does.with_usage("empty-choices"),
+    ),
+    Fault(
+        "sim/usage-repeats-finish",
+        "usage chunk that repeats the finish reason",
+        does.with_usage("repeats"),
+    ),
+    Fault("sim/no-usage", "no usage at all", does.with_usage(), does.no_usage_whole),
+    Fault(
+        "sim/usage-twice",
+        "two usage chunks; the first counts half",
+        does.with_usage("null-finish", "empty-choices"),
+    ),
+    Fault(
+        "sim/empty-choices",
+        "chunks with empty choices before and in the text; not streamed: choices []",
+        does.with_choices([]),
+        does.with_choices_whole([]),
+    ),
+    Fault(
+        "sim/null-choices",
+        "chunks with choices null before and in the text; not streamed: choices null",
+        does.with_choices(None),
+        does.with_choices_whole(None),
+    ),
+)
+
+_STATUSES = tuple(Fault(known.name, known.line, refuse=known.refuse) for known in NAMED_STATUSES)
+
+FAULTS: Mapping[str, Fault] = {
+    fault.name: fault
+    for group in (
+        *(_ANSWERS, _READS, _TOOLS, _JSON, _TIME),
+        *(_CONNECTION, _BODIES, _ERRORS, _ENDS, _STATUSES),
+    )
+    for fault in group
+}

@@ -1,0 +1,194 @@
+"""`POST /images`: pictures of one colour, as one JSON or as events, partial ones first.
+
+`sim/images` is the ordinary one; the other `sim/images-*` misbehave, as `FAULTS` says. A field that
+the official SDK does not know is refused, where OpenRouter would leave it out in silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from .chat_requests import CHARS_PER_TOKEN
+from .completions import DONE, as_number, drawn
+from .error_responses import invalid_model, invalid_request
+from .model_catalog import Answering, Catalog
+from .streams import BREAK_AFTER_S
+from .wire import Wire
+
+Json = dict[str, Any]
+
+IMAGES_MAX = 10
+IMAGE_TOKENS = 1290  # of one image, whatever its size
+PARTIAL_IMAGES = 2  # before each whole one, in a stream
+MEDIA_TYPE = "image/png"
+FIELDS = frozenset(
+    {
+        *("model", "prompt", "aspect_ratio", "background", "input_references", "n", "provider"),
+        *("output_compression", "output_format", "quality", "resolution", "seed", "session_id"),
+        *("size", "stream", "trace", "user"),
+    }
+)
+PROVIDER_FIELDS = frozenset({"allow_fallbacks", "ignore", "only", "options", "order", "sort"})
+
+TAKES: Json = {
+    "n": {"type": "range", "min": 1, "max": IMAGES_MAX},
+    "seed": {"type": "boolean"},
+    "aspect_ratio": {"type": "enum", "values": ["1:1", "16:9"]},
+    "resolution": {"type": "enum", "values": ["1K", "2K"]},
+    "quality": {"type": "enum", "values": ["low", "high"]},
+}
+
+FAULTS: Mapping[str, str] = {
+    "sim/images": "images at 15 dollars a million tokens",
+    "sim/images-plain": "takes n alone",
+    "sim/images-json": "one JSON though a stream was asked for, as most providers do",
+    "sim/images-error": "the first image, then an error event",
+    "sim/images-cut": "the first image, then closed without the terminating chunk",
+    "sim/images-usage-first": "the first image with the usage, then closed as above",
+    "sim/images-no-usage": "all images and [DONE], without usage",
+    "sim/images-fewer": "one image fewer than asked for",
+    "sim/images-alike": "the same image each time",
+    "sim/images-partial": "50 partial images before each whole one",
+    "sim/images-silent": "a partial image, then silence",
+}
+
+
+@dataclass(frozen=True)
+class ImageAsk:
+    """A request that can be answered."""
+
+    answering: Answering
+    prompt: str
+    number: int
+    stream: bool
+
+    @property
+    def fault(self) -> str:
+        return self.answering.id.removeprefix("sim/images-")
+
+    @property
+    def made(self) -> int:
+        return self.number - (self.fault == "fewer")
+
+    @property
+    def prompt_tokens(self) -> int:
+        return -(-len(self.prompt) // CHARS_PER_TOKEN)
+
+    def usage(self) -> Json:
+        made = IMAGE_TOKENS * self.made
+        prices = self.answering
+        cost = self.prompt_tokens * prices.prompt_price + made * prices.image_price
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": made,
+            "total_tokens": self.prompt_tokens + made,
+            "completion_tokens_details": {"image_tokens": made},
+            "cost": as_number(Decimal(cost)),
+            "is_byok": False,
+        }
+
+    def images(self) -> list[str]:
+        same = self.fault == "alike"
+        return [drawn(f"{self.prompt} {0 if same else place}") for place in range(self.made)]
+
+    def whole(self) -> Json:
+        data = [{"b64_json": image, "media_type": MEDIA_TYPE} for image in self.images()]
+        return {"created": int(time.time()), "data": data, "usage": self.usage()}
+
+    def events(self) -> Iterator[bytes]:
+        """The last one has the usage: nothing is billed before it."""
+        images = self.images()
+        told = 0 if self.fault == "usage-first" else len(images) - 1
+        for place, image in enumerate(images):
+            for index in range(50 if self.fault == "partial" else PARTIAL_IMAGES):
+                partial = drawn(f"{self.prompt} {place} {index}")
+                yield _event("partial_image", b64_json=partial, partial_image_index=index)
+            done: Json = {"b64_json": image, "created": int(time.time()), "media_type": MEDIA_TYPE}
+            if place == told and self.fault != "no-usage":
+                done["usage"] = self.usage()
+            yield _event("completed", **done)
+
+
+async def play(ask: ImageAsk, wire: Wire, pace_s: float) -> None:
+    """The events of a stream, or what its fault leaves of them."""
+    for event in ask.events():
+        await asyncio.sleep(pace_s)
+        await wire.send(event)
+        if ask.fault == "silent":
+            await wire.hold()
+        if b".completed" in event and ask.fault in ("error", "cut", "usage-first"):
+            break
+    if ask.fault in ("error", "cut", "usage-first"):
+        await asyncio.sleep(BREAK_AFTER_S)
+    if ask.fault == "error":
+        error = {"code": "502", "message": "Provider disconnected unexpectedly"}
+        await wire.send(b"data: %b\n\n" % json.dumps({"type": "error", "error": error}).encode())
+        await wire.end()
+    elif ask.fault in ("cut", "usage-first"):
+        wire.cut()
+    else:
+        await wire.end(DONE, IMAGE_TOKENS * ask.made)
+
+
+def read_image_ask(raw: bytes, catalog: Catalog) -> ImageAsk:
+    """Raises Refusal."""
+    try:
+        body = json.loads(raw)
+    except ValueError:
+        raise invalid_request("Invalid JSON in the request body") from None
+    if not isinstance(body, dict):
+        raise invalid_request("The request body must be a JSON object")
+    model, prompt, number = body.get("model"), body.get("prompt"), body.get("n", 1)
+    known = catalog.find(model) if isinstance(model, str) else None
+    if known is None or "image" not in known["architecture"]["output_modalities"]:
+        raise invalid_model(str(model))
+    if not isinstance(prompt, str) or not prompt:
+        raise invalid_request("prompt must be a text")
+    if type(number) is not int or not 1 <= number <= IMAGES_MAX:
+        raise invalid_request(f"n must be from 1 to {IMAGES_MAX}")
+    _check(body)
+    streams = body.get("stream") is True and model != "sim/images-json"
+    return ImageAsk(catalog.answering(str(model)), prompt, number, streams)
+
+
+def _check(body: Json) -> None:
+    provider = body.get("provider") or {}
+    if not isinstance(provider, dict):
+        raise invalid_request("provider must be an object")
+    for unknown in (body.keys() - FIELDS, provider.keys() - PROVIDER_FIELDS):
+        if unknown:
+            raise invalid_request(f"Unrecognized key: {min(unknown)}")
+    if "x" in str(body.get("size")) and body.keys() & {"aspect_ratio", "resolution"}:
+        raise invalid_request("size in pixels does not go with aspect_ratio or resolution")
+
+
+def image_model(model: Json) -> Json:
+    """A model as `GET /images/models` lists it."""
+    shape = model["architecture"]
+    return {
+        "id": model["id"],
+        "name": model["name"],
+        "description": model["description"],
+        "created": model["created"],
+        "architecture": {
+            "input_modalities": shape["input_modalities"],
+            "output_modalities": shape["output_modalities"],
+        },
+        "endpoints": f"/api/v1/images/models/{model['id']}/endpoints",
+        "supported_parameters": {
+            name: takes
+            for name, takes in TAKES.items()
+            if name == "n" or model["id"] != "sim/images-plain"
+        },
+        "supports_streaming": True,
+    }
+
+
+def _event(kind: str, **fields: Any) -> bytes:
+    return b"data: %b\n\n" % json.dumps({"type": f"image_generation.{kind}", **fields}).encode()

@@ -1,0 +1,202 @@
+"""The models the stand-in lists: realistic ones from `catalog.json`, and every `sim/*` name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+Json = dict[str, Any]
+
+DEFAULT_MODEL = "openrouter/auto"
+FREE = ("0", "0")
+PAID = ("0.000003", "0.000015")
+PAGE_DEFAULT = 500
+PAGE_MAX = 1000
+
+# suffixes that work on any id without being listed
+VIRTUAL_SUFFIXES = (":nitro", ":floor", ":online", ":exacto")
+ROUTED = {
+    "openrouter/auto": "anthropic/claude-haiku-4.5",
+    "openrouter/free": "z-ai/glm-4.5-air:free",
+}
+PROVIDERS = {
+    "anthropic": "Anthropic",
+    "deepseek": "DeepSeek",
+    "google": "Google AI Studio",
+    "meta-llama": "DeepInfra",
+    "mistralai": "Mistral",
+    "openai": "OpenAI",
+    "qwen": "Alibaba",
+    "sim": "Simulated",
+    "z-ai": "Z.AI",
+}
+
+CONTEXT_TOKENS = 131_072  # of what is only simulated
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """A `sim/*` model as the catalog needs to know it."""
+
+    name: str
+    line: str
+    paid: bool = False
+    output: str = "text"
+    plain: bool = False
+    context: int = CONTEXT_TOKENS
+
+
+@dataclass(frozen=True)
+class Answering:
+    """The model that answers, which a router or an alias makes differ from the one asked for."""
+
+    id: str
+    shown: str
+    provider: str
+    router: str | None
+    prompt_price: Decimal
+    completion_price: Decimal
+    reads_files: bool  # itself: nobody else reads them to it
+    draws: bool
+    image_price: Decimal  # of a token of an image
+
+
+class Catalog:
+    def __init__(self, models: Iterable[Json]) -> None:
+        self.models: Mapping[str, Json] = {model["id"]: model for model in models}
+
+    def find(self, asked: str) -> Json | None:
+        return self.models.get(_without_virtual_suffix(asked))
+
+    def answering(self, asked: str) -> Answering:
+        """Raises KeyError for an id that `find` does not know."""
+        asked = _without_virtual_suffix(asked)
+        model = self.models[asked]
+        target = ROUTED.get(asked) or model.get("alias_target", {}).get("slug", asked)
+        model = self.models[target]
+        author = target.split("/")[0]
+        return Answering(
+            id=target,
+            # recorded: Claude answers under its dated slug
+            shown=model["canonical_slug"] if author == "anthropic" else target,
+            provider=PROVIDERS.get(author, "Simulated"),
+            router=asked if asked.startswith("openrouter/") else None,
+            prompt_price=Decimal(model["pricing"]["prompt"]),
+            completion_price=Decimal(model["pricing"]["completion"]),
+            reads_files="file" in model["architecture"]["input_modalities"],
+            draws="image" in model["architecture"]["output_modalities"],
+            image_price=Decimal(
+                model["pricing"].get("image_output", model["pricing"]["completion"])
+            ),
+        )
+
+    def listed(self, query: Mapping[str, str], default_output: str = "text") -> list[Json]:
+        """The models that pass the filters the stand-in knows; other filters are ignored."""
+        output = _words(query.get("output_modalities", default_output))
+        inputs = _words(query.get("input_modalities", ""))
+        parameters = _words(query.get("supported_parameters", ""))
+        text = query.get("q", "").lower()
+        return [
+            model
+            for model in self.models.values()
+            if ("all" in output or output & set(model["architecture"]["output_modalities"]))
+            and inputs <= set(model["architecture"]["input_modalities"])
+            and parameters <= set(model["supported_parameters"])
+            and (text in model["id"].lower() or text in model["name"].lower())
+        ]
+
+
+def load_catalog(simulated: Iterable[Simulated]) -> Catalog:
+    file = Path(__file__).with_name("model_catalog.json")
+    realistic: list[Json] = json.loads(file.read_text(encoding="utf-8"))
+    return Catalog([*realistic, *map(_simulated_model, simulated)])
+
+
+def page_of(models: list[Json], query: Mapping[str, str], url: str) -> Json:
+    """One page, in OpenRouter's envelope. Without `offset` and `limit` it is the whole list.
+
+    Raises ValueError naming the field that is no sensible number.
+    """
+    if "offset" not in query and "limit" not in query:
+        return {"data": models, "total_count": len(models), "links": {"next": None}}
+    offset = _number(query, "offset", 0, 0, 1_000_000)
+    limit = _number(query, "limit", PAGE_DEFAULT, 1, PAGE_MAX)
+    after = offset + limit
+    following = None
+    if after < len(models):
+        following = f"{url}?{urlencode({**query, 'offset': after, 'limit': limit})}"
+    return {
+        "data": models[offset:after],
+        "total_count": len(models),
+        "links": {"next": following},
+    }
+
+
+def _number(query: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    given = query.get(name, str(default))
+    if not given.isdecimal() or not low <= int(given) <= high:
+        raise ValueError(f"{name} must be a whole number from {low} to {high}, not {given!r}")
+    return int(given)
+
+
+def _words(text: str) -> set[str]:
+    return {word.strip() for word in text.split(",") if word.strip()}
+
+
+def _without_virtual_suffix(model: str) -> str:
+    for suffix in VIRTUAL_SUFFIXES:
+        model = model.removesuffix(suffix)
+    return model
+
+
+def _simulated_model(simulated: Simulated) -> Json:
+    prompt, completion = PAID if simulated.paid else FREE
+    return {
+        "id": simulated.name,
+        "canonical_slug": simulated.name,
+        "hugging_face_id": None,
+        "name": f"Simulated: {simulated.name.removeprefix('sim/')}",
+        "created": 1763769600,
+        "description": simulated.line,
+        "context_length": simulated.context,
+        "architecture": {
+            "modality": f"text->{simulated.output}",
+            "input_modalities": ["text"],
+            "output_modalities": [simulated.output],
+            "tokenizer": "Other",
+            "instruct_type": None,
+        },
+        "pricing": {"prompt": prompt, "completion": completion},
+        "top_provider": {
+            "context_length": simulated.context,
+            "max_completion_tokens": min(16384, simulated.context),
+            "is_moderated": False,
+        },
+        "per_request_limits": None,
+        "supported_parameters": ["max_tokens", "top_p"]
+        if simulated.plain
+        else [
+            "include_reasoning",
+            "max_tokens",
+            "parallel_tool_calls",
+            "reasoning",
+            "response_format",
+            "seed",
+            "stop",
+            "structured_outputs",
+            "temperature",
+            "tool_choice",
+            "tools",
+            "top_p",
+        ],
+        "default_parameters": {},
+        "supported_voices": None,
+        "knowledge_cutoff": None,
+        "expiration_date": None,
+        "links": {"details": f"/api/v1/models/{simulated.name}/endpoints"},
+    }

@@ -1,0 +1,160 @@
+"""The order of events of an ordinary stream, as data that a fault can rearrange."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+from .chat_requests import Ask
+from .completions import DONE, KEEP_ALIVE, Answer, Chunks, Head, usage_of, whole_body
+from .model_catalog import Answering
+from .request_log import Generation
+from .wire import Wire
+
+Json = dict[str, Any]
+
+FLAKY_PROMPTS_KEPT = 1000
+BREAK_AFTER_S = 0.1  # lets the client read what came before
+SHORT_TOKENS = 3  # how much of an answer arrives before it breaks
+
+
+class Event(NamedTuple):
+    data: bytes
+    tokens: int = 0
+    pause_s: float = 0.0
+
+
+@dataclass
+class Flaky:
+    """How often each prompt has failed already. Bounded: the oldest prompt is forgotten."""
+
+    failures: dict[str, int] = field(default_factory=dict)
+
+    def fails_again(self, prompt: str, times: int) -> bool:
+        failed = self.failures.pop(prompt, 0)
+        while len(self.failures) >= FLAKY_PROMPTS_KEPT:
+            del self.failures[next(iter(self.failures))]
+        self.failures[prompt] = failed + 1
+        return failed < times
+
+
+@dataclass
+class Exchange:
+    """Everything a behaviour needs to answer one request."""
+
+    ask: Ask
+    answering: Answering
+    answer: Answer
+    head: Head
+    chunks: Chunks
+    generation: Generation
+    wire: Wire
+    pace_s: float
+    flaky: Flaky
+
+    @property
+    def id_header(self) -> dict[str, str]:
+        return {"X-Generation-Id": self.head.id}
+
+    def usage(self, completion: int | None = None) -> Json:
+        spent = self.answer.spent if completion is None else completion
+        reasoning = min(spent, len(self.answer.reasoning))
+        return usage_of(self.ask.prompt_tokens, spent, reasoning, self.answering)
+
+    def whole(self) -> Json:
+        return whole_body(self.head, self.answer, self.usage())
+
+    def settle(self) -> None:
+        """From here on `/generation` knows how it finished."""
+        self.generation.finish_reason = self.answer.finish_reason
+        self.generation.native_finish_reason = self.answer.native_finish_reason
+        self.generation.reasoning_tokens = len(self.answer.reasoning)
+
+    async def open(self) -> None:
+        await self.wire.open(headers=self.id_header)
+
+    async def play(self, events: Iterable[Event]) -> None:
+        """Headers, the events one write each, and a clean end in the write of the last."""
+        await self.open()
+        *earlier, last = events
+        await self.send(earlier)
+        await _pause(last.pause_s)
+        await self.wire.end(last.data, last.tokens)
+
+    async def send(self, events: Iterable[Event]) -> None:
+        for event in events:
+            await _pause(event.pause_s)
+            await self.wire.send(event.data, event.tokens)
+
+
+async def _pause(seconds: float) -> None:
+    if seconds:
+        await asyncio.sleep(seconds)
+
+
+@dataclass(frozen=True)
+class Script:
+    opening: tuple[Event, ...]
+    content: tuple[Event, ...]
+    finish: Event
+    usage: Event
+    done: Event
+
+    @property
+    def body(self) -> list[Event]:
+        return [*self.opening, *self.content]
+
+    def all(self) -> list[Event]:
+        return [*self.body, self.finish, self.usage, self.done]
+
+
+def script_of(ex: Exchange) -> Script:
+    finish = {"finish": ex.answer.finish_reason, "native": ex.answer.native_finish_reason}
+    return Script(
+        opening=(Event(KEEP_ALIVE), Event(KEEP_ALIVE)),
+        content=tuple(_content(ex)),
+        finish=Event(ex.chunks.delta({"content": ""}, **finish)),
+        usage=usage_event(ex, "repeats"),
+        done=Event(DONE),
+    )
+
+
+def _content(ex: Exchange) -> list[Event]:
+    answer, chunks, pace = ex.answer, ex.chunks, ex.pace_s
+    events = []
+    if answer.reasoning and not answer.hidden_reasoning:
+        events += [Event(chunks.reasoning(text), 1, pace) for text in answer.reasoning]
+        events.append(Event(chunks.reasoning("", "c2ltdWxhdGVk")))
+    elif answer.reasoning:
+        events.append(Event(KEEP_ALIVE, len(answer.reasoning), pace * len(answer.reasoning)))
+    if answer.annotations:
+        events.append(Event(chunks.annotations(answer.annotations)))
+    events += [Event(chunks.text(text), 1, pace) for text in answer.tokens]
+    if answer.image is not None:
+        events.append(Event(chunks.image(answer.image)))
+    if answer.tools:
+        # the pieces of several calls come by turns, as some providers send them
+        called = [chunks.tool(tool, index) for index, tool in enumerate(answer.tools)]
+        events += [Event(opening) for opening, *_ in called]
+        by_turns = zip_longest(*(pieces for _, *pieces in called))
+        events += [Event(piece, 1, pace) for turn in by_turns for piece in turn if piece]
+    return events
+
+
+def usage_event(ex: Exchange, shape: str, completion: int | None = None) -> Event:
+    """Three shapes were recorded over the years; `repeats` is the documented one today."""
+    usage = ex.usage(completion)
+    if shape == "empty-choices":
+        return Event(ex.chunks.event({"choices": [], "usage": usage}))
+    repeats = shape == "repeats"
+    choice = {
+        "index": 0,
+        "delta": {"role": "assistant", "content": ""},
+        "finish_reason": ex.answer.finish_reason if repeats else None,
+        "native_finish_reason": ex.answer.native_finish_reason if repeats else None,
+        "logprobs": None,
+    }
+    return Event(ex.chunks.event({"choices": [choice], "usage": usage}))
