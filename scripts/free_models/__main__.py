@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from firerouter.keys import Secret
+from firerouter.keys.secret import Secret
 from scripts.devtools import ROOT, dev_state
 from scripts.devtools.cli_errors import FAILED, INTERRUPTED, NOT_SET_UP, Problem
 from scripts.devtools.seed import LOCAL_KEY

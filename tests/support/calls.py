@@ -4,7 +4,7 @@ import json
 from typing import Any, Final
 
 from firerouter.callable import Call
-from firerouter.identity import Caller
+from firerouter.users.identity import Caller
 
 ADMIN: Final = "ann"
 ASK: Final = "execute_prompt"

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from firerouter.archive import path
+from firerouter.conversations.callables import path
 from tests.support.in_process import Instance, World
 
 FEATURE: Final = {"model": "sim/fast", "systemPrompt": "Be brief.", "maxTokens": 64}

@@ -20,10 +20,10 @@ from typing import Any
 import httpx
 import pytest
 
-from firerouter import bootstrap
-from firerouter.bootstrap import App
+from firerouter.app import bootstrap
+from firerouter.app.bootstrap import App
 from firerouter.callable import CallableError, Handler
-from firerouter.identity import Caller
+from firerouter.users.identity import Caller
 from scripts.devtools.seed import LOCAL_KEY, store_key
 from scripts.devtools.suite import BUCKET, Suite
 from tests.support.calls import ADMIN, call_of

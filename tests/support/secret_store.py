@@ -9,7 +9,7 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports im
     SecretManagerServiceGrpcAsyncIOTransport,
 )
 
-from firerouter.keys import SECRET_ID
+from firerouter.keys.vault import SECRET_ID
 from scripts.devtools.suite import Suite
 
 

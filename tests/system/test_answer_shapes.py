@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from firerouter.ids import generation_id
+from firerouter.ledger.ids import generation_id
 from scripts.devtools.suite import BUCKET, Suite
 from scripts.standins.openrouter.completions import drawn
 from tests.support.calls import ASK

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from firerouter.ids import key_of
+from firerouter.firestore.paths import key_of
 from tests.support.repository import ROOT
 
 RULES = ROOT / "firestore.rules"

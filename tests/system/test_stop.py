@@ -15,7 +15,7 @@ import httpx
 import pytest
 from google.cloud.firestore import AsyncClient
 
-from firerouter.ids import generation_id
+from firerouter.ledger.ids import generation_id
 from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
 from scripts.devtools.seed import create_documents
 from scripts.devtools.suite import Suite

@@ -23,7 +23,7 @@ from firerouter.errors import (
     SettingsChanged,
     SettingsUnavailable,
 )
-from firerouter.keys import Secret
+from firerouter.keys.secret import Secret
 from scripts.devtools.seed import store_key
 from scripts.devtools.suite import Suite
 from tests.support.faulty_firestore import Commit, CommitCounter, applied_twice

@@ -14,7 +14,7 @@ from google.api_core import exceptions
 
 from firerouter import limits
 from firerouter.errors import LedgerUnavailable
-from firerouter.ids import generation_id
+from firerouter.ledger.ids import generation_id
 from scripts.devtools.suite import Suite
 from tests.support.eventually import EVENTUALLY_S, until
 from tests.support.faulty_firestore import (

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from firerouter import limits
 from firerouter.callable import CallableError
-from firerouter.settings import FREE_FALLBACK, FREE_MODEL, FeatureSettings
+from firerouter.features.settings import FREE_FALLBACK, FREE_MODEL, FeatureSettings
 from scripts.devtools.suite import Suite
 from tests.support.in_process import World
 from tests.support.openrouter_standin import serving

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from firerouter import limits
-from firerouter.readings import reading_of
+from firerouter.files.annotation_store import reading_of
 from tests.support.conversations import ask_about
 from tests.support.files import PDF, inline
 from tests.support.in_process import Instance, World

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from firerouter import limits
-from firerouter.ids import comparison_ids, generation_id
+from firerouter.ledger.ids import comparison_ids, generation_id
 from tests.support.calls import call_of
 from tests.support.comparisons import FEATURE, compared, data, windows
 from tests.support.in_process import HANDLERS, Instance, World

@@ -10,7 +10,7 @@ import pytest
 
 from firerouter import limits
 from firerouter.callable import CallableError
-from firerouter.ids import generation_id
+from firerouter.ledger.ids import generation_id
 from scripts.devtools.callable_client import CallableClient, CallableFailure
 from scripts.devtools.suite import Suite
 from tests.support.calls import ADMIN, call_of

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from firerouter.ids import comparison_ids, comparison_request, generation_id
+from firerouter.ledger.ids import comparison_ids, comparison_request, generation_id
 from tests.support.calls import call_of
 from tests.support.comparisons import FEATURE, compared, data, windows
 from tests.support.in_process import HANDLERS, Instance, World

@@ -14,7 +14,6 @@ import pytest
 from google.cloud.firestore import AsyncClient
 
 from firerouter import limits
-from firerouter.appsettings import UserLimits
 from firerouter.errors import (
     AlreadyRunning,
     LedgerUnavailable,
@@ -22,8 +21,10 @@ from firerouter.errors import (
     RequestIdReused,
     ResultNotKept,
 )
-from firerouter.ids import generation_id, key_of, payload_hash
-from firerouter.ledger import Admission, Entry, Ledger, Outcome
+from firerouter.firestore.paths import key_of
+from firerouter.ledger.caps import UserLimits
+from firerouter.ledger.ids import generation_id, payload_hash
+from firerouter.ledger.ledger import Admission, Entry, Ledger, Outcome
 from scripts.devtools.suite import Suite
 from tests.support.faulty_firestore import (
     Commit,

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from firerouter.models import Model, read_models
+from firerouter.models.model import Model, read_models
 from scripts.devtools import dev_state as running
 from scripts.devtools.cli_errors import FAILED, INTERRUPTED, NOT_SET_UP, USAGE
 from scripts.free_models import __main__ as cli

@@ -2,12 +2,8 @@
 
 import pytest
 
-from firerouter.bootstrap import App
-from firerouter.environment import (
-    OPENROUTER_BASE_URL,
-    EnvironmentRefused,
-    check_environment,
-)
+from firerouter.app.bootstrap import App
+from firerouter.app.environment import OPENROUTER_BASE_URL, EnvironmentRefused, check_environment
 
 OVERRIDES = (
     "FIRESTORE_EMULATOR_HOST",

@@ -23,7 +23,7 @@ from firerouter.errors import (
     UpstreamError,
     UpstreamMalformed,
 )
-from firerouter.openrouter import Answer, Delta, Usage, Watch
+from firerouter.openrouter import Answer, Deadline, Delta, Usage
 from tests.support.openrouter_stream import DONE, SSE, STOP, USAGE, Body, chunk, sse, text
 from tests.support.recordings import OUR_STREAMS, either
 
@@ -34,7 +34,7 @@ def answer(
     *pieces: bytes, headers: dict[str, str] | None = None, breaks: Exception | None = None
 ) -> Answer:
     response = httpx2.Response(200, headers=headers or SSE, stream=Body(pieces, breaks))
-    return Answer(response, "asked/for", Watch(30.0))
+    return Answer(response, "asked/for", Deadline(30.0))
 
 
 async def read(answer: Answer) -> str:

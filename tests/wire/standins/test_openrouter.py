@@ -18,7 +18,7 @@ from openrouter import OpenRouter, components, errors
 from openrouter.utils.eventstreaming import EventStream
 
 from firerouter.openrouter import nano_usd
-from firerouter.openrouter.generation import read_generation
+from firerouter.openrouter.generation_cost import read_generation
 from scripts.standins.openrouter.faults import FAULTS
 from scripts.standins.openrouter.image_generation import FAULTS as IMAGES
 from scripts.standins.openrouter.image_generation import TAKES
