@@ -155,7 +155,7 @@ def _enter(uid: str, project: str, *, before: bool, after: bool) -> bool:
     """Write `audit/{id}` as the functions do. False: it may not be there."""
     from google.cloud.firestore import AsyncClient
 
-    from firerouter.audit import Audit, Change
+    from firerouter.firestore.audit import Audit, Change
 
     change = Change(
         by=BY,

@@ -119,7 +119,7 @@ class Bench:
 def create_features(suite: Suite, crowd_tokens: int) -> None:
     """`bench`: any simulated model; `bench_crowd`: sim/ticks, cut at so many tokens;
     `bench_compared`: those that are compared."""
-    from firerouter.settings import Feature, FeatureSettings
+    from firerouter.features.settings import Feature, FeatureSettings
     from scripts.benchmarks.compared import MODELS
 
     any_model = ["sim/steady", "sim/ticks", "sim/fast"]

@@ -20,17 +20,17 @@ ASKED: Final = {"search": "a", "free": False, "maxPromptPrice": 100.0}
 
 def shelf(table: Table) -> None:
     """CPU of this process, the best of some tries: what the work takes, whoever else is busy."""
-    from firerouter.browse import Browse
     from firerouter.callable import Call
     from firerouter.callable.envelope import encode
-    from firerouter.models import ModelList, read_models
+    from firerouter.models.model import ModelList, read_models
+    from firerouter.models.search import ModelSearch
 
     entries = recorded()
     read_ms = _best_ms(lambda: read_models(entries))
     models = ModelList(1, datetime.now(UTC), read_models(entries)[0])
     caller: Any = None
     call = Call(ASKED, {}, caller, streaming=False, trace_id="0" * 32)
-    browse = Browse(_Shelf(models))  # type: ignore[arg-type]  # as much of a catalog as it asks
+    browse = ModelSearch(_Shelf(models))  # type: ignore[arg-type]  # as much of a catalog as it asks
     with asyncio.Runner() as runner:
         page_ms = _best_ms(
             lambda: encode({"result": runner.run(browse.get_available_models(call))})

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from firerouter.keys import Secret
+from firerouter.keys.secret import Secret
 from scripts.free_models.asking import Source
 from scripts.free_models.report import BEGIN, END, placed, text_of
 from scripts.free_models.survey import VARIABLE, Pace, Refused, Survey, take

@@ -23,11 +23,11 @@ from firerouter.errors import (
     UpstreamMalformed,
     UpstreamUnreachable,
 )
-from firerouter.keys import Secret
-from firerouter.models import Model, read_models
-from firerouter.openrouter import Answer, KeyReport, Watch
-from firerouter.openrouter.account import read_key_report
+from firerouter.keys.secret import Secret
+from firerouter.models.model import Model, read_models
+from firerouter.openrouter import Answer, Deadline, KeyReport
 from firerouter.openrouter.failures import from_status
+from firerouter.openrouter.key_report import read_key_report
 
 DEADLINE_S: Final = 30.0  # one model, from the request to the end of its answer
 DOCUMENT_S: Final = 20.0
@@ -100,7 +100,7 @@ class Upstream:
             "max_tokens": ANSWER_TOKENS,
             "stream": True,
         }
-        watch = Watch(DEADLINE_S)
+        watch = Deadline(DEADLINE_S)
         try:
             with watch.guard():
                 async with self._sent("POST", "/chat/completions", self._key, json=body) as got:
@@ -128,7 +128,7 @@ class Upstream:
 
     async def _document(self, path: str, key: Secret | None) -> Any:
         try:
-            with Watch(DOCUMENT_S).guard():
+            with Deadline(DOCUMENT_S).guard():
                 async with self._sent("GET", path, key) as response:
                     return json.loads(await _body(response))
         except (ValueError, RecursionError):

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Final
 
 from firerouter.errors import FreeDailyLimit, KeyInvalid, KeyLimitReached, NoCredit, UpstreamError
-from firerouter.models import ROUTERS, Model
-from firerouter.settings import FREE_FALLBACK, FREE_MODEL
+from firerouter.features.settings import FREE_FALLBACK, FREE_MODEL
+from firerouter.models.model import ROUTERS, Model
 from scripts.free_models.asking import Row, Source, Upstream, words
 from scripts.local.problems import Problem
 from scripts.local.setup import say

@@ -19,9 +19,9 @@ from typing import Any, Final
 
 from google.cloud.firestore import AsyncClient
 
-from firerouter.books import Books as Store
-from firerouter.bootstrap import App
-from firerouter.reconcile import Reconcile
+from firerouter.app.bootstrap import App
+from firerouter.generation.reconciler import Reconciler
+from firerouter.ledger.store import LedgerStore as Store
 from scripts.benchmarks.bench import ROOT
 from scripts.kill_test.books import (
     NANO,
@@ -115,8 +115,8 @@ async def _reconcile(app: App) -> Counter[str]:
     ahead = AHEAD
     summary: Counter[str] = Counter()
 
-    def reconciler(firestore: AsyncClient) -> Reconcile:
-        return Reconcile(
+    def reconciler(firestore: AsyncClient) -> Reconciler:
+        return Reconciler(
             books=Store(firestore),
             progress=app.progress,
             conversations=app.conversations,

@@ -7,8 +7,8 @@ import random
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from firerouter.contract import NEW
-from firerouter.ids import generation_id
+from firerouter.contract.prompts import NEW
+from firerouter.ledger.ids import generation_id
 
 FEATURE: Final = "killed"
 CAPPED: Final = "killed_capped"  # refuses more than two requests a minute

@@ -69,7 +69,7 @@ def default_features() -> dict[str, dict[str, Any]]:
     """`features/{id}`, from the functions' own defaults."""
     if FUNCTIONS not in sys.path:
         sys.path.append(FUNCTIONS)
-    from firerouter.settings import DEFAULTS
+    from firerouter.features.defaults import DEFAULTS
 
     return {id_: feature.to_document() for id_, feature in DEFAULTS.items()}
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from firerouter import limits
 from firerouter.callable import CallableError
-from firerouter.settings import FREE_FALLBACK, FREE_MODEL, FeatureSettings
+from firerouter.features.settings import FREE_FALLBACK, FREE_MODEL, FeatureSettings
 from scripts.local.suite import Suite
 from tests.emulator.world import World
 from tests.wire.standin_openrouter import serving

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from firerouter import limits
-from firerouter.appsettings import GeneralSettings
 from firerouter.callable import CallableError
+from firerouter.features.app_settings import GeneralSettings
 from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.suite import Suite
 from tests.conftest import Serve

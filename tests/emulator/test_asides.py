@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from firerouter import limits
-from firerouter.asides import SUMMARY, TITLE
-from firerouter.history import TOLD_BEFORE
+from firerouter.conversations.history import TOLD_BEFORE
+from firerouter.generation.helper_model import SUMMARY, TITLE
 from tests.emulator.world import Instance, World
 
 FEATURE = {"model": "sim/fast", "maxTokens": 64, "helperModel": "sim/one-packet"}

@@ -13,7 +13,6 @@ from google.cloud.firestore import AsyncClient
 
 from firerouter import limits
 from firerouter.callable import CallableError
-from firerouter.catalog import FORMAT, Catalog
 from firerouter.errors import (
     CatalogIncomplete,
     CatalogUnavailable,
@@ -24,8 +23,9 @@ from firerouter.errors import (
     UpstreamRejected,
     UpstreamUnreachable,
 )
-from firerouter.keys import Secret
-from firerouter.models import read_models
+from firerouter.keys.secret import Secret
+from firerouter.models.catalog import FORMAT, Catalog
+from firerouter.models.model import read_models
 from firerouter.openrouter import OpenRouter
 from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.suite import Suite

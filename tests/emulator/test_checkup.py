@@ -9,17 +9,17 @@ import httpx
 import pytest
 from google.cloud.firestore import AsyncClient
 
-from firerouter.appsettings import AppSettingsStore
-from firerouter.audit import Audit
+from firerouter.admin.features import FeatureAdmin
+from firerouter.admin.model_check import ModelCheck
 from firerouter.callable import Call
-from firerouter.catalog import Catalog
-from firerouter.checkup import Checkup
-from firerouter.configure import Configure
 from firerouter.errors import KeyMissing, UpstreamUnreachable
-from firerouter.features import Features
-from firerouter.identity import Caller
-from firerouter.keys import Secret
-from firerouter.settings import DEFAULTS
+from firerouter.features.app_settings import AppSettingsStore
+from firerouter.features.defaults import DEFAULTS
+from firerouter.features.store import FeatureStore
+from firerouter.firestore.audit import Audit
+from firerouter.keys.secret import Secret
+from firerouter.models.catalog import Catalog
+from firerouter.users.identity import Caller
 from scripts.local.client import CallableClient
 from scripts.local.suite import PROJECT, REGION, Suite
 
@@ -52,13 +52,13 @@ class World:
         self.away = False
         audit = Audit(firestore)
         self.app_settings = app_settings = AppSettingsStore(firestore, audit)
-        self.features = Features(firestore, audit)
+        self.features = FeatureStore(firestore, audit)
         catalog = Catalog(firestore, openrouter=lambda: self, keys=NoKey(), now=lambda: TODAY)
-        configure = Configure(
+        configure = FeatureAdmin(
             features=self.features, app_settings=app_settings, catalog=catalog, now=lambda: TODAY
         )
         self.configure = configure
-        self.checkup = Checkup(
+        self.checkup = ModelCheck(
             catalog=catalog,
             features=self.features,
             app_settings=app_settings,

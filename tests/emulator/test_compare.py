@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from firerouter import limits
-from firerouter.ids import comparison_ids, generation_id
+from firerouter.ledger.ids import comparison_ids, generation_id
 from tests.emulator.world import HANDLERS, Instance, World, call_of
 
 OTHERS = ["sim/ticks", "sim/slow", "sim/cut-mid-stream", "sim/one-packet", "sim/crlf", "sim/paid"]

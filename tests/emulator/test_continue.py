@@ -23,8 +23,8 @@ from google.api_core import exceptions
 
 from firerouter import limits
 from firerouter.callable import CallableError
-from firerouter.generate import Generate
-from firerouter.progress import latest
+from firerouter.delivery.progress import latest
+from firerouter.generation.execution import PromptExecution
 from scripts.local import processes
 from tests.conftest import Serve
 from tests.emulator.test_resume import LONG_JSON
@@ -672,7 +672,7 @@ async def test_an_instance_that_goes_down_ends_it_as_interrupted(
     _, running = begin(world, instance, "ticks", requestId="r")
     await queue.filled()
     assert queue.to is not None
-    generate: Generate = queue.to.app.generate
+    generate: PromptExecution = queue.to.app.generate
     async with asyncio.timeout(EVENTUALLY_S):
         while not any(one.written()[0] for one in generate._running.values()):
             await asyncio.sleep(0.05)

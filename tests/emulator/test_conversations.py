@@ -8,7 +8,7 @@ import pytest
 from google.api_core.exceptions import ServiceUnavailable
 
 from firerouter import limits
-from firerouter.archive import path
+from firerouter.conversations.callables import path
 from tests.emulator.test_uploads import inline
 from tests.emulator.world import Instance, World, applied_twice
 

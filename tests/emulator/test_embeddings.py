@@ -10,7 +10,7 @@ import pytest
 
 from firerouter import limits
 from firerouter.callable import CallableError
-from firerouter.ids import generation_id
+from firerouter.ledger.ids import generation_id
 from scripts.local.client import CallableClient, CallableFailure
 from scripts.local.suite import Suite
 from tests.emulator.world import ADMIN, Instance, World, call_of

@@ -12,7 +12,8 @@ from google.api_core.exceptions import InvalidArgument as FirestoreRefused
 
 from firerouter import limits
 from firerouter.callable import CallableError
-from firerouter.settings import DEFAULTS, Draft, FeatureSettings
+from firerouter.features.defaults import DEFAULTS
+from firerouter.features.settings import Draft, FeatureSettings
 from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.suite import Suite
 from tests.conftest import Serve

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from firerouter import formats
+from firerouter.contract import response_format
 from tests.emulator.test_tools import ASK, sent
 from tests.emulator.world import Instance, World
 
@@ -217,7 +217,7 @@ async def test_a_result_that_can_not_be_made_ends_its_entry_all_the_same(
         raise RuntimeError
 
     instance = await feature(world, responseFormat=WANTED)
-    monkeypatch.setattr(formats, "told", falls_over)
+    monkeypatch.setattr(response_format, "told", falls_over)
     error = await instance.refusal(ASK, data(conversationId="new"), "user")
     assert error.reason == "internal"
     entry = await world.document(f"generations/{error.details['generationId']}")

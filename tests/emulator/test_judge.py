@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from firerouter.ids import comparison_ids, comparison_request, generation_id
+from firerouter.ledger.ids import comparison_ids, comparison_request, generation_id
 from tests.emulator.test_compare import FEATURE, compared, data, windows
 from tests.emulator.world import HANDLERS, Instance, World, call_of
 

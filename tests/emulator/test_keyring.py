@@ -19,7 +19,7 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports im
 )
 
 from firerouter import limits
-from firerouter.bootstrap import App
+from firerouter.app.bootstrap import App
 from firerouter.callable import Call
 from firerouter.errors import (
     InvalidArgument,
@@ -31,8 +31,9 @@ from firerouter.errors import (
     SettingsChanged,
     SettingsUnavailable,
 )
-from firerouter.identity import Caller
-from firerouter.keys import SECRET_ID, Secret
+from firerouter.keys.secret import Secret
+from firerouter.keys.vault import SECRET_ID
+from firerouter.users.identity import Caller
 from scripts.local.suite import Suite
 
 ONE = "sk-or-v1-canary-key-number-aaa1"

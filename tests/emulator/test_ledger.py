@@ -17,7 +17,6 @@ from google.api_core import exceptions
 from google.cloud.firestore import AsyncClient
 
 from firerouter import limits
-from firerouter.appsettings import UserLimits
 from firerouter.errors import (
     AlreadyRunning,
     LedgerUnavailable,
@@ -25,8 +24,10 @@ from firerouter.errors import (
     RequestIdReused,
     ResultNotKept,
 )
-from firerouter.ids import generation_id, key_of, payload_hash
-from firerouter.ledger import Admission, Entry, Ledger, Outcome
+from firerouter.firestore.paths import key_of
+from firerouter.ledger.caps import UserLimits
+from firerouter.ledger.ids import generation_id, payload_hash
+from firerouter.ledger.ledger import Admission, Entry, Ledger, Outcome
 from scripts.local.suite import Suite
 
 ROOMY = UserLimits(requests_per_minute=1000, concurrent=100, usd_per_day=1.0)

@@ -15,7 +15,8 @@ import httpx
 import pytest
 import yaml
 
-from firerouter import limits, taskqueue
+from firerouter import limits
+from firerouter.delivery import queue
 from scripts.local.suite import PROJECT, REGION, Suite, clean_environment
 from scripts.local.tools import find_node
 from scripts.manifest import (
@@ -144,18 +145,18 @@ def test_a_whole_answer_and_its_settling_fit_the_timeout(name: str) -> None:
 
 
 def test_the_queue_is_where_the_functions_look_for_it() -> None:
-    assert list(QUEUED) == [taskqueue.FUNCTION]
-    assert re.fullmatch(r"[A-Za-z0-9-]+", taskqueue.FUNCTION), "as Cloud Tasks names queues"
-    assert SHARED["region"] == taskqueue.REGION
+    assert list(QUEUED) == [queue.FUNCTION]
+    assert re.fullmatch(r"[A-Za-z0-9-]+", queue.FUNCTION), "as Cloud Tasks names queues"
+    assert SHARED["region"] == queue.REGION
 
 
 def test_a_task_is_not_given_up_while_it_may_still_be_answered() -> None:
-    assert timeout_s(taskqueue.FUNCTION) < limits.TASK_DEADLINE_S
+    assert timeout_s(queue.FUNCTION) < limits.TASK_DEADLINE_S
     assert QUEUE_RETRIES["max_retry_seconds"] <= limits.QUEUED_MAX_S
     claimed_s = len(limits.CLAIM_PAUSES_S) * (limits.READ_S + limits.ADMIT_S)
     claimed_s += sum(limits.CLAIM_PAUSES_S)
     whole_s = claimed_s + limits.TOTAL_S + limits.SETTLE_BEFORE_RESULT_S
-    assert whole_s < timeout_s(taskqueue.FUNCTION)
+    assert whole_s < timeout_s(queue.FUNCTION)
     assert limits.QUEUE_S < limits.QUEUED_MAX_S
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from firerouter import limits
-from firerouter.readings import reading_of
+from firerouter.files.annotation_store import reading_of
 from tests.emulator.test_tools import WEATHER
 from tests.emulator.test_uploads import ask, bodies, inline, remove
 from tests.emulator.world import Instance, World

@@ -16,8 +16,6 @@ import pytest
 from google.api_core import exceptions
 
 from firerouter import limits
-from firerouter.appsettings import UserLimits
-from firerouter.books import Books
 from firerouter.errors import (
     KeyUnavailable,
     LedgerUnavailable,
@@ -26,11 +24,14 @@ from firerouter.errors import (
     UpstreamMalformed,
     UpstreamUnreachable,
 )
-from firerouter.ids import generation_id, key_of, payload_hash
-from firerouter.keys import Secret
-from firerouter.ledger import Admission, Entry, Ledger, Outcome
+from firerouter.firestore.paths import key_of
+from firerouter.generation.reconciler import Reconciler
+from firerouter.keys.secret import Secret
+from firerouter.ledger.caps import UserLimits
+from firerouter.ledger.ids import generation_id, payload_hash
+from firerouter.ledger.ledger import Admission, Entry, Ledger, Outcome
+from firerouter.ledger.store import LedgerStore
 from firerouter.openrouter import Usage
-from firerouter.reconcile import Reconcile
 from scripts.local.suite import PROJECT, REGION, Suite
 from tests.emulator.world import Instance, World, applied_twice
 
@@ -54,8 +55,8 @@ class Tidy:
         self.told: dict[str, Usage | None] | None = None  # instead of what the stand-in says
         self._generation = self.app.openrouter.generation
         self.app.openrouter.generation = self.generation  # type: ignore[method-assign]
-        self.books = Books(self.app.firestore)
-        self._reconcile = Reconcile(
+        self.books = LedgerStore(self.app.firestore)
+        self._reconcile = Reconciler(
             books=self.books,
             progress=self.app.progress,
             conversations=self.app.conversations,

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from firerouter.ids import key_of
+from firerouter.firestore.paths import key_of
 
 RULES = Path(__file__).parents[2] / "firestore.rules"
 OWNER, OTHER, ADMIN = "rules-owner", "rules-other", "rules-admin"

@@ -15,9 +15,9 @@ import pytest
 from google.cloud.firestore import AsyncClient
 
 from firerouter import limits
-from firerouter.bootstrap import App
+from firerouter.app.bootstrap import App
 from firerouter.callable import Call, CallableError
-from firerouter.identity import Caller
+from firerouter.users.identity import Caller
 from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.suite import Suite
 from tests.conftest import Serve

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from firerouter.ids import generation_id
+from firerouter.ledger.ids import generation_id
 from scripts.local.openrouter.completions import drawn
 from scripts.local.suite import BUCKET, Suite
 from tests.emulator.wired import ASK, Home, Person, Streamed, new_home, until

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from google.cloud.firestore import AsyncClient
 
-from firerouter.ids import generation_id
+from firerouter.ledger.ids import generation_id
 from scripts.local.client import CallableClient, CallableFailure, id_token
 from scripts.local.seed import create_documents
 from scripts.local.suite import Suite

@@ -16,7 +16,7 @@ from google.api_core import exceptions
 
 from firerouter import limits
 from firerouter.errors import LedgerUnavailable
-from firerouter.ids import generation_id
+from firerouter.ledger.ids import generation_id
 from scripts.local.suite import Suite
 from tests.emulator.test_ledger import Proxy, proxied
 from tests.emulator.world import Commit, Instance, World, applied_twice

@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from firerouter import limits
-from firerouter.attachments import FREE_PDF_PLUGIN
-from firerouter.contract import ExecutePrompt
-from firerouter.records import parse
+from firerouter.contract.base import parse
+from firerouter.contract.prompts import ExecutePrompt
+from firerouter.files.file import FREE_PDF_PLUGIN
 from scripts.local.client import CallableClient
 from scripts.local.suite import BUCKET, Suite
 from tests.emulator.world import Instance, World

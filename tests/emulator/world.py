@@ -19,10 +19,10 @@ from typing import Any
 import httpx
 import pytest
 
-from firerouter import bootstrap
-from firerouter.bootstrap import App
+from firerouter.app import bootstrap
+from firerouter.app.bootstrap import App
 from firerouter.callable import Call, CallableError, Handler
-from firerouter.identity import Caller
+from firerouter.users.identity import Caller
 from scripts.local.seed import LOCAL_KEY, store_key
 from scripts.local.suite import Suite
 

@@ -24,7 +24,7 @@ from firerouter.errors import (
     UpstreamError,
     UpstreamMalformed,
 )
-from firerouter.openrouter import Answer, Delta, Usage, Watch
+from firerouter.openrouter import Answer, Deadline, Delta, Usage
 
 RECORDED = Path(__file__).parents[3] / "shared" / "data"
 SSE = {"content-type": "text/event-stream"}
@@ -55,7 +55,7 @@ def answer(
     *pieces: bytes, headers: dict[str, str] | None = None, breaks: Exception | None = None
 ) -> Answer:
     response = httpx2.Response(200, headers=headers or SSE, stream=Body(pieces, breaks))
-    return Answer(response, "asked/for", Watch(30.0))
+    return Answer(response, "asked/for", Deadline(30.0))
 
 
 async def read(answer: Answer) -> str:

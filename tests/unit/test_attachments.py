@@ -10,11 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firerouter import attachments, limits
-from firerouter.attachments import KINDS, ContentType, CreateUpload, File, files_of, is_own
-from firerouter.contract import ExecutePrompt
+from firerouter import limits
+from firerouter.contract.attachments import CreateUpload
+from firerouter.contract.base import parse
+from firerouter.contract.media import KINDS, ContentType, decoded
+from firerouter.contract.messages import Part
+from firerouter.contract.prompts import ExecutePrompt
 from firerouter.errors import InvalidArgument
-from firerouter.records import parse
+from firerouter.files import file as attachments
+from firerouter.files.file import File, files_of, is_own
 
 ROOT = Path(__file__).parents[2]
 PATH = "users/ann/uploads/" + "0" * 32
@@ -51,18 +55,18 @@ def test_a_file_is_what_its_first_bytes_say(declared: str, real: str) -> None:
     same = declared == real or (declared in TEXT and real in TEXT)
     # sound alone may come in a container whose brand is a video's
     same = same or (declared, real) == ("audio/mp4", "video/mp4")
-    assert file.is_what_it_says() == same
+    assert file.matches_type() == same
 
 
 @pytest.mark.parametrize("content", [b"", b"\0", b"GIF", b"RIFF", b"\xff", b"\xff\xfb\x90"])
 def test_what_is_short_or_odd_is_no_image(content: bytes) -> None:
     for type_ in KINDS:
         if type_.startswith(("image/", "application/pdf", "video/")):
-            assert not File(PATH, type_, 1, content=content).is_what_it_says()
+            assert not File(PATH, type_, 1, content=content).matches_type()
 
 
 def test_an_mp3_may_begin_with_its_first_frame() -> None:
-    assert File(PATH, "audio/mpeg", 3, content=b"\xff\xfb\x90").is_what_it_says()
+    assert File(PATH, "audio/mpeg", 3, content=b"\xff\xfb\x90").matches_type()
 
 
 @given(st.binary(max_size=2_000), st.integers(1, 700))
@@ -73,7 +77,7 @@ def test_what_a_model_is_sent_is_the_file(content: bytes, pieces: int) -> None:
     head, _, data = url.partition(",")
     assert head == "data:image/png;base64"
     assert base64.b64decode(data, validate=True) == content
-    assert attachments.decoded(data) == content
+    assert decoded(data) == content
 
 
 @pytest.mark.parametrize(
@@ -91,7 +95,7 @@ def test_what_a_model_is_sent_is_the_file(content: bytes, pieces: int) -> None:
     ],
 )
 def test_a_file_has_bounds(size: int, type_: str, lacks: bool) -> None:
-    assert bool(File(PATH, type_, size).shortcoming()) == lacks
+    assert bool(File(PATH, type_, size).rejection_reason()) == lacks
 
 
 @pytest.mark.parametrize(
@@ -143,7 +147,7 @@ def test_a_message_keeps_what_is_needed_to_send_it_again() -> None:
 
 
 def test_a_file_counts_as_text_where_it_is_and_as_much_where_it_is_not() -> None:
-    parts: list[attachments.Part] = [
+    parts: list[Part] = [
         {"type": "text", "text": "four"},
         {"type": "image_url", "image_url": {"url": "x"}},
     ]

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firerouter.browse import Browse, matching, ordered
 from firerouter.callable import Call, CallableError
 from firerouter.callable.envelope import encode
-from firerouter.contract import GetAvailableModels
+from firerouter.contract.base import parse
+from firerouter.contract.models import GetAvailableModels
 from firerouter.errors import InvalidArgument
-from firerouter.identity import Caller
-from firerouter.models import Model, ModelList, read_models
-from firerouter.records import parse
+from firerouter.models.model import Model, ModelList, read_models
+from firerouter.models.search import ModelSearch, matching, ordered
+from firerouter.users.identity import Caller
 from tests.conftest import NO_RECORDINGS, RECORDINGS
 
 NOW = datetime(2026, 8, 24, tzinfo=UTC)
@@ -135,7 +135,7 @@ def asking(data: Any) -> Call[Caller]:
 
 
 async def page(shelf: Shelf, **data: Any) -> dict[str, Any]:
-    return await Browse(shelf).get_available_models(asking(data))  # type: ignore[arg-type]
+    return await ModelSearch(shelf).get_available_models(asking(data))  # type: ignore[arg-type]
 
 
 async def pages(shelf: Shelf, **data: Any) -> list[dict[str, Any]]:
@@ -168,7 +168,7 @@ async def test_a_page_of_nothing_is_the_last() -> None:
 
 async def test_no_data_at_all_asks_for_everything() -> None:
     shelf: Any = Shelf(MODELS)
-    assert (await Browse(shelf).get_available_models(asking(None)))["total"] == 7
+    assert (await ModelSearch(shelf).get_available_models(asking(None)))["total"] == 7
 
 
 async def test_a_list_that_changes_between_two_pages_repeats_and_skips_nothing() -> None:
@@ -235,7 +235,7 @@ async def test_a_made_up_token_is_refused_by_name(token: str) -> None:
 async def test_a_bad_field_is_refused_by_name(data: Any, field: str) -> None:
     shelf: Any = Shelf(MODELS)
     with pytest.raises(CallableError) as refused:
-        await Browse(shelf).get_available_models(asking(data))
+        await ModelSearch(shelf).get_available_models(asking(data))
     assert refused.value.details["field"] == field
 
 

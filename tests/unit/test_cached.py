@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from firerouter.cached import Cached
+from firerouter.cache import Cached
 
 
 class Source:

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
-from firerouter.capabilities import FREE_PLUGINS, FREE_TOOLS, SAMPLING, Review, paid_extras, review
-from firerouter.models import ModelList, is_free, read_models
-from firerouter.settings import DEFAULTS, FREE_FALLBACK, FREE_MODEL, FeatureSettings
+from firerouter.features.abilities import FREE_PLUGINS, FREE_TOOLS, SAMPLING, paid_extras
+from firerouter.features.defaults import DEFAULTS
+from firerouter.features.review import Review, review_settings
+from firerouter.features.settings import FREE_FALLBACK, FREE_MODEL, FeatureSettings
+from firerouter.models.ids import is_free
+from firerouter.models.model import ModelList, read_models
 from tests.conftest import NO_RECORDINGS, RECORDINGS
 
 TODAY = date(2026, 8, 24)
@@ -85,7 +88,7 @@ def look(
         values = FeatureSettings.model_validate(
             {"model": "a/all", **values}, by_alias=True, by_name=False
         )
-    return review(values, models, free_only=free_only, known=frozenset(known), today=TODAY)
+    return review_settings(values, models, free_only=free_only, known=frozenset(known), today=TODAY)
 
 
 def said(found: Review) -> tuple[list[str], list[str]]:

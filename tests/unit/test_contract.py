@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firerouter import admincontract, limits
-from firerouter.contract import Dispatch, ExecutePrompt
+from firerouter import limits
+from firerouter.contract import admin
+from firerouter.contract.base import parse
+from firerouter.contract.dispatch import Dispatch
+from firerouter.contract.prompts import ExecutePrompt
 from firerouter.errors import InvalidArgument
-from firerouter.records import parse
 
 LEAST = {"feature": "chat", "prompt": "Hello"}
 TURNS = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
@@ -168,15 +170,15 @@ def test_the_name_of_an_unknown_field_is_not_repeated_at_any_length() -> None:
 
 
 def test_a_candidate_key_does_not_show() -> None:
-    request = parse(admincontract.TestConnection, {"key": "sk-or-v1-canary"})
+    request = parse(admin.TestConnection, {"key": "sk-or-v1-canary"})
     assert "canary" not in repr(request) + str(request)
-    error = refused({"key": "sk-or-v1-canary" * 100}, admincontract.TestConnection)
+    error = refused({"key": "sk-or-v1-canary" * 100}, admin.TestConnection)
     assert "canary" not in error.message
 
 
 @pytest.mark.parametrize("data", [{}, {"key": None}, {"key": "sk-or-v1-0123"}])
 def test_a_candidate_key_may_be_left_out(data: dict[str, Any]) -> None:
-    assert parse(admincontract.TestConnection, data).key == data.get("key")
+    assert parse(admin.TestConnection, data).key == data.get("key")
 
 
 def test_dispatch_passes_on_what_stands_beside_the_endpoint() -> None:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firerouter import limits
-from firerouter.embed import batches
 from firerouter.errors import UpstreamBusy, UpstreamMalformed
+from firerouter.generation.embeddings import batches
 from firerouter.openrouter import dimensions_of, shaped
 from firerouter.openrouter.embeddings import Form, read_embeddings
 

@@ -8,12 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from firerouter.bootstrap import App
-from firerouter.environment import (
-    OPENROUTER_BASE_URL,
-    EnvironmentRefused,
-    check_environment,
-)
+from firerouter.app.bootstrap import App
+from firerouter.app.environment import OPENROUTER_BASE_URL, EnvironmentRefused, check_environment
 from scripts.local.suite import clean_environment
 
 ROOT = Path(__file__).parents[2]

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from firerouter import estimates
-from firerouter.attachments import File
-from firerouter.contract import ExecutePrompt
-from firerouter.estimates import Made
-from firerouter.models import Model
-from firerouter.records import parse
-from firerouter.settings import FeatureSettings
+from firerouter.contract.base import parse
+from firerouter.contract.prompts import ExecutePrompt
+from firerouter.features.settings import FeatureSettings
+from firerouter.files.file import File
+from firerouter.generation import estimate
+from firerouter.generation.estimate import Made
+from firerouter.models.model import Model
 
 RESERVE = Decimal("0.05")
 MODEL = Model(
@@ -27,7 +27,7 @@ MODEL = Model(
 
 def told(settings: dict[str, Any], *files: File, **more: Any) -> int:
     request = parse(ExecutePrompt, {"feature": "f", "prompt": "Hi", **more})
-    return estimates.told_tokens(FeatureSettings.model_validate(settings), request, files)
+    return estimate.prompt_tokens(FeatureSettings.model_validate(settings), request, files)
 
 
 def test_all_that_is_sent_is_counted() -> None:
@@ -52,7 +52,7 @@ def test_a_chinese_character_is_a_token_and_an_english_one_is_less() -> None:
 
 def test_a_prompt_is_no_longer_than_what_the_model_reads() -> None:
     settings = FeatureSettings()
-    most = estimates.cost(MODEL, settings, 10**9, RESERVE)
+    most = estimate.cost(MODEL, settings, 10**9, RESERVE)
     assert most == Decimal("0.2") + Decimal("0.01")  # 100,000 and 1,000 tokens
 
 
@@ -60,17 +60,19 @@ def test_a_prompt_is_no_longer_than_what_the_model_reads() -> None:
     ("settings", "written"), [({"maxTokens": 50}, 50), ({}, 1_000), ({"maxTokens": 5_000}, 5_000)]
 )
 def test_the_features_bound_comes_before_the_models(settings: dict[str, Any], written: int) -> None:
-    assert estimates.written_tokens(MODEL, FeatureSettings.model_validate(settings)) == written
+    assert (
+        estimate.max_completion_tokens(MODEL, FeatureSettings.model_validate(settings)) == written
+    )
 
 
 def test_a_repair_is_a_second_answer_that_is_told_the_first() -> None:
     settings = FeatureSettings.model_validate({"repairJson": True, "maxTokens": 500})
     request = {"feature": "f", "prompt": "Hi"}
-    assert not estimates.made(settings, parse(ExecutePrompt, request)).repaired
+    assert not estimate.made(settings, parse(ExecutePrompt, request)).repaired
     asked = {**request, "responseFormat": {"type": "json_object"}}
-    made = estimates.made(settings, parse(ExecutePrompt, asked))
+    made = estimate.made(settings, parse(ExecutePrompt, asked))
     assert made == Made(repaired=True)
-    once, twice = (estimates.cost(MODEL, settings, 300, RESERVE, m) for m in (Made(), made))
+    once, twice = (estimate.cost(MODEL, settings, 300, RESERVE, m) for m in (Made(), made))
     assert twice == 2 * once + 500 * Decimal(2) / 1_000_000
 
 
@@ -78,18 +80,18 @@ def test_images_are_what_the_app_reserves_for_them() -> None:
     drawing = {"kind": "image", "imageApi": "images", "imageOptions": {"n": 2}, "maxTokens": 1}
     settings = FeatureSettings.model_validate(drawing)
     request = {"feature": "f", "prompt": "Hi"}
-    made = estimates.made(settings, parse(ExecutePrompt, request))
+    made = estimate.made(settings, parse(ExecutePrompt, request))
     assert made.images == 2
-    assert estimates.cost(MODEL, settings, 3, RESERVE, made) == 2 * RESERVE
+    assert estimate.cost(MODEL, settings, 3, RESERVE, made) == 2 * RESERVE
     three = parse(ExecutePrompt, {**request, "imageOptions": {"n": 3}})
-    assert estimates.made(settings, three).images == 3
-    assert estimates.cost(None, settings, 3, RESERVE, Made(images=3)) == 3 * RESERVE
+    assert estimate.made(settings, three).images == 3
+    assert estimate.cost(None, settings, 3, RESERVE, Made(images=3)) == 3 * RESERVE
 
 
 def test_what_has_no_price_is_what_the_app_reserves() -> None:
-    assert estimates.cost(None, FeatureSettings(), 10**9, RESERVE) == RESERVE
+    assert estimate.cost(None, FeatureSettings(), 10**9, RESERVE) == RESERVE
     searching = FeatureSettings.model_validate({"tools": [{"type": "openrouter:web_search"}]})
-    assert estimates.extras(searching, RESERVE) == RESERVE
-    assert estimates.extras(FeatureSettings(), RESERVE) == 0
-    plain = estimates.cost(MODEL, FeatureSettings(), 3, RESERVE)
-    assert estimates.cost(MODEL, searching, 3, RESERVE) == plain + RESERVE
+    assert estimate.extras(searching, RESERVE) == RESERVE
+    assert estimate.extras(FeatureSettings(), RESERVE) == 0
+    plain = estimate.cost(MODEL, FeatureSettings(), 3, RESERVE)
+    assert estimate.cost(MODEL, searching, 3, RESERVE) == plain + RESERVE

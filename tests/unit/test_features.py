@@ -13,23 +13,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from firerouter import limits
-from firerouter.appsettings import AppSettings, AppSettingsStore, UserLimits
-from firerouter.audit import Audit
-from firerouter.errors import (
-    FeatureDisabled,
-    FeatureUnknown,
-    SettingsInvalid,
-    SettingsUnavailable,
-)
-from firerouter.features import Features
-from firerouter.keyslots import FIRST_BOOT, KeyEntry, KeySlots
-from firerouter.settings import (
-    DEFAULTS,
-    FREE_MODEL,
-    OWNED_PARAMETERS,
-    Feature,
-    FeatureSettings,
-)
+from firerouter.errors import FeatureDisabled, FeatureUnknown, SettingsInvalid, SettingsUnavailable
+from firerouter.features.app_settings import AppSettings, AppSettingsStore
+from firerouter.features.defaults import DEFAULTS
+from firerouter.features.settings import FREE_MODEL, OWNED_PARAMETERS, Feature, FeatureSettings
+from firerouter.features.store import FeatureStore
+from firerouter.firestore.audit import Audit
+from firerouter.keys.slots import FIRST_BOOT, KeyEntry, KeySlots
+from firerouter.ledger.caps import UserLimits
 
 T = TypeVar("T")
 INDEXES = Path(__file__).parents[2] / "firestore.indexes.json"
@@ -109,8 +100,8 @@ def documents() -> Documents:
     return Documents()
 
 
-def features(documents: Any) -> Features:
-    return Features(documents, Audit(documents))
+def features(documents: Any) -> FeatureStore:
+    return FeatureStore(documents, Audit(documents))
 
 
 def app_settings(documents: Any) -> AppSettingsStore:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from firerouter.formats import partly
+from firerouter.contract.response_format import partly
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from firerouter.models import Model, read_models
+from firerouter.models.model import Model, read_models
 from scripts.free_models import __main__ as cli
 from scripts.free_models import asking, report, survey
 from scripts.free_models.survey import FIRST, Pace, pick

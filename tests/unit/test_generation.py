@@ -7,7 +7,7 @@ from openrouter.components.generationresponse import GenerationResponseData
 
 from firerouter.errors import UpstreamMalformed
 from firerouter.openrouter import Usage, total
-from firerouter.openrouter.generation import read_generation
+from firerouter.openrouter.generation_cost import read_generation
 
 TOLD: dict[str, Any] = {
     "id": "gen-1",

@@ -6,24 +6,24 @@ import pytest
 
 from firerouter import limits
 from firerouter.callable import Overloaded
-from firerouter.holding import Holding
+from firerouter.files.memory_budget import MemoryBudget
 
 
 @pytest.fixture
-def holding(monkeypatch: pytest.MonkeyPatch) -> Holding[str]:
+def holding(monkeypatch: pytest.MonkeyPatch) -> MemoryBudget[str]:
     monkeypatch.setattr(limits, "ATTACHMENTS_IN_FLIGHT_MAX_BYTES", 200)
-    return Holding()
+    return MemoryBudget()
 
 
 def test_the_largest_files_go_with_the_most_models_of_a_comparison() -> None:
-    holding = Holding[str]()
+    holding = MemoryBudget[str]()
     for at in range(limits.COMPARED_MODELS_MAX):
         holding.hold(str(at), {"a": limits.ATTACHMENTS_MAX_BYTES}, 0)
     with pytest.raises(Overloaded):
         holding.hold("another", {"b": 1}, 0)
 
 
-def test_what_is_refused_holds_nothing(holding: Holding[str]) -> None:
+def test_what_is_refused_holds_nothing(holding: MemoryBudget[str]) -> None:
     holding.hold("first", {"a": 100}, 20)
     assert holding.size == 120
     holding.hold("second", {"a": 100}, 0)
@@ -31,13 +31,15 @@ def test_what_is_refused_holds_nothing(holding: Holding[str]) -> None:
     with pytest.raises(Overloaded):
         holding.hold("third", {"a": 100, "b": 50}, 0)
     assert holding.size == 140
-    holding.let_go("first")
+    holding.release("first")
     assert holding.size == 100
-    holding.let_go("second")
+    holding.release("second")
     assert holding.size == 0
 
 
-async def test_it_is_read_once_and_on_when_the_first_one_is_stopped(holding: Holding[str]) -> None:
+async def test_it_is_read_once_and_on_when_the_first_one_is_stopped(
+    holding: MemoryBudget[str],
+) -> None:
     readings, done = 0, asyncio.Event()
 
     async def read() -> str:
@@ -52,13 +54,13 @@ async def test_it_is_read_once_and_on_when_the_first_one_is_stopped(holding: Hol
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.wait({first})
-    holding.let_go("first")
+    holding.release("first")
     done.set()
     assert await second == "content"
     assert (first.cancelled(), readings) == (True, 1)
 
 
-async def test_what_nobody_holds_any_more_is_read_no_further(holding: Holding[str]) -> None:
+async def test_what_nobody_holds_any_more_is_read_no_further(holding: MemoryBudget[str]) -> None:
     ended = asyncio.Event()
 
     async def read() -> str:
@@ -71,7 +73,7 @@ async def test_what_nobody_holds_any_more_is_read_no_further(holding: Holding[st
     reading = asyncio.create_task(holding.read("a", read))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    holding.let_go("first")
+    holding.release("first")
     await ended.wait()
     assert holding.size == 0
     reading.cancel()

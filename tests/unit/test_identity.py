@@ -41,7 +41,7 @@ from firerouter.errors import (
     SignInRequired,
     SignInUnavailable,
 )
-from firerouter.identity import APP_CHECK_ISSUER, Caller, Identity
+from firerouter.users.identity import APP_CHECK_ISSUER, Caller, Identity
 
 PROJECT = "demo-identity"
 NUMBER = "123456789012"

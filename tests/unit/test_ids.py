@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firerouter.ids import key_of
+from firerouter.firestore.paths import key_of
 
 ODD = st.text("./_%ab:\x00é2EF5", max_size=8)
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firerouter import images, limits
-from firerouter.attachments import image_path, is_inline, is_own
+from firerouter import limits
+from firerouter.contract.base import parse
+from firerouter.contract.images import ImageOptions
 from firerouter.errors import (
     EmptyAnswer,
     ImagesTooLarge,
@@ -22,14 +23,15 @@ from firerouter.errors import (
     UpstreamError,
     UpstreamMalformed,
 )
-from firerouter.images import ImageOptions
-from firerouter.keys import Secret
-from firerouter.openrouter import Answer, Delta, ImagesRequest, Watch
-from firerouter.openrouter.drawn import DrawnAnswer
-from firerouter.prompts import image_parameters
-from firerouter.records import parse
-from firerouter.routing import ProviderRouting
-from firerouter.settings import FeatureSettings
+from firerouter.features.routing import ProviderRouting
+from firerouter.features.settings import FeatureSettings
+from firerouter.files.file import image_path, is_inline, is_own
+from firerouter.files.images import documents_of, kept
+from firerouter.generation.image_parameters import api_parameters, chat_parameters
+from firerouter.generation.prompts import image_parameters
+from firerouter.keys.secret import Secret
+from firerouter.openrouter import Answer, Deadline, Delta, ImagesRequest
+from firerouter.openrouter.image_answer import ImageAnswer
 from tests.unit.test_answer import DONE, SSE, STOP, USAGE, Body, chunk, sse, text
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"dots"
@@ -53,7 +55,7 @@ async def deltas(
     *pieces: bytes, shape: type[Answer] = Answer, kind: str = SSE["content-type"], makes: int = 1
 ) -> list[Delta]:
     response = httpx2.Response(200, headers={"content-type": kind}, stream=Body(pieces))
-    answer = shape(response, "asked/for", Watch(30.0), draws=True, makes=makes)
+    answer = shape(response, "asked/for", Deadline(30.0), draws=True, makes=makes)
     await answer.prime()
     found = [delta async for deltas in answer for delta in deltas]
     assert answer.finish_reason == "stop"
@@ -137,7 +139,7 @@ async def test_fifty_megabytes_are_not_read_to_their_end() -> None:
             yield b"A" * 1_000_000
 
     response = httpx2.Response(200, headers=SSE, stream=Pieces(pieces()))
-    answer = Answer(response, "asked/for", Watch(30.0), draws=True)
+    answer = Answer(response, "asked/for", Deadline(30.0), draws=True)
     with pytest.raises(ImagesTooLarge):
         await answer.prime()
     assert read <= limits.SSE_LINE_MAX_BYTES + 1_000_000
@@ -159,27 +161,27 @@ async def test_partial_images_come_before_whole_ones() -> None:
     found = await deltas(
         event("partial_image", b64_json=b64(PNG), partial_image_index=0),
         event("completed", b64_json=b64(PNG + b"!"), usage=USAGE),
-        shape=DrawnAnswer,
+        shape=ImageAnswer,
     )
     assert shown(found) == [("partial_image", "image/png", PNG), ("image", "image/png", PNG + b"!")]
 
 
 async def test_a_provider_that_does_not_stream_sends_them_whole() -> None:
     body = {"created": 1, "data": [{"b64_json": b64(PNG)}, {"b64_json": b64(JPEG)}], "usage": USAGE}
-    found = await deltas(json.dumps(body).encode(), shape=DrawnAnswer, kind="application/json")
+    found = await deltas(json.dumps(body).encode(), shape=ImageAnswer, kind="application/json")
     assert [content for _, _, content in shown(found)] == [PNG, JPEG]
 
 
 async def test_two_that_are_alike_are_two() -> None:
     one, last = event("completed", b64_json=b64(PNG)), event("completed", b64_json=b64(PNG))
-    found = await deltas(one, last, DONE, shape=DrawnAnswer)
+    found = await deltas(one, last, DONE, shape=ImageAnswer)
     assert [content for _, _, content in shown(found)] == [PNG, PNG]
 
 
 async def test_partial_ones_without_end_cost_no_whole_one() -> None:
     partial = event("partial_image", b64_json=b64(PNG))
     whole = event("completed", b64_json=b64(PNG), usage=USAGE)
-    found = await deltas(*[partial] * 50, whole, shape=DrawnAnswer)
+    found = await deltas(*[partial] * 50, whole, shape=ImageAnswer)
     kinds = [delta.kind for delta in found]
     assert (kinds.count("partial_image"), kinds.count("image")) == (limits.PARTIAL_IMAGES_MAX, 1)
 
@@ -188,9 +190,9 @@ async def test_usage_is_no_end_while_there_are_more_to_come() -> None:
     first = event("completed", b64_json=b64(PNG), usage=USAGE)
     second = event("completed", b64_json=b64(PNG))
     for pieces, made in (((first, second), 2), ((first, DONE), 1)):  # it may make fewer
-        assert len(await deltas(*pieces, shape=DrawnAnswer, makes=2)) == made
+        assert len(await deltas(*pieces, shape=ImageAnswer, makes=2)) == made
     with pytest.raises(StreamCut):
-        await deltas(first, shape=DrawnAnswer, makes=2)
+        await deltas(first, shape=ImageAnswer, makes=2)
 
 
 WHOLE = event("completed", b64_json=b64(PNG))
@@ -210,13 +212,13 @@ ODD: list[tuple[list[bytes], type[UpstreamError]]] = [
 @pytest.mark.parametrize(("pieces", "error"), ODD)
 async def test_what_else_may_come(pieces: list[bytes], error: type[UpstreamError]) -> None:
     with pytest.raises(error):
-        await deltas(*pieces, shape=DrawnAnswer)
+        await deltas(*pieces, shape=ImageAnswer)
 
 
 async def test_an_error_in_between_is_the_models() -> None:
     failed = sse({"type": "error", "error": {"code": 502, "message": "busy"}})
     with pytest.raises(UpstreamBusy):
-        await deltas(WHOLE, failed, shape=DrawnAnswer)
+        await deltas(WHOLE, failed, shape=ImageAnswer)
 
 
 JSON = st.recursive(
@@ -233,7 +235,7 @@ JSON = st.recursive(
 async def test_whatever_comes_ends_in_a_leaf(value: Any, kind: str) -> None:
     piece = sse(value) + DONE if kind.startswith("text") else json.dumps(value).encode()
     with pytest.raises(UpstreamError):
-        await deltas(piece, shape=DrawnAnswer, kind=kind)
+        await deltas(piece, shape=ImageAnswer, kind=kind)
 
 
 # -- what is asked ---------------------------------------------------------------------------------
@@ -242,14 +244,14 @@ async def test_whatever_comes_ends_in_a_leaf(value: Any, kind: str) -> None:
 def test_a_chat_is_asked_for_what_the_model_makes() -> None:
     options = ImageOptions()
     for writes, wanted in [(True, ["image", "text"]), (False, ["image"])]:
-        found = images.chat_parameters(options, {}, writes=writes)
+        found = chat_parameters(options, {}, writes=writes)
         assert found == {"modalities": wanted}
 
 
 def test_a_chat_has_the_options_beside_the_admins_own() -> None:
     given = {"image_config": {"style": "flat", "quality": "low"}, "top_p": 0.5, "seed": 1}
     options = ImageOptions(aspect_ratio="16:9", size="2K", quality="high", seed=7)
-    assert images.chat_parameters(options, given, writes=True) == {
+    assert chat_parameters(options, given, writes=True) == {
         "modalities": ["image", "text"],
         "image_config": {
             "style": "flat",
@@ -272,7 +274,7 @@ def test_the_image_api_is_sent_what_it_takes() -> None:
         parameters={"output_format": "webp"},
     )
     options = ImageOptions(aspect_ratio="16:9", size="2K", n=3)
-    assert images.api_parameters(options, image_parameters(settings)) == {
+    assert api_parameters(options, image_parameters(settings)) == {
         "provider": {"only": ["openai"], "sort": "price"},
         "seed": 1,
         "output_format": "webp",
@@ -348,10 +350,10 @@ def test_no_document_has_an_images_bytes() -> None:
     lost = {"index": 1, "contentType": "image/png", "bytes": 4, "data": "AAAA"}
     result = {"text": "", "images": [stored, lost]}
     told = {"index": 0, "contentType": "image/png", "bytes": 4, "path": "p"}
-    assert images.kept(result) == {"text": "", "images": [told]}
-    assert images.kept({"text": "", "images": [lost]}) == {"text": ""}
-    assert images.documents_of(result) == [{"path": "p", "contentType": "image/png", "bytes": 4}]
-    assert images.documents_of({"text": ""}) == []
+    assert kept(result) == {"text": "", "images": [told]}
+    assert kept({"text": "", "images": [lost]}) == {"text": ""}
+    assert documents_of(result) == [{"path": "p", "contentType": "image/png", "bytes": 4}]
+    assert documents_of({"text": ""}) == []
 
 
 def test_an_image_is_its_owners_and_was_no_upload() -> None:

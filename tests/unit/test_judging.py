@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from firerouter import limits
-from firerouter.contract import Judge
-from firerouter.judging import judged_by, prompt_of, ranking_of, readable
-from firerouter.settings import Feature, FeatureSettings
+from firerouter.contract.prompts import Judge
+from firerouter.features.settings import Feature, FeatureSettings
+from firerouter.generation.judge import judge_feature, judge_prompt, parse_ranking, readable
 
 PLACES = {0: "a", 1: "b", 3: "d"}
 
@@ -30,7 +30,7 @@ PLACES = {0: "a", 1: "b", 3: "d"}
 def test_a_ranking_is_the_line_that_names_each_answer_once(
     text: str, ranking: list[int] | None
 ) -> None:
-    assert ranking_of(text, PLACES) == ranking
+    assert parse_ranking(text, PLACES) == ranking
 
 
 def test_what_failed_was_stopped_or_says_nothing_is_not_judged() -> None:
@@ -46,7 +46,7 @@ def test_what_failed_was_stopped_or_says_nothing_is_not_judged() -> None:
 
 def test_long_answers_are_cut_so_that_all_have_room() -> None:
     long = "x" * limits.JUDGE_READS_MAX_CHARS
-    prompt = prompt_of(Judge(model="a/b", mode="merge"), long, {0: long, 1: long})
+    prompt = judge_prompt(Judge(model="a/b", mode="merge"), long, {0: long, 1: long})
     assert len(prompt) < limits.JUDGE_READS_MAX_CHARS + 500
     assert prompt.count("x" * (limits.JUDGE_READS_MAX_CHARS // 3)) == 3
 
@@ -67,4 +67,4 @@ def test_a_judge_has_the_features_bounds_and_nothing_of_its_task() -> None:
         }
     )
     feature = Feature("f", True, 1, settings)
-    assert judged_by(feature).settings == FeatureSettings(max_tokens=77, total_s=9)
+    assert judge_feature(feature).settings == FeatureSettings(max_tokens=77, total_s=9)

@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from firerouter import admincontract, limits
-from firerouter.admincontract import RemoveKey, SetKey
+from firerouter import limits
+from firerouter.admin.keys import warnings
+from firerouter.contract import admin
+from firerouter.contract.admin import RemoveKey, SetKey
+from firerouter.contract.base import parse
 from firerouter.errors import InvalidArgument, UpstreamMalformed
-from firerouter.keyring import warnings
-from firerouter.openrouter.account import KeyReport, read_key_report
-from firerouter.records import parse
+from firerouter.openrouter.key_report import KeyReport, read_key_report
 
 NOW = datetime(2026, 11, 22, 5, tzinfo=UTC)
 ANY = st.recursive(
@@ -101,8 +102,8 @@ def test_the_request_does_not_show_its_key() -> None:
         (SetKey, {"key": "sk-or-v1-canary", "feature": "no name"}, "feature"),
         (RemoveKey, {"position": 0}, "position"),
         (RemoveKey, {"key": "sk-or-v1-canary"}, "key"),
-        (admincontract.TestConnection, {"key": "sk-or-v1-canary", "position": 1}, ""),
-        (admincontract.TestConnection, {"key": "sk-or-v1-canary", "feature": "chat"}, ""),
+        (admin.TestConnection, {"key": "sk-or-v1-canary", "position": 1}, ""),
+        (admin.TestConnection, {"key": "sk-or-v1-canary", "feature": "chat"}, ""),
     ],
 )
 def test_a_place_that_can_be_none_is_refused_by_name(

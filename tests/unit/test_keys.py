@@ -25,8 +25,10 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports im
 
 from firerouter import limits, log
 from firerouter.errors import KeyMissing, KeyStoreForbidden, KeyUnavailable, SettingsUnavailable
-from firerouter.keys import SECRET_ID, Keys, KeySlot, Secret, Vault
-from firerouter.keyslots import KeyEntry, KeySlots
+from firerouter.keys.pool import Keys, KeySlot
+from firerouter.keys.secret import Secret
+from firerouter.keys.slots import KeyEntry, KeySlots
+from firerouter.keys.vault import SECRET_ID, Vault
 
 ROOT = Path(__file__).parents[2]
 VALUE = "sk-or-v1-canary-5d1e"

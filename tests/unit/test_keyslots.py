@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firerouter import limits
-from firerouter.keyslots import FIRST_BOOT, KeyEntry, KeySlots, read_slots
+from firerouter.keys.slots import FIRST_BOOT, KeyEntry, KeySlots, read_slots
 
 NOW = datetime(2026, 11, 22, 5, tzinfo=UTC)
 ONE = KeyEntry(1, "aaa1", NOW, False, 10.0, 9.75)

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firerouter import limits
-from firerouter.contract import Capability
-from firerouter.models import _FIELDS, CAPABILITIES, Model, ModelList, read_model, read_models
+from firerouter.contract.models import Capability
+from firerouter.models.model import _FIELDS, CAPABILITIES, Model, ModelList, read_model, read_models
 from tests.conftest import NO_RECORDINGS, RECORDINGS
 
 NOW = datetime(2026, 8, 24, tzinfo=UTC)

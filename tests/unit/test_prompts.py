@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firerouter import prompts
-from firerouter.contract import ExecutePrompt
+from firerouter.contract.base import parse
+from firerouter.contract.prompts import ExecutePrompt
 from firerouter.errors import InvalidArgument, ModelNotAllowed
-from firerouter.records import parse
-from firerouter.settings import OWNED_PARAMETERS, FeatureSettings
+from firerouter.features.model_choice import models_in_order
+from firerouter.features.settings import OWNED_PARAMETERS, FeatureSettings
+from firerouter.features.template import render, variable_names
+from firerouter.generation import prompts
 
 
 def request(**fields: Any) -> ExecutePrompt:
@@ -72,18 +74,18 @@ def test_the_context_comes_before_the_last_of_several_messages() -> None:
     ],
 )
 def test_places_are_filled(template: str, rendered: str) -> None:
-    assert prompts.render(template, {"name": "Ann", "unused": "x"}) == rendered
+    assert render(template, {"name": "Ann", "unused": "x"}) == rendered
 
 
 @pytest.mark.parametrize("value", ["{{secret}}", "{{name}}", "\\1 \\g<0>", "{0}", "%s", "$name"])
 def test_a_value_is_never_read_as_a_template(value: str) -> None:
     variables = {"name": value, "secret": "hunter2"}
-    assert prompts.render("Hi {{name}}!", variables) == f"Hi {value}!"
+    assert render("Hi {{name}}!", variables) == f"Hi {value}!"
 
 
 @given(st.text(), st.text())
 def test_any_value_goes_in_as_it_is(one: str, two: str) -> None:
-    assert prompts.render("<{{a}}|{{b}}>", {"a": one, "b": two}) == f"<{one}|{two}>"
+    assert render("<{{a}}|{{b}}>", {"a": one, "b": two}) == f"<{one}|{two}>"
 
 
 def test_a_variable_that_is_missing_is_named() -> None:
@@ -104,25 +106,25 @@ def test_places_in_what_the_user_asks_are_left_alone() -> None:
 
 def test_the_model_of_the_settings_comes_first_then_the_fallbacks() -> None:
     chosen = settings(model="a/a", fallback_models=["b/b", "c/c"])
-    assert prompts.models(chosen, None) == ["a/a", "b/b", "c/c"]
+    assert models_in_order(chosen, None) == ["a/a", "b/b", "c/c"]
 
 
 def test_a_model_is_asked_once_only() -> None:
     chosen = settings(model="a/a", fallback_models=["b/b", "a/a", "b/b"])
-    assert prompts.models(chosen, None) == ["a/a", "b/b"]
+    assert models_in_order(chosen, None) == ["a/a", "b/b"]
 
 
 def test_a_caller_chooses_among_the_allowed_ones() -> None:
     chosen = settings(model="a/a", fallback_models=["b/b"], allowed_models=["d/d"])
-    assert prompts.models(chosen, "d/d") == ["d/d", "b/b"]
-    assert prompts.models(chosen, "a/a") == ["a/a", "b/b"]
+    assert models_in_order(chosen, "d/d") == ["d/d", "b/b"]
+    assert models_in_order(chosen, "a/a") == ["a/a", "b/b"]
 
 
 @pytest.mark.parametrize("model", ["x/x", "b/b", "a/a:free", "A/A", "d/d:online"])
 def test_any_other_model_is_refused(model: str) -> None:
     chosen = settings(model="a/a", fallback_models=["b/b"], allowed_models=["d/d"])
     with pytest.raises(ModelNotAllowed) as refused:
-        prompts.models(chosen, model)
+        models_in_order(chosen, model)
     assert refused.value.details["field"] == "model"
 
 
@@ -268,8 +270,8 @@ def test_what_is_sent_is_owned_so_that_no_parameter_can_be_set_twice() -> None:
     ],
 )
 def test_the_places_of_a_prompt(template: str, names: list[str]) -> None:
-    assert prompts.variables(settings(system_prompt=template)) == names
-    filled = prompts.render(template, dict.fromkeys(names, "-"))
+    assert variable_names(settings(system_prompt=template)) == names
+    filled = render(template, dict.fromkeys(names, "-"))
     assert bool(names) or filled == template
 
 

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from firerouter.appsettings import UserLimits
-from firerouter.quotas import Counter, counters, refusal
-from firerouter.settings import FeatureLimits
+from firerouter.ledger.caps import FeatureLimits, UserLimits
+from firerouter.ledger.quotas import Counter, counters, refusal
 
 NOW = datetime(2026, 8, 24, 23, 58, 30, tzinfo=UTC)
 USER = UserLimits(requests_per_minute=20, concurrent=3, usd_per_day=0.5)

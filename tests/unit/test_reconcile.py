@@ -8,26 +8,26 @@ from typing import Any
 import pytest
 
 from firerouter import limits
-from firerouter.books import Held, Stored, Tried
-from firerouter.reconcile import billed
+from firerouter.generation.reconciler import billed
+from firerouter.ledger.store import AttemptRecord, Reservation, StoredEntry
 from scripts.manifest import SCHEDULED
 
 INDEXES = Path(__file__).parents[2] / "firestore.indexes.json"
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
-ANSWERED = Tried("a/one", "gen-1", None, 1)
-STOPPED = Tried("a/one", "gen-2", "stopped", 1)
-FAILED = Tried("a/one", "gen-3", "empty_answer", 1)
-REFUSED = Tried("a/one", None, "upstream_busy", 1)
-SENT = Tried("a/one", None, None, 1)
-SENT_AND_STOPPED = Tried("a/one", None, "stopped", 1)
-TITLE = Tried("a/paid", "gen-4", "stopped", 1, "title")
-TITLE_SENT = Tried("a/paid", None, "stopped", 1, "title")
-FREE_TITLE = Tried("a/one:free", None, "stopped", 1, "title")
+ANSWERED = AttemptRecord("a/one", "gen-1", None, 1)
+STOPPED = AttemptRecord("a/one", "gen-2", "stopped", 1)
+FAILED = AttemptRecord("a/one", "gen-3", "empty_answer", 1)
+REFUSED = AttemptRecord("a/one", None, "upstream_busy", 1)
+SENT = AttemptRecord("a/one", None, None, 1)
+SENT_AND_STOPPED = AttemptRecord("a/one", None, "stopped", 1)
+TITLE = AttemptRecord("a/paid", "gen-4", "stopped", 1, "title")
+TITLE_SENT = AttemptRecord("a/paid", None, "stopped", 1, "title")
+FREE_TITLE = AttemptRecord("a/one:free", None, "stopped", 1, "title")
 
 
-def stored(status: str, *attempts: Tried) -> Stored:
-    held = Held("id", "user", NOW, 0, None)
-    return Stored(held, status, "chat", NOW, 0, list(attempts))
+def stored(status: str, *attempts: AttemptRecord) -> StoredEntry:
+    held = Reservation("id", "user", NOW, 0, None)
+    return StoredEntry(held, status, "chat", NOW, 0, list(attempts))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def stored(status: str, *attempts: Tried) -> Stored:
         ("interrupted", [STOPPED, TITLE], [STOPPED, TITLE]),
     ],
 )
-def test_what_is_asked_for(status: str, attempts: list[Tried], asked: Any) -> None:
+def test_what_is_asked_for(status: str, attempts: list[AttemptRecord], asked: Any) -> None:
     assert billed(stored(status, *attempts)) == asked
 
 

@@ -28,8 +28,8 @@ from firerouter.errors import (
     UpstreamSilent,
     UpstreamUnreachable,
 )
-from firerouter.keys import Secret
-from firerouter.openrouter import ChatRequest, Interrupted, OpenRouter, Tries, Watch
+from firerouter.keys.secret import Secret
+from firerouter.openrouter import AttemptLog, ChatRequest, Deadline, Interrupted, OpenRouter
 
 MARGIN_S = 20.0  # a busy machine's
 Act = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -222,19 +222,19 @@ def request(*models: str, **fields: Any) -> ChatRequest:
 async def ask(
     openrouter: OpenRouter,
     *models: str,
-    tries: Tries | None = None,
+    tries: AttemptLog | None = None,
     total_s: float = 30.0,
     **fields: Any,
 ) -> str:
     """The text of the answer."""
-    watch = Watch(total_s)
-    tries = Tries() if tries is None else tries
+    watch = Deadline(total_s)
+    tries = AttemptLog() if tries is None else tries
     async with openrouter.answer(request(*models, **fields), watch, tries) as answer:
         with watch.guard():
             return "".join([delta.text async for deltas in answer for delta in deltas])
 
 
-def reasons(tries: Tries) -> list[tuple[str, str | None]]:
+def reasons(tries: AttemptLog) -> list[tuple[str, str | None]]:
     return [(attempt.model, attempt.reason) for attempt in tries.attempts]
 
 
@@ -243,7 +243,7 @@ def reasons(tries: Tries) -> list[tuple[str, str | None]]:
 
 async def test_an_answer_takes_one_try(openrouter: OpenRouter, upstream: Upstream) -> None:
     upstream.acts["a/a"] = [HELLO]
-    tries = Tries()
+    tries = AttemptLog()
     assert await ask(openrouter, "a/a", tries=tries) == "Hello"
     assert upstream.models == ["a/a"]
     assert reasons(tries) == [("a/a", None)]
@@ -257,7 +257,7 @@ async def test_a_model_is_asked_three_times_at_most(
     status: int,
 ) -> None:
     upstream.acts["a/a"] = [fails(status)]
-    tries = Tries()
+    tries = AttemptLog()
     with pytest.raises(UpstreamError) as failed:
         await ask(openrouter, "a/a", tries=tries)
     assert upstream.models == ["a/a"] * 3
@@ -287,7 +287,7 @@ async def test_a_failure_that_passes_is_not_seen(
     openrouter: OpenRouter, upstream: Upstream, jitter: list[tuple[float, float]]
 ) -> None:
     upstream.acts["a/a"] = [fails(503), fails(429), HELLO]
-    tries = Tries()
+    tries = AttemptLog()
     assert await ask(openrouter, "a/a", tries=tries) == "Hello"
     assert reasons(tries) == [("a/a", "upstream_busy"), ("a/a", "rate_limited"), ("a/a", None)]
 
@@ -313,7 +313,7 @@ async def test_what_goes_wrong_before_the_first_token_is_tried_again(
     reason: str,
 ) -> None:
     upstream.acts["a/a"] = [act, HELLO]
-    tries = Tries()
+    tries = AttemptLog()
     assert await ask(openrouter, "a/a", tries=tries) == "Hello"
     assert reasons(tries) == [("a/a", reason), ("a/a", None)]
 
@@ -343,7 +343,7 @@ async def test_after_the_first_token_nothing_is_tried_again(
 ) -> None:
     # the pause: by then the first token is read
     upstream.acts = {"a/a": [says(first, 0.1, rest, cut=cut)], "b/b": [HELLO]}
-    tries = Tries()
+    tries = AttemptLog()
     with pytest.raises(failure):
         await ask(openrouter, "a/a", "b/b", tries=tries)
     assert upstream.models == ["a/a"]
@@ -354,7 +354,7 @@ async def test_a_server_that_is_not_there_is_tried_three_times(
     upstream: Upstream, jitter: list[tuple[float, float]]
 ) -> None:
     await upstream.stop()
-    tries = Tries()
+    tries = AttemptLog()
     with pytest.raises(UpstreamUnreachable):
         await ask(OpenRouter(base_url=upstream.url), "a/a", tries=tries)
     assert reasons(tries) == [("a/a", "upstream_unreachable")] * 3
@@ -463,7 +463,7 @@ async def test_fallbacks_are_tried_in_their_order_and_announced(
     async def on_retry(model: str, reason: str) -> None:
         told.append((model, reason))
 
-    tries = Tries(on_retry=on_retry)
+    tries = AttemptLog(on_retry=on_retry)
     assert await ask(openrouter, "a/a", "b/b", "c/c", tries=tries) == "Hello"
     assert upstream.models == ["a/a", "a/a", "a/a", "b/b", "c/c"]
     assert told == [
@@ -501,7 +501,7 @@ async def test_where_a_key_is_refused_the_next_one_is_asked_with_at_once(
 ) -> None:
     keys = Keys("sk-first", "sk-second", "sk-third")
     upstream.acts["a/a"] = [refusal, refusal, HELLO]
-    tries = Tries()
+    tries = AttemptLog()
     assert await ask(openrouter, "a/a", keys=keys, tries=tries) == "Hello"
     assert given(upstream) == ["sk-first", "sk-second", "sk-third"]
     assert reasons(tries) == [("a/a", None)]
@@ -514,7 +514,7 @@ async def test_each_key_is_asked_with_once_and_the_last_refusal_ends_it(
     openrouter: OpenRouter, upstream: Upstream
 ) -> None:
     upstream.acts["a/a"] = [spent(), fails(401)]
-    tries = Tries()
+    tries = AttemptLog()
     with pytest.raises(KeyInvalid):
         await ask(openrouter, "a/a", "b/b", keys=Keys("sk-first", "sk-second"), tries=tries)
     assert given(upstream) == ["sk-first", "sk-second"]
@@ -559,7 +559,7 @@ async def test_a_key_that_is_missing_is_said_and_nothing_sent(upstream: Upstream
         async def get(self) -> Secret:
             raise KeyMissing
 
-    tries = Tries()
+    tries = AttemptLog()
     openrouter = OpenRouter(base_url=upstream.url)
     with pytest.raises(KeyMissing):
         await ask(openrouter, "a/a", "b/b", keys=NoKeys(), tries=tries)
@@ -656,7 +656,7 @@ async def test_the_upstream_id_is_known_as_soon_as_there_are_headers(
     openrouter: OpenRouter, upstream: Upstream
 ) -> None:
     upstream.acts["a/a"] = [says(0.2, chunk("x"), chunk(finish="stop"))]
-    tries = Tries()
+    tries = AttemptLog()
     ids: list[str | None] = []
     tries.on_id = lambda: ids.append(tries.attempts[-1].upstream_id)
     await ask(openrouter, "a/a", tries=tries)
@@ -695,7 +695,7 @@ async def test_a_model_silent_for_too_long_is_left_for_the_next(
     openrouter: OpenRouter, upstream: Upstream, act: Act
 ) -> None:
     upstream.acts = {"a/a": [act], "b/b": [HELLO]}
-    tries = Tries()
+    tries = AttemptLog()
     async with asyncio.timeout(MARGIN_S):
         assert await ask(openrouter, "a/a", "b/b", tries=tries, first_token_s=3.0) == "Hello"
     assert reasons(tries) == [("a/a", "upstream_timeout"), ("b/b", None)]
@@ -726,7 +726,7 @@ async def test_a_stop_before_the_first_token_ends_the_call_upstream(
     openrouter: OpenRouter, upstream: Upstream
 ) -> None:
     upstream.acts = {"a/a": [says(COMMENT, 30.0)], "b/b": [HELLO]}
-    watch, tries = Watch(30.0), Tries()
+    watch, tries = Deadline(30.0), AttemptLog()
     tries.on_id = lambda: watch.stop("stopped")  # there are headers, and no token yet
     with pytest.raises(Interrupted):
         async with openrouter.answer(request("a/a", "b/b"), watch, tries):
@@ -740,14 +740,14 @@ async def test_a_stop_between_two_tries_is_no_longer_pause(
     openrouter: OpenRouter, upstream: Upstream
 ) -> None:
     upstream.acts["a/a"] = [fails(429, headers={"Retry-After": "9"})]
-    watch = Watch(30.0)
+    watch = Deadline(30.0)
 
     async def on_retry(_model: str, _reason: str) -> None:
         asyncio.get_running_loop().call_later(0.05, watch.stop, "stopped")
 
     async with asyncio.timeout(MARGIN_S):
         with pytest.raises(Interrupted):
-            async with openrouter.answer(request("a/a"), watch, Tries(on_retry=on_retry)):
+            async with openrouter.answer(request("a/a"), watch, AttemptLog(on_retry=on_retry)):
                 pytest.fail("there is no first token")
     assert upstream.models == ["a/a"]
 
@@ -756,7 +756,7 @@ async def test_leaving_an_answer_midway_ends_the_call_upstream(
     openrouter: OpenRouter, upstream: Upstream
 ) -> None:
     upstream.acts["a/a"] = [says(*drip(chunk("x")))]
-    async with openrouter.answer(request("a/a"), Watch(30.0), Tries()) as answer:
+    async with openrouter.answer(request("a/a"), Deadline(30.0), AttemptLog()) as answer:
         async for _ in answer:
             break
     await asyncio.wait_for(upstream.asked[0].left.wait(), MARGIN_S)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firerouter import schemas
+from firerouter.contract import json_schema
 
 
 @pytest.mark.parametrize(
@@ -35,8 +35,8 @@ from firerouter import schemas
     ],
 )
 def test_whether_a_value_fits(value: Any, schema: Any, fault: str | None) -> None:
-    assert schemas.fault_of_schema(schema) is None
-    assert schemas.fault_of(value, schema) == fault
+    assert json_schema.fault_of_schema(schema) is None
+    assert json_schema.fault_of(value, schema) == fault
 
 
 def test_what_takes_too_long_is_given_up() -> None:
@@ -53,13 +53,13 @@ def test_what_takes_too_long_is_given_up() -> None:
         ([1] * 200, {"items": {"enum": [0] * 9_900 + [1]}}),
         ([[0] * 5_000] * 200, {"items": {"const": [0] * 5_000}}),
     ):
-        with pytest.raises(schemas.TooMuch):
-            schemas.fault_of(value, schema)
+        with pytest.raises(json_schema.TooMuch):
+            json_schema.fault_of(value, schema)
 
 
 def test_a_schema_is_checked_without_a_regular_expression_of_its_own() -> None:
-    assert schemas.fault_of_schema({"type": 7}) == "$.type (anyOf)"
-    assert schemas.fault_of_schema(json.loads('{"properties": {"a": {"type": "no"}}}'))
+    assert json_schema.fault_of_schema({"type": 7}) == "$.type (anyOf)"
+    assert json_schema.fault_of_schema(json.loads('{"properties": {"a": {"type": "no"}}}'))
 
 
 WORDS = st.sampled_from(["$ref", "#/a", "#", "a", "type", "items", "enum", "properties", "$defs"])
@@ -75,16 +75,19 @@ VALUES = st.recursive(
 @pytest.mark.parametrize("word", ["$ref", "$dynamicRef"])
 def test_a_reference_to_what_is_no_schema_is_found(word: str, pointer: str) -> None:
     schema = {"title": "x", "required": ["a"], "properties": {"a": {"items": {word: pointer}}}}
-    assert schemas.fault_of_schema(schema) == f"$.properties.a.items ({word})"
+    assert json_schema.fault_of_schema(schema) == f"$.properties.a.items ({word})"
 
 
 @pytest.mark.parametrize("pointer", ["#", "#/$defs/a", "#/$defs/b", "#named"])
 def test_a_reference_to_a_schema_is_none_of_these(pointer: str) -> None:
     known = {"a": True, "b": {"$anchor": "named", "type": "string"}}
-    assert schemas.fault_of_schema({"properties": {"a": {"$ref": pointer}}, "$defs": known}) is None
+    assert (
+        json_schema.fault_of_schema({"properties": {"a": {"$ref": pointer}}, "$defs": known})
+        is None
+    )
 
 
 @given(value=VALUES, schema=VALUES)
 def test_whatever_they_hold_there_is_a_word_about_it(value: Any, schema: Any) -> None:
-    with suppress(schemas.TooMuch):
-        assert schemas.fault_of(value, schema) is None or schemas.fault_of(value, schema)
+    with suppress(json_schema.TooMuch):
+        assert json_schema.fault_of(value, schema) is None or json_schema.fault_of(value, schema)

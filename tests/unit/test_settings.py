@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from firerouter import limits
-from firerouter.contract import ExecutePrompt
-from firerouter.formats import StoredFormat
-from firerouter.records import faults, parse
-from firerouter.routing import ProviderRouting
-from firerouter.settings import (
-    DEFAULTS,
+from firerouter.contract.base import faults, parse
+from firerouter.contract.prompts import ExecutePrompt
+from firerouter.contract.response_format import StoredFormat
+from firerouter.features.defaults import DEFAULTS
+from firerouter.features.routing import ProviderRouting
+from firerouter.features.settings import (
     OWNED_PARAMETERS,
     Draft,
     Feature,

@@ -14,12 +14,12 @@ from google.api_core import exceptions
 from google.cloud.firestore_v1.types import ListenRequest, ListenResponse
 
 from firerouter import limits
-from firerouter.contract import StopGeneration
+from firerouter.contract.base import parse
+from firerouter.contract.prompts import StopGeneration
+from firerouter.delivery.stop import StopCallable
+from firerouter.delivery.stop_signals import Listener
 from firerouter.errors import GenerationUnknown, InvalidArgument
-from firerouter.ids import comparison_ids, generation_id
-from firerouter.records import parse
-from firerouter.stopping import Stopping
-from firerouter.stops import Listener
+from firerouter.ledger.ids import comparison_ids, generation_id
 from tests.emulator.world import call_of
 
 SOON_S = 5.0
@@ -249,7 +249,7 @@ class Untouched:
 @pytest.mark.parametrize("name", ["generationId", "requestId"])
 @pytest.mark.parametrize("value", ["", "a b", "..\n", "__x__\0", "é", "x" * 1600, 7, [], None])
 async def test_for_what_can_be_no_id_nothing_is_read_or_written(name: str, value: Any) -> None:
-    stopping = Stopping(Untouched())  # type: ignore[arg-type]  # a stand-in
+    stopping = StopCallable(Untouched())  # type: ignore[arg-type]  # a stand-in
     with pytest.raises(InvalidArgument) as refused:
         await stopping.stop_generation(call_of({name: value}, "ann"))
     assert refused.value.details["field"] == ("" if value is None else name)
@@ -282,7 +282,7 @@ async def test_a_request_on_its_way_is_looked_for_and_a_generation_is_not(
 
     asked = generation_id("ann", "r")
     stops = Late()
-    stopping = Stopping(stops)  # type: ignore[arg-type]  # a stand-in
+    stopping = StopCallable(stops)  # type: ignore[arg-type]  # a stand-in
     answer = await stopping.stop_generation(call_of({"requestId": "r"}, "ann"))
     assert (answer["stopped"], stops.looks) == (True, 3)
     stops.looks = 0
@@ -313,7 +313,7 @@ async def test_a_comparison_whose_answers_have_ended_is_looked_at_for_its_judge(
             return "running" if id_ == judge and self.looks == 3 else None
 
     stops = Compared()
-    stopping = Stopping(stops)  # type: ignore[arg-type]  # a stand-in
+    stopping = StopCallable(stops)  # type: ignore[arg-type]  # a stand-in
     answer = await stopping.stop_generation(call_of({"comparisonId": whole}, "ann"))
     assert answer == {"comparisonId": whole, "stopped": True, "status": "running"}
     assert stops.looks == 3

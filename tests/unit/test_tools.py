@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 
 from firerouter import limits
-from firerouter.contract import ExecutePrompt
+from firerouter.contract.base import parse
+from firerouter.contract.prompts import ExecutePrompt
 from firerouter.errors import AnswerTooLong, InvalidArgument, TooManyToolCalls, UpstreamMalformed
-from firerouter.openrouter.extras import Citations, Thoughts, ToolCalls
-from firerouter.records import parse
-from firerouter.tools import sent, told
+from firerouter.generation.tool_turns import sent, told
+from firerouter.openrouter.citations import Citations
+from firerouter.openrouter.reasoning import ReasoningCollector
+from firerouter.openrouter.tool_calls import ToolCalls
 
 CALL = {"id": "c1", "name": "f", "arguments": "{}"}
 USER = {"role": "user", "content": "x"}
@@ -230,7 +232,7 @@ def test_citations_come_once_and_lead_somewhere() -> None:
 
 
 def thoughts(*chunks: Any, whole: bool = False) -> list[dict[str, Any]]:
-    made = Thoughts()
+    made = ReasoningCollector()
     for chunk in chunks:
         made.add(chunk, whole=whole)
     return made.all

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
+from firerouter.app.triggers import queued, scheduled
 from firerouter.errors import LedgerUnavailable
-from firerouter.triggers import queued, scheduled
 
 ID = "0123456789abcdef0123456789abcdef"
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firerouter.fields import NANO_PER_USD
+from firerouter.contract.fields import NANO_PER_USD
 from firerouter.openrouter.usage import Usage, nano_usd, read
 
 

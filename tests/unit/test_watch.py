@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from firerouter.errors import OutOfTime, UpstreamSilent
-from firerouter.openrouter import Interrupted, Watch
+from firerouter.openrouter import Deadline, Interrupted
 
 SHORT_S = 0.1
 LONG_S = 30.0  # never reached
@@ -19,7 +19,7 @@ def later(delay_s: float, callback: Callable[[], object]) -> None:
 
 
 async def test_what_is_done_in_time_is_not_disturbed() -> None:
-    watch = Watch(LONG_S)
+    watch = Deadline(LONG_S)
     with watch.guard(SHORT_S, "idle"):
         watch.waiting()
         await asyncio.sleep(0)
@@ -29,7 +29,7 @@ async def test_what_is_done_in_time_is_not_disturbed() -> None:
 
 @pytest.mark.parametrize("phase", ["first_token", "idle"])
 async def test_silence_is_interrupted_and_says_which(phase: str) -> None:
-    watch = Watch(LONG_S)
+    watch = Deadline(LONG_S)
     began = asyncio.get_running_loop().time()
     with pytest.raises(UpstreamSilent) as raised:
         async with asyncio.timeout(MARGIN_S):
@@ -42,7 +42,7 @@ async def test_silence_is_interrupted_and_says_which(phase: str) -> None:
 
 
 async def test_the_total_is_interrupted_whatever_goes_on() -> None:
-    watch = Watch(2 * SHORT_S)
+    watch = Deadline(2 * SHORT_S)
     with pytest.raises(OutOfTime) as raised:
         async with asyncio.timeout(MARGIN_S):
             with watch.guard(SHORT_S, "idle"):
@@ -54,7 +54,7 @@ async def test_the_total_is_interrupted_whatever_goes_on() -> None:
 
 
 async def test_the_total_is_counted_from_the_beginning_not_from_the_guard() -> None:
-    watch = Watch(SHORT_S)
+    watch = Deadline(SHORT_S)
     await asyncio.sleep(2 * SHORT_S)
     with pytest.raises(OutOfTime):
         async with asyncio.timeout(MARGIN_S):
@@ -63,7 +63,7 @@ async def test_the_total_is_counted_from_the_beginning_not_from_the_guard() -> N
 
 
 async def test_each_token_begins_the_silence_anew() -> None:
-    watch = Watch(LONG_S)
+    watch = Deadline(LONG_S)
     tokens = 0
     with pytest.raises(UpstreamSilent):
         async with asyncio.timeout(MARGIN_S):
@@ -79,7 +79,7 @@ async def test_each_token_begins_the_silence_anew() -> None:
 
 
 async def test_what_is_no_token_does_not_begin_it_anew() -> None:
-    watch = Watch(LONG_S)
+    watch = Deadline(LONG_S)
     with pytest.raises(UpstreamSilent):
         async with asyncio.timeout(MARGIN_S):
             with watch.guard(2 * SHORT_S, "idle"):
@@ -89,7 +89,7 @@ async def test_what_is_no_token_does_not_begin_it_anew() -> None:
 
 
 async def test_a_slow_reader_is_not_openrouters_silence() -> None:
-    watch = Watch(LONG_S)
+    watch = Deadline(LONG_S)
     with watch.guard(SHORT_S, "idle"):
         watch.waiting()
         await asyncio.sleep(0)
@@ -101,14 +101,14 @@ async def test_a_slow_reader_is_not_openrouters_silence() -> None:
 
 
 async def test_a_guard_without_silence_waits_as_long_as_the_total() -> None:
-    watch = Watch(LONG_S)
+    watch = Deadline(LONG_S)
     with watch.guard():
         watch.waiting()
         await asyncio.sleep(2 * SHORT_S)
 
 
 async def test_a_stop_interrupts_and_says_why() -> None:
-    watch = Watch(LONG_S)
+    watch = Deadline(LONG_S)
     later(SHORT_S, lambda: watch.stop("stopped"))
     with pytest.raises(Interrupted) as raised:
         async with asyncio.timeout(MARGIN_S):
@@ -118,7 +118,7 @@ async def test_a_stop_interrupts_and_says_why() -> None:
 
 
 async def test_a_stop_before_the_guard_is_raised_at_it() -> None:
-    watch = Watch(LONG_S)
+    watch = Deadline(LONG_S)
     watch.stop("interrupted")
     with pytest.raises(Interrupted) as raised, watch.guard():
         pytest.fail("it was stopped before")
@@ -126,7 +126,7 @@ async def test_a_stop_before_the_guard_is_raised_at_it() -> None:
 
 
 async def test_the_first_of_several_stops_counts() -> None:
-    watch = Watch(LONG_S)
+    watch = Deadline(LONG_S)
     watch.stop("stopped")
     watch.stop("interrupted")
     with pytest.raises(Interrupted) as raised, watch.guard():
@@ -135,7 +135,7 @@ async def test_the_first_of_several_stops_counts() -> None:
 
 
 async def test_a_stop_after_the_guard_cancels_nobody() -> None:
-    watch = Watch(LONG_S)
+    watch = Deadline(LONG_S)
     with watch.guard(SHORT_S):
         pass
     watch.stop("stopped")
@@ -145,7 +145,7 @@ async def test_a_stop_after_the_guard_cancels_nobody() -> None:
 
 
 async def test_a_stop_between_two_guards_is_raised_at_the_second() -> None:
-    watch = Watch(LONG_S)
+    watch = Deadline(LONG_S)
     with watch.guard():
         await asyncio.sleep(0)
     watch.stop("stopped")
@@ -156,7 +156,7 @@ async def test_a_stop_between_two_guards_is_raised_at_the_second() -> None:
 
 async def test_a_stop_in_the_last_line_of_a_guard_does_not_strike_behind_it() -> None:
     """Settling comes behind it, which a stray cancellation would end."""
-    watch = Watch(LONG_S)
+    watch = Deadline(LONG_S)
     task = asyncio.current_task()
     assert task is not None
     with watch.guard():
@@ -168,7 +168,7 @@ async def test_a_stop_in_the_last_line_of_a_guard_does_not_strike_behind_it() ->
 
 
 async def test_a_cancellation_from_elsewhere_stays_one() -> None:
-    watch = Watch(LONG_S)
+    watch = Deadline(LONG_S)
 
     async def guarded() -> None:
         with watch.guard(LONG_S, "idle"):
@@ -183,7 +183,7 @@ async def test_a_cancellation_from_elsewhere_stays_one() -> None:
 
 
 async def test_a_cancellation_from_elsewhere_beside_a_stop_stays_one() -> None:
-    watch = Watch(LONG_S)
+    watch = Deadline(LONG_S)
 
     async def guarded() -> None:
         with watch.guard(LONG_S, "idle"):
@@ -198,7 +198,7 @@ async def test_a_cancellation_from_elsewhere_beside_a_stop_stays_one() -> None:
 
 
 async def test_a_timeout_around_it_stays_a_timeout() -> None:
-    watch = Watch(LONG_S)
+    watch = Deadline(LONG_S)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(SHORT_S):
             with watch.guard(LONG_S, "idle"):
@@ -206,7 +206,7 @@ async def test_a_timeout_around_it_stays_a_timeout() -> None:
 
 
 async def test_after_an_interruption_the_task_can_wait_again() -> None:
-    watch = Watch(LONG_S)
+    watch = Deadline(LONG_S)
     task = asyncio.current_task()
     assert task is not None
     with pytest.raises(UpstreamSilent), watch.guard(SHORT_S, "idle"):
@@ -219,14 +219,14 @@ async def test_after_an_interruption_the_task_can_wait_again() -> None:
 
 
 async def test_another_exception_passes_as_it_is() -> None:
-    watch = Watch(LONG_S)
+    watch = Deadline(LONG_S)
     with pytest.raises(ZeroDivisionError), watch.guard(SHORT_S, "idle"):
         _ = 1 / 0
     await asyncio.sleep(2 * SHORT_S)
 
 
 async def test_a_stop_may_come_from_within() -> None:
-    watch = Watch(LONG_S)
+    watch = Deadline(LONG_S)
     with pytest.raises(Interrupted), watch.guard():
         watch.stop("stopped")
         await asyncio.sleep(LONG_S)

@@ -18,7 +18,7 @@ from openrouter import OpenRouter, components, errors
 from openrouter.utils.eventstreaming import EventStream
 
 from firerouter.openrouter import nano_usd
-from firerouter.openrouter.generation import read_generation
+from firerouter.openrouter.generation_cost import read_generation
 from scripts.local.openrouter.embeddings import FAULTS as VECTORS
 from scripts.local.openrouter.faults import FAULTS
 from scripts.local.openrouter.images import FAULTS as IMAGES

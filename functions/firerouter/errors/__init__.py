@@ -28,7 +28,7 @@ may be reworded. No leaf repeats text that OpenRouter sent: it can hold the prom
 """
 
 from ..callable import CallableError
-from .ours import (
+from .service import (
     AlreadyRunning,
     AppCheckFailed,
     AttachmentNotTaken,

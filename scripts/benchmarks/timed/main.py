@@ -13,19 +13,19 @@ from typing import Any
 from functions_framework import aio
 from starlette.requests import Request
 
-from firerouter import serving
-from firerouter.appsettings import AppSettingsStore
+from firerouter.app import edge
+from firerouter.app.environment import check_environment
 from firerouter.callable import CallableResponse
-from firerouter.environment import check_environment
-from firerouter.features import Features
-from firerouter.identity import Identity
-from firerouter.keys import KeySlot
-from firerouter.ledger import Ledger
+from firerouter.features.app_settings import AppSettingsStore
+from firerouter.features.store import FeatureStore
+from firerouter.keys.pool import KeySlot
+from firerouter.ledger.ledger import Ledger
 from firerouter.openrouter import Answer, OpenRouter
+from firerouter.users.identity import Identity
 
 PARTS: tuple[tuple[type, str, str], ...] = (
     (Identity, "verify", "identity"),
-    (Features, "get", "settings"),
+    (FeatureStore, "get", "settings"),
     (AppSettingsStore, "get", "settings"),
     (KeySlot, "get", "keys"),
     (Ledger, "admit", "admit"),
@@ -41,7 +41,7 @@ _spans: dict[str, list[tuple[float, float]]] = {}
 @aio.http
 async def execute_prompt(request: Request) -> Any:
     """As in functions/main.py."""
-    return serving.answer(lambda app: app.generate.execute_prompt)
+    return edge.answer(lambda app: app.generate.execute_prompt)
 
 
 def _timed(part: str, work: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
