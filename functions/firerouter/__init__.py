@@ -17,6 +17,7 @@ and a package only by its face, its `__init__` (tests/unit/test_layers.py reads 
      4  users          who calls, what they prefer, what OpenRouter knows them by
      3  contract       the values of the wire, validated once at the edge
      3  firestore      commits, reads, the audit of admins' changes, paths
+     2  background     tasks that go on after their caller has been answered
      2  errors         every failure a caller can be told of
      1  cache          a value that is fetched once and served while it is fresh
      1  callable       the wire of Firebase callables: knows nothing of AI

@@ -32,7 +32,7 @@ from .. import limits, log
 from ..callable import encode
 from ..contract import NEW, ROOT, ExecutePrompt
 from ..errors import ConversationUnknown, HistoryUnavailable, MessageUnknown
-from ..firestore import AWAY, GUARD_FAILED, NOT_STORABLE, commit, key_of
+from ..firestore import AWAY, GUARD_FAILED, NOT_STORABLE, Missing, commit, key_of
 from .history import walk
 from .tree import (
     Document,
@@ -374,7 +374,7 @@ class ConversationStore:
             put(batch)
             try:
                 results = await commit(batch, within_s)
-            except exceptions.NotFound:
+            except Missing:
                 thread.deleted = True
             except NOT_STORABLE as error:
                 # several turns at once may have filled the page beyond what a document holds

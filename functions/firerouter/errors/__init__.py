@@ -10,7 +10,7 @@
         AttachmentUnknown  AttachmentNotTaken
         AlreadyRunning  RequestIdReused  ResultNotKept  GenerationUnknown
       NotConfigured        an admin has to act
-        KeyMissing  KeyStoreForbidden  SettingsInvalid  StorageMissing
+        KeyMissing  KeyStoreForbidden  SettingsInvalid  StorageMissing  FirestoreForbidden
       Unavailable          something of ours did not answer
         SignInUnavailable  LedgerUnavailable  SettingsUnavailable  KeyUnavailable
         HistoryUnavailable  QueueUnavailable  StorageUnavailable
@@ -39,6 +39,7 @@ from .service import (
     CostTooHigh,
     FeatureDisabled,
     FeatureUnknown,
+    FirestoreForbidden,
     GenerationUnknown,
     HistoryUnavailable,
     InvalidArgument,
@@ -119,6 +120,7 @@ __all__ = [
     "EmptyAnswer",
     "FeatureDisabled",
     "FeatureUnknown",
+    "FirestoreForbidden",
     "FreeDailyLimit",
     "GenerationUnknown",
     "HistoryUnavailable",

@@ -212,6 +212,11 @@ class KeyStoreForbidden(NotConfigured):
     sentence = "The functions may not store keys. Give them the role Secret Manager Admin."
 
 
+class FirestoreForbidden(NotConfigured):
+    reason = "firestore_forbidden"
+    sentence = "This app's database isn't set up for AI answers yet. Please tell its owner."
+
+
 class StorageMissing(NotConfigured):
     reason = "storage_missing"
     sentence = "Files can not be stored yet: an admin has to set up Cloud Storage."

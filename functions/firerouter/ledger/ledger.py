@@ -26,12 +26,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from google.api_core import exceptions
 from google.cloud.firestore import AsyncClient, AsyncWriteBatch, Increment
 
 from .. import limits, log
 from ..errors import AlreadyRunning, LedgerUnavailable, RequestIdReused, ResultNotKept
-from ..firestore import AWAY, GUARD_FAILED, NOT_STORABLE, commit
+from ..firestore import AWAY, GUARD_FAILED, NOT_STORABLE, AlreadyExists, commit
 from .caps import FeatureLimits, UserLimits
 from .quotas import Counter, counters, refusal
 from .store import LedgerStore, Reservation
@@ -143,7 +142,7 @@ class Ledger:
             entry.version = results[0].update_time
             # each counter's write has one transform: its increment, and so its new value
             totals = [result.transform_results[0].integer_value for result in results[1:]]
-        except exceptions.AlreadyExists:
+        except AlreadyExists:
             stored = await self._existing(entry)
             if stored is not None:
                 return stored
