@@ -28,8 +28,8 @@ from scripts.devtools.suite import Suite
 from scripts.kill_test.conversation_audit import doubled, read_talks
 from scripts.kill_test.ledger_audit import (
     NANO,
+    Books,
     Findings,
-    LedgerStore,
     asked_of,
     charged_by,
     files_lost,
@@ -85,9 +85,9 @@ async def run(suite: Suite, logs: Path, times: int, seed: int) -> int:
     await killing.run(rounds, said)
     await asyncio.sleep(SETTLED_S)
     app = App({**suite.environment(), "GCLOUD_PROJECT": killing.project})
-    before, talked = await LedgerStore.read(app.firestore), await read_talks(app.firestore)
+    before, talked = await Books.read(app.firestore), await read_talks(app.firestore)
     summary = await _reconcile(app)
-    after, talks = await LedgerStore.read(app.firestore), await read_talks(app.firestore)
+    after, talks = await Books.read(app.firestore), await read_talks(app.firestore)
     asked = await asked_of(suite, f"https://{killing.project}.web.app")
     charged = await charged_by(suite, after)
     took_s = time.monotonic() - begun
@@ -139,9 +139,7 @@ async def _reconcile(app: App) -> Counter[str]:
     return summary
 
 
-def _describe(
-    killing: Killing, before: LedgerStore, after: LedgerStore, summary: Counter[str]
-) -> None:
+def _describe(killing: Killing, before: Books, after: Books, summary: Counter[str]) -> None:
     noted = sum(bool(entry["attempts"]) for entry in before.running)
     claimed = sum(bool(e.get("continues") and e["instance"]) for e in after.entries.values())
     ended = Counter(e["status"] for e in before.entries.values() if e["status"] != "running")

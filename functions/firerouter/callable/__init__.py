@@ -19,7 +19,14 @@ spaces before a frame's JSON: the comment lines that Node sends break the iOS an
 """
 
 from .call import Call
-from .envelope import HTTP_STATUS, BodyTooLarge, CallableError, MalformedRequest, Overloaded
+from .envelope import (
+    HTTP_STATUS,
+    BodyTooLarge,
+    CallableError,
+    MalformedRequest,
+    Overloaded,
+    encode,
+)
 from .response import CallableResponse, Handler, Headers, Wire
 
 __all__ = [
@@ -33,4 +40,5 @@ __all__ = [
     "MalformedRequest",
     "Overloaded",
     "Wire",
+    "encode",
 ]

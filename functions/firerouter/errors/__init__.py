@@ -10,7 +10,7 @@
         AttachmentUnknown  AttachmentNotTaken
         AlreadyRunning  RequestIdReused  ResultNotKept  GenerationUnknown
       NotConfigured        an admin has to act
-        KeyMissing  KeyStoreForbidden  SettingsInvalid  StorageMissing
+        KeyMissing  KeyStoreForbidden  SettingsInvalid  StorageMissing  FirestoreForbidden
       Unavailable          something of ours did not answer
         SignInUnavailable  LedgerUnavailable  SettingsUnavailable  KeyUnavailable
         HistoryUnavailable  QueueUnavailable  StorageUnavailable
@@ -28,7 +28,7 @@ may be reworded. No leaf repeats text that OpenRouter sent: it can hold the prom
 """
 
 from ..callable import CallableError
-from .ours import (
+from .service import (
     AlreadyRunning,
     AppCheckFailed,
     AttachmentNotTaken,
@@ -39,6 +39,7 @@ from .ours import (
     CostTooHigh,
     FeatureDisabled,
     FeatureUnknown,
+    FirestoreForbidden,
     GenerationUnknown,
     HistoryUnavailable,
     InvalidArgument,
@@ -119,6 +120,7 @@ __all__ = [
     "EmptyAnswer",
     "FeatureDisabled",
     "FeatureUnknown",
+    "FirestoreForbidden",
     "FreeDailyLimit",
     "GenerationUnknown",
     "HistoryUnavailable",

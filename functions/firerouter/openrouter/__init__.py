@@ -1,18 +1,26 @@
 """OpenRouter, and nothing else, behind one door. The only home of openai and tenacity."""
 
-from .account import KeyReport
-from .answer import Answer, Delta
-from .client import OpenRouter
-from .embeddings import Form, Vector, dimensions_of, shaped
-from .requests import ChatRequest, EmbeddingsRequest, ImagesRequest
-from .tries import Attempt, Tries
-from .usage import Usage, nano_usd, total
-from .watch import Interrupted, Watch
+from typing import TYPE_CHECKING
 
-__all__ = [
+from ..lazy import lazily
+
+if TYPE_CHECKING:
+    from .annotations import READING, without_reading
+    from .answer import Answer, Delta
+    from .client import OpenRouter
+    from .deadline import Deadline, Interrupted
+    from .embeddings import Form, Vector, dimensions_of, shaped
+    from .key_report import KeyReport
+    from .requests import ChatRequest, EmbeddingsRequest, ImagesRequest
+    from .retry import AttemptLog
+    from .usage import Usage, nano_usd, total
+
+__all__ = (
+    "READING",
     "Answer",
-    "Attempt",
+    "AttemptLog",
     "ChatRequest",
+    "Deadline",
     "Delta",
     "EmbeddingsRequest",
     "Form",
@@ -20,12 +28,47 @@ __all__ = [
     "Interrupted",
     "KeyReport",
     "OpenRouter",
-    "Tries",
     "Usage",
     "Vector",
-    "Watch",
     "dimensions_of",
     "nano_usd",
     "shaped",
     "total",
-]
+    "without_reading",
+)
+__getattr__ = lazily(
+    __name__,
+    {
+        "annotations": (
+            "READING",
+            "without_reading",
+        ),
+        "answer": (
+            "Answer",
+            "Delta",
+        ),
+        "client": ("OpenRouter",),
+        "deadline": (
+            "Deadline",
+            "Interrupted",
+        ),
+        "embeddings": (
+            "Form",
+            "Vector",
+            "dimensions_of",
+            "shaped",
+        ),
+        "key_report": ("KeyReport",),
+        "requests": (
+            "ChatRequest",
+            "EmbeddingsRequest",
+            "ImagesRequest",
+        ),
+        "retry": ("AttemptLog",),
+        "usage": (
+            "Usage",
+            "nano_usd",
+            "total",
+        ),
+    },
+)

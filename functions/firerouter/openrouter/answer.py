@@ -30,10 +30,13 @@ from ..errors import (
     UpstreamMalformed,
 )
 from . import sse, usage
-from .extras import Citations, Files, Thoughts, ToolCalls
+from .citations import Citations
+from .deadline import Deadline
 from .failures import from_event
-from .pictures import Pictures
-from .watch import Watch
+from .file_annotations import Files
+from .images import ImageCollector
+from .reasoning import ReasoningCollector
+from .tool_calls import ToolCalls
 
 # what a connection raises when it breaks; the client's transport translates only some of aiohttp's
 BROKEN: Final = (httpx2.HTTPError, aiohttp.ClientError, OSError)
@@ -60,7 +63,7 @@ class Answer:
         self,
         response: httpx2.Response,
         model: str,
-        watch: Watch,
+        watch: Deadline,
         *,
         draws: bool = False,
         makes: int = 1,
@@ -86,8 +89,8 @@ class Answer:
         self._calls = ToolCalls()
         self._citations = Citations()
         self._files = Files()
-        self._thoughts = Thoughts()
-        self.pictures = Pictures()
+        self._thoughts = ReasoningCollector()
+        self.pictures = ImageCollector()
         self._partials = 0
         self._makes = makes
         self._whole_max = limits.IMAGES_MAX_BYTES * 3 // 2 if draws else limits.SSE_LINE_MAX_BYTES

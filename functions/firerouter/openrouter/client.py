@@ -37,15 +37,15 @@ from ..errors import (
 )
 from ..keys import Secret
 from ..models import is_free
-from .account import KeyReport, read_key_report
 from .answer import BROKEN, Answer
+from .deadline import Deadline
 from .embeddings import Vectors, read_embeddings
 from .failures import from_status
-from .generation import read_generation
+from .generation_cost import read_generation
+from .key_report import KeyReport, read_key_report
 from .requests import ChatRequest, EmbeddingsRequest, Request
-from .tries import Attempt, Tries, retrying
+from .retry import Attempt, AttemptLog, retrying
 from .usage import Usage
-from .watch import Watch
 
 # what OPENAI_ORG_ID and OPENAI_PROJECT_ID would add is no business of OpenRouter's
 _NOT_SENT: Final[Mapping[str, Any]] = {"OpenAI-Organization": Omit(), "OpenAI-Project": Omit()}
@@ -61,7 +61,7 @@ class OpenRouter:
 
     @asynccontextmanager
     async def answer(
-        self, request: ChatRequest, watch: Watch, tries: Tries
+        self, request: ChatRequest, watch: Deadline, tries: AttemptLog
     ) -> AsyncIterator[Answer]:
         """The answer, at its first token; closed on leaving. Raises UpstreamError, Interrupted."""
         answer = await self._first_token(request, watch, tries)
@@ -70,7 +70,9 @@ class OpenRouter:
         finally:
             await answer.close()
 
-    async def embeddings(self, request: EmbeddingsRequest, watch: Watch, tries: Tries) -> Vectors:
+    async def embeddings(
+        self, request: EmbeddingsRequest, watch: Deadline, tries: AttemptLog
+    ) -> Vectors:
         """A vector for each input, by one request. Raises UpstreamError, Interrupted."""
         async for attempt in retrying(request.model, watch, tries):
             with attempt:
@@ -128,7 +130,9 @@ class OpenRouter:
             raise
         return read_generation(document)
 
-    async def _first_token(self, request: ChatRequest, watch: Watch, tries: Tries) -> Answer:
+    async def _first_token(
+        self, request: ChatRequest, watch: Deadline, tries: AttemptLog
+    ) -> Answer:
         failure: UpstreamError | None = None
         free_used_up = False
         for model in request.models:
@@ -148,7 +152,9 @@ class OpenRouter:
         assert failure is not None, "a request names at least one model"
         raise failure
 
-    async def _try(self, model: str, request: ChatRequest, watch: Watch, tries: Tries) -> Answer:
+    async def _try(
+        self, model: str, request: ChatRequest, watch: Deadline, tries: AttemptLog
+    ) -> Answer:
         attempt = Attempt(model)
         answer: Answer | None = None
         try:
@@ -175,7 +181,9 @@ class OpenRouter:
                 await answer.close()
             raise
 
-    async def _vectors(self, request: EmbeddingsRequest, watch: Watch, tries: Tries) -> Vectors:
+    async def _vectors(
+        self, request: EmbeddingsRequest, watch: Deadline, tries: AttemptLog
+    ) -> Vectors:
         attempt = Attempt(request.model)
         try:
             with watch.guard(request.silence_s, "first_token"):

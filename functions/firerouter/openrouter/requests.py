@@ -9,12 +9,12 @@ from typing import Any, ClassVar, Protocol
 
 from .. import limits
 from ..keys import Secret
-from ..placing import with_read
-from ..routing import takes_cache_control
+from ..models import takes_cache_control
+from .annotations import with_read
 from .answer import Answer
-from .drawn import DrawnAnswer
 from .embeddings import Form
-from .extras import Files
+from .file_annotations import Files
+from .image_answer import ImageAnswer
 
 
 class Keys(Protocol):
@@ -91,7 +91,7 @@ class ImagesRequest(ChatRequest):
     """The same, asked of the image API: one prompt, and the images that go with the question."""
 
     path: ClassVar[str] = "/images"
-    answers: ClassVar[type[Answer]] = DrawnAnswer
+    answers: ClassVar[type[Answer]] = ImageAnswer
 
     @property
     def makes(self) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from ..fields import NANO_PER_USD
+from ..contract import NANO_PER_USD
 
 COUNT_MAX: Final = 2**53 - 1  # what JavaScript counts exactly; Firestore would refuse 2**63
 

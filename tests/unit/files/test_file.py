@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firerouter import limits
+from firerouter.contract import media
 from firerouter.contract.attachments import CreateUpload
 from firerouter.contract.base import parse
 from firerouter.contract.media import KINDS, ContentType, decoded
 from firerouter.contract.messages import Part
 from firerouter.contract.prompts import ExecutePrompt
 from firerouter.errors import InvalidArgument
-from firerouter.files import file as attachments
 from firerouter.files.file import File, files_of, is_own
 from tests.support.repository import ROOT
 
@@ -72,7 +72,7 @@ def test_an_mp3_may_begin_with_its_first_frame() -> None:
 @given(st.binary(max_size=2_000), st.integers(1, 700))
 def test_what_a_model_is_sent_is_the_file(content: bytes, pieces: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attachments, "ENCODED_AT_ONCE_BYTES", 3 * pieces)
+        patch.setattr(media, "ENCODED_AT_ONCE_BYTES", 3 * pieces)
         url = File(PATH, "image/png", 1, content=content).to_part()["image_url"]["url"]
     head, _, data = url.partition(",")
     assert head == "data:image/png;base64"

@@ -1,0 +1,33 @@
+"""What admins call: settings of features and of the app, keys, checks of models, live tests."""
+
+from typing import TYPE_CHECKING
+
+from ..lazy import lazily
+
+if TYPE_CHECKING:
+    from .app_settings import AppSettingsAdmin
+    from .features import FeatureAdmin
+    from .key_check import KeyCheck
+    from .keys import KeyAdmin
+    from .model_check import ModelCheck
+    from .preview import Preview
+
+__all__ = (
+    "AppSettingsAdmin",
+    "FeatureAdmin",
+    "KeyAdmin",
+    "KeyCheck",
+    "ModelCheck",
+    "Preview",
+)
+__getattr__ = lazily(
+    __name__,
+    {
+        "app_settings": ("AppSettingsAdmin",),
+        "features": ("FeatureAdmin",),
+        "key_check": ("KeyCheck",),
+        "keys": ("KeyAdmin",),
+        "model_check": ("ModelCheck",),
+        "preview": ("Preview",),
+    },
+)

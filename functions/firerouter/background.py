@@ -1,0 +1,39 @@
+"""Tasks that go on after their caller was answered: held, logged, waited for at the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TypeVar
+
+from . import log
+
+T = TypeVar("T")
+
+
+class BackgroundTasks:
+    """The background tasks of one instance.
+
+    The event loop holds tasks weakly: one that nobody else holds may vanish while it waits. An
+    exception that a task was not meant to raise is logged the moment it ends.
+    """
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[object]] = set()
+
+    def start(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
+        """Run a coroutine in a task of its own, and return the task."""
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._end)
+        return task
+
+    async def drain(self) -> None:
+        """Wait for every task that runs, those that they start included."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    def _end(self, task: asyncio.Task[object]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.unexpected(error, trace_id="")

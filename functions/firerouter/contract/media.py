@@ -1,0 +1,113 @@
+"""Content types, and the first bytes that tell them apart. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+ENCODED_AT_ONCE_BYTES: Final = 3 * 100_000
+
+
+PDF: Final = "application/pdf"
+
+
+ContentType = Literal[
+    "image/png",
+    "image/jpeg",
+    "image/webp",
+    "image/gif",
+    "application/pdf",
+    "text/plain",
+    "text/csv",
+    "text/markdown",
+    "application/json",
+    "audio/wav",
+    "audio/mpeg",
+    "audio/flac",
+    "audio/ogg",
+    "audio/mp4",
+    "video/mp4",
+    "video/quicktime",
+    "video/webm",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """modality: what a model must take, as the catalog names it; None where any model will do.
+    begins: what all such files begin with. format: as OpenRouter names it, of audio alone."""
+
+    modality: str | None
+    begins: Callable[[bytes], bool]
+    format: str = ""
+
+
+def _starts(*beginnings: bytes) -> Callable[[bytes], bool]:
+    return lambda content: content.startswith(beginnings)
+
+
+def _riff(form: bytes) -> Callable[[bytes], bool]:
+    return lambda content: content[:4] == b"RIFF" and content[8:12] == form
+
+
+def _brand(fits: Callable[[bytes], bool]) -> Callable[[bytes], bool]:
+    """MP4 and its relatives: a box named `ftyp`, then the brand."""
+    return lambda content: content[4:8] == b"ftyp" and fits(content[8:12])
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        return "\0" not in content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+
+
+def _is_mp3(content: bytes) -> bool:
+    synchronised = len(content) > 1 and content[0] == 0xFF and content[1] & 0xE6 == 0xE2
+    return content.startswith(b"ID3") or synchronised
+
+
+def _is_quicktime(content: bytes) -> bool:
+    return content[4:12] == b"ftypqt  " or content[4:8] in {b"moov", b"mdat", b"wide", b"free"}
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "image/png": Kind("image", _starts(b"\x89PNG\r\n\x1a\n")),
+    "image/jpeg": Kind("image", _starts(b"\xff\xd8\xff")),
+    "image/webp": Kind("image", _riff(b"WEBP")),
+    "image/gif": Kind("image", _starts(b"GIF87a", b"GIF89a")),
+    PDF: Kind(None, _starts(b"%PDF-")),  # OpenRouter reads it to a model that can not
+    "text/plain": Kind(None, _is_text),
+    "text/csv": Kind(None, _is_text),
+    "text/markdown": Kind(None, _is_text),
+    "application/json": Kind(None, _is_text),
+    "audio/wav": Kind("audio", _riff(b"WAVE"), "wav"),
+    "audio/mpeg": Kind("audio", _is_mp3, "mp3"),
+    "audio/flac": Kind("audio", _starts(b"fLaC"), "flac"),
+    "audio/ogg": Kind("audio", _starts(b"OggS"), "ogg"),
+    # a recorder writes sound alone with a video's brand
+    "audio/mp4": Kind("audio", _brand(lambda brand: brand != b"qt  "), "m4a"),
+    "video/mp4": Kind("video", _brand(lambda brand: brand not in {b"qt  ", b"M4A "})),
+    "video/quicktime": Kind("video", _is_quicktime),
+    "video/webm": Kind("video", _starts(b"\x1a\x45\xdf\xa3")),
+}
+
+
+def encoded(content: bytes) -> str:
+    """In base64."""
+    # in pieces that need no padding: other threads, the event loop's among them, get their turn
+    pieces = range(0, len(content), ENCODED_AT_ONCE_BYTES)
+    return "".join(
+        base64.b64encode(content[at : at + ENCODED_AT_ONCE_BYTES]).decode("ascii") for at in pieces
+    )
+
+
+def decoded(data: str) -> bytes | None:
+    """What the base64 stands for; None where it is none."""
+    try:
+        return base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        return None

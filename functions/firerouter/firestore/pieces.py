@@ -1,0 +1,8 @@
+"""Long text, cut into pieces that a document holds each. A document ends at 1 MiB. Pure."""
+
+from __future__ import annotations
+
+
+def cut(text: str, max_chars: int) -> list[str]:
+    """Return the text in pieces of at most `max_chars` characters; joined, they are the text."""
+    return [text[at : at + max_chars] for at in range(0, len(text), max_chars)] or [""]

@@ -1,0 +1,39 @@
+"""Generations: prompts, comparisons and embeddings, from the request to the settled entry."""
+
+from typing import TYPE_CHECKING
+
+from ..lazy import lazily
+
+if TYPE_CHECKING:
+    from .answer import Answerer
+    from .cache import ResponseCache
+    from .comparison import ModelComparison
+    from .embeddings import EmbeddingExecution
+    from .execution import PromptExecution
+    from .helper_model import HelperModel
+    from .preparation import RequestBuilder
+    from .reconciler import Reconciler
+
+__all__ = (
+    "Answerer",
+    "EmbeddingExecution",
+    "HelperModel",
+    "ModelComparison",
+    "PromptExecution",
+    "Reconciler",
+    "RequestBuilder",
+    "ResponseCache",
+)
+__getattr__ = lazily(
+    __name__,
+    {
+        "answer": ("Answerer",),
+        "cache": ("ResponseCache",),
+        "comparison": ("ModelComparison",),
+        "embeddings": ("EmbeddingExecution",),
+        "execution": ("PromptExecution",),
+        "helper_model": ("HelperModel",),
+        "preparation": ("RequestBuilder",),
+        "reconciler": ("Reconciler",),
+    },
+)

@@ -1,0 +1,36 @@
+"""Names that a package offers and imports only when they are first used.
+
+A package's face (its `__init__`) names what others may import from it. Importing one pure module
+through the face must not load the clients that its siblings need, so a face imports nothing itself:
+
+    if TYPE_CHECKING:
+        from .pool import KeyPool
+    __all__ = ("KeyPool",)
+    __getattr__ = lazily(__name__, {"pool": ("KeyPool",)})
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+
+
+def lazily(package: str, names: Mapping[str, tuple[str, ...]]) -> Callable[[str], object]:
+    """Return the `__getattr__` of a package (PEP 562).
+
+    Args:
+        package: The package's `__name__`.
+        names: What each of its modules offers. No name may be that of a module: importing the
+            module would put it in the name's place.
+    """
+    homes = {name: module for module, offered in names.items() for name in offered}
+
+    def __getattr__(name: str) -> object:  # noqa: N807
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(import_module(f".{homes[name]}", package), name)
+        setattr(sys.modules[package], name, value)  # from now on it is found without asking here
+        return value
+
+    return __getattr__

@@ -1,0 +1,41 @@
+"""Models: what OpenRouter offers, at which price."""
+
+from typing import TYPE_CHECKING
+
+from ..lazy import lazily
+
+if TYPE_CHECKING:
+    from .catalog import Catalog
+    from .ids import is_free, takes_cache_control
+    from .model import CHARS_PER_TOKEN, TOKENS_PER_PRICE, Model, ModelList, Resolved
+    from .search import ModelSearch
+
+__all__ = (
+    "CHARS_PER_TOKEN",
+    "TOKENS_PER_PRICE",
+    "Catalog",
+    "Model",
+    "ModelList",
+    "ModelSearch",
+    "Resolved",
+    "is_free",
+    "takes_cache_control",
+)
+__getattr__ = lazily(
+    __name__,
+    {
+        "catalog": ("Catalog",),
+        "ids": (
+            "is_free",
+            "takes_cache_control",
+        ),
+        "model": (
+            "CHARS_PER_TOKEN",
+            "Model",
+            "ModelList",
+            "Resolved",
+            "TOKENS_PER_PRICE",
+        ),
+        "search": ("ModelSearch",),
+    },
+)

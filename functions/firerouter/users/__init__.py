@@ -1,0 +1,30 @@
+"""Users: who calls, what they prefer, and the names OpenRouter knows them by."""
+
+from typing import TYPE_CHECKING
+
+from ..lazy import lazily
+
+if TYPE_CHECKING:
+    from .identity import APP_CHECK_KEYS_URL, Caller, Identity
+    from .preferences import PreferenceStore
+    from .pseudonyms import Pseudonyms
+
+__all__ = (
+    "APP_CHECK_KEYS_URL",
+    "Caller",
+    "Identity",
+    "PreferenceStore",
+    "Pseudonyms",
+)
+__getattr__ = lazily(
+    __name__,
+    {
+        "identity": (
+            "APP_CHECK_KEYS_URL",
+            "Caller",
+            "Identity",
+        ),
+        "preferences": ("PreferenceStore",),
+        "pseudonyms": ("Pseudonyms",),
+    },
+)
