@@ -18,6 +18,7 @@ from firerouter.contract.media import KINDS, ContentType, decoded
 from firerouter.contract.messages import Part
 from firerouter.contract.prompts import ExecutePrompt
 from firerouter.errors import InvalidArgument
+from firerouter.files import file as files
 from firerouter.files.file import File, files_of, is_own
 from tests.support.repository import ROOT
 
@@ -121,10 +122,10 @@ def test_a_path_is_of_one_user(uid: str, path: str, own: bool) -> None:
 
 
 def test_new_paths_are_the_users_own_and_never_the_same() -> None:
-    paths = {attachments.new_path("a/b") for _ in range(50)}
+    paths = {files.new_path("a/b") for _ in range(50)}
     assert len(paths) == 50
     assert all(is_own("a/b", path) for path in paths)
-    assert is_own("a/b", attachments.inline_path("a/b", "f" * 32, 9))
+    assert is_own("a/b", files.inline_path("a/b", "f" * 32, 9))
 
 
 @given(
@@ -151,9 +152,9 @@ def test_a_file_counts_as_text_where_it_is_and_as_much_where_it_is_not() -> None
         {"type": "text", "text": "four"},
         {"type": "image_url", "image_url": {"url": "x"}},
     ]
-    assert attachments.length("four") == 4
-    assert attachments.length(None) == 0
-    assert attachments.length(parts) == 4 + limits.ATTACHMENT_TOKENS * 4
+    assert files.length("four") == 4
+    assert files.length(None) == 0
+    assert files.length(parts) == 4 + limits.ATTACHMENT_TOKENS * 4
 
 
 @pytest.mark.parametrize(
