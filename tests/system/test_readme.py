@@ -25,6 +25,34 @@ USER = "readme@demo.test"  # its own account: the number of requests a minute is
 ENDS_WITHIN_S = 60
 STEADY_TOKENS = 1_000  # of sim/steady, when nobody stops it
 
+# What the README says of a client that aborts, in the words of its own examples
+ABORT = """
+import { httpsCallable } from "firebase/functions";
+import { functions, signIn } from "./firebase.mjs";
+
+await signIn("user@demo.test");
+const executePrompt = httpsCallable(functions, "execute_prompt");
+const stopGeneration = httpsCallable(functions, "stop_generation");
+
+const requestId = crypto.randomUUID();
+const leaving = new AbortController();
+const request = { feature: "story", prompt: "Tell me a long story.", requestId };
+const { stream, data } = await executePrompt.stream(request, { signal: leaving.signal });
+const seen = [];
+try {
+  for await (const frame of stream) {
+    seen.push(frame.type);
+    if (frame.type === "text") leaving.abort();
+  }
+} catch (error) {
+  seen.push(error.code);
+}
+await data.catch((error) => seen.push(error.code));
+await new Promise((resolve) => setTimeout(resolve, 2000));
+const stopped = (await stopGeneration({ requestId })).data;
+console.log(JSON.stringify({ seen, stopped }));
+"""
+
 Run = Callable[[str], str]
 
 
@@ -39,7 +67,7 @@ def run(suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> Run:
         f'"http://{LOOPBACK}:{standard.auth}"': f'"http://{suite.auth_host}"',
         f'"{LOOPBACK}", {standard.functions}': f'"{LOOPBACK}", {suite.ports.functions}',
     }
-    for name, code in BLOCKS:
+    for name, code in [*BLOCKS, ("abort.mjs", ABORT)]:
         if name == "firebase.mjs":
             for address, here in printed.items():
                 assert code.count(address) == 1, f"{address} is not what {name} connects to"
@@ -116,3 +144,11 @@ def test_a_comparison_is_stopped_with_one_call(run: Run) -> None:
     reasons, _, cost = output.rstrip().rpartition("]")
     assert "[ 'stopped', 'stop' " in f"\n{reasons}"
     assert json.loads(cost) == 0
+
+
+@pytest.mark.usefixtures("story")
+def test_an_abort_ends_nothing_through_the_emulator_and_a_stop_does(run: Run) -> None:
+    """If this fails because the answer has ended, the pages on stopping have to change."""
+    outcome = json.loads(run("abort.mjs"))
+    assert "functions/cancelled" in outcome["seen"]
+    assert (outcome["stopped"]["stopped"], outcome["stopped"]["status"]) == (True, "running")

@@ -56,6 +56,22 @@ def test_every_name_is_one_that_the_code_uses(page: Path) -> None:
     assert not unknown, f"{page.name} names {sorted(unknown)}"
 
 
+def firebase_commands() -> list[str]:
+    """`firebase ...`, in a block or in a line of text."""
+    text = "\n".join(page.read_text("utf-8") for page in NAMING)
+    shown = re.findall(r"(?:`|^ *\$ )firebase ([a-z][^`\n]*)", text, re.MULTILINE)
+    return sorted(set(shown))
+
+
+@pytest.mark.parametrize("command", firebase_commands())
+def test_firebase_tools_has_each_command_and_its_options(command: str) -> None:
+    name, *_ = command.split()
+    file = ROOT / "node_modules/firebase-tools/lib/commands" / f"{name.replace(':', '-')}.js"
+    assert file.exists(), f"firebase {name} does not exist"
+    for option in set(re.findall(r"--[a-z-]+", command)) - {"--project"}:
+        assert option in file.read_text("utf-8"), f"firebase {name} has no {option}"
+
+
 def test_what_dev_prints_is_what_it_prints() -> None:
     shown = re.search(r"\$ \./scripts/dev\n(.*?)\n```", README.read_text("utf-8"), re.DOTALL)
     assert shown
