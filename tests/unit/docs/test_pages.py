@@ -113,7 +113,7 @@ def test_a_hash_is_found_with_the_printed_command() -> None:
 
 def drawing(text: str) -> list[str]:
     """The rows of a drawing: a floor, a package, what it is."""
-    rows = re.findall(r"^ +(\d+ +\w+ +\S.*)$", text, re.MULTILINE)
+    rows = re.findall(r"^ +(\d+  \w+ {2,}\S.*)$", text, re.MULTILINE)
     return [" ".join(row.split()) for row in rows]
 
 
