@@ -59,7 +59,7 @@ def test_every_name_is_one_that_the_code_uses(page: Path) -> None:
 def firebase_commands() -> list[str]:
     """`firebase ...`, in a block or in a line of text."""
     text = "\n".join(page.read_text("utf-8") for page in NAMING)
-    shown = re.findall(r"(?:`|^ *\$ )firebase ([a-z][^`\n]*)", text, re.MULTILINE)
+    shown = re.findall(r"(?:`|^ *)firebase ([a-z][^`\n]*)", text, re.MULTILINE)
     return sorted(set(shown))
 
 
@@ -82,6 +82,14 @@ def test_what_dev_prints_is_what_it_prints() -> None:
 # -- operations --------------------------------------------------------------------------------
 
 
+def test_every_command_can_be_pasted_into_a_shell() -> None:
+    blocks = re.findall(r"```(\w+)\n(.*?)```", OPERATIONS.read_text("utf-8"), re.DOTALL)
+    assert {language for language, _ in blocks} == {"sh"}
+    for _, block in blocks:
+        assert not block.startswith("$ ")
+        subprocess.run(["bash", "-n"], input=block, text=True, check=True, timeout=10)
+
+
 def test_the_buckets_configuration_is_json_and_deletes_nothing_but_users_files() -> None:
     written = re.findall(r"<<'END'\n(.*?)\nEND\n", OPERATIONS.read_text("utf-8"), re.DOTALL)
     lifecycle, cors = (json.loads(text) for text in written)
@@ -93,7 +101,7 @@ def test_the_buckets_configuration_is_json_and_deletes_nothing_but_users_files()
 
 def test_a_hash_is_found_with_the_printed_command() -> None:
     """As `users.pseudonyms` computes it: HMAC-SHA256 of `user`, NUL, the UID; 32 digits."""
-    found = re.search(r"^\$ (printf 'user.*)$", OPERATIONS.read_text("utf-8"), re.MULTILINE)
+    found = re.search(r"^(printf 'user.*)$", OPERATIONS.read_text("utf-8"), re.MULTILINE)
     assert found
     uid, secret = "uid-1", "0123456789abcdef" * 4
     done = subprocess.run(
