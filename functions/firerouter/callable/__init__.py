@@ -18,7 +18,7 @@ and, where that page is silent, what firebase-functions for Node answers. A stre
 spaces before a frame's JSON: the comment lines that Node sends break the iOS and Android parsers.
 """
 
-from .call import Call
+from .call import Call, Listener
 from .envelope import (
     HTTP_STATUS,
     BodyTooLarge,
@@ -37,6 +37,7 @@ __all__ = [
     "CallableResponse",
     "Handler",
     "Headers",
+    "Listener",
     "MalformedRequest",
     "Overloaded",
     "Wire",

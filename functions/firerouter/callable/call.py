@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from .envelope import encode
 
 HIGH_WATER_BYTES: Final = 256 * 1024  # of frames waiting for one slow reader
 
 CallerT = TypeVar("CallerT")
+
+
+class Listener(Protocol):
+    """What the messages of a stream are sent to. A `Call` is one."""
+
+    @property
+    def left(self) -> bool:
+        """Whether it listens no more."""
+
+    async def send(self, message: Mapping[str, object]) -> None:
+        """Send one message; wait while it is read slower than it is written."""
+
+    def put(self, message: Mapping[str, object]) -> None:
+        """Send one message without waiting for a slow reader."""
+
+    def on_leave(self, callback: Callable[[], None]) -> None:
+        """Call back once when it listens no more, at once if it does not."""
 
 
 class Call(Generic[CallerT]):

@@ -1,222 +1,160 @@
-"""A generation on this instance: who listens, what it has written, what is made of its end."""
+"""A generation that runs on this instance: who listens to it, and how it is stopped.
+
+The task of the first call owns the generation. The same request again, on the same instance, joins
+its listeners and is sent all frames from the beginning. When the last listener has left, nobody
+reads any more, and the generation is stopped, unless it needs no listener.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from .. import limits
-from ..callable import Call
-from ..conversations import Thread
-from ..features import AppSettings, Feature, Notices
-from ..files import Attached, GeneratedImages, Image
-from ..ledger import Entry
-from ..openrouter import Answer, AttemptLog, ChatRequest, Deadline, Delta, Usage, total
-from ..users import Caller
-from .tool_turns import told
+from ..callable import Call, Listener
+from ..contract import PromptResult
+from ..ledger import payload_hash
+from ..openrouter import Deadline
 
 
-@dataclass(slots=True)
-class HelperCall:
-    """One question of our own beside an answer. purpose: title or summary."""
+class HandedOver:
+    """In place of a result: the generation needs no listener, and goes on on another instance."""
 
-    purpose: str
-    model: str
-    tries: AttemptLog = field(default_factory=AttemptLog)
-    answer: Answer | None = None
 
-    @property
-    def cost_nano_usd(self) -> int | None:
-        """None where OpenRouter did not say what it came to."""
-        usage = self.answer.usage if self.answer else None
-        if usage is not None and usage.cost_nano_usd is not None:
-            return usage.cost_nano_usd
-        # one that failed before its first token is not charged for
-        begun = any(a.upstream_id and a.reason in {None, "stopped"} for a in self.tries.attempts)
-        return None if begun else 0
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request comes from.
+
+    Attributes:
+        uid: The user's id.
+        payload: The hash of the request's data, which tells the same request from another one.
+        trace_id: The trace that its log entries belong to.
+        listener: Where its frames go: a call, or one model's part of a comparison.
+    """
+
+    uid: str
+    payload: str
+    trace_id: str
+    listener: Listener
+
+
+def origin_of(call: Call[Caller]) -> Origin:
+    """Return where a call comes from."""
+    return Origin(call.caller.uid, payload_hash(call.data), call.trace_id, call)
+
+
+class Listeners:
+    """The listeners of one generation, and the frames that a late one has to be sent first.
+
+    Text is kept as pieces and sent to a late listener as one frame. All of it is bounded by what an
+    answer may be (`openrouter`).
+    """
+
+    def __init__(self, on_empty: Callable[[], None]) -> None:
+        """`on_empty` is called whenever the last listener has left."""
+        self._on_empty = on_empty
+        self._listeners: tuple[Listener, ...] = ()
+        self._start: Mapping[str, object] | None = None
+        self._texts: dict[str, list[str]] = {"reasoning": [], "text": []}
+        self._frames: list[Mapping[str, object]] = []  # those that come in one piece
+
+    def add(self, listener: Listener) -> None:
+        """Let one more listen, from the beginning."""
+        if self._start is not None:
+            listener.put(self._start)
+        for kind, pieces in self._texts.items():
+            if pieces:
+                listener.put({"type": kind, "delta": "".join(pieces)})
+        for frame in self._frames:
+            listener.put(frame)
+        self._listeners = (*self._listeners, listener)
+        listener.on_leave(lambda: self._remove(listener))
+
+    async def send(self, frame: Mapping[str, object]) -> None:
+        """Send one frame to all who listen now. A single listener may slow us to its own pace."""
+        if len(self._listeners) == 1:
+            await self._listeners[0].send(frame)
+        else:
+            for listener in self._listeners:
+                listener.put(frame)
+
+    async def send_start(self, frame: Mapping[str, object]) -> None:
+        self._start = frame
+        await self.send(frame)
+
+    async def send_delta(self, kind: str, delta: str) -> None:
+        """Send a piece of the text or of the reasoning."""
+        self._texts[kind].append(delta)
+        await self.send({"type": kind, "delta": delta})
+
+    async def send_whole(self, frame: Mapping[str, object]) -> None:
+        """Send a frame that late listeners are sent as well."""
+        self._frames.append(frame)
+        await self.send(frame)
+
+    async def send_indexed(self, kind: str, value: Mapping[str, object]) -> None:
+        """Send a frame with its place among those of its kind."""
+        index = sum(1 for frame in self._frames if frame["type"] == kind)
+        await self.send_whole({"type": kind, "index": index, **value})
+
+    def restart(self) -> None:
+        """Forget what was sent: another answer takes its place."""
+        self._texts = {kind: [] for kind in self._texts}
+        self._frames.clear()
+
+    def _remove(self, listener: Listener) -> None:
+        self._listeners = tuple(other for other in self._listeners if other is not listener)
+        if not self._listeners:
+            self._on_empty()
 
 
 class ActiveGeneration:
-    """A generation on this instance: its listeners, what it has written, how it ends."""
+    """One generation on this instance, as stops and the same request again find it."""
 
-    def __init__(self, id_: str, uid: str, payload: str, trace_id: str) -> None:
+    def __init__(
+        self,
+        id_: str,
+        uid: str,
+        payload: str,
+        trace_id: str,
+        *,
+        total_s: float,
+        needs_listener: bool = True,
+    ) -> None:
+        """Make one. Call it inside the event loop: its deadline begins now.
+
+        Args:
+            id_: The generation's id.
+            uid: The user's.
+            payload: The hash of the request's data: the same id with another payload is refused.
+            trace_id: The trace that its log entries belong to.
+            total_s: Seconds that it may take in all.
+            needs_listener: Whether it ends when its last listener leaves.
+        """
+        loop = asyncio.get_running_loop()
         self.id = id_
         self.uid = uid
         self.payload = payload
         self.trace_id = trace_id
-        self.temporary = False  # no text of it is kept
-        self.partial_json = False  # what its JSON has come to is sent while it grows
-        self.needs_listener = True  # ended when the last one leaves
+        self.needs_listener = needs_listener
         self.stop_requested = False  # by somebody who meant it
-        self.watch = Deadline(limits.TOTAL_S)
-        self.tries = AttemptLog()
-        self.asides: list[HelperCall] = []
-        self.answer: Answer | None = None
-        self.other: Answer | None = None  # that was paid for as well: before, or after it
-        self.kept: dict[str, Any] | None = None  # an answer of before, where it serves again
-        self.started = asyncio.get_running_loop().time()
-        self.first_token_ms: int | None = None
-        self.drawn = GeneratedImages()
-        self.notices: Notices = []
-        self.thread: Thread | None = None  # where it is written down
-        self.attached: Attached | None = None
-        self.starting: asyncio.Task[None] | None = None  # who listens is told that it has begun
-        # its result; None where it was handed over, and goes on elsewhere
-        self.ended: asyncio.Future[dict[str, Any] | None] = (
-            asyncio.get_running_loop().create_future()
-        )
-        self._start: dict[str, Any] | None = None
-        self._sent: dict[str, list[str]] = {"reasoning": [], "text": []}
-        self._whole: list[dict[str, Any]] = []  # frames that come in one piece
-        self._calls: list[Call[Caller]] = []
-
-    def attach(self, attached: Attached) -> None:
-        """The files that go with it."""
-        self.attached = attached
-        self.notices = [*self.notices, *attached.notices]
-        if self.thread is not None and self.thread.question is not None:
-            self.thread.question |= attached.documents()
-
-    def join(self, call: Call[Caller]) -> None:
-        """Let one more call listen, from the beginning."""
-        if self._start is not None:
-            call.put(self._start)
-        for kind, sent in self._sent.items():
-            if sent:
-                call.put({"type": kind, "delta": "".join(sent)})
-        for frame in self._whole:
-            call.put(frame)
-        self._calls = [*self._calls, call]
-        call.on_leave(lambda: self._leave(call))
-
-    async def start(self, model: str) -> None:
-        self._start = {"type": "start", "generationId": self.id, **self.place(), "model": model}
-        await self.send(self._start)
-
-    def place(self) -> dict[str, Any]:
-        """`{conversationId, messageId}` of the answer, where it has any."""
-        thread = self.thread
-        return {} if thread is None else thread.place()
-
-    async def send(self, message: dict[str, Any]) -> None:
-        """To all who listen; a single one may slow us down to its own pace."""
-        if len(self._calls) == 1:
-            await self._calls[0].send(message)
-        else:
-            for call in self._calls:
-                call.put(message)
-
-    async def send_delta(self, kind: str, text: str) -> None:
-        self._sent[kind].append(text)
-        await self.send({"type": kind, "delta": text})
-
-    async def show(self, delta: Delta, tools: Collection[str]) -> None:
-        """What came of the answer just now. tools: the names of those that may be asked for."""
-        if delta.kind in self._sent:
-            await self.send_delta(delta.kind, delta.text)
-        elif delta.kind == "partial_image":
-            partial = {"index": len(self.drawn.all), "partial": True, **delta.value}
-            await self.send({"type": "image", "image": partial})  # the next one has more of it
-        elif delta.kind:
-            value = told(delta.value, tools) if delta.kind == "tool_call" else delta.value
-            await self.send_whole(delta.kind, value)
-
-    async def show_image(self, image: Image) -> None:
-        self._whole.append({"type": "image", "image": image})
-        await self.send(self._whole[-1])
-
-    async def send_whole(self, kind: str, value: Mapping[str, Any]) -> None:
-        index = sum(1 for frame in self._whole if frame["type"] == kind)
-        self._whole.append({"type": kind, "index": index, **value})
-        await self.send(self._whole[-1])
-
-    def files(self) -> list[str]:
-        """What OpenRouter read of files and was not told before: the JSON of each."""
-        told = self.attached.told if self.attached else set()
-        read = dict(self.tries.files.all)
-        for answer in (self.other, self.answer):
-            read |= answer.files if answer else {}
-        return [text for hash_, text in read.items() if hash_ not in told]
-
-    def usage(self) -> Usage | None:
-        """Of all that was asked for; None where OpenRouter did not say it of something."""
-        usages = [answer.usage for answer in (self.other, self.answer) if answer]
-        if any(attempt.reason == "stopped" for attempt in self.tries.attempts):
-            return None  # it may be charged for without a word
-        known = [usage for usage in usages if usage is not None]
-        if not known or len(known) < len(usages):
-            return None
-        if len(known) == 1:
-            return known[0]
-        unpriced = any(usage.cost_nano_usd is None for usage in known)
-        return replace(total(known), cost_nano_usd=None) if unpriced else total(known)
-
-    def restart(self) -> Answer | None:
-        """Another answer is to take the place of the one that there is, which this returns."""
-        first, self.other, self.answer = self.answer, self.answer, None
-        self._sent = {kind: [] for kind in self._sent}
-        self._whole.clear()
-        return first
-
-    async def replay(self, kept: dict[str, Any], *, stream: bool) -> None:
-        """Send an answer that was kept, as a whole."""
-        self.kept = kept
-        self.first_token_ms = self.elapsed_ms()
-        await self.start(kept["model"])
-        if not stream:
-            return
-        for kind in ("reasoning", "text"):
-            if isinstance(text := kept.get(kind), str) and text:
-                await self.send_delta(kind, text)
-        for citation in kept.get("citations") or ():
-            await self.send_whole("citation", citation)
+        self.deadline = Deadline(total_s)
+        self.listeners = Listeners(self._stop_unread)
+        self.outcome: asyncio.Future[PromptResult | HandedOver] = loop.create_future()
+        self._started_at = loop.time()
 
     def stop(self) -> None:
         """End it now: what has been written is the answer."""
         self.stop_requested = True
-        self.watch.stop("stopped")
+        self.deadline.stop("stopped")
 
-    def lasts(self, entry: Entry) -> bool:
-        """Whether its text is kept beyond the call: for the same request again, or to read."""
-        asked_again = entry.admission.request_id is not None or self.thread is not None
-        return (asked_again or entry.admission.continues) and not self.temporary
-
-    def pace(self) -> tuple[float, float]:
-        """(seconds until something of it is kept, seconds between that and more)."""
-        if self.needs_listener:
-            return limits.PROGRESS_AFTER_S, limits.PROGRESS_EVERY_S
-        left_s = limits.PROGRESS_AFTER_S - self.elapsed_ms() / 1000
-        return max(0.0, left_s), limits.PROGRESS_LIVE_S
-
-    def written(self) -> tuple[str, str]:
-        """(text, reasoning) so far."""
-        return (self.answer.text, self.answer.reasoning) if self.answer else ("", "")
-
-    def text(self) -> str:
-        """Of the answer, so far."""
-        return str(self.kept["text"]) if self.kept else self.written()[0]
+    def interrupt(self) -> None:
+        """End it now: the instance goes down."""
+        self.deadline.stop("interrupted")
 
     def elapsed_ms(self) -> int:
-        return round((asyncio.get_running_loop().time() - self.started) * 1000)
+        return round((asyncio.get_running_loop().time() - self._started_at) * 1000)
 
-    def _leave(self, call: Call[Caller]) -> None:
-        self._calls = [other for other in self._calls if other is not call]
-        if not self._calls and self.needs_listener:
-            self.watch.stop("stopped")
-
-
-@dataclass(frozen=True, slots=True)
-class AdmittedGeneration:
-    """An admitted generation: what is asked of OpenRouter, and where it is entered.
-
-    recall: under which the same question's answer is kept; None: under nothing.
-    """
-
-    running: ActiveGeneration
-    ask: ChatRequest
-    feature: Feature
-    app: AppSettings
-    entry: Entry
-    recall: str | None
+    def _stop_unread(self) -> None:
+        if self.needs_listener:
+            self.deadline.stop("stopped")

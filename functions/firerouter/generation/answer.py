@@ -1,11 +1,12 @@
-"""An admitted generation is answered: by an answer that is kept, or by OpenRouter's.
+"""An admitted generation is answered: by a cached answer, or by OpenRouter's.
 
-    the question written down                                      beside it all
-    the files that go with it
-    titles and summaries asked for                                 beside it
-    a kept answer, or a stream -> frames -> once more, where it has not the format it was to have
+    the question is stored                                         beside it all
+    the files that go with it are fetched
+    titles and summaries are written by the helper model           beside it
+    a cached answer, or a stream -> frames -> a repair, where it has not the format it should have
 
-What came of it is in the job's `running`, also when this raises.
+`AnswerRun` alone is written on meanwhile. Whatever `stream` raises, `outcome` returns what there is
+of the answer by then.
 """
 
 from __future__ import annotations
@@ -13,231 +14,423 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
-from dataclasses import replace
-from typing import Any, Final
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Final
 
-from .. import limits, log
-from ..contract import response_format
-from ..conversations import ConversationStore
-from ..delivery import Progress
+from google.cloud.firestore import AsyncDocumentReference
+
+from .. import log
+from ..contract import CachedAnswer, Notice, parse_answer, parse_partial
+from ..conversations import ConversationStore, Summary, ThreadWriter
+from ..delivery import Progress, Repair
 from ..errors import ContextTooLong, ImagesTooLarge, ImageUnreadable, UpstreamError
-from ..files import Attachments, File, Image, ImageStore
-from ..ledger import Ledger
-from ..openrouter import ChatRequest, Delta, Interrupted, OpenRouter
-from . import prompts
-from .active import ActiveGeneration, AdmittedGeneration
-from .cache import ResponseCache
-from .helper_model import HelperModel
-from .result import all_attempts
+from ..files import Attachments, FetchedFiles, File, GeneratedImage, GeneratedImages, ImageStore
+from ..ledger import AttemptRecord, Ledger, OpenEntry
+from ..openrouter import (
+    Answer,
+    Attempt,
+    AttemptLog,
+    ChatRequest,
+    Delta,
+    Interrupted,
+    OpenRouter,
+)
+from .active import ActiveGeneration
+from .attempts import records_of
+from .helper_model import HelperCall, HelperModel, HelperWork
+from .limits import GenerationLimits
+from .preparation import PreparedRequest
+from .prompts import drop_older_half, repair_messages
+from .tool_turns import to_client
 
-Question = asyncio.Task[None] | None  # the question being written into its conversation
-NOT_KEPT: Final = {
+IMAGE_NOT_STORED: Final[Notice] = {
     "reason": "image_not_kept",
-    "message": "An image could not be stored: it is in this answer alone.",
+    "message": "An image couldn't be stored: it is only in this answer.",
 }
 
 
+@dataclass(frozen=True, slots=True)
+class AdmittedGeneration:
+    """A generation with an entry in the ledger, ready to be answered.
+
+    Attributes:
+        active: Who listens, and how it is stopped.
+        prepared: What is asked.
+        entry: The ledger's entry, to be settled once.
+        cached: The answer that was cached for the same request, if there is one.
+        writer: Writes question and answer into their conversation, if they belong to one.
+    """
+
+    active: ActiveGeneration
+    prepared: PreparedRequest
+    entry: OpenEntry
+    cached: CachedAnswer | None = None
+    writer: ThreadWriter | None = None
+
+    @property
+    def keeps_result(self) -> bool:
+        """Whether its text is kept beyond the call: for the same request again, or to be read."""
+        request, admission = self.prepared.request, self.entry.admission
+        asked_for = request.request_id is not None or self.writer is not None
+        return (asked_for or admission.continues) and not request.temporary
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerOutcome:
+    """What there is of an answer at its end.
+
+    Attributes:
+        answer: The answer that stands; None where none began, or a cached one serves.
+        replaced: Another one that was paid for as well: before it, or after it.
+        cached: The cached answer, where it serves.
+        attempts: All calls of OpenRouter for it.
+        helper_calls: The helper model's calls beside it.
+        summary: The summary that the helper model wrote of older messages.
+        annotations: What OpenRouter read of files and was not sent before: the JSON of each.
+        images: The images that the model made.
+        notices: What the caller is told of it.
+        first_token_ms: Milliseconds until there was something of it.
+        total_ms: Milliseconds until its end.
+    """
+
+    answer: Answer | None
+    replaced: Answer | None
+    cached: CachedAnswer | None
+    attempts: tuple[Attempt, ...]
+    helper_calls: tuple[HelperCall, ...]
+    summary: Summary | None
+    annotations: tuple[str, ...]
+    images: tuple[GeneratedImage, ...]
+    notices: tuple[Notice, ...]
+    first_token_ms: int | None
+    total_ms: int
+
+
 class Answerer:
-    """Answers. Make one an instance."""
+    """Answers admitted generations. One per instance."""
 
     def __init__(
         self,
         *,
-        asides: HelperModel,
-        attaching: Attachments,
+        helper_model: HelperModel,
+        attachments: Attachments,
         conversations: ConversationStore,
-        gallery: ImageStore,
+        images: ImageStore,
         ledger: Ledger,
         progress: Progress,
-        responses: ResponseCache,
         openrouter: OpenRouter,
+        limits: GenerationLimits,
     ) -> None:
-        self._asides = asides
-        self._attaching = attaching
-        self._conversations = conversations
-        self._gallery = gallery
-        self._ledger = ledger
-        self._progress = progress
-        self._responses = responses
-        self._openrouter = openrouter
+        self.helper_model = helper_model
+        self.attachments = attachments
+        self.conversations = conversations
+        self.images = images
+        self.ledger = ledger
+        self.progress = progress
+        self.openrouter = openrouter
+        self.limits = limits
 
-    async def answer(self, job: AdmittedGeneration) -> None:
-        """Stream an answer to whoever listens. Raises UpstreamError, Interrupted."""
-        running = job.running
-        attached = running.attached
-        # a question whose files turn out to be something else is refused, and not written down
-        asking = None if attached and attached.unread else self._begin_asking(running)
-        try:
-            kept = await self._responses.get(job.recall)
-            with running.watch.guard():
-                files = await self._gallery.again(kept.get("images", [])) if kept else []
-            if kept is None or files is None:  # an image of it is gone: it is asked for anew
-                await self._fetch(job)
-                asking = asking or self._begin_asking(running)
-                async with self._asides.beside(job):
-                    await self._stream(job, asking)
-            else:
-                asking = asking or self._begin_asking(running)
-                async with self._asides.beside(job):
-                    await self._replay(job, kept, files, asking)
-        finally:
-            if asking is not None:
-                await asking  # while OpenRouter was busy: it took no time of anybody's
+    def start(self, generation: AdmittedGeneration) -> AnswerRun:
+        """Return the run of one answer; `stream` begins it."""
+        return AnswerRun(self, generation)
 
-    async def write_question(self, running: ActiveGeneration) -> None:
-        """With its files, which belong to the conversation from now on."""
-        thread, attached = running.thread, running.attached
-        if thread is None or thread.written:
+    async def write_question(self, prepared: PreparedRequest, writer: ThreadWriter | None) -> None:
+        """Store the question in its conversation, with its files, which belong there from now."""
+        if writer is None or writer.question_written:
             return
-        if attached and thread.kept:
-            await self._attaching.keep(attached)  # first: the question names them
-        await self._conversations.ask(thread)
-        if thread.deleted and attached:
-            await self._attaching.drop(attached)
+        if writer.thread.place.persisted:
+            await self.attachments.keep(prepared.files)  # first: the question names them
+        await writer.write_question()
+        if writer.deleted:
+            await self.attachments.drop(prepared.files)
 
-    def _begin_asking(self, running: ActiveGeneration) -> Question:
-        return asyncio.create_task(self.write_question(running)) if running.thread else None
 
-    async def _fetch(self, job: AdmittedGeneration) -> None:
-        """The files that go with the request."""
-        running, thread = job.running, job.running.thread
-        if running.attached is None or not running.attached.sent:
-            return
-        conversation = thread and self._conversations.conversation(running.uid, thread.id)
-        with running.watch.guard():
-            running.notices += await self._attaching.fetch(
-                running.id, running.attached, job.ask.messages, conversation
-            )
-        running.tries.files.add(running.attached.read)
+class AnswerRun:
+    """One answer while it is made: what has come of it so far."""
 
-    async def _replay(
-        self, job: AdmittedGeneration, kept: dict[str, Any], files: list[File], asking: Question
-    ) -> None:
-        running = job.running
-        await _settled(asking)
-        await running.replay(kept, stream=job.feature.settings.stream)
-        with running.watch.guard():
-            for file in files:
-                added = self._gallery.add(file, running.drawn, running.uid, running.id)
-                await self._show(job, await added)
+    def __init__(self, services: Answerer, generation: AdmittedGeneration) -> None:
+        prepared = generation.prepared
+        self._services = services
+        self._limits = services.limits
+        self._generation = generation
+        self._active = generation.active
+        self._listeners = generation.active.listeners
+        self._settings = prepared.feature.settings
+        self._upstream = prepared.upstream
+        self._log = AttemptLog()
+        self._helper = HelperWork()
+        self._answer: Answer | None = None
+        self._replaced: Answer | None = None
+        self._cached: CachedAnswer | None = None
+        self._images = GeneratedImages(
+            stores=prepared.stores_images, inlines=prepared.request.inline_images
+        )
+        self._fetched: FetchedFiles | None = None
+        self._notices = list(prepared.notices)
+        self._first_token_ms: int | None = None
+        self._question: asyncio.Task[None] | None = None  # being stored
+        self._start: asyncio.Task[None] | None = None  # the start frame being sent
 
-    async def keep_images(self, running: ActiveGeneration) -> None:
-        """They belong to the conversation that the answer is written in, if any."""
-        thread = running.thread
-        if thread is not None and thread.deleted:
-            await self._gallery.drop(running.drawn)
-        elif thread is not None and thread.kept:
-            await self._gallery.keep(running.drawn)
+    # -- what there is of it -----------------------------------------------------------------------
 
-    async def _stream(self, job: AdmittedGeneration, asking: Question) -> None:
-        running, ask = job.running, job.ask
-        starting = running.starting = asyncio.create_task(_start(job, asking))
+    def text(self) -> str:
+        """Return the text so far."""
+        return self._cached["text"] if self._cached else self.written()[0]
 
-        def note() -> None:
-            self._ledger.note(job.entry, all_attempts(running))
+    def written(self) -> tuple[str, str]:
+        """Return what OpenRouter's answer has so far: its text, its reasoning."""
+        return (self._answer.text, self._answer.reasoning) if self._answer else ("", "")
 
-        async def on_retry(model: str, reason: str) -> None:
-            note()  # that another one follows
-            await starting
-            attempt = len(running.tries.attempts) + 1
-            message = {"type": "retry", "attempt": attempt, "model": model, "reason": reason}
-            await running.send(message)
-
-        running.tries.on_retry, running.tries.on_id = on_retry, note
-        try:
-            ask = await self._fitting(job, ask)
-        except (ImagesTooLarge, ImageUnreadable):
-            await self._gallery.drop(running.drawn)  # some of them are no answer
-            raise
-        finally:
-            await starting
-        if 0 < (made := len(running.drawn.all)) < ask.makes:
-            running.notices = [*running.notices, _fewer(made, ask.makes)]
-        repairs = job.feature.settings.repair_json
-        found = response_format.read(running.written()[0], ask.format) if repairs else None
-        whole = running.answer is not None and running.answer.finish_reason == "stop"
-        whole = whole and not running.drawn.all  # which a repair would pay for once more
-        if found is not None and found.fault is not None and whole:
-            await self._repair(job, ask, found.fault)
-
-    async def _fitting(self, job: AdmittedGeneration, ask: ChatRequest) -> ChatRequest:
-        """Read the answer; where the model finds a conversation too long, to half of it. What was
-        asked in the end."""
-        try:
-            await self._read(job, ask)
-        except ContextTooLong as error:
-            running = job.running
-            told = running.thread and prompts.shortened(ask.messages)
-            if not told or running.answer is not None:
-                raise
-            assert running.tries.on_retry is not None
-            await running.tries.on_retry(ask.models[0], error.reason)
-            ask = replace(ask, messages=told)
-            await self._read(job, ask)
-        return ask
-
-    async def _repair(self, job: AdmittedGeneration, ask: ChatRequest, fault: str) -> None:
-        """Ask for the answer once more, which takes the first one's place; each is paid for."""
-        running = job.running
-        model = running.tries.attempts[-1].model
-        first = running.restart()
-        assert first is not None, "there is an answer to repair"
-        read = [json.loads(text) for text in first.files.values()]  # not to be paid for twice
-        messages = response_format.once_more(ask.messages, first.text, fault, read)
-        again = {"model": model, "at": fault}
-        await running.send({"type": "repair", **again})
-        try:
-            await self._read(job, replace(ask, models=[model], messages=messages), again)
-        except UpstreamError as error:
-            log.warning("not_repaired", reason=error.reason)
-            running.answer, running.other = first, running.answer  # better than none
-        except Interrupted:
-            if running.answer is None:
-                running.answer, running.other = first, None  # better than none
-            raise
-
-    async def _read(
-        self, job: AdmittedGeneration, ask: ChatRequest, again: dict[str, str] | None = None
-    ) -> None:
-        running, settings = job.running, job.feature.settings
-        async with self._openrouter.answer(ask, running.watch, running.tries) as answer:
-            running.first_token_ms = running.first_token_ms or running.elapsed_ms()
-            running.answer = answer
-            if running.starting is not None:
-                await running.starting
-            keeps = settings.resume and running.lasts(job.entry)
-            progress = self._progress
-            pace = running.pace()
-            kept = progress.kept(running.id, running.written, pace, again) if keeps else None
-            async with kept or nullcontext(), self._partly(job, ask):
-                with running.watch.guard(settings.idle_s, "idle"):
-                    async for deltas in answer:
-                        for delta in deltas:
-                            if delta.kind == "image":
-                                await self._draw(job, delta)
-                            elif settings.stream:
-                                await running.show(delta, ask.tools)
-
-    async def _draw(self, job: AdmittedGeneration, delta: Delta) -> None:
-        running = job.running
-        await self._show(
-            job,
-            await self._gallery.drawn(delta.value, running.drawn, running.uid, running.id),
+    def outcome(self) -> AnswerOutcome:
+        """Return what there is of the answer now."""
+        return AnswerOutcome(
+            answer=self._answer,
+            replaced=self._replaced,
+            cached=self._cached,
+            attempts=tuple(self._log.attempts),
+            helper_calls=tuple(self._helper.calls),
+            summary=self._helper.summary,
+            annotations=self._new_annotations(),
+            images=tuple(self._images.images),
+            notices=tuple(self._notices),
+            first_token_ms=self._first_token_ms,
+            total_ms=self._active.elapsed_ms(),
         )
 
-    async def _show(self, job: AdmittedGeneration, image: Image) -> None:
-        running = job.running
-        if running.drawn.unkept and NOT_KEPT not in running.notices:
-            running.notices = [*running.notices, NOT_KEPT]
-        if job.feature.settings.stream:
-            await running.show_image(image)
+    def _new_annotations(self) -> tuple[str, ...]:
+        sent = self._fetched.annotated_hashes if self._fetched else frozenset()
+        read = dict(self._log.file_annotations.all)
+        for answer in (self._replaced, self._answer):
+            read |= answer.file_annotations if answer else {}
+        return tuple(text for hash_, text in read.items() if hash_ not in sent)
+
+    # -- the answer --------------------------------------------------------------------------------
+
+    async def stream(self) -> None:
+        """Send an answer to whoever listens. Call it once.
+
+        Raises:
+            UpstreamError, Interrupted: `outcome` has what there is of the answer.
+        """
+        # a question whose files turn out to be something else is refused, and not stored
+        if not self._generation.prepared.files.has_unverified_files:
+            self._begin_question()
+        try:
+            cached = self._generation.cached
+            with self._active.deadline.guard():
+                files = (
+                    await self._services.images.fetch(cached.get("images", ())) if cached else []
+                )
+            fresh = cached is None or files is None  # an image of it is gone: it is asked for anew
+            if fresh:
+                await self._fetch_files()
+            self._begin_question()
+            async with self._services.helper_model.beside(
+                self._generation.prepared,
+                self._generation.writer,
+                self._helper,
+                text=self.text,
+                note=self._note,
+            ):
+                if cached is None or files is None:
+                    await self._ask()
+                else:
+                    await self._replay(cached, files)
+        finally:
+            if self._question is not None:
+                await self._question  # while OpenRouter was busy: it took no time of anybody's
+
+    async def keep_images(self) -> None:
+        """Let the images belong to the conversation that the answer is stored in, if any."""
+        writer = self._generation.writer
+        if writer is not None and writer.deleted:
+            await self._services.images.drop(self._images)
+        elif writer is not None and writer.thread.place.persisted:
+            await self._services.images.keep(self._images)
+
+    def _begin_question(self) -> None:
+        if self._question is None and self._generation.writer is not None:
+            work = self._services.write_question(self._generation.prepared, self._generation.writer)
+            self._question = asyncio.create_task(work)
+
+    async def _fetch_files(self) -> None:
+        prepared = self._generation.prepared
+        if not prepared.files.all_files:
+            return
+        with self._active.deadline.guard():
+            fetched = await self._services.attachments.fetch(
+                self._active.id, prepared.files, self._upstream.messages, self._conversation()
+            )
+        self._fetched = fetched
+        self._upstream = replace(self._upstream, messages=fetched.fill(self._upstream.messages))
+        self._notices += fetched.notices
+        self._log.file_annotations.add(fetched.question_annotations)
+
+    def _conversation(self) -> AsyncDocumentReference | None:
+        thread = self._generation.prepared.thread
+        if thread is None:
+            return None
+        return self._services.conversations.reference(
+            self._active.uid, thread.place.conversation_id
+        )
+
+    async def _replay(self, cached: CachedAnswer, files: list[File]) -> None:
+        """Send a cached answer, as a whole."""
+        await self._question_stored()
+        self._cached = cached
+        self._first_token_ms = self._active.elapsed_ms()
+        await self._send_start(cached["model"])
+        if self._settings.stream:
+            await self._send_cached(cached)
+        with self._active.deadline.guard():
+            for file in files:
+                await self._show(
+                    await self._services.images.add(
+                        file, self._images, self._active.uid, self._active.id
+                    )
+                )
+
+    async def _send_cached(self, cached: CachedAnswer) -> None:
+        for kind, text in (("reasoning", cached.get("reasoning")), ("text", cached["text"])):
+            if text:
+                await self._listeners.send_delta(kind, text)
+        for citation in cached.get("citations") or ():
+            await self._listeners.send_indexed("citation", citation)
+
+    async def _ask(self) -> None:
+        """Ask OpenRouter, and once more where the answer has not the format it should have."""
+        self._start = asyncio.create_task(self._start_when_stored())
+        try:
+            upstream = await self._read_fitting()
+        except (ImagesTooLarge, ImageUnreadable):
+            await self._services.images.drop(self._images)  # some of them are no answer
+            raise
+        finally:
+            await self._start
+        made, wanted = len(self._images.images), upstream.image_count
+        if 0 < made < wanted:
+            self._notices.append(_fewer_images(made, wanted))
+        if fault := self._repairable_fault(upstream):
+            await self._repair(upstream, fault)
+
+    async def _read_fitting(self) -> ChatRequest:
+        """Read the answer; where the model finds the conversation too long, to half of it.
+
+        Returns what was asked in the end.
+        """
+        upstream = self._upstream
+        try:
+            await self._read(upstream)
+        except ContextTooLong as error:
+            in_conversation = self._generation.writer is not None
+            shorter = drop_older_half(upstream.messages) if in_conversation else None
+            if not shorter or self._answer is not None:
+                raise
+            await self._announce_retry(upstream.models[0], error.reason)
+            upstream = replace(upstream, messages=shorter)
+            await self._read(upstream)
+        return upstream
+
+    def _repairable_fault(self, upstream: ChatRequest) -> str | None:
+        """Return what is wrong with the answer's JSON, where the feature has it repaired."""
+        answer = self._answer
+        whole = answer is not None and answer.finish_reason == "stop"
+        # a repair would pay for images once more
+        if not (whole and self._settings.repair_json) or self._images.images:
+            return None
+        parsed = parse_answer(self.written()[0], upstream.response_format)
+        return parsed.fault if parsed else None
+
+    async def _repair(self, upstream: ChatRequest, fault: str) -> None:
+        """Ask for the answer once more. It takes the first one's place; both are paid for."""
+        first, model = self._answer, self._log.attempts[-1].model
+        if first is None:
+            return
+        self._answer, self._replaced = None, first
+        self._listeners.restart()
+        read = [
+            json.loads(text) for text in first.file_annotations.values()
+        ]  # not to be paid for twice
+        messages = repair_messages(upstream.messages, first.text, fault, read)
+        repair = Repair(model, fault)
+        await self._listeners.send({"type": "repair", **repair.to_wire()})
+        try:
+            await self._read(replace(upstream, models=[model], messages=messages), repair)
+        except UpstreamError as error:
+            log.warning("not_repaired", reason=error.reason)
+            self._answer, self._replaced = first, self._answer  # better than none
+        except Interrupted:
+            if self._answer is None:
+                self._answer, self._replaced = first, None  # better than none
+            raise
+
+    async def _read(self, upstream: ChatRequest, repair: Repair | None = None) -> None:
+        active, settings = self._active, self._settings
+        stored = settings.resume and self._generation.keeps_result
+        async with self._services.openrouter.answer(
+            upstream,
+            active.deadline,
+            self._log,
+            on_id=self._note,
+            on_retry=self._announce_retry,
+        ) as answer:
+            self._first_token_ms = self._first_token_ms or active.elapsed_ms()
+            self._answer = answer
+            if self._start is not None:
+                await self._start
+            async with self._recorded(repair) if stored else nullcontext(), self._partial(upstream):
+                with active.deadline.guard(settings.idle_s, "idle"):
+                    async for deltas in answer:
+                        for delta in deltas:
+                            await self._handle(delta, upstream.tool_names)
+
+    async def _handle(self, delta: Delta, tools: frozenset[str]) -> None:
+        """Send one delta; an image is stored first, whether anything is streamed or not."""
+        kind = delta.kind
+        if kind in ("text", "reasoning"):  # first: there are hundreds a second
+            if self._settings.stream:
+                await self._listeners.send_delta(kind, delta.text)
+        elif kind == "image":
+            image = await self._services.images.add_received(
+                delta.value, self._images, self._active.uid, self._active.id
+            )
+            await self._show(image)
+        elif not self._settings.stream or kind == "heartbeat":
+            return
+        elif kind == "partial_image":
+            partial = {"index": len(self._images.images), "partial": True, **delta.value}
+            await self._listeners.send({"type": "image", "image": partial})  # the next has more
+        elif kind == "tool_call":
+            await self._listeners.send_indexed("tool_call", to_client(delta.value, tools))
+        else:
+            await self._listeners.send_indexed(kind, delta.value)
+
+    async def _show(self, image: GeneratedImage) -> None:
+        if self._images.storage_failed and IMAGE_NOT_STORED not in self._notices:
+            self._notices.append(IMAGE_NOT_STORED)
+        if self._settings.stream:
+            await self._listeners.send_whole({"type": "image", "image": image.to_wire()})
+
+    # -- beside it ---------------------------------------------------------------------------------
+
+    def _recorded(self, repair: Repair | None) -> AbstractAsyncContextManager[None]:
+        """Inside, the text is stored as it grows, for clients that lost the stream."""
+        active = self._active
+        return self._services.progress.record(
+            active.id,
+            self.written,
+            continues=not active.needs_listener,
+            elapsed_s=active.elapsed_ms() / 1000,
+            repair=repair,
+        )
 
     @asynccontextmanager
-    async def _partly(self, job: AdmittedGeneration, ask: ChatRequest) -> AsyncIterator[None]:
-        """Inside, the JSON that the answer has come to is sent now and then, to who wants it."""
-        wanted = job.running.partial_json and job.feature.settings.stream and ask.wants_json
-        sending = asyncio.create_task(_send_parts(job.running)) if wanted else None
+    async def _partial(self, upstream: ChatRequest) -> AsyncIterator[None]:
+        """Inside, the JSON so far is sent now and then, where the caller asked for it."""
+        asked = self._generation.prepared.request.partial_json
+        wanted = asked and self._settings.stream and upstream.wants_json
+        sending = asyncio.create_task(self._send_partial()) if wanted else None
         try:
             yield
         finally:
@@ -245,31 +438,56 @@ class Answerer:
                 sending.cancel()
                 await asyncio.wait({sending})
 
+    async def _send_partial(self) -> None:
+        sent = None
+        while True:
+            await asyncio.sleep(self._limits.partial_json_every_s)
+            text = self.written()[0]
+            if len(text) > self._limits.partial_json_max_chars:
+                return  # it would be parsed from its beginning each time
+            value = parse_partial(text)
+            if value is not None and value != sent:
+                sent = value
+                await self._listeners.send({"type": "json", "json": value})
 
-def _fewer(made: int, asked: int) -> dict[str, str]:
-    message = f"The model made {made} of {asked} images."
+    async def _announce_retry(self, model: str, reason: str) -> None:
+        self._note()  # that another attempt follows
+        if self._start is not None:
+            await self._start
+        attempt = len(self._log.attempts) + 1
+        await self._listeners.send(
+            {"type": "retry", "attempt": attempt, "model": model, "reason": reason}
+        )
+
+    def _note(self) -> None:
+        self._services.ledger.note(self._generation.entry, all_attempts(self.outcome()))
+
+    async def _start_when_stored(self) -> None:
+        """Tell whoever listens that it has begun, once its question is safe."""
+        await self._question_stored()
+        await self._send_start(self._upstream.models[0])
+
+    async def _send_start(self, model: str) -> None:
+        thread = self._generation.prepared.thread
+        ids = thread.place.ids() if thread else {}
+        frame = {"type": "start", "generationId": self._active.id, **ids, "model": model}
+        await self._listeners.send_start(frame)
+
+    async def _question_stored(self) -> None:
+        if self._question is not None:
+            await asyncio.wait({self._question}, timeout=self._limits.question_wait_s)
+
+
+def all_attempts(outcome: AnswerOutcome) -> list[AttemptRecord]:
+    """Return the answer's attempts, then those of the helper model beside it."""
+    beside = [
+        record
+        for call in outcome.helper_calls
+        for record in records_of(call.attempts.attempts, call.purpose)
+    ]
+    return [*records_of(outcome.attempts), *beside]
+
+
+def _fewer_images(made: int, wanted: int) -> Notice:
+    message = f"The model made {made} of {wanted} images."
     return {"reason": "parameter_dropped", "field": "imageOptions.n", "message": message}
-
-
-async def _start(job: AdmittedGeneration, asking: Question) -> None:
-    """Tell who listens that it has begun, once its question is safe."""
-    await _settled(asking)
-    await job.running.start(job.ask.models[0])
-
-
-async def _settled(asking: Question) -> None:
-    if asking is not None:
-        await asyncio.wait({asking}, timeout=limits.QUESTION_WAIT_S)
-
-
-async def _send_parts(running: ActiveGeneration) -> None:
-    said = None
-    while True:
-        await asyncio.sleep(limits.PARTIAL_JSON_EVERY_S)
-        text = running.written()[0]
-        if len(text) > limits.PARTIAL_JSON_MAX_CHARS:
-            return  # it would be read from its beginning each time
-        value = response_format.partly(text)
-        if value is not None and value != said:
-            said = value
-            await running.send({"type": "json", "json": value})

@@ -1,88 +1,102 @@
-"""Answers kept for the same question, where a feature's `cacheSeconds` says so.
+"""Answers cached for the same request, where a feature's `cacheSeconds` says so.
 
     responses/{hash}   {answer: {model, provider?, text, reasoning?, citations?, images?,
                                  finishReason, usage}, expireAt}
 
 The hash is of all that OpenRouter would be sent, with the feature, its revision and, unless the
-feature shares answers, the user: so nobody gets what another user's question was answered. Only
-whole answers are kept. An outage of Firestore is a miss: OpenRouter is asked then.
+feature shares answers, the user: so nobody gets what another user's request was answered. Only
+whole answers are cached. An outage of Firestore is a miss: OpenRouter is asked then.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final, cast
 
 from google.cloud.firestore import AsyncClient
 
-from .. import limits, log
+from .. import log
 from ..callable import encode
+from ..contract import CachedAnswer, PromptResult
 from ..features import Feature
-from ..files import kept
-from ..firestore import AWAY
+from ..files import without_image_data
+from ..firestore import FirestoreError, commit, get
+from ..ledger import Status
 from ..openrouter import ChatRequest
+from .limits import GenerationLimits
 
-KEPT: Final = (
+CACHED_FIELDS: Final = (
     *("model", "provider", "text", "reasoning", "citations", "images", "finishReason", "usage"),
 )
 
 
-def response_id(feature: Feature, uid: str, ask: ChatRequest) -> str | None:
-    """Where the answer is kept; None where the feature keeps none."""
+def response_id(feature: Feature, uid: str, upstream: ChatRequest) -> str | None:
+    """Return the id that the answer is cached under; None where the feature caches none."""
     if not feature.settings.cache_seconds:
         return None
     owner = None if feature.settings.cache_shared else uid
-    asked = [feature.id, feature.revision, owner, ask.models, ask.messages, dict(ask.parameters)]
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    request = [feature.id, feature.revision, owner, *upstream.fingerprint()]
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
 
 
-def worth_keeping(status: str, result: dict[str, Any]) -> bool:
-    """Whether it is a whole answer, and a new one, whose images can be had again."""
+def is_cacheable(status: Status, result: PromptResult) -> bool:
+    """Return whether it is a whole answer, and a new one, whose images can be had again."""
     whole = status == "done" and result["finishReason"] == "stop" and not result["cached"]
     return whole and all("path" in image for image in result.get("images", ()))
 
 
 class ResponseCache:
-    """Keeps them in Firestore. Make one an instance."""
+    """Cached answers in Firestore. One per instance."""
 
     def __init__(
-        self, firestore: AsyncClient, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        firestore: AsyncClient,
+        *,
+        limits: GenerationLimits,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        self._firestore = firestore
         self._documents = firestore.collection("responses")
+        self._limits = limits
         self._now = now
 
-    async def get(self, id_: str | None) -> dict[str, Any] | None:
-        """The answer, if it is there and not too old."""
+    async def get(self, id_: str | None) -> CachedAnswer | None:
+        """Return the answer, if it is there and not too old."""
         if id_ is None:
             return None
         try:
-            snapshot = await self._documents.document(id_).get(retry=None, timeout=limits.READ_S)
-        except AWAY as error:
-            log.warning("response_cache_unavailable", type=type(error).__name__)
+            snapshot = await get(self._documents.document(id_))
+        except FirestoreError as error:
+            log.warning("response_cache_unavailable", type=error.cause)
             return None
         match snapshot.to_dict():
             case {
                 "answer": {"model": str(), "text": str(), "usage": dict()} as answer,
                 "expireAt": datetime() as end,
             }:
-                # looked at here too: Firestore takes up to a day to delete what has expired
+                # checked here too: Firestore takes up to a day to delete what has expired
                 if end > self._now():
-                    return {name: answer[name] for name in KEPT if name in answer}
+                    return _cached(answer)
         return None
 
-    async def put(self, id_: str | None, result: dict[str, Any], seconds: int) -> None:
-        """Keep a whole answer; one that is too long, or comes while Firestore is away, is not."""
-        result = kept(result)
-        answer = {name: result[name] for name in KEPT if name in result}
-        if id_ is None or len(encode(answer)) > limits.RESULT_MAX_BYTES:
+    async def put(self, id_: str | None, result: PromptResult, seconds: int) -> None:
+        """Cache a whole answer, unless it is too long or Firestore is unavailable."""
+        if id_ is None:
             return
-        document = {"answer": answer, "expireAt": self._now() + timedelta(seconds=seconds)}
+        answer = _cached(without_image_data(result))
+        if len(encode(answer)) > self._limits.result_max_bytes:
+            return
+        batch = self._firestore.batch()
+        expires = self._now() + timedelta(seconds=seconds)
+        batch.set(self._documents.document(id_), {"answer": answer, "expireAt": expires})
         try:
-            await self._documents.document(id_).set(
-                document, retry=None, timeout=limits.SETTLE_BEFORE_RESULT_S
-            )
-        except AWAY as error:
-            log.warning("response_not_kept", type=type(error).__name__)
+            await commit(batch, self._limits.settle_s)
+        except FirestoreError as error:
+            log.warning("response_not_kept", type=error.cause)
+
+
+def _cached(result: Mapping[str, object]) -> CachedAnswer:
+    return cast(CachedAnswer, {name: result[name] for name in CACHED_FIELDS if name in result})

@@ -1,7 +1,7 @@
 """One prompt through several models side by side, each a generation of its own.
 
     the feature, each model allowed? -> what it may cost -> all at once, each failing alone
-        -> a judge reads the answers, where one is asked for -> result
+        -> a judge reads the answers, where one was asked for -> result
 
 Each is an `execute_prompt` of one model without fallbacks: its own deadlines, entry, counters,
 usage and cost. Their requests' ids follow from the comparison's, so that the same request again
@@ -11,45 +11,79 @@ asks nobody twice, and a stop of the comparison finds them all.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
 
-from .. import limits, log
 from ..callable import Call, CallableError
-from ..contract import CompareModels, ExecutePrompt, Judge, parse
+from ..contract import (
+    ComparedAnswer,
+    CompareModels,
+    ComparisonResult,
+    ExecutePrompt,
+    Judge,
+    Judgement,
+    PromptResult,
+    Usage,
+    parse,
+)
 from ..delivery import StopSignals
 from ..errors import CostTooHigh, InvalidArgument, QuotaExceeded
 from ..features import IMAGE, AppSettings, AppSettingsStore, Feature, ModelChoice
 from ..files import Attachments
-from ..ledger import comparison_ids, comparison_request, generation_id
+from ..ledger import comparison_ids, comparison_request, generation_id, payload_hash
 from ..users import Caller
-from . import estimate as estimates
-from . import judge as judging
+from . import estimate, judge
+from .active import Origin
 from .execution import PromptExecution
+from .exits import unforeseen
+from .limits import GenerationLimits
 from .preparation import RequestBuilder
 
 
-class ComparisonCall(Call[Caller]):
-    """One model's part of a comparison: its messages go to the client with its index."""
+class ModelListener:
+    """Sends the frames of one model's answer to the comparison's call, with their place in it."""
 
-    def __init__(self, whole: Call[Caller], index: int, data: dict[str, Any]) -> None:
-        super().__init__(
-            data, whole.headers, whole.caller, streaming=whole.streaming, trace_id=whole.trace_id
-        )
+    def __init__(self, call: Call[Caller], index: int, model: str) -> None:
         self.index = index
-        self._whole = whole
-        whole.on_leave(self.leave)
+        self.model = model
+        self.left = False
+        self._call = call
+        self._on_leave: list[Callable[[], None]] = []
+        call.on_leave(self.leave)
 
-    async def send(self, message: Mapping[str, Any]) -> None:
-        await self._whole.send(self._tagged(message))
+    async def send(self, message: Mapping[str, object]) -> None:
+        await self._call.send(self._placed(message))
 
-    def put(self, message: Mapping[str, Any]) -> None:
-        self._whole.put(self._tagged(message))
+    def put(self, message: Mapping[str, object]) -> None:
+        self._call.put(self._placed(message))
 
-    def _tagged(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        return {"index": self.index, "model": self.data["model"], **message}
+    def on_leave(self, callback: Callable[[], None]) -> None:
+        """Call back once when the client leaves, at once if it has."""
+        if self.left:
+            callback()
+        else:
+            self._on_leave.append(callback)
+
+    def leave(self) -> None:
+        """Listen no more."""
+        if self.left:
+            return
+        self.left = True
+        for callback in self._on_leave:
+            callback()
+
+    def _placed(self, message: Mapping[str, object]) -> dict[str, object]:
+        return {"index": self.index, "model": self.model, **message}
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonPart:
+    """What one model of a comparison is asked. The data tell the same request from another one."""
+
+    model: str
+    data: Mapping[str, object]
+    request: ExecutePrompt
 
 
 class ActiveComparison:
@@ -63,91 +97,102 @@ class ActiveComparison:
 
     def stop(self) -> None:
         self.stopped = True
-        for one in comparison_ids(self.id, self._uid):
-            self._stops.here(one, self._uid)
+        for generation in comparison_ids(self.id, self._uid):
+            self._stops.stop_here(generation, self._uid)
 
-    async def stop_requested(self) -> bool:
-        """Whether it was stopped, even if its answers had ended before they heard of it."""
-        return self.stopped or await self._stops.told(comparison_ids(self.id, self._uid))
+    async def was_stopped(self) -> bool:
+        """Return whether it was stopped, even if its answers had ended before they heard of it."""
+        if self.stopped:
+            return True
+        return await self._stops.comparison_was_stopped(comparison_ids(self.id, self._uid))
 
 
 class ModelComparison:
-    """The use case `execute_multi_model_prompt`."""
+    """The use case `execute_multi_model_prompt`. One per instance."""
 
     def __init__(
         self,
         *,
-        asking: RequestBuilder,
-        attaching: Attachments,
+        builder: RequestBuilder,
+        attachments: Attachments,
         app_settings: AppSettingsStore,
         choice: ModelChoice,
-        generate: PromptExecution,
+        execution: PromptExecution,
         stops: StopSignals,
+        limits: GenerationLimits,
     ) -> None:
-        self._asking = asking
-        self._attaching = attaching
+        self._builder = builder
+        self._attachments = attachments
         self._app_settings = app_settings
         self._choice = choice
-        self._generate = generate
+        self._execution = execution
         self._stops = stops
+        self._limits = limits
 
-    async def execute_multi_model_prompt(self, call: Call[Caller]) -> dict[str, Any]:
-        """`{comparisonId, results: [a result, or {model, error}], totalCost, ...}` (docs/wire.md).
+    async def execute_multi_model_prompt(self, call: Call[Caller]) -> ComparisonResult:
+        """Return an answer or an error of each model, in the order in which they were named.
 
-        Raises what concerns all of it: an argument, a model that is not allowed, a cost over
-        maxCost, a quota that leaves room for none.
+        Raises:
+            CallableError: What concerns all of it: an argument, a model that is not allowed, a
+                cost over maxCost, a quota that leaves room for none.
         """
         request = parse(CompareModels, call.data)
         uid = call.caller.uid
         id_ = generation_id(uid, request.request_id)
-        asked = _requests(request, id_)
+        parts = _parts(request, id_)
+        first = parts[0].request
         feature, app = await asyncio.gather(
-            self._asking.feature(asked[0][1], uid, None), self._app_settings.get()
+            self._builder.feature(first, uid, None), self._app_settings.get()
         )
         feature = _without_fallbacks(feature)
-        await self._check(asked, request.judge, feature, app, uid)
-        estimate = await self._estimate(request, asked[0][1], feature, app, call)
-        start = {"comparisonId": id_, "models": request.models, "estimate": estimate}
+        await self._check_models(parts, request.judge, feature, app, uid)
+        cost = await self._estimate(request, first, feature, app, uid)
+        start = {"comparisonId": id_, "models": request.models, "estimate": cost}
         await call.send({"type": "start", **start})
-        whole = ActiveComparison(id_, uid, self._stops)
-        branches = [ComparisonCall(call, at, data) for at, (data, _) in enumerate(asked)]
-        with self._stops.reaching(id_, uid, whole.stop):
-            results = await asyncio.gather(
+        comparison = ActiveComparison(id_, uid, self._stops)
+        with self._stops.register(id_, uid, comparison.stop):
+            outcomes = await asyncio.gather(
                 *(
-                    self._one(whole, branch, prompt, feature)
-                    for branch, (_, prompt) in zip(branches, asked, strict=True)
+                    self._answer(call, comparison, index, part, feature)
+                    for index, part in enumerate(parts)
                 )
             )
-            if isinstance(results[0], QuotaExceeded) and all(
-                isinstance(result, QuotaExceeded) for result in results
-            ):
-                raise results[0]
-            shown = [_shown(result, at) for result, at in zip(results, branches, strict=True)]
+            refused = [outcome for outcome in outcomes if isinstance(outcome, QuotaExceeded)]
+            if len(refused) == len(outcomes):
+                raise refused[0]
+            answers = [
+                _error_or_result(outcome, part.model, call.trace_id)
+                for outcome, part in zip(outcomes, parts, strict=True)
+            ]
             judgement = None
             if request.judge is not None:
                 judgement = await self._judge(
-                    call, request.judge, feature, (asked[0][1], whole), shown
+                    call, comparison, request.judge, first, feature, answers
                 )
-        return _summed(id_, estimate, shown, judgement)
+        return _build_result(id_, cost, answers, judgement)
 
-    async def _check(
+    async def _check_models(
         self,
-        asked: list[tuple[dict[str, Any], ExecutePrompt]],
-        judge: Judge | None,
+        parts: Sequence[ComparisonPart],
+        judge_: Judge | None,
         feature: Feature,
         app: AppSettings,
         uid: str,
     ) -> None:
-        """Whether each model may be asked: one that may not is no failure of its own, but a
-        mistake in the request. Raises InvalidArgument, ModelNotAllowed, PaidModel."""
-        if judge is not None and feature.settings.kind == IMAGE:
-            raise InvalidArgument("This feature draws, and a judge reads texts.", field="judge")
-        named = [(f"models[{at}]", prompt) for at, (_, prompt) in enumerate(asked)]
-        if judge is not None:
-            named.append(("judge.model", asked[0][1].model_copy(update={"model": judge.model})))
-        for field, prompt in named:
+        """Check that each model may be asked: one that may not is a mistake in the request.
+
+        Raises:
+            InvalidArgument, ModelNotAllowed, PaidModel: They name the model's field.
+        """
+        if judge_ is not None and feature.settings.kind == IMAGE:
+            sentence = "This feature makes images, and a judge reads texts."
+            raise InvalidArgument(sentence, field="judge")
+        named = [(f"models[{index}]", part.request) for index, part in enumerate(parts)]
+        if judge_ is not None:
+            named.append(("judge.model", named[0][1].model_copy(update={"model": judge_.model})))
+        for field, request in named:
             try:
-                await self._choice.models(prompt, feature, app, uid)
+                await self._choice.choose(request, feature, app, uid)
             except CallableError as error:
                 if error.details.get("field") == "model":
                     error.details["field"] = field
@@ -159,97 +204,112 @@ class ModelComparison:
         prompt: ExecutePrompt,
         feature: Feature,
         app: AppSettings,
-        call: Call[Caller],
+        uid: str,
     ) -> float:
-        """US dollars that all of it may cost. Raises what is wrong with the prompt or its files,
-        CostTooHigh."""
+        """Return what all of it may cost, in US dollars.
+
+        Raises:
+            CallableError: What is wrong with the prompt or its files.
+            CostTooHigh: It is more than maxCost.
+        """
         settings, reserve = feature.settings, Decimal(str(app.limits.reserve_usd))
-        looked_at = await self._attaching.look(prompt, call.caller.uid, prompt.request_id or "")
-        told = estimates.prompt_tokens(settings, prompt, [placed.file for placed in looked_at])
-        ids = [*request.models, *([request.judge.model] if request.judge else [])]
-        free = await self._choice.free(ids)
-        models = {id_: await self._choice.model(id_) for id_ in ids if id_ not in free}
+        files = await self._attachments.find(prompt, uid, prompt.request_id or "")
+        tokens = estimate.prompt_tokens(
+            settings, prompt, [reference.file for reference in files], self._limits
+        )
+        judge_ = request.judge.model if request.judge else None
+        ids = [*request.models, *([judge_] if judge_ else [])]
+        free = await self._choice.filter_free(ids)
+        models = {id_: await self._choice.find_model(id_) for id_ in ids if id_ not in free}
+        plan = estimate.output_plan(settings, prompt)
         costs = [
-            estimates.cost(models[id_], settings, told, reserve, estimates.made(settings, prompt))
+            estimate.cost(models[id_], settings, tokens, reserve, plan)
             if id_ in models
-            else estimates.extras(settings, reserve)
+            else estimate.tool_surcharge(settings, reserve)
             for id_ in request.models
         ]
-        if request.judge is not None and (judge := request.judge.model) in models:
-            written = (
-                estimates.max_completion_tokens(models.get(m), settings) for m in request.models
-            )
-            read = min(told + sum(written), limits.JUDGE_READS_MAX_CHARS)
-            plain = judging.judge_feature(feature).settings
-            costs.append(estimates.cost(models[judge], plain, read, reserve))
-        estimate, most = float(sum(costs)), request.max_cost
-        if most is not None and estimate > most:
+        if judge_ is not None and judge_ in models:
+            written = [
+                estimate.max_completion_tokens(models.get(model), settings)
+                for model in request.models
+            ]
+            read = min(tokens + sum(written), self._limits.judge_reads_max_chars)
+            plain = judge.judge_feature(feature).settings
+            costs.append(estimate.cost(models[judge_], plain, read, reserve))
+        total, most = float(sum(costs)), request.max_cost
+        if most is not None and total > most:
             sentence = (
-                f"These answers may cost up to ${estimate:.4f}, more than the ${most:g} "
+                f"These answers may cost up to ${total:.4f}, more than the ${most:g} "
                 "that maxCost allows. Choose cheaper models, fewer, or a higher limit."
             )
-            raise CostTooHigh(sentence, field="maxCost", estimate=estimate, max=most)
-        return estimate
+            raise CostTooHigh(sentence, field="maxCost", estimate=total, max=most)
+        return total
 
-    async def _one(
+    async def _answer(
         self,
-        whole: ActiveComparison,
-        branch: ComparisonCall,
-        prompt: ExecutePrompt,
+        call: Call[Caller],
+        comparison: ActiveComparison,
+        index: int,
+        part: ComparisonPart,
         feature: Feature,
-    ) -> dict[str, Any] | CallableError:
-        """What came of one model, told to the client as soon as it is known."""
-        if whole.stopped:
-            branch.leave()  # before it could be reached: nobody waits for what it would write
+    ) -> PromptResult | CallableError:
+        """Return what came of one model, which the client is told as soon as it is known."""
+        listener = ModelListener(call, index, part.model)
+        if comparison.stopped:
+            listener.leave()  # before it could be reached: nobody waits for what it would write
+        origin = Origin(call.caller.uid, payload_hash(part.data), call.trace_id, listener)
         try:
-            result = await self._generate.run(branch, prompt, feature)
-        except CallableError as error:
-            await branch.send({"type": "error", "error": error.to_wire(branch.trace_id)})
-            return error
+            result = await self._execution.run(origin, part.request, feature)
         except Exception as error:
-            log.unexpected(error, branch.trace_id)
-            failure = CallableError()
-            await branch.send({"type": "error", "error": failure.to_wire(branch.trace_id)})
+            failure = error if isinstance(error, CallableError) else None
+            failure = failure or unforeseen(error, call.trace_id)
+            await listener.send({"type": "error", "error": failure.to_wire(call.trace_id)})
             return failure
-        await branch.send({"type": "result", "result": result})
+        await listener.send({"type": "result", "result": result})
         return result
 
     async def _judge(
         self,
         call: Call[Caller],
-        judge: Judge,
+        comparison: ActiveComparison,
+        judge_: Judge,
+        first: ExecutePrompt,
         feature: Feature,
-        asked: tuple[ExecutePrompt, ActiveComparison],
-        shown: list[dict[str, Any]],
-    ) -> dict[str, Any] | None:
-        """What another model makes of the answers; None where there are none to compare."""
-        first, whole = asked
-        answers = judging.readable(shown)
-        if not answers or call.left or await whole.stop_requested():
+        answers: Sequence[ComparedAnswer],
+    ) -> Judgement | None:
+        """Return what another model makes of the answers; None where there are none to compare."""
+        texts = judge.judgeable_answers(answers)
+        if not texts or call.left or await comparison.was_stopped():
             return None
+        prompt = judge.judge_prompt(
+            judge_, first.question, texts, self._limits.judge_reads_max_chars
+        )
         data = {
             "feature": first.feature,
-            "prompt": judging.judge_prompt(judge, first.question, answers),
-            "model": judge.model,
+            "prompt": prompt,
+            "model": judge_.model,
             "temporary": first.temporary,
-            "requestId": comparison_request(whole.id, len(shown)),
+            "requestId": comparison_request(comparison.id, len(answers)),
         }
-        branch = ComparisonCall(call, len(shown), data)
-        plain = judging.judge_feature(feature)
-        judged = _shown(await self._one(whole, branch, parse(ExecutePrompt, data), plain), branch)
-        ranks = judge.mode == "rank" and "error" not in judged
-        ranking = judging.parse_ranking(judged["text"], answers) if ranks else None
-        return {"mode": judge.mode, **judged, **({"ranking": ranking} if ranking else {})}
+        part = ComparisonPart(judge_.model, data, parse(ExecutePrompt, data))
+        outcome = await self._answer(
+            call, comparison, len(answers), part, judge.judge_feature(feature)
+        )
+        judged = _error_or_result(outcome, judge_.model, call.trace_id)
+        ranking = None
+        if judge_.mode == "rank" and not isinstance(outcome, CallableError):
+            ranking = judge.parse_ranking(outcome["text"], texts)
+        return {"mode": judge_.mode, **judged, **({"ranking": ranking} if ranking else {})}
 
 
-def _requests(request: CompareModels, id_: str) -> list[tuple[dict[str, Any], ExecutePrompt]]:
-    """One `execute_prompt` for each model: its data and what that says. Raises InvalidArgument."""
-    asked = []
-    for at, model in enumerate(request.models):
-        own = {"model": model, "requestId": comparison_request(id_, at)}
+def _parts(request: CompareModels, id_: str) -> list[ComparisonPart]:
+    """Return one `execute_prompt` for each model. Raises InvalidArgument."""
+    parts = []
+    for index, model in enumerate(request.models):
+        own = {"model": model, "requestId": comparison_request(id_, index)}
         data = {**request.shared(), **own}
-        asked.append((data, parse(ExecutePrompt, data)))
-    return asked
+        parts.append(ComparisonPart(model, data, parse(ExecutePrompt, data)))
+    return parts
 
 
 def _without_fallbacks(feature: Feature) -> Feature:
@@ -257,25 +317,32 @@ def _without_fallbacks(feature: Feature) -> Feature:
     return replace(feature, settings=feature.settings.model_copy(update={"fallback_models": []}))
 
 
-def _shown(result: dict[str, Any] | CallableError, branch: ComparisonCall) -> dict[str, Any]:
-    if isinstance(result, CallableError):
-        return {"model": branch.data["model"], "error": result.to_wire(branch.trace_id)}
-    return result
+def _error_or_result(
+    outcome: PromptResult | CallableError, model: str, trace_id: str
+) -> ComparedAnswer:
+    if isinstance(outcome, CallableError):
+        return {"model": model, "error": outcome.to_wire(trace_id)}
+    return outcome
 
 
-def _summed(
-    id_: str, estimate: float, shown: list[dict[str, Any]], judgement: dict[str, Any] | None
-) -> dict[str, Any]:
-    parts = [*shown, *([judgement] if judgement else [])]
-    # what failed may have cost something as well, of which its error tells
-    told = [one["error"].get("details", {}) if "error" in one else one for one in parts]
-    usages = [one.get("usage", {}) for one in told]
+def _build_result(
+    id_: str, cost: float, answers: list[ComparedAnswer], judgement: Judgement | None
+) -> ComparisonResult:
+    parts: list[Mapping[str, object]] = [*answers, *([judgement] if judgement else [])]
+    usages = [_usage(part) for part in parts]
     estimated = any(usage.get("costIsEstimate") for usage in usages)
     return {
         "comparisonId": id_,
-        "results": shown,
-        "estimate": estimate,
+        "results": answers,
+        "estimate": cost,
         "totalCost": sum(usage.get("cost", 0) for usage in usages),
         **({"totalCostIsEstimate": True} if estimated else {}),
         **({"judgement": judgement} if judgement else {}),
     }
+
+
+def _usage(answer: ComparedAnswer | Judgement) -> Usage:
+    """Return an answer's usage. What failed may have cost something too: its error tells."""
+    if "error" in answer:
+        return answer["error"].get("details", {}).get("usage", {})
+    return answer.get("usage", {})

@@ -3,25 +3,24 @@
     settings -> what to ask -> ledger.admit -> OpenRouter, one batch after the other
         -> ledger.settle -> result
 
-The exits are those of `generate`: whatever happens after `admit` leaves through the same lines,
-with the connection closed and the entry settled once. A part of the vectors is of no use, so
-whoever stops this gets none.
+The exits are those of every generation (`exits`). A part of the vectors is of no use, so whoever
+stops this gets none. The same request again, on the same instance, waits for the first one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import cast
 
-from .. import limits, log
 from ..callable import Call, CallableError, encode
-from ..contract import CreateEmbeddings, parse
+from ..contract import CreateEmbeddings, EmbeddingsResult, Notice, parse
 from ..delivery import StopSignals
 from ..errors import (
     ContextTooLong,
     InvalidArgument,
+    RequestIdReused,
     Restarting,
     Stopped,
     StreamCut,
@@ -37,59 +36,96 @@ from ..features import (
     Feature,
     FeatureStore,
     ModelChoice,
-    left_out,
+    unsupported_notice,
 )
-from ..keys import Keys
-from ..ledger import Admission, Entry, Ledger, Outcome, Status, generation_id, payload_hash
+from ..keys import KeyPool
+from ..ledger import (
+    Admission,
+    Admitted,
+    Caps,
+    FeatureUse,
+    Ledger,
+    OpenEntry,
+    Outcome,
+    RequestKey,
+    generation_id,
+)
 from ..models import CHARS_PER_TOKEN
 from ..openrouter import (
     AttemptLog,
     Deadline,
     EmbeddingsRequest,
     Form,
-    Interrupted,
     OpenRouter,
     Usage,
     Vector,
+    convert_vector,
     dimensions_of,
-    shaped,
     total,
 )
 from ..users import Caller, Pseudonyms
-from .result import attempt_documents, reserve
+from .active import Origin, origin_of
+from .attempts import infos_of, records_of
+from .estimate import reserve
+from .exits import Ending, settled
+from .limits import GenerationLimits
+
+
+class ActiveEmbedding:
+    """Embeddings that are being made on this instance, as stops and the same request find them."""
+
+    def __init__(self, payload: str, total_s: float) -> None:
+        self.payload = payload
+        self.deadline = Deadline(total_s)
+        self.result: asyncio.Future[EmbeddingsResult] = asyncio.get_running_loop().create_future()
+        self._waiting = 0
+
+    def add(self, origin: Origin) -> None:
+        """Let one more wait for the result. When the last has left, it is stopped."""
+        self._waiting += 1
+        origin.listener.on_leave(self._leave)
+
+    def stop(self) -> None:
+        self.deadline.stop("stopped")
+
+    def _leave(self) -> None:
+        self._waiting -= 1
+        if not self._waiting:
+            self.stop()
 
 
 @dataclass(slots=True)
 class EmbeddingRun:
-    """What has been made so far."""
+    """The vectors of one admitted request so far, and what they cost."""
 
     feature: Feature
-    asks: list[EmbeddingsRequest]
-    watch: Deadline
-    started: float
-    tries: AttemptLog = field(default_factory=AttemptLog)
+    requests: Sequence[EmbeddingsRequest]
+    entry: OpenEntry
+    started_at: float
+    attempts: AttemptLog = field(default_factory=AttemptLog)
     vectors: list[Vector] = field(default_factory=list)
     usages: list[Usage | None] = field(default_factory=list)
     model: str | None = None
     provider: str | None = None
-    notices: list[dict[str, str]] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
 
 
 class EmbeddingExecution:
-    """The use case `create_embeddings`. One an instance."""
+    """The use case `create_embeddings`. One per instance."""
 
     def __init__(
         self,
         *,
         features: FeatureStore,
         app_settings: AppSettingsStore,
-        keys: Keys,
+        keys: KeyPool,
         choice: ModelChoice,
         ledger: Ledger,
         stops: StopSignals,
         openrouter: OpenRouter,
         pseudonyms: Pseudonyms,
         default_referer: str,
+        limits: GenerationLimits,
     ) -> None:
         self._features = features
         self._app_settings = app_settings
@@ -100,125 +136,160 @@ class EmbeddingExecution:
         self._openrouter = openrouter
         self._pseudonyms = pseudonyms
         self._default_referer = default_referer
-        self._watches: set[Deadline] = set()
+        self._limits = limits
+        self._active: dict[str, ActiveEmbedding] = {}
+        self._goes_down = False
 
-    async def create_embeddings(self, call: Call[Caller]) -> dict[str, Any]:
-        """The vectors (docs/wire.md), or those of the same request before. Raises CallableError."""
-        return await self.run(call, parse(CreateEmbeddings, call.data))
+    async def create_embeddings(self, call: Call[Caller]) -> EmbeddingsResult:
+        """Return the vectors, or those of the same request before.
+
+        Raises:
+            CallableError: See docs/reference/create_embeddings.md.
+        """
+        return await self.run(origin_of(call), parse(CreateEmbeddings, call.data))
 
     async def run(
-        self, call: Call[Caller], request: CreateEmbeddings, given: Feature | None = None
-    ) -> dict[str, Any]:
-        """The same for a request that was read before. given: the feature, where it is not to
-        answer as it is stored."""
-        watch = Deadline(limits.TOTAL_S)
-        call.on_leave(lambda: watch.stop("stopped"))
-        self._watches.add(watch)
+        self, origin: Origin, request: CreateEmbeddings, override: Feature | None = None
+    ) -> EmbeddingsResult:
+        """Run a request that was parsed already, or wait for the same one where it runs.
+
+        Args:
+            origin: Where it comes from.
+            request: What to run.
+            override: The feature that answers in place of the stored one.
+
+        Raises:
+            CallableError: As `create_embeddings`.
+        """
+        id_ = generation_id(origin.uid, request.request_id)
+        if (active := self._active.get(id_)) is not None:
+            if active.payload != origin.payload:
+                raise RequestIdReused
+            active.add(origin)
+            result = await asyncio.shield(active.result)
+            return _in_form(result, request.encoding_format)
+        if self._goes_down:
+            raise Restarting
+        active = self._active[id_] = ActiveEmbedding(origin.payload, self._limits.total_s)
+        active.add(origin)
         try:
-            return await self._embed(call, request, given, watch)
+            with self._stops.register(id_, origin.uid, active.stop):
+                result = await self._embed(id_, origin, active, request, override)
+        except BaseException as error:
+            failure = error if isinstance(error, CallableError) else Restarting()
+            active.result.set_exception(failure)
+            active.result.exception()  # retrieved: nobody else may be waiting for it
+            raise
+        else:
+            active.result.set_result(result)
+            return result
         finally:
-            self._watches.remove(watch)
+            del self._active[id_]
 
     def interrupt(self) -> None:
-        """The instance is going down: end what runs, while there is time to settle it."""
-        for watch in self._watches:
-            watch.stop("interrupted")
+        """End what runs, while there is time to settle it, and begin nothing more."""
+        self._goes_down = True
+        for active in self._active.values():
+            active.deadline.stop("interrupted")
+
+    # -- from the request to the settled entry -----------------------------------------------------
 
     async def _embed(
-        self, call: Call[Caller], request: CreateEmbeddings, given: Feature | None, watch: Deadline
-    ) -> dict[str, Any]:
-        uid, id_ = call.caller.uid, generation_id(call.caller.uid, request.request_id)
+        self,
+        id_: str,
+        origin: Origin,
+        active: ActiveEmbedding,
+        request: CreateEmbeddings,
+        override: Feature | None,
+    ) -> EmbeddingsResult:
         feature, app = await asyncio.gather(
-            self._feature(request, uid, given), self._app_settings.get()
+            self._feature(request, origin.uid, override), self._app_settings.get()
         )
-        watch.limit(feature.settings.total_s)
-        asks = await self._asks(request, feature, app, uid)
-        await asks[0].keys.get()  # a key that is missing is said before anything is counted
-        entry = await self._ledger.admit(
+        active.deadline.cap_total(feature.settings.total_s)
+        requests = await self._requests(request, feature, app, origin.uid)
+        await requests[0].keys.get()  # a missing key is told before anything is counted
+        admitted = await self._ledger.admit(
             Admission(
                 id=id_,
-                uid=uid,
-                feature=feature.id,
-                revision=feature.revision,
-                model=asks[0].model,
-                payload=payload_hash(call.data),
-                limits=app.limits,
-                reserve_nano_usd=reserve([asks[0].model], app),
-                request_id=request.request_id,
-                feature_limits=feature.settings.caps,
-                test=feature.test,
-            )
+                uid=origin.uid,
+                request=RequestKey(origin.payload, request.request_id),
+                feature=FeatureUse(feature.id, feature.revision, requests[0].model, feature.test),
+                reserve_nano_usd=reserve([requests[0].model], app),
+            ),
+            Caps(app.limits, feature.settings.caps),
         )
-        if isinstance(entry, dict):
-            return _unpacked(entry, request)  # the same request was answered before
+        if not isinstance(admitted, Admitted):  # the same request was answered before
+            stored = cast(EmbeddingsResult, admitted.result)
+            return _in_form(stored, request.encoding_format)
+        started_at = asyncio.get_running_loop().time()
+        run = EmbeddingRun(feature, requests, admitted.entry, started_at)
+        return await settled(
+            self._embed_batches(run, active.deadline),
+            lambda ending: self._settle(run, ending),
+            trace_id=origin.trace_id,
+        )
 
-        making = EmbeddingRun(feature, asks, watch, asyncio.get_running_loop().time())
-        # what holds unless something below says otherwise: a cancelled task has no time to say
-        status: Status = "interrupted"
-        failure: CallableError | None = Restarting()
-        try:
-            with self._stops.reaching(id_, uid, lambda: watch.stop("stopped")):
-                await self._make(making, entry)
-            status, failure = "done", None
-        except Interrupted as interrupted:
-            if interrupted.why == "stopped":
-                status, failure = "stopped", Stopped()
-        except CallableError as error:
-            status, failure = "failed", error
-        except Exception as error:
-            log.unexpected(error, call.trace_id)
-            status, failure = "failed", CallableError()
-        finally:
-            result = _result(making, entry, failure)
-            await self._ledger.settle(entry, _outcome(making, entry, status, failure, result))
-        if failure is not None:
-            failure.details["generationId"] = id_
-            raise failure
-        return result
+    async def _embed_batches(self, run: EmbeddingRun, deadline: Deadline) -> None:
+        def note() -> None:
+            self._ledger.note(run.entry, records_of(run.attempts.attempts))
 
-    async def _feature(self, request: CreateEmbeddings, uid: str, given: Feature | None) -> Feature:
-        return given or (await self._features.get(request.feature)).for_user(uid)
-
-    async def _make(self, making: EmbeddingRun, entry: Entry) -> None:
-        making.tries.on_id = lambda: self._ledger.note(entry, attempt_documents(making.tries))
-        for ask in making.asks:
+        for request in run.requests:
             try:
-                made = await self._openrouter.embeddings(ask, making.watch, making.tries)
+                made = await self._openrouter.embed(request, deadline, run.attempts, on_id=note)
             except ContextTooLong as error:
-                longest = max(range(len(ask.inputs)), key=lambda at: len(ask.inputs[at]))
-                error.details["field"] = f"input[{len(making.vectors) + longest}]"
+                longest = max(range(len(request.inputs)), key=lambda at: len(request.inputs[at]))
+                error.details["field"] = f"input[{len(run.vectors) + longest}]"
                 raise
-            making.usages.append(made.usage)
-            making.model, making.provider = made.model or ask.model, made.provider
-            making.vectors += made.vectors
-            if dimensions_of(made.vectors[0]) != dimensions_of(making.vectors[0]):
-                raise UpstreamMalformed  # vectors that can not be compared with one another
-            if ask is making.asks[0]:
-                _check_dimensions(making, ask)
+            run.usages.append(made.usage)
+            run.model, run.provider = made.model or request.model, made.provider
+            run.vectors += made.vectors
+            if dimensions_of(made.vectors[0]) != dimensions_of(run.vectors[0]):
+                raise UpstreamMalformed  # vectors that cannot be compared with one another
+            if request is run.requests[0]:
+                run.notices += _check_dimensions(run, request)
 
-    async def _asks(
+    async def _settle(self, run: EmbeddingRun, ending: Ending) -> EmbeddingsResult | CallableError:
+        """Store what it cost, and return what the caller gets."""
+        if ending.status == "stopped":
+            ending = Ending("stopped", Stopped())
+        result = build_result(run, ending.failure)
+        await self._ledger.settle(run.entry, build_outcome(run, ending, result, self._limits))
+        if ending.failure is None:
+            return result
+        ending.failure.details["generationId"] = run.entry.admission.id
+        return ending.failure
+
+    # -- what to ask -------------------------------------------------------------------------------
+
+    async def _feature(
+        self, request: CreateEmbeddings, uid: str, override: Feature | None
+    ) -> Feature:
+        return override or (await self._features.get(request.feature)).for_user(uid)
+
+    async def _requests(
         self, request: CreateEmbeddings, feature: Feature, app: AppSettings, uid: str
     ) -> list[EmbeddingsRequest]:
-        """One request for each batch. Raises WrongKind, InvalidArgument, PaidModel, ..."""
+        """Return one request for each batch. Raises WrongKind, InvalidArgument, PaidModel, ..."""
         settings = feature.settings
         if settings.kind != EMBEDDING:
-            sentence = f"{feature.id} makes no embeddings: please call execute_prompt."
+            sentence = f"The feature {feature.id} makes no embeddings: call execute_prompt."
             raise WrongKind(sentence, field="feature", kind=settings.kind)
-        model = await self._choice.one(request.model, feature, app)
-        _check_lengths(request.input, model, await self._choice.context_tokens(model))
-        parameters = dict(settings.parameters)
+        model = await self._choice.single_model(request.model, feature, app)
+        self._check_lengths(request.input, model, await self._choice.context_tokens(model))
+        parameters: dict[str, object] = dict(settings.parameters)
         for field_, name, value in (
             ("dimensions", "dimensions", request.dimensions),
             ("inputType", "input_type", request.input_type),
         ):
             if value is not None and parameters.setdefault(name, value) != value:
-                raise InvalidArgument(f"{field_} is fixed by this feature.", field=field_)
+                sentence = f"{field_} is set by this feature and cannot be changed."
+                raise InvalidArgument(sentence, field=field_)
         if settings.provider is not None:
             parameters["provider"] = settings.provider.upstream()
         user = await self._pseudonyms.user(uid) if settings.send_user else None
         return [
             EmbeddingsRequest(
-                keys=self._keys.of(feature.id),
+                keys=self._keys.slot(feature.id),
                 model=model,
                 inputs=inputs,
                 form=request.encoding_format,
@@ -228,36 +299,39 @@ class EmbeddingExecution:
                 silence_s=settings.first_token_s,
                 user=user,
             )
-            for inputs in batches(request.input)
+            for inputs in batches(request.input, self._limits)
         ]
 
+    def _check_lengths(self, inputs: Sequence[str], model: str, context_tokens: int | None) -> None:
+        """Raise ContextTooLong for what cannot fit, before anything is paid; OpenRouter counts."""
+        for at, text in enumerate(inputs):
+            if context_tokens and len(text) > context_tokens * self._limits.token_max_chars:
+                sentence = f"input[{at}] is too long: {model} takes {context_tokens} tokens a text."
+                raise ContextTooLong(sentence, field=f"input[{at}]")
 
-def _check_lengths(inputs: list[str], model: str, context_tokens: int | None) -> None:
-    """Raises ContextTooLong for what can not fit, before anything is paid; OpenRouter counts."""
-    for at, text in enumerate(inputs):
-        if context_tokens and len(text) > context_tokens * limits.TOKEN_MAX_CHARS:
-            sentence = f"input[{at}] is too long: {model} reads {context_tokens} tokens of a text."
-            raise ContextTooLong(sentence, field=f"input[{at}]")
 
+def _check_dimensions(run: EmbeddingRun, request: EmbeddingsRequest) -> list[Notice]:
+    """Return a notice where a model of a single length ignored `dimensions`.
 
-def _check_dimensions(making: EmbeddingRun, ask: EmbeddingsRequest) -> None:
-    """A model of one length only leaves `dimensions` out in silence. Raises InvalidArgument."""
-    made, wanted = dimensions_of(making.vectors[0]), ask.parameters.get("dimensions")
+    Raises:
+        InvalidArgument: The feature refuses what a model does not support.
+    """
+    made, wanted = dimensions_of(run.vectors[0]), request.parameters.get("dimensions")
     if wanted in (None, made):
-        return
-    if making.feature.settings.unsupported == "refuse":
-        sentence = f"{ask.model} does not take dimensions: its vectors have {made} numbers."
+        return []
+    if run.feature.settings.unsupported == "refuse":
+        sentence = f"{request.model} does not take dimensions: its vectors have {made} numbers."
         raise InvalidArgument(sentence, field="dimensions")
-    making.notices.append(left_out(ask.model, "dimensions"))
+    return [unsupported_notice(request.model, "dimensions")]
 
 
-def batches(inputs: list[str]) -> Iterator[list[str]]:
-    """The inputs in order, as many at a time as one request may hold; at least one."""
+def batches(inputs: Sequence[str], limits: GenerationLimits) -> Iterator[list[str]]:
+    """Yield the inputs in order, as many at a time as one request may hold; at least one."""
     batch: list[str] = []
     size = 0
     for text in inputs:
-        full = len(batch) == limits.EMBED_BATCH_INPUTS
-        if batch and (full or size + len(text) > limits.EMBED_BATCH_CHARS):
+        full = len(batch) == limits.batch_inputs
+        if batch and (full or size + len(text) > limits.batch_chars):
             yield batch
             batch, size = [], 0
         batch.append(text)
@@ -265,83 +339,81 @@ def batches(inputs: list[str]) -> Iterator[list[str]]:
     yield batch
 
 
-def _result(making: EmbeddingRun, entry: Entry, failure: CallableError | None) -> dict[str, Any]:
-    """What the caller gets (docs/wire.md)."""
-    cost = _cost(making, failure)
-    known = [usage for usage in making.usages if usage is not None]
-    if len(known) < len(making.asks) and len(making.tries.attempts) > len(known):
-        asked = sum(len(text) for ask in making.asks[len(known) :] for text in ask.inputs)
-        known.append(Usage(asked // CHARS_PER_TOKEN))  # what was sent is what we know
-    usage = total(known)
-    usage = Usage(usage.prompt_tokens, usage.completion_tokens, cost_nano_usd=cost)
-    elapsed_s = asyncio.get_running_loop().time() - making.started
+# -- what the caller and the ledger get ------------------------------------------------------------
+
+
+def build_result(run: EmbeddingRun, failure: CallableError | None) -> EmbeddingsResult:
+    """Return what the caller gets, were there no failure; it says what all of it cost."""
+    elapsed_s = asyncio.get_running_loop().time() - run.started_at
+    estimate = run.entry.admission.reserve_nano_usd
     result = {
-        "generationId": entry.admission.id,
-        "feature": making.feature.id,
-        "revision": making.feature.revision,
-        "model": making.model or making.asks[0].model,
-        "provider": making.provider,
-        "dimensions": dimensions_of(making.vectors[0]) if making.vectors else None,
+        "generationId": run.entry.admission.id,
+        "feature": run.feature.id,
+        "revision": run.feature.revision,
+        "model": run.model or run.requests[0].model,
+        "provider": run.provider,
+        "dimensions": dimensions_of(run.vectors[0]) if run.vectors else None,
         "embeddings": [
-            {"index": index, "embedding": vector} for index, vector in enumerate(making.vectors)
+            {"index": index, "embedding": vector} for index, vector in enumerate(run.vectors)
         ],
-        "usage": usage.to_wire(estimate_nano_usd=entry.admission.reserve_nano_usd),
+        "usage": _usage(run, failure).to_wire(estimate_nano_usd=estimate),
         "timing": {"totalMs": round(elapsed_s * 1000)},
-        "attempts": [
-            {name: value for name, value in (("model", a.model), ("reason", a.reason)) if value}
-            for a in making.tries.attempts
-        ],
-        "notices": making.notices or None,
+        "attempts": infos_of(run.attempts.attempts),
+        "notices": run.notices or None,
     }
-    return {name: value for name, value in result.items() if value is not None}
-
-
-def _cost(making: EmbeddingRun, failure: CallableError | None) -> int | None:
-    """In nano dollars; None where OpenRouter has been asked for more than it said the price of."""
-    costs = [usage.cost_nano_usd if usage else None for usage in making.usages]
-    unsaid = isinstance(failure, StreamCut | UpstreamTimeout | UpstreamMalformed)
-    refused = isinstance(failure, UpstreamError) and not unsaid
-    if failure is not None and not refused and len(making.tries.attempts) > len(costs):
-        return None  # it may have been read, and charged, to its end
-    return None if None in costs else sum(cost or 0 for cost in costs)
-
-
-def _outcome(
-    making: EmbeddingRun,
-    entry: Entry,
-    status: Status,
-    failure: CallableError | None,
-    result: dict[str, Any],
-) -> Outcome:
-    """How the ledger's entry ends."""
-    asked_again = failure is None and entry.admission.request_id is not None
-    kept = _packed(result) if asked_again else None
-    if kept is not None and len(encode(kept)) > limits.RESULT_MAX_BYTES:
-        kept = None
-    cost = _cost(making, failure)
-    free = cost is None and not entry.admission.reserve_nano_usd
-    return Outcome(
-        status=status,
-        model=result["model"],
-        provider=result.get("provider"),
-        error=failure.reason if failure else None,
-        usage=result["usage"],
-        cost_nano_usd=0 if free else cost,
-        timing=result["timing"],
-        attempts=attempt_documents(making.tries),
-        result=kept,
+    return cast(
+        EmbeddingsResult, {name: value for name, value in result.items() if value is not None}
     )
 
 
-def _packed(result: dict[str, Any]) -> dict[str, Any]:
-    """As the ledger keeps it: numbers would be four times as large."""
-    return _with_vectors(result, "base64")
+def build_outcome(
+    run: EmbeddingRun, ending: Ending, result: EmbeddingsResult, limits: GenerationLimits
+) -> Outcome:
+    """Return how the ledger's entry ends."""
+    admission = run.entry.admission
+    stored = None
+    if ending.failure is None and admission.request.request_id is not None:
+        packed = _in_form(result, "base64")  # numbers would be four times as large
+        stored = packed if len(encode(packed)) <= limits.result_max_bytes else None
+    cost = _cost(run, ending.failure)
+    if cost is None and not admission.reserve_nano_usd:
+        cost = 0  # of a free model
+    return Outcome(
+        status=ending.status,
+        model=result["model"],
+        provider=result.get("provider"),
+        error=ending.failure.reason if ending.failure else None,
+        usage=result["usage"],
+        cost_nano_usd=cost,
+        timing=result["timing"],
+        attempts=tuple(records_of(run.attempts.attempts)),
+        result=stored,
+    )
 
 
-def _unpacked(kept: dict[str, Any], request: CreateEmbeddings) -> dict[str, Any]:
-    return _with_vectors(kept, request.encoding_format)
+def _usage(run: EmbeddingRun, failure: CallableError | None) -> Usage:
+    known = [usage for usage in run.usages if usage is not None]
+    if len(known) < len(run.requests) and len(run.attempts.attempts) > len(known):
+        sent = sum(len(text) for request in run.requests[len(known) :] for text in request.inputs)
+        known.append(Usage(sent // CHARS_PER_TOKEN))  # what was sent is what is known
+    usage = total(known)
+    return Usage(usage.prompt_tokens, usage.completion_tokens, cost_nano_usd=_cost(run, failure))
 
 
-def _with_vectors(result: dict[str, Any], form: Form) -> dict[str, Any]:
-    made = [{**one, "embedding": shaped(one["embedding"], form)} for one in result["embeddings"]]
-    return {**result, "embeddings": made}
+def _cost(run: EmbeddingRun, failure: CallableError | None) -> int | None:
+    """Return the cost in nano dollars; None if the price of any batch is unknown."""
+    costs = [usage.cost_nano_usd if usage else None for usage in run.usages]
+    unsaid = isinstance(failure, StreamCut | UpstreamTimeout | UpstreamMalformed)
+    refused = isinstance(failure, UpstreamError) and not unsaid
+    if failure is not None and not refused and len(run.attempts.attempts) > len(costs):
+        return None  # it may have been read, and charged, to its end
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None
+
+
+def _in_form(result: EmbeddingsResult, form: Form) -> EmbeddingsResult:
+    """Return the result with its vectors as numbers, or in base64."""
+    vectors = [
+        {**one, "embedding": convert_vector(one["embedding"], form)} for one in result["embeddings"]
+    ]
+    return cast(EmbeddingsResult, {**result, "embeddings": vectors})

@@ -1,18 +1,18 @@
 """One prompt through one feature. Read `_generate` first, top to bottom.
 
-    settings -> what to ask -> ledger.admit -> a kept answer, or OpenRouter -> frames
+    settings -> prepare -> ledger.admit -> a cached answer, or OpenRouter -> frames
         -> ledger.settle -> result
 
 Whatever happens after `admit` (an answer, a failure, a client that hangs up, an instance that goes
-down) leaves through the same lines: the connection to OpenRouter is closed, the entry settled once.
+down) leaves through `settled`: the connection to OpenRouter is closed, the entry is settled once.
 
-The task of the first call owns the generation; the same request again, on the same instance,
-attaches to it. When the last client has left, nobody reads any more and it is stopped.
+The task of the first call owns the generation; the same request again, on the same instance, joins
+its listeners. When the last of them has left, nobody reads any more and it is stopped.
 
 Where the feature says that an answer continues without a listener, the way forks after `admit`:
 
-    callable    -> handover.give -> follow what is kept of it, until its result is there
-    task queue  -> handover.claim -> what to ask -> a kept answer, or OpenRouter, and so on as above
+    callable    -> handover.enqueue -> follow its progress, until its result is there
+    task queue  -> handover.claim -> prepare -> a cached answer, or OpenRouter, and so on as above
 """
 
 from __future__ import annotations
@@ -20,295 +20,348 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
-from typing import Any
 
 from .. import log
 from ..callable import Call, CallableError
-from ..contract import ROOT, ExecutePrompt, ResumeGeneration, parse, response_format
+from ..contract import ROOT, ExecutePrompt, PromptResult, ResumeGeneration, parse, restored
 from ..conversations import ConversationStore
 from ..delivery import Follower, Handover, Progress, QueuedRequest, StopSignals
 from ..errors import AlreadyRunning, RequestIdReused, Restarting
 from ..features import AppSettingsStore, Feature
-from ..files import Attachments, reading_of
-from ..ledger import Admission, Entry, Ledger, Outcome, Status, generation_id, payload_hash
-from ..openrouter import Interrupted
+from ..files import Attachments, FileLimits, split_annotations
+from ..ledger import (
+    Admission,
+    Admitted,
+    Caps,
+    ConversationLink,
+    FeatureUse,
+    Ledger,
+    OpenEntry,
+    Outcome,
+    Place,
+    RequestKey,
+    generation_id,
+)
 from ..users import Caller
-from .active import ActiveGeneration, AdmittedGeneration
-from .answer import Answerer
-from .cache import ResponseCache, response_id, worth_keeping
-from .helper_model import helpers
-from .preparation import RequestBuilder
-from .result import build_outcome, build_result, minimal_result, reserve
+from .active import ActiveGeneration, HandedOver, Origin, origin_of
+from .answer import AdmittedGeneration, Answerer, AnswerOutcome, AnswerRun
+from .cache import ResponseCache, is_cacheable
+from .estimate import reserve
+from .exits import Ending, settled, unforeseen
+from .helper_model import helper_models
+from .limits import GenerationLimits
+from .preparation import PreparedRequest, RequestBuilder
+from .result import build_outcome, build_result, minimal_result
 
 
 class PromptExecution:
-    """The use case `execute_prompt`. One an instance."""
+    """The use case `execute_prompt`. One per instance."""
 
     def __init__(
         self,
         *,
         app_settings: AppSettingsStore,
-        asking: RequestBuilder,
-        answering: Answerer,
-        attaching: Attachments,
+        builder: RequestBuilder,
+        answerer: Answerer,
+        attachments: Attachments,
         conversations: ConversationStore,
         ledger: Ledger,
         handover: Handover,
         progress: Progress,
-        responses: ResponseCache,
+        follower: Follower,
+        cache: ResponseCache,
         stops: StopSignals,
+        limits: GenerationLimits,
+        file_limits: FileLimits,
     ) -> None:
         self._app_settings = app_settings
-        self._asking = asking
-        self._answering = answering
-        self._attaching = attaching
+        self._builder = builder
+        self._answerer = answerer
+        self._attachments = attachments
         self._conversations = conversations
         self._ledger = ledger
         self._handover = handover
         self._progress = progress
-        self._following = Follower(progress)
-        self._responses = responses
+        self._follower = follower
+        self._cache = cache
         self._stops = stops
-        self._running: dict[str, ActiveGeneration] = {}
+        self._limits = limits
+        self._file_limits = file_limits
+        self._active: dict[str, ActiveGeneration] = {}
         self._goes_down = False
 
-    async def execute_prompt(self, call: Call[Caller]) -> dict[str, Any]:
-        """The result of one prompt (docs/wire.md), or of one before. Raises CallableError."""
+    async def execute_prompt(self, call: Call[Caller]) -> PromptResult:
+        """Return the result of one prompt, or of one that was begun before.
+
+        Raises:
+            CallableError: See docs/reference/execute_prompt.md.
+        """
         data = call.data
         if isinstance(data, dict) and "resume" in data:
             if data["resume"] is not None:
-                return await self._resume(call, parse(ResumeGeneration, data).resume)
+                return await self._resume(origin_of(call), parse(ResumeGeneration, data).resume)
             data = {name: value for name, value in data.items() if name != "resume"}
-        return await self.run(call, parse(ExecutePrompt, data))
-
-    async def _resume(self, call: Call[Caller], id_: str) -> dict[str, Any]:
-        running = self._running.get(id_)
-        if running is None or running.uid != call.caller.uid:
-            return await self._following.resume(call, id_)
-        running.join(call)
-        result = await asyncio.shield(running.ended)
-        return result or await self._following.follow(call, id_)
+        return await self.run(origin_of(call), parse(ExecutePrompt, data))
 
     async def run(
-        self, call: Call[Caller], request: ExecutePrompt, given: Feature | None = None
-    ) -> dict[str, Any]:
-        """The same for a request that was read before. given: the feature, where it is not to
-        answer as it is stored."""
-        id_ = generation_id(call.caller.uid, request.request_id)
-        payload = payload_hash(call.data)
-        if (running := self._running.get(id_)) is not None:
-            if running.payload != payload:
-                raise RequestIdReused
-            running.join(call)
-            result = await asyncio.shield(running.ended)
-        elif self._goes_down:
-            raise Restarting
-        else:
-            running = ActiveGeneration(id_, call.caller.uid, payload, call.trace_id)
-            running.temporary = request.temporary
-            running.partial_json = request.partial_json
-            running.join(call)
-            result = await self._own(running, self._generate(running, request, given))
-        # None: it needs no listener, and so this call is but one that looks on
-        return result or await self._following.follow(call, id_)
+        self, origin: Origin, request: ExecutePrompt, override: Feature | None = None
+    ) -> PromptResult:
+        """Run a request that was parsed already, or join the same one where it runs.
 
-    async def deliver(self, id_: str) -> dict[str, Any]:
-        """Answer what was queued; delivered again, nothing. What comes of it is in its entry.
+        Args:
+            origin: Where it comes from, and where its frames go.
+            request: What to run.
+            override: The feature that answers in place of the stored one.
 
-        Raises LedgerUnavailable: to be delivered again.
+        Raises:
+            CallableError: As `execute_prompt`.
         """
-        if (running := self._running.get(id_)) is not None:
-            await asyncio.wait({running.ended})  # whoever queues it here lets go of it in a moment
-        claimed = await self._handover.claim(id_)
-        if claimed is not None:
-            admission = claimed.entry.admission
-            running = ActiveGeneration(id_, admission.uid, admission.payload, trace_id="")
-            running.needs_listener = False
-            if claimed.stopped:
-                running.stop()
-            with suppress(CallableError):  # the entry says which
-                await self._own(running, self._continue(running, claimed.entry))
+        id_ = generation_id(origin.uid, request.request_id)
+        if (active := self._active.get(id_)) is not None:
+            if active.payload != origin.payload:
+                raise RequestIdReused
+            return await self._join(active, origin)
+        if self._goes_down:
+            raise Restarting
+        active = ActiveGeneration(
+            id_, origin.uid, origin.payload, origin.trace_id, total_s=self._limits.total_s
+        )
+        active.listeners.add(origin.listener)
+        outcome = await self._own(active, self._generate(active, request, override))
+        return await self._result(outcome, origin, id_)
+
+    async def deliver(self, id_: str) -> dict[str, object]:
+        """Answer what was queued; delivered again, do nothing. What comes of it is in its entry.
+
+        Raises:
+            LedgerUnavailable: It is to be delivered again.
+        """
+        if (active := self._active.get(id_)) is not None:
+            await asyncio.wait({active.outcome})  # who queues it here lets go of it in a moment
+        claim = await self._handover.claim(id_)
+        if claim is None:
+            return {}
+        admission = claim.entry.admission
+        active = ActiveGeneration(
+            id_,
+            admission.uid,
+            admission.request.payload,
+            trace_id="",
+            total_s=self._limits.total_s,
+            needs_listener=False,
+        )
+        if claim.is_stopped:
+            active.stop()
+        with suppress(CallableError):  # the entry says which
+            await self._own(active, self._continue(active, claim.entry))
         return {}
 
+    def interrupt(self) -> None:
+        """End what runs, while there is time to settle it, and begin nothing more."""
+        self._goes_down = True
+        for active in self._active.values():
+            active.interrupt()
+
+    # -- who runs it, and who joins ----------------------------------------------------------------
+
+    async def _resume(self, origin: Origin, id_: str) -> PromptResult:
+        active = self._active.get(id_)
+        if active is None or active.uid != origin.uid:
+            return await self._follower.resume(origin.listener, origin.uid, id_)
+        return await self._join(active, origin)
+
+    async def _join(self, active: ActiveGeneration, origin: Origin) -> PromptResult:
+        active.listeners.add(origin.listener)
+        return await self._result(await asyncio.shield(active.outcome), origin, active.id)
+
+    async def _result(
+        self, outcome: PromptResult | HandedOver, origin: Origin, id_: str
+    ) -> PromptResult:
+        if isinstance(outcome, HandedOver):  # it needs no listener, so this call but looks on
+            return await self._follower.follow(origin.listener, origin.uid, id_)
+        return outcome
+
     async def _own(
-        self, running: ActiveGeneration, work: Awaitable[dict[str, Any] | None]
-    ) -> dict[str, Any] | None:
-        """Do the work, in reach of whoever joins in or stops it."""
-        self._running[running.id] = running
+        self, active: ActiveGeneration, work: Awaitable[PromptResult | HandedOver]
+    ) -> PromptResult | HandedOver:
+        """Do the work, within reach of whoever joins in or stops it."""
+        self._active[active.id] = active
         try:
-            with self._stops.reaching(running.id, running.uid, running.stop):
-                result = await work
+            with self._stops.register(active.id, active.uid, active.stop):
+                outcome = await work
         except BaseException as error:
-            running.ended.set_exception(error if isinstance(error, CallableError) else Restarting())
-            running.ended.exception()  # looked at: nobody else may be waiting for it
+            failure = error if isinstance(error, CallableError) else Restarting()
+            active.outcome.set_exception(failure)
+            active.outcome.exception()  # retrieved: nobody else may be waiting for it
             raise
         else:
-            running.ended.set_result(result)
-            return result
+            active.outcome.set_result(outcome)
+            return outcome
         finally:
-            del self._running[running.id]
-            self._attaching.release(running.id)
+            del self._active[active.id]
+            self._attachments.release(active.id)
 
-    def interrupt(self) -> None:
-        """The instance is going down: end what runs, while there is time to settle it, and begin
-        nothing more."""
-        self._goes_down = True
-        for running in self._running.values():
-            running.watch.stop("interrupted")
+    # -- from the request to the settled entry -----------------------------------------------------
 
     async def _generate(
-        self, running: ActiveGeneration, request: ExecutePrompt, given: Feature | None
-    ) -> dict[str, Any] | None:
-        """The result; None where the answer needs no listener, and so runs elsewhere."""
+        self, active: ActiveGeneration, request: ExecutePrompt, override: Feature | None
+    ) -> PromptResult | HandedOver:
         feature, app = await asyncio.gather(
-            self._asking.feature(request, running.uid, given), self._app_settings.get()
+            self._builder.feature(request, active.uid, override), self._app_settings.get()
         )
-        settings = feature.settings
-        running.watch.limit(settings.total_s)
-        running.drawn.stored = not (request.temporary or feature.test)
-        ask = await self._asking.ask(running, request, feature, app)
-        await ask.keys.get()  # a key that is missing is said before anything is counted
-        recall = None if feature.test else response_id(feature, running.uid, ask)
-        continues = await self._continues(request, feature, recall)
+        active.deadline.cap_total(feature.settings.total_s)
+        prepared = await self._builder.prepare(request, feature, app, active.uid, active.id)
+        await prepared.upstream.keys.get()  # a missing key is told before anything is counted
+        cached = await self._cache.get(prepared.cache_id)
+        # an answer that is there already takes no time, so it needs no queue
+        continues = prepared.may_continue and cached is None
         try:
-            entry = await self._ledger.admit(
-                Admission(
-                    id=running.id,
-                    uid=running.uid,
-                    feature=feature.id,
-                    revision=feature.revision,
-                    model=ask.models[0],
-                    payload=running.payload,
-                    limits=app.limits,
-                    reserve_nano_usd=ask.makes
-                    * reserve([*ask.models, *helpers(settings, running.thread)], app),
-                    request_id=request.request_id,
-                    feature_limits=settings.caps,
-                    test=feature.test,
-                    place=running.thread.to_entry() if running.thread else None,
-                    question=running.thread.to_write() if running.thread else None,
-                    continues=continues,
-                    streams=settings.stream,
-                )
+            admitted = await self._ledger.admit(
+                _admission(active, prepared, continues=continues),
+                Caps(app.limits, feature.settings.caps),
             )
         except AlreadyRunning as elsewhere:
             if continues and "generationId" in elsewhere.details:
-                return None
+                return HandedOver()
             raise
-        if isinstance(entry, dict):
-            return response_format.restored(entry)  # the same request was answered before
-        if continues and not running.stop_requested:
-            await self._hand_over(running, request, feature, entry)
-            return None
-        return await self._answered(AdmittedGeneration(running, ask, feature, app, entry, recall))
+        if not isinstance(admitted, Admitted):
+            return restored(admitted.result)  # the same request was answered before
+        writer = self._conversations.writer(prepared.thread) if prepared.thread else None
+        generation = AdmittedGeneration(active, prepared, admitted.entry, cached, writer)
+        if continues and not active.stop_requested:
+            return await self._hand_over(generation)
+        return await self._answer(generation)
 
-    async def _continues(
-        self, request: ExecutePrompt, feature: Feature, recall: str | None
-    ) -> bool:
-        """Whether the answer needs no listener. One of which no text may be kept always does, and
-        so does one that is there already: it takes no time."""
-        if feature.settings.on_disconnect == "stop" or request.temporary or feature.test:
-            return False
-        return await self._responses.get(recall) is None
-
-    async def _hand_over(
-        self, running: ActiveGeneration, request: ExecutePrompt, feature: Feature, entry: Entry
-    ) -> None:
-        thread = running.thread
-        if thread is not None and not (thread.new or thread.regenerates):
-            # where it is now: another turn may come before the task does
-            parent = thread.parent.message or ROOT
+    async def _hand_over(self, generation: AdmittedGeneration) -> HandedOver:
+        active, prepared, writer = generation.active, generation.prepared, generation.writer
+        request = prepared.request
+        if writer is not None and not (writer.thread.place.is_new or request.regenerate):
+            # where it belongs now: another message may come before the task does
+            parent = writer.thread.place.parent.message or ROOT
             request = request.model_copy(update={"parent_message_id": parent})
         try:
-            await self._answering.write_question(running)
-            written = thread.written_down() if thread else None
-            asked = QueuedRequest(request, feature, running.trace_id, written)
-            await self._handover.give(running.id, asked)
+            await self._answerer.write_question(prepared, writer)
+            written = writer.written_question() if writer else None
+            queued = QueuedRequest(request, prepared.feature, active.trace_id, written)
+            await self._handover.enqueue(active.id, queued)
         except Exception as error:
-            raise await self._refuse(running, entry, error) from None
+            raise await self._refuse(active, generation.entry, error) from None
+        return HandedOver()
 
-    async def _continue(self, running: ActiveGeneration, entry: Entry) -> dict[str, Any]:
-        """What was handed over, from where `_generate` left it."""
+    async def _continue(self, active: ActiveGeneration, entry: OpenEntry) -> PromptResult:
+        """Go on with what was handed over, from where `_generate` left it."""
         try:
-            asked = await self._handover.asked(running.id)
-            feature, running.trace_id = asked.feature, asked.trace_id
-            running.watch.limit(feature.settings.total_s)
+            queued = await self._handover.take_request(active.id)
+            active.trace_id = queued.trace_id
+            active.deadline.cap_total(queued.feature.settings.total_s)
             app = await self._app_settings.get()
-            ask = await self._asking.ask(running, asked.request, feature, app)
-            if running.thread is not None and asked.written is not None:
-                running.thread.go_on_from(asked.written)
+            prepared = await self._builder.prepare(
+                queued.request, queued.feature, app, active.uid, active.id
+            )
         except Exception as error:
-            raise await self._refuse(running, entry, error) from None
-        recall = response_id(feature, running.uid, ask)
-        return await self._answered(AdmittedGeneration(running, ask, feature, app, entry, recall))
+            raise await self._refuse(active, entry, error) from None
+        writer = None
+        if prepared.thread is not None:
+            writer = self._conversations.writer(prepared.thread, queued.question_state)
+        cached = await self._cache.get(prepared.cache_id)
+        return await self._answer(AdmittedGeneration(active, prepared, entry, cached, writer))
 
     async def _refuse(
-        self, running: ActiveGeneration, entry: Entry, error: Exception
+        self, active: ActiveGeneration, entry: OpenEntry, error: Exception
     ) -> CallableError:
-        """End what was admitted and never asked. The failure to tell the caller of."""
-        if not isinstance(error, CallableError):
-            log.unexpected(error, running.trace_id)
-            error = CallableError()
-        model, reason = entry.admission.model, error.reason
-        outcome = Outcome("failed", model, error=reason, cost_nano_usd=0)
+        """End what was admitted and never asked. Return the failure to tell the caller."""
+        failure = error if isinstance(error, CallableError) else unforeseen(error, active.trace_id)
+        model, reason = entry.admission.feature.model, failure.reason
+        outcome = Outcome(status="failed", model=model, error=reason, cost_nano_usd=0)
         await self._ledger.settle(entry, outcome)
-        error.details["generationId"] = running.id
-        return error
+        failure.details["generationId"] = active.id
+        return failure
 
-    async def _answered(self, job: AdmittedGeneration) -> dict[str, Any]:
-        """The result of what was admitted, settled however it ends."""
-        running, entry = job.running, job.entry
-        # what holds unless something below says otherwise: a cancelled task has no time to say
-        status: Status = "interrupted"
-        failure: CallableError | None = Restarting()
+    async def _answer(self, generation: AdmittedGeneration) -> PromptResult:
+        """Answer what was admitted, and settle it however it ends."""
+        run = self._answerer.start(generation)
+        return await settled(
+            run.stream(),
+            lambda ending: self._settle(generation, run, ending),
+            trace_id=generation.active.trace_id,
+        )
+
+    async def _settle(
+        self, generation: AdmittedGeneration, run: AnswerRun, ending: Ending
+    ) -> PromptResult | CallableError:
+        """Store the answer, its costs and its files, and return what the caller gets."""
+        active, prepared = generation.active, generation.prepared
+        answered = run.outcome()
         try:
-            await self._answering.answer(job)
-            status, failure = "done", None
-        except Interrupted as interrupted:
-            if interrupted.why == "stopped":
-                status, failure = "stopped", None
-        except CallableError as error:
-            status, failure = "failed", error
-        except Exception as error:
-            log.unexpected(error, running.trace_id)
-            status, failure = "failed", CallableError()
-        finally:
-            try:
-                result = build_result(job, status)
-            except Exception as error:  # an exit all the same
-                log.unexpected(error, running.trace_id)
-                status, failure, result = "failed", CallableError(), minimal_result(job)
-            written = await self._write_down(running, result, status, failure)
-            outcome = build_outcome(running, entry, status, failure, result)
-            keep = job.recall if worth_keeping(status, result) and not running.temporary else None
-            await asyncio.gather(
-                self._ledger.settle(entry, outcome),
-                self._responses.put(keep, result, job.feature.settings.cache_seconds),
-                *([self._progress.forget(running.id)] if written else []),
-                self._answering.keep_images(running),
-            )
-        if failure is not None:
-            failure.details["generationId"] = running.id
-            if outcome.cost_nano_usd != 0:  # what it has written is paid for all the same
-                failure.details["usage"] = result["usage"]
-            raise failure
-        return result
+            result = build_result(generation, answered, ending.status)
+        except Exception as error:  # an exit all the same
+            ending = Ending("failed", unforeseen(error, active.trace_id))
+            result = minimal_result(generation, answered)
+        stored = await self._store_answer(generation, answered, result, ending)
+        outcome = build_outcome(generation, answered, ending, result, self._limits)
+        cache_id = prepared.cache_id if is_cacheable(ending.status, result) else None
+        await asyncio.gather(
+            self._ledger.settle(generation.entry, outcome),
+            self._cache.put(
+                None if prepared.request.temporary else cache_id,
+                result,
+                prepared.feature.settings.cache_seconds,
+            ),
+            *([self._progress.forget(active.id)] if stored else []),
+            run.keep_images(),
+        )
+        if ending.failure is None:
+            return result
+        ending.failure.details["generationId"] = active.id
+        if outcome.cost_nano_usd != 0:  # what it has written is paid for all the same
+            ending.failure.details["usage"] = result["usage"]
+        return ending.failure
 
-    async def _write_down(
+    async def _store_answer(
         self,
-        running: ActiveGeneration,
-        result: dict[str, Any],
-        status: Status,
-        failure: CallableError | None,
+        generation: AdmittedGeneration,
+        answered: AnswerOutcome,
+        result: PromptResult,
+        ending: Ending,
     ) -> bool:
-        """Into its conversation, before the books say that it has ended. Whether it is there now,
-        where it belongs anywhere."""
-        if running.thread is None:
+        """Write the answer into its conversation, before its entry says that it has ended.
+
+        Returns whether it is there now, where it belongs anywhere.
+        """
+        writer = generation.writer
+        if writer is None:
             return True
         try:
-            running.thread.reading = reading_of(running.thread.answer_id, running.files())
-            reason = failure.reason if failure else None
-            return await self._conversations.answer(running.thread, result, status, reason)
+            return await writer.write_answer(
+                result,
+                ending.status,
+                ending.failure.reason if ending.failure else None,
+                annotations=split_annotations(
+                    writer.thread.place.answer_id, list(answered.annotations), self._file_limits
+                ),
+                summary=answered.summary,
+            )
         except Exception as error:
-            log.unexpected(error, running.trace_id)
+            log.unexpected(error, generation.active.trace_id)
             return False
+
+
+def _admission(
+    active: ActiveGeneration, prepared: PreparedRequest, *, continues: bool
+) -> Admission:
+    request, feature, thread = prepared.request, prepared.feature, prepared.thread
+    models = [*prepared.upstream.models, *helper_models(feature.settings, thread)]
+    link = None
+    if thread is not None:
+        place = Place.from_document(thread.entry_place())
+        link = ConversationLink(place, thread.entry_question())
+    return Admission(
+        id=active.id,
+        uid=active.uid,
+        request=RequestKey(active.payload, request.request_id),
+        feature=FeatureUse(feature.id, feature.revision, prepared.upstream.models[0], feature.test),
+        reserve_nano_usd=prepared.upstream.makes * reserve(models, prepared.app),
+        conversation=link,
+        continues=continues,
+        streams=feature.settings.stream,
+    )

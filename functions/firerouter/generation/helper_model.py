@@ -1,26 +1,28 @@
-"""Questions of our own beside an answer: a title for a new conversation, a summary of a long one.
+"""Calls of our own beside an answer: a title for a new conversation, a summary of a long one.
 
-The feature's helper model is asked while the answer is written, so that hardly anybody waits for
-it: at its end a second at most, and not at all for one that broke off. What then is not there is
-given up: the title stays the beginning of the question, the turns are summarised next time. What
-it costs is in the answer's ledger entry, whose attempts it is among.
+The feature's helper model is called while the answer is written, so that hardly anybody waits for
+it: at the answer's end a second at most, and not at all for an answer that broke off. What is not
+there by then is given up: the title stays the beginning of the question, the messages are
+summarized next time. What the calls cost is in the answer's ledger entry, among whose attempts
+they are.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final
 
-from .. import limits, log
+from .. import log
 from ..callable import CallableError
-from ..conversations import ConversationStore, Summary, Thread, title_of
+from ..contract import Message
+from ..conversations import Summary, Thread, ThreadWriter, title_of
 from ..features import FREE_MODEL, FeatureSettings, ModelChoice
-from ..ledger import Ledger
-from ..openrouter import ChatRequest, Deadline, Interrupted, OpenRouter
-from .active import AdmittedGeneration, HelperCall
-from .result import all_attempts
+from ..openrouter import Answer, AttemptLog, ChatRequest, Deadline, Interrupted, OpenRouter
+from .limits import GenerationLimits
+from .preparation import PreparedRequest
 
 TITLE: Final = (
     "Write a title for the conversation that begins as follows: six words at most, in its own "
@@ -33,130 +35,208 @@ SUMMARY: Final = (
 )
 
 
+@dataclass(slots=True)
+class HelperCall:
+    """One call of the helper model. `purpose`: "title" or "summary"."""
+
+    purpose: str
+    model: str
+    attempts: AttemptLog
+    answer: Answer | None = None
+
+    @property
+    def cost_nano_usd(self) -> int | None:
+        """What it cost; None where OpenRouter did not say."""
+        usage = self.answer.usage if self.answer else None
+        if usage is not None and usage.cost_nano_usd is not None:
+            return usage.cost_nano_usd
+        # a call that failed before its first token is not charged for
+        begun = any(a.upstream_id and a.reason in {None, "stopped"} for a in self.attempts.attempts)
+        return None if begun else 0
+
+
+@dataclass(slots=True)
+class HelperWork:
+    """What the helper model was called for beside one answer, and what came of it so far."""
+
+    calls: list[HelperCall] = field(default_factory=list)
+    summary: Summary | None = None
+
+
 class HelperModel:
-    """Asks them. Make one an instance."""
+    """Calls helper models. One per instance."""
 
     def __init__(
         self,
         *,
         openrouter: OpenRouter,
         choice: ModelChoice,
-        conversations: ConversationStore,
-        ledger: Ledger,
+        limits: GenerationLimits,
     ) -> None:
         self._openrouter = openrouter
         self._choice = choice
-        self._conversations = conversations
-        self._ledger = ledger
+        self._limits = limits
 
     @asynccontextmanager
-    async def beside(self, job: AdmittedGeneration) -> AsyncIterator[None]:
-        """Inside, the answer is being written."""
+    async def beside(
+        self,
+        prepared: PreparedRequest,
+        writer: ThreadWriter | None,
+        work: HelperWork,
+        *,
+        text: Callable[[], str],
+        note: Callable[[], None],
+    ) -> AsyncIterator[None]:
+        """Call the helper model while the body writes the answer.
+
+        Args:
+            prepared: The request that is being answered.
+            writer: Writes into its conversation, if it has one.
+            work: Where the calls and what comes of them are entered.
+            text: Returns what has been written so far.
+            note: Called when OpenRouter's id of a call is known.
+        """
         ended = asyncio.Event()
-        tasks = [asyncio.create_task(work) for work in self._wanted(job, ended)]
+        wanted = self._wanted(prepared, writer, work, text, note, ended)
+        tasks = [asyncio.create_task(call) for call in wanted]
         try:
             yield
             ended.set()
             if tasks:
-                await asyncio.wait(tasks, timeout=limits.ASIDE_WAIT_S)
+                await asyncio.wait(tasks, timeout=self._limits.helper_wait_s)
         finally:
             for task in tasks:
                 task.cancel()
-            if tasks:
-                await asyncio.wait(tasks)
+            for ended_with in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(ended_with, Exception):
+                    log.unexpected(ended_with, trace_id="")
 
     def _wanted(
-        self, job: AdmittedGeneration, ended: asyncio.Event
-    ) -> list[Coroutine[Any, Any, None]]:
-        thread = job.running.thread
-        if thread is None or not thread.kept:
+        self,
+        prepared: PreparedRequest,
+        writer: ThreadWriter | None,
+        work: HelperWork,
+        text: Callable[[], str],
+        note: Callable[[], None],
+        ended: asyncio.Event,
+    ) -> list[Coroutine[object, object, None]]:
+        if writer is None or not writer.thread.place.persisted:
             return []
         wanted = []
-        if titled(job.feature.settings, thread):
-            wanted.append(self._title(job, thread, ended))
-        if thread.folds:
-            wanted.append(self._shorten(job, thread))
+        if wants_title(prepared.feature.settings, writer.thread):
+            wanted.append(self._title(prepared, writer, work, text, note, ended))
+        if writer.thread.to_summarize:
+            wanted.append(self._summarize(prepared, writer.thread, work, note))
         return wanted
 
-    async def _title(self, job: AdmittedGeneration, thread: Thread, ended: asyncio.Event) -> None:
+    async def _title(
+        self,
+        prepared: PreparedRequest,
+        writer: ThreadWriter,
+        work: HelperWork,
+        text: Callable[[], str],
+        note: Callable[[], None],
+        ended: asyncio.Event,
+    ) -> None:
         answer = ""
         while not ended.is_set() and not answer:
             try:
-                await asyncio.wait_for(ended.wait(), limits.TITLE_AFTER_S)
+                await asyncio.wait_for(ended.wait(), self._limits.title_after_s)
             except TimeoutError:
-                answer = job.running.text()
-        most = limits.TITLE_READS_MAX_CHARS
-        asked = str((thread.question or {}).get("text", ""))[:most]
-        said = f"{asked}\n\n---\n\n{job.running.text()[:most]}"
-        written = await self._ask(job, "title", TITLE, said, limits.TITLE_MAX_TOKENS)
+                answer = text()
+        most = self._limits.title_reads_max_chars
+        question = writer.thread.question.text[:most] if writer.thread.question else ""
+        dialog = f"{question}\n\n---\n\n{text()[:most]}"
+        call = HelperCall("title", _model_of(prepared), AttemptLog())
+        written = await self._complete(
+            prepared, work, call, note, TITLE, dialog, self._limits.title_max_tokens
+        )
         title = title_of(_plain(written))
         if title:
-            await self._conversations.set_title(thread, title)
+            await writer.set_title(title)
 
-    async def _shorten(self, job: AdmittedGeneration, thread: Thread) -> None:
-        turns = [f"{turn.role}: {turn.text}" for turn in thread.folds]
+    async def _summarize(
+        self, prepared: PreparedRequest, thread: Thread, work: HelperWork, note: Callable[[], None]
+    ) -> None:
+        turns = [f"{turn.role}: {turn.text}" for turn in thread.to_summarize]
         if thread.summary is not None:
             turns.insert(0, f"(before that, in short) {thread.summary.text}")
-        said = "\n\n".join(turns)
-        written = await self._ask(job, "summary", SUMMARY, said, limits.SUMMARY_MAX_TOKENS)
+        call = HelperCall("summary", _model_of(prepared), AttemptLog())
+        dialog = "\n\n".join(turns)
+        written = await self._complete(
+            prepared, work, call, note, SUMMARY, dialog, self._limits.summary_max_tokens
+        )
         if written.strip():
-            text = written.strip()[: limits.SUMMARY_MAX_CHARS]
-            thread.shortened = Summary(text, thread.folds[-1].message)
+            text = written.strip()[: self._limits.summary_max_chars]
+            work.summary = Summary(text, thread.to_summarize[-1].message_id)
 
-    async def _ask(
-        self, job: AdmittedGeneration, purpose: str, task: str, said: str, max_tokens: int
+    async def _complete(
+        self,
+        prepared: PreparedRequest,
+        work: HelperWork,
+        call: HelperCall,
+        note: Callable[[], None],
+        task: str,
+        dialog: str,
+        max_tokens: int,
     ) -> str:
-        """What the helper model answers; nothing where it fails, or may not be asked."""
-        model = job.feature.settings.helper_model or FREE_MODEL
-        aside = HelperCall(purpose, model)
+        """Return what the helper model writes; "" where it fails, or may not be called."""
+        upstream, settings = prepared.upstream, prepared.feature.settings
         try:
-            thinking = await self._choice.unthinking(model, job.app)
-            job.running.asides.append(aside)
-            aside.tries.on_id = lambda: self._ledger.note(job.entry, all_attempts(job.running))
-            request = ChatRequest(  # a chat, whatever is asked beside it
-                keys=job.ask.keys,
-                models=[model],
-                messages=[{"role": "system", "content": task}, {"role": "user", "content": said}],
-                parameters=parameters(job.feature.settings, max_tokens, thinking),
-                app_name=job.ask.app_name,
-                referer=job.ask.referer,
-                first_token_s=limits.ASIDE_S,
-                user=job.ask.user,  # and no session: that keeps to the answer's own provider
+            reasoning = await self._choice.no_reasoning_parameters(call.model, prepared.app)
+            work.calls.append(call)
+            request = ChatRequest(  # a chat, whatever the answer beside it is
+                keys=upstream.keys,
+                models=[call.model],
+                messages=[Message("system", task), Message("user", dialog)],
+                parameters=parameters(settings, max_tokens, reasoning),
+                app_name=upstream.app_name,
+                referer=upstream.referer,
+                first_token_s=self._limits.helper_call_s,
+                user=upstream.user,  # and no session: that keeps to the answer's own provider
             )
-            watch = Deadline(limits.ASIDE_S)
-            async with self._openrouter.answer(request, watch, aside.tries) as answer:
-                aside.answer = answer
-                with watch.guard():
+            deadline = Deadline(self._limits.helper_call_s)
+            async with self._openrouter.answer(
+                request, deadline, call.attempts, on_id=note
+            ) as answer:
+                call.answer = answer
+                with deadline.guard():
                     async for _ in answer:
                         pass
         except (CallableError, Interrupted) as error:
-            reason = error.reason if isinstance(error, CallableError) else error.why
-            log.info("aside_failed", purpose=purpose, reason=reason)
+            reason = error.reason if isinstance(error, CallableError) else error.cause
+            log.info("helper_call_failed", purpose=call.purpose, reason=reason)
             return ""
         return answer.text
 
 
 def parameters(
-    settings: FeatureSettings, max_tokens: int, thinking: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What is sent beside the question: of the feature's own, where the conversation may go."""
+    settings: FeatureSettings, max_tokens: int, reasoning: Mapping[str, object]
+) -> dict[str, object]:
+    """Return what is sent beside the messages: of the feature's own, where the text may go."""
     privacy = settings.provider.privacy() if settings.provider else {}
-    return {"max_tokens": max_tokens, **thinking, **({"provider": privacy} if privacy else {})}
+    return {"max_tokens": max_tokens, **reasoning, **({"provider": privacy} if privacy else {})}
 
 
-def titled(settings: FeatureSettings, thread: Thread | None) -> bool:
-    """Whether the helper model is to name the conversation."""
-    return settings.titles == "model" and thread is not None and thread.new and thread.kept
+def wants_title(settings: FeatureSettings, thread: Thread | None) -> bool:
+    """Return whether the helper model is to name the conversation."""
+    if thread is None or settings.titles != "model":
+        return False
+    return thread.place.is_new and thread.place.persisted
 
 
-def helpers(settings: FeatureSettings, thread: Thread | None) -> list[str]:
-    """The models that may be asked beside the answer."""
-    wanted = titled(settings, thread) or (thread is not None and thread.folds)
+def helper_models(settings: FeatureSettings, thread: Thread | None) -> list[str]:
+    """Return the models that may be called beside the answer."""
+    wanted = wants_title(settings, thread) or (thread is not None and bool(thread.to_summarize))
     return [settings.helper_model or FREE_MODEL] if wanted else []
 
 
+def _model_of(prepared: PreparedRequest) -> str:
+    return prepared.feature.settings.helper_model or FREE_MODEL
+
+
 def _plain(title: str) -> str:
-    """One line without what models put around titles."""
+    """Return one line without what models put around titles."""
     lines = [line.strip() for line in title.splitlines() if line.strip()]
     line = lines[0] if lines else ""
     return "".join(c for c in line if c.isprintable()).strip(" \"'“”„«»*#`.")

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..contract import ImageOptions
 
 
 def chat_parameters(
-    options: ImageOptions, given: Mapping[str, Any], *, writes: bool
-) -> dict[str, Any]:
-    """The parameters of a chat that is to draw. writes: the models write text as well."""
+    options: ImageOptions, given: Mapping[str, object], *, writes: bool
+) -> dict[str, object]:
+    """Return the parameters of a chat request that asks for an image.
+
+    Args:
+        options: What the image is to be like.
+        given: The request's other parameters.
+        writes: Whether the models write text as well.
+    """
     named = {
         "aspect_ratio": options.aspect_ratio,
         "image_size": options.size,
@@ -30,6 +35,6 @@ def chat_parameters(
     }
 
 
-def api_parameters(options: ImageOptions, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of OpenRouter's image API. given: the admin's own, and what else it has of a chat's."""
+def api_parameters(options: ImageOptions, given: Mapping[str, object]) -> dict[str, object]:
+    """Return the parameters of a request to the image API: the options, over what is given."""
     return {**given, **options.model_dump(exclude_none=True)}

@@ -1,23 +1,22 @@
-"""What a judge is asked of a comparison's answers, and how its ranking is read. Pure."""
+"""What a judge is asked of a comparison's answers, and how its ranking is parsed. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
-from .. import limits
-from ..contract import Judge
+from ..contract import ComparedAnswer, Judge
 from ..features import Feature
 
-_ASKS: Final[Mapping[str, str]] = {
+_TASKS: Final[Mapping[str, str]] = {
     "merge": "Write the one best answer to the question, from all that is right in these answers.",
     "rank": "Rank these answers from the best to the worst: first a line with nothing but their "
     "numbers, the best one's first, and then one sentence on each.",
 }
-# what a feature sets for its own answers, which a judgement is none of
-_PLAIN: Final[Mapping[str, Any]] = {
+# what a feature sets for its own answers; a judgement is none of them
+_PLAIN: Final[Mapping[str, object]] = {
     "kind": "chat",
     "system_prompt": "",
     "stop": [],
@@ -31,31 +30,41 @@ _PLAIN: Final[Mapping[str, Any]] = {
 
 
 def judge_feature(feature: Feature) -> Feature:
-    """The feature as a judge answers through it: a plain chat, within the same bounds."""
+    """Return the feature as a judge answers through it: a plain chat, within the same bounds."""
     return replace(feature, settings=feature.settings.model_copy(update=dict(_PLAIN)))
 
 
-def readable(results: list[dict[str, Any]]) -> dict[int, str]:
-    """The texts that there are to judge, by their places: none of what failed, was stopped or
-    says nothing."""
-    whole = (
-        (at, r) for at, r in enumerate(results) if r.get("finishReason", "stopped") != "stopped"
-    )
-    return {at: result["text"] for at, result in whole if result["text"].strip()}
+def judgeable_answers(answers: Sequence[ComparedAnswer]) -> dict[int, str]:
+    """Return the texts to judge by their index, without answers that failed, were stopped or are
+    empty."""
+    texts = {}
+    for index, answer in enumerate(answers):
+        if "error" not in answer and answer["finishReason"] != "stopped" and answer["text"].strip():
+            texts[index] = answer["text"]
+    return texts
 
 
-def judge_prompt(judge: Judge, question: str, answers: Mapping[int, str]) -> str:
-    """answers: by their places, which people count from one."""
-    most = limits.JUDGE_READS_MAX_CHARS // (len(answers) + 1)
-    told = "\n\n".join(f"Answer {at + 1}:\n{text[:most]}" for at, text in answers.items())
-    return f"{_ASKS[judge.mode]}\n\nThe question:\n{question[-most:]}\n\n{told}"
+def judge_prompt(judge: Judge, question: str, answers: Mapping[int, str], max_chars: int) -> str:
+    """Return the prompt that has the judge read the answers.
+
+    Args:
+        judge: What the judge is to do.
+        question: What the models were asked.
+        answers: Their texts by index. The judge sees them counted from one, as people count.
+        max_chars: Characters of question and answers together; each gets an equal part.
+    """
+    most = max_chars // (len(answers) + 1)
+    texts = "\n\n".join(f"Answer {index + 1}:\n{text[:most]}" for index, text in answers.items())
+    return f"{_TASKS[judge.mode]}\n\nThe question:\n{question[-most:]}\n\n{texts}"
 
 
-def parse_ranking(text: str, places: Mapping[int, Any]) -> list[int] | None:
-    """The places from the best to the worst, by the first line that names each of them once;
-    None where none does."""
+def parse_ranking(text: str, indexes: Collection[int]) -> list[int] | None:
+    """Return the indexes from the best to the worst answer.
+
+    The first line that names each answer exactly once counts; None where there is no such line.
+    """
     for line in text.splitlines():
         ranked = [int(number) - 1 for number in re.findall(r"\b[0-9]{1,2}\b", line, re.ASCII)]
-        if sorted(ranked) == sorted(places):
+        if sorted(ranked) == sorted(indexes):
             return ranked
     return None

@@ -1,11 +1,15 @@
-"""A request becomes what OpenRouter is asked: models, history, files, parameters."""
+"""A request becomes what OpenRouter is asked: models, history, files, parameters.
+
+`prepare` returns one frozen value and writes on nothing: what comes of it is up to its caller.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from ..contract import ExecutePrompt, images
-from ..conversations import ConversationStore
+from ..contract import ExecutePrompt, ImageOptions, Notice
+from ..conversations import ConversationStore, Thread
 from ..errors import InvalidArgument, WrongKind
 from ..features import (
     EMBEDDING,
@@ -16,130 +20,196 @@ from ..features import (
     FeatureStore,
     ModelChoice,
 )
-from ..files import Attachments
-from ..keys import Keys
+from ..files import Attachments, FilePlan
+from ..keys import KeyPool
 from ..openrouter import ChatRequest, ImagesRequest
 from ..users import Pseudonyms
-from . import prompts
-from .active import ActiveGeneration
-from .image_parameters import api_parameters, chat_parameters
-from .tool_turns import answered
+from . import image_parameters, prompts
+from .cache import response_id
+from .limits import GenerationLimits
+from .tool_turns import check_results
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRequest:
+    """All that is known of a generation before it is admitted.
+
+    Attributes:
+        request: What the caller sent, without the options that the model lacks.
+        feature: The feature that answers, as this user gets it.
+        app: The settings of the app.
+        upstream: What OpenRouter is asked.
+        thread: The place in a conversation where question and answer belong, if they do.
+        files: The files that go with it.
+        notices: What the caller is told of it.
+        cache_id: The id under which the answer to the same request is cached, if it is.
+    """
+
+    request: ExecutePrompt
+    feature: Feature
+    app: AppSettings
+    upstream: ChatRequest
+    thread: Thread | None
+    files: FilePlan
+    notices: tuple[Notice, ...]
+    cache_id: str | None
+
+    @property
+    def may_continue(self) -> bool:
+        """Whether the answer may go on without a listener. It never does where no text is kept."""
+        if self.request.temporary or self.feature.test:
+            return False
+        return self.feature.settings.on_disconnect == "continue"
+
+    @property
+    def stores_images(self) -> bool:
+        """Whether images of the answer may lie in Cloud Storage."""
+        return not (self.request.temporary or self.feature.test)
 
 
 class RequestBuilder:
-    """Finds out what to ask. Make one an instance."""
+    """Prepares requests. One per instance."""
 
     def __init__(
         self,
         *,
         features: FeatureStore,
         choice: ModelChoice,
-        attaching: Attachments,
+        attachments: Attachments,
         conversations: ConversationStore,
-        keys: Keys,
+        keys: KeyPool,
         pseudonyms: Pseudonyms,
         default_referer: str,
+        limits: GenerationLimits,
     ) -> None:
         self._features = features
         self._choice = choice
-        self._attaching = attaching
+        self._attachments = attachments
         self._conversations = conversations
         self._keys = keys
         self._pseudonyms = pseudonyms
         self._default_referer = default_referer
+        self._limits = limits
 
-    async def feature(self, request: ExecutePrompt, uid: str, given: Feature | None) -> Feature:
-        """As this user gets it, or the one that is given. Raises FeatureUnknown, FeatureDisabled,
-        SettingsUnavailable, WrongKind."""
-        feature = given or (await self._features.get(request.feature)).for_user(uid)
+    async def feature(self, request: ExecutePrompt, uid: str, override: Feature | None) -> Feature:
+        """Return the feature that answers: `override`, or the stored one as this user gets it.
+
+        Raises:
+            FeatureUnknown, FeatureDisabled, SettingsUnavailable: See `FeatureStore.get`.
+            WrongKind: The feature makes embeddings.
+        """
+        feature = override or (await self._features.get(request.feature)).for_user(uid)
         if feature.settings.kind == EMBEDDING:
-            sentence = f"{feature.id} makes embeddings: please call create_embeddings."
+            sentence = f"The feature {feature.id} makes embeddings: call create_embeddings."
             raise WrongKind(sentence, field="feature", kind=EMBEDDING)
         return feature
 
-    async def ask(
-        self, running: ActiveGeneration, request: ExecutePrompt, feature: Feature, app: AppSettings
-    ) -> ChatRequest:
-        """What to ask; `running` gets its place in a conversation, and its notices.
+    async def prepare(
+        self, request: ExecutePrompt, feature: Feature, app: AppSettings, uid: str, generation: str
+    ) -> PreparedRequest:
+        """Return what OpenRouter is to be asked, and what is known around it.
 
-        Raises what is wrong with the request for this feature and its model.
+        Raises:
+            CallableError: What is wrong with the request for this feature and its model; or a
+                store that it needs is unavailable.
         """
-        settings, uid = feature.settings, running.uid
-        models, running.notices = await self._choice.models(request, feature, app, uid)
-        request, models = await self._choice.able(request, feature, models, running.notices)
-        history: list[dict[str, Any]] = []
-        asked = await self._attaching.look(request, uid, running.id)
+        settings = feature.settings
+        selection = await self._choice.choose(request, feature, app, uid)
+        supported = await self._choice.drop_unsupported(request, feature, selection.models)
+        request, models = supported.request, supported.models
+        question_files = await self._attachments.find(request, uid, generation)
+        thread = None
         if request.conversation_id is not None:
             room = prompts.history_max_bytes(
                 settings,
                 request,
                 await self._choice.context_tokens(models[0]),
-                sum(placed.file.prompt_bytes for placed in asked),
+                sum(reference.file.prompt_bytes for reference in question_files),
+                limits=self._limits,
             )
-            running.thread = await self._conversations.open(
+            thread = await self._conversations.open(
                 request,
                 uid,
-                running.id,
+                generation,
                 history_max_bytes=room,
-                summarises=settings.history == "summarised",
+                wants_summary=settings.history == "summarised",
             )
-            history = running.thread.history if running.thread else []
+        history = thread.history if thread else ()
         if request.tool_results is not None:
-            answered(request.tool_results, history)
+            check_results(request.tool_results, history[-1].message if history else None)
         if settings.through_image_api:  # no more of a conversation is sent
             history = history[-2:] if request.regenerate else history[-1:]
-        attached = await self._attaching.gather(request, uid, asked, models, history)
-        running.attach(attached)
+        files = await self._attachments.plan(request, uid, question_files, models, history)
         if settings.through_image_api:
-            attached.only_images()
-        parameters = await self._parameters(settings, request, attached.models)
-        running.drawn.inline = request.inline_images
+            files.require_images_or_text()
+        if thread is not None:
+            thread = thread.with_attachments(files.documents())
+        upstream = await self._upstream(request, feature, app, uid, thread, files)
+        return PreparedRequest(
+            request=request,
+            feature=feature,
+            app=app,
+            upstream=upstream,
+            thread=thread,
+            files=files,
+            notices=(*selection.notices, *supported.notices, *files.notices),
+            cache_id=None if feature.test else response_id(feature, uid, upstream),
+        )
+
+    async def _upstream(
+        self,
+        request: ExecutePrompt,
+        feature: Feature,
+        app: AppSettings,
+        uid: str,
+        thread: Thread | None,
+        files: FilePlan,
+    ) -> ChatRequest:
+        settings = feature.settings
+        parameters = await self._parameters(settings, request, files.models)
+        messages = prompts.build_messages(settings, request, files.history, files.models[0])
+        session = None
+        if thread is not None and settings.send_session:
+            session = await self._pseudonyms.session(uid, thread.place.conversation_id)
         return (ImagesRequest if settings.through_image_api else ChatRequest)(
-            keys=self._keys.of(feature.id),
-            models=attached.models,
-            messages=attached.onto(
-                prompts.messages(settings, request, attached.history, attached.models[0])
-            ),
-            parameters=attached.parameters(parameters, free_only=app.free_models_only),
+            keys=self._keys.slot(feature.id),
+            models=files.models,
+            messages=files.add_to_messages(messages),
+            parameters=files.with_free_pdf_parser(parameters, free_only=app.free_models_only),
             app_name=app.app_name,
             referer=app.referer or self._default_referer,
             first_token_s=settings.first_token_s,
             user=await self._pseudonyms.user(uid) if settings.send_user else None,
-            session=await self._session(running, settings),
-            caching=None if settings.prompt_caching == "off" else settings.prompt_caching,
+            session=session,
+            cache_ttl=None if settings.prompt_caching == "off" else settings.prompt_caching,
         )
 
     async def _parameters(
-        self, settings: FeatureSettings, request: ExecutePrompt, models: list[str]
-    ) -> dict[str, Any]:
+        self, settings: FeatureSettings, request: ExecutePrompt, models: Sequence[str]
+    ) -> Mapping[str, object]:
         """Raises InvalidArgument."""
-        given, asked = prompts.parameters(settings, request), request.image_options
-        if asked is not None and not (settings.kind == IMAGE and settings.allow_image_options):
-            sentence = "imageOptions are not for this feature."
-            raise InvalidArgument(sentence, field="imageOptions")
+        given, requested = prompts.build_parameters(settings, request), request.image_options
+        if requested is not None and not (settings.kind == IMAGE and settings.allow_image_options):
+            raise InvalidArgument("This feature takes no imageOptions.", field="imageOptions")
         if settings.kind != IMAGE:
             return given
-        options = (asked or images.ImageOptions()).over(settings.image_options)
+        options = (requested or ImageOptions()).over(settings.image_options)
         if settings.through_image_api:
-            _only_draws(request)
-            return api_parameters(options, prompts.image_parameters(settings))
-        if asked is not None and (asked.n or 1) > 1:
-            sentence = "imageOptions.n: this feature makes one image at a time."
+            _refuse_chat_options(request)
+            return image_parameters.api_parameters(
+                options, prompts.build_image_parameters(settings)
+            )
+        if requested is not None and (requested.n or 1) > 1:
+            sentence = "imageOptions.n must be 1: this feature makes one image at a time."
             raise InvalidArgument(sentence, field="imageOptions.n")
-        described = [await self._choice.model(model) for model in models]
+        described = [await self._choice.find_model(model) for model in models]
         known = [model.output_modalities for model in described if model]
         writes = all("text" in outputs for outputs in known if outputs)
-        return chat_parameters(options, given, writes=writes)
-
-    async def _session(self, running: ActiveGeneration, settings: FeatureSettings) -> str | None:
-        thread = running.thread
-        if thread is None or not settings.send_session:
-            return None
-        return await self._pseudonyms.session(running.uid, thread.id)
+        return image_parameters.chat_parameters(options, given, writes=writes)
 
 
-def _only_draws(request: ExecutePrompt) -> None:
-    """Raises InvalidArgument for what the image API has no place for."""
+def _refuse_chat_options(request: ExecutePrompt) -> None:
+    """Raise InvalidArgument for what the image API has no place for."""
     given = (
         ("tools", request.tools),
         ("toolResults", request.tool_results),
@@ -148,4 +218,4 @@ def _only_draws(request: ExecutePrompt) -> None:
     )
     for name, value in given:
         if value:
-            raise InvalidArgument(f"This feature draws, and takes no {name}.", field=name)
+            raise InvalidArgument(f"This feature makes images and takes no {name}.", field=name)

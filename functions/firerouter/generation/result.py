@@ -1,187 +1,223 @@
-"""What a caller and the ledger get of a generation that has ended. Pure."""
+"""What the caller and the ledger get of a generation that has ended. Pure."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final, cast
 
-from .. import limits
-from ..callable import CallableError, encode
-from ..contract import response_format
+from ..callable import encode
+from ..contract import (
+    CachedAnswer,
+    Notice,
+    PromptResult,
+    Timing,
+    result_fields,
+    to_stored,
+)
 from ..errors import UpstreamError
-from ..features import AppSettings, Feature, Notices
-from ..files import images, length
-from ..ledger import Entry, Outcome, Status
-from ..models import CHARS_PER_TOKEN, is_free
-from ..openrouter import AttemptLog, ChatRequest, Usage, nano_usd
-from .active import ActiveGeneration, AdmittedGeneration
-from .tool_turns import told
+from ..files import without_image_data
+from ..ledger import Outcome, Status
+from ..models import CHARS_PER_TOKEN
+from ..openrouter import Answer, Usage, total
+from .answer import AdmittedGeneration, AnswerOutcome, all_attempts
+from .attempts import infos_of
+from .exits import Ending
+from .limits import GenerationLimits
+from .prompts import count_chars
+from .tool_turns import to_client
 
-THOUGHTS_NOT_KEPT: Final = {
+REASONING_NOT_KEPT: Final[Notice] = {
     "reason": "reasoning_not_kept",
-    "message": "The model thought too long for it to be sent back: it goes on without.",
+    "message": "The model's reasoning was too long to be sent back: it goes on without it.",
 }
+FINISHED: Final = frozenset({"stop", "length"})
 
 
-def reserve(models: list[str], app: AppSettings) -> int:
-    """What to hold of the day's budget, in nano dollars: nothing for free models."""
-    free = app.free_models_only or all(
-        map(is_free, models)
-    )  # of others `ModelChoice` let none through
-    return 0 if free else nano_usd(app.limits.reserve_usd)
+# -- for the caller --------------------------------------------------------------------------------
 
 
-def build_result(job: AdmittedGeneration, status: Status) -> dict[str, Any]:
-    """What the caller gets (docs/wire.md)."""
-    running, ask, feature, entry = job.running, job.ask, job.feature, job.entry
-    answer = running.answer
-    if running.kept is not None:
-        return _formed(_again(running, running.kept, feature), ask)
-    text, reasoning = running.written()
-    usage = running.usage()
-    if usage is None:  # cut, stopped or never begun: what was sent and written is what we know
-        asked = (
-            sum(length(message["content"]) for message in ask.messages)
-            if running.tries.attempts
-            else 0
-        )
-        usage = Usage(asked // CHARS_PER_TOKEN, (len(text) + len(reasoning)) // CHARS_PER_TOKEN)
-    finished = answer.finish_reason if answer and status == "done" else "stopped"
-    result = {
-        "generationId": running.id,
-        **running.place(),
-        "feature": feature.id,
-        "revision": feature.revision,
-        "model": answer.model if answer else ask.models[0],
-        "provider": answer.provider if answer else None,
-        "text": text,
-        "reasoning": reasoning or None,
-        "toolCalls": [told(call, ask.tools) for call in answer.tool_calls] or None
-        if answer
-        else None,
-        "reasoningDetails": (answer.reasoning_details or None) if answer else None,
-        "citations": (answer.citations or None) if answer else None,
-        "images": running.drawn.all or None,
-        "finishReason": finished,
-        "usage": usage.to_wire(estimate_nano_usd=_spent_estimate(running, entry)),
-        "timing": _timing(running),
-        "cached": False,
-        "notices": _notices(running) or None,
-        "attempts": [
-            {name: value for name, value in (("model", a.model), ("reason", a.reason)) if value}
-            for a in running.tries.attempts
-        ],
-    }
-    return _formed({n: value for n, value in result.items() if value is not None}, ask)
+def build_result(
+    generation: AdmittedGeneration, outcome: AnswerOutcome, status: Status
+) -> PromptResult:
+    """Return what the caller gets of a generation that ended with `status`."""
+    if outcome.cached is not None:
+        result = _cached_result(generation, outcome, outcome.cached)
+    else:
+        result = _answer_result(generation, outcome, status)
+    return _with_json(generation, result)
 
 
-def minimal_result(job: AdmittedGeneration) -> dict[str, Any]:
-    """Of an answer that no result can be made of: what its entry is settled with."""
-    running = job.running
-    usage = running.usage() or Usage(0, 0)
+def minimal_result(generation: AdmittedGeneration, outcome: AnswerOutcome) -> PromptResult:
+    """Return what a generation is settled with where no result can be made of its answer."""
+    usage = usage_of(outcome) or Usage(0, 0)
+    answer = outcome.answer
     return {
-        "generationId": running.id,
-        **running.place(),
-        "model": job.ask.models[0],
-        "text": running.text(),
-        "usage": usage.to_wire(estimate_nano_usd=_spent_estimate(running, job.entry)),
-        "timing": _timing(running),
+        **_ids(generation),
+        "model": generation.prepared.upstream.models[0],
+        "text": outcome.cached["text"] if outcome.cached else answer.text if answer else "",
+        "usage": usage.to_wire(estimate_nano_usd=_spent_estimate(generation, outcome)),
+        "timing": _timing(outcome),
     }
 
 
-def _notices(running: ActiveGeneration) -> Notices:
-    lost = running.answer is not None and running.answer.thoughts_too_long
-    return [*running.notices, *([THOUGHTS_NOT_KEPT] if lost else [])]
+def _answer_result(
+    generation: AdmittedGeneration, outcome: AnswerOutcome, status: Status
+) -> PromptResult:
+    answer, upstream = outcome.answer, generation.prepared.upstream
+    usage = usage_of(outcome) or _guessed_usage(generation, outcome)
+    lost = answer is not None and answer.reasoning_details_too_long
+    notices = [*outcome.notices, *([REASONING_NOT_KEPT] if lost else [])]
+    result = {
+        **_ids(generation),
+        "model": answer.model if answer else upstream.models[0],
+        "provider": answer.provider if answer else None,
+        "text": answer.text if answer else "",
+        **(_beside_text(answer, upstream.tool_names) if answer else {}),
+        "images": [image.to_wire() for image in outcome.images] or None,
+        "finishReason": answer.finish_reason if answer and status == "done" else "stopped",
+        "usage": usage.to_wire(estimate_nano_usd=_spent_estimate(generation, outcome)),
+        "timing": _timing(outcome),
+        "cached": False,
+        "notices": notices or None,
+        "attempts": infos_of(outcome.attempts),
+    }
+    return cast(PromptResult, {name: value for name, value in result.items() if value is not None})
 
 
-def _formed(result: dict[str, Any], ask: ChatRequest) -> dict[str, Any]:
-    """With the JSON that a whole answer is, or the notice that it is none."""
-    if result["finishReason"] not in ("stop", "length"):
+def _beside_text(answer: Answer, tools: frozenset[str]) -> dict[str, object]:
+    return {
+        "reasoning": answer.reasoning or None,
+        "toolCalls": [to_client(call, tools) for call in answer.tool_calls] or None,
+        "reasoningDetails": answer.reasoning_details or None,
+        "citations": answer.citations or None,
+    }
+
+
+def _cached_result(
+    generation: AdmittedGeneration, outcome: AnswerOutcome, cached: CachedAnswer
+) -> PromptResult:
+    """Nothing was asked, so nothing is billed."""
+    usage = {n: v for n, v in cached["usage"].items() if n != "costIsEstimate"}
+    images = [image.to_wire() for image in outcome.images]
+    return {
+        **cached,
+        **_ids(generation),
+        "usage": {**usage, "cost": 0.0},
+        "timing": _timing(outcome),
+        "cached": True,
+        **({"images": images} if images else {}),
+        **({"notices": list(outcome.notices)} if outcome.notices else {}),
+        "attempts": [],
+    }
+
+
+def _with_json(generation: AdmittedGeneration, result: PromptResult) -> PromptResult:
+    """Add the JSON that a whole answer is, or the notice that it is none."""
+    if result["finishReason"] not in FINISHED:
         return result
-    found = response_format.told(result["text"], ask.format)
+    found = result_fields(result["text"], generation.prepared.upstream.response_format)
     notice = found.pop("notice", None)
     notices = [*result.get("notices", []), notice] if notice else None
     return {**result, **found, **({"notices": notices} if notices else {})}
 
 
-def _again(running: ActiveGeneration, kept: dict[str, Any], feature: Feature) -> dict[str, Any]:
-    """An answer that was kept: nothing was asked, nothing is billed."""
-    usage = {n: v for n, v in kept["usage"].items() if n != "costIsEstimate"}
+def _ids(generation: AdmittedGeneration) -> dict[str, object]:
+    feature, thread = generation.prepared.feature, generation.prepared.thread
     return {
-        **kept,
-        "generationId": running.id,
-        **running.place(),
+        "generationId": generation.active.id,
+        **(thread.place.ids() if thread else {}),
         "feature": feature.id,
         "revision": feature.revision,
-        "usage": {**usage, "cost": 0.0},
-        "timing": _timing(running),
-        "cached": True,
-        **({"images": drawn} if (drawn := running.drawn.all) else {}),
-        **({"notices": running.notices} if running.notices else {}),
-        "attempts": [],
     }
 
 
-def _timing(running: ActiveGeneration) -> dict[str, int]:
-    timing = {"firstTokenMs": running.first_token_ms, "totalMs": running.elapsed_ms()}
-    return {name: value for name, value in timing.items() if value is not None}
+def _timing(outcome: AnswerOutcome) -> Timing:
+    if outcome.first_token_ms is None:
+        return {"totalMs": outcome.total_ms}
+    return {"firstTokenMs": outcome.first_token_ms, "totalMs": outcome.total_ms}
 
 
-def _spent_estimate(running: ActiveGeneration, entry: Entry) -> int:
+# -- what it cost ----------------------------------------------------------------------------------
+
+
+def usage_of(outcome: AnswerOutcome) -> Usage | None:
+    """Return the usage of all that was asked; None where OpenRouter did not say it of something."""
+    answers = [answer for answer in (outcome.replaced, outcome.answer) if answer]
+    if any(attempt.reason == "stopped" for attempt in outcome.attempts):
+        return None  # it may be charged for without a word
+    known = [answer.usage for answer in answers if answer.usage is not None]
+    if not known or len(known) < len(answers):
+        return None
+    if len(known) == 1:
+        return known[0]
+    unpriced = any(usage.cost_nano_usd is None for usage in known)
+    return replace(total(known), cost_nano_usd=None) if unpriced else total(known)
+
+
+def _guessed_usage(generation: AdmittedGeneration, outcome: AnswerOutcome) -> Usage:
+    """Return what is known of an answer that was cut, stopped or never begun: its characters."""
+    sent = sum(map(count_chars, generation.prepared.upstream.messages)) if outcome.attempts else 0
+    answer = outcome.answer
+    written = len(answer.text) + len(answer.reasoning) if answer else 0
+    return Usage(sent // CHARS_PER_TOKEN, written // CHARS_PER_TOKEN)
+
+
+def _spent_estimate(generation: AdmittedGeneration, outcome: AnswerOutcome) -> int:
     """Without a word from OpenRouter: nothing was spent if nothing was sent."""
-    return entry.admission.reserve_nano_usd if running.tries.attempts else 0
+    return generation.entry.admission.reserve_nano_usd if outcome.attempts else 0
+
+
+# -- for the ledger --------------------------------------------------------------------------------
 
 
 def build_outcome(
-    running: ActiveGeneration,
-    entry: Entry,
-    status: Status,
-    failure: CallableError | None,
-    result: dict[str, Any],
+    generation: AdmittedGeneration,
+    outcome: AnswerOutcome,
+    ending: Ending,
+    result: PromptResult,
+    limits: GenerationLimits,
 ) -> Outcome:
-    """How the ledger's entry ends."""
-    answer, usage = running.answer, running.usage()
-    reported = usage.cost_nano_usd if usage else None
-    refused = isinstance(failure, UpstreamError) and answer is None
-    if reported is None and (refused or not _spent_estimate(running, entry)):
-        reported = 0  # no answer began: OpenRouter does not charge for those
-    spent = [reported, *(aside.cost_nano_usd for aside in running.asides)]
-    if not entry.admission.reserve_nano_usd:
-        spent = [cost or 0 for cost in spent]  # of free models: none of it is ever billed
-    gone = running.thread is not None and running.thread.deleted  # with all that was said in it
-    repeatable = running.lasts(entry) and not (failure or gone)
-    stored = images.kept(response_format.kept(result))
-    kept = repeatable and len(encode(stored)) <= limits.RESULT_MAX_BYTES
+    """Return how the ledger's entry ends."""
+    failure = ending.failure
     return Outcome(
-        status=status,
+        status=ending.status,
         model=result["model"],
         provider=result.get("provider"),
         finish_reason=result.get("finishReason") if failure is None else None,
         error=failure.reason if failure else None,
         usage=result["usage"],
-        cost_nano_usd=None if None in spent else sum(cost for cost in spent if cost),
+        cost_nano_usd=_cost(generation, outcome, ending),
         timing=result["timing"],
-        attempts=all_attempts(running),
-        result=stored if kept else None,
+        attempts=tuple(all_attempts(outcome)),
+        result=_stored_result(generation, ending, result, limits),
     )
 
 
-def all_attempts(running: ActiveGeneration) -> list[dict[str, Any]]:
-    """All of them as the ledger keeps them: the answer's, then those beside it."""
-    beside = [
-        noted for aside in running.asides for noted in attempt_documents(aside.tries, aside.purpose)
-    ]
-    return [*attempt_documents(running.tries), *beside]
+def _cost(generation: AdmittedGeneration, outcome: AnswerOutcome, ending: Ending) -> int | None:
+    """Return what all of it cost, in nano dollars; None where the estimate stands."""
+    usage = usage_of(outcome)
+    reported = usage.cost_nano_usd if usage else None
+    refused = isinstance(ending.failure, UpstreamError) and outcome.answer is None
+    if reported is None and (refused or not _spent_estimate(generation, outcome)):
+        reported = 0  # no answer began: OpenRouter does not charge for those
+    spent = [reported, *(call.cost_nano_usd for call in outcome.helper_calls)]
+    if not generation.entry.admission.reserve_nano_usd:
+        return sum(cost or 0 for cost in spent)  # of free models: none of it is ever billed
+    known = [cost for cost in spent if cost is not None]
+    return sum(known) if len(known) == len(spent) else None
 
 
-def attempt_documents(tries: AttemptLog, purpose: str | None = None) -> list[dict[str, Any]]:
-    """{model, upstreamId, reason, keyVersion, purpose?} of each."""
-    return [
-        {
-            "model": a.model,
-            "upstreamId": a.upstream_id,
-            "reason": a.reason,
-            "keyVersion": a.key_version,
-            **({"purpose": purpose} if purpose else {}),
-        }
-        for a in tries.attempts
-    ]
+def _stored_result(
+    generation: AdmittedGeneration,
+    ending: Ending,
+    result: PromptResult,
+    limits: GenerationLimits,
+) -> Mapping[str, object] | None:
+    """Return the result as the ledger keeps it for a repetition of the request, if it does."""
+    writer = generation.writer
+    deleted = writer is not None and writer.deleted  # with all that was said in it
+    if ending.failure or deleted or not generation.keeps_result:
+        return None
+    stored = without_image_data(to_stored(result))
+    return stored if len(encode(stored)) <= limits.result_max_bytes else None

@@ -1,0 +1,73 @@
+"""How a generation ends, and the one way out that all of them take.
+
+    done         the work came to its end
+    stopped      somebody said stop, or the last client left: what was written is the answer
+    failed       with the error that the caller gets
+    interrupted  the instance went down, or the task was cancelled
+
+Whatever happens after a generation was admitted leaves through `settled`: its connections are
+closed by then, its entry is settled once, and its caller gets a result or an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from .. import log
+from ..callable import CallableError
+from ..errors import Restarting
+from ..ledger import Status
+from ..openrouter import Interrupted
+
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a generation ended. `failure`: what its caller gets in place of a result."""
+
+    status: Status
+    failure: CallableError | None = None
+
+
+async def settled(
+    work: Awaitable[None],
+    settle: Callable[[Ending], Awaitable[ResultT | CallableError]],
+    *,
+    trace_id: str,
+) -> ResultT:
+    """Do the work, settle once however it ends, and return the result that `settle` gives.
+
+    Raises:
+        CallableError: The failure that `settle` gives in place of a result.
+    """
+    ending = Ending("interrupted", Restarting())  # a cancelled task has no time to say more
+    try:
+        ending = await _end(work, trace_id)
+    finally:
+        outcome = await settle(ending)
+    if isinstance(outcome, CallableError):
+        raise outcome
+    return outcome
+
+
+async def _end(work: Awaitable[None], trace_id: str) -> Ending:
+    try:
+        await work
+    except Interrupted as interrupted:
+        if interrupted.cause == "stopped":
+            return Ending("stopped")
+        return Ending("interrupted", Restarting())
+    except CallableError as error:
+        return Ending("failed", error)
+    except Exception as error:
+        return Ending("failed", unforeseen(error, trace_id))
+    return Ending("done")
+
+
+def unforeseen(error: Exception, trace_id: str) -> CallableError:
+    """Log an exception that nobody foresaw, and return what its caller gets."""
+    log.unexpected(error, trace_id)
+    return CallableError()

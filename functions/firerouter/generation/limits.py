@@ -1,0 +1,52 @@
+"""What generations may take: seconds, characters, how many at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .. import limits
+from ..ledger import LedgerLimits
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationLimits:
+    """The bounds of `generation`, with the unit last in each name."""
+
+    # One generation
+    total_s: float = limits.TOTAL_S
+    question_wait_s: float = 1.0  # that an answer waits for its question to be stored
+    settle_s: float = LedgerLimits().settle_before_result_s  # of what is stored before the result
+    result_max_bytes: int = LedgerLimits().result_max_bytes  # of a stored result
+    partial_json_every_s: float = 0.25
+    partial_json_max_chars: int = 100_000  # of an answer: a longer one is sent as text alone
+
+    # What of a conversation a model is sent
+    history_max_bytes: int = 256_000  # of earlier messages, some 64,000 tokens
+    context_default_tokens: int = 8_192  # of a model that the catalog does not know
+    answer_default_tokens: int = 1_024  # kept free for an answer where the feature sets no maximum
+    bytes_per_token_min: int = 3  # of UTF-8, for what has to fit; English has about four
+
+    # Titles and summaries, by the helper model
+    helper_call_s: float = 20.0  # one call, its retries included
+    helper_wait_s: float = 1.0  # that a result waits for one at its end
+    title_after_s: float = 1.0  # of a first answer, so that there is something of it to read
+    title_reads_max_chars: int = 2_000  # of the question, and of its answer
+    title_max_tokens: int = 200  # some models reason first
+    summary_max_tokens: int = 1_500
+    summary_max_chars: int = 6_000
+
+    # Comparisons
+    judge_reads_max_chars: int = 60_000  # of the question and all answers
+
+    # Embeddings
+    batch_inputs: int = 128  # of one request to OpenRouter
+    batch_chars: int = 500_000
+    token_max_chars: int = 8  # an upper bound of the characters of a token, in any language
+
+    # The reconciler, which runs every five minutes
+    reconcile_s: float = 60.0  # then it begins nothing more; its function may take 120 s
+    reconcile_page: int = 100  # entries read at a time
+    reconcile_at_once: int = 4  # requests to OpenRouter, and commits
+    rescue_s: float = 3600.0  # after admission; then an entry is closed without its answer
+    cost_pause_s: float = 240.0  # before an unknown cost is asked for again, and longer later
+    cost_sought_s: float = 86_400.0  # after the answer's end; then the estimate stands
