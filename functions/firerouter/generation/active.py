@@ -15,6 +15,7 @@ from ..callable import Call, Listener
 from ..contract import PromptResult
 from ..ledger import payload_hash
 from ..openrouter import Deadline
+from ..users import Caller
 
 
 class HandedOver:

@@ -38,7 +38,7 @@ from ..openrouter import (
 )
 from .active import ActiveGeneration
 from .attempts import records_of
-from .helper_model import HelperCall, HelperModel, HelperWork
+from .helper_model import HelperCall, HelperModel
 from .limits import GenerationLimits
 from .preparation import PreparedRequest
 from .prompts import drop_older_half, repair_messages
@@ -159,7 +159,9 @@ class AnswerRun:
         self._settings = prepared.feature.settings
         self._upstream = prepared.upstream
         self._log = AttemptLog()
-        self._helper = HelperWork()
+        self._helper = services.helper_model.start(
+            prepared, generation.writer, text=self.text, note=self._note
+        )
         self._answer: Answer | None = None
         self._replaced: Answer | None = None
         self._cached: CachedAnswer | None = None
@@ -226,13 +228,7 @@ class AnswerRun:
             if fresh:
                 await self._fetch_files()
             self._begin_question()
-            async with self._services.helper_model.beside(
-                self._generation.prepared,
-                self._generation.writer,
-                self._helper,
-                text=self.text,
-                note=self._note,
-            ):
+            async with self._helper.beside():
                 if cached is None or files is None:
                     await self._ask()
                 else:
@@ -253,6 +249,14 @@ class AnswerRun:
         if self._question is None and self._generation.writer is not None:
             work = self._services.write_question(self._generation.prepared, self._generation.writer)
             self._question = asyncio.create_task(work)
+
+    async def _cached_images(self) -> list[File] | None:
+        """Return the images of the cached answer; None if there is none, or one of them is gone."""
+        cached = self._generation.cached
+        if cached is None:
+            return None
+        with self._active.deadline.guard():
+            return await self._services.images.fetch(cached.get("images", ()))
 
     async def _fetch_files(self) -> None:
         prepared = self._generation.prepared

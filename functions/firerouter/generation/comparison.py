@@ -167,7 +167,7 @@ class ModelComparison:
             judgement = None
             if request.judge is not None:
                 judgement = await self._judge(
-                    call, comparison, request.judge, first, feature, answers
+                    call, comparison, request.judge, first, feature, answers=answers
                 )
         return _build_result(id_, cost, answers, judgement)
 
@@ -275,6 +275,7 @@ class ModelComparison:
         judge_: Judge,
         first: ExecutePrompt,
         feature: Feature,
+        *,
         answers: Sequence[ComparedAnswer],
     ) -> Judgement | None:
         """Return what another model makes of the answers; None where there are none to compare."""

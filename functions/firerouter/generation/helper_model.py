@@ -41,7 +41,7 @@ class HelperCall:
 
     purpose: str
     model: str
-    attempts: AttemptLog
+    attempts: AttemptLog = field(default_factory=AttemptLog)
     answer: Answer | None = None
 
     @property
@@ -55,149 +55,131 @@ class HelperCall:
         return None if begun else 0
 
 
-@dataclass(slots=True)
-class HelperWork:
-    """What the helper model was called for beside one answer, and what came of it so far."""
-
-    calls: list[HelperCall] = field(default_factory=list)
-    summary: Summary | None = None
-
-
 class HelperModel:
     """Calls helper models. One per instance."""
 
     def __init__(
-        self,
-        *,
-        openrouter: OpenRouter,
-        choice: ModelChoice,
-        limits: GenerationLimits,
+        self, *, openrouter: OpenRouter, choice: ModelChoice, limits: GenerationLimits
     ) -> None:
-        self._openrouter = openrouter
-        self._choice = choice
-        self._limits = limits
+        self.openrouter = openrouter
+        self.choice = choice
+        self.limits = limits
 
-    @asynccontextmanager
-    async def beside(
+    def start(
         self,
         prepared: PreparedRequest,
         writer: ThreadWriter | None,
-        work: HelperWork,
         *,
         text: Callable[[], str],
         note: Callable[[], None],
-    ) -> AsyncIterator[None]:
-        """Call the helper model while the body writes the answer.
+    ) -> HelperRun:
+        """Return what is called beside one answer; `beside` begins it.
 
         Args:
             prepared: The request that is being answered.
             writer: Writes into its conversation, if it has one.
-            work: Where the calls and what comes of them are entered.
             text: Returns what has been written so far.
             note: Called when OpenRouter's id of a call is known.
         """
-        ended = asyncio.Event()
-        wanted = self._wanted(prepared, writer, work, text, note, ended)
-        tasks = [asyncio.create_task(call) for call in wanted]
+        return HelperRun(self, prepared, writer, text, note)
+
+
+class HelperRun:
+    """The helper model's calls beside one answer, and what has come of them."""
+
+    def __init__(
+        self,
+        services: HelperModel,
+        prepared: PreparedRequest,
+        writer: ThreadWriter | None,
+        text: Callable[[], str],
+        note: Callable[[], None],
+    ) -> None:
+        self.calls: list[HelperCall] = []
+        self.summary: Summary | None = None
+        self._services = services
+        self._limits = services.limits
+        self._prepared = prepared
+        self._settings = prepared.feature.settings
+        self._writer = writer
+        self._text = text
+        self._note = note
+        self._answer_ended = asyncio.Event()
+
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[None]:
+        """Call the helper model while the body writes the answer."""
+        tasks = [asyncio.create_task(call) for call in self._wanted()]
         try:
             yield
-            ended.set()
+            self._answer_ended.set()
             if tasks:
                 await asyncio.wait(tasks, timeout=self._limits.helper_wait_s)
         finally:
             for task in tasks:
                 task.cancel()
-            for ended_with in await asyncio.gather(*tasks, return_exceptions=True):
-                if isinstance(ended_with, Exception):
-                    log.unexpected(ended_with, trace_id="")
+            for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(outcome, Exception):
+                    log.unexpected(outcome, trace_id="")
 
-    def _wanted(
-        self,
-        prepared: PreparedRequest,
-        writer: ThreadWriter | None,
-        work: HelperWork,
-        text: Callable[[], str],
-        note: Callable[[], None],
-        ended: asyncio.Event,
-    ) -> list[Coroutine[object, object, None]]:
+    def _wanted(self) -> list[Coroutine[object, object, None]]:
+        writer = self._writer
         if writer is None or not writer.thread.place.persisted:
             return []
         wanted = []
-        if wants_title(prepared.feature.settings, writer.thread):
-            wanted.append(self._title(prepared, writer, work, text, note, ended))
+        if wants_title(self._settings, writer.thread):
+            wanted.append(self._write_title(writer))
         if writer.thread.to_summarize:
-            wanted.append(self._summarize(prepared, writer.thread, work, note))
+            wanted.append(self._write_summary(writer.thread))
         return wanted
 
-    async def _title(
-        self,
-        prepared: PreparedRequest,
-        writer: ThreadWriter,
-        work: HelperWork,
-        text: Callable[[], str],
-        note: Callable[[], None],
-        ended: asyncio.Event,
-    ) -> None:
+    async def _write_title(self, writer: ThreadWriter) -> None:
         answer = ""
-        while not ended.is_set() and not answer:
+        while not self._answer_ended.is_set() and not answer:
             try:
-                await asyncio.wait_for(ended.wait(), self._limits.title_after_s)
+                await asyncio.wait_for(self._answer_ended.wait(), self._limits.title_after_s)
             except TimeoutError:
-                answer = text()
+                answer = self._text()
         most = self._limits.title_reads_max_chars
         question = writer.thread.question.text[:most] if writer.thread.question else ""
-        dialog = f"{question}\n\n---\n\n{text()[:most]}"
-        call = HelperCall("title", _model_of(prepared), AttemptLog())
-        written = await self._complete(
-            prepared, work, call, note, TITLE, dialog, self._limits.title_max_tokens
-        )
+        dialog = f"{question}\n\n---\n\n{self._text()[:most]}"
+        written = await self._complete("title", TITLE, dialog, self._limits.title_max_tokens)
         title = title_of(_plain(written))
         if title:
             await writer.set_title(title)
 
-    async def _summarize(
-        self, prepared: PreparedRequest, thread: Thread, work: HelperWork, note: Callable[[], None]
-    ) -> None:
+    async def _write_summary(self, thread: Thread) -> None:
         turns = [f"{turn.role}: {turn.text}" for turn in thread.to_summarize]
         if thread.summary is not None:
             turns.insert(0, f"(before that, in short) {thread.summary.text}")
-        call = HelperCall("summary", _model_of(prepared), AttemptLog())
-        dialog = "\n\n".join(turns)
-        written = await self._complete(
-            prepared, work, call, note, SUMMARY, dialog, self._limits.summary_max_tokens
-        )
-        if written.strip():
-            text = written.strip()[: self._limits.summary_max_chars]
-            work.summary = Summary(text, thread.to_summarize[-1].message_id)
+        dialog, most = "\n\n".join(turns), self._limits.summary_max_tokens
+        written = (await self._complete("summary", SUMMARY, dialog, most)).strip()
+        if written:
+            text = written[: self._limits.summary_max_chars]
+            self.summary = Summary(text, thread.to_summarize[-1].message_id)
 
-    async def _complete(
-        self,
-        prepared: PreparedRequest,
-        work: HelperWork,
-        call: HelperCall,
-        note: Callable[[], None],
-        task: str,
-        dialog: str,
-        max_tokens: int,
-    ) -> str:
+    async def _complete(self, purpose: str, task: str, dialog: str, max_tokens: int) -> str:
         """Return what the helper model writes; "" where it fails, or may not be called."""
-        upstream, settings = prepared.upstream, prepared.feature.settings
+        prepared, upstream = self._prepared, self._prepared.upstream
+        call = HelperCall(purpose, self._settings.helper_model or FREE_MODEL)
         try:
-            reasoning = await self._choice.no_reasoning_parameters(call.model, prepared.app)
-            work.calls.append(call)
+            reasoning = await self._services.choice.no_reasoning_parameters(
+                call.model, prepared.app
+            )
+            self.calls.append(call)
             request = ChatRequest(  # a chat, whatever the answer beside it is
                 keys=upstream.keys,
                 models=[call.model],
                 messages=[Message("system", task), Message("user", dialog)],
-                parameters=parameters(settings, max_tokens, reasoning),
+                parameters=parameters(self._settings, max_tokens, reasoning),
                 app_name=upstream.app_name,
                 referer=upstream.referer,
                 first_token_s=self._limits.helper_call_s,
                 user=upstream.user,  # and no session: that keeps to the answer's own provider
             )
             deadline = Deadline(self._limits.helper_call_s)
-            async with self._openrouter.answer(
-                request, deadline, call.attempts, on_id=note
+            async with self._services.openrouter.answer(
+                request, deadline, call.attempts, on_id=self._note
             ) as answer:
                 call.answer = answer
                 with deadline.guard():
@@ -205,7 +187,7 @@ class HelperModel:
                         pass
         except (CallableError, Interrupted) as error:
             reason = error.reason if isinstance(error, CallableError) else error.cause
-            log.info("helper_call_failed", purpose=call.purpose, reason=reason)
+            log.info("helper_call_failed", purpose=purpose, reason=reason)
             return ""
         return answer.text
 
@@ -229,10 +211,6 @@ def helper_models(settings: FeatureSettings, thread: Thread | None) -> list[str]
     """Return the models that may be called beside the answer."""
     wanted = wants_title(settings, thread) or (thread is not None and bool(thread.to_summarize))
     return [settings.helper_model or FREE_MODEL] if wanted else []
-
-
-def _model_of(prepared: PreparedRequest) -> str:
-    return prepared.feature.settings.helper_model or FREE_MODEL
 
 
 def _plain(title: str) -> str:

@@ -144,7 +144,7 @@ class RequestBuilder:
             files.require_images_or_text()
         if thread is not None:
             thread = thread.with_attachments(files.documents())
-        upstream = await self._upstream(request, feature, app, uid, thread, files)
+        upstream = await self._upstream(request, feature, app, thread=thread, files=files, uid=uid)
         return PreparedRequest(
             request=request,
             feature=feature,
@@ -161,9 +161,10 @@ class RequestBuilder:
         request: ExecutePrompt,
         feature: Feature,
         app: AppSettings,
-        uid: str,
+        *,
         thread: Thread | None,
         files: FilePlan,
+        uid: str,
     ) -> ChatRequest:
         settings = feature.settings
         parameters = await self._parameters(settings, request, files.models)

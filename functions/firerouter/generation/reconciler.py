@@ -192,6 +192,7 @@ class _CostRun:
 
     def __init__(
         self,
+        *,
         store: LedgerStore,
         keys: KeyPool,
         openrouter: OpenRouter,

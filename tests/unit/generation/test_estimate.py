@@ -10,7 +10,8 @@ from firerouter.contract.prompts import ExecutePrompt
 from firerouter.features.settings import FeatureSettings
 from firerouter.files.file import File
 from firerouter.generation import estimate
-from firerouter.generation.estimate import Made
+from firerouter.generation.estimate import OutputPlan
+from firerouter.generation.limits import GenerationLimits
 from firerouter.models.model import Model
 
 RESERVE = Decimal("0.05")
@@ -25,29 +26,31 @@ MODEL = Model(
 )
 
 
-def told(settings: dict[str, Any], *files: File, **more: Any) -> int:
+def tokens(settings: dict[str, Any], *files: File, **more: Any) -> int:
     request = parse(ExecutePrompt, {"feature": "f", "prompt": "Hi", **more})
-    return estimate.prompt_tokens(FeatureSettings.model_validate(settings), request, files)
+    return estimate.prompt_tokens(
+        FeatureSettings.model_validate(settings), request, files, GenerationLimits()
+    )
 
 
 def test_all_that_is_sent_is_counted() -> None:
-    base = told({})
-    assert told({"systemPrompt": "{{text}}"}, variables={"text": "x" * 3_000}) - base >= 1_000
-    assert told({}, context="x" * 3_000) - base >= 1_000
+    base = tokens({})
+    assert tokens({"systemPrompt": "{{text}}"}, variables={"text": "x" * 3_000}) - base >= 1_000
+    assert tokens({}, context="x" * 3_000) - base >= 1_000
     schema = {"type": "object", "description": "x" * 900}
     tool = {"name": "f", "description": "x" * 900, "parameters": schema}
-    assert told({}, tools=[tool]) - base >= 600
+    assert tokens({}, tools=[tool]) - base >= 600
     wanted = {"type": "json_schema", "name": "n", "schema": schema}
-    assert told({}, responseFormat=wanted) - base >= 300
-    assert told({}, File("p", "text/plain", 30_000)) - base == 10_000
-    assert told({}, File("p", "application/pdf", 30_000)) - base == 10_000
-    assert told({}, File("p", "image/png", 5_000_000)) - base == 1_000
+    assert tokens({}, responseFormat=wanted) - base >= 300
+    assert tokens({}, File("p", "text/plain", 30_000)) - base == 10_000
+    assert tokens({}, File("p", "application/pdf", 30_000)) - base == 10_000
+    assert tokens({}, File("p", "image/png", 5_000_000)) - base == 1_000
 
 
 def test_a_chinese_character_is_a_token_and_an_english_one_is_less() -> None:
-    base = told({})
-    assert told({}, prompt="字" * 1_000) - base >= 990
-    assert told({}, prompt="x" * 1_000) - base < 340
+    base = tokens({})
+    assert tokens({}, prompt="字" * 1_000) - base >= 990
+    assert tokens({}, prompt="x" * 1_000) - base < 340
 
 
 def test_a_prompt_is_no_longer_than_what_the_model_reads() -> None:
@@ -68,11 +71,11 @@ def test_the_features_bound_comes_before_the_models(settings: dict[str, Any], wr
 def test_a_repair_is_a_second_answer_that_is_told_the_first() -> None:
     settings = FeatureSettings.model_validate({"repairJson": True, "maxTokens": 500})
     request = {"feature": "f", "prompt": "Hi"}
-    assert not estimate.made(settings, parse(ExecutePrompt, request)).repaired
+    assert not estimate.output_plan(settings, parse(ExecutePrompt, request)).may_repair
     asked = {**request, "responseFormat": {"type": "json_object"}}
-    made = estimate.made(settings, parse(ExecutePrompt, asked))
-    assert made == Made(repaired=True)
-    once, twice = (estimate.cost(MODEL, settings, 300, RESERVE, m) for m in (Made(), made))
+    plan = estimate.output_plan(settings, parse(ExecutePrompt, asked))
+    assert plan == OutputPlan(may_repair=True)
+    once, twice = (estimate.cost(MODEL, settings, 300, RESERVE, m) for m in (OutputPlan(), plan))
     assert twice == 2 * once + 500 * Decimal(2) / 1_000_000
 
 
@@ -80,18 +83,18 @@ def test_images_are_what_the_app_reserves_for_them() -> None:
     drawing = {"kind": "image", "imageApi": "images", "imageOptions": {"n": 2}, "maxTokens": 1}
     settings = FeatureSettings.model_validate(drawing)
     request = {"feature": "f", "prompt": "Hi"}
-    made = estimate.made(settings, parse(ExecutePrompt, request))
-    assert made.images == 2
-    assert estimate.cost(MODEL, settings, 3, RESERVE, made) == 2 * RESERVE
+    plan = estimate.output_plan(settings, parse(ExecutePrompt, request))
+    assert plan.images == 2
+    assert estimate.cost(MODEL, settings, 3, RESERVE, plan) == 2 * RESERVE
     three = parse(ExecutePrompt, {**request, "imageOptions": {"n": 3}})
-    assert estimate.made(settings, three).images == 3
-    assert estimate.cost(None, settings, 3, RESERVE, Made(images=3)) == 3 * RESERVE
+    assert estimate.output_plan(settings, three).images == 3
+    assert estimate.cost(None, settings, 3, RESERVE, OutputPlan(images=3)) == 3 * RESERVE
 
 
 def test_what_has_no_price_is_what_the_app_reserves() -> None:
     assert estimate.cost(None, FeatureSettings(), 10**9, RESERVE) == RESERVE
     searching = FeatureSettings.model_validate({"tools": [{"type": "openrouter:web_search"}]})
-    assert estimate.extras(searching, RESERVE) == RESERVE
-    assert estimate.extras(FeatureSettings(), RESERVE) == 0
+    assert estimate.tool_surcharge(searching, RESERVE) == RESERVE
+    assert estimate.tool_surcharge(FeatureSettings(), RESERVE) == 0
     plain = estimate.cost(MODEL, FeatureSettings(), 3, RESERVE)
     assert estimate.cost(MODEL, searching, 3, RESERVE) == plain + RESERVE

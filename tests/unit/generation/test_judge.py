@@ -4,11 +4,17 @@ from typing import Any
 
 import pytest
 
-from firerouter import limits
 from firerouter.contract.prompts import Judge
 from firerouter.features.settings import Feature, FeatureSettings
-from firerouter.generation.judge import judge_feature, judge_prompt, parse_ranking, readable
+from firerouter.generation.judge import (
+    judge_feature,
+    judge_prompt,
+    judgeable_answers,
+    parse_ranking,
+)
+from firerouter.generation.limits import GenerationLimits
 
+MAX_CHARS = GenerationLimits().judge_reads_max_chars
 PLACES = {0: "a", 1: "b", 3: "d"}
 
 
@@ -41,14 +47,14 @@ def test_what_failed_was_stopped_or_says_nothing_is_not_judged() -> None:
         {"text": " \n", "finishReason": "tool_calls"},
         {"text": "long", "finishReason": "length"},
     ]
-    assert readable(results) == {0: "whole", 4: "long"}
+    assert judgeable_answers(results) == {0: "whole", 4: "long"}
 
 
 def test_long_answers_are_cut_so_that_all_have_room() -> None:
-    long = "x" * limits.JUDGE_READS_MAX_CHARS
-    prompt = judge_prompt(Judge(model="a/b", mode="merge"), long, {0: long, 1: long})
-    assert len(prompt) < limits.JUDGE_READS_MAX_CHARS + 500
-    assert prompt.count("x" * (limits.JUDGE_READS_MAX_CHARS // 3)) == 3
+    long = "x" * MAX_CHARS
+    prompt = judge_prompt(Judge(model="a/b", mode="merge"), long, {0: long, 1: long}, MAX_CHARS)
+    assert len(prompt) < MAX_CHARS + 500
+    assert prompt.count("x" * (MAX_CHARS // 3)) == 3
 
 
 def test_a_judge_has_the_features_bounds_and_nothing_of_its_task() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from firerouter import limits
-from firerouter.generation.reconciler import billed
+from firerouter.generation.reconciler import billed_attempts
 from firerouter.ledger.store import AttemptRecord, Reservation, StoredEntry
 from scripts.devtools.manifest import SCHEDULED
 from tests.support.repository import ROOT
@@ -54,7 +54,7 @@ def stored(status: str, *attempts: AttemptRecord) -> StoredEntry:
     ],
 )
 def test_what_is_asked_for(status: str, attempts: list[AttemptRecord], asked: Any) -> None:
-    assert billed(stored(status, *attempts)) == asked
+    assert billed_attempts(stored(status, *attempts)) == asked
 
 
 def test_a_run_ends_inside_its_functions_timeout() -> None:
