@@ -1,0 +1,202 @@
+"""What admins get: the results of their callables, as `result` has those of everybody's.
+
+`Annotated[Json, "FeatureSettings"]` names the model that the object follows, which lives in a
+package above this one.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NotRequired, TypedDict
+
+from .result import Difference, FindingInfo, Json
+
+
+class KeyWarning(TypedDict):
+    """Something an admin should know about a key that was accepted or removed."""
+
+    reason: Literal["free_tier", "low_limit", "expires_soon", "old_key_enabled"]
+    """Stable and for programs."""
+    message: str
+    """One sentence for people."""
+
+
+class ModelFlag(TypedDict):
+    """A model of a feature that an admin should look at."""
+
+    feature: str
+    """The feature."""
+    field: str
+    """Where its settings name the model, such as `fallbackModels[0]`; with `broken`, the part of
+    the document that cannot be read."""
+    model: str
+    """The model."""
+    flag: Literal["gone", "renamed", "repriced", "expires", "broken"]
+    """What happened to it. `broken`: the feature was edited by hand and cannot be read."""
+    message: str
+    """One sentence for people."""
+    to: NotRequired[str]
+    """With `renamed`: its new id."""
+    on: NotRequired[str]
+    """With `expires`: the day, `YYYY-MM-DD`."""
+    before: NotRequired[Json]
+    """With `repriced`: `promptPrice` and `completionPrice` when the feature was saved, in US
+    dollars per million tokens, as text."""
+    after: NotRequired[Json]
+    """With `repriced`: the same, now."""
+
+
+class CatalogRefreshed(TypedDict):
+    """The list of models as it is now."""
+
+    count: int
+    """How many models it has."""
+    generation: int
+    """Its number, which grows whenever the list changes."""
+    added: list[str]
+    """The ids that are new."""
+    removed: list[str]
+    """The ids that are gone."""
+    flags: list[ModelFlag]
+    """The features that the list concerns."""
+
+
+class DraftInfo(TypedDict):
+    """Settings on trial with a share of the users."""
+
+    revision: int
+    """The draft's revision."""
+    percent: float
+    """The share of the users who have it, 0 to 100."""
+    settings: Annotated[Json, "FeatureSettings"]
+    """The draft's settings, in full."""
+
+
+class FeatureSaved(TypedDict):
+    """A feature as the change left it."""
+
+    feature: str
+    """The feature."""
+    enabled: bool
+    """Whether it is switched on."""
+    revision: int
+    """The revision that is active."""
+    settings: Annotated[Json, "FeatureSettings"]
+    """The settings that are active, in full; unset fields are left out."""
+    draft: DraftInfo | None
+    """The draft, if there is one."""
+    changes: list[Difference]
+    """What changed."""
+    warnings: list[FindingInfo]
+    """What the admin should know about these settings."""
+
+
+class FeatureValidated(TypedDict):
+    """The answer to `validateOnly`: the settings are valid, and nothing was saved."""
+
+    feature: str
+    """The feature."""
+    valid: Literal[True]
+    """Always `true`: invalid settings are refused as `settings_refused`."""
+    warnings: list[FindingInfo]
+    """What saving these settings would warn of."""
+
+
+class SettingsSaved(TypedDict):
+    """The app's settings as the change left them."""
+
+    revision: int
+    """The revision that is active."""
+    settings: Annotated[Json, "GeneralSettings"]
+    """The app's settings, in full."""
+    changes: list[Difference]
+    """What changed."""
+    warnings: list[FindingInfo]
+    """The features that are refused from now on."""
+
+
+class KeyReportInfo(TypedDict):
+    """What OpenRouter says about a key."""
+
+    valid: Literal[True]
+    """OpenRouter accepts the key."""
+    lastFour: str
+    """The key's last four characters."""
+    latencyMs: int
+    """How long OpenRouter took to answer, in milliseconds."""
+    isManagementKey: bool
+    """Whether it is a management key, which cannot run completions."""
+    isFreeTier: bool
+    """Whether the account has never bought credits."""
+    usageUsd: float | None
+    """What the key has spent, in US dollars."""
+    usageTodayUsd: float | None
+    """What it has spent today, in US dollars."""
+    limitUsd: float | None
+    """Its spending limit in US dollars; `null` if it has none."""
+    limitRemainingUsd: float | None
+    """How much of the limit is left, in US dollars."""
+    limitReset: str | None
+    """How often the limit starts anew, as OpenRouter says it."""
+    expiresAt: str | None
+    """When the key expires, in ISO 8601; `null` if it does not."""
+    freeModelRequestsToday: Json | None
+    """What OpenRouter says about the day's requests of free models."""
+
+
+class KeyRefused(TypedDict):
+    """A key that OpenRouter does not accept."""
+
+    valid: Literal[False]
+    """OpenRouter does not accept the key."""
+    lastFour: str
+    """The key's last four characters."""
+    latencyMs: int
+    """How long OpenRouter took to answer, in milliseconds."""
+    reason: str
+    """Stable and for programs: `key_invalid`."""
+    message: str
+    """One sentence for people."""
+
+
+class KeyInfo(TypedDict):
+    """A key that was stored and is active. The key itself is never returned."""
+
+    version: int
+    """The key's version of the secret in Secret Manager."""
+    lastFour: str
+    """Its last four characters."""
+    checkedAt: str
+    """When OpenRouter accepted it, in ISO 8601."""
+    isFreeTier: bool
+    """Whether the account has never bought credits."""
+    limitUsd: float | None
+    """Its spending limit in US dollars; `null` if it has none."""
+    limitRemainingUsd: float | None
+    """How much of the limit is left, in US dollars."""
+    expiresAt: str | None
+    """When it expires, in ISO 8601; `null` if it does not."""
+    feature: NotRequired[str]
+    """The feature that it belongs to; absent for a default key."""
+    position: int
+    """Its place in the order, from 1."""
+    count: int
+    """How many keys the feature, or the default order, has now."""
+    warnings: list[KeyWarning]
+    """What the admin should know."""
+
+
+class KeyRemoved(TypedDict):
+    """The keys that are left after one or all were removed."""
+
+    removed: bool
+    """Whether there was a key to remove."""
+    lastFour: str | None
+    """The last four characters of the first key that was removed."""
+    feature: NotRequired[str]
+    """The feature, if the request named one."""
+    position: NotRequired[int]
+    """The place, if the request named one."""
+    count: int
+    """How many keys the feature, or the default order, has now."""
+    warnings: list[KeyWarning]
+    """What the admin should know."""

@@ -1,0 +1,152 @@
+"""The frames of a stream before its result: what a client sees while an answer is written.
+
+As in `result`, these are the JSON values themselves, and the string below a field documents it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired, TypedDict
+
+from .result import Citation, ErrorBody, ImageInfo, PartialImage, PromptResult, ToolCallInfo
+
+
+class StartFrame(TypedDict):
+    """The answer has begun. Always the first frame."""
+
+    type: Literal["start"]
+    generationId: str
+    """What `stop_generation` and `resume` take."""
+    conversationId: NotRequired[str]
+    """The conversation that the question and the answer belong to, if any."""
+    messageId: NotRequired[str]
+    """The message that the answer will be, if it is stored."""
+    model: str
+    """The model that is asked first."""
+
+
+class TextFrame(TypedDict):
+    """More of the answer's text."""
+
+    type: Literal["text"]
+    delta: str
+    """What follows the text so far."""
+
+
+class ReasoningFrame(TypedDict):
+    """More of the model's reasoning."""
+
+    type: Literal["reasoning"]
+    delta: str
+    """What follows the reasoning so far."""
+
+
+class RetryFrame(TypedDict):
+    """An attempt failed before its first token, and another one follows."""
+
+    type: Literal["retry"]
+    attempt: int
+    """The number of the attempt that follows, from 2."""
+    model: str
+    """The model that is asked next, which may be a fallback."""
+    reason: str
+    """Why the attempt failed, as a reason of errors.md."""
+
+
+class RepairFrame(TypedDict):
+    """The text begins anew: discard what came so far. The answer was not the JSON that it had to
+    be, and the model is asked once more (the feature's `repairJson`)."""
+
+    type: Literal["repair"]
+    model: str
+    """The model that is asked again."""
+    at: NotRequired[str]
+    """What was wrong, as in the notice `format_not_kept`. A client that follows an answer of
+    another instance may not be told."""
+
+
+class JsonFrame(TypedDict):
+    """The JSON as it has grown so far, for calls with `partialJson`; at most four per second."""
+
+    type: Literal["json"]
+    json: object
+    """The value so far, not validated; its last text may be truncated."""
+
+
+class ToolCallFrame(ToolCallInfo):
+    """A tool call is complete."""
+
+    type: Literal["tool_call"]
+    index: int
+    """Its place in `toolCalls`, from 0."""
+
+
+class CitationFrame(Citation):
+    """A citation is complete."""
+
+    type: Literal["citation"]
+    index: int
+    """Its place in `citations`, from 0."""
+
+
+class ImageFrame(TypedDict):
+    """An image is complete, or a part of it is."""
+
+    type: Literal["image"]
+    image: ImageInfo | PartialImage
+    """The image; `partial: true` tells one that is not complete."""
+
+
+AnswerFrame = (
+    TextFrame
+    | ReasoningFrame
+    | RetryFrame
+    | RepairFrame
+    | JsonFrame
+    | ToolCallFrame
+    | CitationFrame
+    | ImageFrame
+)
+"""What may follow the first frame of an answer."""
+
+Frame = StartFrame | AnswerFrame
+"""The frames of `execute_prompt` and `test_feature_settings`."""
+
+
+class ComparisonStartFrame(TypedDict):
+    """The comparison has begun. Always its first frame."""
+
+    type: Literal["start"]
+    comparisonId: str
+    """What `stop_generation` takes."""
+    models: list[str]
+    """The models that answer, in the order of `results`."""
+    estimate: float
+    """What all of it may cost at most, in US dollars."""
+
+
+class ResultFrame(TypedDict):
+    """One model of a comparison has finished."""
+
+    type: Literal["result"]
+    index: int
+    """The model's place in `models`; the judge's comes after the last one."""
+    model: str
+    """The model."""
+    result: PromptResult
+    """Its answer."""
+
+
+class ErrorFrame(TypedDict):
+    """One model of a comparison has failed."""
+
+    type: Literal["error"]
+    index: int
+    """The model's place in `models`; the judge's comes after the last one."""
+    model: str
+    """The model."""
+    error: ErrorBody
+    """Why it failed."""
+
+
+ComparisonEndFrame = ResultFrame | ErrorFrame
+"""The last frame of each model of a comparison."""

@@ -1,0 +1,674 @@
+"""What users get: the result of every callable, and the errors. `frames`: what streams add.
+
+These are the JSON values themselves, with the names that they have on the wire, so nothing has to
+be converted and a missing key is a type error. A `NotRequired` key is left out, never null, unless
+its type says `None`. The pages in docs/reference/, the JSON Schemas and the TypeScript types are
+generated from here (scripts/contract): the string below a field is its documentation.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired, TypedDict
+
+Json = dict[str, object]
+"""A JSON object whose fields are described elsewhere."""
+
+GenerationStatus = Literal["done", "stopped", "failed", "interrupted"]
+"""How a generation ended."""
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "stopped"]
+"""Why the model stopped writing. `stopped`: the user ended the answer."""
+
+
+# -- parts that several results share --------------------------------------------------------------
+
+
+class Usage(TypedDict):
+    """The tokens that were processed and what they cost."""
+
+    promptTokens: int
+    """Tokens of the prompt, counted by the model's own tokenizer."""
+    completionTokens: int
+    """Tokens of the completion, reasoning included."""
+    totalTokens: int
+    """The sum of both."""
+    reasoningTokens: NotRequired[int]
+    """How many of the completion's tokens were reasoning."""
+    cachedTokens: NotRequired[int]
+    """How many of the prompt's tokens the provider read from its cache."""
+    cost: float
+    """US dollars."""
+    costIsEstimate: NotRequired[Literal[True]]
+    """OpenRouter reported no cost, and `cost` is our estimate."""
+
+
+class Timing(TypedDict):
+    """How long the answer took, in milliseconds."""
+
+    firstTokenMs: NotRequired[int]
+    """From the start of the call to the first token; absent if there was none."""
+    totalMs: int
+    """From the start of the call to the end of the answer."""
+
+
+class AttemptInfo(TypedDict):
+    """One request that was sent to OpenRouter for this answer."""
+
+    model: str
+    """The model that was asked."""
+    reason: NotRequired[str]
+    """Why the attempt failed, as a reason of errors.md; absent if it succeeded."""
+
+
+class Notice(TypedDict):
+    """Something the user should know about an answer that was given nevertheless."""
+
+    reason: str
+    """Stable and for programs: `preference_dropped`, `attachment_left_out`, `reasoning_not_kept`,
+    `image_not_kept`, `format_not_kept`, `parameter_dropped`."""
+    message: str
+    """One sentence for people."""
+    field: NotRequired[str]
+    """With `parameter_dropped`: the field that the model does not support."""
+    at: NotRequired[str]
+    """With `format_not_kept`: where the answer breaks the schema, and which keyword of it, such as
+    `$.items[3].price (type)`; `$ (json)` if it is not JSON at all."""
+
+
+class ToolCallInfo(TypedDict):
+    """A call of one of the app's tools that the model asks for."""
+
+    id: str
+    """What the result of the call has to name as its `toolCallId`."""
+    name: str
+    """The tool's name."""
+    arguments: str
+    """The JSON that the model wrote, as text."""
+    error: NotRequired[Literal["unknown_tool", "invalid_arguments"]]
+    """There is no such tool, or `arguments` is not a JSON object."""
+
+
+class Citation(TypedDict):
+    """A web page that the answer is based on."""
+
+    url: str
+    """Its address, `https://` or `http://`."""
+    title: NotRequired[str]
+    """Its title, truncated to 500 characters."""
+    content: NotRequired[str]
+    """The passage that is cited, truncated to 500 characters."""
+    startIndex: NotRequired[int]
+    """Where in `text` the citation begins, in characters."""
+    endIndex: NotRequired[int]
+    """Where in `text` it ends."""
+
+
+class ImageInfo(TypedDict):
+    """An image that the model generated."""
+
+    index: int
+    """Its place among the answer's images, from 0."""
+    contentType: str
+    """`image/png`, `image/jpeg`, `image/webp` or `image/gif`."""
+    bytes: int
+    """Its size."""
+    path: NotRequired[str]
+    """Where it is in Cloud Storage; absent if it is not stored."""
+    data: NotRequired[str]
+    """The image in base64, if it is not stored, or if it is small and `inlineImages` asked for
+    it."""
+
+
+class PartialImage(TypedDict):
+    """An image as far as it has been generated. The next one of this `index` takes its place."""
+
+    index: int
+    """The place that the finished image will have among the answer's images, from 0."""
+    partial: Literal[True]
+    """Tells it from a finished image."""
+    contentType: str
+    """As in the finished image."""
+    data: str
+    """The image in base64."""
+
+
+class FileInfo(TypedDict):
+    """A file of a stored message."""
+
+    path: str
+    """Where it is in Cloud Storage."""
+    contentType: str
+    """Its media type."""
+    bytes: int
+    """Its size."""
+    name: NotRequired[str]
+    """Its name, if one was given."""
+
+
+class ToolResultInfo(TypedDict):
+    """The result of a tool call, as a stored message has it."""
+
+    toolCallId: str
+    """The call's `id`."""
+    content: str
+    """What the tool returned."""
+
+
+class FindingInfo(TypedDict):
+    """An error or a warning about one field of the settings."""
+
+    field: str
+    """The field, such as `fallbackModels[1]`."""
+    reason: str
+    """Stable and for programs; see save_feature_settings."""
+    message: str
+    """One sentence for people."""
+
+
+class Difference(TypedDict):
+    """A field that differs between two versions of some settings. A list counts as one value."""
+
+    field: str
+    """The field, such as `provider.sort`."""
+    before: NotRequired[object]
+    """Its value before; absent if it was not set."""
+    after: NotRequired[object]
+    """Its value after; absent if it is not set."""
+
+
+# -- errors ----------------------------------------------------------------------------------------
+
+
+class SettingsVersion(TypedDict):
+    """One side of a conflict between two admins."""
+
+    revision: int
+    """The revision that is stored, or the one that the refused change was based on."""
+    settings: Json
+    """The settings of this side, in full."""
+    enabled: NotRequired[bool]
+    """Of a stored feature: whether it is switched on."""
+    savedAt: NotRequired[str | None]
+    """Of a stored feature: when it was saved, in ISO 8601."""
+    savedBy: NotRequired[str | None]
+    """Of a stored feature: the uid of the admin who saved it."""
+
+
+class ErrorDetails(TypedDict):
+    """What programs go by. The first three are always present; the others depend on `reason`."""
+
+    reason: str
+    """Stable and for programs; errors.md lists them all."""
+    retryable: bool
+    """Whether the same request may succeed if it is sent again later."""
+    traceId: str
+    """Identifies the call in the logs."""
+    retryAfterSeconds: NotRequired[float]
+    """How long to wait before trying again."""
+    field: NotRequired[str]
+    """The field of the request that is wrong, such as `messages[2].content`; empty if it is the
+    request as a whole."""
+    limit: NotRequired[str]
+    """With `quota_exceeded`: which limit was reached."""
+    max: NotRequired[float]
+    """How much is allowed: of the limit in `limit`, of tool calls, of images, or in US dollars."""
+    maxBytes: NotRequired[int]
+    """With `images_too_large`: how large they may be."""
+    estimate: NotRequired[float]
+    """With `cost_too_high`: what the comparison may cost, in US dollars."""
+    generationId: NotRequired[str]
+    """The generation that failed, or that is running already and can be resumed."""
+    usage: NotRequired[Usage]
+    """Of an answer that failed and may be charged nevertheless."""
+    previousStatus: NotRequired[str | None]
+    """With `result_not_kept`: how the earlier generation ended."""
+    previousReason: NotRequired[str | None]
+    """With `result_not_kept`: the reason for which the earlier generation failed."""
+    kind: NotRequired[str]
+    """With `wrong_kind`: the feature's kind."""
+    modality: NotRequired[str | None]
+    """With `attachment_not_taken`: what the model would have to accept."""
+    phase: NotRequired[Literal["connect", "first_token", "idle", "total"]]
+    """With `upstream_timeout`: what took too long."""
+    part: NotRequired[str]
+    """With `answer_too_long` and `too_many_tool_calls`: the part of the answer that was too
+    large."""
+    count: NotRequired[int]
+    """With `catalog_incomplete`: how many models the new list has."""
+    expected: NotRequired[int]
+    """With `catalog_incomplete`: how many it should have had at least."""
+    errors: NotRequired[list[FindingInfo]]
+    """With `settings_refused`: what is wrong, at most 50 findings."""
+    warnings: NotRequired[list[FindingInfo]]
+    """With `settings_refused`: what else was found, at most 50 findings."""
+    yours: NotRequired[SettingsVersion]
+    """With `settings_changed`: the settings of this request."""
+    current: NotRequired[SettingsVersion]
+    """With `settings_changed`: the settings that another admin has saved meanwhile."""
+    differences: NotRequired[list[Difference]]
+    """With `settings_changed`: where both differ, from `current` to `yours`."""
+
+
+class ErrorBody(TypedDict):
+    """A failure as callers get it."""
+
+    status: str
+    """The canonical code of the callable protocol, such as `NOT_FOUND`."""
+    message: str
+    """One sentence for people. It may change: programs go by `details.reason`."""
+    details: ErrorDetails
+    """What programs go by."""
+
+
+# -- prompts ---------------------------------------------------------------------------------------
+
+
+class PromptResult(TypedDict):
+    """The answer to a prompt."""
+
+    generationId: str
+    """Identifies the answer: what `stop_generation` and `resume` take."""
+    conversationId: NotRequired[str]
+    """The conversation that the question and the answer belong to, if any."""
+    messageId: NotRequired[str]
+    """The answer's message in that conversation; absent if the call was `temporary`."""
+    feature: str
+    """The feature that answered."""
+    revision: int
+    """The revision of its settings: that of a draft for users who have the draft, and 0 for the
+    built-in settings."""
+    model: str
+    """The model that answered, which may be a fallback."""
+    provider: NotRequired[str]
+    """The provider that ran the model, as OpenRouter names it."""
+    text: str
+    """The answer; empty if it consists of tool calls or images."""
+    reasoning: NotRequired[str]
+    """The reasoning that the model showed."""
+    finishReason: FinishReason
+    """Why the model stopped writing."""
+    usage: Usage
+    """Tokens and cost, of all attempts together."""
+    timing: Timing
+    """How long the answer took."""
+    cached: bool
+    """Whether a stored answer was reused, at no cost (the feature's `cacheSeconds`)."""
+    attempts: list[AttemptInfo]
+    """Every request that was sent to OpenRouter for this answer, in order."""
+    notices: NotRequired[list[Notice]]
+    """What the user should know about the answer."""
+    toolCalls: NotRequired[list[ToolCallInfo]]
+    """The tools that the app should run now, with `finishReason: "tool_calls"`."""
+    citations: NotRequired[list[Citation]]
+    """The web pages that the answer is based on, at most 50."""
+    images: NotRequired[list[ImageInfo]]
+    """The images that the model generated, at most 10."""
+    reasoningDetails: NotRequired[list[Json]]
+    """The reasoning in the provider's own form, to be sent back unchanged and in order with the
+    assistant's message when the app keeps the conversation itself."""
+    json: NotRequired[object]
+    """The answer as a JSON value, if JSON was requested and the answer satisfies the schema."""
+
+
+class PromptTestResult(PromptResult):
+    """The answer to a prompt that an admin tries settings with."""
+
+    test: Literal[True]
+    """Marks the result of a test."""
+    warnings: list[FindingInfo]
+    """What saving the settings would warn of."""
+
+
+# -- comparisons -----------------------------------------------------------------------------------
+
+
+class FailedAnswer(TypedDict):
+    """A model of a comparison that gave no answer."""
+
+    model: str
+    """The model that was asked."""
+    error: ErrorBody
+    """Why it failed."""
+
+
+class Judgement(PromptResult):
+    """The judge's answer."""
+
+    mode: Literal["merge", "rank"]
+    """What the judge was asked for."""
+    ranking: NotRequired[list[int]]
+    """With `rank`: places in `results`, the best first; absent if the judge did not list every
+    answer exactly once."""
+
+
+class FailedJudgement(FailedAnswer):
+    """A judge that gave no answer."""
+
+    mode: Literal["merge", "rank"]
+    """What the judge was asked for."""
+
+
+class ComparisonResult(TypedDict):
+    """The answers of several models to one prompt."""
+
+    comparisonId: str
+    """Identifies the comparison: what `stop_generation` takes."""
+    results: list[PromptResult | FailedAnswer]
+    """One result for each of `models`, in their order."""
+    estimate: float
+    """What the comparison could have cost at most, in US dollars, as estimated before it began."""
+    totalCost: float
+    """What it cost, in US dollars, failed answers and the judge included."""
+    totalCostIsEstimate: NotRequired[Literal[True]]
+    """OpenRouter did not report every cost, and we estimated what it left out."""
+    judgement: NotRequired[Judgement | FailedJudgement]
+    """What the judge made of the answers; absent if there was none to judge."""
+
+
+# -- embeddings ------------------------------------------------------------------------------------
+
+
+class Embedding(TypedDict):
+    """The vector of one input."""
+
+    index: int
+    """The input's place in `input`, from 0."""
+    embedding: list[float] | str
+    """The vector; with `encodingFormat: "base64"` its 32-bit floats, little-endian, in base64."""
+
+
+class EmbeddingsSummary(TypedDict):
+    """What a result of `create_embeddings` says beside the vectors."""
+
+    generationId: str
+    """Identifies the request."""
+    feature: str
+    """The feature that answered."""
+    revision: int
+    """The revision of its settings; 0 for the built-in settings."""
+    model: str
+    """The model that made the vectors."""
+    provider: NotRequired[str]
+    """The provider that ran the model, as OpenRouter names it."""
+    dimensions: int
+    """How many numbers each vector has."""
+    usage: Usage
+    """Tokens and cost, of all batches together."""
+    timing: Timing
+    """How long it took."""
+    attempts: list[AttemptInfo]
+    """Every request that was sent to OpenRouter, in order."""
+    notices: NotRequired[list[Notice]]
+    """What the user should know about the vectors."""
+
+
+class EmbeddingsResult(EmbeddingsSummary):
+    """One vector for each input."""
+
+    embeddings: list[Embedding]
+    """The vectors, in the order of the inputs, all of one length."""
+
+
+class EmbeddingsTestResult(EmbeddingsSummary):
+    """What an admin gets who tries an embedding feature: no vector, but all that is known of it."""
+
+    test: Literal[True]
+    """Marks the result of a test."""
+    warnings: list[FindingInfo]
+    """What saving the settings would warn of."""
+
+
+# -- stopping, files, models, features -------------------------------------------------------------
+
+
+class StopResult(TypedDict):
+    """What became of a request to stop."""
+
+    generationId: NotRequired[str]
+    """The generation; absent if the request named a comparison."""
+    comparisonId: NotRequired[str]
+    """The comparison, if the request named one."""
+    stopped: bool
+    """Whether it was running, and the stop is on its way."""
+    status: Literal["running", "done", "stopped", "failed", "interrupted"]
+    """The status that the stop found: `running`, or how the generation had ended before."""
+
+
+class UploadResult(TypedDict):
+    """Where to upload one file."""
+
+    path: str
+    """What `attachments` takes once the file is uploaded."""
+    uploadUrl: str
+    """Where to send the file. Whoever has this URL can upload: keep it secret."""
+    method: Literal["PUT"]
+    """The HTTP method to send it with."""
+    headers: dict[str, str]
+    """The headers to send it with: `Content-Type`, and no token."""
+    expiresAt: str
+    """When the URL stops working, in ISO 8601."""
+
+
+class ModelInfo(TypedDict):
+    """A model that OpenRouter offers. What OpenRouter does not say is left out."""
+
+    id: str
+    """What `model` takes in other calls."""
+    name: str
+    """Its name for people."""
+    provider: str
+    """The author in its id, such as `anthropic`."""
+    description: NotRequired[str]
+    """What OpenRouter says of it, on one line."""
+    canonicalSlug: NotRequired[str]
+    """Its version, which stays the same when its id changes."""
+    created: NotRequired[int]
+    """When OpenRouter added it, in Unix seconds."""
+    expirationDate: NotRequired[str]
+    """When OpenRouter will withdraw it, `YYYY-MM-DD`."""
+    contextLength: NotRequired[int]
+    """How many tokens fit, prompt and completion together."""
+    maxCompletionTokens: NotRequired[int]
+    """How many tokens a completion may have."""
+    inputModalities: list[str]
+    """What it accepts, such as `text`, `image`, `file`, `audio`, `video`."""
+    outputModalities: list[str]
+    """What it generates, such as `text`, `image`, `embeddings`."""
+    capabilities: list[str]
+    """What it can do, in the words that `get_available_models` filters by."""
+    supportedParameters: list[str]
+    """The parameters it supports, by OpenRouter's names."""
+    moderated: bool
+    """Whether OpenRouter moderates prompts before the model gets them."""
+    promptPrice: NotRequired[float | Literal["dynamic"]]
+    """US dollars per million tokens of the prompt; `dynamic` if it depends on the request."""
+    completionPrice: NotRequired[float | Literal["dynamic"]]
+    """US dollars per million tokens of the completion, likewise."""
+    free: bool
+    """Whether nothing about it is ever billed."""
+    variant: NotRequired[str]
+    """What follows the colon in its id, such as `free`."""
+    aliasTarget: NotRequired[str]
+    """The id behind an alias such as `~author/name-latest`."""
+    reasoningRequired: NotRequired[Literal[True]]
+    """Its reasoning cannot be switched off."""
+    reasoningEfforts: NotRequired[list[str]]
+    """The reasoning efforts it supports."""
+    imageParameters: NotRequired[list[str]]
+    """What OpenRouter's image API accepts for it, by that API's names."""
+
+
+class ModelsPage(TypedDict):
+    """One page of the catalog."""
+
+    models: list[ModelInfo]
+    """The models of this page."""
+    nextPageToken: NotRequired[str]
+    """Fetches the next page, with the same filters; absent on the last page."""
+    total: int
+    """How many models match, on all pages together."""
+    generation: int
+    """Grows whenever the list changes: a client may keep what it has until then."""
+    ageSeconds: int
+    """How long ago OpenRouter gave the list."""
+    stale: bool
+    """Whether the list should have been renewed by now."""
+
+
+class FeatureInfo(TypedDict):
+    """A feature as one user may see it: never a prompt, a parameter or a key."""
+
+    feature: str
+    """What `execute_prompt` takes."""
+    displayName: str
+    """Its name for people."""
+    kind: str
+    """`chat`, `code`, `summarize`, `image`, `embedding`, or a name of the admin's own."""
+    stream: bool
+    """Whether the text arrives as it is written. `false`: whole, in the result."""
+    model: str
+    """The feature's own model."""
+    models: list[str]
+    """What the user may choose, the feature's own first. A single entry means there is no
+    choice."""
+    preferredModel: NotRequired[str]
+    """What the user has chosen with `set_preferences`."""
+    allowTemperature: bool
+    """Whether the user may set the temperature."""
+    temperature: NotRequired[float]
+    """What the temperature is otherwise, if the user may set it."""
+    variables: list[str]
+    """The names of the system prompt's `{{name}}` placeholders."""
+
+
+class FeatureList(TypedDict):
+    """The features that are switched on."""
+
+    features: list[FeatureInfo]
+    """Each feature as this user may see it."""
+
+
+class PreferencesSaved(TypedDict):
+    """The user's default model of a feature."""
+
+    feature: str
+    """The feature."""
+    model: str | None
+    """The model that was chosen; `null` for the feature's own."""
+
+
+# -- conversations ---------------------------------------------------------------------------------
+
+
+class ConversationUpdated(TypedDict):
+    """The change that was made."""
+
+    conversationId: str
+    """The conversation."""
+    title: NotRequired[str]
+    """Its new title."""
+    messageId: NotRequired[str]
+    """The message that ends the chosen path now."""
+
+
+class ConversationDeleted(TypedDict):
+    """The conversation is gone."""
+
+    conversationId: str
+    """The conversation that was deleted."""
+    deleted: Literal[True]
+    """Always `true`."""
+
+
+class SummaryInfo(TypedDict):
+    """What stands for the older part of a path."""
+
+    text: str
+    """The summary."""
+    upTo: str
+    """The last message that it covers."""
+
+
+class ExportedMessage(TypedDict):
+    """A message of a conversation. Times are text in ISO 8601."""
+
+    id: str
+    """The message's id."""
+    role: Literal["user", "assistant", "tool"]
+    """Who wrote it."""
+    text: str
+    """What it says; empty for a tool."""
+    parent: str | None
+    """The message that it follows; `null` for the first one."""
+    createdAt: str
+    """When it was stored."""
+    generationId: str
+    """The generation that it belongs to."""
+    status: GenerationStatus
+    """How the answer ended; `done` for a question."""
+    feature: str
+    """The feature that was asked."""
+    context: NotRequired[str]
+    """The question's `context`."""
+    attachments: NotRequired[list[FileInfo]]
+    """The question's files."""
+    images: NotRequired[list[FileInfo]]
+    """The answer's images."""
+    reasoning: NotRequired[str]
+    """The reasoning that the model showed."""
+    reasoningDetails: NotRequired[str]
+    """The reasoning in the provider's own form: JSON, as text."""
+    askedModel: NotRequired[str]
+    """The model that `reasoningDetails` are for."""
+    toolCalls: NotRequired[list[ToolCallInfo]]
+    """The tools that the answer asked for."""
+    toolResults: NotRequired[list[ToolResultInfo]]
+    """What the tools returned."""
+    citations: NotRequired[list[Citation]]
+    """The web pages that the answer is based on."""
+    model: NotRequired[str]
+    """The model that answered."""
+    provider: NotRequired[str]
+    """The provider that ran it."""
+    revision: NotRequired[int]
+    """The revision of the feature's settings."""
+    finishReason: NotRequired[FinishReason]
+    """Why the model stopped writing."""
+    usage: NotRequired[Usage]
+    """Tokens and cost."""
+    timing: NotRequired[Timing]
+    """How long the answer took."""
+    error: NotRequired[str]
+    """The reason for which the answer failed."""
+
+
+class ExportedConversation(TypedDict):
+    """A conversation with every message of every branch. Times are text in ISO 8601."""
+
+    title: str
+    """Its title."""
+    feature: str
+    """The feature that it began with."""
+    createdAt: str
+    """When it began."""
+    updatedAt: str
+    """When a message was last added."""
+    leaf: str
+    """The message that ends the chosen path."""
+    summary: NotRequired[SummaryInfo]
+    """What stands for the older part of the path when a model is asked."""
+    messages: list[ExportedMessage]
+    """All messages, the oldest first."""
+
+
+class ConversationExport(TypedDict):
+    """A conversation to take away."""
+
+    conversationId: str
+    """The conversation."""
+    format: Literal["json", "markdown"]
+    """The format that was asked for."""
+    conversation: NotRequired[ExportedConversation]
+    """With `json`: all of it."""
+    markdown: NotRequired[str]
+    """With `markdown`: the chosen path as a text."""
