@@ -21,7 +21,7 @@ from typing import Final
 from google.cloud.firestore import AsyncDocumentReference
 
 from .. import log
-from ..contract import CachedAnswer, Notice, parse_answer, parse_partial
+from ..contract import Notice, parse_answer, parse_partial
 from ..conversations import ConversationStore, Summary, ThreadWriter
 from ..delivery import Progress, Repair
 from ..errors import ContextTooLong, ImagesTooLarge, ImageUnreadable, UpstreamError
@@ -38,6 +38,7 @@ from ..openrouter import (
 )
 from .active import ActiveGeneration
 from .attempts import records_of
+from .cache import CachedAnswer
 from .helper_model import HelperCall, HelperModel
 from .limits import GenerationLimits
 from .preparation import PreparedRequest

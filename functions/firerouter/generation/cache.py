@@ -14,13 +14,13 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, cast
+from typing import NotRequired, TypedDict, cast
 
 from google.cloud.firestore import AsyncClient
 
 from .. import log
 from ..callable import encode
-from ..contract import CachedAnswer, PromptResult
+from ..contract import Citation, FinishReason, ImageInfo, PromptResult, Usage
 from ..features import Feature
 from ..files import without_image_data
 from ..firestore import FirestoreError, commit, get
@@ -28,9 +28,18 @@ from ..ledger import Status
 from ..openrouter import ChatRequest
 from .limits import GenerationLimits
 
-CACHED_FIELDS: Final = (
-    *("model", "provider", "text", "reasoning", "citations", "images", "finishReason", "usage"),
-)
+
+class CachedAnswer(TypedDict):
+    """What a result is made of again, with the meaning that `PromptResult` gives to each field."""
+
+    model: str
+    provider: NotRequired[str]
+    text: str
+    reasoning: NotRequired[str]
+    citations: NotRequired[list[Citation]]
+    images: NotRequired[list[ImageInfo]]
+    finishReason: FinishReason
+    usage: Usage
 
 
 def response_id(feature: Feature, uid: str, upstream: ChatRequest) -> str | None:
@@ -99,4 +108,4 @@ class ResponseCache:
 
 
 def _cached(result: Mapping[str, object]) -> CachedAnswer:
-    return cast(CachedAnswer, {name: result[name] for name in CACHED_FIELDS if name in result})
+    return cast(CachedAnswer, {n: result[n] for n in CachedAnswer.__annotations__ if n in result})

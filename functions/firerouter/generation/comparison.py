@@ -17,10 +17,11 @@ from decimal import Decimal
 
 from ..callable import Call, CallableError
 from ..contract import (
-    ComparedAnswer,
     CompareModels,
     ComparisonResult,
     ExecutePrompt,
+    FailedAnswer,
+    FailedJudgement,
     Judge,
     Judgement,
     PromptResult,
@@ -276,8 +277,8 @@ class ModelComparison:
         first: ExecutePrompt,
         feature: Feature,
         *,
-        answers: Sequence[ComparedAnswer],
-    ) -> Judgement | None:
+        answers: Sequence[PromptResult | FailedAnswer],
+    ) -> Judgement | FailedJudgement | None:
         """Return what another model makes of the answers; None where there are none to compare."""
         texts = judge.judgeable_answers(answers)
         if not texts or call.left or await comparison.was_stopped():
@@ -320,14 +321,17 @@ def _without_fallbacks(feature: Feature) -> Feature:
 
 def _error_or_result(
     outcome: PromptResult | CallableError, model: str, trace_id: str
-) -> ComparedAnswer:
+) -> PromptResult | FailedAnswer:
     if isinstance(outcome, CallableError):
         return {"model": model, "error": outcome.to_wire(trace_id)}
     return outcome
 
 
 def _build_result(
-    id_: str, cost: float, answers: list[ComparedAnswer], judgement: Judgement | None
+    id_: str,
+    cost: float,
+    answers: list[PromptResult | FailedAnswer],
+    judgement: Judgement | FailedJudgement | None,
 ) -> ComparisonResult:
     parts: list[Mapping[str, object]] = [*answers, *([judgement] if judgement else [])]
     usages = [_usage(part) for part in parts]
@@ -342,7 +346,7 @@ def _build_result(
     }
 
 
-def _usage(answer: ComparedAnswer | Judgement) -> Usage:
+def _usage(answer: PromptResult | FailedAnswer) -> Usage:
     """Return an answer's usage. What failed may have cost something too: its error tells."""
     if "error" in answer:
         return answer["error"].get("details", {}).get("usage", {})

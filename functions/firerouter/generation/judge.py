@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from ..contract import ComparedAnswer, Judge
+from ..contract import FailedAnswer, Judge, PromptResult
 from ..features import Feature
 
 _TASKS: Final[Mapping[str, str]] = {
@@ -34,7 +34,7 @@ def judge_feature(feature: Feature) -> Feature:
     return replace(feature, settings=feature.settings.model_copy(update=dict(_PLAIN)))
 
 
-def judgeable_answers(answers: Sequence[ComparedAnswer]) -> dict[int, str]:
+def judgeable_answers(answers: Sequence[PromptResult | FailedAnswer]) -> dict[int, str]:
     """Return the texts to judge by their index, without answers that failed, were stopped or are
     empty."""
     texts = {}

@@ -8,7 +8,6 @@ from typing import Final, cast
 
 from ..callable import encode
 from ..contract import (
-    CachedAnswer,
     Notice,
     PromptResult,
     Timing,
@@ -22,6 +21,7 @@ from ..models import CHARS_PER_TOKEN
 from ..openrouter import Answer, Usage, total
 from .answer import AdmittedGeneration, AnswerOutcome, all_attempts
 from .attempts import infos_of
+from .cache import CachedAnswer
 from .exits import Ending
 from .limits import GenerationLimits
 from .prompts import count_chars
