@@ -91,7 +91,14 @@ class Reconciler:
         """
         until = asyncio.get_running_loop().time() + self._limits.reconcile_s
         closed = await self._pages(self._store.overdue, self._close, until)
-        costs = _CostRun(self._store, self._keys, self._openrouter, self._limits, self._now, until)
+        costs = _CostRun(
+            store=self._store,
+            keys=self._keys,
+            openrouter=self._openrouter,
+            limits=self._limits,
+            now=self._now,
+            until=until,
+        )
         looked = await self._pages(self._store.cost_due, costs.reconcile, until)
         summary = {
             "closed": len(closed),
