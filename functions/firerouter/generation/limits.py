@@ -44,7 +44,8 @@ class GenerationLimits:
     token_max_chars: int = 8  # an upper bound of the characters of a token, in any language
 
     # The reconciler, which runs every five minutes
-    reconcile_s: float = 60.0  # then it begins nothing more; its function may take 120 s
+    reconcile_s: float = 60.0  # then it begins nothing more
+    reconcile_end_s: float = 45.0  # for what has begun; both, inside the function's 120 s
     reconcile_page: int = 100  # entries read at a time
     reconcile_at_once: int = 4  # requests to OpenRouter, and commits
     rescue_s: float = 3600.0  # after admission; then an entry is closed without its answer

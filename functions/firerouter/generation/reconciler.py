@@ -172,13 +172,23 @@ class Reconciler:
         work: Callable[[StoredEntry], Awaitable[T]],
         until: float,
     ) -> list[T]:
-        """Return what came of each entry, a few at once, until none is left or time is up."""
+        """Return what came of each entry, a few at once, until none is left or time is up.
+
+        What has not begun by then is left to the next run. What takes too long then is ended.
+        """
         room = asyncio.Semaphore(self._limits.reconcile_at_once)
         done: list[T] = []
 
-        async def in_turn(stored: StoredEntry) -> T:
+        async def in_turn(stored: StoredEntry) -> T | None:
             async with room:
-                return await work(stored)
+                if asyncio.get_running_loop().time() >= until:
+                    return None
+                try:
+                    async with asyncio.timeout_at(until + self._limits.reconcile_end_s):
+                        return await work(stored)
+                except TimeoutError:
+                    log.warning("reconcile_cut", generation=stored.id)
+                    return None
 
         while asyncio.get_running_loop().time() < until:
             page = await read(self._now(), self._limits.reconcile_page)
