@@ -63,11 +63,7 @@ class Suite:
         """Describe a suite, without starting it.
 
         Args:
-            root: The folder of the repository.
-            name: A name for the logs and for what is left running after a crash.
-            ports: The ports of the parts, by default those of firebase.json.
             only: The emulators to start. Stand-ins are started only if "functions" is among them.
-            log_dir: The folder of the logs.
             real_openrouter: Start no OpenRouter stand-in, so that the functions call OpenRouter.
             say: Receives progress, a line at a time.
         """
@@ -204,8 +200,8 @@ class Suite:
         """Start every part at once, and return when all of them answer.
 
         Args:
-            meanwhile: Work that a thread does while the parts start. It calls `wait_for` before it
-                needs a part. Seeding Firestore while Auth still starts, for example, saves seconds.
+            meanwhile: Work that a thread does while the parts start, such as seeding Firestore
+                while Auth still starts. It calls `wait_for` before it needs a part.
 
         Raises:
             SetupFailed, PortTaken, PartDied: Nothing is left running.
