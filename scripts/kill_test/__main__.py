@@ -1,0 +1,90 @@
+"""The command line: start a suite, run one trial against it."""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import secrets
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from scripts.devtools import ROOT, processes
+from scripts.devtools.cli_errors import INTERRUPTED, NOT_SET_UP, Problem
+from scripts.devtools.setup import say
+from scripts.devtools.suite import Suite
+
+TIMES: Final = 20
+TIMES_MAX: Final = 400  # the stand-in's memory, and one user's concurrency slots, end there
+
+EPILOG: Final = """\
+In each round an instance of execute_prompt is served, called by several users at once and killed
+with SIGKILL at a random moment. The calls use free and paid models, streamed and not; some clients
+hang up, some are stopped from another device, some send the same request again, ask for an answer
+again, or attach a file. If an answer needs no listener, an instance of continuation is killed too,
+before or after. Then reconcile_generations runs, twice at once, with its clock moved past every
+deadline, and everything is added up.
+exit status: 0 everything adds up, 1 something does not, 2 wrong arguments, 3 not set up.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(arguments)
+
+    from scripts.kill_test.trial import run
+
+    seed = secrets.randbelow(10**6) if options.seed is None else options.seed
+    try:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(processes.ending_on_signals())
+            logs = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            suite = Suite(ROOT, "kill-test", ports=Suite.free_ports(ROOT), say=say)
+            stack.enter_context(suite)
+            stack.enter_context(_environment(FIRESTORE_EMULATOR_HOST=suite.firestore_host))
+            return asyncio.run(run(suite, logs, options.times, seed))
+    except Problem as problem:
+        say(str(problem))
+        return NOT_SET_UP
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="./scripts/kill-test",
+        description="Kills instances at random moments, reconciles, and adds everything up.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--times", type=_times, default=TIMES, help="the number of rounds (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, help="repeat the plan of an earlier run")
+    return parser.parse_args(arguments)
+
+
+def _times(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= TIMES_MAX:
+        raise argparse.ArgumentTypeError(f"{number} is not from 1 to {TIMES_MAX}")
+    return number
+
+
+@contextlib.contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
