@@ -1,0 +1,91 @@
+"""The command line: start what is needed, measure, print, write docs/performance.md on request."""
+
+import argparse
+import contextlib
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from scripts.benchmarks import plan
+from scripts.benchmarks.report import SECTION
+from scripts.devtools import ROOT, processes
+from scripts.devtools.cli_errors import INTERRUPTED, NOT_SET_UP, Problem
+from scripts.devtools.seed import seed
+from scripts.devtools.setup import say
+from scripts.devtools.suite import Suite
+
+PAGE = ROOT / "docs" / "performance.md"
+
+
+def main(arguments: Sequence[str] | None = None, suite: Suite | None = None) -> int:
+    """Run the benchmarks.
+
+    Args:
+        arguments: Those of the command line, if not the process's own.
+        suite: A started and seeded suite, which is left running. Without it one is started, and
+            stopped again.
+    """
+    options = parse(arguments)
+
+    from scripts.benchmarks import proc_stats, runs
+    from scripts.benchmarks.bench import Bench, create_features
+    from scripts.benchmarks.report import text_of
+
+    size = plan.SMOKE if options.smoke else plan.QUICK if options.quick else plan.FULL
+    heading = f"Measured on {proc_stats.machine()}."
+    try:
+        if options.write:
+            SECTION.replaced_in(PAGE, "")  # before minutes are spent in vain
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(processes.ending_on_signals())
+            logs = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            if suite is None:
+                suite = stack.enter_context(Suite(ROOT, "bench", ports=Suite.free_ports(ROOT)))
+                # sim/* are free only according to the stand-in's list, which is not consulted here
+                seed(suite, app={"freeModelsOnly": False})
+            create_features(suite, size.crowd_tokens)
+            measure = runs.everything
+            if options.stops or options.compared:
+                measure = runs.stops_alone if options.stops else runs.comparison_alone
+            table = measure(Bench(suite, logs), size)
+    except Problem as problem:
+        say(str(problem))
+        return NOT_SET_UP
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    text = text_of(table, heading)
+    print(text)
+    if options.write:
+        SECTION.write(PAGE, text)
+        say(f"wrote {PAGE.relative_to(ROOT)}")
+    return 0
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="./scripts/bench",
+        description="Measures what execute_prompt costs beside a bare relay and beside the "
+        "upstream itself.",
+        epilog="exit status: 0 measured, 2 wrong arguments, 3 not set up.",
+    )
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="measure less of each, in under 90 s")
+    size.add_argument("--smoke", action="store_true", help="measure the least that fills every row")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--stops", action="store_true", help="measure stop_generation alone, in under two minutes"
+    )
+    what.add_argument(
+        "--compared",
+        action="store_true",
+        help="measure a comparison of six models alone, in two minutes",
+    )
+    what.add_argument(
+        "--write", action="store_true", help="write the tables to docs/performance.md as well"
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
