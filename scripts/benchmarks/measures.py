@@ -8,8 +8,8 @@ from typing import Any, Final
 from scripts.benchmarks.bench import (
     ANSWER,
     CHUNKS,
-    FRAMES,
     FIRST_TOKEN_PROBE,
+    FRAMES,
     Bench,
 )
 from scripts.benchmarks.http_callers import app_check_tokens, post
