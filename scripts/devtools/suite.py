@@ -5,8 +5,8 @@
         httpx.post(f"{suite.functions_url}/execute_prompt", ...)
 
 `scripts/dev`, the tests and the benchmarks all use this class. Two suites run side by side if the
-second one takes `Suite.free_ports`: firebase-tools then gets a copy of firebase.json, which is
-`.firebase.<name>.json` in the root, because firebase-tools takes its folder as the project's root.
+second one takes `Suite.free_ports`: firebase-tools then gets a copy of firebase.json, in the root,
+because it takes that file's folder as the project's root.
 """
 
 import json
@@ -24,10 +24,10 @@ from scripts.devtools.cli_errors import PartDied
 from scripts.devtools.ports import LOOPBACK, Ports, get_json, is_listening
 from scripts.devtools.processes import Lease, Part, clean_environment
 from scripts.devtools.toolchain import Tools, find_tools
+from scripts.standins import DEMO_PROJECT as PROJECT
 
 __all__ = ["PROJECT", "REGION", "Suite", "clean_environment"]
 
-PROJECT = "demo-firerouter"  # firebase-tools keeps `demo-` projects away from production
 BUCKET = f"{PROJECT}.appspot.com"
 REGION = "australia-southeast1"
 EMULATORS = ("auth", "functions", "firestore")
