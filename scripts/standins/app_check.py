@@ -232,7 +232,7 @@ def load_key(path: Path | None) -> rsa.RSAPrivateKey:
         except (ValueError, TypeError):
             key = None
         if not isinstance(key, rsa.RSAPrivateKey):
-            raise ValueError(f"{path} contains no RSA private key in PEM format")
+            raise ValueError(f"{path} holds no RSA private key in PEM")
         return key
     key = rsa.generate_private_key(public_exponent=65537, key_size=RSA_KEY_BITS)
     if path is not None:

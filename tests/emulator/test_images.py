@@ -11,7 +11,7 @@ import pytest
 
 from firerouter import limits
 from scripts.devtools.suite import BUCKET
-from scripts.standins.openrouter.completions import drawn
+from scripts.standins.openrouter.completions import simulated_png as drawn
 from tests.emulator.world import Instance, World, call_of
 
 MODEL, CHATS = "google/gemini-2.5-flash-image", "z-ai/glm-4.5-air:free"

@@ -9,7 +9,7 @@ import pytest
 
 from firerouter.ids import generation_id
 from scripts.devtools.suite import BUCKET, Suite
-from scripts.standins.openrouter.completions import drawn
+from scripts.standins.openrouter.completions import simulated_png as drawn
 from tests.emulator.wired import ASK, Home, Person, Streamed, new_home, until
 
 COMPARE = "execute_multi_model_prompt"
