@@ -51,8 +51,8 @@ def many_bytes_text(_: Answer) -> Answer:
 
 
 def length_no_text(_: Answer) -> Answer:
-    thoughts = ("All ", "tokens ", "went ", "into ", "thinking ")
-    return Answer((), thoughts, finish_reason="length", native_finish_reason="length")
+    reasoning = ("All ", "tokens ", "went ", "into ", "thinking ")
+    return Answer((), reasoning, finish_reason="length", native_finish_reason="length")
 
 
 def empty(_: Answer) -> Answer:
