@@ -14,9 +14,9 @@ from typing import Final
 
 from google.cloud.firestore import AsyncClient
 
-from firerouter.books import Books
-from firerouter.bootstrap import App
-from firerouter.reconcile import Reconcile
+from firerouter.app.bootstrap import App
+from firerouter.generation.reconciler import Reconciler
+from firerouter.ledger.store import LedgerStore
 from scripts.devtools.cli_errors import FAILED
 from scripts.devtools.setup import say
 from scripts.devtools.suite import Suite
@@ -99,9 +99,9 @@ async def _reconcile(app: App) -> Counter[str]:
     ahead = STEP
     summary: Counter[str] = Counter()
 
-    def reconciler(firestore: AsyncClient) -> Reconcile:
-        return Reconcile(
-            books=Books(firestore),
+    def reconciler(firestore: AsyncClient) -> Reconciler:
+        return Reconciler(
+            books=LedgerStore(firestore),
             progress=app.progress,
             conversations=app.conversations,
             keys=app.keys,

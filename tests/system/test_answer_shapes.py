@@ -10,7 +10,9 @@ import pytest
 from firerouter.ledger.ids import generation_id
 from scripts.devtools.suite import BUCKET, Suite
 from scripts.standins.openrouter.completions import simulated_png as drawn
-from tests.emulator.wired import ASK, Home, Person, Streamed, new_home, until
+from tests.support.calls import ASK
+from tests.support.eventually import until
+from tests.support.over_http import Home, Person, Streamed, new_home
 
 COMPARE = "execute_multi_model_prompt"
 TOOLS = [

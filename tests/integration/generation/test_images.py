@@ -10,44 +10,14 @@ import httpx
 import pytest
 
 from firerouter import limits
-from scripts.devtools.suite import BUCKET
 from scripts.standins.openrouter.completions import simulated_png as drawn
-from tests.emulator.world import Instance, World, call_of
+from tests.support.calls import call_of
+from tests.support.files import image_part
+from tests.support.in_process import Instance, World
 
 MODEL, CHATS = "google/gemini-2.5-flash-image", "z-ai/glm-4.5-air:free"
 PROMPT = "A red boat"
 PNG = base64.b64decode(drawn(PROMPT))
-
-
-async def bodies(world: World) -> list[dict[str, Any]]:
-    """Of each request that OpenRouter got from this test."""
-    requests = await world.upstream()
-    return [r["body"] for r in requests if world.project in json.dumps(r["body"])]
-
-
-async def stored(world: World, uid: str) -> dict[str, dict[str, Any]]:
-    """What lies among the user's images, by path."""
-    bucket = f"{world.suite.storage_url}/storage/v1/b/{BUCKET}"
-    async with httpx.AsyncClient(trust_env=False) as http:
-        listed = await http.get(f"{bucket}/o", params={"prefix": f"users/{uid}/images/"})
-    return {item["name"]: item for item in listed.json().get("items", [])}
-
-
-async def content(world: World, path: str) -> bytes:
-    url = f"{world.suite.storage_url}/storage/v1/b/{BUCKET}/o/{path.replace('/', '%2F')}"
-    async with httpx.AsyncClient(trust_env=False) as http:
-        return (await http.get(url, params={"alt": "media"})).content
-
-
-async def remove(world: World, path: str) -> None:
-    url = f"{world.suite.storage_url}/storage/v1/b/{BUCKET}/o/{path.replace('/', '%2F')}"
-    async with httpx.AsyncClient(trust_env=False) as http:
-        await http.delete(url)
-
-
-def part(image: bytes = PNG) -> dict[str, Any]:
-    url = f"data:image/png;base64,{base64.b64encode(image).decode()}"
-    return {"type": "image_url", "image_url": {"url": url}}
 
 
 @pytest.fixture
@@ -96,10 +66,10 @@ async def test_an_image_is_stored_for_its_owner_and_told_by_its_path(
     assert result["images"] == [image]
     assert result["finishReason"] == "stop"
     assert {"type": "image", "image": image} in frames
-    (body,) = await bodies(world)
+    (body,) = await world.bodies()
     assert body["modalities"] == ["image", "text"]
-    assert list(await stored(world, uid)) == [path]
-    assert await content(world, path) == PNG
+    assert list(await world.files(uid, "images")) == [path]
+    assert await world.content(path) == PNG
     (entry,) = await settled(world, uid)
     assert (entry["status"], entry["result"]["images"]) == ("done", [image])
     assert entry["usage"]["cost"] > 0
@@ -119,7 +89,7 @@ async def test_small_ones_come_inline_where_that_is_asked_for(
     (image,) = result["images"]
     assert base64.b64decode(image["data"]) == PNG
     assert {"type": "image", "image": image} in frames
-    assert list(await stored(world, uid)) == [image["path"]]
+    assert list(await world.files(uid, "images")) == [image["path"]]
     (entry,) = await settled(world, uid)
     (kept,) = entry["result"]["images"]
     assert kept.keys() == {"index", "contentType", "bytes", "path"}
@@ -138,7 +108,7 @@ async def test_temporary_ones_are_stored_nowhere(
         assert "path" not in image
     tried = await instance.call("test_feature_settings", {"feature": "draw", "prompt": PROMPT})
     assert "path" not in tried["images"][0]
-    assert await stored(world, uid) == {}
+    assert await world.files(uid, "images") == {}
     assert drawn(PROMPT) not in json.dumps(await world.all("generations"), default=str)
 
 
@@ -190,10 +160,10 @@ async def test_what_is_too_large_ends_the_answer_and_is_not_kept(
     data = {"feature": "draw", "prompt": PROMPT, "requestId": "r1"}
     refused = await instance.refusal("execute_prompt", data, uid)
     assert (refused.reason, refused.status, refused.retryable) == (reason, "OUT_OF_RANGE", False)
-    assert await stored(world, uid) == {}
+    assert await world.files(uid, "images") == {}
     (entry,) = await settled(world, uid)
     assert (entry["status"], entry["error"]) == ("failed", reason)
-    assert len(await bodies(world)) == 1  # it would be paid for again
+    assert len(await world.bodies()) == 1  # it would be paid for again
 
 
 # -- conversations ---------------------------------------------------------------------------------
@@ -210,20 +180,22 @@ async def test_a_conversation_keeps_its_images_and_goes_on_with_them(
     third = await draw(other, uid, prompt="Larger", conversationId=id_)
     again = {"feature": "draw", "conversationId": id_, "regenerate": second["messageId"]}
     await other.call("execute_prompt", again, uid)
-    _, two, three, four = [body["messages"][1:] for body in await bodies(world)]
+    _, two, three, four = [body["messages"][1:] for body in await world.bodies()]
     blue = base64.b64decode(drawn("Make it blue"))
     assert two == [
         {"role": "user", "content": PROMPT},
         {"role": "assistant", "content": first["text"]},
-        {"role": "user", "content": [{"type": "text", "text": "Make it blue"}, part()]},
+        {"role": "user", "content": [{"type": "text", "text": "Make it blue"}, image_part(PNG)]},
     ]
     assert three[2] == two[2]
-    assert three[-1]["content"] == [{"type": "text", "text": "Larger"}, part(blue)]
+    assert three[-1]["content"] == [{"type": "text", "text": "Larger"}, image_part(blue)]
     assert four == two
     messages = await world.all(f"users/{uid}/conversations/{id_}/messages")
     assert messages[first["messageId"]]["images"] == [kept]
     assert drawn(PROMPT) not in json.dumps(messages, default=str)
-    times = {path: item["customTime"][:4] for path, item in (await stored(world, uid)).items()}
+    times = {
+        path: item["customTime"][:4] for path, item in (await world.files(uid, "images")).items()
+    }
     assert len(times) == 4
     assert set(times.values()) == {"9000"}
     exported = await instance.call("export_conversation", {"conversationId": id_}, uid)
@@ -232,14 +204,14 @@ async def test_a_conversation_keeps_its_images_and_goes_on_with_them(
     assert "Images: 1\n" in (await instance.call("export_conversation", page, uid))["markdown"]
     assert third["images"][0]["path"] in times
     await instance.call("delete_conversation", {"conversationId": id_}, uid)
-    assert await stored(world, uid) == {}
+    assert await world.files(uid, "images") == {}
 
 
 async def test_without_a_conversation_an_image_stays_for_a_week(
     world: World, instance: Instance, uid: str
 ) -> None:
     await draw(instance, uid)
-    (item,) = (await stored(world, uid)).values()
+    (item,) = (await world.files(uid, "images")).values()
     assert item["customTime"] < "2100"
 
 
@@ -249,7 +221,7 @@ async def test_an_image_goes_with_another_question_by_its_path(
     (image,) = (await draw(instance, uid))["images"]
     file = {"path": image["path"]}
     await draw(instance, uid, prompt="Make it blue", attachments=[file])
-    assert (await bodies(world))[1]["messages"][-1]["content"][1] == part()
+    assert (await world.bodies())[1]["messages"][-1]["content"][1] == image_part(PNG)
     data = {"feature": "draw", "prompt": PROMPT, "attachments": [file]}
     assert (await instance.refusal("execute_prompt", data, "bob")).reason == "attachment_unknown"
 
@@ -258,10 +230,10 @@ async def test_an_image_that_is_gone_is_left_out_and_the_user_is_told(
     world: World, instance: Instance, uid: str
 ) -> None:
     first = await draw(instance, uid, conversationId="new")
-    await remove(world, first["images"][0]["path"])
+    await world.remove(first["images"][0]["path"])
     result = await draw(instance, uid, prompt="More", conversationId=first["conversationId"])
     assert result["notices"][0]["reason"] == "attachment_left_out"
-    assert (await bodies(world))[1]["messages"][-1] == {"role": "user", "content": "More"}
+    assert (await world.bodies())[1]["messages"][-1] == {"role": "user", "content": "More"}
 
 
 async def test_a_conversation_that_is_deleted_meanwhile_keeps_no_image(
@@ -277,7 +249,7 @@ async def test_a_conversation_that_is_deleted_meanwhile_keeps_no_image(
 
     monkeypatch.setattr(instance.app.conversations, "answer", deleted_first)
     assert (await draw(instance, uid, conversationId=id_))["images"]
-    assert await stored(world, uid) == {}
+    assert await world.files(uid, "images") == {}
 
 
 async def test_an_answer_that_is_kept_has_images_of_its_own(
@@ -292,7 +264,7 @@ async def test_an_answer_that_is_kept_has_images_of_its_own(
     assert {"type": "image", "image": image} in frames
     assert image["path"] == f"users/bob-{uid}/images/{second['generationId']}-0.png"
     await instance.call("delete_conversation", {"conversationId": first["conversationId"]}, uid)
-    assert await content(world, image["path"]) == PNG
+    assert await world.content(image["path"]) == PNG
     # the first one's is gone: what names it is asked for anew
     assert (await draw(instance, uid))["cached"] is False
 
@@ -313,7 +285,7 @@ async def test_whoever_follows_an_answer_that_runs_elsewhere_gets_its_images(
     (image,) = result["images"]
     assert image.keys() == {"index", "contentType", "bytes", "path"}
     assert {"type": "image", "image": image} in frames
-    assert await content(world, image["path"]) == PNG
+    assert await world.content(image["path"]) == PNG
 
 
 # -- what is asked ---------------------------------------------------------------------------------
@@ -330,7 +302,7 @@ async def test_options_are_the_admins_and_the_callers(
         parameters={"image_config": {"style": "plain"}},
     )
     await draw(instance, uid, imageOptions={"size": "2K", "seed": 7})
-    (body,) = await bodies(world)
+    (body,) = await world.bodies()
     config = {"style": "plain", "aspect_ratio": "16:9", "image_size": "2K"}
     assert (body["image_config"], body["seed"]) == (config, 7)
     data = {"feature": "draw", "prompt": PROMPT, "imageOptions": {"n": 2}}
@@ -355,7 +327,7 @@ async def test_the_image_api_makes_several_with_partial_ones_before(
     reference = {"data": base64.b64encode(PNG).decode(), "contentType": "image/png"}
     data = {"prompt": PROMPT, "imageOptions": options, "attachments": [reference]}
     frames, result = await instance.frames("execute_prompt", {"feature": "draw", **data}, uid)
-    (body,) = await bodies(world)
+    (body,) = await world.bodies()
     assert re.fullmatch("[0-9a-f]{32}", body.pop("user"))
     assert body == {
         "model": MODEL,
@@ -366,7 +338,7 @@ async def test_the_image_api_makes_several_with_partial_ones_before(
         "seed": 7,
         "quality": "high",
         "stream": True,
-        "input_references": [part()],
+        "input_references": [image_part(PNG)],
     }
     images = [frame["image"] for frame in frames if frame["type"] == "image"]
     assert [(i["index"], "partial" in i) for i in images] == [
@@ -375,7 +347,7 @@ async def test_the_image_api_makes_several_with_partial_ones_before(
     ]
     assert all(base64.b64decode(i["data"]).startswith(b"\x89PNG") for i in images if "partial" in i)
     assert result["images"] == [i for i in images if "partial" not in i]
-    assert len(await stored(world, uid)) == 2
+    assert len(await world.files(uid, "images")) == 2
     (entry,) = await settled(world, uid)
     assert entry["usage"]["cost"] > 0
     assert (entry["status"], result["finishReason"]) == ("done", "stop")
@@ -388,12 +360,12 @@ async def test_the_image_api_edits_what_a_conversation_has(
     first = await draw(instance, uid, conversationId="new")
     await draw(instance, uid, prompt="Make it blue", conversationId=first["conversationId"])
     made = base64.b64decode(drawn(f"{world.project}\n\n{PROMPT} 0"))
-    body = (await bodies(world))[1]
+    body = (await world.bodies())[1]
     assert body["prompt"].endswith("\n\nMake it blue")
     entry = await world.document(f"generations/{first['generationId']}")
     titles = [a["reason"] for a in entry["attempts"] if a.get("purpose") == "title"]
     assert titles == [None]  # a chat was asked for it
-    assert body["input_references"] == [part(made)]
+    assert body["input_references"] == [image_part(made)]
 
 
 async def test_the_image_api_takes_no_more_than_it_has_a_place_for(
@@ -411,7 +383,7 @@ async def test_the_image_api_takes_no_more_than_it_has_a_place_for(
         refused = await instance.refusal("execute_prompt", data, uid)
         assert refused.reason == reason
         assert refused.details["field"].startswith(field)
-    assert await bodies(world) == []
+    assert await world.bodies() == []
 
 
 async def test_several_images_hold_as_much_as_several_answers(
@@ -423,7 +395,7 @@ async def test_several_images_hold_as_much_as_several_answers(
     data = {"feature": "draw", "prompt": PROMPT, "imageOptions": {"n": 10}}
     refused = await instance.refusal("execute_prompt", data, uid)
     assert (refused.reason, refused.details["limit"]) == ("quota_exceeded", "usdPerDay")
-    assert await bodies(world) == []
+    assert await world.bodies() == []
 
 
 @pytest.mark.parametrize(
@@ -442,12 +414,12 @@ async def test_an_answer_that_breaks_off_keeps_the_images_that_had_come(
     more = {"imageOptions": {"n": 2}}
     refused = await instance.refusal("execute_prompt", {**data, **more}, uid)
     assert refused.reason == reason
-    assert len(await bodies(world)) == 1  # some of it is there, and may have to be paid for
+    assert len(await world.bodies()) == 1  # some of it is there, and may have to be paid for
     (entry,) = await settled(world, uid)
     conversation = f"users/{uid}/conversations/{entry['place']['conversationId']}"
     message = await world.document(f"{conversation}/messages/{entry['place']['messageId']}")
     assert (message["status"], message["text"]) == ("failed", "")
-    ((path, item),) = (await stored(world, uid)).items()
+    ((path, item),) = (await world.files(uid, "images")).items()
     assert [image["path"] for image in message["images"]] == [path]
     assert item["customTime"].startswith("9000")
 
@@ -469,7 +441,7 @@ async def test_what_a_provider_makes_its_own_way_is_an_answer(
     assert [image["index"] for image in result["images"]] == list(range(made))
     dropped = [(notice["reason"], notice["field"]) for notice in result.get("notices", [])]
     assert dropped == [("parameter_dropped", "imageOptions.n")] * (2 - made)
-    assert len(await stored(world, uid)) == made
+    assert len(await world.files(uid, "images")) == made
     (entry,) = await settled(world, uid)
     assert (entry["status"], entry["usage"].get("costIsEstimate")) == ("done", estimate)
     assert entry["usage"]["cost"] > 0
@@ -495,7 +467,7 @@ async def test_privacy_that_the_image_api_does_not_keep_to_is_not_promised(
     assert (error["field"], error["reason"]) == ("provider.zdr", "invalid")
     await save(instance, world, 1, imageApi="images", provider={"only": ["openai"]})
     await draw(instance, uid)
-    (body,) = await bodies(world)
+    (body,) = await world.bodies()
     assert body["provider"] == {"only": ["openai"]}
 
 
@@ -512,13 +484,13 @@ async def test_what_a_model_does_not_draw_by_is_refused_or_dropped_as_the_featur
     data = {"feature": "draw", "prompt": PROMPT, "imageOptions": options}
     refused = await instance.refusal("execute_prompt", data, uid)
     assert refused.details["field"] == "imageOptions.aspectRatio"
-    assert await bodies(world) == []
+    assert await world.bodies() == []
     more = {"unsupported": "drop", "systemPrompt": world.project}
     await instance.save("draw", {**plain, **more}, 2)
     result = await draw(instance, uid, imageOptions=options)
     dropped = [notice["field"] for notice in result["notices"]]
     assert dropped == ["imageOptions.aspectRatio", "imageOptions.quality"]
-    (body,) = await bodies(world)
+    (body,) = await world.bodies()
     assert (body["n"], {"quality", "aspect_ratio"} & body.keys()) == (2, set())
 
 
@@ -527,7 +499,7 @@ async def test_a_callers_pixels_go_before_the_features_shape(
 ) -> None:
     await save(instance, world, 1, imageApi="images", imageOptions={"aspectRatio": "16:9"})
     await draw(instance, uid, imageOptions={"size": "1024x1536"})
-    (body,) = await bodies(world)
+    (body,) = await world.bodies()
     assert (body["size"], "aspect_ratio" in body) == ("1024x1536", False)
 
 
@@ -539,15 +511,15 @@ async def test_only_what_the_image_api_is_sent_of_a_conversation_is_fetched(
     first = await draw(instance, uid, conversationId="new", attachments=[reference])
     here = {"conversationId": first["conversationId"]}
     second = await draw(instance, uid, prompt="Make it blue", **here)
-    for image in (await stored(world, uid)).keys() - {second["images"][0]["path"]}:
-        await remove(world, image)
+    for image in (await world.files(uid, "images")).keys() - {second["images"][0]["path"]}:
+        await world.remove(image)
     third = await draw(instance, uid, prompt="Larger", **here)
     assert "notices" not in third  # those that are gone were not looked for
     again = {"feature": "draw", **here, "regenerate": third["messageId"]}
     await instance.call("execute_prompt", again, uid)
     blue = base64.b64decode(drawn(f"{world.project}\n\nMake it blue 0"))
-    for body in (await bodies(world))[2:]:
-        assert body["input_references"] == [part(blue)]
+    for body in (await world.bodies())[2:]:
+        assert body["input_references"] == [image_part(blue)]
 
 
 async def test_whoever_leaves_ends_the_images(

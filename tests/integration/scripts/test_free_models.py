@@ -23,7 +23,8 @@ from scripts.devtools.cli_errors import FAILED, INTERRUPTED, NOT_SET_UP, USAGE
 from scripts.free_models import __main__ as cli
 from scripts.free_models import survey
 from scripts.free_models.survey import DEFAULTS, ask, free_models
-from tests.wire.standin_openrouter import ROOT, Server, serving
+from tests.support.openrouter_standin import Server, serving
+from tests.support.repository import ROOT
 
 SCRIPT = ROOT / "scripts" / "free-models"
 CANARY = "sk-or-v1-canary-0123456789"
