@@ -136,11 +136,17 @@ class World:
             asked = await http.get(f"{self.suite.openrouter_root}/sim/requests")
         return list(asked.json())
 
-    async def bodies(self, marker: str | None = None) -> list[dict[str, Any]]:
-        """Return the bodies with a marker in them, by default the project's name, oldest first."""
+    async def requests(self, marker: str | None = None) -> list[dict[str, Any]]:
+        """Return the requests with a marker in them, by default the project's name, oldest first.
+
+        Each has its `body`, and what the stand-in says of it: `open`, `endedAt`, `tokensSent`, ...
+        """
         wanted = marker or self.project
-        bodies = [request["body"] for request in await self.upstream()]
-        return [body for body in bodies if wanted in json.dumps(body)]
+        return [one for one in await self.upstream() if wanted in json.dumps(one["body"])]
+
+    async def bodies(self, marker: str | None = None) -> list[dict[str, Any]]:
+        """Return the bodies of `requests`."""
+        return [request["body"] for request in await self.requests(marker)]
 
     async def embedded(self, marker: str) -> list[dict[str, Any]]:
         """Return the requests for embeddings with a marker in them, oldest first."""
