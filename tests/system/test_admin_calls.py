@@ -1,7 +1,6 @@
 """The admins' calls through the wire: who may make them, and what becomes of a key."""
 
 import ast
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,6 +13,7 @@ from scripts.local.client import CallableClient, CallableFailure, id_token, sign
 from scripts.local.seed import OWNER, PASSWORD
 from scripts.local.suite import Suite
 from tests.support.accounts import auth_url, create_account
+from tests.support.eventually import until
 from tests.support.repository import FUNCTIONS, served_functions
 from tests.support.serve import Serve
 
@@ -176,13 +176,12 @@ class Keys:
 
     async def eventually(self, reason: str | None) -> None:
         """execute_prompt answers with that reason, or with text, as soon as it has to."""
-        deadline = time.monotonic() + limits.SETTINGS_STALE_S + MARGIN_S
-        while time.monotonic() < deadline:
+
+        async def does() -> bool:
             details = await self.call("execute_prompt", ASKED)
-            if details.get("reason") == reason and (reason or details.get("text")):
-                return
-            await asyncio.sleep(0.5)
-        pytest.fail(f"still {details}")
+            return details.get("reason") == reason and bool(reason or details.get("text"))
+
+        await until(does, within_s=limits.SETTINGS_STALE_S + MARGIN_S, every_s=0.5)
 
     async def documents(self) -> str:
         """Every document of the project's that could hold something of a key."""

@@ -434,8 +434,9 @@ async def test_an_answer_does_not_bring_a_deleted_conversation_back(
     first = await talk(instance, "One", conversationId="new")
     id_ = first["conversationId"]
     await instance.save("talk", {**FEATURE, "model": "sim/slow"}, 1)
-    running = asyncio.create_task(talk(instance, "Two", conversationId=id_))
-    await asyncio.sleep(1)
+    marker = f"Two {world.project}"
+    running = asyncio.create_task(talk(instance, marker, conversationId=id_))
+    await world.sent_tokens(1, marker)
     await instance.call("delete_conversation", {"conversationId": id_}, "user")
     assert (await running)["text"]
     assert await world.all("users/user/conversations") == {}

@@ -482,8 +482,8 @@ async def test_a_retry_is_noted_before_it_is_made(
 ) -> None:
 
     async def noted() -> bool:
-        attempts = (await kept.entry()).get("attempts")
-        return bool(attempts) and attempts[-1]["reason"] == "upstream_busy"
+        attempts = (await kept.entry()).get("attempts", [])
+        return bool(attempts and attempts[-1]["reason"] == "upstream_busy")
 
     await killed(world, instance, "sim/503-retry-after", when=noted)
     assert (await kept.entry())["attempts"][-1]["reason"] == "upstream_busy"

@@ -8,6 +8,7 @@ import pytest
 
 from firerouter import formats
 from tests.support.calls import ASK
+from tests.support.eventually import until
 from tests.support.in_process import Instance, World
 
 SCHEMA = {
@@ -134,9 +135,11 @@ async def test_a_repair_that_is_stopped_before_its_first_token_leaves_the_first_
     )
     asked = data(marker, requestId="r1", conversationId="new")
     running = asyncio.create_task(instance.call(ASK, asked, "user"))
-    async with asyncio.timeout(20):
-        while len(await world.bodies(marker)) < 2:
-            await asyncio.sleep(0.05)
+
+    async def is_repaired() -> bool:
+        return len(await world.bodies(marker)) == 2
+
+    await until(is_repaired)
     assert (await instance.call("stop_generation", {"requestId": "r1"}, "user"))["stopped"]
     result = await running
     assert (result["finishReason"], result["text"]) == ("stopped", "Sure! Here it is: {")
