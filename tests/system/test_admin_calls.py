@@ -130,7 +130,7 @@ async def test_an_admin_who_is_none_any_more_is_out_at_the_next_call(
         await clients[uid].aclose()
 
 
-async def test_while_accounts_can_not_be_looked_up_no_admin_gets_in(
+async def test_while_accounts_cannot_be_looked_up_no_admin_gets_in(
     suite: Suite, serve: Serve, admin: str, user: str, app_check: str
 ) -> None:
     env = {"FIREBASE_AUTH_EMULATOR_HOST": "127.0.0.1:9"}

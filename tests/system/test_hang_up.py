@@ -79,7 +79,7 @@ async def ended_entry(firestore: AsyncClient, uid: str) -> dict[str, Any]:
         entries = [snapshot.to_dict() or {} for snapshot in await query.get()]
         return entries[0] if entries and entries[0]["status"] != "running" else {}
 
-    entry = await until(ended)
+    entry: dict[str, Any] = await until(ended)
     window = await firestore.document("quotas", uid, "windows", "concurrent").get()
     assert (window.to_dict() or {})["count"] == 0
     assert len(await query.get()) == 1

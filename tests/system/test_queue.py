@@ -70,7 +70,7 @@ class Person:
             (entry,) = await self.entries()
             return {} if entry["status"] == "running" else entry
 
-        entry = await until(has_ended)
+        entry: dict[str, Any] = await until(has_ended)
         window = self._firestore.document("quotas", self.uid, "windows", "concurrent")
         assert ((await window.get()).to_dict() or {})["count"] == 0
         return entry

@@ -133,7 +133,7 @@ async def ended(world: World, id_: str) -> dict[str, Any]:
         entry = await world.document(f"generations/{id_}")
         return {} if entry["status"] == "running" else entry
 
-    entry = await until(has_ended)
+    entry: dict[str, Any] = await until(has_ended)
     assert (await world.document("quotas/user/windows/concurrent"))["count"] == 0
     return entry
 
@@ -510,7 +510,7 @@ async def test_a_claim_whose_answer_is_lost_is_not_lost(
     await ended(world, queue.id)
 
 
-async def test_what_can_not_be_claimed_is_to_be_delivered_again(
+async def test_what_cannot_be_claimed_is_to_be_delivered_again(
     world: World, instance: Instance, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "CLAIM_PAUSES_S", (0.0, 0.0))
@@ -644,7 +644,7 @@ async def test_a_process_that_is_killed_with_it_leaves_what_it_had_written(
     assert len(asked) == 1
 
 
-async def test_what_can_not_be_asked_any_more_is_ended(
+async def test_what_cannot_be_asked_any_more_is_ended(
     world: World, instance: Instance, queue: Queue
 ) -> None:
     begun = await ask(world, instance, "fast", conversationId="new")
@@ -659,7 +659,7 @@ async def test_what_can_not_be_asked_any_more_is_ended(
     assert (entry["status"], entry["costNanoUsd"]) == ("failed", 0)
 
 
-async def test_somebody_elses_can_not_be_followed(
+async def test_somebody_elses_cannot_be_followed(
     world: World, instance: Instance, queue: Queue
 ) -> None:
     _, running = begin(world, instance, "slow")

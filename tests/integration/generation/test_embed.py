@@ -186,7 +186,7 @@ async def test_a_model_of_one_length_is_refused_or_taken_as_the_feature_says(wor
     assert "notices" not in await embed(instance, input="x")
 
 
-async def test_an_input_that_can_not_fit_is_named_before_any_is_asked(world: World) -> None:
+async def test_an_input_that_cannot_fit_is_named_before_any_is_asked(world: World) -> None:
     instance = await paid(world, PAID)  # reads 8,192 tokens
     marker, texts = marked(2)
     error = await refused(instance, input=[*texts, "x" * 66_000])

@@ -118,7 +118,7 @@ async def test_a_repair_is_one_more_call_whose_cost_counts(world: World) -> None
     assert len(await world.all("generations")) == 1
 
 
-async def test_what_can_not_be_repaired_is_said_after_one_try(world: World) -> None:
+async def test_what_cannot_be_repaired_is_said_after_one_try(world: World) -> None:
     instance = await feature(world, "sim/worse-json", responseFormat=WANTED, repairJson=True)
     marker = marked()
     result = await instance.call(ASK, data(marker), "user")
@@ -213,7 +213,7 @@ async def test_the_same_request_again_has_the_json_too(world: World) -> None:
     assert cached["json"] == first["json"]
 
 
-async def test_a_result_that_can_not_be_made_ends_its_entry_all_the_same(
+async def test_a_result_that_cannot_be_made_ends_its_entry_all_the_same(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def falls_over(*_: Any) -> Any:

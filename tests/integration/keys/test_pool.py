@@ -244,7 +244,7 @@ async def test_white_space_around_a_stored_key_is_no_part_of_it(
 
 
 @pytest.mark.parametrize("data", [b"  \n", b"\xff\xfe", b"sk-one\nsk-two", "sk-ü".encode()])
-async def test_a_stored_key_that_can_not_be_one_is_as_good_as_missing(
+async def test_a_stored_key_that_cannot_be_one_is_as_good_as_missing(
     standin: Standin, client: Any, data: bytes
 ) -> None:
     """None of these can go into a header."""
@@ -318,7 +318,7 @@ async def test_a_store_that_does_not_answer_is_unavailable_and_soon(
     mute.close()
 
 
-async def test_a_config_that_can_not_be_read_is_said_to_be_that(
+async def test_a_config_that_cannot_be_read_is_said_to_be_that(
     standin: Standin, client: Any
 ) -> None:
     config = Config(1)
@@ -506,7 +506,7 @@ async def test_no_key_is_looked_for_twice_where_there_is_none(
     assert config.asked == 1
 
 
-async def test_there_is_no_other_key_when_it_can_not_be_looked_up(
+async def test_there_is_no_other_key_when_it_cannot_be_looked_up(
     standin: Standin, client: Any
 ) -> None:
     await store(client, standin.project, "sk-one", "sk-two")

@@ -460,7 +460,7 @@ def test_the_requests_keep_the_pace(fake: Fake) -> None:
         ["--max", "²"],
     ],
 )
-def test_more_than_openrouter_allows_can_not_be_asked_for(arguments: list[str]) -> None:
+def test_more_than_openrouter_allows_cannot_be_asked_for(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as refused:
         run(*arguments)
     assert refused.value.code == USAGE
@@ -510,7 +510,7 @@ def test_where_nothing_was_measured_the_old_table_stays(fake: Fake, tmp_path: Pa
     assert page.read_bytes() == PAGE % MARKERS
 
 
-def test_what_can_not_be_written_is_printed(
+def test_what_cannot_be_written_is_printed(
     fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = tmp_path / "page.md"
@@ -550,7 +550,7 @@ def test_with_no_key_and_no_stand_in_it_says_what_to_do(
 
 
 @pytest.mark.parametrize("key", [f"{CANARY}\nx", f"{CANARY} x", f"{CANARY}é"])
-def test_what_can_not_be_a_key_is_not_sent_and_not_shown(
+def test_what_cannot_be_a_key_is_not_sent_and_not_shown(
     fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], key: str
 ) -> None:
     monkeypatch.setenv(survey.VARIABLE, key)

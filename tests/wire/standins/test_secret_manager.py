@@ -185,7 +185,7 @@ def test_refuses_to_create_a_secret_twice(client: Client, secret: str) -> None:
     assert caught.value.message == f"Secret [{secret}] already exists."
 
 
-def test_refuses_a_secret_it_can_not_name_or_place(client: Client) -> None:
+def test_refuses_a_secret_it_cannot_name_or_place(client: Client) -> None:
     with pytest.raises(exceptions.InvalidArgument, match="secret_id"):
         create(client, PARENT, "has spaces")
     with pytest.raises(exceptions.InvalidArgument, match="replication"):
