@@ -6,7 +6,6 @@ import dataclasses
 import json
 import logging
 import pickle
-import socket
 import subprocess
 import sys
 import traceback
@@ -27,6 +26,7 @@ from firerouter.errors import KeyMissing, KeyStoreForbidden, KeyUnavailable, Set
 from firerouter.keys import SECRET_ID, Keys, KeySlot, Secret, Vault
 from firerouter.keyslots import KeyEntry, KeySlots
 from tests.support.repository import ROOT
+from tests.support.serve import free_port
 
 VALUE = "sk-or-v1-canary-5d1e"
 MARGIN_S = 5.0  # a busy machine's
@@ -134,9 +134,7 @@ class Standin:
 
 @pytest.fixture(scope="module")
 def process() -> Iterator[Standin]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        control = free.getsockname()[1]
+    control = free_port()
     command = [sys.executable, "-m", "scripts.local.secretmanager", "--port", "0"]
     with subprocess.Popen(
         [*command, "--control-port", str(control)],
