@@ -432,7 +432,7 @@ async def test_an_answer_does_not_bring_a_deleted_conversation_back(
     await instance.save("talk", {**FEATURE, "model": "sim/slow"}, 1)
     marker = f"Two {world.project}"
     running = asyncio.create_task(talk(instance, marker, conversationId=id_))
-    await world.sent_tokens(1, marker)
+    await until(lambda: world.requests(marker))  # a few seconds go by until its first token
     await instance.call("delete_conversation", {"conversationId": id_}, "user")
     assert (await running)["text"]
     assert await world.all("users/user/conversations") == {}

@@ -268,7 +268,7 @@ async def test_where_streams_are_off_the_text_comes_with_the_result_alone(
 async def test_who_leaves_changes_nothing(world: World, instance: Instance, queue: Queue) -> None:
     call, running = begin(world, instance, "slow", conversationId="new")
     await queue.filled()
-    await world.sent_tokens(1)
+    await until(world.requests)  # a few seconds go by until its first token
     call.leave()
     await asyncio.wait({running})
     assert isinstance(running.exception(), CallableError)  # nobody hears it
@@ -299,9 +299,9 @@ async def test_it_may_run_where_it_was_asked_and_be_joined_there(
     queue.to = instance
     call, running = begin(world, instance, "slow", requestId="r")
     await queue.filled()
-    await world.sent_tokens(1)
+    await until(world.requests)  # a few seconds go by until its first token
     joined = instance.begin("execute_prompt", {"resume": queue.id}, "user")
-    await joined.has_text()
+    await until(lambda: joined.messages)
     joined.call.leave()
     result = await running
     assert result["finishReason"] == "stop"

@@ -559,7 +559,7 @@ async def test_whoever_stops_an_image_pays_for_none(
     await save(instance, world, 1, imageApi="images", model="sim/images-silent")
     data = {"feature": "draw", "prompt": PROMPT, "requestId": "r1"}
     asking = instance.begin("execute_prompt", data, uid)
-    await until(lambda: any("partial" in message for message in asking.messages))
+    await until(lambda: any("partial" in m.get("image", ()) for m in asking.messages))
     await instance.call("stop_generation", {"requestId": "r1"}, uid)
     result = await asking.task
     assert result["finishReason"] == "stopped"

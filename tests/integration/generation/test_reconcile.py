@@ -671,13 +671,14 @@ async def test_what_takes_too_long_is_left_for_the_next_run(
     await left_running_each(ledger, 8)
     tidy.told = {f"gen-{number}": Usage(cost_nano_usd=number) for number in range(8)}
     quick = tidy.app.openrouter.generation
+    run_s = 3.0
 
     async def slow(id_: str, key: Secret) -> Usage | None:
-        await asyncio.sleep(limits.RECONCILE_S)  # the run is over by then
+        await asyncio.sleep(run_s)
         return await quick(id_, key)
 
     tidy.app.openrouter.generation = slow  # type: ignore[method-assign]
-    monkeypatch.setattr(limits, "RECONCILE_S", 3.0)
+    monkeypatch.setattr(limits, "RECONCILE_S", run_s)
     summary = await tidy.run()
     assert summary["closed"] == 8
     assert summary["costed"] == 8 - summary["waiting"] <= limits.RECONCILE_AT_ONCE
