@@ -60,7 +60,7 @@ QUEUED: Final[dict[str, dict[str, Any]]] = {
     # no underscore: Cloud Tasks names the queue after it. limits.TOTAL_S, and claiming, fit inside
     "continuation": {"timeout_sec": 360},
 }
-# tried again where Firestore was away: a task that comes later than limits.QUEUED_MAX_S is too late
+# retried if Firestore was unavailable; a task later than LedgerLimits.queued_max_s is too late
 QUEUE_RETRIES: Final = {
     "max_attempts": 5,
     "max_retry_seconds": 120,

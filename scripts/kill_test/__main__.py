@@ -116,7 +116,7 @@ async def _reconcile(app: App) -> Counter[str]:
 
     def reconciler(firestore: AsyncClient) -> Reconciler:
         return Reconciler(
-            books=Store(firestore),
+            store=Store(firestore),
             progress=app.progress,
             conversations=app.conversations,
             keys=app.keys,

@@ -8,7 +8,7 @@ import pytest
 
 from firerouter import limits
 from firerouter.generation.reconciler import billed
-from firerouter.ledger.store import AttemptRecord, Reservation, StoredEntry
+from firerouter.ledger import AttemptRecord, StoredEntry
 from scripts.devtools.manifest import SCHEDULED
 from tests.support.repository import ROOT
 
@@ -26,8 +26,9 @@ FREE_TITLE = AttemptRecord("a/one:free", None, "stopped", 1, "title")
 
 
 def stored(status: str, *attempts: AttemptRecord) -> StoredEntry:
-    held = Reservation("id", "user", NOW, 0, None)
-    return StoredEntry(held, status, "chat", NOW, 0, list(attempts))
+    return StoredEntry(
+        id="id", uid="user", status=status, feature="chat", admitted_at=NOW, attempts=attempts
+    )
 
 
 @pytest.mark.parametrize(
