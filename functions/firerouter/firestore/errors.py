@@ -6,7 +6,7 @@ The kinds exclude each other:
       Unavailable    Firestore did not answer, or not in time; a retry may help
       Conflict       a write's guard failed: it was applied before, or the document has changed
       NotStorable    too large, too deep, or of a type that no document holds; a retry never helps
-      Forbidden      the functions' service account lacks a role; an admin has to act
+      Forbidden      the database is not set up for the functions; an admin has to act
 
 They stay below the stores: each store says, by `translated`, which error its callers get.
 """
@@ -57,16 +57,21 @@ class NotStorable(FirestoreError):
 
 
 class Forbidden(FirestoreError):
-    """The functions' service account has no access to this database."""
+    """The functions cannot use this database: a role, the database or an index is missing."""
 
 
 @contextmanager
-def mapped() -> Iterator[None]:
-    """Raise the client's exceptions as FirestoreErrors."""
+def mapped(*, reading: bool = False) -> Iterator[None]:
+    """Raise the client's exceptions as FirestoreErrors.
+
+    Args:
+        reading: The call is a read. It has no guard that could fail: what is said to be missing
+            then is the database, or an index.
+    """
     try:
         yield
     except Exception as error:
-        kind = kind_of(error)
+        kind = kind_of(error, reading=reading)
         if kind is None:
             raise
         raise kind(type(error).__name__) from None
@@ -87,9 +92,10 @@ _KINDS: Final[tuple[tuple[type[Exception], type[FirestoreError]], ...]] = (
 )
 
 
-def kind_of(error: Exception) -> type[FirestoreError] | None:
+def kind_of(error: Exception, *, reading: bool = False) -> type[FirestoreError] | None:
     """Return what an exception of the client means; None if it is not one of the client's."""
-    return next((kind for google, kind in _KINDS if isinstance(error, google)), None)
+    kind = next((kind for google, kind in _KINDS if isinstance(error, google)), None)
+    return Forbidden if reading and kind in (Missing, Conflict) else kind
 
 
 @contextmanager
@@ -102,7 +108,7 @@ def translated(unavailable: type[CallableError], event: str, **fields: str) -> I
         fields: More fields of the log event.
 
     Raises:
-        FirestoreForbidden: A role is missing; a retry does not help.
+        FirestoreForbidden: The database is not set up; a retry does not help.
         Conflict, NotStorable: Unchanged: they are our own mistake, unless the store handles them.
     """
     try:

@@ -40,7 +40,7 @@ async def get(
     Raises:
         FirestoreError: See `errors`.
     """
-    with mapped():
+    with mapped(reading=True):
         return await reference.get(fields, retry=None, timeout=within_s)
 
 
@@ -52,7 +52,7 @@ async def get_all(
     within_s: float = READ_S,
 ) -> list[Snapshot]:
     """Return the snapshots of several documents, read in one call, in the order of `references`."""
-    with mapped():
+    with mapped(reading=True):
         async with asyncio.timeout(within_s):
             found = firestore.get_all(list(references), fields, retry=None, timeout=within_s)
             by_path = {snapshot.reference.path: snapshot async for snapshot in found}
@@ -63,14 +63,14 @@ async def query(
     query_: AsyncQuery | AsyncCollectionReference, *, within_s: float = READ_S
 ) -> list[Snapshot]:
     """Return all snapshots of a query that the caller has bounded."""
-    with mapped():
+    with mapped(reading=True):
         async with asyncio.timeout(within_s):
             return [found async for found in query_.stream(retry=None, timeout=within_s)]
 
 
 async def count(query_: AsyncQuery, *, within_s: float = READ_S) -> int:
     """Return how many documents match a query."""
-    with mapped():
+    with mapped(reading=True):
         async with asyncio.timeout(within_s):
             ((counted,),) = await query_.count().get(retry=None, timeout=within_s)
     return int(counted.value)
