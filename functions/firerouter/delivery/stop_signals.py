@@ -274,16 +274,9 @@ def stops_of(instance: str) -> StructuredQuery:
     It compares for equality alone: Firestore joins single-field indexes for that, and needs no
     composite one.
     """
-    wanted = {EntryField.STOP_INSTANCE: instance, EntryField.STATUS: RUNNING}
     filters = [
-        StructuredQuery.Filter(
-            field_filter=StructuredQuery.FieldFilter(
-                field=StructuredQuery.FieldReference(field_path=path),
-                op=StructuredQuery.FieldFilter.Operator.EQUAL,
-                value=Value(string_value=value),
-            )
-        )
-        for path, value in wanted.items()
+        equals(EntryField.STOP_INSTANCE, instance),
+        equals(EntryField.STATUS, RUNNING),
     ]
     both = StructuredQuery.CompositeFilter(
         op=StructuredQuery.CompositeFilter.Operator.AND, filters=filters
@@ -291,4 +284,15 @@ def stops_of(instance: str) -> StructuredQuery:
     return StructuredQuery(
         from_=[StructuredQuery.CollectionSelector(collection_id=GENERATIONS)],
         where=StructuredQuery.Filter(composite_filter=both),
+    )
+
+
+def equals(path: str, value: str) -> StructuredQuery.Filter:
+    """Return the filter for documents whose field is this text."""
+    return StructuredQuery.Filter(
+        field_filter=StructuredQuery.FieldFilter(
+            field=StructuredQuery.FieldReference(field_path=path),
+            op=StructuredQuery.FieldFilter.Operator.EQUAL,
+            value=Value(string_value=value),
+        )
     )

@@ -171,19 +171,20 @@ class LedgerStore:
 
     async def overdue(self, now: datetime, limit: int) -> list[StoredEntry]:
         """Return entries that are running though no function can be, the oldest first."""
-        running = self._where(EntryField.STATUS, "==", RUNNING)
+        running = self._where(FieldFilter(EntryField.STATUS, "==", RUNNING))
         late = running.where(filter=FieldFilter(EntryField.DEADLINE_AT, "<=", now))
         return await self._find(late.order_by(EntryField.DEADLINE_AT).limit(limit))
 
     async def cost_due(self, now: datetime, limit: int) -> list[StoredEntry]:
         """Return entries whose cost is to be asked for, the one that waits longest first."""
-        due = self._where(EntryField.COST_DUE_AT, "<=", now)
+        due = self._where(FieldFilter(EntryField.COST_DUE_AT, "<=", now))
         return await self._find(due.order_by(EntryField.COST_DUE_AT).limit(limit))
 
     async def count_cost_due(self) -> int:
         """Return how many entries wait for their cost, whether it is due now or later."""
+        waiting = self._where(FieldFilter(EntryField.COST_DUE_AT, ">", epoch()))
         with translated(LedgerUnavailable, "ledger_away"):
-            return await count(self._where(EntryField.COST_DUE_AT, ">", epoch()))
+            return await count(waiting)
 
     async def close(self, stored: StoredEntry, now: datetime) -> bool:
         """End an entry that nobody is running any more. Return whether this did it."""
@@ -240,8 +241,8 @@ class LedgerStore:
 
     # -- pieces --------------------------------------------------------------------------------
 
-    def _where(self, field: str, operator: str, value: object) -> AsyncQuery:
-        return self._paths.generations().where(filter=FieldFilter(field, operator, value))
+    def _where(self, filter_: FieldFilter) -> AsyncQuery:
+        return self._paths.generations().where(filter=filter_)
 
     async def _find(self, query_: AsyncQuery) -> list[StoredEntry]:
         with translated(LedgerUnavailable, "ledger_away"):
