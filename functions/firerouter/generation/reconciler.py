@@ -268,7 +268,7 @@ async def _pages(
                 async with asyncio.timeout_at(until + limits.RECONCILE_END_S):
                     return await work(stored)
             except TimeoutError:
-                log.warning("reconcile_cut", generation=stored.held.id)
+                log.warning("reconcile_cut", generation=stored.id)
                 return None
 
     while asyncio.get_running_loop().time() < until:

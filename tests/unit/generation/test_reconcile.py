@@ -62,7 +62,7 @@ def test_a_run_ends_inside_its_functions_timeout() -> None:
     assert longest_s < SCHEDULED["reconcile_generations"]["timeout_sec"]
 
 
-class HangingBooks:
+class HangingStore:
     """Entries without end, none of which can be closed or given up."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class HangingBooks:
     async def overdue(self, now: datetime, most: int) -> list[StoredEntry]:
         return [stored("interrupted")] * most
 
-    due = overdue
+    cost_due = overdue
 
     async def close(self, entry: StoredEntry, now: datetime) -> bool:
         self.begun += 1
@@ -80,7 +80,7 @@ class HangingBooks:
 
     give_up = close
 
-    async def waiting(self) -> int:
+    async def count_cost_due(self) -> int:
         return 7
 
 
@@ -89,10 +89,10 @@ async def test_what_hangs_is_ended_and_what_was_not_begun_is_left_for_the_next_r
 ) -> None:
     monkeypatch.setattr(limits, "RECONCILE_S", 0.05)
     monkeypatch.setattr(limits, "RECONCILE_END_S", 0.05)
-    books: Any = HangingBooks()
+    store: Any = HangingStore()
     nobody: Any = None
     reconcile = Reconciler(
-        books=books,
+        store=store,
         progress=nobody,
         conversations=nobody,
         keys=nobody,
@@ -102,7 +102,7 @@ async def test_what_hangs_is_ended_and_what_was_not_begun_is_left_for_the_next_r
     )
     summary = await asyncio.wait_for(reconcile.run(), limits.READ_S)
     assert summary == {"closed": 0, "costed": 0, "givenUp": 0, "waiting": 7}
-    assert books.begun == limits.RECONCILE_AT_ONCE
+    assert store.begun == limits.RECONCILE_AT_ONCE
     assert capsys.readouterr().out.count("reconcile_cut") == limits.RECONCILE_AT_ONCE
 
 
