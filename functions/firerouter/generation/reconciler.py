@@ -139,7 +139,8 @@ class Reconciler:
     async def _question(self, stored: StoredEntry) -> dict[str, Any] | None:
         """Without the files that came with the call and were not stored any more."""
         question = stored.question
-        if question is None or not (files := question.get("attachments")):
+        files = question.get("attachments") if question else None
+        if question is None or not isinstance(files, list):
             return question
         kept = [file for file in files if await self._look(file["path"]) is not None]
         return {**question, "attachments": kept}
