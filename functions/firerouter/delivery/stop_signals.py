@@ -261,7 +261,8 @@ class Listener:
             self._on_match(document.name.rsplit("/", 1)[1], stop["comparison"].string_value)
         kind = said.target_change.target_change_type
         if kind == TargetChange.TargetChangeType.REMOVE:
-            raise exceptions.from_grpc_status(said.target_change.cause.code, "")
+            code = said.target_change.cause.code
+            raise exceptions.from_grpc_status(code, "")  # type: ignore[no-untyped-call]  # no types
         if kind != TargetChange.TargetChangeType.CURRENT:
             return False
         self._is_broken, self._pause_s = False, self._limits.first_pause_s

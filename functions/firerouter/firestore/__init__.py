@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Missing,
         NotStorable,
         Unavailable,
+        mapped,
         translated,
     )
     from .limits import FirestoreLimits
@@ -54,6 +55,7 @@ __all__ = (
     "get_all",
     "key_of",
     "listen",
+    "mapped",
     "put",
     "query",
     "translated",
@@ -71,6 +73,7 @@ __getattr__ = lazily(
             "Missing",
             "NotStorable",
             "Unavailable",
+            "mapped",
             "translated",
         ),
         "limits": ("FirestoreLimits",),

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 from .. import log
 from ..errors import SettingsChanged, SettingsRefused, SettingsUnavailable
 from .commits import commit
-from .errors import Conflict, NotStorable, Unavailable, translated
+from .errors import Conflict, NotStorable, Unavailable, mapped, translated
 from .limits import FirestoreLimits
 from .paths import Paths
-from .reads import get
+from .reads import Document, get
 
 if TYPE_CHECKING:
     from google.cloud.firestore import AsyncClient, AsyncDocumentReference, AsyncWriteBatch
@@ -76,21 +76,10 @@ class Audit:
             FirestoreForbidden: The functions' service account lacks a role.
         """
         entry = self._entries.document()
-        batch.create(
-            entry,
-            {
-                "at": self._now(),
-                "by": change.by,
-                "email": change.email or None,
-                "action": change.action,
-                "target": change.target,
-                "before": change.before,
-                "after": change.after,
-                "note": change.note or None,
-            },
-        )
         with translated(SettingsUnavailable, "change_failed", action=change.action):
             try:
+                with mapped():  # a value that no document holds is refused before the commit
+                    batch.create(entry, self._document(change))
                 await commit(batch, self._limits.change_s)
             except Conflict:
                 if not await _exists(entry):
@@ -105,6 +94,18 @@ class Audit:
             except Unavailable:
                 if not await _exists(entry):  # else it was applied, and only the answer was lost
                     raise
+
+    def _document(self, change: Change) -> Document:
+        return {
+            "at": self._now(),
+            "by": change.by,
+            "email": change.email or None,
+            "action": change.action,
+            "target": change.target,
+            "before": change.before,
+            "after": change.after,
+            "note": change.note or None,
+        }
 
 
 async def _exists(entry: AsyncDocumentReference) -> bool:

@@ -72,7 +72,9 @@ async def count(query_: AsyncQuery, *, within_s: float = READ_S) -> int:
     """Return how many documents match a query."""
     with mapped(reading=True):
         async with asyncio.timeout(within_s):
-            ((counted,),) = await query_.count().get(retry=None, timeout=within_s)
+            counting = query_.count()
+            # the library annotates `count` as if it returned the class
+            ((counted,),) = await counting.get(retry=None, timeout=within_s)  # type: ignore[call-arg]
     return int(counted.value)
 
 

@@ -48,6 +48,7 @@ from ..firestore import (
     count,
     get,
     get_all,
+    mapped,
     query,
     translated,
 )
@@ -128,7 +129,8 @@ class LedgerStore:
         document = admission.to_document(
             nonce=nonce, instance=instance, now=now, limits=self._limits
         )
-        batch.create(self._paths.generation(admission.id), document)
+        with mapped():
+            batch.create(self._paths.generation(admission.id), document)
         self._move(batch, admission.uid, counters, now, times=+1)
         results = await commit(batch, self._limits.admit_s)
         # each counter's write has one transform: its increment, which returns the new total
@@ -282,7 +284,8 @@ class LedgerStore:
         self, batch: AsyncWriteBatch, id_: str, version: datetime, fields: Mapping[str, object]
     ) -> None:
         guard = LastUpdateOption(version)
-        batch.update(self._paths.generation(id_), dict(fields), option=guard)
+        with mapped():  # a value that no document holds is refused here, before the commit
+            batch.update(self._paths.generation(id_), dict(fields), option=guard)
 
     def _move(
         self,

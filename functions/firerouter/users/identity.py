@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Protocol, TypedDict
+from typing import TYPE_CHECKING, Final, Protocol, TypedDict, cast
 
 from .. import log
 from ..callable import CallableError, Headers
@@ -288,13 +288,14 @@ class _AppCheck:
         try:
             if jwt.get_unverified_header(token).get("typ") != "JWT":
                 raise AppCheckFailed
-            claims: Claims = jwt.decode(
+            decoded = jwt.decode(
                 token,
                 self._keys.get_signing_key_from_jwt(token).key,
                 algorithms=["RS256"],
                 audience=f"projects/{self._project}",
                 options={"require": ["exp", "iat", "iss", "aud", "sub"]},
             )
+            claims = cast("Claims", decoded)
             if not claims["iss"].startswith(APP_CHECK_ISSUER) or not claims["sub"]:
                 raise AppCheckFailed
         except jwt.PyJWKClientConnectionError:

@@ -9,11 +9,19 @@ from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
 
 from firerouter.delivery.stop_signals import stops_of
 from firerouter.firestore import Paths, raw
+from tests.support.repository import ROOT
 
 
 @pytest.fixture
 async def firestore() -> AsyncClient:
     return AsyncClient(project="demo-raw", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("member", ["_firestore_api", "_rpc_metadata", "_database_string"])
+def test_a_private_member_of_the_clients_has_one_home(member: str) -> None:
+    sources = [*(ROOT / "functions" / "firerouter").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    users = {path.name for path in sources if f".{member}" in path.read_text("utf-8")}
+    assert users <= {"raw.py", "test_raw.py", "test_stop_signals.py"}
 
 
 async def test_the_generated_client_is_where_it_was(firestore: AsyncClient) -> None:

@@ -151,6 +151,13 @@ async def test_a_change_that_firestore_will_never_take_is_refused() -> None:
     assert not refused.value.retryable
 
 
+async def test_a_change_that_no_document_holds_is_refused_as_well() -> None:
+    what = Change("ann", "", "save_app_settings", "config/app", None, {"x": object()})
+    firestore = failing_firestore(AssertionError("nothing is sent"))
+    with pytest.raises(SettingsRefused):
+        await Audit(firestore).commit(firestore.batch(), what)
+
+
 # -- what is optional never fails a call -----------------------------------------------------------
 
 OUTCOMES = [exceptions.PermissionDenied, exceptions.InvalidArgument, exceptions.DeadlineExceeded]

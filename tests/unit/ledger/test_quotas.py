@@ -13,7 +13,11 @@ USER = UserLimits(requests_per_minute=20, concurrent=3, usd_per_day=0.5)
 CENT = 10_000_000  # in nano dollars
 
 
-def moved(reserve: int = 0, now: datetime = NOW, **own: int) -> tuple[Counter, ...]:
+def moved(reserve: int = 0, **own: int) -> tuple[Counter, ...]:
+    return moved_at(NOW, reserve, **own)
+
+
+def moved_at(now: datetime, reserve: int = 0, **own: int) -> tuple[Counter, ...]:
     caps = Caps(USER, FeatureLimits(**own))
     return counters(caps, feature="chat", reserve_nano_usd=reserve, now=now)
 
@@ -88,6 +92,6 @@ def test_the_first_cap_that_is_passed_refuses(
 
 def test_a_wait_is_never_none_at_the_end_of_a_window() -> None:
     now = NOW.replace(second=59, microsecond=900_000)
-    refused = refusal(moved(now=now), [1, 21], now)
+    refused = refusal(moved_at(now), [1, 21], now)
     assert refused is not None
     assert refused.retry_after_seconds == 1
