@@ -22,8 +22,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from scripts.devtools import ROOT, dev_state
+from scripts.devtools import ROOT, dev_state, processes
 from scripts.devtools.cli_errors import FAILED, NOT_SET_UP, Problem
+from scripts.devtools.setup import accept_any_encoding
 from scripts.devtools.suite import PROJECT
 
 CLAIM = "admin"
@@ -44,6 +45,7 @@ exit status: 0 done, 1 not done or not recorded, 2 wrong arguments, 3 not set up
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    accept_any_encoding()
     options = parse(sys.argv[1:] if arguments is None else arguments)
     try:
         print(
@@ -202,6 +204,7 @@ def _app(project: str | None) -> Iterator[Any]:
                 "No ./scripts/dev is running in this folder.",
                 "Start it, or name a Firebase project: --project ID",
             )
+        processes.bypass_proxies(os.environ)
         for part, variable in EMULATORS.items():
             os.environ[variable] = state["addresses"][part]
     else:

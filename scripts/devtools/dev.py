@@ -42,6 +42,7 @@ exit status: 0 fine, 1 the question failed, 2 wrong arguments, 3 could not set u
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    setup.accept_any_encoding()
     options = parse(sys.argv[1:] if arguments is None else arguments)
     try:
         with processes.ending_on_signals():
@@ -66,7 +67,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--free-ports", action="store_true", help="use free ports and print them")
-    parser.add_argument("--ask", metavar="PROMPT", help="ask one question and print the answer")
+    parser.add_argument(
+        "--ask", metavar="PROMPT", type=utf8, help="ask one question and print the answer"
+    )
     with_ask = parser.add_argument_group("with --ask")
     with_ask.add_argument(
         "--feature", metavar="ID", help="the feature that answers (default: chat)"
@@ -86,9 +89,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
+def utf8(argument: str) -> str:
+    """Read an argument as UTF-8, whatever the locale says: in the C locale it is bytes."""
+    return os.fsencode(argument).decode("utf-8", "replace")
+
+
 def serve(root: Path, *, free_ports: bool) -> int:
     """Run everything until Ctrl-C. Raises Problem."""
     from scripts.devtools import ask_cli
+    from scripts.devtools.import_check import ImportCheck, ImportWatch
     from scripts.devtools.seed import seed
     from scripts.devtools.suite import Suite
 
@@ -102,14 +111,17 @@ def serve(root: Path, *, free_ports: bool) -> int:
         try:
             with setup.step("starting the emulators and the stand-ins"):
                 suite.start(meanwhile=partial(seed, key=key))
-            note(root, suite.id, suite.addresses())
+            note(root, suite.id, suite.addresses(), logs=suite.log_dir)
+            backend = ask_cli.Backend(root, suite.addresses(), suite.log_dir)
             with setup.step("sending a prompt as a check"):
-                problem = asyncio.run(ask_cli.self_check(suite.addresses(), CHECK_PROMPT))
+                problem = asyncio.run(ask_cli.self_check(backend, CHECK_PROMPT))
             say(f"  the check failed: {problem}\n{suite.tails(5)}" if problem else "  it answers")
-            say(welcome(suite.addresses(), logs))
+            say(welcome(suite.addresses(), suite.log_dir))
+            changes = ImportWatch(root, ImportCheck(root, log=suite.log_dir / "imports.log"), say)
             while True:
                 time.sleep(CHECK_EVERY_S)
                 suite.check()
+                changes.look()
         finally:
             if suite.is_started:
                 say("\nstopping ...")

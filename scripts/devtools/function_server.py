@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
+from types import TracebackType
 from typing import Final, Self
 
 from scripts.devtools import ROOT, processes
@@ -26,7 +27,7 @@ POLL_S: Final = 0.005
 class FunctionServer:
     """functions-framework on a free port: gunicorn with one uvicorn worker.
 
-    The process starts at once. Whoever makes a server stops it.
+    The process starts at once, and ends with `stop()` or with the `with` block.
     """
 
     def __init__(
@@ -76,6 +77,17 @@ class FunctionServer:
         """The process that answers requests. There is one once the server is healthy."""
         (worker,) = processes.descendants([self.pid]) - {self.pid}
         return worker
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
 
     def wait_until_listening(self) -> Self:
         """Return when it takes connections. The worker may need longer until it answers.
