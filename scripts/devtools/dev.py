@@ -108,6 +108,8 @@ def serve(root: Path, *, free_ports: bool) -> int:
         suite = Suite(
             root, "dev", ports=ports, log_dir=logs, real_openrouter=key is not None, say=say
         )
+        # from the start on, so that no change is missed
+        changes = ImportWatch(root, ImportCheck(root, log=logs / "changes-imports.log"), say)
         try:
             with setup.step("starting the emulators and the stand-ins"):
                 suite.start(meanwhile=partial(seed, key=key))
@@ -117,7 +119,6 @@ def serve(root: Path, *, free_ports: bool) -> int:
                 problem = asyncio.run(ask_cli.self_check(backend, CHECK_PROMPT))
             say(f"  the check failed: {problem}\n{suite.tails(5)}" if problem else "  it answers")
             say(welcome(suite.addresses(), suite.log_dir))
-            changes = ImportWatch(root, ImportCheck(root, log=suite.log_dir / "imports.log"), say)
             while True:
                 time.sleep(CHECK_EVERY_S)
                 suite.check()
