@@ -19,7 +19,7 @@ from scripts.devtools.ports import LOOPBACK, free_port
 from scripts.devtools.processes import Part, clean_environment
 
 FUNCTIONS: Final = ROOT / "functions" / "main.py"
-HEALTH: Final = f"GET /__/health HTTP/1.1\r\nHost: {LOOPBACK}\r\nConnection: close\r\n\r\n"
+HEALTH: Final = "/__/health"
 RESPONDS_WITHIN_S: Final = 60.0
 POLL_S: Final = 0.005
 
@@ -98,13 +98,14 @@ class FunctionServer:
         self._retry(self._connect)
         return self
 
-    def wait_until_healthy(self) -> Self:
-        """Return when the worker answers: gunicorn listens before that.
+    def wait_until_healthy(self, path: str = HEALTH) -> Self:
+        """Return when the worker answers a GET: gunicorn listens before that.
 
         Raises:
             PartDied: It ended, or does not answer in time.
         """
-        self.seconds_until(HEALTH, b"HTTP/1.1")
+        request = f"GET {path} HTTP/1.1\r\nHost: {LOOPBACK}\r\nConnection: close\r\n\r\n"
+        self.seconds_until(request, b"HTTP/1.1")
         return self
 
     def seconds_until(self, request: str, sign: bytes) -> float:

@@ -28,10 +28,10 @@ from scripts.devtools.ports import LOOPBACK, PART_NAMES, Ports
 from scripts.devtools.processes import Lease, Part, clean_environment
 from scripts.devtools.readiness import get_json, is_ready
 from scripts.devtools.toolchain import Tools, find_tools
+from scripts.standins import DEMO_PROJECT as PROJECT
 
 __all__ = ["PROJECT", "REGION", "Suite", "clean_environment"]
 
-PROJECT = "demo-firerouter"  # firebase-tools keeps `demo-` projects away from production
 BUCKET = f"{PROJECT}.appspot.com"
 REGION = "australia-southeast1"
 EMULATORS = ("auth", "functions", "firestore")

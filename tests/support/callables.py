@@ -91,7 +91,7 @@ def serving(log: Path) -> Iterator[Server]:
     """Serve tests/wire/functions as it would be deployed, until the end of the block."""
     path = {"PYTHONPATH": str(FUNCTIONS)}
     with FunctionServer("callables", SOURCE, log=log, environment=path) as server:
-        yield Server(server.wait_until_healthy().port, log)
+        yield Server(server.wait_until_healthy("/plain/notes").port, log)
 
 
 @dataclass(frozen=True)

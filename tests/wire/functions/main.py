@@ -13,7 +13,6 @@ from typing import Any
 
 from functions_framework import aio
 from starlette.requests import Request
-from starlette.responses import Response
 
 from firerouter.callable import Call, CallableError, Handler, Headers, Wire
 
@@ -227,6 +226,4 @@ HANDLERS: dict[str, Handler[str]] = {
 @aio.http
 async def callables(request: Request) -> Any:
     wire, _, handler = request.url.path.strip("/").partition("/")
-    if wire == "__":
-        return Response()  # functions-framework passes its own /__/health on
     return WIRES[wire].answer(HANDLERS.get(handler, unknown))
