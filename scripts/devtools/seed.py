@@ -85,8 +85,8 @@ def retry(part: str, job: Callable[[], None], *, within_s: float = SEEDED_WITHIN
         except httpx.HTTPError as error:
             if time.monotonic() > deadline:
                 raise PartDied(
-                    f"{PART_NAMES[part]} does not accept what it is to hold at first: {error}.",
-                    "Start again; if this happens again, look into .local/log.",
+                    f"Seeding {PART_NAMES[part]} failed: {error}.",
+                    "Start again. If this happens again, look into .local/log.",
                 ) from error
         time.sleep(RETRY_EVERY_S)
 
@@ -176,7 +176,10 @@ def create_documents(host: str, project: str, documents: dict[str, dict[str, Any
     response.raise_for_status()
     for path, status in zip(documents, response.json()["status"], strict=True):
         if status.get("code", 0) not in {0, 6, 9}:  # OK; ALREADY_EXISTS or FAILED_PRECONDITION
-            raise RuntimeError(f"{path} could not be written: {status.get('message')}")
+            raise PartDied(
+                f"The Firestore emulator did not write {path}: {status.get('message')}",
+                "Start again. If this happens again, look into .local/log.",
+            )
 
 
 def to_value(value: Any) -> dict[str, Any]:

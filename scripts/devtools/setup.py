@@ -230,7 +230,6 @@ def _node_packages(root: Path) -> Iterator[None]:
     if matches_lock(_json(root / "package-lock.json"), _installed(root)):
         yield
     else:
-        _end_leftovers(root)
         log = root / ".local" / "log" / "setup-npm.log"
         npm = _start_npm(root, log)
         try:
@@ -252,6 +251,7 @@ def _start_npm(root: Path, log: Path) -> subprocess.Popen[bytes]:
             "npm, which installs the Firebase emulators, is not here (but Node is).",
             "Install npm: https://docs.npmjs.com/downloading-and-installing-node-js-and-npm",
         )
+    _end_leftovers(root)
     command = [npm, "ci", "--no-audit", "--no-fund", "--no-progress", "--loglevel=error"]
     if not _reaches_registry(root, npm):
         # from its cache, or not at all: otherwise npm retries each of hundreds of packages

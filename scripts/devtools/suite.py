@@ -252,7 +252,7 @@ class Suite:
         while not is_ready(part, port):
             self.check()
             if time.monotonic() > deadline:
-                reason = f"{PART_NAMES[part]} does not answer on port {port}."
+                reason = f"Nothing answers as {PART_NAMES[part]} on port {port}."
                 raise PartDied(f"{reason}\n{self.tails()}", self._see_logs)
             time.sleep(POLL_S)
 

@@ -322,6 +322,19 @@ def test_output_of_any_encoding_is_read() -> None:
     assert processes.output_of(command) == "caf\ufffd\n"
 
 
+def test_what_a_killed_setup_left_is_ended_before_the_next_one_installs(tmp_path: Path) -> None:
+    mark = setup._environment(tmp_path)[processes.MARKER]
+    other = setup._environment(tmp_path / "other")[processes.MARKER]
+    orphan(mark)
+    orphan(other)
+    try:
+        setup._end_leftovers(tmp_path)
+        assert processes.marked(mark) == set()
+        assert len(processes.marked(other)) == 1
+    finally:
+        processes.end(other, grace_s=0)
+
+
 # The folder
 
 
