@@ -10,6 +10,7 @@ import hashlib
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -57,6 +58,7 @@ class ImportCheck:
             **(environment or {}),
         }
         self._stamp = root / ".local" / "imports.stamp"
+        self._lock = threading.Lock()  # a suite asks from two threads while it starts
         self._part: Part | None = None
         self._digest = ""
         self._deadline = 0.0
@@ -82,17 +84,18 @@ class ImportCheck:
 
     def problem(self) -> str | None:
         """Return what is wrong with functions/, with the traceback, or None so far."""
-        part = self._part
-        if part is not None and part.died:
-            if part.process.returncode == 0:
-                write_whole(self._stamp, self._digest)
-            else:
-                self._problem = f"functions/ cannot be imported:\n{part.tail(TRACEBACK_LINES)}"
-            self._part = None
-        elif part is not None and time.monotonic() > self._deadline:
-            self.stop()
-            self._problem = f"functions/ is still being imported after {self._within_s:.0f} s."
-        return self._problem
+        with self._lock:
+            part = self._part
+            if part is not None and part.died:
+                if part.process.returncode == 0:
+                    write_whole(self._stamp, self._digest)
+                else:
+                    self._problem = f"functions/ cannot be imported:\n{part.tail(TRACEBACK_LINES)}"
+                self._part = None
+            elif part is not None and time.monotonic() > self._deadline:
+                self.stop()
+                self._problem = f"functions/ is still being imported after {self._within_s:.0f} s."
+            return self._problem
 
     @property
     def is_running(self) -> bool:

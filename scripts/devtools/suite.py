@@ -393,6 +393,7 @@ class Suite:
         return {
             **{PART_NAMES[name]: partial(is_ready, name, ports[name]) for name in names},
             "the functions": self._functions_are_loaded,
+            "the import of functions/": self._functions_are_imported,
         }
 
     def _emulators_are_up(self) -> bool:
@@ -401,6 +402,13 @@ class Suite:
         return set(self.only) <= self._hub.keys() and all(
             is_ready(name, int(self._hub[name]["port"])) for name in self.only
         )
+
+    def _functions_are_imported(self) -> bool:
+        if self.import_check is None:
+            return True
+        is_running = self.import_check.is_running
+        self.import_check.raise_problem()
+        return not is_running
 
     def _functions_are_loaded(self) -> bool:
         """The Functions emulator loads functions last of all, and keeps running if that fails."""
