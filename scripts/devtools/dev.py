@@ -67,9 +67,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--free-ports", action="store_true", help="use free ports and print them")
-    parser.add_argument(
-        "--ask", metavar="PROMPT", type=utf8, help="ask one question and print the answer"
-    )
+    parser.add_argument("--ask", metavar="PROMPT", help="ask one question and print the answer")
     with_ask = parser.add_argument_group("with --ask")
     with_ask.add_argument(
         "--feature", metavar="ID", help="the feature that answers (default: chat)"
@@ -87,11 +85,6 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if options.ask is not None and not options.ask.strip():
         parser.error("--ask needs a question")
     return options
-
-
-def utf8(argument: str) -> str:
-    """Read an argument as UTF-8, whatever the locale says: in the C locale it is bytes."""
-    return os.fsencode(argument).decode("utf-8", "replace")
 
 
 def serve(root: Path, *, free_ports: bool) -> int:
