@@ -68,7 +68,8 @@ def run(root: Path, options: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def backend_of(root: Path) -> Iterator[Backend]:
     if state := dev_state.find(root):
-        yield Backend(root, state["addresses"], Path(state["logs"]))
+        logs = Path(state.get("logs", root / ".local" / "log"))
+        yield Backend(root, state["addresses"], logs)
         return
     key = os.environ.get("OPENROUTER_API_KEY") or None
     # nobody needs to know these addresses, and anything else may run at the same time
@@ -151,7 +152,7 @@ async def _unless_broken(
         PartDied: The functions cannot be imported, or firebase-tools could not start one.
     """
     emulators = backend.logs / "emulators.log"
-    start = emulators.stat().st_size
+    start = emulators.stat().st_size if emulators.exists() else 0
     check = ImportCheck(backend.root, log=backend.logs / "ask-imports.log")
     request = asyncio.create_task(answer)
     try:
@@ -172,10 +173,13 @@ async def _unless_broken(
 
 
 def text_from(log: Path, offset: int) -> str:
-    """Return what has been appended to a log since it had this size."""
-    with log.open("rb") as file:
-        file.seek(offset)
-        return file.read().decode("utf-8", "replace")
+    """Return what has been appended to a log since it had this size. Nothing, if it is gone."""
+    try:
+        with log.open("rb") as file:
+            file.seek(offset)
+            return file.read().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
 
 
 @contextlib.asynccontextmanager

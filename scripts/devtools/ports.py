@@ -137,15 +137,18 @@ def check(
 
 
 def taken_ports(taken: dict[str, int], holder: Callable[[int], Holder | None]) -> PortTaken:
-    reasons = []
+    reasons, leftovers = [], []
     remedy = f"Stop that program (`lsof -i :{next(iter(taken.values()))}` shows it)"
     for name, port in taken.items():
         by = holder(port)
         described = f"{by.name} (process {by.pid})" if by else "another program"
         if by and by.folder:
             described += f", which was started for the suite in {by.folder}"
-            remedy = f"Press Ctrl-C where that runs (or `kill {by.pid}`, if nobody stopped it)"
+            leftovers.append(str(by.pid))
         reasons.append(f"Port {port}, which {PART_NAMES[name]} needs, is taken by {described}.")
+    if leftovers:
+        pids = " ".join(dict.fromkeys(leftovers))
+        remedy = f"Press Ctrl-C where that suite runs (if it was killed: `kill {pids}`)"
     return PortTaken(
         "\n".join(reasons),
         f"{remedy}, start with --free-ports, or change the emulators' ports in firebase.json.",

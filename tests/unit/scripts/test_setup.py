@@ -145,7 +145,9 @@ def test_a_taken_port_is_named_with_what_needs_it_and_who_has_it() -> None:
 def test_a_port_that_another_folders_suite_holds_is_told_with_that_folder() -> None:
     error = taken(ports.Holder(4711, "java", Path("/home/ann/other app")))
     assert error.reason.endswith(", which was started for the suite in /home/ann/other app.")
-    assert error.remedy.startswith("Press Ctrl-C where that runs (or `kill 4711`")
+    assert error.remedy.startswith(
+        "Press Ctrl-C where that suite runs (if it was killed: `kill 4711`)"
+    )
 
 
 def test_a_port_that_is_taken_for_a_moment_is_waited_for() -> None:
