@@ -34,6 +34,7 @@ NO_CONNECTION = re.compile(
     r"connection broken by|Failed to establish a new connection|ConnectTimeoutError|ProxyError"
     r"|E(?:NOTFOUND|AI_AGAIN|CONN(?:REFUSED|RESET)|TIMEDOUT|NETUNREACH|HOSTUNREACH|NOTCACHED)\b"
 )
+PIP, NPM = "pip", "npm"
 PIP_RETRIES = 2  # pip's own 5 take half a minute to say that there is no network
 PING_WITHIN_S = 10
 # The virtualenv and firebase-tools write the folder's name into shell scripts, between double
@@ -163,7 +164,7 @@ def _python_packages(root: Path) -> None:
     python = venv_python(root)
     if found == wanted and python.exists():
         return
-    _end_leftovers(root)
+    _end_leftovers(root, PIP)
     if found == INSTALLING or not _has_pip(python):
         with step("creating functions/venv"):
             _create_venv(root, stamp)
@@ -188,7 +189,7 @@ def _python_packages(root: Path) -> None:
         subprocess.run(
             [python, "-m", "compileall", "-q", "-j", "0", "functions"],
             cwd=root,
-            env=_environment(root),
+            env=_environment(root, PIP),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             check=False,
@@ -251,7 +252,7 @@ def _start_npm(root: Path, log: Path) -> subprocess.Popen[bytes]:
             "npm, which installs the Firebase emulators, is not here (but Node is).",
             "Install npm: https://docs.npmjs.com/downloading-and-installing-node-js-and-npm",
         )
-    _end_leftovers(root)
+    _end_leftovers(root, NPM)
     command = [npm, "ci", "--no-audit", "--no-fund", "--no-progress", "--loglevel=error"]
     if not _reaches_registry(root, npm):
         # from its cache, or not at all: otherwise npm retries each of hundreds of packages
@@ -260,7 +261,7 @@ def _start_npm(root: Path, log: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             command,
             cwd=root,
-            env=_environment(root),
+            env=_environment(root, NPM),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -273,7 +274,7 @@ def _reaches_registry(root: Path, npm: str) -> bool:
     said = subprocess.run(
         [npm, "ping", "--fetch-retries=0", timeout],
         cwd=root,
-        env=_environment(root),
+        env=_environment(root, NPM),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -313,7 +314,7 @@ def _run(root: Path, command: Sequence[object], reason: str, remedy: str) -> Non
         done = subprocess.run(
             [str(word) for word in command],
             cwd=root,
-            env=_environment(root),
+            env=_environment(root, PIP),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -332,15 +333,18 @@ def _failure(reason: str, log: Path, remedy: str) -> SetupFailed:
 # Processes that a killed setup leaves behind
 
 
-def _mark(root: Path) -> str:
-    return f"setup-{hashlib.sha256(str(root).encode()).hexdigest()[:12]}"
+def _mark(root: Path, installer: str) -> str:
+    return f"setup-{installer}-{hashlib.sha256(str(root).encode()).hexdigest()[:12]}"
 
 
-def _environment(root: Path) -> dict[str, str]:
+def _environment(root: Path, installer: str) -> dict[str, str]:
     """Return the environment of what a setup starts, by which the next setup recognizes it."""
-    return {**os.environ, processes.MARKER: _mark(root)}
+    return {**os.environ, processes.MARKER: _mark(root, installer)}
 
 
-def _end_leftovers(root: Path) -> None:
-    """End what an earlier setup started, if that was killed: it would install beside this one."""
-    processes.end(_mark(root), grace_s=0)
+def _end_leftovers(root: Path, installer: str) -> None:
+    """End the installer of an earlier setup, if that was killed: two would disturb each other.
+
+    pip and npm are told apart, because a setup runs both at once.
+    """
+    processes.end(_mark(root, installer), grace_s=0)

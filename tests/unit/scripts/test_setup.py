@@ -325,16 +325,20 @@ def test_output_of_any_encoding_is_read() -> None:
 
 
 def test_what_a_killed_setup_left_is_ended_before_the_next_one_installs(tmp_path: Path) -> None:
-    mark = setup._environment(tmp_path)[processes.MARKER]
-    other = setup._environment(tmp_path / "other")[processes.MARKER]
-    orphan(mark)
-    orphan(other)
+    def mark(root: Path, installer: str) -> str:
+        return setup._environment(root, installer)[processes.MARKER]
+
+    leftover = mark(tmp_path, setup.PIP)
+    others = [mark(tmp_path, setup.NPM), mark(tmp_path / "other", setup.PIP)]
+    for each in (leftover, *others):
+        orphan(each)
     try:
-        setup._end_leftovers(tmp_path)
-        assert processes.marked(mark) == set()
-        assert len(processes.marked(other)) == 1
+        setup._end_leftovers(tmp_path, setup.PIP)
+        assert processes.marked(leftover) == set()
+        assert [len(processes.marked(other)) for other in others] == [1, 1]
     finally:
-        processes.end(other, grace_s=0)
+        for other in others:
+            processes.end(other, grace_s=0)
 
 
 # The folder
