@@ -24,7 +24,6 @@ from typing import Any
 
 from scripts.devtools import ROOT, dev_state, processes
 from scripts.devtools.cli_errors import FAILED, NOT_SET_UP, Problem
-from scripts.devtools.setup import accept_any_encoding
 from scripts.devtools.suite import PROJECT
 
 CLAIM = "admin"
@@ -45,7 +44,6 @@ exit status: 0 done, 1 not done or not recorded, 2 wrong arguments, 3 not set up
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    accept_any_encoding()
     options = parse(sys.argv[1:] if arguments is None else arguments)
     try:
         print(

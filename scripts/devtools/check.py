@@ -9,7 +9,7 @@ import sys
 
 from scripts.devtools import ROOT
 from scripts.devtools.cli_errors import INTERRUPTED, NOT_SET_UP, Problem
-from scripts.devtools.setup import accept_any_encoding, enter, say
+from scripts.devtools.setup import enter, say
 
 FAILED_CHECKS = "FIREROUTER_FAILED_CHECKS"  # tests/conftest.py reads it at the end of the run
 # two processes with a suite each, because half the time is spent waiting
@@ -41,7 +41,6 @@ exit status: 0 everything passed, 3 could not set up, otherwise pytest's own.
 
 
 def main() -> int:
-    accept_any_encoding()
     arguments = sys.argv[1:]
     if arguments[:1] in (["-h"], ["--help"]):
         print(USAGE, end="")

@@ -42,7 +42,6 @@ exit status: 0 fine, 1 the question failed, 2 wrong arguments, 3 could not set u
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    setup.accept_any_encoding()
     options = parse(sys.argv[1:] if arguments is None else arguments)
     try:
         with processes.ending_on_signals():

@@ -8,7 +8,6 @@ what was cut short is repeated. Standard library only, because there may be no v
 import contextlib
 import fcntl
 import hashlib
-import io
 import itertools
 import json
 import os
@@ -84,13 +83,6 @@ def enter(module: str) -> None:
 def say(line: str) -> None:
     """Print a line of progress to stderr, because stdout is for answers."""
     print(line, file=sys.stderr, flush=True)
-
-
-def accept_any_encoding() -> None:
-    """Print what a terminal or a pipe cannot show as `?`, instead of ending with an exception."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
 
 
 def venv_python(root: Path = ROOT) -> Path:
