@@ -59,7 +59,7 @@ QUEUED: Final[dict[str, dict[str, Any]]] = {
     # the claim
     "continuation": {"timeout_sec": 360},
 }
-# retried while Firestore is unavailable; after limits.QUEUED_MAX_S a task is too late
+# retried while Firestore is unavailable; after LedgerLimits.queued_max_s a task is too late
 QUEUE_RETRIES: Final = {
     "max_attempts": 5,
     "max_retry_seconds": 120,

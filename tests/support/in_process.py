@@ -15,14 +15,16 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import pytest
 
 from firerouter.app import bootstrap
 from firerouter.app.bootstrap import App
+from firerouter.app.limits import Limits
 from firerouter.callable import Call, CallableError, Handler
+from firerouter.ledger import LedgerLimits
 from firerouter.users.identity import Caller
 from scripts.devtools.seed import LOCAL_KEY, store_key
 from scripts.devtools.suite import BUCKET, Suite
@@ -30,6 +32,9 @@ from tests.support.calls import ADMIN, call_of
 from tests.support.eventually import until
 from tests.support.faulty_firestore import Send, send_commits
 from tests.support.secret_store import SecretStore
+
+_LEDGER: Final = LedgerLimits()
+OVERDUE_S: Final = _LEDGER.run_s + _LEDGER.settle_s + 1  # after admission, nobody can run it
 
 HANDLERS: dict[str, Callable[[App], Handler[Caller]]] = {
     "execute_prompt": lambda app: app.generate.execute_prompt,
@@ -56,8 +61,11 @@ HANDLERS: dict[str, Callable[[App], Handler[Caller]]] = {
 class Instance:
     """The functions' own parts, as one instance has them."""
 
-    def __init__(self, suite: Suite, project: str, **environ: str) -> None:
-        self.app = App({**suite.environment(), "GCLOUD_PROJECT": project, **environ})
+    def __init__(
+        self, suite: Suite, project: str, *, limits: Limits | None = None, **environ: str
+    ) -> None:
+        environment = {**suite.environment(), "GCLOUD_PROJECT": project, **environ}
+        self.app = App(environment, limits=limits)
 
     async def call(self, name: str, data: Any, uid: str = ADMIN) -> Any:
         """The result of a callable. Raises CallableError."""
@@ -145,13 +153,13 @@ class World:
         """Return the project's keys, as Secret Manager has them."""
         return SecretStore(self.suite, self.project)
 
-    def instance(self, **environ: str) -> Instance:
-        self._instances.append(Instance(self.suite, self.project, **environ))
+    def instance(self, *, limits: Limits | None = None, **environ: str) -> Instance:
+        self._instances.append(Instance(self.suite, self.project, limits=limits, **environ))
         return self._instances[-1]
 
     async def close(self) -> None:
         for instance in self._instances:
-            await instance.app.ledger.drain()
+            await instance.app.background.drain()
             await instance.app.conversations.drain()
             await instance.app.stops.close()
             if (client := instance.app.openrouter._client) is not None:

@@ -1,4 +1,4 @@
-"""`create_embeddings`: vectors in order, in few requests, and every end of one in the books."""
+"""`create_embeddings`: vectors in order, in few requests, and every end of one in the ledger."""
 
 import asyncio
 import base64
