@@ -12,7 +12,7 @@ they are tested by themselves.
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Any
@@ -22,34 +22,15 @@ import pytest
 
 from firerouter.app import bootstrap
 from firerouter.app.bootstrap import App
-from firerouter.callable import CallableError, Handler
-from firerouter.users.identity import Caller
+from firerouter.app.callables import FUNCTIONS
+from firerouter.callable import CallableError
 from scripts.devtools.seed import LOCAL_KEY, store_key
 from scripts.devtools.suite import BUCKET, Suite
 from tests.support.calls import ADMIN, call_of
 from tests.support.faulty_firestore import Send, send_commits
 from tests.support.secret_store import SecretStore
 
-HANDLERS: dict[str, Callable[[App], Handler[Caller]]] = {
-    "execute_prompt": lambda app: app.generate.execute_prompt,
-    "execute_multi_model_prompt": lambda app: app.compare.execute_multi_model_prompt,
-    "create_embeddings": lambda app: app.embed.create_embeddings,
-    "create_upload": lambda app: app.attaching.create_upload,
-    "stop_generation": lambda app: app.stopping.stop_generation,
-    "list_features": lambda app: app.profile.list_features,
-    "set_preferences": lambda app: app.profile.set_preferences,
-    "update_conversation": lambda app: app.archive.update,
-    "delete_conversation": lambda app: app.archive.delete,
-    "export_conversation": lambda app: app.archive.export,
-    "save_feature_settings": lambda app: app.configure.save,
-    "reset_feature_settings": lambda app: app.configure.reset,
-    "restore_feature_settings": lambda app: app.configure.restore,
-    "promote_draft": lambda app: app.configure.promote_draft,
-    "drop_draft": lambda app: app.configure.drop_draft,
-    "test_feature_settings": lambda app: app.livetest.test,
-    "save_app_settings": lambda app: app.appconfig.save,
-    "set_openrouter_key": lambda app: app.keyring.set_key,
-}
+HANDLERS = {function.name: function.handler for function in FUNCTIONS}
 
 
 class Instance:

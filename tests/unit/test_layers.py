@@ -300,6 +300,10 @@ HARMLESS_CALLS = {
     "_riff",
     "_brand",
     "lazily",
+    "DeployedFunction",
+    "Queue",
+    "Resources",
+    "Schedule",
 }
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import limits, log
-from ..callable import Call, Handler, Headers, Wire
+from ..callable import Headers, Wire
 from ..users import Caller
 from .services import Services
 from .shutdown import before_shutdown
@@ -265,22 +265,3 @@ class App(Services):
             choice=self.choice,
             preferences=self.preferences,
         )
-
-    async def dispatch(self, call: Call[Caller]) -> Any:
-        """The callable `api`: every user callable behind one warm instance."""
-        from .dispatch import dispatch
-
-        endpoints: dict[str, Handler[Caller]] = {
-            "execute_prompt": self.generate.execute_prompt,
-            "execute_multi_model_prompt": self.compare.execute_multi_model_prompt,
-            "create_embeddings": self.embed.create_embeddings,
-            "stop_generation": self.stopping.stop_generation,
-            "create_upload": self.attaching.create_upload,
-            "get_available_models": self.browse.get_available_models,
-            "list_features": self.profile.list_features,
-            "set_preferences": self.profile.set_preferences,
-            "update_conversation": self.archive.update,
-            "delete_conversation": self.archive.delete,
-            "export_conversation": self.archive.export,
-        }
-        return await dispatch(call, endpoints)

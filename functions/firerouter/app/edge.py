@@ -1,36 +1,46 @@
-"""A request of one of the deployed functions, answered by the instance's parts."""
+"""What the server calls: an entry point for each deployed function, answered by one instance."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
 
-from ..callable import Call, CallableResponse, Handler, Wire
-from ..users import Caller
 from .bootstrap import App
+from .callables import ADMIN, QUEUE, SCHEDULE, DeployedFunction
+from .triggers import Request, TriggerAnswer, run_scheduled, run_task
+
+if TYPE_CHECKING:
+    from ..callable import Call, CallableResponse
+    from ..users import Caller
+
+EntryPoint = Callable[[Request], Awaitable["CallableResponse[Caller] | TriggerAnswer"]]
 
 
 @cache
 def app() -> App:
-    """The instance's parts."""
+    """Return the parts of this process's one instance."""
     return App()
 
 
-def answer(pick: Callable[[App], Handler[Caller]]) -> CallableResponse[Caller]:
-    """The response of one request, answered by the handler that `pick` finds among the parts."""
-    return _answer(app(), app().wire, pick)
+def entry_point(function: DeployedFunction) -> EntryPoint:
+    """Return the coroutine function that answers a deployed function's requests.
 
+    It has the function's name, which functions-framework knows it by.
+    """
 
-def answer_admin(pick: Callable[[App], Handler[Caller]]) -> CallableResponse[Caller]:
-    """The same for admins alone: nobody else gets as far as the handler."""
-    return _answer(app(), app().admin_wire, pick)
+    async def serve(request: Request) -> CallableResponse[Caller] | TriggerAnswer:
+        instance = app()
+        if function.audience == SCHEDULE:
+            return await run_scheduled(request, lambda: function.handler(instance))
+        if function.audience == QUEUE:
+            return await run_task(request, lambda: function.handler(instance))
+        wire = instance.admin_wire if function.audience == ADMIN else instance.wire
+        return wire.answer(handle)
 
+    async def handle(call: Call[Caller]) -> object:
+        # found, and with it built, only after the caller is known to be one
+        return await function.handler(app())(call)
 
-def _answer(
-    parts: App, wire: Wire[Caller], pick: Callable[[App], Handler[Caller]]
-) -> CallableResponse[Caller]:
-    async def handle(call: Call[Caller]) -> Any:
-        return await pick(parts)(call)  # made after the caller is known to be one
-
-    return wire.answer(handle)
+    serve.__name__ = serve.__qualname__ = function.name
+    return serve

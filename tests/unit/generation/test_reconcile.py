@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from firerouter import limits
+from firerouter.app.callables import FUNCTIONS, Schedule
 from firerouter.generation.reconciler import billed
 from firerouter.ledger.store import AttemptRecord, Reservation, StoredEntry
-from scripts.devtools.manifest import SCHEDULED
 from tests.support.repository import ROOT
+
+(RECONCILE,) = (row for row in FUNCTIONS if row.name == "reconcile_generations")
 
 INDEXES = ROOT / "firestore.indexes.json"
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -59,12 +61,11 @@ def test_what_is_asked_for(status: str, attempts: list[AttemptRecord], asked: An
 
 def test_a_run_ends_inside_its_functions_timeout() -> None:
     one_look_s = 2 * (limits.READ_S + limits.PING_S) + limits.ADMIT_S
-    timeout_s = SCHEDULED["reconcile_generations"]["timeout_sec"]
-    assert limits.RECONCILE_S + one_look_s + 2 * limits.READ_S < timeout_s
+    assert limits.RECONCILE_S + one_look_s + 2 * limits.READ_S < RECONCILE.timeout_s
 
 
 def test_a_cost_that_was_not_known_is_asked_for_at_the_next_run() -> None:
-    assert SCHEDULED["reconcile_generations"]["schedule"] == "*/5 * * * *"
+    assert RECONCILE.trigger == Schedule("*/5 * * * *")
     assert limits.COST_PAUSE_S < 300 < limits.COST_SOUGHT_S
 
 
