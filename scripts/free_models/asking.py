@@ -15,7 +15,6 @@ from typing import Any, Final, Self
 
 import httpx2
 
-from firerouter import limits
 from firerouter.errors import (
     EmptyAnswer,
     OutOfTime,
@@ -25,7 +24,13 @@ from firerouter.errors import (
 )
 from firerouter.keys.secret import Secret
 from firerouter.models.model import Model, read_models
-from firerouter.openrouter import Answer, Deadline, KeyReport
+from firerouter.openrouter import (
+    AnswerStream,
+    Deadline,
+    KeyReport,
+    OpenRouterLimits,
+    UpstreamResponse,
+)
 from firerouter.openrouter.failures import from_status
 from firerouter.openrouter.key_report import read_key_report
 
@@ -68,6 +73,9 @@ def words(failure: UpstreamError) -> str:
     return failure.reason.replace("_", " ")
 
 
+LIMITS = OpenRouterLimits()
+
+
 class Upstream:
     """OpenRouter, or its stand-in. Enter it before use, inside a running loop."""
 
@@ -75,7 +83,9 @@ class Upstream:
         self._key = source.key
         self._http = httpx2.AsyncClient(
             base_url=source.url,
-            timeout=httpx2.Timeout(None, connect=limits.CONNECT_S),  # the rest is watched
+            timeout=httpx2.Timeout(
+                None, connect=OpenRouterLimits().connect_s
+            ),  # the rest is watched
             trust_env=not source.simulated,  # no proxy leads to this machine
         )
 
@@ -104,7 +114,7 @@ class Upstream:
         try:
             with watch.guard():
                 async with self._sent("POST", "/chat/completions", self._key, json=body) as got:
-                    answer = Answer(got, model.id, watch)
+                    answer = AnswerStream(UpstreamResponse(got), model.id, watch, limits=LIMITS)
                     await answer.prime()
                     async for _ in answer:
                         first_ms = _ms_since(began) if first_ms is None else first_ms
@@ -162,7 +172,7 @@ async def _body(response: httpx2.Response) -> bytes:
     body = bytearray()
     async for piece in response.aiter_bytes():
         body += piece
-        if len(body) > limits.DOCUMENT_MAX_BYTES:
+        if len(body) > LIMITS.document_max_bytes:
             raise UpstreamMalformed
     return bytes(body)
 

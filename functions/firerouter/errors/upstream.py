@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ..callable import CallableError
 
@@ -11,13 +11,13 @@ class UpstreamError(CallableError):
     """`another_try`: the same model may answer the same request if asked again soon.
 
     `another_model`: a fallback model may answer where this one does not.
-    `files`: what OpenRouter read of files before it failed, to be sent back, as it gave it.
+    `file_annotations`: what OpenRouter read of files before it failed, unchanged, to be sent back.
     """
 
     status = "UNAVAILABLE"
     another_try: ClassVar[bool] = False
     another_model: ClassVar[bool] = True
-    files: Any = None
+    file_annotations: object = None
 
 
 class KeyInvalid(UpstreamError):

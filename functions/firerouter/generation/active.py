@@ -13,7 +13,18 @@ from ..conversations import Thread
 from ..features import AppSettings, Feature, Notices
 from ..files import Attached, GeneratedImages, Image
 from ..ledger import Entry
-from ..openrouter import Answer, AttemptLog, ChatRequest, Deadline, Delta, Usage, total
+from ..openrouter import (
+    HEARTBEAT,
+    Answer,
+    AttemptLog,
+    ChatRequest,
+    Deadline,
+    Delta,
+    OnId,
+    OnRetry,
+    Usage,
+    total,
+)
 from ..users import Caller
 from .tool_turns import told
 
@@ -52,6 +63,8 @@ class ActiveGeneration:
         self.stop_requested = False  # by somebody who meant it
         self.watch = Deadline(limits.TOTAL_S)
         self.tries = AttemptLog()
+        self.on_id: OnId = lambda: None
+        self.on_retry: OnRetry | None = None
         self.asides: list[HelperCall] = []
         self.answer: Answer | None = None
         self.other: Answer | None = None  # that was paid for as well: before, or after it
@@ -119,7 +132,7 @@ class ActiveGeneration:
         elif delta.kind == "partial_image":
             partial = {"index": len(self.drawn.all), "partial": True, **delta.value}
             await self.send({"type": "image", "image": partial})  # the next one has more of it
-        elif delta.kind:
+        elif delta is not HEARTBEAT:
             value = told(delta.value, tools) if delta.kind == "tool_call" else delta.value
             await self.send_whole(delta.kind, value)
 
@@ -135,9 +148,9 @@ class ActiveGeneration:
     def files(self) -> list[str]:
         """What OpenRouter read of files and was not told before: the JSON of each."""
         told = self.attached.told if self.attached else set()
-        read = dict(self.tries.files.all)
+        read = dict(self.tries.file_annotations.all)
         for answer in (self.other, self.answer):
-            read |= answer.files if answer else {}
+            read |= answer.file_annotations if answer else {}
         return [text for hash_, text in read.items() if hash_ not in told]
 
     def usage(self) -> Usage | None:

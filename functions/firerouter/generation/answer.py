@@ -109,7 +109,7 @@ class Answerer:
             running.notices += await self._attaching.fetch(
                 running.id, running.attached, job.ask.messages, conversation
             )
-        running.tries.files.add(running.attached.read)
+        running.tries.file_annotations.add(running.attached.read)
 
     async def _replay(
         self, job: AdmittedGeneration, kept: dict[str, Any], files: list[File], asking: Question
@@ -144,7 +144,7 @@ class Answerer:
             message = {"type": "retry", "attempt": attempt, "model": model, "reason": reason}
             await running.send(message)
 
-        running.tries.on_retry, running.tries.on_id = on_retry, note
+        running.on_retry, running.on_id = on_retry, note
         try:
             ask = await self._fitting(job, ask)
         except (ImagesTooLarge, ImageUnreadable):
@@ -171,8 +171,8 @@ class Answerer:
             told = running.thread and prompts.shortened(ask.messages)
             if not told or running.answer is not None:
                 raise
-            assert running.tries.on_retry is not None
-            await running.tries.on_retry(ask.models[0], error.reason)
+            if running.on_retry is not None:
+                await running.on_retry(ask.models[0], error.reason)
             ask = replace(ask, messages=told)
             await self._read(job, ask)
         return ask
@@ -183,7 +183,9 @@ class Answerer:
         model = running.tries.attempts[-1].model
         first = running.restart()
         assert first is not None, "there is an answer to repair"
-        read = [json.loads(text) for text in first.files.values()]  # not to be paid for twice
+        read = [
+            json.loads(text) for text in first.file_annotations.values()
+        ]  # not to be paid for twice
         messages = response_format.once_more(ask.messages, first.text, fault, read)
         again = {"model": model, "at": fault}
         await running.send({"type": "repair", **again})
@@ -201,9 +203,11 @@ class Answerer:
         self, job: AdmittedGeneration, ask: ChatRequest, again: dict[str, str] | None = None
     ) -> None:
         running, settings = job.running, job.feature.settings
-        async with self._openrouter.answer(ask, running.watch, running.tries) as answer:
+        async with self._openrouter.answer(
+            ask, running.watch, running.tries, on_id=running.on_id, on_retry=running.on_retry
+        ) as stream:
             running.first_token_ms = running.first_token_ms or running.elapsed_ms()
-            running.answer = answer
+            running.answer = stream.answer
             if running.starting is not None:
                 await running.starting
             keeps = settings.resume and running.lasts(job.entry)
@@ -212,7 +216,7 @@ class Answerer:
             kept = progress.kept(running.id, running.written, pace, again) if keeps else None
             async with kept or nullcontext(), self._partly(job, ask):
                 with running.watch.guard(settings.idle_s, "idle"):
-                    async for deltas in answer:
+                    async for deltas in stream:
                         for delta in deltas:
                             if delta.kind == "image":
                                 await self._draw(job, delta)

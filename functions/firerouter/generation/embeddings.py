@@ -51,8 +51,8 @@ from ..openrouter import (
     OpenRouter,
     Usage,
     Vector,
+    convert_vector,
     dimensions_of,
-    shaped,
     total,
 )
 from ..users import Caller, Pseudonyms
@@ -131,7 +131,7 @@ class EmbeddingExecution:
         feature, app = await asyncio.gather(
             self._feature(request, uid, given), self._app_settings.get()
         )
-        watch.limit(feature.settings.total_s)
+        watch.cap_total(feature.settings.total_s)
         asks = await self._asks(request, feature, app, uid)
         await asks[0].keys.get()  # a key that is missing is said before anything is counted
         entry = await self._ledger.admit(
@@ -161,7 +161,7 @@ class EmbeddingExecution:
                 await self._make(making, entry)
             status, failure = "done", None
         except Interrupted as interrupted:
-            if interrupted.why == "stopped":
+            if interrupted.cause == "stopped":
                 status, failure = "stopped", Stopped()
         except CallableError as error:
             status, failure = "failed", error
@@ -180,10 +180,12 @@ class EmbeddingExecution:
         return given or (await self._features.get(request.feature)).for_user(uid)
 
     async def _make(self, making: EmbeddingRun, entry: Entry) -> None:
-        making.tries.on_id = lambda: self._ledger.note(entry, attempt_documents(making.tries))
+        def note() -> None:
+            self._ledger.note(entry, attempt_documents(making.tries))
+
         for ask in making.asks:
             try:
-                made = await self._openrouter.embeddings(ask, making.watch, making.tries)
+                made = await self._openrouter.embed(ask, making.watch, making.tries, on_id=note)
             except ContextTooLong as error:
                 longest = max(range(len(ask.inputs)), key=lambda at: len(ask.inputs[at]))
                 error.details["field"] = f"input[{len(making.vectors) + longest}]"
@@ -343,5 +345,7 @@ def _unpacked(kept: dict[str, Any], request: CreateEmbeddings) -> dict[str, Any]
 
 
 def _with_vectors(result: dict[str, Any], form: Form) -> dict[str, Any]:
-    made = [{**one, "embedding": shaped(one["embedding"], form)} for one in result["embeddings"]]
+    made = [
+        {**one, "embedding": convert_vector(one["embedding"], form)} for one in result["embeddings"]
+    ]
     return {**result, "embeddings": made}

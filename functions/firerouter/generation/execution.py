@@ -164,7 +164,7 @@ class PromptExecution:
             self._asking.feature(request, running.uid, given), self._app_settings.get()
         )
         settings = feature.settings
-        running.watch.limit(settings.total_s)
+        running.watch.cap_total(settings.total_s)
         running.drawn.stored = not (request.temporary or feature.test)
         ask = await self._asking.ask(running, request, feature, app)
         await ask.keys.get()  # a key that is missing is said before anything is counted
@@ -232,7 +232,7 @@ class PromptExecution:
         try:
             asked = await self._handover.asked(running.id)
             feature, running.trace_id = asked.feature, asked.trace_id
-            running.watch.limit(feature.settings.total_s)
+            running.watch.cap_total(feature.settings.total_s)
             app = await self._app_settings.get()
             ask = await self._asking.ask(running, asked.request, feature, app)
             if running.thread is not None and asked.written is not None:
@@ -265,7 +265,7 @@ class PromptExecution:
             await self._answering.answer(job)
             status, failure = "done", None
         except Interrupted as interrupted:
-            if interrupted.why == "stopped":
+            if interrupted.cause == "stopped":
                 status, failure = "stopped", None
         except CallableError as error:
             status, failure = "failed", error

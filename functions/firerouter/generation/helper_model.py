@@ -112,7 +112,6 @@ class HelperModel:
         try:
             thinking = await self._choice.unthinking(model, job.app)
             job.running.asides.append(aside)
-            aside.tries.on_id = lambda: self._ledger.note(job.entry, all_attempts(job.running))
             request = ChatRequest(  # a chat, whatever is asked beside it
                 keys=job.ask.keys,
                 models=[model],
@@ -124,13 +123,17 @@ class HelperModel:
                 user=job.ask.user,  # and no session: that keeps to the answer's own provider
             )
             watch = Deadline(limits.ASIDE_S)
-            async with self._openrouter.answer(request, watch, aside.tries) as answer:
-                aside.answer = answer
+
+            def note() -> None:
+                self._ledger.note(job.entry, all_attempts(job.running))
+
+            async with self._openrouter.answer(request, watch, aside.tries, on_id=note) as stream:
+                answer = aside.answer = stream.answer
                 with watch.guard():
-                    async for _ in answer:
+                    async for _ in stream:
                         pass
         except (CallableError, Interrupted) as error:
-            reason = error.reason if isinstance(error, CallableError) else error.why
+            reason = error.reason if isinstance(error, CallableError) else error.cause
             log.info("aside_failed", purpose=purpose, reason=reason)
             return ""
         return answer.text

@@ -209,11 +209,11 @@ class _Costs:
         key = await self._key_of(attempt)
         if key is not None:
             try:
-                return await self._openrouter.generation(attempt.upstream_id, key)
+                return await self._openrouter.generation_usage(attempt.upstream_id, key)
             except (KeyInvalid, UpstreamForbidden):
                 self._forget(attempt)
         serving = await self._keys.of(feature).get()
-        return await self._openrouter.generation(attempt.upstream_id, serving)
+        return await self._openrouter.generation_usage(attempt.upstream_id, serving)
 
     async def _key_of(self, attempt: AttemptRecord) -> Secret | None:
         version = attempt.key_version

@@ -89,7 +89,7 @@ def minimal_result(job: AdmittedGeneration) -> dict[str, Any]:
 
 
 def _notices(running: ActiveGeneration) -> Notices:
-    lost = running.answer is not None and running.answer.thoughts_too_long
+    lost = running.answer is not None and running.answer.reasoning_details_too_long
     return [*running.notices, *([THOUGHTS_NOT_KEPT] if lost else [])]
 
 
