@@ -20,8 +20,7 @@ ASKED: Final = {"search": "a", "free": False, "maxPromptPrice": 100.0}
 
 def shelf(table: Table) -> None:
     """CPU of this process, the best of some tries: what the work takes, whoever else is busy."""
-    from firerouter.callable import Call
-    from firerouter.callable.envelope import encode
+    from firerouter.callable import Call, encode
     from firerouter.models.model import ModelList, read_models
     from firerouter.models.search import ModelSearch
 

@@ -117,11 +117,11 @@ async def _reconcile(app: App) -> Counter[str]:
     def reconciler(firestore: AsyncClient) -> Reconciler:
         return Reconciler(
             books=Store(firestore),
-            progress=app.progress,
-            conversations=app.conversations,
-            keys=app.keys,
+            progress=app.delivery.progress,
+            conversations=app.conversations.store,
+            keys=app.keys.pool,
             openrouter=app.openrouter,
-            look=app.uploads.look,
+            look=app.files.storage.look,
             now=lambda: datetime.now(UTC) + ahead,
         )
 
@@ -134,8 +134,7 @@ async def _reconcile(app: App) -> Counter[str]:
         if not any(one["waiting"] for one in done):
             break
         ahead += AHEAD
-    if (client := app.openrouter._client) is not None:
-        await client.close()
+    await app.openrouter.close()
     return summary
 
 

@@ -20,9 +20,9 @@ from typing import Any
 import httpx
 import pytest
 
-from firerouter.app import bootstrap
 from firerouter.app.bootstrap import App
 from firerouter.app.callables import FUNCTIONS
+from firerouter.app.limits import Limits
 from firerouter.callable import CallableError
 from scripts.devtools.seed import LOCAL_KEY, store_key
 from scripts.devtools.suite import BUCKET, Suite
@@ -36,8 +36,11 @@ HANDLERS = {function.name: function.handler for function in FUNCTIONS}
 class Instance:
     """The functions' own parts, as one instance has them."""
 
-    def __init__(self, suite: Suite, project: str, **environ: str) -> None:
-        self.app = App({**suite.environment(), "GCLOUD_PROJECT": project, **environ})
+    def __init__(
+        self, suite: Suite, project: str, limits: Limits | None = None, **environ: str
+    ) -> None:
+        environment = {**suite.environment(), "GCLOUD_PROJECT": project, **environ}
+        self.app = App(environment, limits=limits)
 
     async def call(self, name: str, data: Any, uid: str = ADMIN) -> Any:
         """The result of a callable. Raises CallableError."""
@@ -64,17 +67,17 @@ class Instance:
         return await self.call("execute_prompt", {"feature": feature, "prompt": "Hi", **more}, uid)
 
     async def set_key(self, key: str, uid: str = ADMIN, **place: Any) -> dict[str, Any]:
-        return await self.app.keyring.set_key(call_of({"key": key, **place}, uid))
+        return await self.app.admin.keys.set_key(call_of({"key": key, **place}, uid))
 
     async def remove_key(self, uid: str = ADMIN, **place: Any) -> dict[str, Any]:
-        return await self.app.keyring.remove_key(call_of(place or None, uid))
+        return await self.app.admin.keys.remove_key(call_of(place or None, uid))
 
     async def check_key(self, **data: Any) -> dict[str, Any]:
-        return await self.app.connection.test(call_of(data, ADMIN))
+        return await self.app.admin.key_check.test(call_of(data, ADMIN))
 
     async def serving_key(self, feature: str | None = None) -> str:
         """Return the key that this feature's requests go with."""
-        return (await self.app.keys.of(feature).get()).reveal()
+        return (await self.app.keys.pool.of(feature).get()).reveal()
 
     def commits(self, send: Send) -> None:
         """Send every commit through `send(commit, ...)`."""
@@ -95,17 +98,17 @@ class World:
         """Return the project's keys, as Secret Manager has them."""
         return SecretStore(self.suite, self.project)
 
-    def instance(self, **environ: str) -> Instance:
-        self._instances.append(Instance(self.suite, self.project, **environ))
+    def instance(self, limits: Limits | None = None, **environ: str) -> Instance:
+        """Return another instance: with these limits, and with these variables on top."""
+        self._instances.append(Instance(self.suite, self.project, limits, **environ))
         return self._instances[-1]
 
     async def close(self) -> None:
         for instance in self._instances:
             await instance.app.ledger.drain()
-            await instance.app.conversations.drain()
-            await instance.app.stops.close()
-            if (client := instance.app.openrouter._client) is not None:
-                await client.close()
+            await instance.app.conversations.store.drain()
+            await instance.app.delivery.stops.close()
+            await instance.app.openrouter.close()
 
     async def document(self, path: str) -> dict[str, Any]:
         """Empty where there is none."""
@@ -188,7 +191,6 @@ async def new_world(suite: Suite, *, key: bool = True) -> AsyncIterator[World]:
     """key: whether OpenRouter can be asked."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FIRESTORE_EMULATOR_HOST", suite.firestore_host)
-        patch.setattr(bootstrap, "before_shutdown", lambda _: None)  # signals are pytest's here
         world = World(suite)
         if key:
             host = suite.secret_manager_host

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from ..callable import Call
@@ -73,7 +73,7 @@ class DeployedFunction:
 
     name: str
     audience: Audience
-    handler: Callable[[App], Callable[..., Awaitable[Any]]]
+    handler: Callable[[App], Callable[..., Awaitable[object]]]
     timeout_s: int = 60
     trigger: Schedule | Queue | None = None
 
@@ -93,37 +93,48 @@ def _api(app: App) -> Callable[[Call[Caller]], Awaitable[object]]:
 RESOURCES: Final = Resources()
 FUNCTIONS: Final = (
     # limits.TOTAL_S and the settling fit inside the timeout
-    DeployedFunction("execute_prompt", USER, lambda app: app.generate.execute_prompt, 300),
+    DeployedFunction(
+        "execute_prompt", USER, lambda app: app.generation.prompts.execute_prompt, 300
+    ),
     # a judge may follow the answers
     DeployedFunction(
-        "execute_multi_model_prompt", USER, lambda app: app.compare.execute_multi_model_prompt, 600
+        "execute_multi_model_prompt",
+        USER,
+        lambda app: app.generation.comparisons.execute_multi_model_prompt,
+        600,
     ),
-    DeployedFunction("create_embeddings", USER, lambda app: app.embed.create_embeddings, 300),
-    DeployedFunction("stop_generation", USER, lambda app: app.stopping.stop_generation),
-    DeployedFunction("create_upload", USER, lambda app: app.attaching.create_upload),
-    DeployedFunction("get_available_models", USER, lambda app: app.browse.get_available_models),
-    DeployedFunction("list_features", USER, lambda app: app.profile.list_features),
-    DeployedFunction("set_preferences", USER, lambda app: app.profile.set_preferences),
-    DeployedFunction("update_conversation", USER, lambda app: app.archive.update),
-    DeployedFunction("delete_conversation", USER, lambda app: app.archive.delete, 300),
-    DeployedFunction("export_conversation", USER, lambda app: app.archive.export),
+    DeployedFunction(
+        "create_embeddings", USER, lambda app: app.generation.embeddings.create_embeddings, 300
+    ),
+    DeployedFunction("stop_generation", USER, lambda app: app.delivery.stop.stop_generation),
+    DeployedFunction("create_upload", USER, lambda app: app.files.attachments.create_upload),
+    DeployedFunction(
+        "get_available_models", USER, lambda app: app.models.search.get_available_models
+    ),
+    DeployedFunction("list_features", USER, lambda app: app.features.listing.list_features),
+    DeployedFunction("set_preferences", USER, lambda app: app.features.listing.set_preferences),
+    DeployedFunction("update_conversation", USER, lambda app: app.conversations.callables.update),
+    DeployedFunction(
+        "delete_conversation", USER, lambda app: app.conversations.callables.delete, 300
+    ),
+    DeployedFunction("export_conversation", USER, lambda app: app.conversations.callables.export),
     DeployedFunction("api", USER, _api, 600),
-    DeployedFunction("save_feature_settings", ADMIN, lambda app: app.configure.save),
-    DeployedFunction("reset_feature_settings", ADMIN, lambda app: app.configure.reset),
-    DeployedFunction("restore_feature_settings", ADMIN, lambda app: app.configure.restore),
-    DeployedFunction("promote_draft", ADMIN, lambda app: app.configure.promote_draft),
-    DeployedFunction("drop_draft", ADMIN, lambda app: app.configure.drop_draft),
-    DeployedFunction("test_feature_settings", ADMIN, lambda app: app.livetest.test, 300),
-    DeployedFunction("save_app_settings", ADMIN, lambda app: app.appconfig.save),
-    DeployedFunction("set_openrouter_key", ADMIN, lambda app: app.keyring.set_key, 120),
-    DeployedFunction("remove_openrouter_key", ADMIN, lambda app: app.keyring.remove_key, 120),
-    DeployedFunction("test_openrouter_connection", ADMIN, lambda app: app.connection.test),
-    DeployedFunction("refresh_catalog", ADMIN, lambda app: app.checkup.refresh),
+    DeployedFunction("save_feature_settings", ADMIN, lambda app: app.admin.features.save),
+    DeployedFunction("reset_feature_settings", ADMIN, lambda app: app.admin.features.reset),
+    DeployedFunction("restore_feature_settings", ADMIN, lambda app: app.admin.features.restore),
+    DeployedFunction("promote_draft", ADMIN, lambda app: app.admin.features.promote_draft),
+    DeployedFunction("drop_draft", ADMIN, lambda app: app.admin.features.drop_draft),
+    DeployedFunction("test_feature_settings", ADMIN, lambda app: app.admin.preview.test, 300),
+    DeployedFunction("save_app_settings", ADMIN, lambda app: app.admin.app_settings.save),
+    DeployedFunction("set_openrouter_key", ADMIN, lambda app: app.admin.keys.set_key, 120),
+    DeployedFunction("remove_openrouter_key", ADMIN, lambda app: app.admin.keys.remove_key, 120),
+    DeployedFunction("test_openrouter_connection", ADMIN, lambda app: app.admin.key_check.test),
+    DeployedFunction("refresh_catalog", ADMIN, lambda app: app.admin.model_check.refresh),
     # at night where the functions are, away from the full hour when everybody calls OpenRouter
     DeployedFunction(
         "refresh_catalog_daily",
         SCHEDULE,
-        lambda app: app.checkup.daily,
+        lambda app: app.admin.model_check.daily,
         120,
         Schedule("17 17 * * *"),
     ),
@@ -131,13 +142,15 @@ FUNCTIONS: Final = (
     DeployedFunction(
         "reconcile_generations",
         SCHEDULE,
-        lambda app: app.reconcile.run,
+        lambda app: app.generation.reconciler.run,
         120,
         Schedule("*/5 * * * *"),
     ),
     # Cloud Tasks names the queue after the function: no underscore. limits.TOTAL_S, and the time
     # it takes to claim a generation, fit inside the timeout
-    DeployedFunction("continuation", QUEUE, lambda app: app.generate.deliver, 360, Queue()),
+    DeployedFunction(
+        "continuation", QUEUE, lambda app: app.generation.prompts.deliver, 360, Queue()
+    ),
 )
 
 

@@ -6,9 +6,12 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
+from .. import log
 from .bootstrap import App
 from .callables import ADMIN, QUEUE, SCHEDULE, DeployedFunction
-from .triggers import Request, TriggerAnswer, run_scheduled, run_task
+from .environment import EnvironmentRefused
+from .shutdown import before_shutdown
+from .triggers import Request, TriggerAnswer, Work, run_scheduled, run_task
 
 if TYPE_CHECKING:
     from ..callable import Call, CallableResponse
@@ -19,28 +22,46 @@ EntryPoint = Callable[[Request], Awaitable["CallableResponse[Caller] | TriggerAn
 
 @cache
 def app() -> App:
-    """Return the parts of this process's one instance."""
-    return App()
+    """Return the one instance of this process, made with its first request."""
+    instance = App()
+    before_shutdown(instance.interrupt)
+    return instance
 
 
 def entry_point(function: DeployedFunction) -> EntryPoint:
-    """Return the coroutine function that answers a deployed function's requests.
+    """Return the coroutine function that answers the requests of a deployed function.
 
     It has the function's name, which functions-framework knows it by.
     """
 
     async def serve(request: Request) -> CallableResponse[Caller] | TriggerAnswer:
-        instance = app()
         if function.audience == SCHEDULE:
-            return await run_scheduled(request, lambda: function.handler(instance))
+            return await run_scheduled(request, find)
         if function.audience == QUEUE:
-            return await run_task(request, lambda: function.handler(instance))
-        wire = instance.admin_wire if function.audience == ADMIN else instance.wire
+            return await run_task(request, find)
+        wires = app().wires
+        wire = wires.admin if function.audience == ADMIN else wires.user
         return wire.answer(handle)
 
     async def handle(call: Call[Caller]) -> object:
-        # found, and with it built, only after the caller is known to be one
-        return await function.handler(app())(call)
+        return await find()(call)  # found, and built, once the caller is known to be one
+
+    def find() -> Work:
+        return find_handler(function)
 
     serve.__name__ = serve.__qualname__ = function.name
     return serve
+
+
+def find_handler(function: DeployedFunction) -> Work:
+    """Return what answers a function, built if need be.
+
+    A fault while it is built is one of the deployment. The log says in which function, and what
+    went wrong where that is known to hold no secret.
+    """
+    try:
+        return function.handler(app())
+    except Exception as error:
+        problem = str(error) if isinstance(error, EnvironmentRefused) else type(error).__name__
+        log.error("not_built", function=function.name, problem=problem)
+        raise

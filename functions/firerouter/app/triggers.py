@@ -6,21 +6,28 @@ Only Cloud Scheduler and Cloud Tasks may send one, because IAM stands in front o
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from .. import log
 from ..callable import CallableError
 
-Work = Callable[..., Awaitable[dict[str, Any]]]
-TriggerAnswer = tuple[dict[str, Any], int]  # JSON, and the HTTP status
+Work = Callable[..., Awaitable[object]]
+TriggerAnswer = tuple[object, int]  # JSON, and the HTTP status
+
+
+class Url(Protocol):
+    """A URL, as far as triggers read it."""
+
+    @property
+    def path(self) -> str: ...
 
 
 class Request(Protocol):
     """A Starlette request, as far as triggers read it."""
 
     @property
-    def url(self) -> Any: ...
-    async def json(self) -> Any: ...
+    def url(self) -> Url: ...
+    async def json(self) -> object: ...
 
 
 async def run_scheduled(request: Request, find: Callable[[], Work]) -> TriggerAnswer:
@@ -63,4 +70,4 @@ async def _run(event: str, find: Callable[[], Work], *arguments: str) -> Trigger
 
 def _is_health_check(request: Request) -> bool:
     """Whether the emulator asks if the function is up, at an address of its own."""
-    return bool(request.url.path.endswith("/__/health"))
+    return request.url.path.endswith("/__/health")

@@ -55,13 +55,13 @@ class OpenRouter:
 
     def __init__(self, *, base_url: str, limits: OpenRouterLimits | None = None) -> None:
         self._base_url = base_url
-        self._limits = limits or OpenRouterLimits()
+        self.limits = limits or OpenRouterLimits()
 
     @cached_property
     def _transport(self) -> Transport:
         from .transport import Transport  # most of a second: not before it is needed
 
-        return Transport(self._base_url, self._limits)
+        return Transport(self._base_url, self.limits)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -106,7 +106,7 @@ class OpenRouter:
         on_id: OnId = _ignore,
     ) -> Embeddings:
         """Return a vector for each input, by one request. Raises UpstreamError, Interrupted."""
-        async for attempt in retrying(request.model, deadline, self._limits):
+        async for attempt in retrying(request.model, deadline, self.limits):
             with attempt:
                 return await self._try_embeddings(request, deadline, attempts, on_id)
         raise AssertionError("the last try raises its failure")
@@ -133,7 +133,7 @@ class OpenRouter:
         try:
             async with asyncio.timeout(timeout_s):
                 response = await self._transport.get(path, key, query or {})
-                body = await response.read(self._limits.document_max_bytes, UpstreamMalformed)
+                body = await response.read(self.limits.document_max_bytes, UpstreamMalformed)
             document: object = json.loads(body)
         except TimeoutError:
             raise UpstreamTimeout from None
@@ -143,7 +143,7 @@ class OpenRouter:
 
     async def key_report(self, key: Secret) -> KeyReport:
         """Return what OpenRouter says of a key, free of charge. Raises UpstreamError."""
-        return read_key_report(await self.get("/key", key, self._limits.ping_s))
+        return read_key_report(await self.get("/key", key, self.limits.ping_s))
 
     async def generation_usage(self, id_: str, key: Secret) -> Usage | None:
         """Return what an answer came to, by OpenRouter's id, or None while it is not known.
@@ -153,7 +153,7 @@ class OpenRouter:
         """
         query = {"id": id_}
         try:
-            document = await self.get("/generation", key, self._limits.ping_s, query=query)
+            document = await self.get("/generation", key, self.limits.ping_s, query=query)
         except UpstreamError as error:
             if error.details.get("upstreamStatus") == 404:
                 return None
@@ -176,7 +176,7 @@ class OpenRouter:
             if failure is not None and on_retry is not None:
                 await on_retry(model, failure.reason)
             try:
-                async for attempt in retrying(model, deadline, self._limits, on_retry):
+                async for attempt in retrying(model, deadline, self.limits, on_retry):
                     with attempt:
                         return await self._try(model, request, deadline, attempts, on_id)
             except UpstreamError as error:
@@ -226,7 +226,7 @@ class OpenRouter:
             response,
             model,
             deadline,
-            limits=self._limits,
+            limits=self.limits,
             wants_images=request.draws,
             image_api_count=request.makes if isinstance(request, ImagesRequest) else None,
         )
@@ -242,7 +242,7 @@ class OpenRouter:
                 deadline.start_silence()
                 response = await self._post(key, attempt, request)
                 attempt.upstream_id = response.upstream_id
-                body = await response.read(self._limits.vectors_max_bytes, AnswerTooLong)
+                body = await response.read(self.limits.vectors_max_bytes, AnswerTooLong)
                 embeddings = read_embeddings(body, len(request.inputs), request.form)
         except BaseException as error:
             attempt.reason = error.reason if isinstance(error, UpstreamError) else "stopped"

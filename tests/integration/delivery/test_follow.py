@@ -26,7 +26,7 @@ async def instance(world: World, monkeypatch: pytest.MonkeyPatch) -> Instance:
 def begin(instance: Instance, **more: Any) -> tuple[Any, asyncio.Task[Any]]:
     data = {"feature": "ticks", "prompt": "x", "requestId": "r", **more}
     call = call_of(data, "user", streaming=True)
-    return call, asyncio.create_task(instance.app.generate.execute_prompt(call))
+    return call, asyncio.create_task(instance.app.generation.prompts.execute_prompt(call))
 
 
 async def started(world: World, *, pieces: bool = True) -> str:
@@ -114,7 +114,7 @@ async def test_whoever_follows_may_leave_and_ends_nothing(world: World, instance
     _, running = begin(instance)
     id_ = await started(world)
     call = call_of({"resume": id_}, "user", streaming=True)
-    following = asyncio.create_task(world.instance().app.generate.execute_prompt(call))
+    following = asyncio.create_task(world.instance().app.generation.prompts.execute_prompt(call))
     await asyncio.sleep(0.5)
     call.leave()
     await asyncio.wait({following}, timeout=5)
@@ -156,8 +156,8 @@ async def test_an_instance_that_was_killed_is_said_to_be(world: World, instance:
     id_ = await started(world)
     past = limits.TOTAL_S + limits.SETTLE_S + 1
     later = world.instance()
-    now = later.app.generate._following._now
-    later.app.generate._following._now = lambda: now() + timedelta(seconds=past)
+    now = later.app.generation.prompts._following._now
+    later.app.generation.prompts._following._now = lambda: now() + timedelta(seconds=past)
     refused = await later.refusal("execute_prompt", {"resume": id_}, "user")
     assert refused.reason == "interrupted"
     await stop(instance, id_)
@@ -195,9 +195,9 @@ def mute(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.sleep(3600)
 
     monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.1)
-    instance.app.conversations.answer = never  # type: ignore[method-assign]
+    instance.app.conversations.store.answer = never  # type: ignore[method-assign]
     instance.app.ledger.settle = never  # type: ignore[method-assign]
-    instance.app.progress.forget = never  # type: ignore[method-assign]
+    instance.app.delivery.progress.forget = never  # type: ignore[method-assign]
 
 
 async def test_what_a_killed_instance_had_written_is_kept_in_the_conversation(
@@ -208,7 +208,7 @@ async def test_what_a_killed_instance_had_written_is_kept_in_the_conversation(
     id_ = await started(world)
     running.cancel()
     entry = await world.document(f"generations/{id_}")
-    tidy = world.instance().app.reconcile
+    tidy = world.instance().app.generation.reconciler
     past = timedelta(seconds=limits.TOTAL_S + limits.SETTLE_S + 1)
     tidy._now = lambda: entry["createdAt"] + past
     assert (await tidy.run())["closed"] == 1
@@ -239,7 +239,7 @@ async def test_of_a_repair_that_was_killed_the_newer_text_is_kept(
             await asyncio.sleep(0.02)
     running.cancel()
     entry = await world.document(f"generations/{id_}")
-    tidy = world.instance().app.reconcile
+    tidy = world.instance().app.generation.reconciler
     tidy._now = lambda: entry["createdAt"] + timedelta(seconds=limits.TOTAL_S + limits.SETTLE_S + 1)
     assert (await tidy.run())["closed"] == 1
     place = entry["place"]

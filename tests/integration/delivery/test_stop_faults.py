@@ -253,14 +253,14 @@ async def test_an_instance_at_rest_keeps_no_listener(
     runs, other = models.instance(), models.instance()
     monkeypatch.setattr(limits, "LISTEN_AFTER_S", 60.0)
     await runs.ask("fast")
-    assert runs.app.stops._listener._task is None, "a short answer opens none"
+    assert runs.app.delivery.stops._listener._task is None, "a short answer opens none"
     monkeypatch.setattr(limits, "LISTEN_AFTER_S", 0.0)
-    assert runs.app.stops._listener._task is None
+    assert runs.app.delivery.stops._listener._task is None
     await runs.ask("fast")
-    listening = runs.app.stops._listener._task
+    listening = runs.app.delivery.stops._listener._task
     assert listening is not None
     await asyncio.wait({listening}, timeout=EVENTUALLY_S)
-    assert runs.app.stops._listener._task is None
+    assert runs.app.delivery.stops._listener._task is None
     asking = asyncio.create_task(runs.ask("stall", requestId="rested"))
     await begun(models, "rested")
     await stop(other, "rested")

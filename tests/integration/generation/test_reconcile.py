@@ -59,11 +59,11 @@ class Tidy:
         self.books = LedgerStore(self.app.firestore)
         self._reconcile = Reconciler(
             books=self.books,
-            progress=self.app.progress,
-            conversations=self.app.conversations,
-            keys=self.app.keys,
+            progress=self.app.delivery.progress,
+            conversations=self.app.conversations.store,
+            keys=self.app.keys.pool,
             openrouter=self.app.openrouter,
-            look=self.app.uploads.look,
+            look=self.app.files.storage.look,
             now=lambda: datetime.now(UTC) + self.ahead,
         )
 
@@ -548,7 +548,7 @@ async def test_a_key_that_is_disabled_or_gone_makes_way_for_the_one_that_serves(
 async def test_a_key_that_openrouter_refuses_makes_way_for_the_one_that_serves(
     instance: Instance, ledger: Ledger, tidy: Tidy
 ) -> None:
-    first = await instance.app.vault.add(Secret("sk-or-v1-revoked-since-then"))
+    first = await instance.app.keys.vault.add(Secret("sk-or-v1-revoked-since-then"))
     for id_ in ("gen-1", "gen-2"):
         entry = await admitted(ledger)
         await ledger.settle(entry, stopped(tried(id_, None, first)))
@@ -570,7 +570,7 @@ async def test_with_no_key_at_all_entries_are_closed_and_their_costs_wait(
     instance: Instance, ledger: Ledger, tidy: Tidy, kept: Kept
 ) -> None:
     await left_running(ledger, tried("gen-1"))
-    await instance.app.vault.disable(1)
+    await instance.app.keys.vault.disable(1)
     assert await tidy.run() == {**NOTHING, "closed": 1, "waiting": 1}
     await kept.add_up()
 

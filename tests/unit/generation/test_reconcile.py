@@ -10,6 +10,7 @@ from firerouter import limits
 from firerouter.app.callables import FUNCTIONS, Schedule
 from firerouter.generation.reconciler import billed
 from firerouter.ledger.store import AttemptRecord, Reservation, StoredEntry
+from firerouter.openrouter import OpenRouterLimits
 from tests.support.repository import ROOT
 
 (RECONCILE,) = (row for row in FUNCTIONS if row.name == "reconcile_generations")
@@ -60,7 +61,7 @@ def test_what_is_asked_for(status: str, attempts: list[AttemptRecord], asked: An
 
 
 def test_a_run_ends_inside_its_functions_timeout() -> None:
-    one_look_s = 2 * (limits.READ_S + limits.PING_S) + limits.ADMIT_S
+    one_look_s = 2 * (limits.READ_S + OpenRouterLimits().ping_s) + limits.ADMIT_S
     assert limits.RECONCILE_S + one_look_s + 2 * limits.READ_S < RECONCILE.timeout_s
 
 

@@ -15,13 +15,16 @@ import yaml
 
 from firerouter import limits
 from firerouter.app.callables import FUNCTIONS, QUEUE, RESOURCES, DeployedFunction, Queue, Schedule
+from firerouter.callable import WireLimits
 from firerouter.delivery import queue
+from firerouter.openrouter import OpenRouterLimits
 from scripts.devtools.manifest import MANIFEST, manifest
 from scripts.devtools.suite import PROJECT, REGION, clean_environment
 from scripts.devtools.toolchain import find_node
 
 SOURCE = MANIFEST.parent
 DISCOVER = Path(__file__).parent / "js" / "discover.cjs"
+OPENROUTER = OpenRouterLimits()
 GENERATING = ("execute_prompt", "api", "continuation")  # those behind which a model answers
 BY_NAME = {function.name: function for function in FUNCTIONS}
 
@@ -127,21 +130,21 @@ def test_a_task_is_not_given_up_while_it_may_still_be_answered() -> None:
 
 
 def test_the_shorter_deadlines_fit_into_the_longer_ones() -> None:
-    assert limits.CONNECT_S < limits.FIRST_TOKEN_DEFAULT_S <= limits.FIRST_TOKEN_MAX_S
-    assert limits.FIRST_TOKEN_MAX_S + limits.CONNECT_S < limits.TOTAL_S
+    assert OPENROUTER.connect_s < limits.FIRST_TOKEN_DEFAULT_S <= limits.FIRST_TOKEN_MAX_S
+    assert limits.FIRST_TOKEN_MAX_S + OPENROUTER.connect_s < limits.TOTAL_S
     assert limits.IDLE_DEFAULT_S <= limits.IDLE_MAX_S < limits.TOTAL_S
     assert limits.KEYS_FETCH_S < limits.VERIFY_S
-    ping_s = limits.VERIFY_S + limits.READ_S + limits.PING_S
+    ping_s = limits.VERIFY_S + limits.READ_S + OPENROUTER.ping_s
     assert ping_s < timeout_s("test_openrouter_connection")
 
 
 def test_beats_come_often_enough_for_every_client() -> None:
     shortest_client_timeout_s = 60  # Flutter's; Android's and iOS's are 70
-    assert shortest_client_timeout_s > 2 * limits.HEARTBEAT_S
+    assert shortest_client_timeout_s > 2 * WireLimits().heartbeat_s
 
 
 def test_an_instance_can_hold_what_it_lets_in() -> None:
     memory_bytes = RESOURCES.memory_mb * 2**20
-    assert limits.BODY_MAX_BYTES < limits.BODIES_IN_FLIGHT_MAX_BYTES <= memory_bytes / 4
-    assert RESOURCES.concurrency <= limits.CONNECTIONS_MAX
+    assert WireLimits().body_max_bytes < WireLimits().bodies_max_bytes <= memory_bytes / 4
+    assert RESOURCES.concurrency <= OPENROUTER.connections_max
     assert RESOURCES.cpus >= 1  # else Cloud Run takes one request at a time
