@@ -45,7 +45,7 @@ def _decorator(function: DeployedFunction) -> Decorator:
     """Return the SDK's decorator with a function's options."""
     from firebase_functions import https_fn, options, scheduler_fn, tasks_fn
 
-    shared = {
+    shared: dict[str, Any] = {
         "region": REGION,
         "memory": RESOURCES.memory_mb,
         "cpu": RESOURCES.cpus,

@@ -64,8 +64,8 @@ class App:
             app_check_keys_url=f"http://{host}/v1/jwks" if host else users.APP_CHECK_KEYS_URL,
         )
         return rooms.Wires(
-            user=self._wire(identity.verify),
-            admin=self._wire(identity.verify_admin, for_admins=True),
+            user=_wire(self, identity.verify, for_admins=False),
+            admin=_wire(self, identity.verify_admin, for_admins=True),
         )
 
     @cached_property
@@ -186,7 +186,7 @@ class App:
         prompts = generation.PromptExecution(
             app_settings=self.app_settings,
             asking=requests,
-            answering=self._answerer(responses),
+            answering=_answerer(self, responses),
             attaching=self.files.attachments,
             conversations=self.conversations.store,
             ledger=self.ledger,
@@ -206,8 +206,8 @@ class App:
         return rooms.Generation(
             prompts=prompts,
             comparisons=comparisons,
-            embeddings=self._embeddings(),
-            reconciler=self._reconciler(),
+            embeddings=_embeddings(self),
+            reconciler=_reconciler(self),
             responses=responses,
         )
 
@@ -244,60 +244,61 @@ class App:
             ),
         )
 
-    def _wire(
-        self,
-        authenticate: Callable[[Headers], Awaitable[users.Caller]],
-        *,
-        for_admins: bool = False,
-    ) -> Wire[users.Caller]:
-        return Wire(
-            authenticate=authenticate,
-            report=log.unexpected,
-            limits=self.limits.callable,
-            emulated=self.environment.emulated,
-            for_admins=for_admins,
-        )
-
     def _firebase_app(self) -> firebase_admin.App:
         return clients.firebase_app(self.environment)
 
-    def _answerer(self, responses: generation.ResponseCache) -> generation.Answerer:
-        helper_model = generation.HelperModel(
-            openrouter=self.openrouter,
-            choice=self.features.choice,
-            conversations=self.conversations.store,
-            ledger=self.ledger,
-        )
-        return generation.Answerer(
-            asides=helper_model,
-            attaching=self.files.attachments,
-            conversations=self.conversations.store,
-            gallery=self.files.images,
-            ledger=self.ledger,
-            progress=self.delivery.progress,
-            responses=responses,
-            openrouter=self.openrouter,
-        )
 
-    def _embeddings(self) -> generation.EmbeddingExecution:
-        return generation.EmbeddingExecution(
-            features=self.features.store,
-            app_settings=self.app_settings,
-            keys=self.keys.pool,
-            choice=self.features.choice,
-            ledger=self.ledger,
-            stops=self.delivery.stops,
-            openrouter=self.openrouter,
-            pseudonyms=self.users.pseudonyms,
-            default_referer=self.environment.default_referer,
-        )
+def _wire(
+    app: App, authenticate: Callable[[Headers], Awaitable[users.Caller]], *, for_admins: bool
+) -> Wire[users.Caller]:
+    return Wire(
+        authenticate=authenticate,
+        report=log.unexpected,
+        limits=app.limits.callable,
+        emulated=app.environment.emulated,
+        for_admins=for_admins,
+    )
 
-    def _reconciler(self) -> generation.Reconciler:
-        return generation.Reconciler(
-            books=self.ledger_store,
-            progress=self.delivery.progress,
-            conversations=self.conversations.store,
-            keys=self.keys.pool,
-            openrouter=self.openrouter,
-            look=self.files.storage.look,
-        )
+
+def _answerer(app: App, responses: generation.ResponseCache) -> generation.Answerer:
+    helper_model = generation.HelperModel(
+        openrouter=app.openrouter,
+        choice=app.features.choice,
+        conversations=app.conversations.store,
+        ledger=app.ledger,
+    )
+    return generation.Answerer(
+        asides=helper_model,
+        attaching=app.files.attachments,
+        conversations=app.conversations.store,
+        gallery=app.files.images,
+        ledger=app.ledger,
+        progress=app.delivery.progress,
+        responses=responses,
+        openrouter=app.openrouter,
+    )
+
+
+def _embeddings(app: App) -> generation.EmbeddingExecution:
+    return generation.EmbeddingExecution(
+        features=app.features.store,
+        app_settings=app.app_settings,
+        keys=app.keys.pool,
+        choice=app.features.choice,
+        ledger=app.ledger,
+        stops=app.delivery.stops,
+        openrouter=app.openrouter,
+        pseudonyms=app.users.pseudonyms,
+        default_referer=app.environment.default_referer,
+    )
+
+
+def _reconciler(app: App) -> generation.Reconciler:
+    return generation.Reconciler(
+        books=app.ledger_store,
+        progress=app.delivery.progress,
+        conversations=app.conversations.store,
+        keys=app.keys.pool,
+        openrouter=app.openrouter,
+        look=app.files.storage.look,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import log
 from .bootstrap import App
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..callable import Call, CallableResponse
     from ..users import Caller
 
-EntryPoint = Callable[[Request], Awaitable["CallableResponse[Caller] | TriggerAnswer"]]
+EntryPoint = Callable[[Request], Awaitable[Any]]  # of an ASGI response, or of (JSON, status)
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .envelope import encode
 from .limits import WireLimits
@@ -23,7 +23,7 @@ class Call(Generic[CallerT]):
 
     def __init__(
         self,
-        data: object,
+        data: Any,
         headers: Mapping[str, str],
         caller: CallerT,
         *,

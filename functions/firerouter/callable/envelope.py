@@ -6,7 +6,7 @@ import json
 import re
 import uuid
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypedDict
 
 import orjson
 
@@ -31,6 +31,14 @@ HTTP_STATUS: Final[Mapping[str, int]] = {
 }
 
 
+class WireError(TypedDict):
+    """A failure as clients get it."""
+
+    status: str
+    message: str
+    details: dict[str, Any]  # any JSON, with `reason`, `retryable` and `traceId`
+
+
 class CallableError(Exception):
     """A failure that the client is told of.
 
@@ -51,7 +59,7 @@ class CallableError(Exception):
         message: str | None = None,
         *,
         retry_after_seconds: float | None = None,
-        **details: object,
+        **details: Any,
     ) -> None:
         """Make a failure.
 
@@ -66,7 +74,7 @@ class CallableError(Exception):
         self.retry_after_seconds = retry_after_seconds
         self.details = details
 
-    def to_wire(self, trace_id: str, *, for_admin: bool = False) -> dict[str, object]:
+    def to_wire(self, trace_id: str, *, for_admin: bool = False) -> WireError:
         """Return `{"status", "message", "details": {"reason", "retryable", "traceId", ...}}`."""
         details = {
             **self.details,
@@ -145,7 +153,7 @@ def encoding_of(method: str, content_type: str) -> str:
     return encoding
 
 
-def parse_envelope(method: str, content_type: str, body: bytes | bytearray) -> object:
+def parse_envelope(method: str, content_type: str, body: bytes | bytearray) -> Any:
     """Return the `data` of a callable request, with 64-bit integers unwrapped.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from ..errors import AnswerTooLong, EmptyAnswer, StreamCut
 from .citations import Citation, CitationCollector
@@ -30,7 +30,7 @@ class Delta(NamedTuple):
 
     kind: DeltaKind
     text: str = ""
-    value: Mapping[str, object] = {}
+    value: Mapping[str, Any] = {}  # JSON
 
 
 HEARTBEAT: Final = Delta("heartbeat")  # something came that can't be shown yet

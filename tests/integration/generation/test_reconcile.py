@@ -54,8 +54,8 @@ class Tidy:
         self.asked: list[tuple[str, int | None]] = []
         self.failing: Exception | None = None
         self.told: dict[str, Usage | None] | None = None  # instead of what the stand-in says
-        self._generation = self.app.openrouter.generation
-        self.app.openrouter.generation = self.generation  # type: ignore[method-assign]
+        self._generation = self.app.openrouter.generation_usage
+        self.app.openrouter.generation_usage = self.generation  # type: ignore[method-assign]
         self.books = LedgerStore(self.app.firestore)
         self._reconcile = Reconciler(
             books=self.books,
@@ -560,7 +560,7 @@ async def test_a_key_that_openrouter_refuses_makes_way_for_the_one_that_serves(
             return await real(id_, key)  # 401
         return Usage(cost_nano_usd=1)
 
-    tidy.app.openrouter.generation = known  # type: ignore[method-assign]
+    tidy.app.openrouter.generation_usage = known  # type: ignore[method-assign]
     assert (await tidy.run())["costed"] == 2
     assert ("gen-1", 1) in tidy.asked
     assert ("gen-2", 1) in tidy.asked
@@ -625,7 +625,7 @@ async def test_an_answer_that_makes_no_sense_holds_up_nobody_else(
             raise UpstreamMalformed
         return Usage(cost_nano_usd=1)
 
-    tidy.app.openrouter.generation = odd  # type: ignore[method-assign]
+    tidy.app.openrouter.generation_usage = odd  # type: ignore[method-assign]
     assert await tidy.run() == {**NOTHING, "closed": 2, "costed": 1, "waiting": 1}
     await kept.add_up()
 
@@ -635,13 +635,13 @@ async def test_what_takes_too_long_is_left_for_the_next_run(
 ) -> None:
     await left_running_each(ledger, 8)
     tidy.told = {f"gen-{number}": Usage(cost_nano_usd=number) for number in range(8)}
-    quick = tidy.app.openrouter.generation
+    quick = tidy.app.openrouter.generation_usage
 
     async def slow(id_: str, key: Secret) -> Usage | None:
         await asyncio.sleep(0.8)
         return await quick(id_, key)
 
-    tidy.app.openrouter.generation = slow  # type: ignore[method-assign]
+    tidy.app.openrouter.generation_usage = slow  # type: ignore[method-assign]
     monkeypatch.setattr(limits, "RECONCILE_S", 0.7)
     summary = await tidy.run()
     assert summary["closed"] == 8

@@ -339,7 +339,7 @@ async def test_malformed_json_among_sound_events_is_said() -> None:
 
 def whole(value: Any, kind: str = "application/json", **limits: int) -> AnswerStream:
     raw = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return answer(raw[:7], raw[7:], headers={"content-type": kind}, **limits)
+    return answer(raw[:7], raw[7:], headers={"content-type": kind}, breaks=None, **limits)
 
 
 async def test_a_whole_completion_is_an_answer_too() -> None:
