@@ -12,7 +12,7 @@ they are tested by themselves.
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Any
@@ -30,7 +30,9 @@ from tests.support.calls import ADMIN, call_of
 from tests.support.faulty_firestore import Send, send_commits
 from tests.support.secret_store import SecretStore
 
-HANDLERS = {function.name: function.handler for function in FUNCTIONS}
+HANDLERS: dict[str, Callable[[App], Callable[..., Awaitable[Any]]]] = {
+    function.name: function.handler for function in FUNCTIONS
+}
 
 
 class Instance:

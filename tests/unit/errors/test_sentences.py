@@ -34,6 +34,7 @@ NOT_FOR_USERS = r"openrouter|keys?|ledger|books|firestore|secrets?|roles?|admin 
 TRANSLATED = r"can not|any more|by now|as good as|whoever|nobody"
 SUBJECTS = {
     "AI",
+    "App",
     "Cloud",
     "Files",
     "No",
