@@ -183,7 +183,8 @@ LISTEN_PAUSE_MAX_S: Final = 10.0
 
 # The reconciler: every five minutes
 RESCUE_S: Final = 3600.0  # after its admission; then an entry is closed without its answer
-RECONCILE_S: Final = 60.0  # then it begins nothing more; inside a function timeout of 120 s
+RECONCILE_S: Final = 60.0  # then it begins nothing more
+RECONCILE_END_S: Final = 45.0  # for what it has begun; both, inside a function timeout of 120 s
 RECONCILE_PAGE: Final = 100  # entries read at a time
 RECONCILE_AT_ONCE: Final = 4  # looks at OpenRouter, and commits
 COST_PAUSE_S: Final = 240.0  # before a cost that was not known is asked for again, and longer later

@@ -1,11 +1,9 @@
-"""Writes functions/functions.yaml, the deploy manifest, from the table of the deployed functions.
-
-    python -m scripts.devtools.manifest            write it
-    python -m scripts.devtools.manifest --check    exit 1 when it is not what would be written
+"""`./scripts/manifest`: writes functions/functions.yaml, the deploy manifest.
 
 firebase-tools reads the file instead of importing main.py, so a serving process never imports the
-Functions SDK, which takes 0.9 s of each cold start. The table is firerouter/app/callables.py; the
-SDK's own decorators turn its rows into the manifest.
+Functions SDK, which would take 0.9 s of each cold start. What a function may take is said in the
+table of the deployed functions, firerouter/app/callables.py; the SDK's own decorators turn its rows
+into the manifest.
 """
 
 from __future__ import annotations
@@ -13,11 +11,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from firerouter.app.callables import FUNCTIONS, RESOURCES, DeployedFunction, Queue, Schedule
-from firerouter.delivery.queue import REGION
 from scripts.devtools import ROOT
+
+if TYPE_CHECKING:
+    from firerouter.app.callables import DeployedFunction
 
 MANIFEST: Final = ROOT / "functions" / "functions.yaml"
 
@@ -26,8 +25,10 @@ Decorator = Callable[[Callable[[Any], None]], Any]
 
 def manifest() -> str:
     """Return the manifest as YAML, made by the SDK's own decorators and serializer."""
-    # not public: the SDK itself is run by firebase-tools, which asks it for this over HTTP
+    # private, but firebase-tools offers no other way to the SDK's serializer than over HTTP
     from firebase_functions.private.serving import functions_as_yaml
+
+    from firerouter.app.callables import FUNCTIONS
 
     functions = {}
     for function in FUNCTIONS:
@@ -44,6 +45,9 @@ def manifest() -> str:
 def _decorator(function: DeployedFunction) -> Decorator:
     """Return the SDK's decorator with a function's options."""
     from firebase_functions import https_fn, options, scheduler_fn, tasks_fn
+
+    from firerouter.app.callables import RESOURCES, Queue, Schedule
+    from firerouter.delivery.queue import REGION
 
     shared: dict[str, Any] = {
         "region": REGION,
@@ -82,12 +86,19 @@ def _decorator(function: DeployedFunction) -> Decorator:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--check", action="store_true", help="write nothing, exit 1 when stale")
+    parser = argparse.ArgumentParser(
+        prog="./scripts/manifest",
+        description="Writes functions/functions.yaml, the deploy manifest, from the table in "
+        "functions/firerouter/app/callables.py.",
+        epilog="exit status: 0 written or fresh, 1 stale, 2 wrong arguments, 3 not set up.",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit with 1 if the file is stale"
+    )
     if parser.parse_args().check:
         fresh = MANIFEST.exists() and MANIFEST.read_text() == manifest()
         if not fresh:
-            print("functions/functions.yaml is stale: run ./scripts/manifest", file=sys.stderr)
+            print("functions/functions.yaml is stale. Run ./scripts/manifest.", file=sys.stderr)
         return 0 if fresh else 1
     MANIFEST.write_text(manifest())
     print("wrote functions/functions.yaml")

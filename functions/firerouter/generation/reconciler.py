@@ -253,13 +253,23 @@ async def _pages(
     now: Callable[[], datetime],
     until: float,
 ) -> list[T]:
-    """What came of each entry, page by page, a few at once, until none is left or time is up."""
+    """What came of each entry, page by page, a few at once, until none is left or time is up.
+
+    What is not begun by then is left for the next run; what takes too long then, is ended.
+    """
     room = asyncio.Semaphore(limits.RECONCILE_AT_ONCE)
     done: list[T] = []
 
-    async def in_turn(stored: StoredEntry) -> T:
+    async def in_turn(stored: StoredEntry) -> T | None:
         async with room:
-            return await work(stored)
+            if asyncio.get_running_loop().time() >= until:
+                return None
+            try:
+                async with asyncio.timeout_at(until + limits.RECONCILE_END_S):
+                    return await work(stored)
+            except TimeoutError:
+                log.warning("reconcile_cut", generation=stored.held.id)
+                return None
 
     while asyncio.get_running_loop().time() < until:
         page = await read(now(), limits.RECONCILE_PAGE)

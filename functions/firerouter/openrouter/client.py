@@ -64,7 +64,7 @@ class OpenRouter:
         return Transport(self._base_url, self.limits)
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections. A process that ends with them need not."""
         if "_transport" in vars(self):
             await self._transport.close()
 

@@ -41,7 +41,7 @@ async def asked_models(world: World, marker: str) -> list[str]:
 # -- saving ----------------------------------------------------------------------------------------
 
 
-async def test_what_can_not_be_is_refused_through_the_wire(
+async def test_what_cannot_be_is_refused_through_the_wire(
     suite: Suite, admin: str, app_check: str
 ) -> None:
     """What is refused: every other test lives in this project."""
@@ -169,7 +169,7 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
 ]
 
 
-async def test_what_can_not_be_is_said_field_by_field_and_keeps_nothing(world: World) -> None:
+async def test_what_cannot_be_is_said_field_by_field_and_keeps_nothing(world: World) -> None:
     instance = world.instance()
     for settings, fields in REFUSED:
         refused = await instance.refusal(SAVE, {"settings": settings, "revision": 0})

@@ -86,8 +86,10 @@ async def test_a_stop_in_the_text_settles_once_and_charges_what_is_estimated(
     if twice:
         runs.commits(applied_twice)
         other.commits(applied_twice)
-    asking = asyncio.create_task(runs.ask("paid-ticks", requestId="text"))
+    data = {"requestId": "text", "prompt": models.project}
+    asking = asyncio.create_task(runs.ask("paid-ticks", **data))
     await begun(models, "text")
+    await models.sent_tokens(2)
     assert (await stop(other, "text"))["stopped"] is True
     result = await asyncio.wait_for(asking, EVENTUALLY_S)
     assert result["finishReason"] == "stopped"
@@ -96,7 +98,7 @@ async def test_a_stop_in_the_text_settles_once_and_charges_what_is_estimated(
     assert (entry["costNanoUsd"], entry["costIsEstimate"]) == (CENT, True)
     assert entry["stop"]["by"] == UID
     # and the same request again has the same answer
-    assert (await runs.ask("paid-ticks", requestId="text"))["text"] == result["text"]
+    assert (await runs.ask("paid-ticks", **data))["text"] == result["text"]
 
 
 @pytest.mark.parametrize("model", ["silent", "paid-ticks"])

@@ -6,6 +6,7 @@ the reconciler's clock. (`scripts/kill-test` kills real processes.)
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -33,6 +34,7 @@ from firerouter.ledger.ledger import Admission, Entry, Ledger, Outcome
 from firerouter.ledger.store import LedgerStore
 from firerouter.openrouter import Usage
 from scripts.devtools.suite import PROJECT, REGION, Suite
+from tests.support.eventually import until
 from tests.support.faulty_firestore import applied_twice
 from tests.support.in_process import Instance, World
 
@@ -40,8 +42,8 @@ CENT = 10_000_000  # in nano dollars
 ROOMY = UserLimits(requests_per_minute=1000, concurrent=100, usd_per_day=1.0)
 PAID_PROMPT, PAID_COMPLETION = 3_000, 15_000  # nano dollars a token of sim/paid*
 LATER = timedelta(seconds=limits.TOTAL_S + limits.SETTLE_S + 1)
-NOTED_S = limits.NOTE_AFTER_S + 0.3
-KNOWN_S = 0.3  # the stand-in knows an answer so long after its end
+GENERATION_DELAY_S = 0.15  # the stand-in knows what an answer cost so long after its end
+MARGIN_S = 0.05
 NOTHING = {"closed": 0, "costed": 0, "givenUp": 0, "waiting": 0}
 
 
@@ -93,6 +95,11 @@ class Kept:
     async def entry(self) -> dict[str, Any]:
         (entry,) = await self.entries()
         return entry
+
+    async def upstream_id(self) -> bool:
+        """Return whether the ledger knows OpenRouter's id of the one call."""
+        attempts = (await self.entry()).get("attempts", [])
+        return any(attempt["upstreamId"] for attempt in attempts)
 
     async def counters(self) -> tuple[int, int]:
         """(running now, nano dollars of all days)."""
@@ -177,9 +184,20 @@ async def left_running_each(ledger: Ledger, count: int) -> None:
 
 
 async def killed(
-    world: World, instance: Instance, model: str, *, after_s: float, after: str = "upstream"
+    world: World,
+    instance: Instance,
+    model: str,
+    *,
+    when: Callable[[], Awaitable[bool]] | None = None,
 ) -> None:
-    """One call whose instance is gone, some time after it reached OpenRouter or was admitted."""
+    """Kill an instance in the middle of its one call.
+
+    Args:
+        world: The project.
+        instance: The one that is killed.
+        model: What it asks.
+        when: The moment; as soon as the call is admitted if there is none.
+    """
     await world.write(
         "features/killed",
         {"enabled": True, "revision": 1, "settings": {"model": model, "firstTokenS": 30}},
@@ -195,23 +213,31 @@ async def killed(
     async def admit_and_say(admission: Admission) -> Any:
         entry = await admit(admission)
         reached.set()
-        if after == "admit":
+        if when is None:
             await never()
         return entry
 
     instance.app.ledger.admit = admit_and_say  # type: ignore[method-assign]
     limits_ = pytest.MonkeyPatch()
     limits_.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.0)
-    asking = asyncio.create_task(instance.ask("killed"))
+    asking = asyncio.create_task(instance.ask("killed", prompt=world.project))
     await reached.wait()
-    await asyncio.sleep(after_s)
+    if when is not None:
+        await until(when)
     asking.cancel()
     with suppress(asyncio.CancelledError):
         await asking
     limits_.undo()
     for task in list(instance.app.ledger._background):
         task.cancel()
-    await asyncio.sleep(KNOWN_S)
+    await until(lambda: openrouter_knows(world))
+
+
+async def openrouter_knows(world: World) -> bool:
+    """Return whether every request has ended, and OpenRouter can say what it cost."""
+    requests = await world.requests()
+    known = time.time() - GENERATION_DELAY_S - MARGIN_S
+    return all(request["endedAt"] and request["endedAt"] < known for request in requests)
 
 
 # -- what a killed instance left -------------------------------------------------------------------
@@ -230,7 +256,7 @@ async def test_what_runs_within_its_deadline_is_left_alone(
 async def test_killed_after_its_admission_the_estimate_stands_and_the_place_is_free(
     world: World, instance: Instance, tidy: Tidy, kept: Kept
 ) -> None:
-    await killed(world, instance, "sim/paid-ticks", after_s=0, after="admit")
+    await killed(world, instance, "sim/paid-ticks")
     assert await tidy.run() == {**NOTHING, "closed": 1, "givenUp": 1}
     entry = await kept.entry()
     assert (entry["status"], entry["error"]) == ("interrupted", "interrupted")
@@ -245,7 +271,7 @@ async def test_killed_after_its_admission_the_estimate_stands_and_the_place_is_f
 async def test_killed_after_the_headers_it_costs_what_openrouter_says(
     world: World, instance: Instance, tidy: Tidy, kept: Kept
 ) -> None:
-    await killed(world, instance, "sim/silent-after-headers", after_s=NOTED_S)
+    await killed(world, instance, "sim/silent-after-headers", when=kept.upstream_id)
     assert await tidy.run() == {**NOTHING, "closed": 1, "costed": 1}
     entry = await kept.entry()
     assert (entry["status"], entry["costNanoUsd"], entry["costIsEstimate"]) == (
@@ -260,7 +286,12 @@ async def test_killed_after_the_headers_it_costs_what_openrouter_says(
 async def test_killed_mid_text_it_costs_what_was_sent_by_then(
     world: World, instance: Instance, tidy: Tidy, kept: Kept, model: str
 ) -> None:
-    await killed(world, instance, model, after_s=NOTED_S + 0.5)
+
+    async def five_tokens_sent_and_its_id_noted() -> bool:
+        (request,) = await world.requests()
+        return request["tokensSent"] >= 5 and await kept.upstream_id()
+
+    await killed(world, instance, model, when=five_tokens_sent_and_its_id_noted)
     assert await tidy.run() == {**NOTHING, "closed": 1, "costed": 1}
     entry = await kept.entry()
     usage = entry["usage"]
@@ -450,7 +481,12 @@ async def test_killed_between_two_attempts_the_estimate_stands(
 async def test_a_retry_is_noted_before_it_is_made(
     world: World, instance: Instance, tidy: Tidy, kept: Kept
 ) -> None:
-    await killed(world, instance, "sim/503-retry-after", after_s=NOTED_S + 0.2)
+
+    async def noted() -> bool:
+        attempts = (await kept.entry()).get("attempts", [])
+        return bool(attempts and attempts[-1]["reason"] == "upstream_busy")
+
+    await killed(world, instance, "sim/503-retry-after", when=noted)
     assert (await kept.entry())["attempts"][-1]["reason"] == "upstream_busy"
     assert (await tidy.run())["givenUp"] == 1
 
@@ -636,13 +672,14 @@ async def test_what_takes_too_long_is_left_for_the_next_run(
     await left_running_each(ledger, 8)
     tidy.told = {f"gen-{number}": Usage(cost_nano_usd=number) for number in range(8)}
     quick = tidy.app.openrouter.generation_usage
+    run_s = 3.0
 
     async def slow(id_: str, key: Secret) -> Usage | None:
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(run_s)
         return await quick(id_, key)
 
     tidy.app.openrouter.generation_usage = slow  # type: ignore[method-assign]
-    monkeypatch.setattr(limits, "RECONCILE_S", 0.7)
+    monkeypatch.setattr(limits, "RECONCILE_S", run_s)
     summary = await tidy.run()
     assert summary["closed"] == 8
     assert summary["costed"] == 8 - summary["waiting"] <= limits.RECONCILE_AT_ONCE

@@ -710,7 +710,7 @@ async def test_a_settlement_that_never_comes_through_is_left_to_the_reconciler(
     ],
     ids=["too large", "a list in a list", "too large a number", "a lone surrogate", "no such type"],
 )
-async def test_a_result_that_can_not_be_kept_is_dropped_and_the_entry_settled(
+async def test_a_result_that_cannot_be_kept_is_dropped_and_the_entry_settled(
     ledger: Ledger, firestore: AsyncClient, uid: str, result: dict[str, Any]
 ) -> None:
     admission = asked(uid, "large", reserve_nano_usd=CENT)

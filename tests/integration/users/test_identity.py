@@ -474,7 +474,7 @@ async def test_the_account_counts_and_not_the_token(
     assert (await identity.verify(given)).uid == UID  # for what everybody may do, the token does
 
 
-async def test_accounts_that_can_not_be_looked_up_are_not_the_callers_fault(
+async def test_accounts_that_cannot_be_looked_up_are_not_the_callers_fault(
     identity: Identity, google: Google, clock: Clock, capfd: pytest.CaptureFixture[str]
 ) -> None:
     google.account = {"customAttributes": HOLDS_IT}
@@ -568,7 +568,7 @@ async def _unavailable(identity: Identity, given: dict[str, str] | None = None) 
 
 
 @pytest.mark.parametrize("status", [404, 429, 500, 503])
-async def test_keys_that_can_not_be_had_are_not_the_callers_fault(
+async def test_keys_that_cannot_be_had_are_not_the_callers_fault(
     identity: Identity, google: Google, clock: Clock, status: int
 ) -> None:
     google.status = status
@@ -635,7 +635,7 @@ async def test_a_key_server_that_drips_is_waited_for_a_while_only(
         await _unavailable(identity)
 
 
-async def test_credentials_that_can_not_be_had_are_not_the_callers_fault(
+async def test_credentials_that_cannot_be_had_are_not_the_callers_fault(
     make: Callable[..., Identity],
 ) -> None:
     await _unavailable(make(NoMetadataServer()))

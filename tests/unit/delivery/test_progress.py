@@ -1,4 +1,4 @@
-"""Bounds that are promised, and that tests change for the sake of time."""
+"""How often progress is stored: late and seldom, for each piece is a write."""
 
 from firerouter import limits
 
