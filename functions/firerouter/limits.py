@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 # A request
-BODY_MAX_BYTES: Final = 12_000_000
-BODIES_IN_FLIGHT_MAX_BYTES: Final = 96_000_000  # an instance
 PROMPT_MAX_CHARS: Final = 200_000  # prompt, context and messages together
 MESSAGES_MAX: Final = 64
 VARIABLES_MAX: Final = 32
@@ -29,9 +27,6 @@ REASONING_DETAILS_MAX_BYTES: Final = 100_000  # of one answer, kept to be sent b
 REASONING_DETAILS_MAX: Final = 100  # of one message that a caller sends
 READINGS_MAX_BYTES: Final = 4_000_000  # of one answer, and of all that go back with a request
 READING_PART_CHARS: Final = 900_000  # ASCII; a document ends at 1 MiB
-CITATIONS_MAX: Final = 50  # of one answer
-CITATION_MAX_CHARS: Final = 500  # of a title, or of what is cited
-URL_MAX_CHARS: Final = 2_000
 
 PARTIAL_JSON_EVERY_S: Final = 0.25
 PARTIAL_JSON_MAX_CHARS: Final = 100_000  # of an answer: a longer one is sent as text alone
@@ -43,7 +38,6 @@ EMBED_BATCH_INPUTS: Final = 128  # of one request to OpenRouter
 EMBED_BATCH_CHARS: Final = 500_000
 DIMENSIONS_MAX: Final = 8_192
 TOKEN_MAX_CHARS: Final = 8  # what no language's text has more of, by and large
-VECTORS_MAX_BYTES: Final = 16_000_000  # one answer of OpenRouter's that holds vectors
 
 # Files that go with a question
 ATTACHMENTS_MAX: Final = 10  # of one question
@@ -64,10 +58,7 @@ UPLOAD_OPEN_DAYS: Final = 7  # that Cloud Storage keeps an address for an upload
 
 # Images that a model makes
 IMAGES_MAX: Final = 10  # of one answer
-IMAGE_MAX_BYTES: Final = 6_000_000  # of one, which is 8 MB in a line of a stream
-IMAGES_MAX_BYTES: Final = 12_000_000  # of one answer, which a result may have to hold in base64
 INLINE_IMAGE_MAX_BYTES: Final = 200_000  # of one that is stored and comes with the call as well
-PARTIAL_IMAGES_MAX: Final = 40  # of one answer
 IMAGES_AT_ONCE: Final = 4  # an instance decodes and stores: each is held several times over
 
 # Conversations
@@ -121,23 +112,12 @@ NOTE_MAX_CHARS: Final = 500  # of a revision
 FEATURES_MAX: Final = 200
 FINDINGS_MAX: Final = 50  # that one answer lists
 
-# The callable wire
-HEARTBEAT_S: Final = 15.0
-
 # One call of OpenRouter
-CONNECT_S: Final = 5.0
 FIRST_TOKEN_DEFAULT_S: Final = 60.0
 FIRST_TOKEN_MAX_S: Final = 240.0  # some models think in silence
 IDLE_DEFAULT_S: Final = 30.0
 IDLE_MAX_S: Final = 120.0
 TOTAL_S: Final = 280.0  # inside a function timeout of 300 s
-TRIES_PER_MODEL: Final = 3
-RETRY_AFTER_MAX_S: Final = 10.0
-BACKOFF_FIRST_S: Final = 0.5
-BACKOFF_MAX_S: Final = 4.0
-SSE_LINE_MAX_BYTES: Final = 8_000_000  # a line can hold an image as a data URL
-ANSWER_MAX_CHARS: Final = 2_000_000  # text and reasoning; 128k tokens are about 600k characters
-CONNECTIONS_MAX: Final = 1_000  # an instance: its concurrency of 80, six models a comparison
 
 # Caches
 SETTINGS_FRESH_S: Final = 4.0  # served without a look
@@ -153,7 +133,6 @@ CATALOG_FETCH_S: Final = 20.0  # of all pages together
 CATALOG_PAGES_MAX: Final = 10
 CATALOG_MODELS_MAX: Final = 5_000
 CATALOG_SHARD_MAX_BYTES: Final = 900_000  # a document ends at 1 MiB
-DOCUMENT_MAX_BYTES: Final = 8_000_000  # one JSON answer of OpenRouter's that is no generation
 MODEL_NAME_MAX_CHARS: Final = 128
 MODEL_DESCRIPTION_MAX_CHARS: Final = 400
 MODEL_WORDS_MAX: Final = 64  # of a model's parameters or modalities
@@ -187,7 +166,6 @@ CHANGE_S: Final = 8.0  # an admin's change and its audit entry
 CHANGE_TRIES: Final = 5  # of a change, while others change what is beside it
 
 # Keys
-PING_S: Final = 10.0  # one look at OpenRouter's GET /key or GET /generation
 KEY_WRITE_S: Final = 5.0  # one call that changes something in Secret Manager
 KEYS_MAX: Final = 5  # the default ones, or a feature's own
 KEY_BENCHED_S: Final = 60.0  # after OpenRouter refused it, others of its slot go first

@@ -1,109 +1,95 @@
 """`./scripts/manifest`: writes functions/functions.yaml, the deploy manifest.
 
 firebase-tools reads the file instead of importing main.py, so a serving process never imports the
-Functions SDK, which would take 0.9 s of each cold start. Region, memory, CPU, concurrency and
-timeouts are defined here.
+Functions SDK, which would take 0.9 s of each cold start. What a function may take is said in the
+table of the deployed functions, firerouter/app/callables.py; the SDK's own decorators turn its rows
+into the manifest.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from scripts.devtools import ROOT
 
+if TYPE_CHECKING:
+    from firerouter.app.callables import DeployedFunction
+
 MANIFEST: Final = ROOT / "functions" / "functions.yaml"
 
-SHARED: Final[dict[str, Any]] = {
-    "region": "australia-southeast1",
-    "memory": 512,  # MB
-    "cpu": 1,
-    "concurrency": 80,  # streams wait far more than they work: see docs/performance.md
-    "max_instances": 20,
-}
-CALLABLES: Final[dict[str, dict[str, Any]]] = {
-    "execute_prompt": {"timeout_sec": 300},  # has room for limits.TOTAL_S and settling
-    "execute_multi_model_prompt": {"timeout_sec": 600},  # a judge may follow the answers
-    "create_embeddings": {"timeout_sec": 300},
-    "stop_generation": {"timeout_sec": 60},
-    "create_upload": {"timeout_sec": 60},
-    "get_available_models": {"timeout_sec": 60},
-    "refresh_catalog": {"timeout_sec": 60},
-    "test_openrouter_connection": {"timeout_sec": 60},
-    "set_openrouter_key": {"timeout_sec": 120},
-    "remove_openrouter_key": {"timeout_sec": 120},
-    "list_features": {"timeout_sec": 60},
-    "set_preferences": {"timeout_sec": 60},
-    "update_conversation": {"timeout_sec": 60},
-    "delete_conversation": {"timeout_sec": 300},
-    "export_conversation": {"timeout_sec": 60},
-    "save_feature_settings": {"timeout_sec": 60},
-    "reset_feature_settings": {"timeout_sec": 60},
-    "restore_feature_settings": {"timeout_sec": 60},
-    "promote_draft": {"timeout_sec": 60},
-    "drop_draft": {"timeout_sec": 60},
-    "test_feature_settings": {"timeout_sec": 300},
-    "save_app_settings": {"timeout_sec": 60},
-    "api": {"timeout_sec": 600},
-}
-SCHEDULED: Final[dict[str, dict[str, Any]]] = {
-    # at night in the functions' region, and not on the hour, when everyone calls
-    "refresh_catalog_daily": {"schedule": "17 17 * * *", "timezone": "UTC", "timeout_sec": 120},
-    # has room for limits.RECONCILE_S and what has begun by then
-    "reconcile_generations": {"schedule": "*/5 * * * *", "timezone": "UTC", "timeout_sec": 120},
-}
-QUEUED: Final[dict[str, dict[str, Any]]] = {
-    # no underscore, because Cloud Tasks names the queue after it; has room for limits.TOTAL_S and
-    # the claim
-    "continuation": {"timeout_sec": 360},
-}
-# retried while Firestore is unavailable; after LedgerLimits.queued_max_s a task is too late
-QUEUE_RETRIES: Final = {
-    "max_attempts": 5,
-    "max_retry_seconds": 120,
-    "min_backoff_seconds": 1,
-    "max_backoff_seconds": 30,
-}
-QUEUE_RATES: Final = {"max_concurrent_dispatches": 1_000, "max_dispatches_per_second": 500}
-SCHEDULED_SHARED: Final[dict[str, Any]] = {"max_instances": 1, "retry_count": 3}
+Decorator = Callable[[Callable[[Any], None]], Any]
 
 
 def manifest() -> str:
     """Return the manifest as YAML, made by the SDK's own decorators and serializer."""
-    from firebase_functions import https_fn, options, scheduler_fn, tasks_fn
+    # private, but firebase-tools offers no other way to the SDK's serializer than over HTTP
     from firebase_functions.private.serving import functions_as_yaml
 
-    def decorators() -> Iterator[tuple[str, Any]]:
-        for name, settings in CALLABLES.items():
-            yield name, https_fn.on_call(**SHARED, **settings)
-        for name, settings in SCHEDULED.items():
-            timezone = options.Timezone(settings["timezone"])
-            given = {**SHARED, **SCHEDULED_SHARED, **settings, "timezone": timezone}
-            yield name, scheduler_fn.on_schedule(**given)
-        retries, rates = options.RetryConfig(**QUEUE_RETRIES), options.RateLimits(**QUEUE_RATES)
-        for name, settings in QUEUED.items():
-            given = {**SHARED, **settings, "retry_config": retries, "rate_limits": rates}
-            yield name, tasks_fn.on_task_dispatched(**given)
+    from firerouter.app.callables import FUNCTIONS
 
     functions = {}
-    for name, decorator in decorators():
+    for function in FUNCTIONS:
 
         def stub(request: Any) -> None:
-            """Stand for the function, of which only the name and the options count."""
+            """Stands for the function: only its name and its options count."""
 
-        stub.__name__ = stub.__qualname__ = name
-        functions[name] = decorator(stub)
-    head = "# Generated by scripts/manifest: change it there.\n"
-    return head + functions_as_yaml(functions)
+        stub.__name__ = stub.__qualname__ = function.name
+        functions[function.name] = _decorator(function)(stub)
+    head = "# Generated by scripts/manifest from firerouter/app/callables.py: change it there.\n"
+    return head + str(functions_as_yaml(functions))
+
+
+def _decorator(function: DeployedFunction) -> Decorator:
+    """Return the SDK's decorator with a function's options."""
+    from firebase_functions import https_fn, options, scheduler_fn, tasks_fn
+
+    from firerouter.app.callables import RESOURCES, Queue, Schedule
+    from firerouter.delivery.queue import REGION
+
+    shared: dict[str, Any] = {
+        "region": REGION,
+        "memory": RESOURCES.memory_mb,
+        "cpu": RESOURCES.cpus,
+        "concurrency": RESOURCES.concurrency,
+        "max_instances": RESOURCES.instances_max,
+        "timeout_sec": function.timeout_s,
+    }
+    decorator: Decorator
+    match function.trigger:
+        case Schedule() as schedule:
+            decorator = scheduler_fn.on_schedule(
+                **{**shared, "max_instances": schedule.instances_max},
+                schedule=schedule.cron,
+                timezone=options.Timezone("UTC"),
+                retry_count=schedule.retries,
+            )
+        case Queue() as queue:
+            retries = options.RetryConfig(
+                max_attempts=queue.attempts_max,
+                max_retry_seconds=queue.retry_max_s,
+                min_backoff_seconds=queue.backoff_min_s,
+                max_backoff_seconds=queue.backoff_max_s,
+            )
+            rates = options.RateLimits(
+                max_concurrent_dispatches=queue.concurrent_max,
+                max_dispatches_per_second=queue.per_second_max,
+            )
+            decorator = tasks_fn.on_task_dispatched(
+                **shared, retry_config=retries, rate_limits=rates
+            )
+        case None:
+            decorator = https_fn.on_call(**shared)
+    return decorator
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="./scripts/manifest",
-        description="Writes functions/functions.yaml, the deploy manifest, from the options in "
-        "scripts/devtools/manifest.py.",
+        description="Writes functions/functions.yaml, the deploy manifest, from the table in "
+        "functions/firerouter/app/callables.py.",
         epilog="exit status: 0 written or fresh, 1 stale, 2 wrong arguments, 3 not set up.",
     )
     parser.add_argument(

@@ -65,7 +65,7 @@ async def measure(limit: int, sleep: Callable[[float], Awaitable[None]]) -> str:
     """Print the table row by row, and return it. Raises Problem, UpstreamError."""
     from firerouter.keys.secret import Secret
     from firerouter.openrouter import OpenRouter
-    from scripts.free_models.survey import ANSWER_TOKENS, HEAD, survey
+    from scripts.free_models.survey import ANSWER_TOKENS, HEAD, ONE_TRY, survey
 
     lines: list[str] = []
 
@@ -73,7 +73,7 @@ async def measure(limit: int, sleep: Callable[[float], Awaitable[None]]) -> str:
         lines.append(line)
         print(line, flush=True)
 
-    openrouter = OpenRouter(base_url=OPENROUTER)
+    openrouter = OpenRouter(base_url=OPENROUTER, limits=ONE_TRY)
     try:
         async for row in survey(openrouter, Secret(find_key()), limit, sleep=sleep):
             if not lines:

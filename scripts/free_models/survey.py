@@ -27,7 +27,7 @@ from firerouter.errors import (
 from firerouter.features.settings import FREE_FALLBACK, FREE_MODEL
 from firerouter.keys.secret import Secret
 from firerouter.models.model import ROUTERS, Model, read_models
-from firerouter.openrouter import AttemptLog, ChatRequest, Deadline, Interrupted, OpenRouter
+from firerouter.openrouter import AttemptLog, ChatRequest, Deadline, OpenRouter, OpenRouterLimits
 
 DEADLINE_S: Final = 30.0  # for one model, from the request to the end of its answer
 LIST_WITHIN_S: Final = 20.0
@@ -36,6 +36,7 @@ PROMPT: Final = "Say hello in one word."
 ANSWER_TOKENS: Final = 32  # some providers refuse fewer than 16
 DEFAULTS: Final = (FREE_MODEL, FREE_FALLBACK)
 OF_THE_ACCOUNT: Final = {e.reason for e in (FreeDailyLimit, KeyInvalid, KeyLimitReached, NoCredit)}
+ONE_TRY: Final = OpenRouterLimits(tries_per_model=1)
 HEAD: Final = "| model | context | answered | first token ms | total ms |\n|---|--:|---|--:|--:|"
 
 
@@ -130,10 +131,6 @@ async def _listed_models(openrouter: OpenRouter) -> Iterable[Model]:
 async def ask(openrouter: OpenRouter, key: Secret, model: Model) -> Row:
     """Send one request, once. Reasoning counts as an answer: few tokens may hold nothing else."""
     watch = Deadline(DEADLINE_S)
-
-    async def give_up(_next_model: str, reason: str) -> None:
-        watch.stop(reason)
-
     request = ChatRequest(
         keys=OneKey(key),
         models=[model.id],
@@ -146,9 +143,9 @@ async def ask(openrouter: OpenRouter, key: Secret, model: Model) -> Row:
     began = time.perf_counter()
     first_ms: int | None = None
     try:
-        async with openrouter.answer(request, watch, AttemptLog(on_retry=give_up)) as answer:
+        async with openrouter.answer(request, watch, AttemptLog()) as stream:
             with watch.guard():
-                async for _ in answer:
+                async for _ in stream:
                     first_ms = _ms_since(began) if first_ms is None else first_ms
         if first_ms is None:
             raise EmptyAnswer
@@ -156,8 +153,6 @@ async def ask(openrouter: OpenRouter, key: Secret, model: Model) -> Row:
         return Row(model, f"not within {DEADLINE_S:.0f} s", first_ms)
     except UpstreamError as error:
         return Row(model, error.reason, first_ms)
-    except Interrupted as retry:
-        return Row(model, retry.why, first_ms)
     return Row(model, "yes", first_ms, _ms_since(began))
 
 

@@ -102,11 +102,11 @@ async def _reconcile(app: App) -> Counter[str]:
     def reconciler(firestore: AsyncClient) -> Reconciler:
         return Reconciler(
             store=LedgerStore(firestore),
-            progress=app.progress,
-            conversations=app.conversations,
-            keys=app.keys,
+            progress=app.delivery.progress,
+            conversations=app.conversations.store,
+            keys=app.keys.pool,
             openrouter=app.openrouter,
-            look=app.uploads.look,
+            look=app.files.storage.look,
             now=lambda: datetime.now(UTC) + ahead,
         )
 

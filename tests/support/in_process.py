@@ -12,7 +12,7 @@ they are tested by themselves.
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Any, Final
@@ -20,10 +20,10 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from firerouter.app import bootstrap
 from firerouter.app.bootstrap import App
 from firerouter.app.limits import Limits
-from firerouter.callable import Call, CallableError, Handler
+from firerouter.app.callables import FUNCTIONS
+from firerouter.callable import CallableError
 from firerouter.ledger import LedgerLimits
 from firerouter.users.identity import Caller
 from scripts.devtools.seed import LOCAL_KEY, store_key
@@ -36,25 +36,8 @@ from tests.support.secret_store import SecretStore
 _LEDGER: Final = LedgerLimits()
 OVERDUE_S: Final = _LEDGER.run_s + _LEDGER.settle_s + 1  # after admission, nobody can run it
 
-HANDLERS: dict[str, Callable[[App], Handler[Caller]]] = {
-    "execute_prompt": lambda app: app.generate.execute_prompt,
-    "execute_multi_model_prompt": lambda app: app.compare.execute_multi_model_prompt,
-    "create_embeddings": lambda app: app.embed.create_embeddings,
-    "create_upload": lambda app: app.attaching.create_upload,
-    "stop_generation": lambda app: app.stopping.stop_generation,
-    "list_features": lambda app: app.profile.list_features,
-    "set_preferences": lambda app: app.profile.set_preferences,
-    "update_conversation": lambda app: app.archive.update,
-    "delete_conversation": lambda app: app.archive.delete,
-    "export_conversation": lambda app: app.archive.export,
-    "save_feature_settings": lambda app: app.configure.save,
-    "reset_feature_settings": lambda app: app.configure.reset,
-    "restore_feature_settings": lambda app: app.configure.restore,
-    "promote_draft": lambda app: app.configure.promote_draft,
-    "drop_draft": lambda app: app.configure.drop_draft,
-    "test_feature_settings": lambda app: app.livetest.test,
-    "save_app_settings": lambda app: app.appconfig.save,
-    "set_openrouter_key": lambda app: app.keyring.set_key,
+HANDLERS: dict[str, Callable[[App], Callable[..., Awaitable[Any]]]] = {
+    function.name: function.handler for function in FUNCTIONS
 }
 
 
@@ -62,7 +45,7 @@ class Instance:
     """The functions' own parts, as one instance has them."""
 
     def __init__(
-        self, suite: Suite, project: str, *, limits: Limits | None = None, **environ: str
+        self, suite: Suite, project: str, limits: Limits | None = None, **environ: str
     ) -> None:
         environment = {**suite.environment(), "GCLOUD_PROJECT": project, **environ}
         self.app = App(environment, limits=limits)
@@ -97,17 +80,17 @@ class Instance:
         return await self.call("execute_prompt", {"feature": feature, "prompt": "Hi", **more}, uid)
 
     async def set_key(self, key: str, uid: str = ADMIN, **place: Any) -> dict[str, Any]:
-        return await self.app.keyring.set_key(call_of({"key": key, **place}, uid))
+        return await self.app.admin.keys.set_key(call_of({"key": key, **place}, uid))
 
     async def remove_key(self, uid: str = ADMIN, **place: Any) -> dict[str, Any]:
-        return await self.app.keyring.remove_key(call_of(place or None, uid))
+        return await self.app.admin.keys.remove_key(call_of(place or None, uid))
 
     async def check_key(self, **data: Any) -> dict[str, Any]:
-        return await self.app.connection.test(call_of(data, ADMIN))
+        return await self.app.admin.key_check.test(call_of(data, ADMIN))
 
     async def serving_key(self, feature: str | None = None) -> str:
         """Return the key that this feature's requests go with."""
-        return (await self.app.keys.of(feature).get()).reveal()
+        return (await self.app.keys.pool.of(feature).get()).reveal()
 
     def commits(self, send: Send) -> None:
         """Send every commit through `send(commit, ...)`."""
@@ -153,17 +136,16 @@ class World:
         """Return the project's keys, as Secret Manager has them."""
         return SecretStore(self.suite, self.project)
 
-    def instance(self, *, limits: Limits | None = None, **environ: str) -> Instance:
-        self._instances.append(Instance(self.suite, self.project, limits=limits, **environ))
+    def instance(self, limits: Limits | None = None, **environ: str) -> Instance:
+        """Return another instance: with these limits, and with these variables on top."""
+        self._instances.append(Instance(self.suite, self.project, limits, **environ))
         return self._instances[-1]
 
     async def close(self) -> None:
         for instance in self._instances:
             await instance.app.background.drain()
-            await instance.app.conversations.drain()
-            await instance.app.stops.close()
-            if (client := instance.app.openrouter._client) is not None:
-                await client.close()
+            await instance.app.delivery.stops.close()
+            await instance.app.openrouter.close()
 
     async def document(self, path: str) -> dict[str, Any]:
         """Empty where there is none."""
@@ -261,7 +243,6 @@ async def new_world(suite: Suite, *, key: bool = True) -> AsyncIterator[World]:
     """key: whether OpenRouter can be asked."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FIRESTORE_EMULATOR_HOST", suite.firestore_host)
-        patch.setattr(bootstrap, "before_shutdown", lambda _: None)  # signals are pytest's here
         world = World(suite)
         if key:
             host = suite.secret_manager_host

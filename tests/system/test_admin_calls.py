@@ -1,6 +1,5 @@
 """The admins' calls through the wire: who may make them, and what becomes of a key."""
 
-import ast
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -9,27 +8,23 @@ import httpx
 import pytest
 
 from firerouter import limits
+from firerouter.app.callables import ADMIN, USER, Audience, functions_for
 from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token, sign_in
 from scripts.devtools.seed import OWNER, PASSWORD
 from scripts.devtools.suite import Suite
 from tests.support.accounts import auth_url, create_account
 from tests.support.eventually import until
-from tests.support.repository import FUNCTIONS, served_functions
 from tests.support.serve import Serve
 
 TEST = "test_openrouter_connection"
-MAIN = FUNCTIONS / "main.py"
 DATA = {"set_openrouter_key": {"key": "sk-or-v1-canary-of-nobody-1a2b"}}  # {} elsewhere
 
 
-def answered_by(*answers: str) -> list[str]:
-    """The functions of main.py whose body is `return <answer>(...)`, of one of these."""
-    functions = [n for n in ast.parse(MAIN.read_text()).body if isinstance(n, ast.AsyncFunctionDef)]
-    return [f.name for f in functions if any(f"{a}(" in ast.unparse(f) for a in answers)]
+def names(*audiences: Audience) -> list[str]:
+    return [function.name for function in functions_for(*audiences)]
 
 
-ADMINS = answered_by("serving.answer_admin")
-GOOGLES = answered_by("triggers.scheduled", "triggers.queued")
+ADMINS = names(ADMIN)
 MARGIN_S = 10.0  # a busy machine's
 ASKED = {"feature": "chat", "prompt": "Hello"}
 
@@ -58,8 +53,7 @@ async def test_what_is_not_for_admins_alone_is_what_the_api_callable_reaches(
 ) -> None:
     refused = await refusal(client, "api", {"endpoint": "nope"})
     reached = refused.message.removeprefix("endpoint must be one of ").rstrip(".").split(", ")
-    assert {*reached, "api"} == set(answered_by("serving.answer"))
-    assert {*reached, "api", *ADMINS, *GOOGLES} == served_functions()
+    assert {*reached, "api"} == set(names(USER))
 
 
 @pytest.mark.parametrize("name", ADMINS)
@@ -71,7 +65,7 @@ async def test_a_plain_user_is_refused(client: CallableClient, name: str) -> Non
         assert (refused.status, refused.details["reason"]) == ("PERMISSION_DENIED", "not_admin")
 
 
-@pytest.mark.parametrize("name", [*ADMINS, *answered_by("answer")])
+@pytest.mark.parametrize("name", names(ADMIN, USER))
 async def test_without_an_app_check_token_not_even_an_admin_gets_in(
     suite: Suite, admin: str, name: str
 ) -> None:

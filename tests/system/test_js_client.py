@@ -120,7 +120,7 @@ def test_a_refused_call_rejects_with_code_and_reason(outcomes: dict[str, Outcome
     error = outcomes["refusedUnary"]["dataError"]
     assert error["code"] == "functions/not-found"
     assert error["details"]["reason"] == "feature_unknown"
-    assert error["message"].startswith("There is no such feature.")  # it adds the HTTP status
+    assert error["message"].startswith("This feature doesn't exist.")  # it adds the HTTP status
 
 
 def test_a_stream_that_breaks_off_keeps_its_chunks_and_rejects(

@@ -14,9 +14,9 @@ import httpx
 import pytest
 from google.cloud.firestore import AsyncClient
 
-from firerouter import limits
 from firerouter.app.bootstrap import App
 from firerouter.callable import Call, CallableError
+from firerouter.openrouter import OpenRouterLimits
 from firerouter.users.identity import Caller
 from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
 from scripts.devtools.suite import Suite
@@ -44,7 +44,7 @@ class Project:
         self.said: list[str] = []  # to the admin and the user
 
     async def set(self, words: str, **place: Any) -> None:
-        await self.admin(self.app.keyring.set_key, key=key(words), **place)
+        await self.admin(self.app.admin.keys.set_key, key=key(words), **place)
 
     async def admin(self, handle: Any, **data: Any) -> Any:
         caller = Caller("ann", "ann@demo.test")
@@ -83,8 +83,7 @@ class Project:
 
     async def close(self) -> None:
         await self._client.aclose()
-        if (client := self.app.openrouter._client) is not None:
-            await client.close()
+        await self.app.openrouter.close()
 
 
 @pytest.fixture
@@ -122,7 +121,7 @@ async def test_a_key_that_is_refused_or_spent_makes_way_for_the_next_for_a_while
 @pytest.mark.parametrize(
     ("words", "reason", "tries"),
     [
-        ("-rate-limited-ccc3", "rate_limited", limits.TRIES_PER_MODEL),
+        ("-rate-limited-ccc3", "rate_limited", OpenRouterLimits().tries_per_model),
         ("-no-credit-ccc3", "no_credit", 1),
         ("-key-budget-ccc3", "key_limit_reached", 1),
     ],
@@ -198,8 +197,8 @@ async def test_a_key_is_in_no_document_no_log_and_no_answer_whatever_fails(
             await project.set(words)
     for place in ({}, {"feature": "k401"}, {"feature": "k402", "position": 2}):
         with contextlib.suppress(CallableError):
-            await project.admin(project.app.connection.test, **place)
-    await project.admin(project.app.keyring.remove_key, feature="k401")
+            await project.admin(project.app.admin.key_check.test, **place)
+    await project.admin(project.app.admin.keys.remove_key, feature="k401")
 
     documents = str(await project.documents())
     out, err = capfd.readouterr()

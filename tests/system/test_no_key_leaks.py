@@ -66,7 +66,7 @@ class Wire:
 
     async def stored(self) -> tuple[int, dict[str, Any]]:
         """(how many versions are enabled, config/app): what a refused change leaves alone."""
-        enabled = await self.world.instance().app.vault.enabled()
+        enabled = await self.world.instance().app.keys.vault.enabled()
         return len(enabled), await self.world.document("config/app")
 
     async def close(self) -> None:
@@ -96,7 +96,7 @@ async def feature(world: World, name: str, **settings: Any) -> str:
 
 async def test_a_key_is_never_seen_again_whatever_fails(wire: Wire) -> None:
     await everything_a_user_asks(wire)
-    reconciled = await wire.world.instance().app.reconcile.run()
+    reconciled = await wire.world.instance().app.generation.reconciler.run()
     assert reconciled["costed"] + reconciled["waiting"] > 0
     await everything_an_admin_does(wire)
 

@@ -24,10 +24,10 @@ FUNCTION_MAX_LINES = 60
 
 # The home of each foreign library: the rooms or modules below `firerouter` that may import it
 HOMES: dict[str, tuple[str, ...]] = {
-    "openai": ("openrouter",),
-    "tenacity": ("openrouter",),
-    "httpx2": ("openrouter",),
-    "aiohttp": ("openrouter",),
+    "openai": ("openrouter.transport",),
+    "tenacity": ("openrouter.retry",),
+    "httpx2": ("openrouter.response", "openrouter.transport"),
+    "aiohttp": ("openrouter.response",),
     "google.cloud.secretmanager_v1": ("keys.vault", "app.clients"),
     "google.cloud.storage": ("files.storage", "app.clients"),
     "google_crc32c": ("keys.vault",),
@@ -212,7 +212,26 @@ PURE = (
     "models.ids",
     "models.model",
     "openrouter.annotations",
+    "openrouter.answer",
+    "openrouter.attempts",
+    "openrouter.citations",
+    "openrouter.client",
+    "openrouter.deadline",
+    "openrouter.embeddings",
+    "openrouter.failures",
+    "openrouter.file_annotations",
+    "openrouter.generation_cost",
+    "openrouter.images",
+    "openrouter.json_fields",
+    "openrouter.key_report",
+    "openrouter.limits",
+    "openrouter.readers",
+    "openrouter.reasoning",
+    "openrouter.requests",
+    "openrouter.retry",
     "openrouter.sse",
+    "openrouter.stream",
+    "openrouter.tool_calls",
     "openrouter.usage",
 )
 HEAVY = (
@@ -222,6 +241,8 @@ HEAVY = (
     "openai",
     "firebase_admin",
     "aiohttp",
+    "httpx2",
+    "tenacity",
     "jwt",
 )
 
@@ -306,6 +327,11 @@ HARMLESS_CALLS = {
     "_riff",
     "_brand",
     "lazily",
+    "DeployedFunction",
+    "Queue",
+    "Resources",
+    "Schedule",
+    "Delta",
 }
 
 

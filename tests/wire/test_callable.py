@@ -18,8 +18,7 @@ import flask
 import pytest
 from firebase_functions import https_fn
 
-from firerouter.callable import HTTP_STATUS
-from firerouter.callable.call import HIGH_WATER_BYTES
+from firerouter.callable import HTTP_STATUS, WireLimits
 from tests.support.callables import JSON, STREAM, TRACE, Server, request, serving
 from tests.wire.functions.main import SECRET
 
@@ -386,7 +385,7 @@ async def test_sends_many_frames_in_one_go_whole_and_in_order(server: Server) ->
 
 
 async def test_sends_a_frame_of_megabytes_whole(server: Server) -> None:
-    text = "x" * (3 * HIGH_WATER_BYTES)
+    text = "x" * (3 * WireLimits().backlog_max_bytes)
     body = body_of({"messages": [{"text": text}] * 4, "result": text})
     answer = await server.ask("/plain/say", body, headers={**JSON, **STREAM})
     expected = frame(b'{"message":{"text":"%b"}}' % text.encode()) * 4

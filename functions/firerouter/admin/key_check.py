@@ -39,7 +39,7 @@ class KeyCheck:
                 "lastFour": key.last_four,
                 "latencyMs": _ms_since(began),
                 "reason": refused.reason,
-                "message": refused.message,
+                "message": refused.admin_message,
             }
         return {
             "valid": True,

@@ -5,12 +5,19 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
-    from . import edge, triggers
+    from . import edge
+    from .callables import FUNCTIONS
     from .environment import check_environment
 
 __all__ = (
+    "FUNCTIONS",
     "check_environment",
     "edge",
-    "triggers",
 )
-__getattr__ = lazily(__name__, {"environment": ("check_environment",)})
+__getattr__ = lazily(
+    __name__,
+    {
+        "callables": ("FUNCTIONS",),
+        "environment": ("check_environment",),
+    },
+)

@@ -1,285 +1,304 @@
-"""Builds everything, once an instance, when it is first needed. The only place that does."""
+"""Builds an instance, room by room. The only place where the parts of rooms are put together."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import os
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .. import limits, log
-from ..callable import Call, Handler, Headers, Wire
-from ..users import Caller
-from .services import Services
-from .shutdown import before_shutdown
+from .. import (
+    admin,
+    conversations,
+    delivery,
+    features,
+    files,
+    firestore,
+    generation,
+    keys,
+    ledger,
+    log,
+    models,
+    openrouter,
+    users,
+)
+from ..background import BackgroundTasks
+from ..callable import Headers, Wire
+from . import clients, rooms
+from .environment import Environment
+from .limits import Limits
 
 if TYPE_CHECKING:
-    from ..admin import AppSettingsAdmin, FeatureAdmin, KeyAdmin, KeyCheck, ModelCheck, Preview
-    from ..conversations import ConversationCallables
-    from ..delivery import StopCallable
-    from ..features import FeatureListing, ModelChoice
-    from ..files import Attachments, ImageStore
-    from ..generation import (
-        Answerer,
-        EmbeddingExecution,
-        HelperModel,
-        ModelComparison,
-        PromptExecution,
-        Reconciler,
-        RequestBuilder,
+    import firebase_admin
+    from google.cloud.firestore import AsyncClient
+
+
+class App:
+    """One instance: a property per room, built with the rooms that it needs at its first use.
+
+    Building connects to nothing. What takes long to import is imported by the part that needs it.
+    """
+
+    def __init__(
+        self, environ: Mapping[str, str] = os.environ, *, limits: Limits | None = None
+    ) -> None:
+        """Raises EnvironmentRefused where a variable points where it may not."""
+        self.environment = Environment(environ)
+        self.limits = limits or Limits()
+        self.instance = secrets.token_hex(8)  # who runs a generation, for those who stop it
+        self.background = BackgroundTasks()
+
+    def interrupt(self) -> None:
+        """End all generations, because the instance is going down."""
+        if "generation" in vars(self):  # or nothing has run
+            self.generation.interrupt()
+
+    @cached_property
+    def wires(self) -> rooms.Wires:
+        """How callables are answered."""
+        host = self.environment.app_check_host
+        identity = users.Identity(
+            self.environment.project,
+            firebase_app=self._firebase_app,
+            app_check_keys_url=f"http://{host}/v1/jwks" if host else users.APP_CHECK_KEYS_URL,
+        )
+        return rooms.Wires(
+            user=_wire(self, identity.verify, for_admins=False),
+            admin=_wire(self, identity.verify_admin, for_admins=True),
+        )
+
+    @cached_property
+    def firestore(self) -> AsyncClient:
+        """The client of Firestore."""
+        return clients.firestore(self.environment)
+
+    @cached_property
+    def users(self) -> rooms.Users:
+        """What is known of users."""
+        return rooms.Users(
+            preferences=users.PreferenceStore(self.firestore),
+            pseudonyms=users.Pseudonyms(self.firestore),
+        )
+
+    @cached_property
+    def app_settings(self) -> features.AppSettingsStore:
+        """The settings of the app as a whole."""
+        return features.AppSettingsStore(self.firestore, firestore.Audit(self.firestore))
+
+    @cached_property
+    def keys(self) -> rooms.Keys:
+        """OpenRouter keys."""
+        vault = keys.Vault(
+            self.environment.project, client=lambda: clients.secret_manager(self.environment)
+        )
+        return rooms.Keys(pool=keys.Keys(vault, self.app_settings), vault=vault)
+
+    @cached_property
+    def ledger_store(self) -> ledger.LedgerStore:
+        """The ledger's documents, for those who look at entries of other instances."""
+        return ledger.LedgerStore(self.firestore)
+
+    @cached_property
+    def ledger(self) -> ledger.Ledger:
+        """The ledger of this instance's generations."""
+        return ledger.Ledger(self.firestore, instance=self.instance)
+
+    @cached_property
+    def openrouter(self) -> openrouter.OpenRouter:
+        """The client of OpenRouter."""
+        return openrouter.OpenRouter(
+            base_url=self.environment.openrouter_url, limits=self.limits.openrouter
+        )
+
+    @cached_property
+    def models(self) -> rooms.Models:
+        """The catalog of models."""
+        catalog = models.Catalog(
+            self.firestore,
+            openrouter=lambda: self.openrouter,
+            keys=self.keys.pool.of(None),
+        )
+        return rooms.Models(catalog=catalog, search=models.ModelSearch(catalog))
+
+    @cached_property
+    def features(self) -> rooms.Features:
+        """The settings of features."""
+        store = features.FeatureStore(self.firestore, firestore.Audit(self.firestore))
+        preferences = self.users.preferences
+        choice = features.ModelChoice(preferences=preferences, catalog=lambda: self.models.catalog)
+        listing = features.FeatureListing(
+            features=store, app_settings=self.app_settings, choice=choice, preferences=preferences
+        )
+        return rooms.Features(store=store, choice=choice, listing=listing)
+
+    @cached_property
+    def files(self) -> rooms.Files:
+        """Files and images."""
+        storage = files.FileStorage(
+            self.environment.storage_bucket, client=lambda: clients.storage(self.environment)
+        )
+        attachments = files.Attachments(
+            uploads=storage,
+            allowance=files.UploadQuota(self.firestore),
+            choice=self.features.choice,
+        )
+        return rooms.Files(
+            attachments=attachments, images=files.ImageStore(storage), storage=storage
+        )
+
+    @cached_property
+    def delivery(self) -> rooms.Delivery:
+        """Generations on other instances."""
+        queue = delivery.TaskQueue(self.environment.project, self._firebase_app)
+        stops = delivery.StopSignals(self.firestore, self.instance)
+        return rooms.Delivery(
+            progress=delivery.Progress(self.firestore),
+            handover=delivery.Handover(self.firestore, queue, instance=self.instance),
+            stops=stops,
+            stop=delivery.StopCallable(stops),
+        )
+
+    @cached_property
+    def conversations(self) -> rooms.Conversations:
+        """Conversations."""
+        store = conversations.ConversationStore(self.firestore)
+        deletion = conversations.ConversationDeletion(
+            self.firestore, conversations=store, forget=self.files.storage.delete
+        )
+        return rooms.Conversations(
+            store=store, callables=conversations.ConversationCallables(store, deletion)
+        )
+
+    @cached_property
+    def generation(self) -> rooms.Generation:
+        """Prompts, comparisons and embeddings."""
+        responses = generation.ResponseCache(self.firestore)
+        requests = generation.RequestBuilder(
+            features=self.features.store,
+            choice=self.features.choice,
+            attaching=self.files.attachments,
+            conversations=self.conversations.store,
+            keys=self.keys.pool,
+            pseudonyms=self.users.pseudonyms,
+            default_referer=self.environment.default_referer,
+        )
+        prompts = generation.PromptExecution(
+            app_settings=self.app_settings,
+            asking=requests,
+            answering=_answerer(self, responses),
+            attaching=self.files.attachments,
+            conversations=self.conversations.store,
+            ledger=self.ledger,
+            handover=self.delivery.handover,
+            progress=self.delivery.progress,
+            responses=responses,
+            stops=self.delivery.stops,
+        )
+        comparisons = generation.ModelComparison(
+            asking=requests,
+            attaching=self.files.attachments,
+            app_settings=self.app_settings,
+            choice=self.features.choice,
+            generate=prompts,
+            stops=self.delivery.stops,
+        )
+        return rooms.Generation(
+            prompts=prompts,
+            comparisons=comparisons,
+            embeddings=_embeddings(self),
+            reconciler=_reconciler(self),
+            responses=responses,
+        )
+
+    @cached_property
+    def admin(self) -> rooms.Admin:
+        """What admins call."""
+        store, catalog = self.features.store, self.models.catalog
+        feature_admin = admin.FeatureAdmin(
+            features=store, app_settings=self.app_settings, catalog=catalog
+        )
+        return rooms.Admin(
+            features=feature_admin,
+            app_settings=admin.AppSettingsAdmin(
+                app_settings=self.app_settings, features=store, choice=self.features.choice
+            ),
+            keys=admin.KeyAdmin(
+                vault=self.keys.vault,
+                keys=self.keys.pool,
+                app_settings=self.app_settings,
+                openrouter=self.openrouter,
+            ),
+            key_check=admin.KeyCheck(keys=self.keys.pool, openrouter=self.openrouter),
+            model_check=admin.ModelCheck(
+                catalog=catalog,
+                features=store,
+                app_settings=self.app_settings,
+                configure=feature_admin,
+            ),
+            preview=admin.Preview(
+                features=store,
+                configure=feature_admin,
+                generate=self.generation.prompts,
+                embed=self.generation.embeddings,
+            ),
+        )
+
+    def _firebase_app(self) -> firebase_admin.App:
+        return clients.firebase_app(self.environment)
+
+
+def _wire(
+    app: App, authenticate: Callable[[Headers], Awaitable[users.Caller]], *, for_admins: bool
+) -> Wire[users.Caller]:
+    return Wire(
+        authenticate=authenticate,
+        report=log.unexpected,
+        limits=app.limits.callable,
+        emulated=app.environment.emulated,
+        for_admins=for_admins,
     )
-    from ..models import ModelSearch
 
 
-class App(Services):
-    """The parts of an instance, each made at its first use."""
+def _answerer(app: App, responses: generation.ResponseCache) -> generation.Answerer:
+    helper_model = generation.HelperModel(
+        openrouter=app.openrouter,
+        choice=app.features.choice,
+        conversations=app.conversations.store,
+        ledger=app.ledger,
+    )
+    return generation.Answerer(
+        asides=helper_model,
+        attaching=app.files.attachments,
+        conversations=app.conversations.store,
+        gallery=app.files.images,
+        ledger=app.ledger,
+        progress=app.delivery.progress,
+        responses=responses,
+        openrouter=app.openrouter,
+    )
 
-    @property
-    def _referer(self) -> str:
-        return f"https://{self.project}.web.app"
 
-    @cached_property
-    def wire(self) -> Wire[Caller]:
-        return self._wire(self.identity.verify)
+def _embeddings(app: App) -> generation.EmbeddingExecution:
+    return generation.EmbeddingExecution(
+        features=app.features.store,
+        app_settings=app.app_settings,
+        keys=app.keys.pool,
+        choice=app.features.choice,
+        ledger=app.ledger,
+        stops=app.delivery.stops,
+        openrouter=app.openrouter,
+        pseudonyms=app.users.pseudonyms,
+        default_referer=app.environment.default_referer,
+    )
 
-    @cached_property
-    def admin_wire(self) -> Wire[Caller]:
-        return self._wire(self.identity.verify_admin)
 
-    def _wire(self, authenticate: Callable[[Headers], Awaitable[Caller]]) -> Wire[Caller]:
-        return Wire(
-            authenticate=authenticate,
-            report=log.unexpected,
-            max_body_bytes=limits.BODY_MAX_BYTES,
-            max_bodies_bytes=limits.BODIES_IN_FLIGHT_MAX_BYTES,
-            heartbeat_s=limits.HEARTBEAT_S,
-            emulated=bool(self._environ.get("FUNCTIONS_EMULATOR")),
-        )
-
-    @cached_property
-    def stopping(self) -> StopCallable:
-        from ..delivery import StopCallable
-
-        return StopCallable(self.stops, limits=self.limits.delivery)
-
-    @cached_property
-    def generate(self) -> PromptExecution:
-        from ..generation import PromptExecution
-
-        generate = PromptExecution(
-            app_settings=self.app_settings,
-            asking=self.asking,
-            answering=self.answering,
-            attaching=self.attaching,
-            conversations=self.conversations,
-            ledger=self.ledger,
-            handover=self.handover,
-            progress=self.progress,
-            responses=self.responses,
-            stops=self.stops,
-        )
-        before_shutdown(generate.interrupt)
-        return generate
-
-    @cached_property
-    def asking(self) -> RequestBuilder:
-        from ..generation import RequestBuilder
-
-        return RequestBuilder(
-            features=self.features,
-            choice=self.choice,
-            attaching=self.attaching,
-            conversations=self.conversations,
-            keys=self.keys,
-            pseudonyms=self.pseudonyms,
-            default_referer=self._referer,
-        )
-
-    @cached_property
-    def answering(self) -> Answerer:
-        from ..generation import Answerer
-
-        return Answerer(
-            asides=self.asides,
-            attaching=self.attaching,
-            conversations=self.conversations,
-            gallery=self.gallery,
-            ledger=self.ledger,
-            progress=self.progress,
-            responses=self.responses,
-            openrouter=self.openrouter,
-        )
-
-    @cached_property
-    def gallery(self) -> ImageStore:
-        from ..files import ImageStore
-
-        return ImageStore(self.uploads)
-
-    @cached_property
-    def compare(self) -> ModelComparison:
-        from ..generation import ModelComparison
-
-        return ModelComparison(
-            asking=self.asking,
-            attaching=self.attaching,
-            app_settings=self.app_settings,
-            choice=self.choice,
-            generate=self.generate,
-            stops=self.stops,
-        )
-
-    @cached_property
-    def embed(self) -> EmbeddingExecution:
-        from ..generation import EmbeddingExecution
-
-        embed = EmbeddingExecution(
-            features=self.features,
-            app_settings=self.app_settings,
-            keys=self.keys,
-            choice=self.choice,
-            ledger=self.ledger,
-            stops=self.stops,
-            openrouter=self.openrouter,
-            pseudonyms=self.pseudonyms,
-            default_referer=self._referer,
-        )
-        before_shutdown(embed.interrupt)
-        return embed
-
-    @cached_property
-    def browse(self) -> ModelSearch:
-        from ..models import ModelSearch
-
-        return ModelSearch(self.catalog)
-
-    @cached_property
-    def connection(self) -> KeyCheck:
-        from ..admin import KeyCheck
-
-        return KeyCheck(keys=self.keys, openrouter=self.openrouter)
-
-    @cached_property
-    def keyring(self) -> KeyAdmin:
-        from ..admin import KeyAdmin
-
-        return KeyAdmin(
-            vault=self.vault,
-            keys=self.keys,
-            app_settings=self.app_settings,
-            openrouter=self.openrouter,
-        )
-
-    @cached_property
-    def asides(self) -> HelperModel:
-        from ..generation import HelperModel
-
-        return HelperModel(
-            openrouter=self.openrouter,
-            choice=self.choice,
-            conversations=self.conversations,
-            ledger=self.ledger,
-        )
-
-    @cached_property
-    def archive(self) -> ConversationCallables:
-        from ..conversations import ConversationCallables, ConversationDeletion
-
-        forget = self.uploads.delete
-        removals = ConversationDeletion(
-            self.firestore, conversations=self.conversations, forget=forget
-        )
-        return ConversationCallables(self.conversations, removals)
-
-    @cached_property
-    def attaching(self) -> Attachments:
-        from ..files import Attachments, UploadQuota
-
-        allowance = UploadQuota(self.firestore)
-        return Attachments(uploads=self.uploads, allowance=allowance, choice=self.choice)
-
-    @cached_property
-    def choice(self) -> ModelChoice:
-        from ..features import ModelChoice
-
-        return ModelChoice(preferences=self.preferences, catalog=lambda: self.catalog)
-
-    @cached_property
-    def configure(self) -> FeatureAdmin:
-        from ..admin import FeatureAdmin
-
-        return FeatureAdmin(
-            features=self.features, app_settings=self.app_settings, catalog=self.catalog
-        )
-
-    @cached_property
-    def checkup(self) -> ModelCheck:
-        from ..admin import ModelCheck
-
-        return ModelCheck(
-            catalog=self.catalog,
-            features=self.features,
-            app_settings=self.app_settings,
-            configure=self.configure,
-        )
-
-    @cached_property
-    def reconcile(self) -> Reconciler:
-        from ..generation import Reconciler
-
-        return Reconciler(
-            store=self.ledger_store,
-            progress=self.progress,
-            conversations=self.conversations,
-            keys=self.keys,
-            openrouter=self.openrouter,
-            look=self.uploads.look,
-        )
-
-    @cached_property
-    def livetest(self) -> Preview:
-        from ..admin import Preview
-
-        return Preview(
-            features=self.features,
-            configure=self.configure,
-            generate=self.generate,
-            embed=self.embed,
-        )
-
-    @cached_property
-    def appconfig(self) -> AppSettingsAdmin:
-        from ..admin import AppSettingsAdmin
-
-        return AppSettingsAdmin(
-            app_settings=self.app_settings, features=self.features, choice=self.choice
-        )
-
-    @cached_property
-    def profile(self) -> FeatureListing:
-        from ..features import FeatureListing
-
-        return FeatureListing(
-            features=self.features,
-            app_settings=self.app_settings,
-            choice=self.choice,
-            preferences=self.preferences,
-        )
-
-    async def dispatch(self, call: Call[Caller]) -> Any:
-        """The callable `api`: every user callable behind one warm instance."""
-        from .dispatch import dispatch
-
-        endpoints: dict[str, Handler[Caller]] = {
-            "execute_prompt": self.generate.execute_prompt,
-            "execute_multi_model_prompt": self.compare.execute_multi_model_prompt,
-            "create_embeddings": self.embed.create_embeddings,
-            "stop_generation": self.stopping.stop_generation,
-            "create_upload": self.attaching.create_upload,
-            "get_available_models": self.browse.get_available_models,
-            "list_features": self.profile.list_features,
-            "set_preferences": self.profile.set_preferences,
-            "update_conversation": self.archive.update,
-            "delete_conversation": self.archive.delete,
-            "export_conversation": self.archive.export,
-        }
-        return await dispatch(call, endpoints)
+def _reconciler(app: App) -> generation.Reconciler:
+    return generation.Reconciler(
+        books=app.ledger_store,
+        progress=app.delivery.progress,
+        conversations=app.conversations.store,
+        keys=app.keys.pool,
+        openrouter=app.openrouter,
+        look=app.files.storage.look,
+    )

@@ -2,46 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import os
+from typing import TYPE_CHECKING
 
 from ..users import IdentityLimits
+from .environment import Environment
+
+if TYPE_CHECKING:
+    import firebase_admin
+    from google.cloud.firestore import AsyncClient
+    from google.cloud.secretmanager_v1 import SecretManagerServiceAsyncClient
+    from google.cloud.storage import Client as StorageClient
 
 
-def firebase_app(project: str) -> Any:
-    """The one of this process."""
+def firebase_app(environment: Environment) -> firebase_admin.App:
+    """Return the Admin SDK's app of this process, made at the first call."""
     import firebase_admin
 
     try:
         return firebase_admin.get_app()
     except ValueError:
-        options = {"projectId": project, "httpTimeout": IdentityLimits().keys_fetch_s}
+        options = {"projectId": environment.project, "httpTimeout": IdentityLimits().keys_fetch_s}
         return firebase_admin.initialize_app(options=options)
 
 
-def secret_manager(environ: Mapping[str, str]) -> Any:
+def firestore(environment: Environment) -> AsyncClient:
+    """Return a client of Firestore, which reads FIRESTORE_EMULATOR_HOST itself."""
+    from google.cloud.firestore import AsyncClient
+
+    return AsyncClient(project=environment.project)
+
+
+def secret_manager(environment: Environment) -> SecretManagerServiceAsyncClient:
+    """Return a client of Secret Manager."""
     from google.cloud.secretmanager_v1 import SecretManagerServiceAsyncClient
 
-    host = environ.get("SECRET_MANAGER_EMULATOR_HOST")
-    if not host:
+    if environment.secret_manager_host is None:
         return SecretManagerServiceAsyncClient()
     import grpc
     from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
         SecretManagerServiceGrpcAsyncIOTransport,
     )
 
-    channel = grpc.aio.insecure_channel(host)
+    channel = grpc.aio.insecure_channel(environment.secret_manager_host)
     transport = SecretManagerServiceGrpcAsyncIOTransport(channel=channel)
     return SecretManagerServiceAsyncClient(transport=transport)
 
 
-def storage(project: str, environ: Mapping[str, str]) -> Any:
-    """Blocks, while it is made and whenever it is used."""
+def storage(environment: Environment) -> StorageClient:
+    """Return a client of Cloud Storage. It blocks while it is made, and whenever it is used."""
     from google.cloud.storage import Client
 
-    host = environ.get("STORAGE_EMULATOR_HOST")
-    options = {"api_endpoint": host} if host else None
-    client = Client(project=project, client_options=options, use_auth_w_custom_endpoint=False)
-    # it would look the bucket itself up, in threads of its own, for traces that nobody collects
-    client._bucket_metadata_cache = None
-    return client
+    # or it looks the bucket itself up, in threads of its own, for traces that nobody collects
+    os.environ["DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA"] = "true"
+    host = environment.storage_host
+    return Client(
+        project=environment.project,
+        client_options={"api_endpoint": host} if host else None,
+        use_auth_w_custom_endpoint=False,
+    )

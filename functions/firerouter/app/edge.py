@@ -1,36 +1,67 @@
-"""A request of one of the deployed functions, answered by the instance's parts."""
+"""What the server calls: an entry point for each deployed function, answered by one instance."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..callable import Call, CallableResponse, Handler, Wire
-from ..users import Caller
+from .. import log
 from .bootstrap import App
+from .callables import ADMIN, QUEUE, SCHEDULE, DeployedFunction
+from .environment import EnvironmentRefused
+from .shutdown import before_shutdown
+from .triggers import Request, TriggerAnswer, Work, run_scheduled, run_task
+
+if TYPE_CHECKING:
+    from ..callable import Call, CallableResponse
+    from ..users import Caller
+
+EntryPoint = Callable[[Request], Awaitable[Any]]  # of an ASGI response, or of (JSON, status)
 
 
 @cache
 def app() -> App:
-    """The instance's parts."""
-    return App()
+    """Return the one instance of this process, made with its first request."""
+    instance = App()
+    before_shutdown(instance.interrupt)
+    return instance
 
 
-def answer(pick: Callable[[App], Handler[Caller]]) -> CallableResponse[Caller]:
-    """The response of one request, answered by the handler that `pick` finds among the parts."""
-    return _answer(app(), app().wire, pick)
+def entry_point(function: DeployedFunction) -> EntryPoint:
+    """Return the coroutine function that answers the requests of a deployed function.
+
+    It has the function's name, which functions-framework knows it by.
+    """
+
+    async def serve(request: Request) -> CallableResponse[Caller] | TriggerAnswer:
+        if function.audience == SCHEDULE:
+            return await run_scheduled(request, find)
+        if function.audience == QUEUE:
+            return await run_task(request, find)
+        wires = app().wires
+        wire = wires.admin if function.audience == ADMIN else wires.user
+        return wire.answer(handle)
+
+    async def handle(call: Call[Caller]) -> object:
+        return await find()(call)  # found, and built, once the caller is known to be one
+
+    def find() -> Work:
+        return find_handler(function)
+
+    serve.__name__ = serve.__qualname__ = function.name
+    return serve
 
 
-def answer_admin(pick: Callable[[App], Handler[Caller]]) -> CallableResponse[Caller]:
-    """The same for admins alone: nobody else gets as far as the handler."""
-    return _answer(app(), app().admin_wire, pick)
+def find_handler(function: DeployedFunction) -> Work:
+    """Return what answers a function, built if need be.
 
-
-def _answer(
-    parts: App, wire: Wire[Caller], pick: Callable[[App], Handler[Caller]]
-) -> CallableResponse[Caller]:
-    async def handle(call: Call[Caller]) -> Any:
-        return await pick(parts)(call)  # made after the caller is known to be one
-
-    return wire.answer(handle)
+    A fault while it is built is one of the deployment. The log says in which function, and what
+    went wrong where that is known to hold no secret.
+    """
+    try:
+        return function.handler(app())
+    except Exception as error:
+        problem = str(error) if isinstance(error, EnvironmentRefused) else type(error).__name__
+        log.error("not_built", function=function.name, problem=problem)
+        raise

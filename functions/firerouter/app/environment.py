@@ -1,12 +1,13 @@
-"""The gate of the local endpoints: which addresses this process may be told to talk to.
+"""What an instance is told by its environment, and the gate of the local endpoints.
 
-Where the emulator suite runs it, the stand-ins' addresses are taken from the environment, loopback
-ones only; anywhere else their mere presence keeps the process from starting, for a stray
-`functions/.env` is uploaded by a deploy.
+Where the emulator suite runs a process, the stand-ins' addresses are taken from the environment,
+loopback ones only. Anywhere else their mere presence keeps the process from starting, because a
+stray `functions/.env` is uploaded by a deploy.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -22,14 +23,72 @@ LOOPBACK: Final = re.compile(
 
 
 class EnvironmentRefused(RuntimeError):
-    """A variable that may only be set in the emulator suite is set here, or points elsewhere."""
+    """A variable is missing, malformed, set where it may not be, or points where it may not."""
+
+
+class Environment:
+    """The variables that Firebase, Cloud Run and the emulator suite set. Nothing else is read."""
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        """Raises EnvironmentRefused, naming the variable and saying what to do."""
+        check_environment(environ)
+        self._environ = environ
+        self._firebase_config = _read_firebase_config(environ)
+
+    @property
+    def project(self) -> str:
+        """The ID of the Google Cloud project. Raises EnvironmentRefused if nobody says it."""
+        for name in ("GCLOUD_PROJECT", "GOOGLE_CLOUD_PROJECT"):
+            if value := self._environ.get(name):
+                return value
+        if project := self._firebase_config.get("projectId"):
+            return str(project)
+        raise EnvironmentRefused("The project is unknown: set GCLOUD_PROJECT to its ID.")
+
+    @property
+    def storage_bucket(self) -> str:
+        """The default bucket of Cloud Storage, or nothing if the project has none."""
+        return str(self._firebase_config.get("storageBucket", ""))
+
+    @property
+    def emulated(self) -> bool:
+        """Whether the emulator suite runs this process."""
+        return bool(self._environ.get("FUNCTIONS_EMULATOR"))
+
+    @property
+    def default_referer(self) -> str:
+        """What OpenRouter is told of the app until its settings say otherwise."""
+        return f"https://{self.project}.web.app"
+
+    @property
+    def openrouter_url(self) -> str:
+        """Where OpenRouter's API is."""
+        return self._environ.get("OPENROUTER_BASE_URL", OPENROUTER_BASE_URL)
+
+    @property
+    def app_check_host(self) -> str | None:
+        """The address of a stand-in for App Check."""
+        return self._environ.get("APP_CHECK_EMULATOR_HOST") or None
+
+    @property
+    def secret_manager_host(self) -> str | None:
+        """The address of a stand-in for Secret Manager."""
+        return self._environ.get("SECRET_MANAGER_EMULATOR_HOST") or None
+
+    @property
+    def storage_host(self) -> str | None:
+        """The address of a stand-in for Cloud Storage."""
+        return self._environ.get("STORAGE_EMULATOR_HOST") or None
 
 
 def check_environment(environ: Mapping[str, str] = os.environ) -> None:
-    """Raises EnvironmentRefused, naming the variable. Reads nothing but `environ`.
+    """Refuse an environment that points elsewhere than it may. Reads nothing but `environ`.
 
-    Cloud Run sets K_CONFIGURATION, which an uploaded `.env` can not (firebase-tools reserves it):
-    so no such file can make production look like the emulator.
+    Cloud Run sets K_CONFIGURATION, which an uploaded `.env` cannot (firebase-tools reserves it), so
+    no such file can make production look like the emulator.
+
+    Raises:
+        EnvironmentRefused: It names the variable.
     """
     deployed = "K_CONFIGURATION" in environ
     if deployed and "FUNCTIONS_EMULATOR" in environ:
@@ -42,6 +101,18 @@ def check_environment(environ: Mapping[str, str] = os.environ) -> None:
             raise EnvironmentRefused(
                 f"{name} is set, but no emulator suite runs this process: remove it from .env"
             )
-        real = name == "OPENROUTER_BASE_URL" and value == OPENROUTER_BASE_URL
-        if not real and not LOOPBACK.fullmatch(value):
+        is_openrouter = name == "OPENROUTER_BASE_URL" and value == OPENROUTER_BASE_URL
+        if not is_openrouter and not LOOPBACK.fullmatch(value):
             raise EnvironmentRefused(f"{name} must be an address of this machine: 127.0.0.1:PORT")
+    _read_firebase_config(environ)
+
+
+def _read_firebase_config(environ: Mapping[str, str]) -> dict[str, object]:
+    """Read FIREBASE_CONFIG, which is JSON. Raises EnvironmentRefused."""
+    try:
+        config = json.loads(environ.get("FIREBASE_CONFIG") or "{}")
+    except ValueError:
+        config = None
+    if not isinstance(config, dict):
+        raise EnvironmentRefused("FIREBASE_CONFIG must be a JSON object: deploy again, or unset it")
+    return config

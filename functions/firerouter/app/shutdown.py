@@ -5,26 +5,31 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
-from typing import Any, Final
+from types import FrameType
+from typing import Final
 
 from .. import log
 
 SHUTDOWN_GRACE_S: Final = 5.0  # Cloud Run kills ten seconds after its SIGTERM
 
 
-def before_shutdown(interrupt: Callable[[], None]) -> None:
-    """On SIGTERM, let answers run a few seconds more, then end them while there is time to settle.
+def before_shutdown(interrupt: Callable[[], None], *, grace_s: float = SHUTDOWN_GRACE_S) -> None:
+    """On SIGTERM, let generations run for a few seconds more, then end them in time to settle.
 
     The server's own handler, which waits for open responses, stays in charge. The framework has no
-    hook of its own for this, and a signal handler can only be set in the main thread.
+    hook of its own for this. A signal handler can only be set in the main thread.
+
+    Args:
+        interrupt: Ends all generations. It is called on the event loop.
+        grace_s: How long they may run on.
     """
     loop = asyncio.get_running_loop()
-    served = signal.getsignal(signal.SIGTERM)
+    servers_own = signal.getsignal(signal.SIGTERM)
 
-    def on_sigterm(number: int, frame: Any) -> None:
-        loop.call_soon_threadsafe(loop.call_later, SHUTDOWN_GRACE_S, interrupt)
-        if callable(served):
-            served(number, frame)
+    def on_sigterm(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(loop.call_later, grace_s, interrupt)
+        if callable(servers_own):
+            servers_own(number, frame)
 
     try:
         signal.signal(signal.SIGTERM, on_sigterm)

@@ -1,43 +1,53 @@
-"""Requests of Google's own: a schedule's, a queued task's. They are no callables.
+"""Requests that Google sends: a schedule's, or a task of the queue. They are no callables.
 
-Only Cloud Scheduler and Cloud Tasks may send one: IAM sees to that, in front of the function.
+Only Cloud Scheduler and Cloud Tasks may send one, because IAM stands in front of the function.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from .. import log
 from ..callable import CallableError
-from .bootstrap import App
-from .edge import app
 
-Work = Callable[..., Awaitable[dict[str, Any]]]
-Answer = tuple[dict[str, Any], int]
+Work = Callable[..., Awaitable[object]]
+TriggerAnswer = tuple[object, int]  # JSON, and the HTTP status
+
+
+class Url(Protocol):
+    """A URL, as far as triggers read it."""
+
+    @property
+    def path(self) -> str: ...
 
 
 class Request(Protocol):
-    """Starlette's."""
+    """A Starlette request, as far as triggers read it."""
 
     @property
-    def url(self) -> Any: ...
-    async def json(self) -> Any: ...
+    def url(self) -> Url: ...
+    async def json(self) -> object: ...
 
 
-async def scheduled(request: Request, pick: Callable[[App], Work]) -> Answer:
-    """What a schedule's request is answered, once its work is done; 500 has it sent again."""
-    if _asks_for_health(request):
+async def run_scheduled(request: Request, find: Callable[[], Work]) -> TriggerAnswer:
+    """Answer a schedule once its work is done. A 500 makes Cloud Scheduler send it again.
+
+    Args:
+        request: What Cloud Scheduler sent.
+        find: Returns the work, whose parts are only built then.
+    """
+    if _is_health_check(request):
         return {}, 200
-    return await _done("schedule_failed", pick)
+    return await _run("schedule_failed", find)
 
 
-async def queued(request: Request, pick: Callable[[App], Work]) -> Answer:
-    """The same for a task of the queue. One that names no generation is not sent again."""
+async def run_task(request: Request, find: Callable[[], Work]) -> TriggerAnswer:
+    """Answer a task once its work is done. A task that names no generation is not sent again."""
     from ..contract import QueuedGeneration, parse
     from ..errors import InvalidArgument
 
-    if _asks_for_health(request):
+    if _is_health_check(request):
         return {}, 200
     try:
         body = await request.json()
@@ -45,19 +55,19 @@ async def queued(request: Request, pick: Callable[[App], Work]) -> Answer:
     except (ValueError, InvalidArgument):
         log.error("task_malformed")
         return {}, 200
-    return await _done("task_failed", pick, task.generation_id)
+    return await _run("task_failed", find, task.generation_id)
 
 
-async def _done(failed: str, pick: Callable[[App], Work], *asked: str) -> Answer:
+async def _run(event: str, find: Callable[[], Work], *arguments: str) -> TriggerAnswer:
     try:
-        return await pick(app())(*asked), 200
+        return await find()(*arguments), 200
     except CallableError as error:
-        log.error(failed, reason=error.reason)
+        log.error(event, reason=error.reason)
     except Exception as error:
-        log.unexpected(error, "")
+        log.unexpected(error, trace_id="")
     return {}, 500
 
 
-def _asks_for_health(request: Request) -> bool:
-    """The emulator asks each function whether it is well, at an address of its own."""
-    return bool(request.url.path.endswith("/__/health"))
+def _is_health_check(request: Request) -> bool:
+    """Whether the emulator asks if the function is up, at an address of its own."""
+    return request.url.path.endswith("/__/health")

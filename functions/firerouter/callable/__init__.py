@@ -10,15 +10,15 @@
       stream: always 200; data: {"message": ...} frames, then one result or error frame
 
 The task that runs the handler is never cancelled by a client that leaves: the response listens to
-the task and to the client, and tells the task (`Call.on_leave`). A cancelled coroutine can not
-await its own clean-up; a told one can.
+the task and to the client, and tells the task (`Call.on_leave`). A cancelled coroutine cannot
+await its own cleanup; one that is told can.
 
 Wire: the protocol of the official client SDKs (https://firebase.google.com/docs/functions/callable-reference)
 and, where that page is silent, what firebase-functions for Node answers. A stream's beats are
 spaces before a frame's JSON: the comment lines that Node sends break the iOS and Android parsers.
 """
 
-from .call import Call, Listener
+from .call import Call, Listener, encode_frame
 from .envelope import (
     HTTP_STATUS,
     BodyTooLarge,
@@ -27,6 +27,7 @@ from .envelope import (
     Overloaded,
     encode,
 )
+from .limits import WireLimits
 from .response import CallableResponse, Handler, Headers, Wire
 
 __all__ = [
@@ -41,5 +42,7 @@ __all__ = [
     "MalformedRequest",
     "Overloaded",
     "Wire",
+    "WireLimits",
     "encode",
+    "encode_frame",
 ]

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from .envelope import encode
-
-HIGH_WATER_BYTES: Final = 256 * 1024  # of frames waiting for one slow reader
+from .limits import WireLimits
 
 CallerT = TypeVar("CallerT")
+Message = Mapping[str, object]
+
+
+def encode_frame(message: Message) -> bytes:
+    """Encode the frame of a message, once for all who are sent it. Raises as `encode` does."""
+    return encode({"message": message})
 
 
 class Listener(Protocol):
@@ -31,7 +36,7 @@ class Listener(Protocol):
 
 
 class Call(Generic[CallerT]):
-    """One call, as its handler sees it. `caller` is what `authenticate` said."""
+    """One call, as its handler sees it."""
 
     def __init__(
         self,
@@ -41,37 +46,58 @@ class Call(Generic[CallerT]):
         *,
         streaming: bool,
         trace_id: str,
+        limits: WireLimits | None = None,
     ) -> None:
+        """Make a call.
+
+        Args:
+            data: What was sent: any JSON.
+            headers: By their names in lower case.
+            caller: What `authenticate` returned.
+            streaming: Whether the client wants a stream.
+            trace_id: The request's, for logs.
+            limits: How much may wait for a slow reader.
+        """
         self.data = data
         self.headers = headers
         self.caller = caller
         self.streaming = streaming
         self.trace_id = trace_id
         self.left = False
+        self.wake = asyncio.Event()  # there is something for the response to look at
         self._on_leave: list[Callable[[], None]] = []
         self._frames: list[bytes | None] = []  # None is a beat
-        self._waiting_bytes = 0
-        self.wake = asyncio.Event()  # something for the response to look at
+        self._backlog_bytes = 0
+        self._backlog_max_bytes = (limits or WireLimits()).backlog_max_bytes
         self._room = asyncio.Event()  # the reader keeps up
         self._room.set()
 
-    async def send(self, message: Mapping[str, Any]) -> None:
-        """Stream one message. Waits while the client reads slower than we write.
+    async def send(self, message: Message) -> None:
+        """Stream one message. Waits while the client reads more slowly than we write.
 
-        Does nothing in a unary call, or once the client has left.
+        It does nothing in a unary call, or once the client has left.
         """
-        self.put(message)
-        if self._waiting_bytes > HIGH_WATER_BYTES and not self.left:
+        if self._is_heard:
+            await self.send_frame(encode_frame(message))
+
+    def put(self, message: Message) -> None:
+        """Stream one message without waiting for a slow reader."""
+        if self._is_heard:
+            self.put_frame(encode_frame(message))
+
+    async def send_frame(self, frame: bytes) -> None:
+        """Stream a message that is encoded already, as `send` does."""
+        self.put_frame(frame)
+        if self._backlog_bytes > self._backlog_max_bytes and not self.left:
             self._room.clear()
             await self._room.wait()
 
-    def put(self, message: Mapping[str, Any]) -> None:
-        """Stream one message without waiting for a slow reader."""
-        if not self.streaming or self.left:
+    def put_frame(self, frame: bytes) -> None:
+        """Stream a message that is encoded already, without waiting for a slow reader."""
+        if not self._is_heard:
             return
-        frame = encode({"message": message})
         self._frames.append(frame)
-        self._waiting_bytes += len(frame)
+        self._backlog_bytes += len(frame)
         self.wake.set()
 
     def on_leave(self, callback: Callable[[], None]) -> None:
@@ -82,10 +108,12 @@ class Call(Generic[CallerT]):
             self._on_leave.append(callback)
 
     def beat(self) -> None:
+        """Add a beat: some bytes that keep a silent stream alive."""
         self._frames.append(None)
         self.wake.set()
 
     def leave(self) -> None:
+        """Note that the client has left, and tell whoever asked to be told."""
         if self.left:
             return
         self.left = True
@@ -95,38 +123,55 @@ class Call(Generic[CallerT]):
             callback()
 
     def take(self) -> list[bytes | None]:
+        """Take the frames that are to be sent now; None is a beat."""
         frames, self._frames = self._frames, []
-        self._waiting_bytes = 0
+        self._backlog_bytes = 0
         self._room.set()
         self.wake.clear()
         return frames
+
+    @property
+    def _is_heard(self) -> bool:
+        return self.streaming and not self.left
 
 
 class Beats:
     """Adds a beat after every `interval_s` without a frame. One timer a stream, not one a frame."""
 
-    def __init__(self, call: Call[Any], interval_s: float) -> None:
+    def __init__(self, call: Call[CallerT], interval_s: float) -> None:
         self._loop = asyncio.get_running_loop()
-        self._call = call
+        self._beat = call.beat
         self._interval_s = interval_s
-        self._due = self._loop.time() + interval_s
-        self._timer = self._loop.call_at(self._due, self._tick)
+        self._due_at = self._loop.time() + interval_s
+        self._timer = self._loop.call_at(self._due_at, self._tick)
 
-    def wrote(self) -> None:
-        self._due = self._loop.time() + self._interval_s
+    def restart(self) -> None:
+        """Count from now: a frame has been written."""
+        self._due_at = self._loop.time() + self._interval_s
 
     def stop(self) -> None:
+        """Add no more beats."""
         self._timer.cancel()
 
     def _tick(self) -> None:
-        if self._loop.time() >= self._due:
-            self._call.beat()
-            self.wrote()
-        self._timer = self._loop.call_at(self._due, self._tick)
+        if self._loop.time() >= self._due_at:
+            self._beat()
+            self.restart()
+        self._timer = self._loop.call_at(self._due_at, self._tick)
 
 
 def pack(frames: list[bytes | None], padded: bool) -> tuple[bool, bytes]:
-    """Frames as they go on the wire; a beat opens the next frame early and pads it with spaces."""
+    """Join frames as they go on the wire.
+
+    A beat opens the next frame early and pads it with spaces.
+
+    Args:
+        frames: What `Call.take` returned.
+        padded: Whether a beat has opened the first of them already.
+
+    Returns:
+        Whether a beat has opened the frame that comes next, and the bytes.
+    """
     parts: list[bytes] = []
     for frame in frames:
         if frame is None:

@@ -1,4 +1,4 @@
-"""The envelope of a callable: what is read from a request and written into an answer. Pure."""
+"""The envelope of a callable: what is read of a request and written into an answer. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 import uuid
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypedDict
 
 import orjson
 
@@ -31,16 +31,27 @@ HTTP_STATUS: Final[Mapping[str, int]] = {
 }
 
 
-class CallableError(Exception):
-    """A failure the client is told of. A leaf fixes `status`, `reason`, `sentence`, `retryable`.
+class WireError(TypedDict):
+    """A failure as clients get it."""
 
-    `details` always carries `reason`, `retryable` and `traceId`, for the Android client reports
-    every streamed error as INTERNAL and keeps only the details.
+    status: str
+    message: str
+    details: dict[str, Any]  # any JSON, with `reason`, `retryable` and `traceId`
+
+
+class CallableError(Exception):
+    """A failure that the client is told of.
+
+    A leaf fixes `status`, `reason`, `retryable` and two sentences: `sentence` for users, and
+    `admin_sentence` for admins where they can act; else they get the user's. `details` always
+    carries `reason`, `retryable` and `traceId`, because the Android client reports every streamed
+    error as INTERNAL and keeps only the details.
     """
 
     status: ClassVar[str] = "INTERNAL"
     reason: ClassVar[str] = "internal"
     sentence: ClassVar[str] = "Something went wrong on our side. Please try again."
+    admin_sentence: ClassVar[str] = ""
     retryable: ClassVar[bool] = False
 
     def __init__(
@@ -50,13 +61,21 @@ class CallableError(Exception):
         retry_after_seconds: float | None = None,
         **details: Any,
     ) -> None:
+        """Make a failure.
+
+        Args:
+            message: A sentence for everybody, in place of the leaf's own.
+            retry_after_seconds: When it is worth trying again.
+            details: JSON values that programs may need.
+        """
         super().__init__(message or self.sentence)
         self.message = message or self.sentence
+        self.admin_message = message or self.admin_sentence or self.sentence
         self.retry_after_seconds = retry_after_seconds
         self.details = details
 
-    def to_wire(self, trace_id: str) -> dict[str, Any]:
-        """`{"status", "message", "details": {"reason", "retryable", "traceId", ...}}`"""
+    def to_wire(self, trace_id: str, *, for_admin: bool = False) -> WireError:
+        """Return `{"status", "message", "details": {"reason", "retryable", "traceId", ...}}`."""
         details = {
             **self.details,
             "reason": self.reason,
@@ -65,38 +84,39 @@ class CallableError(Exception):
         }
         if self.retry_after_seconds is not None:
             details["retryAfterSeconds"] = self.retry_after_seconds
-        return {"status": self.status, "message": self.message, "details": details}
+        message = self.admin_message if for_admin else self.message
+        return {"status": self.status, "message": message, "details": details}
 
 
 class MalformedRequest(CallableError):
+    """No client SDK sends it."""
+
     status = "INVALID_ARGUMENT"
     reason = "malformed_request"
-    sentence = "The request is not a callable request."
+    sentence = "This app sent a request that can't be read. Please update it."
 
 
 class BodyTooLarge(CallableError):
+    """`details.limitBytes` says how large a body may be."""
+
     status = "INVALID_ARGUMENT"
     reason = "body_too_large"
-    sentence = "The request is too large."
+    sentence = "This request is too large. Please send less at once."
 
 
 class Overloaded(CallableError):
+    """The instance reads as many bodies as it can hold."""
+
     status = "UNAVAILABLE"
     reason = "overloaded"
     sentence = "The service is busy. Please try again in a moment."
     retryable = True
 
 
-# ASCII only: the JavaScript client drops a frame that holds a raw U+2028, without a word.
-encode_text = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
-
-
-def encode(value: Any) -> bytes:
-    """One line of ASCII JSON. Raises ValueError on NaN and infinities, TypeError on other types."""
-    return encode_text(value).encode("ascii")
-
-
 DEPTH_MAX: Final = 100  # lists and objects in one another; the interpreter gives up at a thousand
+
+# ASCII only: the JavaScript client silently drops a frame that holds a raw U+2028
+_encode_text = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
 
 _UTF_8: Final = {"utf-8", "utf8", "us-ascii"}
 _UTF_16: Final = {"utf-16", "utf-16le", "utf-16be"}
@@ -106,8 +126,21 @@ _INT64: Final = {
 }
 
 
+_TRACE: Final = re.compile(r"(?:00-)?([0-9a-f]{32})(?:[/-]|\Z)")
+
+
+def encode(value: object) -> bytes:
+    """Encode one line of ASCII JSON.
+
+    Raises:
+        ValueError: It holds NaN or an infinity.
+        TypeError: It holds a value of a type that JSON does not have.
+    """
+    return _encode_text(value).encode("ascii")
+
+
 def encoding_of(method: str, content_type: str) -> str:
-    """How the body is encoded. Raises MalformedRequest where it can not be a callable's."""
+    """Return how the body is encoded. Raises MalformedRequest if it cannot be a callable's."""
     if method != "POST":
         raise MalformedRequest(f"A callable is called with POST, not {method[:16]}.")
     media, _, parameters = content_type.partition(";")
@@ -121,29 +154,30 @@ def encoding_of(method: str, content_type: str) -> str:
 
 
 def parse_envelope(method: str, content_type: str, body: bytes | bytearray) -> Any:
-    """The `data` of a callable request, 64-bit integer wrappers unwrapped.
+    """Return the `data` of a callable request, with 64-bit integers unwrapped.
 
-    Raises MalformedRequest, saying what is wrong, where Node answers 400 or an HTML page.
+    Raises:
+        MalformedRequest: It says what is wrong, where Node answers 400 or an HTML page.
     """
     encoding = encoding_of(method, content_type)
     try:
         if encoding in _UTF_16:
             body = body.decode(encoding).encode()
         envelope = orjson.loads(body)
-    except ValueError:  # JSON that does not parse, bytes that are no UTF-8, lone surrogates, NaN
+    except ValueError:  # malformed JSON, bytes that are no UTF-8, lone surrogates, NaN
         raise MalformedRequest("The request body is not valid JSON.") from None
     if not isinstance(envelope, dict) or "data" not in envelope:
         raise MalformedRequest('The request body must be a JSON object with the key "data".')
     if len(envelope) > 1:
         raise MalformedRequest('The request body must have no key but "data".')
-    data = envelope["data"]
+    data: object = envelope["data"]
     if b"@type" not in body and body.count(b"[") + body.count(b"{") <= DEPTH_MAX:
         return data  # neither a Long that Android wrapped, nor enough brackets to be too deep
     return _unwrap(data, DEPTH_MAX)
 
 
-def _unwrap(value: Any, levels: int) -> Any:
-    """`value` with its wrappers replaced in place: a body can hold millions of values."""
+def _unwrap(value: object, levels: int) -> object:
+    """Replace the wrappers in a value, in place: a body can hold millions of values."""
     if not isinstance(value, (list, dict)):
         return value
     if levels == 0:
@@ -152,13 +186,14 @@ def _unwrap(value: Any, levels: int) -> Any:
         allowed = _INT64.get(value["@type"])
         if allowed is not None:
             return _int64(value.get("value"), allowed)
+    container: Any = value  # a list's indexes and an object's keys are used alike
     for key, item in value.items() if isinstance(value, dict) else enumerate(value):
         if isinstance(item, (list, dict)):
-            value[key] = _unwrap(item, levels - 1)
+            container[key] = _unwrap(item, levels - 1)
     return value
 
 
-def _int64(value: Any, allowed: range) -> int:
+def _int64(value: object, allowed: range) -> int:
     if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,20}", value):
         value = int(value)
     if type(value) is int and value in allowed:
@@ -166,11 +201,8 @@ def _int64(value: Any, allowed: range) -> int:
     raise MalformedRequest("A 64-bit integer in the request has no decimal value of that size.")
 
 
-_TRACE = re.compile(r"(?:00-)?([0-9a-f]{32})(?:[/-]|\Z)")
-
-
 def trace_id_of(headers: Mapping[str, str]) -> str:
-    """The trace id that Cloud Run put on the request, or a new one: 32 hexadecimal digits."""
+    """Return the trace ID that Cloud Run put on the request, or a new one: 32 hex digits."""
     for name in ("x-cloud-trace-context", "traceparent"):
         if match := _TRACE.match(headers.get(name, "")):
             return match[1]

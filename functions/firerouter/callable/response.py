@@ -18,39 +18,50 @@ from .envelope import (
     parse_envelope,
     trace_id_of,
 )
+from .limits import WireLimits
 
-PREFLIGHT_MAX_AGE_S: Final = 7200  # the most that Chrome honours
+PREFLIGHT_MAX_AGE_S: Final = 7200  # the most that Chrome honors
+DRAIN_MAX_BODIES: Final = 8  # how many bodies' worth of a refused one is read, and dropped
 
-Scope = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]  # these three as ASGI types them
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = Mapping[str, str]
-Handler = Callable[[Call[CallerT]], Awaitable[Any]]
-Answer = tuple[int, bytes]  # the HTTP status where it is not streamed, and the JSON
+HeaderList = list[tuple[bytes, bytes]]
+Handler = Callable[[Call[CallerT]], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """How a call ends: the HTTP status if it is not streamed, and the JSON."""
+
+    status: int
+    body: bytes
 
 
 @dataclass(slots=True)
 class Wire(Generic[CallerT]):
-    """What all callables of an instance share. One of these a process.
+    """What the callables of an instance share. One per instance and audience.
 
-    authenticate: headers (lower-case names) -> the caller; raises CallableError.
-    report: told of every exception that is not a CallableError, with its trace id.
-    emulated: answers the emulator's `GET /__/health` without running the function.
+    Args:
+        authenticate: Returns the caller, given headers by their names in lower case. Raises
+            CallableError.
+        report: Is told of every exception that is no CallableError, with the trace ID.
+        limits: What requests and streams may take.
+        emulated: Answer the emulator's `GET /__/health` without running the function.
+        for_admins: Failures say what an admin can do.
     """
 
     authenticate: Callable[[Headers], Awaitable[CallerT]]
     report: Callable[[BaseException, str], None]
-    max_body_bytes: int
-    max_bodies_bytes: int
-    heartbeat_s: float = 15.0
+    limits: WireLimits = field(default_factory=WireLimits)
     emulated: bool = False
-    tasks: set[asyncio.Task[Any]] = field(
-        default_factory=set
-    )  # asyncio itself keeps only weak ones
-    bodies_bytes: int = 0
+    for_admins: bool = False
+    tasks: set[asyncio.Task[Reply]] = field(default_factory=set)  # asyncio keeps weak ones only
+    bodies_bytes: int = 0  # of all requests that are being read
 
     def answer(self, handler: Handler[CallerT]) -> CallableResponse[CallerT]:
-        """The ASGI response of one request."""
+        """Return the ASGI response of one request."""
         return CallableResponse(self, handler)
 
 
@@ -64,6 +75,7 @@ class CallableResponse(Generic[CallerT]):
         self._padded = False  # a beat has opened the frame that comes next
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
         headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
         if self._wire.emulated and scope["path"].endswith("/__/health"):
             return await _respond(send, 200, [], b"OK")
@@ -78,14 +90,21 @@ class CallableResponse(Generic[CallerT]):
             caller = await self._authenticate(headers, trace_id)
             body = await self._read(receive)
             data = parse_envelope(method, content_type, body)
-        except CallableError as refused:
-            answer = self._failure(refused, trace_id)
-            return await self._finish(send, headers, answer, streaming=streaming)
+        except CallableError as refusal:
+            reply = self._fail(refusal, trace_id)
+            return await self._finish(send, headers, reply, streaming=streaming)
         except ClientLeft:
             return None
         else:
             del body  # the parsed data is all that is kept while the call runs
-            call = Call(data, headers, caller, streaming=streaming, trace_id=trace_id)
+            call = Call(
+                data,
+                headers,
+                caller,
+                streaming=streaming,
+                trace_id=trace_id,
+                limits=self._wire.limits,
+            )
             return await self._run(call, receive, send)
         finally:
             self._hold(0)
@@ -113,8 +132,8 @@ class CallableResponse(Generic[CallerT]):
                     await call.wake.wait()
                     call.wake.clear()
             if not call.left:
-                answer = task.result()
-                await self._finish(send, call.headers, answer, streaming=call.streaming, begun=True)
+                reply = task.result()
+                await self._finish(send, call.headers, reply, streaming=call.streaming, begun=True)
         finally:
             watch.cancel()
             if not task.done():
@@ -123,34 +142,35 @@ class CallableResponse(Generic[CallerT]):
             # responses when it shuts down: stay until the work has cleaned up after itself.
             await asyncio.wait({task})
 
-    async def _work(self, call: Call[CallerT]) -> Answer:
+    async def _work(self, call: Call[CallerT]) -> Reply:
         try:
-            return 200, encode({"result": await self._handler(call)})
+            return Reply(200, encode({"result": await self._handler(call)}))
         except CallableError as error:
-            return self._failure(error, call.trace_id)
+            return self._fail(error, call.trace_id)
         except (Exception, asyncio.CancelledError) as error:
-            # a result that is no JSON comes here too; and nobody cancels this task: the error is of
-            # something that the handler awaited, and the client still waits for an answer
+            # A result that is no JSON comes here too. Nobody cancels this task: a cancellation is
+            # that of something that the handler awaited, and the client still waits for an answer.
             self._wire.report(error, call.trace_id)
-            return self._failure(CallableError(), call.trace_id)
+            return self._fail(CallableError(), call.trace_id)
 
-    def _failure(self, error: CallableError, trace_id: str) -> Answer:
+    def _fail(self, error: CallableError, trace_id: str) -> Reply:
         try:
-            return HTTP_STATUS[error.status], encode({"error": error.to_wire(trace_id)})
+            wire = error.to_wire(trace_id, for_admin=self._wire.for_admins)
+            return Reply(HTTP_STATUS[error.status], encode({"error": wire}))
         except Exception as problem:  # details that are no JSON
             self._wire.report(problem, trace_id)
-            return self._failure(CallableError(), trace_id)
+            return self._fail(CallableError(), trace_id)
 
-    async def _relay(self, call: Call[CallerT], task: asyncio.Task[Any], send: Send) -> None:
+    async def _relay(self, call: Call[CallerT], task: asyncio.Task[Reply], send: Send) -> None:
         """Pass frames on until the work is done or the client has left."""
         await _start(send, 200, _stream_headers(call.headers))
-        beats = Beats(call, self._wire.heartbeat_s)
+        beats = Beats(call, self._wire.limits.heartbeat_s)
         padded = False
         try:
             while not call.left:
                 if frames := call.take():
                     padded, chunk = pack(frames, padded)
-                    beats.wrote()
+                    beats.restart()
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 elif task.done():
                     break
@@ -161,24 +181,29 @@ class CallableResponse(Generic[CallerT]):
             self._padded = padded
 
     async def _finish(
-        self, send: Send, headers: Headers, answer: Answer, *, streaming: bool, begun: bool = False
+        self, send: Send, headers: Headers, reply: Reply, *, streaming: bool, begun: bool = False
     ) -> None:
-        status, body = answer
         if not streaming:
-            return await _respond(send, status, _json_headers(headers), body)
+            return await _respond(send, reply.status, _json_headers(headers), reply.body)
         if not begun:
             await _start(send, 200, _stream_headers(headers))
-        _, chunk = pack([body], self._padded)
+        _, chunk = pack([reply.body], self._padded)
         return await send({"type": "http.response.body", "body": chunk})
 
     async def _read(self, receive: Receive) -> bytearray:
-        """The body. Raises BodyTooLarge or Overloaded, and then holds no memory for it."""
-        wire = self._wire
+        """Read the body.
+
+        Raises:
+            BodyTooLarge: It is longer than allowed. No memory is held for it then.
+            Overloaded: Too many bodies are being read. No memory is held for it then.
+            ClientLeft: The client hung up.
+        """
+        wire, most = self._wire, self._wire.limits.body_max_bytes
         body = bytearray()
         size = 0
         refused: CallableError | None = None
         more = True
-        while more and size <= 8 * wire.max_body_bytes:
+        while more and size <= DRAIN_MAX_BODIES * most:
             event = await receive()
             if event["type"] == "http.disconnect":
                 raise ClientLeft
@@ -189,12 +214,10 @@ class CallableResponse(Generic[CallerT]):
                 continue  # most clients look for an answer only after sending: let them send
             body += chunk
             self._hold(len(body))
-            if size > wire.max_body_bytes:
-                limit = wire.max_body_bytes / 1_000_000
-                refused = BodyTooLarge(
-                    f"The request is larger than {limit:g} MB.", limitBytes=wire.max_body_bytes
-                )
-            elif wire.bodies_bytes > wire.max_bodies_bytes:
+            if size > most:
+                sentence = f"The request is larger than {most / 1_000_000:g} MB."
+                refused = BodyTooLarge(sentence, limitBytes=most)
+            elif wire.bodies_bytes > wire.limits.bodies_max_bytes:
                 refused = Overloaded(retry_after_seconds=1)
             if refused is not None:
                 body.clear()
@@ -213,13 +236,10 @@ class ClientLeft(Exception):
     """The client hung up while it was still sending."""
 
 
-async def _watch(receive: Receive, call: Call[Any]) -> None:
+async def _watch(receive: Receive, call: Call[CallerT]) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     call.leave()
-
-
-HeaderList = list[tuple[bytes, bytes]]
 
 
 def _cors(headers: Headers) -> HeaderList:

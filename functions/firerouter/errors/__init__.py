@@ -1,7 +1,7 @@
-"""Every failure a caller can be told of, each a leaf with one sentence for people.
+"""Every failure that a caller can be told of, each a leaf with a sentence for people.
 
     CallableError
-      Refused              the call's own doing; nothing was sent to OpenRouter, nothing is billed
+      Refused              the call's own doing: nothing was sent to OpenRouter, nothing is billed
         InvalidArgument  SignInRequired  SessionInvalid  SessionExpired  SessionRevoked
         AppCheckFailed  NotAdmin  ManagementKey  SettingsChanged
         SettingsRefused  RevisionUnknown  NoDraft
@@ -15,7 +15,7 @@
         SignInUnavailable  LedgerUnavailable  SettingsUnavailable  KeyUnavailable
         HistoryUnavailable  QueueUnavailable  StorageUnavailable
         CatalogUnavailable  CatalogIncomplete  Restarting
-      UpstreamError        OpenRouter or a provider behind it; made in openrouter/failures.py alone
+      UpstreamError        OpenRouter, or a provider behind it
         KeyInvalid  KeyLimitReached  NoCredit  CreditBusy  UpstreamForbidden  Moderated
         ModelNotFound  NoProvider  ContextTooLong  MaxTokensTooHigh  UpstreamRejected
         RateLimited  FreeDailyLimit  UpstreamBusy  UpstreamUnreachable  UpstreamMalformed
@@ -23,8 +23,10 @@
         ImagesTooLarge  ImageUnreadable
         UpstreamTimeout > UpstreamSilent > OutOfTime
 
-`status` is the callable status, `reason` is stable and for programs, `sentence` is for people and
-may be reworded. No leaf repeats text that OpenRouter sent: it can hold the prompt, or a key.
+`status` is the callable status, `reason` is stable and for programs. `sentence` tells users what
+happened and what they can do, and knows nothing of OpenRouter; `admin_sentence`, where an admin can
+act, says where. Both may be reworded. No leaf repeats text that OpenRouter sent, which can contain
+the prompt or a key.
 """
 
 from ..callable import CallableError
@@ -183,7 +185,7 @@ __all__ = [
 
 
 def failure_of(reason: str) -> type[CallableError]:
-    """The leaf of a reason that was written down; for one that is gone since, their root."""
+    """Return the leaf of a stored reason, or their root if no leaf has it any more."""
     kinds: list[type[CallableError]] = [CallableError]
     for kind in kinds:
         if vars(kind).get("reason") == reason:

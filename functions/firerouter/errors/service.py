@@ -1,4 +1,4 @@
-"""Failures of our own: the call's doing, an admin's to mend, something that does not answer."""
+"""Failures of our own: of the call, of the setup, and of services that do not answer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from ..callable import CallableError
 
 
 class Refused(CallableError):
+    """The call can't be answered as it is. Nothing was sent to OpenRouter, nothing is billed."""
+
     status = "INVALID_ARGUMENT"
 
 
@@ -13,25 +15,25 @@ class InvalidArgument(Refused):
     """A field is unknown, of the wrong type or over a limit; `details.field` names it."""
 
     reason = "invalid_argument"
-    sentence = "The request has a field that is not right."
+    sentence = "One of the request's fields is invalid. Please check what you sent."
 
 
 class SignInRequired(Refused):
     status = "UNAUTHENTICATED"
     reason = "sign_in_required"
-    sentence = "Please sign in first."
+    sentence = "You need to sign in first. Please sign in and try again."
 
 
 class SessionInvalid(Refused):
     status = "UNAUTHENTICATED"
     reason = "session_invalid"
-    sentence = "Your sign-in is not valid here. Please sign in again."
+    sentence = "Your session isn't valid for this app. Please sign in again."
 
 
 class SessionExpired(Refused):
     status = "UNAUTHENTICATED"
     reason = "session_expired"
-    sentence = "Your sign-in has expired. Please sign in again."
+    sentence = "Your session has expired. Please sign in again."
 
 
 class SessionRevoked(Refused):
@@ -39,120 +41,141 @@ class SessionRevoked(Refused):
 
     status = "UNAUTHENTICATED"
     reason = "session_revoked"
-    sentence = "Your sign-in was ended. Please sign in again."
+    sentence = "Your session was ended. Please sign in again."
 
 
 class AppCheckFailed(Refused):
     status = "UNAUTHENTICATED"
     reason = "app_check_failed"
-    sentence = "This app could not prove that it is genuine. Please reload or update it."
+    sentence = "We couldn't verify this app. Please reload or update it and try again."
+    admin_sentence = (
+        "App Check refused this app. Register it under App Check in the Firebase console, or "
+        "reload it to get a new token."
+    )
 
 
 class NotAdmin(Refused):
     status = "PERMISSION_DENIED"
     reason = "not_admin"
-    sentence = "Only an admin of this app can do that."
+    sentence = "Only an admin of this app can do that. Please ask one of them."
 
 
 class ManagementKey(Refused):
     reason = "management_key"
-    sentence = "That is a management key, which can not ask a model. Use an ordinary one."
+    sentence = "This value can't be used here. Please use another one."
+    admin_sentence = (
+        "That's an OpenRouter management key. Use a regular API key instead: create one at "
+        "openrouter.ai/settings/keys."
+    )
 
 
 class SettingsChanged(Refused):
-    """Somebody else saved first. Nothing was changed by this call."""
+    """Somebody else saved first. This call changed nothing."""
 
     status = "ABORTED"
     reason = "settings_changed"
-    sentence = "Somebody else has changed this just now. Please look at it and try again."
+    sentence = "Somebody else has just changed this. Please reload it and try again."
 
 
 class SettingsRefused(Refused):
-    """Settings that can not be saved. `details.errors`, `warnings`: [{field, reason, message}]."""
+    """Settings that can't be saved. `details.errors`, `warnings`: [{field, reason, message}]."""
 
     reason = "settings_refused"
-    sentence = "These settings can not be used. Please look at each field."
+    sentence = "These settings can't be saved. Please check each field."
 
 
 class RevisionUnknown(Refused):
     status = "NOT_FOUND"
     reason = "revision_unknown"
-    sentence = "This feature has no such revision."
+    sentence = "This feature has no such revision. Please choose another one."
 
 
 class NoDraft(Refused):
     status = "FAILED_PRECONDITION"
     reason = "no_draft"
-    sentence = "This feature has no draft at the moment."
+    sentence = "This feature has no draft at the moment. Please reload it."
 
 
 class FeatureUnknown(Refused):
     status = "NOT_FOUND"
     reason = "feature_unknown"
-    sentence = "There is no such feature."
+    sentence = "This feature doesn't exist. Please update the app."
+    admin_sentence = "This feature doesn't exist. Check its name in the console under Features."
 
 
 class FeatureDisabled(Refused):
     status = "FAILED_PRECONDITION"
     reason = "feature_disabled"
-    sentence = "This feature is switched off at the moment."
+    sentence = "This feature is switched off at the moment. Please try again later."
+    admin_sentence = (
+        "This feature is disabled. Enable it in the console under Features, or with "
+        "save_feature_settings."
+    )
 
 
 class WrongKind(Refused):
-    """The feature does something else: `details.kind` is what."""
+    """The feature does something else: `details.kind` says what."""
 
     reason = "wrong_kind"
-    sentence = "This feature is of another kind. Please use the call that is made for it."
+    sentence = "This feature doesn't support this call. Please update the app."
 
 
 class Stopped(Refused):
-    """Its user has stopped it, and there is nothing that a part of an answer is good for."""
+    """Its user has stopped it, and a part of the result would be useless."""
 
     status = "CANCELLED"
     reason = "stopped"
-    sentence = "This was stopped."
+    sentence = "This was stopped before it was finished. Please start it again if you need it."
 
 
 class ConversationUnknown(Refused):
     status = "NOT_FOUND"
     reason = "conversation_unknown"
-    sentence = "There is no such conversation."
+    sentence = "This conversation wasn't found. Please start a new one."
 
 
 class MessageUnknown(Refused):
     status = "NOT_FOUND"
     reason = "message_unknown"
-    sentence = "There is no such message in this conversation."
+    sentence = "This message wasn't found in the conversation. Please reload the conversation."
 
 
 class AttachmentUnknown(Refused):
-    """Never uploaded, deleted, or another user's: nobody learns which."""
+    """It was never uploaded, was deleted, or is another user's: nobody learns which."""
 
     status = "NOT_FOUND"
     reason = "attachment_unknown"
-    sentence = "This file is not there. Please upload it again."
+    sentence = "This file wasn't found. Please upload it again."
 
 
 class AttachmentNotTaken(Refused):
-    """`details.field` says which file, `details.modality` what the model would have to take."""
+    """`details.field` names the file, `details.modality` what the model would have to accept."""
 
     status = "FAILED_PRECONDITION"
     reason = "attachment_not_taken"
-    sentence = "This model can not read a file of that kind. Please choose another one."
+    sentence = "This model can't read files of that kind. Please choose another model or file."
 
 
 class ModelNotAllowed(Refused):
     status = "PERMISSION_DENIED"
     reason = "model_not_allowed"
-    sentence = "This feature does not allow that model."
+    sentence = "This feature doesn't allow that model. Please choose another one."
+    admin_sentence = (
+        "This feature doesn't allow that model. Add it to the allowed models in the console "
+        "under Features."
+    )
 
 
 class PaidModel(Refused):
-    """`freeModelsOnly` is on, and this would be billed; `details.field` says what."""
+    """`freeModelsOnly` is on, and this would be billed: `details.field` says what."""
 
     status = "FAILED_PRECONDITION"
     reason = "paid_model"
-    sentence = "This app allows free models only. An admin can change that."
+    sentence = "This app allows free models only. Please choose a free one."
+    admin_sentence = (
+        "Only free models are allowed. Turn off freeModelsOnly in the console under App, or "
+        "with save_app_settings."
+    )
 
 
 class CostTooHigh(Refused):
@@ -160,15 +183,19 @@ class CostTooHigh(Refused):
 
     status = "FAILED_PRECONDITION"
     reason = "cost_too_high"
-    sentence = "These answers may cost more than you allow."
+    sentence = "These answers may cost more than you allow. Please choose fewer or cheaper models."
 
 
 class QuotaExceeded(Refused):
-    """`details.limit` says which, as quotas.counters names them; `details.max` is how many."""
+    """`details.limit` names the limit, as quotas.counters does. `details.max` is its value."""
 
     status = "RESOURCE_EXHAUSTED"
     reason = "quota_exceeded"
     sentence = "You have reached your limit for now. Please try again later."
+    admin_sentence = (
+        "This limit is reached for now. Raise it in the console under App or Features, or try "
+        "again later."
+    )
     retryable = True
 
 
@@ -181,104 +208,138 @@ class AlreadyRunning(Refused):
 
 class RequestIdReused(Refused):
     reason = "request_id_reused"
-    sentence = "This requestId was used before, with another request. Use a new one."
+    sentence = "This requestId was already used for another request. Please use a new one."
 
 
 class ResultNotKept(Refused):
     status = "FAILED_PRECONDITION"
     reason = "result_not_kept"
-    sentence = "This request was answered before, and its answer was not kept. Use a new requestId."
+    sentence = (
+        "This request was already answered, but its answer is gone. Please use a new requestId."
+    )
 
 
 class GenerationUnknown(Refused):
-    """None of that id, or another user's: nobody learns which."""
+    """There is none with that ID, or it is another user's: nobody learns which."""
 
     status = "NOT_FOUND"
     reason = "generation_unknown"
-    sentence = "You have no answer under this id."
+    sentence = "No generation with this ID was found. Please start a new one."
 
 
 class NotConfigured(CallableError):
+    """An admin has to act before it can be answered."""
+
     status = "FAILED_PRECONDITION"
 
 
 class KeyMissing(NotConfigured):
     reason = "key_missing"
-    sentence = "AI is not set up yet: an admin has to add an OpenRouter key."
+    sentence = "This app's AI isn't set up yet. Please tell its owner."
+    admin_sentence = (
+        "No OpenRouter key is stored yet. Add one in the console under Keys, or with "
+        "set_openrouter_key."
+    )
 
 
 class KeyStoreForbidden(NotConfigured):
     reason = "key_store_forbidden"
-    sentence = "The functions may not store keys. Give them the role Secret Manager Admin."
+    sentence = "This app's AI isn't set up correctly. Please tell its owner."
+    admin_sentence = (
+        "The functions' service account can't store keys. Grant it roles/secretmanager.admin "
+        "and enable the Secret Manager API in the Google Cloud console."
+    )
 
 
 class FirestoreForbidden(NotConfigured):
     reason = "firestore_forbidden"
     sentence = "This app's database isn't set up for AI answers yet. Please tell its owner."
+    admin_sentence = (
+        "The functions' service account can't use Firestore. Grant it roles/datastore.user "
+        "under IAM in the Google Cloud console."
+    )
 
 
 class StorageMissing(NotConfigured):
     reason = "storage_missing"
-    sentence = "Files can not be stored yet: an admin has to set up Cloud Storage."
+    sentence = "This app can't store files yet. Please tell its owner."
+    admin_sentence = (
+        "Cloud Storage isn't set up. Create the default bucket under Storage in the Firebase "
+        "console, then deploy again."
+    )
 
 
 class SettingsInvalid(NotConfigured):
     reason = "settings_invalid"
-    sentence = "This feature's settings are not right. An admin has to correct them."
+    sentence = "This feature isn't set up correctly. Please tell this app's owner."
+    admin_sentence = (
+        "This feature's stored settings are invalid. Correct them in the console under "
+        "Features, or restore an older revision."
+    )
 
 
 class Unavailable(CallableError):
+    """A service that we need did not answer."""
+
     status = "UNAVAILABLE"
     retryable = True
 
 
 class SignInUnavailable(Unavailable):
     reason = "sign_in_unavailable"
-    sentence = "Your sign-in can not be checked at the moment. Please try again."
+    sentence = "Your session can't be checked at the moment. Please try again."
 
 
 class LedgerUnavailable(Unavailable):
     reason = "ledger_unavailable"
-    sentence = "The service can not keep its books at the moment. Please try again."
+    sentence = "The service is temporarily unavailable. Please try again."
 
 
 class SettingsUnavailable(Unavailable):
     reason = "settings_unavailable"
-    sentence = "The service's settings can not be read at the moment. Please try again."
+    sentence = "This app's settings can't be read at the moment. Please try again."
 
 
 class HistoryUnavailable(Unavailable):
     reason = "history_unavailable"
-    sentence = "Your conversations can not be read at the moment. Please try again."
+    sentence = "Your conversations can't be read at the moment. Please try again."
 
 
 class QueueUnavailable(Unavailable):
-    """An answer that needs no listener could not be queued. It was not begun."""
+    """An answer that needs no listener couldn't be queued. It was not started."""
 
     reason = "queue_unavailable"
-    sentence = "The service can not begin this answer at the moment. Please try again."
+    sentence = "This answer can't be started at the moment. Please try again."
 
 
 class KeyUnavailable(Unavailable):
     reason = "key_unavailable"
-    sentence = "The service can not reach its key store at the moment. Please try again."
+    sentence = "The service can't answer at the moment. Please try again."
+    admin_sentence = (
+        "Secret Manager doesn't answer, so no key can be read. Try again, and see "
+        "status.cloud.google.com if it goes on."
+    )
 
 
 class StorageUnavailable(Unavailable):
     reason = "storage_unavailable"
-    sentence = "Files can not be stored or read at the moment. Please try again."
+    sentence = "Files can't be stored or read at the moment. Please try again."
 
 
 class CatalogUnavailable(Unavailable):
     reason = "catalog_unavailable"
-    sentence = "The list of models can not be read at the moment. Please try again."
+    sentence = "The list of models can't be read at the moment. Please try again."
 
 
 class CatalogIncomplete(Unavailable):
-    """`details.count` models came where `details.expected` were looked for."""
+    """`details.count` models came where `details.expected` were expected."""
 
     reason = "catalog_incomplete"
-    sentence = "OpenRouter sent an incomplete list of models. The list before it stays in use."
+    sentence = "The new list of models is incomplete. The one before it stays in use."
+    admin_sentence = (
+        "OpenRouter sent an incomplete list of models. The one before it stays in use; "
+        "refresh it in the console under Models later."
+    )
 
 
 class Restarting(Unavailable):

@@ -1,48 +1,68 @@
-"""Failures of OpenRouter, or of a provider behind it. `openrouter/failures.py` alone makes them."""
+"""Failures of OpenRouter, or of a provider behind it.
+
+`openrouter/failures.py` alone decides which leaf a failure is that OpenRouter reports. What it does
+not report (a silence, a malformed, empty or endless answer), those who notice raise themselves.
+"""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ..callable import CallableError
 
 
 class UpstreamError(CallableError):
-    """`another_try`: the same model may answer the same request if asked again soon.
+    """How a failure is handled.
 
+    `another_try`: the same model may answer the same request if it is asked again soon.
     `another_model`: a fallback model may answer where this one does not.
-    `files`: what OpenRouter read of files before it failed, to be sent back, as it gave it.
+    `file_annotations`: what OpenRouter read of files before it failed, unchanged, to be sent back.
     """
 
     status = "UNAVAILABLE"
     another_try: ClassVar[bool] = False
     another_model: ClassVar[bool] = True
-    files: Any = None
+    file_annotations: object = None
 
 
 class KeyInvalid(UpstreamError):
     status = "FAILED_PRECONDITION"
     reason = "key_invalid"
-    sentence = "The OpenRouter key is not valid any more. An admin has to replace it."
+    sentence = "This app's AI isn't available right now. Please tell its owner."
+    admin_sentence = (
+        "OpenRouter rejected the key. Create a new one at openrouter.ai/settings/keys, then "
+        "save it in the console under Keys."
+    )
     another_model = False
 
 
 class KeyLimitReached(UpstreamError):
     status = "RESOURCE_EXHAUSTED"
     reason = "key_limit_reached"
-    sentence = "The OpenRouter key has spent its limit. An admin has to raise it."
+    sentence = "This app has reached its limit for AI answers. Please tell its owner."
+    admin_sentence = (
+        "The OpenRouter key has reached its spending limit. Raise the limit at "
+        "openrouter.ai/settings/keys."
+    )
 
 
 class NoCredit(UpstreamError):
     status = "RESOURCE_EXHAUSTED"
     reason = "no_credit"
-    sentence = "The OpenRouter account has not enough credit. An admin has to add some."
+    sentence = "This app has run out of credit for AI answers. Please tell its owner."
+    admin_sentence = (
+        "The OpenRouter account is out of credit. Add some at openrouter.ai/settings/credits."
+    )
 
 
 class CreditBusy(UpstreamError):
     status = "RESOURCE_EXHAUSTED"
     reason = "credit_busy"
-    sentence = "Too many requests are using the account's credit at once. Please try again shortly."
+    sentence = "Too many requests are running in this app at once. Please try again shortly."
+    admin_sentence = (
+        "Requests in flight hold what is left of the OpenRouter credit. Try again shortly, or "
+        "add some at openrouter.ai/settings/credits."
+    )
     retryable = True
     another_try = True
 
@@ -50,7 +70,11 @@ class CreditBusy(UpstreamError):
 class UpstreamForbidden(UpstreamError):
     status = "PERMISSION_DENIED"
     reason = "upstream_forbidden"
-    sentence = "The OpenRouter account may not use this model. An admin has to look at it."
+    sentence = "This model isn't available in this app. Please choose another one."
+    admin_sentence = (
+        "The OpenRouter account may not use this model. Check what it allows at "
+        "openrouter.ai/settings/privacy."
+    )
 
 
 class Moderated(UpstreamError):
@@ -62,13 +86,20 @@ class Moderated(UpstreamError):
 class ModelNotFound(UpstreamError):
     status = "NOT_FOUND"
     reason = "model_not_found"
-    sentence = "The model is not available any more. An admin has to choose another."
+    sentence = "This model is no longer available. Please choose another one."
+    admin_sentence = (
+        "OpenRouter no longer offers this model. Choose another one in the console under Features."
+    )
 
 
 class NoProvider(UpstreamError):
     status = "FAILED_PRECONDITION"
     reason = "no_provider"
-    sentence = "No provider offers this model with these settings. An admin has to change them."
+    sentence = "This model isn't available for this feature. Please choose another one."
+    admin_sentence = (
+        "No provider offers this model with these settings. Change the feature's routing or "
+        "parameters in the console under Features."
+    )
 
 
 class ContextTooLong(UpstreamError):
@@ -80,13 +111,23 @@ class ContextTooLong(UpstreamError):
 class MaxTokensTooHigh(UpstreamError):
     status = "FAILED_PRECONDITION"
     reason = "max_tokens_too_high"
-    sentence = "The feature asks for a longer answer than the model can give."
+    sentence = "This feature asks for too long an answer. Please tell this app's owner."
+    admin_sentence = (
+        "This feature's maxTokens is higher than the model allows. Lower it in the console "
+        "under Features."
+    )
 
 
 class UpstreamRejected(UpstreamError):
     status = "FAILED_PRECONDITION"
     reason = "upstream_rejected"
-    sentence = "OpenRouter refused the request. An admin has to check the feature's settings."
+    sentence = (
+        "The model couldn't process this request. Please change it, or tell this app's owner."
+    )
+    admin_sentence = (
+        "OpenRouter rejected the request. Check the feature's parameters in the console under "
+        "Features, and test them there."
+    )
 
 
 class RateLimited(UpstreamError):
@@ -98,11 +139,15 @@ class RateLimited(UpstreamError):
 
 
 class FreeDailyLimit(UpstreamError):
-    """The account's daily number of free requests is used up, for every free model."""
+    """The account's free requests of this day are used up, for all free models together."""
 
     status = "RESOURCE_EXHAUSTED"
     reason = "free_daily_limit"
-    sentence = "Today's free requests are used up. They start again at midnight UTC."
+    sentence = "Today's free requests are used up. Please try again after midnight UTC."
+    admin_sentence = (
+        "Today's free requests of the OpenRouter account are used up. Add credit at "
+        "openrouter.ai/settings/credits, or wait until midnight UTC."
+    )
 
 
 class UpstreamBusy(UpstreamError):
@@ -113,7 +158,7 @@ class UpstreamBusy(UpstreamError):
 
 
 class UpstreamTimeout(UpstreamError):
-    """OpenRouter or a provider says so (408, 504, 524), or it could not be connected to in time."""
+    """OpenRouter or a provider reports it (408, 504, 524), or the connection took too long."""
 
     status = "DEADLINE_EXCEEDED"
     reason = "upstream_timeout"
@@ -136,14 +181,18 @@ class OutOfTime(UpstreamSilent):
 
 class UpstreamUnreachable(UpstreamError):
     reason = "upstream_unreachable"
-    sentence = "OpenRouter could not be reached. Please try again in a moment."
+    sentence = "The AI service couldn't be reached. Please try again in a moment."
+    admin_sentence = (
+        "OpenRouter couldn't be reached. Try again in a moment, and see status.openrouter.ai "
+        "if it goes on."
+    )
     retryable = True
     another_try = True
 
 
 class UpstreamMalformed(UpstreamError):
     reason = "upstream_malformed"
-    sentence = "The model's answer could not be understood. Please try again."
+    sentence = "The model's answer couldn't be read. Please try again."
     retryable = True
     another_try = True
 
@@ -158,7 +207,7 @@ class EmptyAnswer(UpstreamError):
 class AnswerTooLong(UpstreamError):
     status = "OUT_OF_RANGE"
     reason = "answer_too_long"
-    sentence = "The answer became too long and was ended."
+    sentence = "The answer became too long and was ended. Please ask for less at once."
     another_model = False
 
 
@@ -167,30 +216,38 @@ class TooManyToolCalls(UpstreamError):
 
     status = "OUT_OF_RANGE"
     reason = "too_many_tool_calls"
-    sentence = "The model asked for too many tools at once, and was ended."
+    sentence = (
+        "The model asked for too many tools at once and was ended. Please ask for less at once."
+    )
     another_model = False
 
 
 class ImagesTooLarge(UpstreamError):
-    """`details.max` and `details.maxBytes`: how many, and how large they may be."""
+    """`details.max` says how many images there may be, `details.maxBytes` how large they may be."""
 
     status = "OUT_OF_RANGE"
     reason = "images_too_large"
-    sentence = "The model's images became too large or too many, and were not kept."
+    sentence = (
+        "The model's images were too large or too many. Please ask for fewer or smaller ones."
+    )
     another_model = False
 
 
 class ImageUnreadable(UpstreamError):
     status = "FAILED_PRECONDITION"
     reason = "image_unreadable"
-    sentence = "The model sent an image of an unknown kind. An admin has to choose another model."
+    sentence = "The model sent an image that can't be shown. Please choose another model."
+    admin_sentence = (
+        "The model sent an image of an unknown type. Choose another model in the console "
+        "under Features."
+    )
     another_model = False
 
 
 class StreamCut(UpstreamError):
-    """The answer broke off: what had come is not the whole of it."""
+    """The answer was cut off: what has come is incomplete."""
 
     reason = "stream_cut"
-    sentence = "The answer broke off before its end. Please try again."
+    sentence = "The answer was cut off. Please try again."
     retryable = True
     another_try = True

@@ -1,4 +1,7 @@
-"""OpenRouter, and nothing else, behind one door. The only home of openai and tenacity."""
+"""OpenRouter: requests, retries, streams, and what its failures mean. It alone imports openai.
+
+Nothing here knows of Firestore, features or the ledger.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -6,33 +9,52 @@ from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .annotations import READING, without_reading
-    from .answer import Answer, Delta
+    from .answer import HEARTBEAT, Answer, Delta, DeltaKind
+    from .attempts import Attempt, AttemptLog, OnId, OnRetry
+    from .citations import Citation
     from .client import OpenRouter
-    from .deadline import Deadline, Interrupted
-    from .embeddings import Form, Vector, dimensions_of, shaped
+    from .deadline import Cause, Deadline, Interrupted
+    from .embeddings import Embeddings, Form, Vector, convert_vector, dimensions_of
+    from .file_annotations import FileAnnotations
+    from .images import ReceivedImage
     from .key_report import KeyReport
+    from .limits import OpenRouterLimits
     from .requests import ChatRequest, EmbeddingsRequest, ImagesRequest
-    from .retry import AttemptLog
+    from .response import UpstreamResponse
+    from .stream import AnswerStream
     from .usage import Usage, nano_usd, total
 
 __all__ = (
+    "HEARTBEAT",
     "READING",
     "Answer",
+    "AnswerStream",
+    "Attempt",
     "AttemptLog",
+    "Cause",
     "ChatRequest",
+    "Citation",
     "Deadline",
     "Delta",
+    "DeltaKind",
+    "Embeddings",
     "EmbeddingsRequest",
+    "FileAnnotations",
     "Form",
     "ImagesRequest",
     "Interrupted",
     "KeyReport",
+    "OnId",
+    "OnRetry",
     "OpenRouter",
+    "OpenRouterLimits",
+    "ReceivedImage",
+    "UpstreamResponse",
     "Usage",
     "Vector",
+    "convert_vector",
     "dimensions_of",
     "nano_usd",
-    "shaped",
     "total",
     "without_reading",
 )
@@ -44,27 +66,42 @@ __getattr__ = lazily(
             "without_reading",
         ),
         "answer": (
+            "HEARTBEAT",
             "Answer",
             "Delta",
+            "DeltaKind",
         ),
+        "attempts": (
+            "Attempt",
+            "AttemptLog",
+            "OnId",
+            "OnRetry",
+        ),
+        "citations": ("Citation",),
         "client": ("OpenRouter",),
         "deadline": (
+            "Cause",
             "Deadline",
             "Interrupted",
         ),
         "embeddings": (
+            "Embeddings",
             "Form",
             "Vector",
+            "convert_vector",
             "dimensions_of",
-            "shaped",
         ),
+        "file_annotations": ("FileAnnotations",),
+        "images": ("ReceivedImage",),
         "key_report": ("KeyReport",),
+        "limits": ("OpenRouterLimits",),
         "requests": (
             "ChatRequest",
             "EmbeddingsRequest",
             "ImagesRequest",
         ),
-        "retry": ("AttemptLog",),
+        "response": ("UpstreamResponse",),
+        "stream": ("AnswerStream",),
         "usage": (
             "Usage",
             "nano_usd",

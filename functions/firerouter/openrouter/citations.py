@@ -1,47 +1,60 @@
-"""Citations, collected from the chunks of an answer."""
+"""Citations, collected from the chunks of an answer. Pure."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NotRequired, TypedDict
 
-from .. import limits
-from .file_annotations import clean
+from .json_fields import as_list, without_half_characters
+from .limits import OpenRouterLimits
 
 
-class Citations:
+class Citation(TypedDict):
+    """A page that an answer cites, and which characters of the text it is cited for."""
+
+    url: str
+    title: NotRequired[str]
+    content: NotRequired[str]
+    startIndex: NotRequired[int]
+    endIndex: NotRequired[int]
+
+
+class CitationCollector:
     """The pages that an answer cites, each once."""
 
-    def __init__(self) -> None:
-        self.all: list[dict[str, Any]] = []
+    def __init__(self, limits: OpenRouterLimits) -> None:
+        self.all: list[Citation] = []
+        self._limits = limits
 
-    def add(self, annotations: Any) -> list[dict[str, Any]]:
-        """Those of a chunk's `annotations` that are new."""
-        made: list[dict[str, Any]] = []
-        for annotation in annotations if isinstance(annotations, list) else ():
-            citation = _citation(annotation)
-            if citation is None or citation in self.all or len(self.all) >= limits.CITATIONS_MAX:
+    def add(self, annotations: object) -> list[Citation]:
+        """Take a chunk's `annotations`, and return the citations among them that are new."""
+        new: list[Citation] = []
+        for annotation in as_list(annotations):
+            citation = _read_citation(annotation, self._limits)
+            full = len(self.all) >= self._limits.citations_max
+            if citation is None or citation in self.all or full:
                 continue
             self.all.append(citation)
-            made.append(citation)
-        return made
+            new.append(citation)
+        return new
 
 
-def _citation(annotation: Any) -> dict[str, Any] | None:
-    """`{url, title?, content?, startIndex?, endIndex?}` of a `url_citation`."""
+def _read_citation(annotation: object, limits: OpenRouterLimits) -> Citation | None:
+    """Read a `url_citation`; None if the annotation is something else."""
     if not isinstance(annotation, dict) or annotation.get("type") != "url_citation":
         return None
-    told = annotation.get("url_citation")
-    told = told if isinstance(told, dict) else annotation
-    url = told.get("url")
+    nested = annotation.get("url_citation")
+    fields = nested if isinstance(nested, dict) else annotation
+    url = fields.get("url")
     if not isinstance(url, str) or not url.startswith(("https://", "http://")):
-        return None  # what a client would make a link of
-    if len(url) > limits.URL_MAX_CHARS:
+        return None  # clients make a link of it
+    if len(url) > limits.url_max_chars:
         return None
-    citation: dict[str, Any] = {"url": clean(url)}
-    for name in ("title", "content"):
-        if isinstance(text := told.get(name), str) and text:
-            citation[name] = clean(text[: limits.CITATION_MAX_CHARS])
-    begin, end = told.get("start_index"), told.get("end_index")
-    if type(begin) is int and type(end) is int and 0 <= begin < end < limits.ANSWER_MAX_CHARS:
-        citation |= {"startIndex": begin, "endIndex": end}  # 0, 0 stands for nowhere
+    citation: Citation = {"url": without_half_characters(url)}
+    if isinstance(title := fields.get("title"), str) and title:
+        citation["title"] = without_half_characters(title[: limits.citation_max_chars])
+    if isinstance(content := fields.get("content"), str) and content:
+        citation["content"] = without_half_characters(content[: limits.citation_max_chars])
+    start, end = fields.get("start_index"), fields.get("end_index")
+    if type(start) is int and type(end) is int and 0 <= start < end < limits.chars_max:
+        citation["startIndex"], citation["endIndex"] = start, end  # 0, 0 stands for nowhere
     return citation

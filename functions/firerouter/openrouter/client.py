@@ -1,13 +1,12 @@
-"""The one door to OpenRouter: its client, and the tries it takes to get a first token.
+"""The one client of OpenRouter, and the tries it takes to get a first token.
 
     for each model, the chosen one and then the fallbacks:
         up to three tries, while a failure may pass: full jitter, or what Retry-After says
             request -> headers (the upstream id) -> first token
 
 A key that OpenRouter refuses, or that has spent its limit, is no try: the next one is used at once.
-After the first token nothing is tried again: the caller has seen it. Answers are always streamed,
-for only a stream can be stopped at OpenRouter. One client an instance and one connection pool: a
-client's TLS context alone costs 50 ms.
+After the first token nothing is tried again, because the caller has seen it. Answers are always
+streamed, because only a stream can be stopped at OpenRouter.
 """
 
 from __future__ import annotations
@@ -16,14 +15,9 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final, cast
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-import httpx2
-import openai
-import orjson
-from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient, Omit
-
-from .. import limits
 from ..errors import (
     AnswerTooLong,
     FreeDailyLimit,
@@ -33,55 +27,88 @@ from ..errors import (
     UpstreamError,
     UpstreamMalformed,
     UpstreamTimeout,
-    UpstreamUnreachable,
 )
 from ..keys import Secret
 from ..models import is_free
-from .answer import BROKEN, Answer
+from .attempts import Attempt, AttemptLog, OnId, OnRetry
 from .deadline import Deadline
-from .embeddings import Vectors, read_embeddings
-from .failures import from_status
+from .embeddings import Embeddings, read_embeddings
 from .generation_cost import read_generation
 from .key_report import KeyReport, read_key_report
-from .requests import ChatRequest, EmbeddingsRequest, Request
-from .retry import Attempt, AttemptLog, retrying
+from .limits import OpenRouterLimits
+from .requests import ChatRequest, EmbeddingsRequest, ImagesRequest, Request
+from .retry import retrying
+from .stream import AnswerStream
 from .usage import Usage
 
-# what OPENAI_ORG_ID and OPENAI_PROJECT_ID would add is no business of OpenRouter's
-_NOT_SENT: Final[Mapping[str, Any]] = {"OpenAI-Organization": Omit(), "OpenAI-Project": Omit()}
+if TYPE_CHECKING:
+    from .response import UpstreamResponse
+    from .transport import Transport
+
+
+def _ignore() -> None:
+    """Do nothing with an id."""
 
 
 class OpenRouter:
-    """Talks to OpenRouter. Make one an instance; it connects when first used."""
+    """A client of OpenRouter. One per instance; it connects when it is first used."""
 
-    def __init__(self, *, base_url: str) -> None:
+    def __init__(self, *, base_url: str, limits: OpenRouterLimits | None = None) -> None:
         self._base_url = base_url
-        self._client: AsyncOpenAI | None = None
-        self._key: Secret | None = None
+        self.limits = limits or OpenRouterLimits()
+
+    @cached_property
+    def _transport(self) -> Transport:
+        from .transport import Transport  # most of a second: not before it is needed
+
+        return Transport(self._base_url, self.limits)
 
     async def close(self) -> None:
-        """Close its connections. A process that ends with it need not."""
-        if self._client is not None:
-            await self._client.close()
+        """Close all connections. A process that ends with them need not."""
+        if "_transport" in vars(self):
+            await self._transport.close()
 
     @asynccontextmanager
     async def answer(
-        self, request: ChatRequest, watch: Deadline, tries: AttemptLog
-    ) -> AsyncIterator[Answer]:
-        """The answer, at its first token; closed on leaving. Raises UpstreamError, Interrupted."""
-        answer = await self._first_token(request, watch, tries)
-        try:
-            yield answer
-        finally:
-            await answer.close()
+        self,
+        request: ChatRequest,
+        deadline: Deadline,
+        attempts: AttemptLog,
+        *,
+        on_id: OnId = _ignore,
+        on_retry: OnRetry | None = None,
+    ) -> AsyncIterator[AnswerStream]:
+        """Bring an answer, at its first token. It is closed on leaving.
 
-    async def embeddings(
-        self, request: EmbeddingsRequest, watch: Deadline, tries: AttemptLog
-    ) -> Vectors:
-        """A vector for each input, by one request. Raises UpstreamError, Interrupted."""
-        async for attempt in retrying(request.model, watch, tries):
+        Args:
+            request: What is asked, and of which models.
+            deadline: Ends it early.
+            attempts: Where each try is added.
+            on_id: Is told when OpenRouter's id of a try is known.
+            on_retry: Is told of the next model, and why another try is needed.
+
+        Raises:
+            UpstreamError: No model answered.
+            Interrupted: Somebody stopped it.
+        """
+        stream = await self._first_token(request, deadline, attempts, on_id, on_retry)
+        try:
+            yield stream
+        finally:
+            await stream.close()
+
+    async def embed(
+        self,
+        request: EmbeddingsRequest,
+        deadline: Deadline,
+        attempts: AttemptLog,
+        *,
+        on_id: OnId = _ignore,
+    ) -> Embeddings:
+        """Return a vector for each input, by one request. Raises UpstreamError, Interrupted."""
+        async for attempt in retrying(request.model, deadline, self.limits):
             with attempt:
-                return await self._vectors(request, watch, tries)
+                return await self._try_embeddings(request, deadline, attempts, on_id)
         raise AssertionError("the last try raises its failure")
 
     async def get(
@@ -91,44 +118,42 @@ class OpenRouter:
         timeout_s: float,
         *,
         query: Mapping[str, str] | None = None,
-    ) -> Any:
-        """GET a JSON document of a bounded size, once. Raises UpstreamError.
+    ) -> object:
+        """Fetch a JSON document of a bounded size, once.
 
-        key: None where OpenRouter asks for none, and no admin has stored one yet.
+        Args:
+            path: Below the API's address.
+            key: None where OpenRouter asks for none, and no admin has stored one yet.
+            timeout_s: For all of it, not for each piece.
+            query: The query parameters.
+
+        Raises:
+            UpstreamError: There is none, or it is malformed or too long.
         """
         try:
-            async with asyncio.timeout(timeout_s):  # all of it, not each piece
-                return json.loads(await self._document(path, key, query or {}))
-        except openai.OpenAIError as error:
-            raise _translated(error) from None
+            async with asyncio.timeout(timeout_s):
+                response = await self._transport.get(path, key, query or {})
+                body = await response.read(self.limits.document_max_bytes, UpstreamMalformed)
+            document: object = json.loads(body)
         except TimeoutError:
             raise UpstreamTimeout from None
-        except (ValueError, RecursionError, httpx2.HTTPError):
+        except (ValueError, RecursionError, StreamCut):
             raise UpstreamMalformed from None
-
-    async def _document(self, path: str, key: Secret | None, query: Mapping[str, str]) -> bytearray:
-        keyless: Mapping[str, Any] = {"Authorization": Omit()} if key is None else {}
-        response = cast(
-            httpx2.Response,  # as cast_to asks: raw, its body not read yet
-            await self._client_for(key).get(
-                path,
-                cast_to=httpx2.Response,
-                options={"headers": keyless, "params": query, "follow_redirects": False},
-                stream=True,
-                stream_cls=AsyncStream[Any],
-            ),
-        )
-        return await _whole(response, limits.DOCUMENT_MAX_BYTES)
+        return document
 
     async def key_report(self, key: Secret) -> KeyReport:
-        """What OpenRouter says of a key; free of charge. Raises UpstreamError."""
-        return read_key_report(await self.get("/key", key, limits.PING_S))
+        """Return what OpenRouter says of a key, free of charge. Raises UpstreamError."""
+        return read_key_report(await self.get("/key", key, self.limits.ping_s))
 
-    async def generation(self, id_: str, key: Secret) -> Usage | None:
-        """What an answer came to, by OpenRouter's id; None while it does not know it. Raises
-        UpstreamError."""
+    async def generation_usage(self, id_: str, key: Secret) -> Usage | None:
+        """Return what an answer came to, by OpenRouter's id, or None while it is not known.
+
+        Raises:
+            UpstreamError: OpenRouter did not say.
+        """
+        query = {"id": id_}
         try:
-            document = await self.get("/generation", key, limits.PING_S, query={"id": id_})
+            document = await self.get("/generation", key, self.limits.ping_s, query=query)
         except UpstreamError as error:
             if error.details.get("upstreamStatus") == 404:
                 return None
@@ -136,169 +161,118 @@ class OpenRouter:
         return read_generation(document)
 
     async def _first_token(
-        self, request: ChatRequest, watch: Deadline, tries: AttemptLog
-    ) -> Answer:
+        self,
+        request: ChatRequest,
+        deadline: Deadline,
+        attempts: AttemptLog,
+        on_id: OnId,
+        on_retry: OnRetry | None,
+    ) -> AnswerStream:
         failure: UpstreamError | None = None
-        free_used_up = False
+        no_free_left = False
         for model in request.models:
-            if free_used_up and is_free(model):
+            if no_free_left and is_free(model):
                 continue  # that limit is the account's, for all free models together
-            if failure is not None and tries.on_retry is not None:
-                await tries.on_retry(model, failure.reason)
+            if failure is not None and on_retry is not None:
+                await on_retry(model, failure.reason)
             try:
-                async for attempt in retrying(model, watch, tries):
+                async for attempt in retrying(model, deadline, self.limits, on_retry):
                     with attempt:
-                        return await self._try(model, request.knowing(tries.files), watch, tries)
+                        return await self._try(model, request, deadline, attempts, on_id)
             except UpstreamError as error:
                 failure = error
-                free_used_up = free_used_up or isinstance(error, FreeDailyLimit)
+                no_free_left = no_free_left or isinstance(error, FreeDailyLimit)
                 if not error.another_model:
                     break
-        assert failure is not None, "a request names at least one model"
-        raise failure
+        raise failure or ValueError("a request names at least one model")
 
     async def _try(
-        self, model: str, request: ChatRequest, watch: Deadline, tries: AttemptLog
-    ) -> Answer:
+        self,
+        model: str,
+        request: ChatRequest,
+        deadline: Deadline,
+        attempts: AttemptLog,
+        on_id: OnId,
+    ) -> AnswerStream:
+        request = request.knowing(attempts.file_annotations)
         attempt = Attempt(model)
-        answer: Answer | None = None
+        stream: AnswerStream | None = None
         try:
-            with watch.guard(request.first_token_s, "first_token"):
+            with deadline.guard(request.first_token_s, "first_token"):
                 key = await request.keys.get()
-                tries.attempts.append(attempt)
-                watch.waiting()
+                attempts.attempts.append(attempt)
+                deadline.start_silence()
                 response = await self._post(key, attempt, request)
-                answer = request.answers(
-                    response, model, watch, draws=request.draws, makes=request.makes
-                )
-                attempt.upstream_id = answer.upstream_id
-                tries.on_id()
+                stream = self._open(response, model, request, deadline)
+                attempt.upstream_id = stream.answer.upstream_id
+                on_id()
                 # from the request on: a stream of keep-alive comments is no answer
-                await answer.prime()
-                attempt.upstream_id = answer.upstream_id
-                return answer
+                await stream.prime()
+                attempt.upstream_id = stream.answer.upstream_id
+                return stream
         except BaseException as error:
             attempt.reason = error.reason if isinstance(error, UpstreamError) else "stopped"
             if isinstance(error, UpstreamError):
-                tries.files.add(error.files)
-            if answer is not None:
-                attempt.upstream_id = answer.upstream_id
-                await answer.close()
+                attempts.file_annotations.add(error.file_annotations)
+            if stream is not None:
+                attempt.upstream_id = stream.answer.upstream_id
+                await stream.close()
             raise
 
-    async def _vectors(
-        self, request: EmbeddingsRequest, watch: Deadline, tries: AttemptLog
-    ) -> Vectors:
+    def _open(
+        self, response: UpstreamResponse, model: str, request: ChatRequest, deadline: Deadline
+    ) -> AnswerStream:
+        return AnswerStream(
+            response,
+            model,
+            deadline,
+            limits=self.limits,
+            wants_images=request.draws,
+            image_api_count=request.makes if isinstance(request, ImagesRequest) else None,
+        )
+
+    async def _try_embeddings(
+        self, request: EmbeddingsRequest, deadline: Deadline, attempts: AttemptLog, on_id: OnId
+    ) -> Embeddings:
         attempt = Attempt(request.model)
         try:
-            with watch.guard(request.silence_s, "first_token"):
+            with deadline.guard(request.silence_s, "first_token"):
                 key = await request.keys.get()
-                tries.attempts.append(attempt)
-                watch.waiting()
+                attempts.attempts.append(attempt)
+                deadline.start_silence()
                 response = await self._post(key, attempt, request)
-                attempt.upstream_id = response.headers.get("x-generation-id")
-                body = await _whole(response, limits.VECTORS_MAX_BYTES, AnswerTooLong)
-                vectors = read_embeddings(body, len(request.inputs), request.form)
+                attempt.upstream_id = response.upstream_id
+                body = await response.read(self.limits.vectors_max_bytes, AnswerTooLong)
+                embeddings = read_embeddings(body, len(request.inputs), request.form)
         except BaseException as error:
             attempt.reason = error.reason if isinstance(error, UpstreamError) else "stopped"
-            if isinstance(error, BROKEN):
-                attempt.reason = StreamCut.reason
-                raise StreamCut from None
             raise
-        attempt.upstream_id = attempt.upstream_id or vectors.upstream_id
-        tries.on_id()
-        return vectors
+        attempt.upstream_id = attempt.upstream_id or embeddings.upstream_id
+        on_id()
+        return embeddings
 
-    async def _post(self, key: Secret, attempt: Attempt, request: Request) -> httpx2.Response:
-        """With the next key where OpenRouter refuses one, until there is none left to try."""
-        tried: list[Secret] = []
-        while True:
-            tried.append(key)
-            attempt.key_version = key.version
-            try:
-                return await self._send(key, attempt.model, request)
-            except UpstreamError as refusal:
-                following = await request.keys.another(tried) if _is_keys_end(refusal) else None
-                if following is None:
-                    raise
-                key = following
-
-    async def _send(self, key: Secret, model: str, request: Request) -> httpx2.Response:
+    async def _post(self, key: Secret, attempt: Attempt, request: Request) -> UpstreamResponse:
+        """Send a request, with the next key if OpenRouter refuses one, while there is any left."""
+        refused: list[Secret] = []
         headers = {
             "HTTP-Referer": request.referer,
             "X-Title": request.app_name,
             "X-OpenRouter-Title": request.app_name,
         }
-        try:
-            response = await self._client_for(key).post(
-                request.path,
-                cast_to=httpx2.Response,
-                content=_encoded(request.body(model)),
-                options={"headers": headers, "follow_redirects": False},
-                stream=True,
-                stream_cls=AsyncStream[Any],
-            )
-        except openai.OpenAIError as error:
-            raise _translated(error) from None
-        return cast(httpx2.Response, response)  # as cast_to asks: raw, its body not read yet
-
-    def _client_for(self, key: Secret | None) -> AsyncOpenAI:
-        if self._client is None:
-            self._client = AsyncOpenAI(
-                api_key=key.reveal() if key else "none",  # it takes no empty one
-                base_url=self._base_url,
-                max_retries=0,  # the ladder above is ours
-                default_headers=_NOT_SENT,
-                timeout=httpx2.Timeout(None, connect=limits.CONNECT_S, pool=limits.CONNECT_S),
-                http_client=DefaultAioHttpClient(
-                    limits=httpx2.Limits(max_connections=limits.CONNECTIONS_MAX)
-                ),
-            )
-            self._key = key
-        elif key is not None and key != self._key:
-            self._client = self._client.with_options(api_key=key.reveal())  # the same pool
-            self._key = key
-        return self._client
+        while True:
+            refused.append(key)
+            attempt.key_version = key.version
+            try:
+                body = request.body(attempt.model)
+                return await self._transport.post(request.path, key, headers, body)
+            except UpstreamError as error:
+                another = await request.keys.another(refused) if _is_of_the_key(error) else None
+                if another is None:
+                    raise
+                key = another
 
 
-async def _whole(
-    response: httpx2.Response, most_bytes: int, too_long: type[UpstreamError] = UpstreamMalformed
-) -> bytearray:
-    """A body to its end, and the connection closed, however it ends."""
-    body = bytearray()
-    try:
-        async for piece in response.aiter_bytes():
-            body += piece
-            if len(body) > most_bytes:
-                raise too_long
-    finally:
-        await response.aclose()
-    return body
-
-
-def _encoded(body: dict[str, Any]) -> bytes:
-    """As JSON. A request can hold files of 20 MB: a tenth of what the client's own encoder takes,
-    while nothing else runs."""
-    try:
-        return orjson.dumps(body)
-    except TypeError:  # an admin's free parameters may have a number of more than 64 bits
-        return json.dumps(body, allow_nan=False).encode()
-
-
-def _is_keys_end(error: UpstreamError) -> bool:
-    """Whether it is this key alone that will not do; a 403 may name a budget of others as well."""
+def _is_of_the_key(error: UpstreamError) -> bool:
+    """Whether another key may do: a 403 may name a budget that other keys share."""
     spent = isinstance(error, KeyLimitReached) and error.details.get("upstreamStatus") == 402
     return spent or isinstance(error, KeyInvalid)
-
-
-def _translated(error: openai.OpenAIError) -> UpstreamError:
-    """An error of the openai client as a leaf of ours. Its text stays behind."""
-    if isinstance(error, openai.APIStatusError):
-        return from_status(error.status_code, error.body, error.response.headers)
-    if isinstance(error, openai.APIConnectionError):
-        # the transport reports every broken connection as a timeout: ask what it saw itself
-        cause = error.__cause__.__cause__ if error.__cause__ else None
-        if isinstance(error, openai.APITimeoutError) and isinstance(cause, TimeoutError):
-            return UpstreamTimeout(phase="connect")
-        return UpstreamUnreachable()
-    return UpstreamMalformed()

@@ -1,9 +1,9 @@
 """Deadlines and stops for a task that waits for OpenRouter.
 
 A guard interrupts the task inside it when a deadline passes or somebody says stop. It works as
-`asyncio.timeout` does, by cancelling the task and turning the cancellation into the reason, so a
-cancellation from elsewhere stays one. Unlike a timeout for each token it has one timer that looks
-at a time stamp, for a stream may bring hundreds of tokens a second.
+`asyncio.timeout` does, by cancelling the task and turning the cancellation into its cause, so a
+cancellation from elsewhere stays one. Unlike a timeout for each token it has a single timer, which
+looks at a time stamp, because a stream may bring hundreds of tokens a second.
 """
 
 from __future__ import annotations
@@ -12,56 +12,69 @@ import asyncio
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from ..errors import OutOfTime, UpstreamSilent
 
+Cause = Literal["stopped", "interrupted"]  # by its user; by an instance that goes down
+
 
 class Interrupted(Exception):
-    """Somebody said stop, and why: every client has left, say, or the instance is going down."""
+    """A generation was ended from outside."""
 
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(cause)
+        self.cause: Cause = cause
 
 
 class Deadline:
-    """One generation's: its total deadline, and whether it has been told to stop."""
+    """The total deadline of one generation, and whether it has been told to stop."""
 
     def __init__(self, total_s: float) -> None:
         self._loop = asyncio.get_running_loop()
-        self._ends = self._loop.time() + total_s
-        self._waiting_since: float | None = None
-        self._silence_s = math.inf
+        self._ends_at = self._loop.time() + total_s
+        self._silent_since: float | None = None
+        self._silence_max_s = math.inf
         self._phase = "total"
         self._task: asyncio.Task[object] | None = None  # the one inside a guard
         self._reason: Exception | None = None
         self._stopped: Interrupted | None = None
 
-    def stop(self, why: str) -> None:
-        """End it now, or as soon as it gets to its guard. May be called from anywhere, often."""
+    def stop(self, cause: Cause) -> None:
+        """End it now, or as soon as it enters its guard. May be called from anywhere, often."""
         if self._stopped is None:
-            self._stopped = Interrupted(why)
+            self._stopped = Interrupted(cause)
             # by the loop: said by the task itself, in the last lines of its guard, a cancellation
             # would only hit it behind them
             self._loop.call_soon(self._interrupt, self._stopped)
 
-    def limit(self, total_s: float) -> None:
-        """Bring the total deadline forward to `total_s` from now, where that is sooner."""
-        self._ends = min(self._ends, self._loop.time() + total_s)
+    def cap_total(self, total_s: float) -> None:
+        """Bring the total deadline forward to `total_s` from now, if that is sooner."""
+        self._ends_at = min(self._ends_at, self._loop.time() + total_s)
 
     @contextmanager
-    def guard(self, silence_s: float | None = None, phase: str = "total") -> Iterator[None]:
-        """Raises Interrupted, UpstreamSilent after `silence_s` of `waiting`, or OutOfTime."""
+    def guard(self, silence_max_s: float | None = None, phase: str = "total") -> Iterator[None]:
+        """Interrupt the current task inside. Guards do not nest.
+
+        Args:
+            silence_max_s: How long OpenRouter may be silent, after `start_silence`.
+            phase: What an UpstreamSilent calls this part of the generation.
+
+        Raises:
+            Interrupted: Somebody called `stop`.
+            UpstreamSilent: OpenRouter was silent for too long.
+            OutOfTime: The total deadline has passed.
+        """
         if self._stopped is not None:
             raise self._stopped
         task = asyncio.current_task()
-        assert task is not None
-        assert self._task is None, "guards do not nest"
-        self._silence_s = math.inf if silence_s is None else silence_s
+        if task is None or self._task is not None:
+            raise RuntimeError("a guard needs a task of its own")
+        self._silence_max_s = math.inf if silence_max_s is None else silence_max_s
         self._phase = phase
         cancelling = task.cancelling()
         self._task, self._reason = task, None
-        self._waiting_since = None
+        self._silent_since = None
         self._arm()
         try:
             yield
@@ -73,28 +86,28 @@ class Deadline:
             self._timer.cancel()
             self._task = None
 
-    def waiting(self) -> None:
-        """From now on, if not already, it is OpenRouter that we wait for."""
-        if self._waiting_since is None:
-            self._waiting_since = self._loop.time()
+    def start_silence(self) -> None:
+        """Wait for OpenRouter from now on, if not already."""
+        if self._silent_since is None:
+            self._silent_since = self._loop.time()
 
-    def working(self) -> None:
-        """OpenRouter gave something; what takes time now, a slow reader say, is not its silence."""
-        self._waiting_since = None
+    def end_silence(self) -> None:
+        """Note that OpenRouter sent something: a slow reader, say, is not its silence."""
+        self._silent_since = None
 
-    def _due(self) -> float:
+    def _due_at(self) -> float:
         now = self._loop.time()
-        since = now if self._waiting_since is None else self._waiting_since
-        return min(self._ends, since + self._silence_s)
+        since = now if self._silent_since is None else self._silent_since
+        return min(self._ends_at, since + self._silence_max_s)
 
     def _arm(self) -> None:
-        self._timer = self._loop.call_at(self._due(), self._tick)
+        self._timer = self._loop.call_at(self._due_at(), self._tick)
 
     def _tick(self) -> None:
         now = self._loop.time()
-        if now >= self._ends:
+        if now >= self._ends_at:
             self._interrupt(OutOfTime(phase="total"))
-        elif now >= self._due():
+        elif now >= self._due_at():
             self._interrupt(UpstreamSilent(phase=self._phase))
         else:
             self._arm()

@@ -1,7 +1,7 @@
 """What `POST /embeddings` answers: one vector for each input, in their order. Pure.
 
-A vector is a list of numbers, or those as 32-bit floats (little-endian) in base64, as it was asked
-for; a provider that knows only one of the two forms answers in that one.
+A vector is a list of numbers, or the same numbers as 32-bit floats (little-endian) in base64. A
+provider that knows only one of the two forms answers in that one, whichever was requested.
 """
 
 from __future__ import annotations
@@ -11,35 +11,35 @@ import binascii
 import math
 import struct
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import orjson
 
 from ..errors import UpstreamMalformed
-from . import usage
 from .failures import from_event
+from .json_fields import as_name
+from .usage import Usage, read_usage
 
 Form = Literal["float", "base64"]
 Vector = list[float] | str
 
-NAME_MAX_CHARS: Final = 200
 _NUMBERS: Final = frozenset({float, int})
 _FLOAT_BYTES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Vectors:
+class Embeddings:
     """The answer to one request."""
 
     vectors: list[Vector]
     model: str | None
     provider: str | None
     upstream_id: str | None
-    usage: usage.Usage | None
+    usage: Usage | None
 
 
-def read_embeddings(body: bytes | bytearray, count: int, form: Form) -> Vectors:
-    """`count` vectors in that form. Raises UpstreamError."""
+def read_embeddings(body: bytes | bytearray, count: int, form: Form) -> Embeddings:
+    """Read the body of an answer that is to hold `count` vectors. Raises UpstreamError."""
     try:
         document = orjson.loads(body)
     except ValueError:
@@ -56,47 +56,40 @@ def read_embeddings(body: bytes | bytearray, count: int, form: Form) -> Vectors:
         place = item.get("index", at) if isinstance(item, dict) else None
         if type(place) is not int or not 0 <= place < count:
             raise UpstreamMalformed
-        placed[place] = shaped(item.get("embedding"), form)
+        placed[place] = convert_vector(item.get("embedding"), form)
     if len(placed) != count or len({dimensions_of(vector) for vector in placed.values()}) != 1:
         raise UpstreamMalformed
-    return Vectors(
+    return Embeddings(
         vectors=[placed[place] for place in range(count)],
-        model=_name(document.get("model")),
-        provider=_name(document.get("provider")),
-        upstream_id=_name(document.get("id")),
-        usage=usage.read(document.get("usage")),
+        model=as_name(document.get("model")),
+        provider=as_name(document.get("provider")),
+        upstream_id=as_name(document.get("id")),
+        usage=read_usage(document.get("usage")),
     )
 
 
-def shaped(vector: Any, form: Form) -> Vector:
-    """The vector in that form. Raises UpstreamMalformed where it is none."""
+def convert_vector(vector: object, form: Form) -> Vector:
+    """Return the vector in that form. Raises UpstreamMalformed where it is none."""
     try:
         if isinstance(vector, str):
             packed = base64.b64decode(vector, validate=True)
             numbers = struct.unpack(f"<{len(packed) // _FLOAT_BYTES}f", packed)
-            whole = bool(numbers) and all(map(math.isfinite, numbers))
-            made: Vector = vector if form == "base64" else list(numbers)
-        else:
-            # a bool would be a number to Python, and one list is all that a vector is
-            whole = isinstance(vector, list) and bool(vector) and set(map(type, vector)) <= _NUMBERS
-            made = vector if form == "float" else _packed(vector) if whole else ""
+            if numbers and all(map(math.isfinite, numbers)):
+                return vector if form == "base64" else list(numbers)
+        # a bool would be a number to Python
+        elif isinstance(vector, list) and vector and set(map(type, vector)) <= _NUMBERS:
+            return vector if form == "float" else _pack(vector)
     except (binascii.Error, struct.error, OverflowError):
-        raise UpstreamMalformed from None
-    if not whole:
-        raise UpstreamMalformed
-    return made
+        pass  # no base64, or no 32-bit floats
+    raise UpstreamMalformed
 
 
 def dimensions_of(vector: Vector) -> int:
-    """How many numbers it has."""
+    """Return how many numbers a vector has."""
     if isinstance(vector, str):
         return (len(vector) * 3 // 4 - vector.count("=", -2)) // _FLOAT_BYTES
     return len(vector)
 
 
-def _packed(numbers: list[float]) -> str:
+def _pack(numbers: list[float]) -> str:
     return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
-
-
-def _name(value: Any) -> str | None:
-    return value[:NAME_MAX_CHARS] if isinstance(value, str) else None

@@ -1,8 +1,12 @@
-"""Every way in which OpenRouter fails, as one leaf of the error tree. The only place that guesses.
+"""Every failure that OpenRouter reports, as one leaf of the error tree.
+
+It reports one by an HTTP status, by an `error` object inside a 200, or by a finish reason. What it
+does not report, those who notice raise themselves: a connection that breaks or stays silent, an
+answer that is malformed, empty, cut off or too long.
 
 Sources: OpenRouter's "errors" and "limits" pages and the error bodies recorded in public. Enums are
-open: what is new falls to the leaf of its HTTP status, and a status that is new to its class.
-Texts are matched only where nothing else tells cases apart, and are never passed on.
+open: a value that is new becomes the leaf of its HTTP status, and a new status that of its class.
+Texts are matched only where nothing else distinguishes cases, and are never passed on.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ import math
 import re
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from ..errors import (
     ContextTooLong,
@@ -31,7 +35,9 @@ from ..errors import (
     UpstreamRejected,
     UpstreamTimeout,
 )
+from .json_fields import Json, as_object
 
+RETRY_AFTER_MAX_S: Final = 86_400.0  # what a client is told at most
 BY_ERROR_TYPE: Final[Mapping[str, type[UpstreamError]]] = {
     "invalid_request": UpstreamRejected,
     "invalid_prompt": UpstreamRejected,
@@ -84,18 +90,29 @@ BY_STATUS: Final[Mapping[int, type[UpstreamError]]] = {
     529: UpstreamBusy,
 }
 
+BY_FINISH_REASON: Final[Mapping[str, type[UpstreamError]]] = {
+    "error": UpstreamBusy,  # a provider died in the middle of its answer
+}
+
 
 def from_status(
     status: int, body: object, headers: Mapping[str, str], *, now: float | None = None
 ) -> UpstreamError:
-    """The failure behind an HTTP status. `body` is the `error` object, or text, or None."""
-    error = body if isinstance(body, dict) else {}
+    """Return the failure behind an HTTP status.
+
+    Args:
+        status: The status.
+        body: The `error` object of the body, or text, or None.
+        headers: Of the response.
+        now: Seconds since the epoch.
+    """
+    error = as_object(body)
     retry_after = _retry_after(headers, error, time.time() if now is None else now)
     return _failure(status, error, retry_after)
 
 
 def from_event(error: object, *, now: float | None = None) -> UpstreamError:
-    """The failure in an `error` object that came inside a 200, in JSON or as an event."""
+    """Return the failure in an `error` object that came inside a 200, in JSON or as an event."""
     if not isinstance(error, dict):
         return UpstreamBusy()
     code = error.get("code")
@@ -106,25 +123,28 @@ def from_event(error: object, *, now: float | None = None) -> UpstreamError:
     return _failure(status, error, _retry_after({}, error, time.time() if now is None else now))
 
 
-def _failure(status: int, error: dict[str, Any], retry_after: float | None) -> UpstreamError:
-    metadata = error.get("metadata")
-    metadata = metadata if isinstance(metadata, dict) else {}
+def from_finish_reason(reason: str) -> UpstreamError | None:
+    """Return the failure that a finish reason stands for; None for an end without a failure."""
+    leaf = BY_FINISH_REASON.get(reason)
+    return leaf() if leaf else None
+
+
+def _failure(status: int, error: Json, retry_after: float | None) -> UpstreamError:
+    metadata = as_object(error.get("metadata"))
     message = str(error.get("message") or "").lower()[:500]
-    leaf = _told_apart(status, metadata, message, retry_after)
+    leaf = _leaf_of_details(status, metadata, message)
     if leaf is None:
         kind = metadata.get("error_type")
         leaf = BY_ERROR_TYPE.get(kind) if isinstance(kind, str) else None
     if leaf is None:
         leaf = BY_STATUS.get(status) or (UpstreamRejected if 400 <= status < 500 else UpstreamBusy)
     failure = leaf(retry_after_seconds=retry_after, upstreamStatus=status)
-    failure.files = metadata.get("file_annotations")
+    failure.file_annotations = metadata.get("file_annotations")
     return failure
 
 
-def _told_apart(
-    status: int, metadata: Mapping[str, Any], message: str, retry_after: float | None
-) -> type[UpstreamError] | None:
-    """Cases that share a status and an error type, or come with no metadata at all."""
+def _leaf_of_details(status: int, metadata: Json, message: str) -> type[UpstreamError] | None:
+    """Distinguish cases that share a status and an error type, or come without metadata."""
     source = str(metadata.get("limit_source") or "")
     leaf: type[UpstreamError] | None = None
     if status == 400:
@@ -154,17 +174,16 @@ def _told_apart(
     return leaf
 
 
-def _retry_after(headers: Mapping[str, str], error: dict[str, Any], now: float) -> float | None:
-    """Seconds to wait: the header, else the rate limit's reset, which is epoch milliseconds."""
+def _retry_after(headers: Mapping[str, str], error: Json, now: float) -> float | None:
+    """Return the seconds to wait: the header's, or else those until the rate limit's reset."""
     seconds = _number(headers.get("retry-after"))
     if seconds is None:
-        metadata = error.get("metadata")
-        inner = metadata.get("headers") if isinstance(metadata, dict) else None
-        reset = _number(inner.get("X-RateLimit-Reset")) if isinstance(inner, dict) else None
+        nested = as_object(as_object(error.get("metadata")).get("headers"))
+        reset = _number(nested.get("X-RateLimit-Reset"))  # milliseconds since the epoch
         seconds = None if reset is None else reset / 1000 - now
     if seconds is None or seconds < 0:
         return None
-    return math.ceil(min(seconds, 86_400.0) * 10) / 10
+    return math.ceil(min(seconds, RETRY_AFTER_MAX_S) * 10) / 10
 
 
 def _number(value: object) -> float | None:

@@ -1,40 +1,36 @@
-"""What an answer holds besides its text: calls, thoughts, citations, what was read of files.
+"""What OpenRouter read of the files that it was sent, collected from an answer's chunks. Pure.
 
-Fragments of a call share an `index`; its id and name come first, its arguments in pieces. A
-provider may send whole calls in one chunk, none of the indexes, or the pieces of several by turns.
+Sent back with a later request, an annotation saves reading the file again, and paying for it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from .. import limits
+from .json_fields import as_list
 
 
-class Files:
-    """What OpenRouter read of the files that it was sent, as it wants it back: unchanged."""
+class FileAnnotations:
+    """Annotations of files, unchanged, as OpenRouter wants them back."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int = limits.READINGS_MAX_BYTES) -> None:
         self._all: dict[str, str] = {}  # JSON by the file's hash
-        self._size = 0
+        self._size_bytes = 0
+        self._max_bytes = max_bytes
 
     @property
     def all(self) -> Mapping[str, str]:
-        """None of them where they are too long to be kept."""
-        return self._all if self._size <= limits.READINGS_MAX_BYTES else {}
+        """The JSON of each by its file's hash; empty if together they are too long to store."""
+        return self._all if self._size_bytes <= self._max_bytes else {}
 
-    def add(self, annotations: Any) -> None:
-        for annotation in annotations if isinstance(annotations, list) else ():
+    def add(self, annotations: object) -> None:
+        """Take those of a chunk's `annotations` that are of files, each file once."""
+        for annotation in as_list(annotations):
             match annotation:
                 case {"type": "file", "file": {"hash": str(hash_), "content": list()}}:
-                    if hash_ in self._all or self._size > limits.READINGS_MAX_BYTES:
+                    if hash_ in self._all or self._size_bytes > self._max_bytes:
                         continue
                     self._all[hash_] = json.dumps(annotation)
-                    self._size += len(self._all[hash_]) + 2
-
-
-def clean(text: str) -> str:
-    """Without the half of a character, which no document holds."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+                    self._size_bytes += len(self._all[hash_]) + 2

@@ -1,35 +1,32 @@
-"""What `GET /generation` says of an answer after the fact: its tokens, and what was charged. Pure.
+"""What `GET /generation` says of an answer afterwards: its tokens, and what was charged. Pure.
 
-Told for answers that were stopped, cut or never read to their end as well; known a while after the
-answer's end, and a 404 until then.
+It covers answers that were stopped, cut off or never read to their end, too. OpenRouter knows them
+a while after the answer's end, and answers 404 until then.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..errors import UpstreamMalformed
-from .usage import Usage, read_count, read_price
+from .json_fields import Json, as_count, as_object
+from .usage import Usage, read_price
 
 
-def read_generation(document: Any) -> Usage:
-    """The body of `GET /generation`; its cost is never None. Raises UpstreamMalformed."""
-    data = document.get("data") if isinstance(document, dict) else None
-    if not isinstance(data, dict):
-        raise UpstreamMalformed
+def read_generation(document: object) -> Usage:
+    """Read the body of `GET /generation`. Its cost is never None. Raises UpstreamMalformed."""
+    data = as_object(as_object(document).get("data"))
     cost = read_price(data.get("total_cost"))
     if cost is None:
         raise UpstreamMalformed
     return Usage(
-        prompt_tokens=_tokens(data, "prompt") or 0,
-        completion_tokens=_tokens(data, "completion") or 0,
-        reasoning_tokens=read_count(data.get("native_tokens_reasoning")),
-        cached_tokens=read_count(data.get("native_tokens_cached")),
+        prompt_tokens=_read_tokens(data, "prompt") or 0,
+        completion_tokens=_read_tokens(data, "completion") or 0,
+        reasoning_tokens=as_count(data.get("native_tokens_reasoning")),
+        cached_tokens=as_count(data.get("native_tokens_cached")),
         cost_nano_usd=cost,
     )
 
 
-def _tokens(data: dict[str, Any], kind: str) -> int | None:
-    """By the model's own tokenizer, as in `usage`; else by the one that all are compared by."""
-    native = read_count(data.get(f"native_tokens_{kind}"))
-    return read_count(data.get(f"tokens_{kind}")) if native is None else native
+def _read_tokens(data: Json, kind: str) -> int | None:
+    """Return what the model's own tokenizer counts, as `usage` does, or else OpenRouter's count."""
+    native = as_count(data.get(f"native_tokens_{kind}"))
+    return as_count(data.get(f"tokens_{kind}")) if native is None else native

@@ -1,66 +1,80 @@
 """The images of an answer: base64 of a known type, and no more of them than an answer may have.
 
-What a type says is held against the first bytes; an address is never fetched.
+What a type says is checked against the first bytes. An address is never fetched.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Final, TypedDict
 
-from .. import limits
 from ..contract import KINDS, decoded
 from ..errors import ImagesTooLarge, ImageUnreadable
+from .json_fields import as_list
+from .limits import OpenRouterLimits
 
-ReceivedImage = dict[str, str]  # contentType, and data in base64
-HEAD_CHARS = 64  # of base64: more than all types' beginnings
+HEAD_CHARS: Final = 64  # of base64: more than the signature of every type
+
+
+class ReceivedImage(TypedDict):
+    """One image, as it came."""
+
+    contentType: str
+    data: str  # base64
 
 
 class ImageCollector:
-    """Those of one answer. It does not hold them: they are large."""
+    """Counts the images of one answer. It does not hold them, because they are large."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: OpenRouterLimits) -> None:
         self.count = 0
         self._seen: set[int] = set()
-        self._size = 0
+        self._size_bytes = 0
+        self._limits = limits
 
-    def add(self, images: Any) -> list[ReceivedImage]:
-        """The new ones of a chunk's `images`: a stream may repeat one. Raises as `one`."""
-        found = list[ReceivedImage]()
-        for image in images if isinstance(images, list) else ():
-            data = _data(image)
+    def add_all(self, images: object) -> list[ReceivedImage]:
+        """Take a chunk's `images`, and return those not seen before, because streams repeat them.
+
+        Raises:
+            ImagesTooLarge: They are too many or too large.
+            ImageUnreadable: One is no image of a known type.
+        """
+        new: list[ReceivedImage] = []
+        for image in as_list(images):
+            data = _read_data_url(image)
             if (mark := hash(data)) not in self._seen:
-                found.append(self.one(data))
+                new.append(self.add(data))
                 self._seen.add(mark)
-        return found
+        return new
 
-    def one(self, data: Any) -> ReceivedImage:
-        """By its base64. Raises ImagesTooLarge, ImageUnreadable."""
-        picture = read(data)
+    def add(self, data: object) -> ReceivedImage:
+        """Take one image in base64. Raises ImagesTooLarge, ImageUnreadable."""
+        image = self.read(data)
         self.count += 1
-        self._size += _size(picture)
-        if self.count > limits.IMAGES_MAX or self._size > limits.IMAGES_MAX_BYTES:
-            raise ImagesTooLarge(max=limits.IMAGES_MAX, maxBytes=limits.IMAGES_MAX_BYTES)
-        return picture
+        self._size_bytes += _size_bytes(image)
+        most, most_bytes = self._limits.images_max, self._limits.images_max_bytes
+        if self.count > most or self._size_bytes > most_bytes:
+            raise ImagesTooLarge(max=most, maxBytes=most_bytes)
+        return image
+
+    def read(self, data: object) -> ReceivedImage:
+        """Read one image without counting it. Raises ImagesTooLarge, ImageUnreadable."""
+        if isinstance(data, str) and (head := decoded(data[:HEAD_CHARS])):
+            for content_type, kind in KINDS.items():
+                if kind.modality == "image" and kind.begins(head):
+                    image: ReceivedImage = {"contentType": content_type, "data": data}
+                    if _size_bytes(image) > self._limits.image_max_bytes:
+                        most, each = self._limits.images_max, self._limits.image_max_bytes
+                        raise ImagesTooLarge(max=most, maxBytes=each)
+                    return image
+        raise ImageUnreadable
 
 
-def _data(image: Any) -> str:
+def _read_data_url(image: object) -> str:
     match image:
         case {"image_url": {"url": str(url)}} if url.startswith("data:"):
             return url.partition(";base64,")[2]
     raise ImageUnreadable
 
 
-def read(data: Any) -> ReceivedImage:
-    """Raises ImagesTooLarge, ImageUnreadable."""
-    head = decoded(data[:HEAD_CHARS]) if isinstance(data, str) else None
-    for type_, kind in KINDS.items():
-        if kind.modality == "image" and head and kind.begins(head):
-            picture = {"contentType": type_, "data": data}
-            if _size(picture) > limits.IMAGE_MAX_BYTES:
-                raise ImagesTooLarge(max=limits.IMAGES_MAX, maxBytes=limits.IMAGE_MAX_BYTES)
-            return picture
-    raise ImageUnreadable
-
-
-def _size(picture: ReceivedImage) -> int:
-    return len(picture["data"]) * 3 // 4
+def _size_bytes(image: ReceivedImage) -> int:
+    return len(image["data"]) * 3 // 4

@@ -1,21 +1,19 @@
 """What `GET /key` says of a key: its limits, its spending, what it is good for. Pure.
 
-An ordinary key can ask models; a management key passes the same check, but can not.
+A management key passes the same check as an ordinary one, but no model answers it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
 
 from ..errors import UpstreamMalformed
-
-_AMOUNT_MAX: Final = 1e15  # Firestore holds 64 bits, JSON any number
+from .json_fields import Json, as_amount, as_object, as_text
 
 
 @dataclass(frozen=True, slots=True)
 class KeyReport:
-    """Amounts are US dollars; None: OpenRouter did not say, or there is no limit."""
+    """Amounts are US dollars. None means that OpenRouter did not say, or that there is no limit."""
 
     is_management_key: bool
     is_free_tier: bool  # the account has never bought credits
@@ -25,33 +23,23 @@ class KeyReport:
     limit_remaining_usd: float | None
     limit_reset: str | None
     expires_at: str | None  # ISO 8601
-    free_model_requests_today: dict[str, Any] | None
+    free_model_requests_today: Json | None
 
 
-def read_key_report(document: Any) -> KeyReport:
-    """The body of `GET /key`. Raises UpstreamMalformed."""
-    data = document.get("data") if isinstance(document, dict) else None
+def read_key_report(document: object) -> KeyReport:
+    """Read the body of `GET /key`. Raises UpstreamMalformed."""
+    data = as_object(document).get("data")
     if not isinstance(data, dict):
         raise UpstreamMalformed
     free = data.get("free_model_daily_requests")
     return KeyReport(
         is_management_key=data.get("is_management_key") is True,
         is_free_tier=data.get("is_free_tier") is True,
-        usage_usd=_number(data.get("usage")),
-        usage_today_usd=_number(data.get("usage_daily")),
-        limit_usd=_number(data.get("limit")),
-        limit_remaining_usd=_number(data.get("limit_remaining")),
-        limit_reset=_text(data.get("limit_reset")),
-        expires_at=_text(data.get("expires_at")),
+        usage_usd=as_amount(data.get("usage")),
+        usage_today_usd=as_amount(data.get("usage_daily")),
+        limit_usd=as_amount(data.get("limit")),
+        limit_remaining_usd=as_amount(data.get("limit_remaining")),
+        limit_reset=as_text(data.get("limit_reset")),
+        expires_at=as_text(data.get("expires_at")),
         free_model_requests_today=free if isinstance(free, dict) else None,
     )
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return value if abs(value) < _AMOUNT_MAX else None  # nor for NaN
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None

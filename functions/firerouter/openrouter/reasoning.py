@@ -1,60 +1,67 @@
-"""Reasoning details, collected from the chunks of an answer to be sent back."""
+"""Reasoning details, collected from the chunks of an answer to be sent back. Pure."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Final
 
-from .. import limits
+from .json_fields import Json, as_list
+
+_TEXTS: Final = {"reasoning.text": "text", "reasoning.summary": "summary"}
+_GROWING: Final = frozenset({"text", "summary", "signature"})
 
 
 class ReasoningCollector:
     """`reasoning_details` as providers want them back: unchanged and in order.
 
-    Pieces of one text share an index; its signature comes in the last of them. What is encrypted
-    comes whole.
+    The pieces of one text share an index, and its signature comes with the last of them. Encrypted
+    reasoning comes whole.
     """
 
-    def __init__(self) -> None:
-        self._all: list[dict[str, Any]] = []
-        self._size = 0
+    def __init__(self, max_bytes: int) -> None:
+        self._all: list[Json] = []
+        self._size_bytes = 0
+        self._max_bytes = max_bytes
 
     @property
     def too_long(self) -> bool:
-        return self._size > limits.REASONING_DETAILS_MAX_BYTES
+        """Whether there is more than can be sent back."""
+        return self._size_bytes > self._max_bytes
 
     @property
-    def all(self) -> list[dict[str, Any]]:
-        """None of them where they are too long to be kept: a part of them would be refused."""
+    def all(self) -> list[Json]:
+        """The details; none if they are too long, for a provider would refuse a part of them."""
         return [] if self.too_long else self._all
 
-    def add(self, details: Any, *, whole: bool) -> None:
-        for piece in details if isinstance(details, list) else ():
+    def add(self, details: object, *, whole: bool) -> None:
+        """Take a chunk's `reasoning_details`.
+
+        Args:
+            details: The field, whatever it holds.
+            whole: Whether each is complete, as in an answer that was not streamed.
+        """
+        for piece in as_list(details):
             if not isinstance(piece, dict) or self.too_long:
                 continue
-            if not whole and self._all and _goes_on(self._all[-1], piece):
+            if not whole and self._all and _continues(self._all[-1], piece):
                 _join(self._all[-1], piece)
-                self._size += sum(len(json.dumps(piece[name])) for name in _GROWING & piece.keys())
+                grown = (len(json.dumps(piece[name])) for name in _GROWING & piece.keys())
+                self._size_bytes += sum(grown)
             else:
-                self._size += len(json.dumps(piece))
+                self._size_bytes += len(json.dumps(piece))
                 self._all.append(dict(piece))
 
 
-_TEXTS: Final = {"reasoning.text": "text", "reasoning.summary": "summary"}
-
-
-_GROWING: Final = frozenset({"text", "summary", "signature"})
-
-
-def _goes_on(last: dict[str, Any], piece: dict[str, Any]) -> bool:
-    """Whether it is the next piece of the same text."""
+def _continues(last: Json, piece: Json) -> bool:
+    """Whether this is the next piece of the same text."""
     same = last.get("type") == piece.get("type") and last.get("index") == piece.get("index")
     ids = {last.get("id"), piece.get("id")} - {None}
     return same and len(ids) < 2 and piece.get("type") in _TEXTS
 
 
-def _join(last: dict[str, Any], piece: dict[str, Any]) -> None:
-    name = _TEXTS[piece["type"]]
+def _join(last: Json, piece: Json) -> None:
+    """Add a piece to the detail that it continues, in place: there may be thousands of pieces."""
+    name = _TEXTS[str(piece["type"])]
     texts = [text for text in (last.get(name), piece.get(name)) if isinstance(text, str)]
     last |= {key: value for key, value in piece.items() if value not in (None, "")}
     if texts:

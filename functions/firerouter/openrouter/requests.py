@@ -11,10 +11,8 @@ from .. import limits
 from ..keys import Secret
 from ..models import takes_cache_control
 from .annotations import with_read
-from .answer import Answer
 from .embeddings import Form
-from .file_annotations import Files
-from .image_answer import ImageAnswer
+from .file_annotations import FileAnnotations
 
 
 class Keys(Protocol):
@@ -33,7 +31,6 @@ class ChatRequest:
     """
 
     path: ClassVar[str] = "/chat/completions"
-    answers: ClassVar[type[Answer]] = Answer
 
     keys: Keys
     models: list[str]
@@ -70,7 +67,7 @@ class ChatRequest:
     def draws(self) -> bool:
         return "image" in self.parameters.get("modalities", ())
 
-    def knowing(self, files: Files) -> ChatRequest:
+    def knowing(self, files: FileAnnotations) -> ChatRequest:
         """The same, with what was read of its files before."""
         if not files.all:
             return self
@@ -91,7 +88,6 @@ class ImagesRequest(ChatRequest):
     """The same, asked of the image API: one prompt, and the images that go with the question."""
 
     path: ClassVar[str] = "/images"
-    answers: ClassVar[type[Answer]] = ImageAnswer
 
     @property
     def makes(self) -> int:

@@ -1,81 +1,64 @@
-"""What has been tried to get an answer, and when the same model is tried again."""
+"""When a model is tried again: while its failure may pass, with full jitter in between."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception,
-    stop_after_attempt,
-    wait_random_exponential,
-)
-
-from .. import limits
 from ..errors import UpstreamError
+from .attempts import OnRetry
 from .deadline import Deadline
-from .file_annotations import Files
+from .limits import OpenRouterLimits
+
+if TYPE_CHECKING:
+    from tenacity import AsyncRetrying, RetryCallState
 
 
-@dataclass(slots=True)
-class Attempt:
-    """One try: the model, OpenRouter's id once it is known, why it failed if it did.
+def retrying(
+    model: str, deadline: Deadline, limits: OpenRouterLimits, on_retry: OnRetry | None = None
+) -> AsyncRetrying:
+    """Return the tries of one model.
 
-    key_version: of the key it was last asked with, which can look its id up.
+    Args:
+        model: The model.
+        deadline: Guards the pauses between them.
+        limits: How many tries, and how long the pauses are.
+        on_retry: Is told of each try that follows another.
     """
+    from tenacity import (
+        AsyncRetrying,
+        retry_if_exception,
+        stop_after_attempt,
+        wait_random_exponential,
+    )
 
-    model: str
-    upstream_id: str | None = None
-    reason: str | None = None
-    key_version: int | None = None
-
-
-@dataclass(slots=True)
-class AttemptLog:
-    """What has been tried, kept by the caller. on_id and on_retry are told as it happens.
-
-    files: what was read of files for it before, or for a try that failed.
-    """
-
-    on_id: Callable[[], None] = lambda: None
-    on_retry: Callable[[str, str], Awaitable[None]] | None = None  # next model, reason
-    attempts: list[Attempt] = field(default_factory=list)
-    files: Files = field(default_factory=Files)
-
-
-def retrying(model: str, watch: Deadline, tries: AttemptLog) -> AsyncRetrying:
-    """Tries of one model, while its failures may pass. Each announced to `tries.on_retry`."""
-    jitter = wait_random_exponential(multiplier=limits.BACKOFF_FIRST_S, max=limits.BACKOFF_MAX_S)
+    jitter = wait_random_exponential(multiplier=limits.backoff_first_s, max=limits.backoff_max_s)
 
     def wait(state: RetryCallState) -> float:
         failure = state.outcome.exception() if state.outcome else None
-        asked = failure.retry_after_seconds if isinstance(failure, UpstreamError) else None
-        return jitter(state) if asked is None else asked
+        requested = failure.retry_after_seconds if isinstance(failure, UpstreamError) else None
+        return jitter(state) if requested is None else requested
 
     async def sleep(seconds: float) -> None:
-        with watch.guard():
+        with deadline.guard():
             await asyncio.sleep(seconds)
 
     async def announce(state: RetryCallState) -> None:
         failure = state.outcome.exception() if state.outcome else None
-        if tries.on_retry is not None and isinstance(failure, UpstreamError):
-            await tries.on_retry(model, failure.reason)
+        if on_retry is not None and isinstance(failure, UpstreamError):
+            await on_retry(model, failure.reason)
+
+    def may_pass(error: BaseException) -> bool:
+        """Whether the model may answer if asked again, soon enough to wait for it."""
+        if not isinstance(error, UpstreamError) or not error.another_try:
+            return False
+        return (error.retry_after_seconds or 0) <= limits.retry_after_max_s
 
     return AsyncRetrying(
-        retry=retry_if_exception(_may_pass),
-        stop=stop_after_attempt(limits.TRIES_PER_MODEL),
+        retry=retry_if_exception(may_pass),
+        stop=stop_after_attempt(limits.tries_per_model),
         wait=wait,
         sleep=sleep,
         before_sleep=announce,
         reraise=True,
     )
-
-
-def _may_pass(error: BaseException) -> bool:
-    """Whether the same model may answer if asked again, soon enough to wait for it."""
-    if not isinstance(error, UpstreamError) or not error.another_try:
-        return False
-    return (error.retry_after_seconds or 0) <= limits.RETRY_AFTER_MAX_S

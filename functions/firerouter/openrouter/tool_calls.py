@@ -1,28 +1,40 @@
-"""Tool calls, collected from the chunks of an answer."""
+"""Tool calls, collected from the chunks of an answer. Pure.
+
+Fragments of a call share an `index`; its id and name come first, its arguments in pieces. A
+provider may also send whole calls in one chunk, no index at all, or the pieces of several calls in
+turns.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
-from .. import limits
+from .. import limits as bounds
 from ..errors import AnswerTooLong, TooManyToolCalls, UpstreamMalformed
-from .file_annotations import clean
+from .json_fields import Json, as_object, without_half_characters
+from .limits import OpenRouterLimits
 
 
-class ToolCalls:
+class ToolCallCollector:
     """The calls of one answer, in the order in which they began."""
 
-    def __init__(self) -> None:
-        self._calls: dict[Any, dict[str, str]] = {}
-        self._last: Any = None
-        self.size = 0  # characters of their arguments
+    def __init__(self, limits: OpenRouterLimits) -> None:
+        self._calls: dict[object, dict[str, str]] = {}
+        self._last: object = None
+        self._arguments_chars = 0
+        self._limits = limits
 
     @property
     def any(self) -> bool:
+        """Whether a call has begun."""
         return bool(self._calls)
 
-    def add(self, fragments: Any) -> bool:
-        """Take a chunk's `tool_calls`; whether there were any. Raises UpstreamError."""
+    def add(self, fragments: object) -> bool:
+        """Take a chunk's `tool_calls`, and return whether there were any.
+
+        Raises:
+            UpstreamMalformed: One of them is no object.
+            TooManyToolCalls: There are more than an answer may have.
+            AnswerTooLong: Their arguments are too long.
+        """
         if not isinstance(fragments, list) or not fragments:
             return False
         for fragment in fragments:
@@ -31,33 +43,33 @@ class ToolCalls:
             self._add(fragment)
         return True
 
-    def _add(self, fragment: dict[str, Any]) -> None:
+    def _add(self, fragment: Json) -> None:
         index, id_ = fragment.get("index"), fragment.get("id")
         if type(index) is not int:  # a new id begins another call
             index = f"id {id_}" if isinstance(id_, str) and id_ else self._last
         self._last = index
         call = self._calls.setdefault(index, {"id": "", "name": "", "arguments": ""})
-        if len(self._calls) > limits.TOOL_CALLS_MAX:
-            raise TooManyToolCalls(part="toolCalls", max=limits.TOOL_CALLS_MAX)
-        function = fragment.get("function")
-        function = function if isinstance(function, dict) else {}
+        if len(self._calls) > self._limits.tool_calls_max:
+            raise TooManyToolCalls(part="toolCalls", max=self._limits.tool_calls_max)
+        function = as_object(fragment.get("function"))
         name, arguments = function.get("name"), function.get("arguments")
         if isinstance(id_, str) and not call["id"]:
-            call["id"] = id_[: limits.TOOL_CALL_ID_MAX_CHARS]
+            call["id"] = id_[: bounds.TOOL_CALL_ID_MAX_CHARS]
         if isinstance(name, str) and not call["name"]:
-            call["name"] = name[: limits.NAME_MAX_CHARS]
+            call["name"] = name[: bounds.NAME_MAX_CHARS]
         if isinstance(arguments, str):
             call["arguments"] += arguments
-            self.size += len(arguments)
-        if self.size > limits.TOOL_ARGUMENTS_MAX_CHARS:
+            self._arguments_chars += len(arguments)
+        if self._arguments_chars > self._limits.tool_arguments_max_chars:
             raise AnswerTooLong(part="toolCalls")
 
-    def whole(self) -> list[dict[str, str]]:
-        """`[{id, name, arguments}]`, each with an id of its own. Raises UpstreamMalformed."""
-        made: dict[str, dict[str, str]] = {}
+    def finish(self) -> list[dict[str, str]]:
+        """Return `[{id, name, arguments}]`, each with its own id. Raises UpstreamMalformed."""
+        finished: dict[str, dict[str, str]] = {}
         for at, call in enumerate(self._calls.values()):
             if not call["name"]:
                 raise UpstreamMalformed
-            id_ = call["id"] if call["id"] and call["id"] not in made else f"call_{at}"
-            made[id_] = {name: clean(text) for name, text in {**call, "id": id_}.items()}
-        return list(made.values())
+            id_ = call["id"] if call["id"] and call["id"] not in finished else f"call_{at}"
+            fields = {**call, "id": id_}
+            finished[id_] = {name: without_half_characters(text) for name, text in fields.items()}
+        return list(finished.values())

@@ -6,18 +6,16 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
 
 from ..contract import NANO_PER_USD
-
-COUNT_MAX: Final = 2**53 - 1  # what JavaScript counts exactly; Firestore would refuse 2**63
+from .json_fields import COUNT_MAX, Json, as_count, as_object
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens by the model's own tokenizer, and what was charged.
+    """Tokens as the model's own tokenizer counts them, and what was charged.
 
-    cost_nano_usd: billionths of a US dollar, None when OpenRouter did not say.
+    `cost_nano_usd` is in billionths of a US dollar, and None where OpenRouter reported none.
     """
 
     prompt_tokens: int = 0
@@ -26,9 +24,9 @@ class Usage:
     cached_tokens: int | None = None
     cost_nano_usd: int | None = None
 
-    def to_wire(self, *, estimate_nano_usd: int | None = None) -> dict[str, Any]:
-        """The `usage` of a result: cost in US dollars, marked when it is our estimate."""
-        wire: dict[str, Any] = {
+    def to_wire(self, *, estimate_nano_usd: int | None = None) -> Json:
+        """Return the `usage` of a result: its cost in US dollars, marked if it is an estimate."""
+        wire: Json = {
             "promptTokens": self.prompt_tokens,
             "completionTokens": self.completion_tokens,
             "totalTokens": self.prompt_tokens + self.completion_tokens,
@@ -46,52 +44,41 @@ class Usage:
 
 
 def total(usages: Iterable[Usage]) -> Usage:
-    """All of them together, each with a cost; nothing for none."""
-    of = list(usages)
-    reasoning = [usage.reasoning_tokens for usage in of if usage.reasoning_tokens is not None]
-    cached = [usage.cached_tokens for usage in of if usage.cached_tokens is not None]
+    """Add up usages. A cost that OpenRouter did not report counts as nothing."""
+    added = list(usages)
+    reasoning = [one.reasoning_tokens for one in added if one.reasoning_tokens is not None]
+    cached = [one.cached_tokens for one in added if one.cached_tokens is not None]
     return Usage(
-        prompt_tokens=sum(usage.prompt_tokens for usage in of),
-        completion_tokens=sum(usage.completion_tokens for usage in of),
+        prompt_tokens=sum(one.prompt_tokens for one in added),
+        completion_tokens=sum(one.completion_tokens for one in added),
         reasoning_tokens=sum(reasoning) if reasoning else None,
         cached_tokens=sum(cached) if cached else None,
-        cost_nano_usd=sum(usage.cost_nano_usd or 0 for usage in of),
+        cost_nano_usd=sum(one.cost_nano_usd or 0 for one in added),
     )
 
 
 def nano_usd(usd: float) -> int:
-    """US dollars in billionths, rounded up: a charge is never lost."""
+    """Convert US dollars to billionths, rounded up: a charge is never lost."""
     return math.ceil(Decimal(repr(usd)) * NANO_PER_USD)
 
 
-def read(value: Any) -> Usage | None:
-    """A chunk's `usage` object; None when it is not one. Whatever is odd in it is left out."""
+def read_usage(value: object) -> Usage | None:
+    """Read the `usage` object of a chunk; None if it is no object. Malformed fields are ignored."""
     if not isinstance(value, dict):
         return None
+    completion = as_object(value.get("completion_tokens_details"))
+    prompt = as_object(value.get("prompt_tokens_details"))
     return Usage(
-        prompt_tokens=read_count(value.get("prompt_tokens")) or 0,
-        completion_tokens=read_count(value.get("completion_tokens")) or 0,
-        reasoning_tokens=read_count(_get(value, "completion_tokens_details", "reasoning_tokens")),
-        cached_tokens=read_count(_get(value, "prompt_tokens_details", "cached_tokens")),
+        prompt_tokens=as_count(value.get("prompt_tokens")) or 0,
+        completion_tokens=as_count(value.get("completion_tokens")) or 0,
+        reasoning_tokens=as_count(completion.get("reasoning_tokens")),
+        cached_tokens=as_count(prompt.get("cached_tokens")),
         cost_nano_usd=read_price(value.get("cost")),
     )
 
 
-def _get(value: dict[str, Any], *path: str) -> Any:
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None  # type: ignore[assignment]
-    return value
-
-
-def read_count(value: Any) -> int | None:
-    """A number of tokens; None where it is none."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        return None
-    return value if 0 <= value <= COUNT_MAX else None
-
-
-def read_price(usd: Any) -> int | None:
-    """US dollars as JSON has them, in billionths; None where they are none."""
+def read_price(usd: object) -> int | None:
+    """Convert a JSON number of US dollars to billionths; None if it is no price."""
     if isinstance(usd, bool) or not isinstance(usd, (int, float)):
         return None
     # as a comparison: of an integer too large for a float, isfinite would raise

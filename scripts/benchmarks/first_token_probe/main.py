@@ -13,14 +13,14 @@ from typing import Any
 from functions_framework import aio
 from starlette.requests import Request
 
-from firerouter.app import edge
+from firerouter.app import FUNCTIONS, edge
 from firerouter.app.environment import check_environment
 from firerouter.callable import CallableResponse
 from firerouter.features.app_settings import AppSettingsStore
 from firerouter.features.store import FeatureStore
 from firerouter.keys.pool import KeySlot
 from firerouter.ledger.ledger import Ledger
-from firerouter.openrouter import Answer, OpenRouter
+from firerouter.openrouter import AnswerStream, OpenRouter
 from firerouter.users.identity import Identity
 
 PARTS: tuple[tuple[type, str, str], ...] = (
@@ -30,18 +30,19 @@ PARTS: tuple[tuple[type, str, str], ...] = (
     (KeySlot, "get", "keys"),
     (Ledger, "admit", "admit"),
     (OpenRouter, "_post", "headers"),  # includes connecting, once
-    (Answer, "prime", "token"),
+    (AnswerStream, "prime", "token"),
 )
 FIRST_TEXT = b'{"message":{"type":"text"'
 
 check_environment()
+ENTRY_POINT = edge.entry_point(next(row for row in FUNCTIONS if row.name == "execute_prompt"))
 _spans: dict[str, list[tuple[float, float]]] = {}
 
 
 @aio.http
 async def execute_prompt(request: Request) -> Any:
     """Answer as functions/main.py does."""
-    return edge.answer(lambda app: app.generate.execute_prompt)
+    return await ENTRY_POINT(request)
 
 
 def _timed(part: str, work: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

@@ -423,7 +423,7 @@ async def test_odd_names_and_large_settings_come_back_as_they_went(world: World)
     await world.instance().save("chat", settings)
     await world.instance().save("chat", large, 1, draftPercent=50)
     await world.instance().save("chat", settings, 2, draftPercent=50)
-    stored = await world.instance().app.features.read("chat")
+    stored = await world.instance().app.features.store.read("chat")
     assert stored.feature
     assert stored.feature.draft
     for kept in (stored.feature.settings, stored.feature.draft.settings):
@@ -665,7 +665,7 @@ async def test_a_commit_whose_answer_is_lost_is_found_to_be_made(world: World) -
         await commit(*args, **kwargs)
         raise DeadlineExceeded("x")  # type: ignore[no-untyped-call]  # it ships no types
 
-    await world.instance().app.catalog.get()  # kept in Firestore too
+    await world.instance().app.models.catalog.get()  # kept in Firestore too
     (instance := world.instance()).commits(lost)
     assert (await instance.save("chat", PLAIN))["revision"] == 1
     assert len(await world.revisions("chat")) == len(await world.audit()) == 1
@@ -675,7 +675,7 @@ async def test_a_commit_that_is_not_made_leaves_nothing(world: World) -> None:
     async def away(commit: Commit, *args: Any, **kwargs: Any) -> Any:
         raise ServiceUnavailable("x")  # type: ignore[no-untyped-call]  # it ships no types
 
-    await world.instance().app.catalog.get()
+    await world.instance().app.models.catalog.get()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(limits, "CHANGE_S", 0.2)
         (instance := world.instance()).commits(away)
@@ -689,7 +689,7 @@ async def test_what_firestore_will_not_hold_is_refused_and_is_no_outage(world: W
     async def too_large(commit: Commit, *args: Any, **kwargs: Any) -> Any:
         raise FirestoreRefused("canary")  # type: ignore[no-untyped-call]  # it ships no types
 
-    await world.instance().app.catalog.get()
+    await world.instance().app.models.catalog.get()
     (instance := world.instance()).commits(too_large)
     data = {"feature": "chat", "settings": PLAIN, "revision": 0}
     refused = await instance.refusal(SAVE, data)

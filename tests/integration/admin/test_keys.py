@@ -54,7 +54,7 @@ async def world(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 
 async def orders_of(world: World) -> dict[str, list[str]]:
     """Return every slot's keys in order, the default one's as "": each can be read."""
-    keys = world.instance().app.keys
+    keys = world.instance().app.keys.pool
     slots = await keys.slots()
     return {
         feature or "": [(await keys.read(v)).reveal() for v in slots.serving(feature)]
@@ -64,8 +64,8 @@ async def orders_of(world: World) -> dict[str, list[str]]:
 
 async def is_tidy(world: World) -> bool:
     """Return whether the versions that are enabled are those that serve somebody."""
-    slots = await world.instance().app.keys.slots()
-    return await world.instance().app.vault.enabled() == slots.versions()
+    slots = await world.instance().app.keys.pool.slots()
+    return await world.instance().app.keys.vault.enabled() == slots.versions()
 
 
 async def assert_clean_after_another(world: World, key: str, versions: list[str]) -> None:
@@ -328,7 +328,7 @@ async def test_a_key_that_was_disabled_by_hand_is_served_from_memory_no_more(
     await world.secrets.client.disable_secret_version(name=world.secrets.version(1))
     assert await instance.serving_key() == ONE  # once more, while it is looked at
     with pytest.raises(KeyMissing):
-        await instance.app.keys.read(1, anew=True)
+        await instance.app.keys.pool.read(1, anew=True)
     with pytest.raises(KeyMissing):
         await instance.serving_key()
 
@@ -392,7 +392,7 @@ async def test_the_newest_version_that_is_enabled_is_the_one_that_goes_on_servin
     first_boot: World,
 ) -> None:
     world = first_boot
-    await world.instance().app.vault.add(Secret(TWO))
+    await world.instance().app.keys.vault.add(Secret(TWO))
     await world.secrets.client.disable_secret_version(name=world.secrets.version(2))
     await world.instance().set_key(THREE, feature="chat")
     assert await orders_of(world) == {"": [ONE], "chat": [THREE]}
@@ -948,7 +948,7 @@ async def test_an_instance_that_has_not_heard_of_a_rotation_looks_again(
     monkeypatch.setattr(limits, "SETTINGS_FRESH_S", 60.0)
     await world.instance().set_key(ONE)
     late = world.instance()
-    assert (await late.app.keys.slots()).serving(None) == (1,)
+    assert (await late.app.keys.pool.slots()).serving(None) == (1,)
     await world.instance().set_key(TWO)
     assert await late.serving_key() == TWO
 

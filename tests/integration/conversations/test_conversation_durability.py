@@ -26,7 +26,7 @@ async def instance(world: World) -> Instance:
 
 
 async def reconcile(world: World, later_s: float = OVERDUE_S) -> Any:
-    tidy = world.instance().app.reconcile
+    tidy = world.instance().app.generation.reconciler
     tidy._now = lambda: datetime.now(UTC) + timedelta(seconds=later_s)
     return await tidy.run()
 
@@ -55,7 +55,7 @@ async def killed(world: World, **data: Any) -> dict[str, Any]:
         return None
 
     entry: dict[str, Any] = await until(kept)
-    instance.app.conversations.answer = never  # type: ignore[method-assign]
+    instance.app.conversations.store.answer = never  # type: ignore[method-assign]
     instance.app.ledger.settle = never  # type: ignore[method-assign]
     await kill(running)
     return entry
@@ -111,8 +111,8 @@ async def test_what_could_not_be_rescued_is_at_the_next_run(
 
     broken = without_messages(world)
     monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.3)
-    broken.app.reconcile._now = lambda: later
-    assert (await broken.app.reconcile.run())["closed"] == 0
+    broken.app.generation.reconciler._now = lambda: later
+    assert (await broken.app.generation.reconciler.run())["closed"] == 0
     assert (await world.document(f"generations/{entry['id']}"))["status"] == "running"
     monkeypatch.undo()
     assert (await reconcile(world))["closed"] == 1
@@ -129,8 +129,10 @@ async def test_the_ledger_does_not_wait_for_ever(
 
     broken = without_messages(world)
     monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.3)
-    broken.app.reconcile._now = lambda: datetime.now(UTC) + timedelta(seconds=limits.RESCUE_S + 1)
-    assert (await broken.app.reconcile.run())["closed"] == 1
+    broken.app.generation.reconciler._now = lambda: (
+        datetime.now(UTC) + timedelta(seconds=limits.RESCUE_S + 1)
+    )
+    assert (await broken.app.generation.reconciler.run())["closed"] == 1
     assert (await world.document(f"generations/{entry['id']}"))["status"] == "interrupted"
 
 
@@ -138,8 +140,8 @@ async def killed_before_its_question(world: World, **data: Any) -> dict[str, Any
     """The entry of what was admitted, and not written down."""
     instance = world.instance()
 
-    instance.app.conversations.ask = never  # type: ignore[method-assign]
-    instance.app.conversations.answer = never  # type: ignore[method-assign]
+    instance.app.conversations.store.ask = never  # type: ignore[method-assign]
+    instance.app.conversations.store.answer = never  # type: ignore[method-assign]
     instance.app.ledger.settle = never  # type: ignore[method-assign]
     running = asyncio.create_task(instance.ask("talk", **data))
 
@@ -232,7 +234,7 @@ async def test_an_answer_that_firestore_does_not_take_at_once_is_written_later(
     monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.2)
     result = await talk(instance, "One", conversationId="new")
     assert result["text"] == said("One")
-    await instance.app.conversations.drain()
+    await instance.app.conversations.store.drain()
     assert refused == 3
     assert await chosen(world, result["conversationId"]) == ["One", said("One")]
 

@@ -37,7 +37,7 @@ async def instance(world: World) -> Instance:
 def begin(world: World, instance: Instance, **more: Any) -> tuple[Any, asyncio.Task[Any]]:
     data = {"feature": "ticks", "prompt": world.project, "requestId": "r", **more}
     call = call_of(data, "user", streaming=True)
-    return call, asyncio.create_task(instance.app.generate.execute_prompt(call))
+    return call, asyncio.create_task(instance.app.generation.prompts.execute_prompt(call))
 
 
 async def started(world: World, *, pieces: bool = True) -> str:
@@ -163,8 +163,8 @@ async def test_an_instance_that_was_killed_is_said_to_be(world: World, instance:
     _, running = begin(world, instance)
     id_ = await started(world)
     later = world.instance()
-    now = later.app.generate._following._now
-    later.app.generate._following._now = lambda: now() + timedelta(seconds=OVERDUE_S)
+    now = later.app.generation.prompts._following._now
+    later.app.generation.prompts._following._now = lambda: now() + timedelta(seconds=OVERDUE_S)
     refused = await later.refusal("execute_prompt", {"resume": id_}, "user")
     assert refused.reason == "interrupted"
     await stop(instance, id_)
@@ -201,9 +201,9 @@ def mute(instance: Instance) -> None:
     async def never(*_: Any, **__: Any) -> Any:
         await asyncio.sleep(3600)
 
-    instance.app.conversations.answer = never  # type: ignore[method-assign]
+    instance.app.conversations.store.answer = never  # type: ignore[method-assign]
     instance.app.ledger.settle = never  # type: ignore[method-assign]
-    instance.app.progress.forget = never  # type: ignore[method-assign]
+    instance.app.delivery.progress.forget = never  # type: ignore[method-assign]
 
 
 async def test_what_a_killed_instance_had_written_is_kept_in_the_conversation(
@@ -214,7 +214,7 @@ async def test_what_a_killed_instance_had_written_is_kept_in_the_conversation(
     id_ = await started(world)
     running.cancel()
     entry = await world.document(f"generations/{id_}")
-    tidy = world.instance().app.reconcile
+    tidy = world.instance().app.generation.reconciler
     past = timedelta(seconds=OVERDUE_S)
     tidy._now = lambda: entry["createdAt"] + past
     assert (await tidy.run())["closed"] == 1
@@ -243,7 +243,7 @@ async def test_of_a_repair_that_was_killed_the_newer_text_is_kept(world: World) 
     await until(some_of_the_repair)
     running.cancel()
     entry = await world.document(f"generations/{id_}")
-    tidy = world.instance().app.reconcile
+    tidy = world.instance().app.generation.reconciler
     tidy._now = lambda: entry["createdAt"] + timedelta(seconds=OVERDUE_S)
     assert (await tidy.run())["closed"] == 1
     place = entry["place"]

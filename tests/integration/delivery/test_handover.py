@@ -67,7 +67,7 @@ class Queue:
         return str(data["data"]["generationId"])
 
     async def deliver(self, instance: Instance) -> Any:
-        return await instance.app.generate.deliver(self.id)
+        return await instance.app.generation.prompts.deliver(self.id)
 
     async def filled(self, count: int = 1) -> None:
         await until(lambda: len(self.tasks) >= count)
@@ -126,7 +126,7 @@ async def ask(world: World, instance: Instance, feature: str, **more: Any) -> An
 def begin(world: World, instance: Instance, feature: str, **more: Any) -> Any:
     """(the call, which streams; its task)."""
     call = call_of({"feature": feature, "prompt": prompt(world), **more}, "user", streaming=True)
-    return call, asyncio.create_task(instance.app.generate.execute_prompt(call))
+    return call, asyncio.create_task(instance.app.generation.prompts.execute_prompt(call))
 
 
 async def ended(world: World, id_: str) -> dict[str, Any]:
@@ -233,7 +233,9 @@ async def test_a_repair_takes_the_place_of_what_was_written_before_it(
         return len(pieces) > 1 and any(piece.get("again") for piece in pieces.values())
 
     await until(some_of_the_repair)
-    written = "".join(piece.text for piece in latest(await instance.app.progress.read(queue.id)))
+    written = "".join(
+        piece.text for piece in latest(await instance.app.delivery.progress.read(queue.id))
+    )
     result = await running
     assert result["text"].startswith(written), "what would be left of it, were it killed now"
     frames = [json.loads(frame)["message"] for frame in call.take() if frame]
@@ -551,7 +553,7 @@ async def test_without_a_queue_nothing_is_begun_and_nothing_held(
     assert (entry["costNanoUsd"], entry["costIsEstimate"]) == (0, False)
     to = queue.to
     assert to is not None
-    assert await to.app.generate.deliver(failed.details["generationId"]) == {}
+    assert await to.app.generation.prompts.deliver(failed.details["generationId"]) == {}
     assert await upstream(world) == []
 
 
@@ -567,7 +569,7 @@ async def test_a_task_that_never_comes_costs_nothing_and_comes_too_late(
     entry = await world.document(f"generations/{queue.id}")
     assert entry["reservedNanoUsd"] > 0
     assert await queue.deliver(to) == {}
-    assert (await world.instance().app.reconcile.run())["closed"] == 1
+    assert (await world.instance().app.generation.reconciler.run())["closed"] == 1
     entry = await ended(world, queue.id)
     assert (entry["status"], entry["costNanoUsd"]) == ("interrupted", 0)
     messages = f"users/user/conversations/{entry['place']['conversationId']}/messages"
@@ -591,7 +593,7 @@ async def test_an_instance_that_dies_with_it_is_closed_and_not_followed_for_ever
     queue.to = None
     short = replace(LedgerLimits(), run_s=2.0, settle_s=1.0)
     there = world.instance(limits=Limits(ledger=short))
-    there.app.handover.take_request = never  # type: ignore[method-assign]
+    there.app.delivery.handover.take_request = never  # type: ignore[method-assign]
     _, running = begin(world, instance, "fast")
     await queue.filled()
     dying = asyncio.create_task(queue.deliver(there))
@@ -601,7 +603,7 @@ async def test_an_instance_that_dies_with_it_is_closed_and_not_followed_for_ever
     assert await queue.deliver(world.instance()) == {}, "claimed once, for good"
 
     async def its_deadline_has_passed() -> bool:
-        return bool((await world.instance().app.reconcile.run())["closed"] == 1)
+        return bool((await world.instance().app.generation.reconciler.run())["closed"] == 1)
 
     await until(its_deadline_has_passed)
     assert (await ended(world, queue.id))["status"] == "interrupted"
@@ -630,7 +632,7 @@ async def test_a_process_that_is_killed_with_it_leaves_what_it_had_written(
     call.leave()
     await asyncio.wait({running})
     running.exception()
-    tidy = world.instance().app.reconcile
+    tidy = world.instance().app.generation.reconciler
     past = timedelta(seconds=OVERDUE_S)
     tidy._now = lambda: datetime.now(UTC) + past
     assert (await tidy.run())["closed"] == 1
@@ -677,7 +679,7 @@ async def test_an_instance_that_goes_down_ends_it_as_interrupted(
     _, running = begin(world, instance, "ticks", requestId="r")
     await queue.filled()
     assert queue.to is not None
-    generate: PromptExecution = queue.to.app.generate
+    generate: PromptExecution = queue.to.app.generation.prompts
     await until(lambda: any(one.written()[0] for one in generate._running.values()))
     generate.interrupt()
     assert (await refused(running)).reason == "interrupted"
@@ -692,11 +694,15 @@ async def test_a_comparison_goes_on_as_well(world: World, instance: Instance, qu
     models = ["sim/fast", "sim/slow"]
     data = {"feature": "pair", "prompt": prompt(world), "models": models, "requestId": "r"}
     call = call_of(data, "user", streaming=True)
-    running = asyncio.create_task(instance.app.compare.execute_multi_model_prompt(call))
+    running = asyncio.create_task(
+        instance.app.generation.comparisons.execute_multi_model_prompt(call)
+    )
     await queue.filled(2)
     bodies = [json.loads(base64.b64decode(t["httpRequest"]["body"])) for t in queue.tasks]
     assert to is not None
-    await asyncio.gather(*(to.app.generate.deliver(b["data"]["generationId"]) for b in bodies))
+    await asyncio.gather(
+        *(to.app.generation.prompts.deliver(b["data"]["generationId"]) for b in bodies)
+    )
     compared = await running
     assert [result["model"] for result in compared["results"]] == models
     assert all(result["text"] for result in compared["results"])

@@ -260,14 +260,14 @@ def _listening(after_s: float) -> Limits:
 async def test_a_short_answer_opens_no_listener(models: World) -> None:
     runs = models.instance(limits=_listening(after_s=60.0))
     await runs.ask("fast")
-    assert not runs.app.stops.is_listening
+    assert not runs.app.delivery.stops.is_listening
 
 
 async def test_an_idle_instance_keeps_no_listener(models: World) -> None:
     runs, other = models.instance(limits=_listening(after_s=0.0)), models.instance()
     await runs.ask("fast")
-    assert runs.app.stops.is_listening
-    await until(lambda: not runs.app.stops.is_listening)
+    assert runs.app.delivery.stops.is_listening
+    await until(lambda: not runs.app.delivery.stops.is_listening)
     asking = asyncio.create_task(runs.ask("stall", requestId="rested"))
     await begun(models, "rested")
     await stop(other, "rested")

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from firerouter import limits
+from firerouter.app.limits import Limits
 from firerouter.files.annotation_store import reading_of
+from firerouter.openrouter import OpenRouterLimits
 from tests.support.conversations import ask_about
 from tests.support.files import PDF, inline
 from tests.support.in_process import Instance, World
@@ -138,9 +140,9 @@ async def test_a_file_that_is_gone_takes_what_was_read_of_it_along(
 
 
 async def test_what_is_too_long_to_be_kept_is_not(
-    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance, uid: str
 ) -> None:
-    monkeypatch.setattr(limits, "READINGS_MAX_BYTES", 100)
+    instance = world.instance(Limits(openrouter=OpenRouterLimits(file_annotations_max_bytes=100)))
     first = await ask_about(instance, uid, pdf(), conversationId="new")
     here = {"conversationId": first["conversationId"]}
     assert READ in (await instance.ask("talk", uid, prompt="And now?", **here))["text"]

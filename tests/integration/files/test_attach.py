@@ -415,7 +415,7 @@ async def test_bytes_are_fetched_under_the_caps_of_the_request(
     async def never(_: Any) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(instance.app.uploads, "fetch", never)
+    monkeypatch.setattr(instance.app.files.storage, "fetch", never)
     assert (await refusal(instance, uid, {"path": path})).reason == "quota_exceeded"
 
 
@@ -441,14 +441,14 @@ async def test_a_stop_reaches_a_request_that_waits_for_its_files(
         waiting.set()
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(instance.app.uploads, "fetch", hang)
+    monkeypatch.setattr(instance.app.files.storage, "fetch", hang)
     asking = asyncio.create_task(ask_about(instance, uid, {"path": path}, requestId="r1"))
     await asyncio.wait_for(waiting.wait(), 10)
     stopped = await instance.call("stop_generation", {"requestId": "r1"}, uid)
     assert stopped["stopped"]
     assert (await asking)["finishReason"] == "stopped"
     assert await told(world) == []
-    assert instance.app.attaching._holding.size == 0
+    assert instance.app.files.attachments._holding.size == 0
 
 
 async def test_what_is_too_large_or_too_much_is_refused(
@@ -489,7 +489,7 @@ async def test_an_instance_holds_only_so_much_at_once(
     path = await upload(instance, b"nothing", uid=uid)
     await instance.save("talk", FEATURE, 2)
     assert (await refusal(instance, uid, {"path": path})).reason == "invalid_argument"
-    assert instance.app.attaching._holding.size == 0
+    assert instance.app.files.attachments._holding.size == 0
 
 
 async def test_a_comparison_fetches_and_holds_a_file_once(
@@ -502,13 +502,13 @@ async def test_a_comparison_fetches_and_holds_a_file_once(
     # as much as a comparison of six may have, and less than two requests' own files
     size = 2 * len(text)
     monkeypatch.setattr(limits, "ATTACHMENTS_IN_FLIGHT_MAX_BYTES", 2 * size)
-    fetched, fetch = list[Any](), instance.app.uploads.fetch
+    fetched, fetch = list[Any](), instance.app.files.storage.fetch
 
     async def fetch_once(file: Any) -> Any:
         fetched.append(file.path)
         return await fetch(file)
 
-    monkeypatch.setattr(instance.app.uploads, "fetch", fetch_once)
+    monkeypatch.setattr(instance.app.files.storage, "fetch", fetch_once)
     files = [{"path": path}, inline(text, "text/plain")]
     data = {"feature": "many", "prompt": "Hi", "models": models, "attachments": files}
     result = await instance.call("execute_multi_model_prompt", data, uid)
@@ -517,7 +517,7 @@ async def test_a_comparison_fetches_and_holds_a_file_once(
     bodies_ = await world.bodies()
     assert {body["model"] for body in bodies_} == set(models)
     assert all(len(body["messages"][-1]["content"]) == 3 for body in bodies_)
-    assert instance.app.attaching._holding.size == 0
+    assert instance.app.files.attachments._holding.size == 0
 
 
 async def test_files_go_with_a_prompt_alone(instance: Instance, uid: str) -> None:
@@ -575,8 +575,8 @@ async def test_a_fallback_that_cannot_take_a_file_is_left_out(instance: Instance
     image_, unknown = inline(), "somebody/new"
     request = parse(ExecutePrompt, {"feature": "talk", "prompt": "x", "attachments": [image_]})
     models = [HEARS_TOO, READS, SEES, unknown]
-    placed = await instance.app.attaching.look(request, uid, "0" * 32)
-    attached = await instance.app.attaching.gather(request, uid, placed, models, [])
+    placed = await instance.app.files.attachments.look(request, uid, "0" * 32)
+    attached = await instance.app.files.attachments.gather(request, uid, placed, models, [])
     assert attached.models == [HEARS_TOO, SEES, unknown]
 
 

@@ -53,7 +53,7 @@ async def test_firestore_has_an_index_for_each_query(
     await world.firestore.document("features/broken").update({"settings": 7})
     await world.instance().ask("broken", UID)
     for _ in range(2):
-        await instance.app.catalog.refresh()
+        await instance.app.models.catalog.refresh()
 
     # a stop that another instance hears, and what it shows of the answer until then
     answering = asyncio.create_task(
@@ -62,14 +62,14 @@ async def test_firestore_has_an_index_for_each_query(
     id_ = generation_id(UID, "r")
     await until(lambda: world.document(f"generations/{id_}"))
     await until(world.bodies)
-    await other.app.progress.read(id_)
+    await other.app.delivery.progress.read(id_)
     await other.call("stop_generation", {"requestId": "r"}, UID)
     stopped = await answering
 
     # what is left for the reconciler, for the queue, and of a conversation
-    await other.app.reconcile.run()
+    await other.app.generation.reconciler.run()
     with suppress(CallableError):  # nothing is queued
-        await other.app.handover.take_request(id_)
+        await other.app.delivery.handover.take_request(id_)
     gone = {"conversationId": stopped["conversationId"]}
     await other.call("delete_conversation", gone, UID)
 

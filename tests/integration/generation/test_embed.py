@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from firerouter import limits
+from firerouter.app.limits import Limits
 from firerouter.callable import CallableError
 from firerouter.ledger.ids import generation_id
+from firerouter.openrouter import OpenRouterLimits
 from scripts.devtools.callable_client import CallableClient, CallableFailure
 from scripts.devtools.suite import Suite
 from tests.support.calls import ADMIN, call_of
@@ -205,7 +207,7 @@ async def test_an_input_that_does_not_fit_after_all_is_named(
 
 
 async def test_vectors_without_end_are_not_asked_for_again(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World,
 ) -> None:
     instance = await feature(world)
     marker, texts = marked(2)
@@ -215,8 +217,8 @@ async def test_vectors_without_end_are_not_asked_for_again(
     assert (
         request["body"]["encoding_format"] == "base64"
     )  # written out they are four times as large
-    monkeypatch.setattr(limits, "VECTORS_MAX_BYTES", 1000)
-    assert (await refused(instance, **most)).reason == "answer_too_long"
+    narrow = world.instance(Limits(openrouter=OpenRouterLimits(vectors_max_bytes=1000)))
+    assert (await refused(narrow, **most)).reason == "answer_too_long"
     assert len(await world.embedded(marker)) == 2
 
 
@@ -357,15 +359,13 @@ async def test_an_app_reaches_it_behind_the_one_instance(
         ("sim/vectors-cut", "stream_cut"),
     ],
 )
-async def test_a_failure_is_said_and_settled(
-    world: World, model: str, reason: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "BACKOFF_FIRST_S", 0.01)
-    instance = await feature(world, model)
+async def test_a_failure_is_said_and_settled(world: World, model: str, reason: str) -> None:
+    await feature(world, model)
+    instance = world.instance(Limits(openrouter=OpenRouterLimits(backoff_first_s=0.01)))
     marker, texts = marked(2)
     error = await refused(instance, input=texts, dimensions=4)
     assert error.reason == reason
-    assert len(await world.embedded(marker)) == limits.TRIES_PER_MODEL
+    assert len(await world.embedded(marker)) == OpenRouterLimits().tries_per_model
     entry = await world.document(f"generations/{error.details['generationId']}")
     assert (entry["status"], entry["error"], entry["costNanoUsd"]) == ("failed", reason, 0)
     assert await is_settled(world)
@@ -394,7 +394,7 @@ async def test_a_hang_up_closes_the_connection_and_settles(world: World) -> None
     instance = await paid(world, "sim/vectors-paid-silent")
     marker, texts = marked(1)
     call = call_of({"feature": "vectors", "input": texts}, "user")
-    running = asyncio.create_task(instance.app.embed.create_embeddings(call))
+    running = asyncio.create_task(instance.app.generation.embeddings.create_embeddings(call))
     await begun(world, marker)
     call.leave()
     with pytest.raises(CallableError) as ended:
@@ -433,7 +433,7 @@ async def test_an_instance_that_goes_down_settles_first(world: World) -> None:
     marker, texts = marked(1)
     running = asyncio.create_task(embed(instance, input=texts))
     await begun(world, marker)
-    instance.app.embed.interrupt()
+    instance.app.generation.embeddings.interrupt()
     with pytest.raises(CallableError) as ended:
         await asyncio.wait_for(running, SOON_S)
     assert ended.value.reason == "interrupted"

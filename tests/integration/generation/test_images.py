@@ -4,12 +4,15 @@ import asyncio
 import base64
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
 from firerouter import limits
+from firerouter.app.limits import Limits
+from firerouter.openrouter import OpenRouterLimits
 from scripts.standins.openrouter.completions import simulated_png as drawn
 from tests.support.eventually import until
 from tests.support.files import image_part
@@ -141,22 +144,21 @@ async def test_without_streaming_the_image_is_in_the_result(
 @pytest.mark.parametrize(
     ("bound", "value", "reason"),
     [
-        ("IMAGE_MAX_BYTES", 50, "images_too_large"),
-        ("IMAGES_MAX_BYTES", 50, "images_too_large"),
-        ("IMAGES_MAX", 0, "images_too_large"),
-        ("SSE_LINE_MAX_BYTES", 320, "images_too_large"),
+        ("image_max_bytes", 50, "images_too_large"),
+        ("images_max_bytes", 50, "images_too_large"),
+        ("images_max", 0, "images_too_large"),
+        ("line_max_bytes", 320, "images_too_large"),
     ],
 )
 async def test_what_is_too_large_ends_the_answer_and_is_not_kept(
     world: World,
     instance: Instance,
     uid: str,
-    monkeypatch: pytest.MonkeyPatch,
     bound: str,
     value: int,
     reason: str,
 ) -> None:
-    monkeypatch.setattr(limits, bound, value)
+    instance = world.instance(Limits(openrouter=replace(OpenRouterLimits(), **{bound: value})))
     data = {"feature": "draw", "prompt": PROMPT, "requestId": "r1"}
     refused = await instance.refusal("execute_prompt", data, uid)
     assert (refused.reason, refused.status, refused.retryable) == (reason, "OUT_OF_RANGE", False)
@@ -241,13 +243,13 @@ async def test_a_conversation_that_is_deleted_meanwhile_keeps_no_image(
 ) -> None:
     first = await draw(instance, uid, conversationId="new")
     id_ = first["conversationId"]
-    write = instance.app.conversations.answer
+    write = instance.app.conversations.store.answer
 
     async def deleted_first(*args: Any) -> bool:
         await world.instance().call("delete_conversation", {"conversationId": id_}, uid)
         return await write(*args)
 
-    monkeypatch.setattr(instance.app.conversations, "answer", deleted_first)
+    monkeypatch.setattr(instance.app.conversations.store, "answer", deleted_first)
     assert (await draw(instance, uid, conversationId=id_))["images"]
     assert await world.files(uid, "images") == {}
 
@@ -276,9 +278,9 @@ async def test_whoever_follows_an_answer_that_runs_elsewhere_gets_its_images(
     elsewhere, delivered = world.instance(), list[asyncio.Task[Any]]()
 
     async def deliver(id_: str) -> None:
-        delivered.append(asyncio.create_task(elsewhere.app.generate.deliver(id_)))
+        delivered.append(asyncio.create_task(elsewhere.app.generation.prompts.deliver(id_)))
 
-    monkeypatch.setattr(instance.app.handover._queue, "add", deliver)
+    monkeypatch.setattr(instance.app.delivery.handover._queue, "add", deliver)
     data = {"feature": "draw", "prompt": PROMPT, "conversationId": "new", "inlineImages": True}
     frames, result = await instance.frames("execute_prompt", data, uid)
     await asyncio.gather(*delivered)
@@ -454,7 +456,7 @@ async def test_partial_images_without_end_are_not_all_sent(
     data = {"feature": "draw", "prompt": PROMPT}
     frames, result = await instance.frames("execute_prompt", data, uid)
     partial = [f for f in frames if f["type"] == "image" and "partial" in f["image"]]
-    assert (len(partial), len(result["images"])) == (limits.PARTIAL_IMAGES_MAX, 1)
+    assert (len(partial), len(result["images"])) == (OpenRouterLimits().partial_images_max, 1)
 
 
 async def test_privacy_that_the_image_api_does_not_keep_to_is_not_promised(
@@ -575,6 +577,6 @@ async def test_whoever_stops_an_image_pays_for_none(
             return (await http.get(url, params=asked, headers=headers)).is_success
 
     await until(openrouter_knows)
-    await instance.app.reconcile.run()
+    await instance.app.generation.reconciler.run()
     (entry,) = await settled(world, uid)
     assert (entry["costNanoUsd"], entry["usage"]["cost"]) == (0, 0)

@@ -168,7 +168,7 @@ async def test_an_instance_that_goes_down_asks_none(world: World, instance: Inst
     while b'"result"' not in seen:  # the first one has answered
         await call.wake.wait()
         seen += b"".join(frame or b"" for frame in call.take())
-    instance.app.generate.interrupt()
+    instance.app.generation.prompts.interrupt()
     result = await running
     assert result["results"][0]["finishReason"] == "stop"
     assert result["results"][1]["error"]["details"]["reason"] == "interrupted"

@@ -3,9 +3,8 @@
 import secrets
 from typing import Any
 
-import pytest
-
-from firerouter import limits
+from firerouter.app.limits import Limits
+from firerouter.openrouter import OpenRouterLimits
 from tests.support.calls import ASK
 from tests.support.in_process import World
 from tests.support.tools import WEATHER, tools_feature
@@ -60,15 +59,13 @@ async def test_thoughts_go_back_between_a_call_and_its_result(world: World) -> N
     assert second["messages"][1]["tool_calls"]
 
 
-async def test_thoughts_too_long_to_go_back_are_said_to_be(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_thoughts_too_long_to_go_back_are_said_to_be(world: World) -> None:
     instance = await tools_feature(world, **THINKS)
     here = {"feature": "tools", "conversationId": "new", "prompt": "Why?"}
     short = await instance.call(ASK, here, "user")
     assert "notices" not in short
-    monkeypatch.setattr(limits, "REASONING_DETAILS_MAX_BYTES", 100)
-    result = await instance.call(ASK, here, "user")
+    narrow = world.instance(Limits(openrouter=OpenRouterLimits(reasoning_details_max_bytes=100)))
+    result = await narrow.call(ASK, here, "user")
     assert [notice["reason"] for notice in result["notices"]] == ["reasoning_not_kept"]
     assert result["reasoning"] == THOUGHT
     assert "reasoningDetails" not in result

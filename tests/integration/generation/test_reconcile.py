@@ -78,11 +78,11 @@ class Tidy:
         self.app.openrouter.generation = self.generation  # type: ignore[method-assign]
         self._reconcile = Reconciler(
             store=LedgerStore(self.app.firestore),
-            progress=self.app.progress,
-            conversations=self.app.conversations,
-            keys=self.app.keys,
+            progress=self.app.delivery.progress,
+            conversations=self.app.conversations.store,
+            keys=self.app.keys.pool,
             openrouter=self.app.openrouter,
-            look=self.app.uploads.look,
+            look=self.app.files.storage.look,
             now=lambda: datetime.now(UTC) + self.ahead,
         )
 
@@ -589,7 +589,7 @@ async def test_a_key_that_is_disabled_or_gone_makes_way_for_the_one_that_serves(
 async def test_a_key_that_openrouter_refuses_makes_way_for_the_one_that_serves(
     instance: Instance, ledger: Ledger, tidy: Tidy
 ) -> None:
-    first = await instance.app.vault.add(Secret("sk-or-v1-revoked-since-then"))
+    first = await instance.app.keys.vault.add(Secret("sk-or-v1-revoked-since-then"))
     for id_ in ("gen-1", "gen-2"):
         entry = await admitted(ledger)
         await ledger.settle(entry, stopped(tried(id_, None, first)))
@@ -601,7 +601,7 @@ async def test_a_key_that_openrouter_refuses_makes_way_for_the_one_that_serves(
             return await real(id_, key)  # 401
         return Usage(cost_nano_usd=1)
 
-    tidy.app.openrouter.generation = known  # type: ignore[method-assign]
+    tidy.app.openrouter.generation_usage = known  # type: ignore[method-assign]
     assert (await tidy.run())["costed"] == 2
     assert ("gen-1", 1) in tidy.asked
     assert ("gen-2", 1) in tidy.asked
@@ -611,7 +611,7 @@ async def test_with_no_key_at_all_entries_are_closed_and_their_costs_wait(
     instance: Instance, ledger: Ledger, tidy: Tidy, kept: Kept
 ) -> None:
     await left_running(ledger, tried("gen-1"))
-    await instance.app.vault.disable(1)
+    await instance.app.keys.vault.disable(1)
     assert await tidy.run() == {**NOTHING, "closed": 1, "waiting": 1}
     await kept.add_up()
 
@@ -666,7 +666,7 @@ async def test_an_answer_that_makes_no_sense_holds_up_nobody_else(
             raise UpstreamMalformed
         return Usage(cost_nano_usd=1)
 
-    tidy.app.openrouter.generation = odd  # type: ignore[method-assign]
+    tidy.app.openrouter.generation_usage = odd  # type: ignore[method-assign]
     assert await tidy.run() == {**NOTHING, "closed": 2, "costed": 1, "waiting": 1}
     await kept.add_up()
 
@@ -676,14 +676,14 @@ async def test_what_takes_too_long_is_left_for_the_next_run(
 ) -> None:
     await left_running_each(ledger, 8)
     tidy.told = {f"gen-{number}": Usage(cost_nano_usd=number) for number in range(8)}
-    quick = tidy.app.openrouter.generation
+    quick = tidy.app.openrouter.generation_usage
     run_s = 3.0
 
     async def slow(id_: str, key: Secret) -> Usage | None:
         await asyncio.sleep(run_s)
         return await quick(id_, key)
 
-    tidy.app.openrouter.generation = slow  # type: ignore[method-assign]
+    tidy.app.openrouter.generation_usage = slow  # type: ignore[method-assign]
     monkeypatch.setattr(limits, "RECONCILE_S", run_s)
     summary = await tidy.run()
     assert summary["closed"] == 8

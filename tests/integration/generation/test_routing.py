@@ -53,7 +53,7 @@ async def test_two_apps_have_no_users_in_common(world: World) -> None:
 
 async def test_instances_that_begin_at_once_agree_on_the_secret(world: World) -> None:
     instances = [world.instance() for _ in range(6)]
-    names = await asyncio.gather(*(one.app.pseudonyms.user("maria") for one in instances))
+    names = await asyncio.gather(*(one.app.users.pseudonyms.user("maria") for one in instances))
     assert len(set(names)) == 1
     kept = await world.document("config/pseudonyms")
     assert len(kept["secret"]) == 64

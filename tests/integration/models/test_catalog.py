@@ -26,7 +26,7 @@ from firerouter.errors import (
 from firerouter.keys.secret import Secret
 from firerouter.models.catalog import FORMAT, Catalog
 from firerouter.models.model import read_models
-from firerouter.openrouter import OpenRouter
+from firerouter.openrouter import OpenRouter, OpenRouterLimits
 from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
 from scripts.devtools.suite import Suite
 from tests.support.openrouter_standin import serving
@@ -535,12 +535,10 @@ async def test_the_real_client_reads_the_list_with_a_key_and_without(shelf: Shel
     assert len((await catalog.get()).models) > 20
 
 
-async def test_an_answer_without_an_end_is_cut_off(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "DOCUMENT_MAX_BYTES", 1_000)
+async def test_an_answer_without_an_end_is_cut_off(shelf: Shelf) -> None:
     with serving() as server:
-        openrouter = OpenRouter(base_url=server.api)
+        limits = OpenRouterLimits(document_max_bytes=1_000)
+        openrouter = OpenRouter(base_url=server.api, limits=limits)
         catalog = Catalog(shelf.firestore, openrouter=lambda: openrouter, keys=NoKey())
         with pytest.raises(UpstreamMalformed):
             await catalog.refresh()

@@ -11,7 +11,6 @@ import openai  # noqa: F401  # now, for its import would count among the deadlin
 import pytest
 from aiohttp import web
 
-from firerouter import limits
 from firerouter.errors import (
     EmptyAnswer,
     FreeDailyLimit,
@@ -29,7 +28,16 @@ from firerouter.errors import (
     UpstreamUnreachable,
 )
 from firerouter.keys.secret import Secret
-from firerouter.openrouter import AttemptLog, ChatRequest, Deadline, Interrupted, OpenRouter
+from firerouter.openrouter import (
+    AttemptLog,
+    ChatRequest,
+    Deadline,
+    Interrupted,
+    OnId,
+    OnRetry,
+    OpenRouter,
+    OpenRouterLimits,
+)
 
 MARGIN_S = 20.0  # a busy machine's
 Act = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -190,8 +198,7 @@ async def upstream() -> AsyncIterator[Upstream]:
 async def openrouter(upstream: Upstream) -> AsyncIterator[OpenRouter]:
     openrouter = OpenRouter(base_url=upstream.url)
     yield openrouter
-    if openrouter._client is not None:
-        await openrouter._client.close()
+    await openrouter.close()
 
 
 @pytest.fixture
@@ -223,15 +230,19 @@ async def ask(
     openrouter: OpenRouter,
     *models: str,
     tries: AttemptLog | None = None,
+    on_id: OnId = lambda: None,
+    on_retry: OnRetry | None = None,
     total_s: float = 30.0,
     **fields: Any,
 ) -> str:
     """The text of the answer."""
     watch = Deadline(total_s)
     tries = AttemptLog() if tries is None else tries
-    async with openrouter.answer(request(*models, **fields), watch, tries) as answer:
+    async with openrouter.answer(
+        request(*models, **fields), watch, tries, on_id=on_id, on_retry=on_retry
+    ) as stream:
         with watch.guard():
-            return "".join([delta.text async for deltas in answer for delta in deltas])
+            return "".join([delta.text async for deltas in stream for delta in deltas])
 
 
 def reasons(tries: AttemptLog) -> list[tuple[str, str | None]]:
@@ -280,7 +291,10 @@ async def test_pauses_are_drawn_from_zero_to_a_doubling_bound(
     upstream.acts["a/a"] = [fails(503)]
     with pytest.raises(UpstreamBusy):
         await ask(openrouter, "a/a")
-    assert jitter[:2] == [(0, limits.BACKOFF_FIRST_S), (0, 2 * limits.BACKOFF_FIRST_S)]
+    assert jitter[:2] == [
+        (0, OpenRouterLimits().backoff_first_s),
+        (0, 2 * OpenRouterLimits().backoff_first_s),
+    ]
 
 
 async def test_a_failure_that_passes_is_not_seen(
@@ -385,7 +399,7 @@ async def test_credit_that_is_busy_is_waited_for_too(
 async def test_a_long_retry_after_means_the_next_model_at_once(
     openrouter: OpenRouter, upstream: Upstream, status: int
 ) -> None:
-    too_long = str(limits.RETRY_AFTER_MAX_S + 1)
+    too_long = str(OpenRouterLimits().retry_after_max_s + 1)
     upstream.acts = {"a/a": [fails(status, headers={"Retry-After": too_long})], "b/b": [HELLO]}
     async with asyncio.timeout(MARGIN_S):
         assert await ask(openrouter, "a/a", "b/b") == "Hello"
@@ -463,8 +477,7 @@ async def test_fallbacks_are_tried_in_their_order_and_announced(
     async def on_retry(model: str, reason: str) -> None:
         told.append((model, reason))
 
-    tries = AttemptLog(on_retry=on_retry)
-    assert await ask(openrouter, "a/a", "b/b", "c/c", tries=tries) == "Hello"
+    assert await ask(openrouter, "a/a", "b/b", "c/c", on_retry=on_retry) == "Hello"
     assert upstream.models == ["a/a", "a/a", "a/a", "b/b", "c/c"]
     assert told == [
         ("a/a", "upstream_busy"),
@@ -658,8 +671,11 @@ async def test_the_upstream_id_is_known_as_soon_as_there_are_headers(
     upstream.acts["a/a"] = [says(0.2, chunk("x"), chunk(finish="stop"))]
     tries = AttemptLog()
     ids: list[str | None] = []
-    tries.on_id = lambda: ids.append(tries.attempts[-1].upstream_id)
-    await ask(openrouter, "a/a", tries=tries)
+
+    def on_id() -> None:
+        ids.append(tries.attempts[-1].upstream_id)
+
+    await ask(openrouter, "a/a", tries=tries, on_id=on_id)
     assert ids == ["gen-header"]
 
 
@@ -727,9 +743,12 @@ async def test_a_stop_before_the_first_token_ends_the_call_upstream(
 ) -> None:
     upstream.acts = {"a/a": [says(COMMENT, 30.0)], "b/b": [HELLO]}
     watch, tries = Deadline(30.0), AttemptLog()
-    tries.on_id = lambda: watch.stop("stopped")  # there are headers, and no token yet
+
+    def stop() -> None:  # there are headers, and no token yet
+        watch.stop("stopped")
+
     with pytest.raises(Interrupted):
-        async with openrouter.answer(request("a/a", "b/b"), watch, tries):
+        async with openrouter.answer(request("a/a", "b/b"), watch, tries, on_id=stop):
             pytest.fail("there is no first token")
     await asyncio.wait_for(upstream.asked[0].left.wait(), MARGIN_S)
     assert upstream.models == ["a/a"]
@@ -747,7 +766,7 @@ async def test_a_stop_between_two_tries_is_no_longer_pause(
 
     async with asyncio.timeout(MARGIN_S):
         with pytest.raises(Interrupted):
-            async with openrouter.answer(request("a/a"), watch, AttemptLog(on_retry=on_retry)):
+            async with openrouter.answer(request("a/a"), watch, AttemptLog(), on_retry=on_retry):
                 pytest.fail("there is no first token")
     assert upstream.models == ["a/a"]
 

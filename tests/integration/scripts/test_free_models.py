@@ -22,7 +22,7 @@ from firerouter.openrouter import OpenRouter
 from scripts.devtools.cli_errors import FAILED, INTERRUPTED, NOT_SET_UP, USAGE
 from scripts.free_models import __main__ as cli
 from scripts.free_models import survey
-from scripts.free_models.survey import DEFAULTS, ask, free_models
+from scripts.free_models.survey import DEFAULTS, ONE_TRY, ask, free_models
 from tests.support.openrouter_standin import Server, serving
 from tests.support.repository import ROOT
 
@@ -42,7 +42,7 @@ def server() -> Iterator[Server]:
 async def openrouter(server: Server) -> AsyncIterator[OpenRouter]:
     """A client of the stand-in, which remembers no request."""
     httpx.delete(f"{server.url}/sim/requests", trust_env=False).raise_for_status()
-    client = OpenRouter(base_url=server.api)
+    client = OpenRouter(base_url=server.api, limits=ONE_TRY)
     yield client
     await client.close()
 

@@ -3,7 +3,12 @@
 import pytest
 
 from firerouter.app.bootstrap import App
-from firerouter.app.environment import OPENROUTER_BASE_URL, EnvironmentRefused, check_environment
+from firerouter.app.environment import (
+    OPENROUTER_BASE_URL,
+    Environment,
+    EnvironmentRefused,
+    check_environment,
+)
 
 OVERRIDES = (
     "FIRESTORE_EMULATOR_HOST",
@@ -152,4 +157,29 @@ def test_the_parts_of_an_instance_are_behind_the_same_gate() -> None:
     ],
 )
 def test_the_project_is_found_where_google_puts_it(environ: dict[str, str], project: str) -> None:
-    assert App(environ).project == project
+    assert Environment(environ).project == project
+
+
+def test_a_project_that_nobody_names_is_told_to_be_missing() -> None:
+    with pytest.raises(EnvironmentRefused, match="set GCLOUD_PROJECT"):
+        _ = Environment({}).project
+
+
+@pytest.mark.parametrize("value", ["{", "[]", '"x"', "null", "7"])
+def test_a_malformed_firebase_config_keeps_the_process_from_starting(value: str) -> None:
+    with pytest.raises(EnvironmentRefused, match="FIREBASE_CONFIG"):
+        check_environment({"FIREBASE_CONFIG": value})
+
+
+def test_a_project_without_cloud_storage_has_no_bucket() -> None:
+    assert Environment({}).storage_bucket == ""
+    config = '{"storageBucket": "demo.appspot.com"}'
+    assert Environment({"FIREBASE_CONFIG": config}).storage_bucket == "demo.appspot.com"
+
+
+def test_stand_ins_are_found_where_the_suite_puts_them() -> None:
+    assert Environment({}).openrouter_url == OPENROUTER_BASE_URL
+    assert Environment({}).app_check_host is None
+    local = Environment({**LOCAL, "APP_CHECK_EMULATOR_HOST": "127.0.0.1:1"})
+    assert (local.emulated, local.app_check_host) == (True, "127.0.0.1:1")
+    assert (local.secret_manager_host, local.storage_host) == (None, None)

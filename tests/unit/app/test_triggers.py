@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from firerouter.app.triggers import queued, scheduled
+from firerouter.app.triggers import run_scheduled, run_task
 from firerouter.errors import LedgerUnavailable
 
 ID = "0123456789abcdef0123456789abcdef"
@@ -36,7 +36,7 @@ class Work:
 async def test_a_task_names_one_generation() -> None:
     work = Work()
     body = b'{"data": {"generationId": "%b"}}' % ID.encode()
-    assert await queued(request(body), lambda _: work) == ({"done": True}, 200)
+    assert await run_task(request(body), lambda: work) == ({"done": True}, 200)
     assert work.asked == [(ID,)]
 
 
@@ -58,7 +58,7 @@ async def test_a_task_names_one_generation() -> None:
 )
 async def test_what_is_no_task_does_nothing_and_does_not_come_again(body: bytes) -> None:
     work = Work()
-    assert await queued(request(body), lambda _: work) == ({}, 200)
+    assert await run_task(request(body), lambda: work) == ({}, 200)
     assert work.asked == []
 
 
@@ -67,14 +67,14 @@ async def test_what_fails_is_sent_again(
     failure: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
     body = b'{"data": {"generationId": "%b"}}' % ID.encode()
-    assert await queued(request(body), lambda _: Work(failure)) == ({}, 500)
-    assert await scheduled(request(b""), lambda _: Work(failure)) == ({}, 500)
+    assert await run_task(request(body), lambda: Work(failure)) == ({}, 500)
+    assert await run_scheduled(request(b""), lambda: Work(failure)) == ({}, 500)
     assert "secret" not in capsys.readouterr().out
 
 
 async def test_a_question_of_health_does_nothing() -> None:
     work = Work()
-    for ask in (queued, scheduled):
-        assert await ask(request(b"", "/x/__/health"), lambda _: work) == ({}, 200)
+    for ask in (run_task, run_scheduled):
+        assert await ask(request(b"", "/x/__/health"), lambda: work) == ({}, 200)
     assert work.asked == []
-    assert await scheduled(request(b""), lambda _: work) == ({"done": True}, 200)
+    assert await run_scheduled(request(b""), lambda: work) == ({"done": True}, 200)

@@ -24,11 +24,14 @@ from firerouter.callable import (
     MalformedRequest,
     Overloaded,
     Wire,
+    WireLimits,
+    encode,
 )
-from firerouter.callable.call import HIGH_WATER_BYTES, Beats, pack
-from firerouter.callable.envelope import DEPTH_MAX, encode, parse_envelope, trace_id_of
+from firerouter.callable.call import Beats, pack
+from firerouter.callable.envelope import DEPTH_MAX, parse_envelope, trace_id_of
 
 JSON = "application/json"
+BACKLOG_MAX_BYTES = WireLimits().backlog_max_bytes
 INT64 = "type.googleapis.com/google.protobuf.Int64Value"
 TRACE = "0123456789abcdef0123456789abcdef"
 
@@ -249,7 +252,7 @@ def streamed() -> Call[None]:
 
 async def test_send_waits_for_a_reader_that_is_behind() -> None:
     call = streamed()
-    large = {"text": "x" * HIGH_WATER_BYTES}
+    large = {"text": "x" * BACKLOG_MAX_BYTES}
     sending = asyncio.create_task(call.send(large))
     await asyncio.sleep(0)
     assert not sending.done()
@@ -260,32 +263,32 @@ async def test_send_waits_for_a_reader_that_is_behind() -> None:
 async def test_send_waits_for_nobody_while_the_reader_keeps_up() -> None:
     call = streamed()
     for _ in range(100):
-        await within_bounds(call.send({"text": "x" * (HIGH_WATER_BYTES - 100)}))
+        await within_bounds(call.send({"text": "x" * (BACKLOG_MAX_BYTES - 100)}))
         call.take()
 
 
 async def test_put_never_waits() -> None:
     call = streamed()
     for _ in range(3):
-        call.put({"text": "x" * HIGH_WATER_BYTES})
+        call.put({"text": "x" * BACKLOG_MAX_BYTES})
     assert len(call.take()) == 3
     assert call.take() == []
 
 
 async def test_a_client_that_leaves_frees_a_send_that_waits_for_it() -> None:
     call = streamed()
-    sending = asyncio.create_task(call.send({"text": "x" * HIGH_WATER_BYTES}))
+    sending = asyncio.create_task(call.send({"text": "x" * BACKLOG_MAX_BYTES}))
     await asyncio.sleep(0)
     call.leave()
     await within_bounds(sending)
     call.take()
-    await within_bounds(call.send({"text": "x" * HIGH_WATER_BYTES}))
+    await within_bounds(call.send({"text": "x" * BACKLOG_MAX_BYTES}))
     assert call.take() == []
 
 
 async def test_a_unary_call_has_nowhere_to_send_to() -> None:
     call: Call[None] = Call({}, {}, None, streaming=False, trace_id=TRACE)
-    await call.send({"text": "x" * HIGH_WATER_BYTES * 2})
+    await call.send({"text": "x" * BACKLOG_MAX_BYTES * 2})
     assert call.take() == []
 
 
@@ -321,8 +324,7 @@ def wire(handler_errors: list[BaseException]) -> Wire[str]:
     return Wire(
         authenticate=authenticate,
         report=lambda error, trace_id: handler_errors.append(error),
-        max_body_bytes=1_000,
-        max_bodies_bytes=1_000,
+        limits=WireLimits(body_max_bytes=1_000, bodies_max_bytes=1_000),
     )
 
 

@@ -9,9 +9,10 @@ from firerouter.contract.base import parse
 from firerouter.contract.prompts import ExecutePrompt
 from firerouter.errors import AnswerTooLong, InvalidArgument, TooManyToolCalls, UpstreamMalformed
 from firerouter.generation.tool_turns import sent, told
-from firerouter.openrouter.citations import Citations
+from firerouter.openrouter import OpenRouterLimits
+from firerouter.openrouter.citations import CitationCollector
 from firerouter.openrouter.reasoning import ReasoningCollector
-from firerouter.openrouter.tool_calls import ToolCalls
+from firerouter.openrouter.tool_calls import ToolCallCollector
 
 CALL = {"id": "c1", "name": "f", "arguments": "{}"}
 USER = {"role": "user", "content": "x"}
@@ -148,10 +149,10 @@ def piece(index: Any = None, id_: Any = None, name: Any = None, arguments: Any =
 
 
 def whole(*chunks: list[Any]) -> list[tuple[str, str, str]]:
-    calls = ToolCalls()
+    calls = ToolCallCollector(OpenRouterLimits())
     for chunk in chunks:
         assert calls.add(chunk)
-    return [(call["id"], call["name"], call["arguments"]) for call in calls.whole()]
+    return [(call["id"], call["name"], call["arguments"]) for call in calls.finish()]
 
 
 def test_pieces_of_several_calls_by_turns() -> None:
@@ -185,7 +186,7 @@ def test_half_a_character_is_no_part_of_a_call() -> None:
 @pytest.mark.parametrize("fragments", [[None], ["x"], [[]]])
 def test_what_is_no_call_is_malformed(fragments: Any) -> None:
     with pytest.raises(UpstreamMalformed):
-        ToolCalls().add(fragments)
+        ToolCallCollector(OpenRouterLimits()).add(fragments)
 
 
 def test_a_call_without_a_name_is_malformed() -> None:
@@ -195,14 +196,14 @@ def test_a_call_without_a_name_is_malformed() -> None:
 
 def test_nothing_is_no_call() -> None:
     odd: list[Any] = [None, [], "x", {}, 7]
-    assert not any(ToolCalls().add(nothing) for nothing in odd)
+    assert not any(ToolCallCollector(OpenRouterLimits()).add(nothing) for nothing in odd)
 
 
 def test_too_many_and_too_long() -> None:
-    calls = ToolCalls()
+    calls = ToolCallCollector(OpenRouterLimits())
     with pytest.raises(TooManyToolCalls):
         calls.add([piece(n, f"c{n}", "f", "") for n in range(limits.TOOL_CALLS_MAX + 1)])
-    calls = ToolCalls()
+    calls = ToolCallCollector(OpenRouterLimits())
     long = piece(0, "a", "f", "x" * limits.TOOL_ARGUMENTS_MAX_CHARS)
     assert calls.add([long])
     with pytest.raises(AnswerTooLong):
@@ -217,22 +218,22 @@ def test_citations_come_once_and_lead_somewhere() -> None:
     odd = [
         cited(url="javascript:alert(1)"),
         cited(url=7),
-        cited(url="https://a.test/" + "x" * limits.URL_MAX_CHARS),
+        cited(url="https://a.test/" + "x" * OpenRouterLimits().url_max_chars),
         {"type": "file", "file": {}},
         None,
         "x",
     ]
-    citations = Citations()
+    citations = CitationCollector(OpenRouterLimits())
     assert citations.add([good, good, *odd]) == [{"url": "https://a.test", "title": "A"}]
     assert citations.add([good]) == []
     assert citations.add(None) == citations.add("x") == []
-    many = [cited(url=f"https://a.test/{n}") for n in range(2 * limits.CITATIONS_MAX)]
+    many = [cited(url=f"https://a.test/{n}") for n in range(2 * OpenRouterLimits().citations_max)]
     citations.add(many)
-    assert len(citations.all) == limits.CITATIONS_MAX
+    assert len(citations.all) == OpenRouterLimits().citations_max
 
 
 def thoughts(*chunks: Any, whole: bool = False) -> list[dict[str, Any]]:
-    made = ReasoningCollector()
+    made = ReasoningCollector(limits.REASONING_DETAILS_MAX_BYTES)
     for chunk in chunks:
         made.add(chunk, whole=whole)
     return made.all

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from firerouter import limits
-from firerouter.generation.reconciler import Reconciler, billed
+from firerouter.app.callables import FUNCTIONS, Schedule
+from firerouter.generation.reconciler import Reconciler, billed_attempts
 from firerouter.ledger import AttemptRecord, StoredEntry
-from scripts.devtools.manifest import SCHEDULED
+
+(RECONCILE,) = (row for row in FUNCTIONS if row.name == "reconcile_generations")
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ANSWERED = AttemptRecord("a/one", "gen-1", None, 1)
@@ -53,13 +55,13 @@ def stored(status: str, *attempts: AttemptRecord) -> StoredEntry:
     ],
 )
 def test_what_is_asked_for(status: str, attempts: list[AttemptRecord], asked: Any) -> None:
-    assert billed(stored(status, *attempts)) == asked
+    assert billed_attempts(stored(status, *attempts)) == asked
 
 
 def test_a_run_ends_inside_its_functions_timeout() -> None:
     # a page that was asked for just in time, or what was begun then; and the count at the end
     longest_s = limits.RECONCILE_S + max(limits.READ_S, limits.RECONCILE_END_S) + limits.READ_S
-    assert longest_s < SCHEDULED["reconcile_generations"]["timeout_sec"]
+    assert longest_s < RECONCILE.timeout_s
 
 
 class HangingStore:
@@ -107,5 +109,5 @@ async def test_what_hangs_is_ended_and_what_was_not_begun_is_left_for_the_next_r
 
 
 def test_a_cost_that_was_not_known_is_asked_for_at_the_next_run() -> None:
-    assert SCHEDULED["reconcile_generations"]["schedule"] == "*/5 * * * *"
+    assert RECONCILE.trigger == Schedule("*/5 * * * *")
     assert limits.COST_PAUSE_S < 300 < limits.COST_SOUGHT_S

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firerouter.callable import Call, CallableError
-from firerouter.callable.envelope import encode
+from firerouter.callable import Call, CallableError, encode
 from firerouter.contract.base import parse
 from firerouter.contract.models import GetAvailableModels
 from firerouter.errors import InvalidArgument

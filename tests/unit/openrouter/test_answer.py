@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firerouter import limits
 from firerouter.errors import (
     AnswerTooLong,
     EmptyAnswer,
@@ -23,7 +23,14 @@ from firerouter.errors import (
     UpstreamError,
     UpstreamMalformed,
 )
-from firerouter.openrouter import Answer, Deadline, Delta, Usage
+from firerouter.openrouter import (
+    AnswerStream,
+    Deadline,
+    Delta,
+    OpenRouterLimits,
+    UpstreamResponse,
+    Usage,
+)
 from tests.support.openrouter_stream import DONE, SSE, STOP, USAGE, Body, chunk, sse, text
 from tests.support.recordings import OUR_STREAMS, either
 
@@ -31,16 +38,20 @@ COUNTED = Usage(prompt_tokens=3, completion_tokens=2, cost_nano_usd=1_000_000)
 
 
 def answer(
-    *pieces: bytes, headers: dict[str, str] | None = None, breaks: Exception | None = None
-) -> Answer:
+    *pieces: bytes,
+    headers: dict[str, str] | None = None,
+    breaks: Exception | None = None,
+    **limits: int,
+) -> AnswerStream:
     response = httpx2.Response(200, headers=headers or SSE, stream=Body(pieces, breaks))
-    return Answer(response, "asked/for", Deadline(30.0))
+    most = replace(OpenRouterLimits(), **limits)
+    return AnswerStream(UpstreamResponse(response), "asked/for", Deadline(30.0), limits=most)
 
 
-async def read(answer: Answer) -> str:
-    """Reads it to its end, as its user does."""
-    await answer.prime()
-    return "".join([delta.text async for deltas in answer for delta in deltas])
+async def read(stream: AnswerStream) -> str:
+    """Read it to its end, as its user does."""
+    await stream.prime()
+    return "".join([delta.text async for deltas in stream for delta in deltas])
 
 
 HELLO = (text("Hel"), text("lo"))
@@ -49,10 +60,14 @@ HELLO = (text("Hel"), text("lo"))
 async def test_an_answer_is_its_text_and_what_it_is_made_of() -> None:
     it = answer(*HELLO, STOP, chunk(usage=USAGE), DONE)
     assert await read(it) == "Hello"
-    assert (it.text, it.reasoning) == ("Hello", "")
-    assert (it.model, it.provider, it.upstream_id) == ("answered/by", "Test", "gen-1")
-    assert it.finish_reason == "stop"
-    assert it.usage == COUNTED
+    assert (it.answer.text, it.answer.reasoning) == ("Hello", "")
+    assert (it.answer.model, it.answer.provider, it.answer.upstream_id) == (
+        "answered/by",
+        "Test",
+        "gen-1",
+    )
+    assert it.answer.finish_reason == "stop"
+    assert it.answer.usage == COUNTED
 
 
 async def test_reasoning_and_text_are_told_apart() -> None:
@@ -61,7 +76,7 @@ async def test_reasoning_and_text_are_told_apart() -> None:
     await it.prime()
     kinds = [delta.kind async for deltas in it for delta in deltas]
     assert kinds == ["reasoning", "reasoning", "text", "text"]
-    assert (it.text, it.reasoning) == ("Hello", "Hm. Hm. ")
+    assert (it.answer.text, it.answer.reasoning) == ("Hello", "Hm. Hm. ")
 
 
 async def test_deltas_come_as_the_network_brings_them() -> None:
@@ -72,9 +87,9 @@ async def test_deltas_come_as_the_network_brings_them() -> None:
 
 async def test_the_id_in_the_headers_is_known_before_any_body() -> None:
     it = answer(*HELLO, STOP, headers={**SSE, "X-Generation-Id": "gen-header"})
-    assert it.upstream_id == "gen-header"
+    assert it.answer.upstream_id == "gen-header"
     await read(it)
-    assert it.upstream_id == "gen-header"
+    assert it.answer.upstream_id == "gen-header"
 
 
 # -- usage -----------------------------------------------------------------------------------------
@@ -93,21 +108,21 @@ async def test_the_id_in_the_headers_is_known_before_any_body() -> None:
 async def test_usage_comes_in_several_shapes(last: bytes) -> None:
     it = answer(*HELLO, STOP, last, DONE)
     assert await read(it) == "Hello"
-    assert it.usage == COUNTED
-    assert it.finish_reason == "stop"
+    assert it.answer.usage == COUNTED
+    assert it.answer.finish_reason == "stop"
 
 
 async def test_usage_that_comes_twice_is_the_last() -> None:
     half = {**USAGE, "completion_tokens": 1, "cost": 0.0005}
     it = answer(*HELLO, STOP, chunk(usage=half), chunk(usage=USAGE, choices=[]), DONE)
     await read(it)
-    assert it.usage == COUNTED
+    assert it.answer.usage == COUNTED
 
 
 async def test_usage_may_never_come() -> None:
     it = answer(*HELLO, STOP, DONE)
     await read(it)
-    assert it.usage is None
+    assert it.answer.usage is None
 
 
 @pytest.mark.parametrize("odd", [[], "many", 7, True, {"cost": "free"}])
@@ -144,7 +159,11 @@ async def test_names_that_are_no_text_are_left_out() -> None:
     odd: dict[str, Any] = {"model": {"a": 1}, "provider": ["x"], "id": 7}
     it = answer(chunk({"content": "x"}, **odd), text("y"), STOP)
     assert await read(it) == "xy"
-    assert (it.model, it.provider, it.upstream_id) == ("answered/by", "Test", "gen-1")
+    assert (it.answer.model, it.answer.provider, it.answer.upstream_id) == (
+        "answered/by",
+        "Test",
+        "gen-1",
+    )
 
 
 # -- errors ----------------------------------------------------------------------------------------
@@ -162,9 +181,9 @@ async def test_an_error_after_text_keeps_the_text_and_the_usage(finish: str | No
     it = answer(*HELLO, chunk({"content": ""}, finish, error=ERROR, usage=USAGE), DONE)
     with pytest.raises(UpstreamBusy) as failed:
         await read(it)
-    assert it.text == "Hello"
-    assert it.usage == COUNTED
-    assert it.finish_reason is None
+    assert it.answer.text == "Hello"
+    assert it.answer.usage == COUNTED
+    assert it.answer.finish_reason is None
     assert "secret" not in json.dumps(failed.value.to_wire("0" * 32))
 
 
@@ -190,7 +209,7 @@ async def test_a_choice_may_hold_the_error() -> None:
     it = answer(*HELLO, chunk(choices=[choice]))
     with pytest.raises(UpstreamBusy):
         await read(it)
-    assert it.text == "Hello!"
+    assert it.answer.text == "Hello!"
 
 
 async def test_the_finish_reason_error_is_an_error() -> None:
@@ -204,26 +223,26 @@ async def test_the_finish_reason_error_is_an_error() -> None:
 async def test_without_done_a_finish_reason_is_an_end() -> None:
     it = answer(*HELLO, STOP)
     assert await read(it) == "Hello"
-    assert it.finish_reason == "stop"
+    assert it.answer.finish_reason == "stop"
 
 
 async def test_without_a_finish_reason_done_is_an_end() -> None:
     it = answer(*HELLO, DONE)
     assert await read(it) == "Hello"
-    assert it.finish_reason == "stop"
+    assert it.answer.finish_reason == "stop"
 
 
 async def test_the_last_event_may_lack_its_blank_line() -> None:
     it = answer(*HELLO, STOP.rstrip(b"\n"))
     assert await read(it) == "Hello"
-    assert it.finish_reason == "stop"
+    assert it.answer.finish_reason == "stop"
 
 
 async def test_with_neither_it_was_cut_however_cleanly_it_closed() -> None:
     it = answer(*HELLO)
     with pytest.raises(StreamCut):
         await read(it)
-    assert it.text == "Hello"
+    assert it.answer.text == "Hello"
 
 
 @pytest.mark.parametrize(
@@ -234,20 +253,20 @@ async def test_a_connection_that_breaks_is_a_cut(broken: Exception) -> None:
     it = answer(*HELLO, breaks=broken)
     with pytest.raises(StreamCut):
         await read(it)
-    assert it.text == "Hello"
+    assert it.answer.text == "Hello"
 
 
 @pytest.mark.parametrize("reason", ["stop", "length", "tool_calls", "content_filter"])
 async def test_the_finish_reason_is_passed_on(reason: str) -> None:
     it = answer(*HELLO, chunk(finish=reason), DONE)
     await read(it)
-    assert it.finish_reason == reason
+    assert it.answer.finish_reason == reason
 
 
 async def test_a_finish_reason_nobody_knows_is_a_stop() -> None:
     it = answer(*HELLO, chunk(finish="brand_new"), DONE)
     await read(it)
-    assert it.finish_reason == "stop"
+    assert it.answer.finish_reason == "stop"
 
 
 @pytest.mark.parametrize("pieces", [(STOP, DONE), (DONE,), (text(""), STOP)])
@@ -266,19 +285,17 @@ async def test_no_text_for_another_reason_is_an_answer(reason: str) -> None:
     """Reasoning ate all of max_tokens, or a filter took it: asking again would not help."""
     it = answer(chunk(finish=reason), DONE)
     assert await read(it) == ""
-    assert it.finish_reason == reason
+    assert it.answer.finish_reason == reason
 
 
-async def test_an_answer_without_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "ANSWER_MAX_CHARS", 10)
+async def test_an_answer_without_end_is_ended() -> None:
     with pytest.raises(AnswerTooLong):
-        await read(answer(*[text("abc")] * 5, STOP))
+        await read(answer(*[text("abc")] * 5, STOP, chars_max=10))
 
 
-async def test_a_line_without_end_is_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "SSE_LINE_MAX_BYTES", 1000)
+async def test_a_line_without_end_is_malformed() -> None:
     with pytest.raises(UpstreamMalformed):
-        await read(answer(b"data: ", *[b"x" * 100] * 20))
+        await read(answer(b"data: ", *[b"x" * 100] * 20, line_max_bytes=1000))
 
 
 # -- bytes -----------------------------------------------------------------------------------------
@@ -301,7 +318,7 @@ def test_how_the_network_cuts_it_makes_no_difference(cuts: list[int]) -> None:
 
     async def go() -> tuple[str, Usage | None]:
         it = answer(*pieces)
-        return await read(it), it.usage
+        return await read(it), it.answer.usage
 
     loop = asyncio.new_event_loop()  # asyncio.run would end pytest's own
     try:
@@ -314,15 +331,15 @@ async def test_malformed_json_among_sound_events_is_said() -> None:
     it = answer(*HELLO, b"data: {broken\n\n", STOP, DONE)
     with pytest.raises(UpstreamMalformed):
         await read(it)
-    assert it.text == "Hello"
+    assert it.answer.text == "Hello"
 
 
 # -- no stream at all ------------------------------------------------------------------------------
 
 
-def whole(value: Any, kind: str = "application/json") -> Answer:
+def whole(value: Any, kind: str = "application/json", **limits: int) -> AnswerStream:
     raw = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return answer(raw[:7], raw[7:], headers={"content-type": kind})
+    return answer(raw[:7], raw[7:], headers={"content-type": kind}, breaks=None, **limits)
 
 
 async def test_a_whole_completion_is_an_answer_too() -> None:
@@ -332,7 +349,11 @@ async def test_a_whole_completion_is_an_answer_too() -> None:
     await it.prime()
     deltas = [delta async for deltas in it for delta in deltas]
     assert deltas == [Delta("reasoning", "Hm."), Delta("text", "Hello")]
-    assert (it.finish_reason, it.usage, it.model) == ("stop", COUNTED, "answered/by")
+    assert (it.answer.finish_reason, it.answer.usage, it.answer.model) == (
+        "stop",
+        COUNTED,
+        "answered/by",
+    )
 
 
 async def test_json_of_only_an_error_is_that_error() -> None:
@@ -345,7 +366,7 @@ async def test_a_whole_completion_may_break_off_inside() -> None:
     it = whole({"id": "gen-1", "choices": [choice], "usage": USAGE})
     with pytest.raises(UpstreamBusy):
         await read(it)
-    assert it.usage == COUNTED
+    assert it.answer.usage == COUNTED
 
 
 @pytest.mark.parametrize("choices", [[], None])
@@ -370,10 +391,9 @@ async def test_what_is_neither_stream_nor_json_is_malformed(body: bytes, kind: s
         await read(whole(body, kind))
 
 
-async def test_a_whole_body_without_end_is_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "SSE_LINE_MAX_BYTES", 1000)
+async def test_a_whole_body_without_end_is_malformed() -> None:
     with pytest.raises(UpstreamMalformed):
-        await read(whole(b'{"a": "' + b"x" * 5000))
+        await read(whole(b'{"a": "' + b"x" * 5000, line_max_bytes=1000))
 
 
 async def test_the_content_type_may_have_parameters_and_any_case() -> None:
@@ -384,7 +404,7 @@ async def test_the_content_type_may_have_parameters_and_any_case() -> None:
 # -- whole answers, of ours and recorded -----------------------------------------------------------
 
 
-def replay(file: Path, piece: int) -> Answer:
+def replay(file: Path, piece: int) -> AnswerStream:
     raw = file.read_bytes()
     return answer(*(raw[at : at + piece] for at in range(0, len(raw), piece)))
 
@@ -397,8 +417,8 @@ async def test_an_error_after_reasoning_is_one_with_its_usage(file: Path, piece:
     it = replay(file, piece)
     with pytest.raises(UpstreamError):
         await read(it)
-    assert it.reasoning
-    assert it.usage is not None
+    assert it.answer.reasoning
+    assert it.answer.usage is not None
 
 
 @pytest.mark.parametrize("piece", [1, 100, 16_384])
@@ -416,15 +436,15 @@ async def test_an_error_after_reasoning_is_one_with_its_usage(file: Path, piece:
 async def test_a_stream_is_read_whole(file: Path, reasons: bool, piece: int) -> None:
     it = replay(file, piece)
     await read(it)
-    assert it.text
-    assert bool(it.reasoning) is reasons
-    assert it.finish_reason == "stop"
-    assert it.usage is not None
-    assert it.usage.completion_tokens > 0
-    assert it.usage.cost_nano_usd
-    assert it.upstream_id is not None
-    assert it.upstream_id.startswith("gen-")
-    assert it.provider
+    assert it.answer.text
+    assert bool(it.answer.reasoning) is reasons
+    assert it.answer.finish_reason == "stop"
+    assert it.answer.usage is not None
+    assert it.answer.usage.completion_tokens > 0
+    assert it.answer.usage.cost_nano_usd
+    assert it.answer.upstream_id is not None
+    assert it.answer.upstream_id.startswith("gen-")
+    assert it.answer.provider
 
 
 @pytest.mark.parametrize(
@@ -440,14 +460,14 @@ async def test_a_stream_is_read_whole(file: Path, reasons: bool, piece: int) -> 
 async def test_an_answer_in_one_piece_is_read_too(file: Path, finish: str) -> None:
     it = whole(file.read_bytes())
     text_ = await read(it)
-    assert it.finish_reason == finish
+    assert it.answer.finish_reason == finish
     assert bool(text_) is (finish == "stop")
-    assert it.usage is not None
+    assert it.answer.usage is not None
 
 
 async def test_joins_a_character_that_was_cut_between_two_deltas() -> None:
     stream = answer(chunk({"content": "a\ud83d"}), chunk({"content": "\ude42b"}, "stop"), DONE)
-    assert await read(stream) == "a\N{SLIGHTLY SMILING FACE}b" == stream.text
+    assert await read(stream) == "a\N{SLIGHTLY SMILING FACE}b" == stream.answer.text
 
 
 async def test_half_a_character_alone_becomes_a_replacement_character() -> None:
@@ -466,8 +486,8 @@ async def test_what_was_read_of_files_is_kept_as_it_came_each_file_once() -> Non
     one, two = read_file("h1", "é\ud800"), read_file("h2")
     it = answer(chunk({"annotations": [one]}), *HELLO, chunk({"annotations": [one, two]}), STOP)
     assert await read(it) == "Hello"
-    assert [json.loads(text) for text in it.files.values()] == [one, two]
-    assert it.citations == []
+    assert [json.loads(text) for text in it.answer.file_annotations.values()] == [one, two]
+    assert it.answer.citations == []
 
 
 @pytest.mark.parametrize(
@@ -485,13 +505,11 @@ async def test_what_was_read_of_files_is_kept_as_it_came_each_file_once() -> Non
 async def test_what_is_no_reading_is_passed_over(odd: Any) -> None:
     it = answer(chunk({"annotations": [odd, read_file("h2")]}), *HELLO, STOP)
     assert await read(it) == "Hello"
-    assert list(it.files) == ["h2"]
+    assert list(it.answer.file_annotations) == ["h2"]
 
 
-async def test_readings_that_are_too_long_are_not_kept_at_all(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(limits, "READINGS_MAX_BYTES", 200)
-    it = answer(chunk({"annotations": [read_file("h1"), read_file("h2", "x" * 100)]}), *HELLO, STOP)
+async def test_readings_that_are_too_long_are_not_kept_at_all() -> None:
+    long = chunk({"annotations": [read_file("h1"), read_file("h2", "x" * 100)]})
+    it = answer(long, *HELLO, STOP, file_annotations_max_bytes=200)
     assert await read(it) == "Hello"
-    assert it.files == {}
+    assert it.answer.file_annotations == {}

@@ -21,9 +21,9 @@ def later(delay_s: float, callback: Callable[[], object]) -> None:
 async def test_what_is_done_in_time_is_not_disturbed() -> None:
     watch = Deadline(LONG_S)
     with watch.guard(SHORT_S, "idle"):
-        watch.waiting()
+        watch.start_silence()
         await asyncio.sleep(0)
-        watch.working()
+        watch.end_silence()
     await asyncio.sleep(2 * SHORT_S)  # its timer is gone
 
 
@@ -34,7 +34,7 @@ async def test_silence_is_interrupted_and_says_which(phase: str) -> None:
     with pytest.raises(UpstreamSilent) as raised:
         async with asyncio.timeout(MARGIN_S):
             with watch.guard(SHORT_S, phase):
-                watch.waiting()
+                watch.start_silence()
                 await asyncio.sleep(LONG_S)
     assert type(raised.value) is UpstreamSilent
     assert raised.value.details == {"phase": phase}
@@ -47,9 +47,9 @@ async def test_the_total_is_interrupted_whatever_goes_on() -> None:
         async with asyncio.timeout(MARGIN_S):
             with watch.guard(SHORT_S, "idle"):
                 while True:
-                    watch.waiting()
+                    watch.start_silence()
                     await asyncio.sleep(SHORT_S / 10)
-                    watch.working()
+                    watch.end_silence()
     assert raised.value.details == {"phase": "total"}
 
 
@@ -69,11 +69,11 @@ async def test_each_token_begins_the_silence_anew() -> None:
         async with asyncio.timeout(MARGIN_S):
             with watch.guard(10 * SHORT_S, "idle"):
                 for _ in range(13):  # longer in all than the silence that is allowed
-                    watch.waiting()
+                    watch.start_silence()
                     await asyncio.sleep(SHORT_S)
-                    watch.working()
+                    watch.end_silence()
                     tokens += 1
-                watch.waiting()
+                watch.start_silence()
                 await asyncio.sleep(LONG_S)
     assert tokens == 13
 
@@ -84,26 +84,26 @@ async def test_what_is_no_token_does_not_begin_it_anew() -> None:
         async with asyncio.timeout(MARGIN_S):
             with watch.guard(2 * SHORT_S, "idle"):
                 while True:  # comments: we wait, get something, and wait on
-                    watch.waiting()
+                    watch.start_silence()
                     await asyncio.sleep(SHORT_S / 5)
 
 
 async def test_a_slow_reader_is_not_openrouters_silence() -> None:
     watch = Deadline(LONG_S)
     with watch.guard(SHORT_S, "idle"):
-        watch.waiting()
+        watch.start_silence()
         await asyncio.sleep(0)
-        watch.working()
+        watch.end_silence()
         await asyncio.sleep(3 * SHORT_S)
-        watch.waiting()
+        watch.start_silence()
         await asyncio.sleep(0)
-        watch.working()
+        watch.end_silence()
 
 
 async def test_a_guard_without_silence_waits_as_long_as_the_total() -> None:
     watch = Deadline(LONG_S)
     with watch.guard():
-        watch.waiting()
+        watch.start_silence()
         await asyncio.sleep(2 * SHORT_S)
 
 
@@ -114,7 +114,7 @@ async def test_a_stop_interrupts_and_says_why() -> None:
         async with asyncio.timeout(MARGIN_S):
             with watch.guard(LONG_S, "idle"):
                 await asyncio.sleep(LONG_S)
-    assert raised.value.why == "stopped"
+    assert raised.value.cause == "stopped"
 
 
 async def test_a_stop_before_the_guard_is_raised_at_it() -> None:
@@ -122,7 +122,7 @@ async def test_a_stop_before_the_guard_is_raised_at_it() -> None:
     watch.stop("interrupted")
     with pytest.raises(Interrupted) as raised, watch.guard():
         pytest.fail("it was stopped before")
-    assert raised.value.why == "interrupted"
+    assert raised.value.cause == "interrupted"
 
 
 async def test_the_first_of_several_stops_counts() -> None:
@@ -131,7 +131,7 @@ async def test_the_first_of_several_stops_counts() -> None:
     watch.stop("interrupted")
     with pytest.raises(Interrupted) as raised, watch.guard():
         pytest.fail("it was stopped before")
-    assert raised.value.why == "stopped"
+    assert raised.value.cause == "stopped"
 
 
 async def test_a_stop_after_the_guard_cancels_nobody() -> None:
@@ -210,7 +210,7 @@ async def test_after_an_interruption_the_task_can_wait_again() -> None:
     task = asyncio.current_task()
     assert task is not None
     with pytest.raises(UpstreamSilent), watch.guard(SHORT_S, "idle"):
-        watch.waiting()
+        watch.start_silence()
         await asyncio.sleep(LONG_S)
     assert task.cancelling() == 0
     await asyncio.sleep(0.01)

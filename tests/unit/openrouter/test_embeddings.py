@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from firerouter import limits
 from firerouter.errors import UpstreamBusy, UpstreamMalformed
 from firerouter.generation.embeddings import batches
-from firerouter.openrouter import dimensions_of, shaped
+from firerouter.openrouter import convert_vector, dimensions_of
 from firerouter.openrouter.embeddings import Form, read_embeddings
 
 USAGE = {"prompt_tokens": 3, "total_tokens": 3, "cost": 0.5}
@@ -99,16 +99,16 @@ def test_an_error_in_a_200_is_that_error() -> None:
 
 
 def test_a_number_too_large_for_32_bits_is_refused_in_base64_alone() -> None:
-    assert shaped([1e39], "float") == [1e39]
+    assert convert_vector([1e39], "float") == [1e39]
     with pytest.raises(UpstreamMalformed):
-        shaped([1e39], "base64")
+        convert_vector([1e39], "base64")
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1))
 def test_there_and_back_is_the_same(numbers: list[float]) -> None:
-    there = shaped(numbers, "base64")
+    there = convert_vector(numbers, "base64")
     assert dimensions_of(there) == len(numbers)
-    assert shaped(there, "float") == numbers
+    assert convert_vector(there, "float") == numbers
 
 
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=300))

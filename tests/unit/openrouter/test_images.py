@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -10,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firerouter import limits
 from firerouter.contract.base import parse
 from firerouter.contract.images import ImageOptions
 from firerouter.errors import (
@@ -30,8 +30,14 @@ from firerouter.files.images import documents_of, kept
 from firerouter.generation.image_parameters import api_parameters, chat_parameters
 from firerouter.generation.prompts import image_parameters
 from firerouter.keys.secret import Secret
-from firerouter.openrouter import Answer, Deadline, Delta, ImagesRequest
-from firerouter.openrouter.image_answer import ImageAnswer
+from firerouter.openrouter import (
+    AnswerStream,
+    Deadline,
+    Delta,
+    ImagesRequest,
+    OpenRouterLimits,
+    UpstreamResponse,
+)
 from tests.support.openrouter_stream import DONE, SSE, STOP, USAGE, Body, chunk, sse, text
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"dots"
@@ -52,14 +58,33 @@ def event(kind: str, **fields: Any) -> bytes:
 
 
 async def deltas(
-    *pieces: bytes, shape: type[Answer] = Answer, kind: str = SSE["content-type"], makes: int = 1
+    *pieces: bytes,
+    kind: str = SSE["content-type"],
+    image_api_count: int | None = None,
+    limits: OpenRouterLimits | None = None,
 ) -> list[Delta]:
     response = httpx2.Response(200, headers={"content-type": kind}, stream=Body(pieces))
-    answer = shape(response, "asked/for", Deadline(30.0), draws=True, makes=makes)
-    await answer.prime()
-    found = [delta async for deltas in answer for delta in deltas]
-    assert answer.finish_reason == "stop"
+    stream = opened(response, image_api_count=image_api_count, limits=limits)
+    await stream.prime()
+    found = [delta async for deltas in stream for delta in deltas]
+    assert stream.answer.finish_reason == "stop"
     return found
+
+
+def opened(
+    response: httpx2.Response,
+    *,
+    image_api_count: int | None = None,
+    limits: OpenRouterLimits | None = None,
+) -> AnswerStream:
+    return AnswerStream(
+        UpstreamResponse(response),
+        "asked/for",
+        Deadline(30.0),
+        limits=limits or OpenRouterLimits(),
+        wants_images=True,
+        image_api_count=image_api_count,
+    )
 
 
 def shown(found: list[Delta]) -> list[tuple[str, str, bytes]]:
@@ -112,19 +137,17 @@ async def test_what_is_no_image_ends_the_answer(image: Any) -> None:
 @pytest.mark.parametrize(
     ("bound", "value"),
     [
-        ("IMAGES_MAX", 1),
-        ("IMAGE_MAX_BYTES", len(PNG) - 1),
-        ("IMAGES_MAX_BYTES", 2 * len(PNG)),
-        ("SSE_LINE_MAX_BYTES", 200),
+        ("images_max", 1),
+        ("image_max_bytes", len(PNG) - 1),
+        ("images_max_bytes", 2 * len(PNG)),
+        ("line_max_bytes", 200),
     ],
 )
-async def test_there_is_an_end_to_them(
-    monkeypatch: pytest.MonkeyPatch, bound: str, value: int
-) -> None:
-    monkeypatch.setattr(limits, bound, value)
+async def test_there_is_an_end_to_them(bound: str, value: int) -> None:
+    limits = replace(OpenRouterLimits(), **{bound: value})
     sent = [chunk({"images": [part(PNG + bytes([n]))]}) for n in range(3)]
     with pytest.raises(ImagesTooLarge) as refused:
-        await deltas(*sent, STOP, DONE)
+        await deltas(*sent, STOP, DONE, limits=limits)
     assert (refused.value.another_try, refused.value.another_model) == (False, False)
 
 
@@ -139,10 +162,9 @@ async def test_fifty_megabytes_are_not_read_to_their_end() -> None:
             yield b"A" * 1_000_000
 
     response = httpx2.Response(200, headers=SSE, stream=Pieces(pieces()))
-    answer = Answer(response, "asked/for", Deadline(30.0), draws=True)
     with pytest.raises(ImagesTooLarge):
-        await answer.prime()
-    assert read <= limits.SSE_LINE_MAX_BYTES + 1_000_000
+        await opened(response).prime()
+    assert read <= OpenRouterLimits().line_max_bytes + 1_000_000
 
 
 class Pieces(httpx2.AsyncByteStream):
@@ -161,38 +183,39 @@ async def test_partial_images_come_before_whole_ones() -> None:
     found = await deltas(
         event("partial_image", b64_json=b64(PNG), partial_image_index=0),
         event("completed", b64_json=b64(PNG + b"!"), usage=USAGE),
-        shape=ImageAnswer,
+        image_api_count=1,
     )
     assert shown(found) == [("partial_image", "image/png", PNG), ("image", "image/png", PNG + b"!")]
 
 
 async def test_a_provider_that_does_not_stream_sends_them_whole() -> None:
     body = {"created": 1, "data": [{"b64_json": b64(PNG)}, {"b64_json": b64(JPEG)}], "usage": USAGE}
-    found = await deltas(json.dumps(body).encode(), shape=ImageAnswer, kind="application/json")
+    found = await deltas(json.dumps(body).encode(), image_api_count=1, kind="application/json")
     assert [content for _, _, content in shown(found)] == [PNG, JPEG]
 
 
 async def test_two_that_are_alike_are_two() -> None:
     one, last = event("completed", b64_json=b64(PNG)), event("completed", b64_json=b64(PNG))
-    found = await deltas(one, last, DONE, shape=ImageAnswer)
+    found = await deltas(one, last, DONE, image_api_count=1)
     assert [content for _, _, content in shown(found)] == [PNG, PNG]
 
 
 async def test_partial_ones_without_end_cost_no_whole_one() -> None:
     partial = event("partial_image", b64_json=b64(PNG))
     whole = event("completed", b64_json=b64(PNG), usage=USAGE)
-    found = await deltas(*[partial] * 50, whole, shape=ImageAnswer)
+    found = await deltas(*[partial] * 50, whole, image_api_count=1)
     kinds = [delta.kind for delta in found]
-    assert (kinds.count("partial_image"), kinds.count("image")) == (limits.PARTIAL_IMAGES_MAX, 1)
+    most = OpenRouterLimits().partial_images_max
+    assert (kinds.count("partial_image"), kinds.count("image")) == (most, 1)
 
 
 async def test_usage_is_no_end_while_there_are_more_to_come() -> None:
     first = event("completed", b64_json=b64(PNG), usage=USAGE)
     second = event("completed", b64_json=b64(PNG))
     for pieces, made in (((first, second), 2), ((first, DONE), 1)):  # it may make fewer
-        assert len(await deltas(*pieces, shape=ImageAnswer, makes=2)) == made
+        assert len(await deltas(*pieces, image_api_count=2)) == made
     with pytest.raises(StreamCut):
-        await deltas(first, shape=ImageAnswer, makes=2)
+        await deltas(first, image_api_count=2)
 
 
 WHOLE = event("completed", b64_json=b64(PNG))
@@ -212,13 +235,13 @@ ODD: list[tuple[list[bytes], type[UpstreamError]]] = [
 @pytest.mark.parametrize(("pieces", "error"), ODD)
 async def test_what_else_may_come(pieces: list[bytes], error: type[UpstreamError]) -> None:
     with pytest.raises(error):
-        await deltas(*pieces, shape=ImageAnswer)
+        await deltas(*pieces, image_api_count=1)
 
 
 async def test_an_error_in_between_is_the_models() -> None:
     failed = sse({"type": "error", "error": {"code": 502, "message": "busy"}})
     with pytest.raises(UpstreamBusy):
-        await deltas(WHOLE, failed, shape=ImageAnswer)
+        await deltas(WHOLE, failed, image_api_count=1)
 
 
 JSON = st.recursive(
@@ -235,7 +258,7 @@ JSON = st.recursive(
 async def test_whatever_comes_ends_in_a_leaf(value: Any, kind: str) -> None:
     piece = sse(value) + DONE if kind.startswith("text") else json.dumps(value).encode()
     with pytest.raises(UpstreamError):
-        await deltas(piece, shape=ImageAnswer, kind=kind)
+        await deltas(piece, image_api_count=1, kind=kind)
 
 
 # -- what is asked ---------------------------------------------------------------------------------

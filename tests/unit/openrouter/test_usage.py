@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firerouter.contract.fields import NANO_PER_USD
-from firerouter.openrouter.usage import Usage, nano_usd, read
+from firerouter.openrouter.usage import Usage, nano_usd, read_usage
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_charge_is_never_lost_and_never_grows_by_a_billionth(usd: float) -> No
 
 
 def test_usage_is_read_as_openrouter_counts_it() -> None:
-    usage = read(
+    usage = read_usage(
         {
             "prompt_tokens": 10,
             "completion_tokens": 20,
@@ -62,7 +62,7 @@ def test_usage_is_read_as_openrouter_counts_it() -> None:
 
 
 def test_a_cost_of_nothing_is_a_cost() -> None:
-    usage = read({"prompt_tokens": 1, "completion_tokens": 1, "cost": 0})
+    usage = read_usage({"prompt_tokens": 1, "completion_tokens": 1, "cost": 0})
     assert usage is not None
     assert usage.cost_nano_usd == 0
     assert usage.to_wire(estimate_nano_usd=5)["cost"] == 0
@@ -70,7 +70,7 @@ def test_a_cost_of_nothing_is_a_cost() -> None:
 
 
 def test_without_a_cost_the_estimate_stands_and_is_marked() -> None:
-    usage = read({"prompt_tokens": 1, "completion_tokens": 1})
+    usage = read_usage({"prompt_tokens": 1, "completion_tokens": 1})
     assert usage is not None
     assert usage.cost_nano_usd is None
     assert usage.to_wire(estimate_nano_usd=1_000_000)["cost"] == 0.001
@@ -80,12 +80,12 @@ def test_without_a_cost_the_estimate_stands_and_is_marked() -> None:
 
 @pytest.mark.parametrize("value", [None, [], "x", 7, True])
 def test_what_is_no_object_is_no_usage(value: Any) -> None:
-    assert read(value) is None
+    assert read_usage(value) is None
 
 
 @pytest.mark.parametrize("odd", [None, "7", -1, 1.5, True, [], {}, math.nan, 2**63])
 def test_an_odd_number_of_tokens_is_left_out(odd: Any) -> None:
-    assert read(
+    assert read_usage(
         {
             "prompt_tokens": odd,
             "completion_tokens": 2,
@@ -97,13 +97,13 @@ def test_an_odd_number_of_tokens_is_left_out(odd: Any) -> None:
 
 @pytest.mark.parametrize("odd", [None, "0.5", -1, -0.1, True, [], math.nan, math.inf, 1e18, 10**40])
 def test_an_odd_cost_is_none(odd: Any) -> None:
-    assert read({"cost": odd}) == Usage()
+    assert read_usage({"cost": odd}) == Usage()
 
 
 @pytest.mark.parametrize("details", [None, [], "x", 7])
 def test_odd_details_are_left_out(details: Any) -> None:
     odd = {"prompt_tokens_details": details, "completion_tokens_details": details}
-    assert read({"prompt_tokens": 1, **odd}) == Usage(1)
+    assert read_usage({"prompt_tokens": 1, **odd}) == Usage(1)
 
 
 ANY = st.recursive(
@@ -122,7 +122,7 @@ NAMES = (
 
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, ANY)))
 def test_whatever_it_holds_the_wire_and_the_ledger_can(value: dict[str, Any]) -> None:
-    usage = read(value)
+    usage = read_usage(value)
     assert usage is not None
     wire = usage.to_wire(estimate_nano_usd=1)
     assert json.loads(json.dumps(wire, allow_nan=False)) == wire

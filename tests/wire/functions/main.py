@@ -9,12 +9,13 @@ import resource
 import sys
 import time
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 from functions_framework import aio
 from starlette.requests import Request
 
-from firerouter.callable import Call, CallableError, Handler, Headers, Wire
+from firerouter.callable import Call, CallableError, Handler, Headers, Wire, WireLimits
 
 SECRET = "sk-or-v1-canary-4417"  # what an exception's text may hold and nobody may see
 RSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1_024
@@ -47,26 +48,21 @@ def report(error: BaseException, trace_id: str) -> None:
 
 
 def wire(
-    heartbeat_s: float = 60,
-    max_body_bytes: int = 12_000_000,
-    max_bodies_bytes: int = 96_000_000,
-    *,
-    emulated: bool = False,
+    heartbeat_s: float = 60, *, emulated: bool = False, for_admins: bool = False, **limits: int
 ) -> Wire[str]:
     return Wire(
         authenticate=authenticate,
         report=report,
-        max_body_bytes=max_body_bytes,
-        max_bodies_bytes=max_bodies_bytes,
-        heartbeat_s=heartbeat_s,
+        limits=replace(WireLimits(heartbeat_s=heartbeat_s), **limits),
         emulated=emulated,
+        for_admins=for_admins,
     )
 
 
 WIRES = {
     "plain": wire(),
     "beating": wire(heartbeat_s=0.1),
-    "narrow": wire(max_body_bytes=1_000, max_bodies_bytes=1_500),
+    "narrow": wire(body_max_bytes=1_000, bodies_max_bytes=1_500),
     "emulated": wire(emulated=True),
 }
 

@@ -1,0 +1,159 @@
+"""The table of the deployed functions: who may call each, what answers it, how long it may take.
+
+`main.py` serves one function a row, the callable `api` reaches the rows for users, and the deploy
+manifest (scripts/devtools/manifest.py) is written from the table. Region, memory and concurrency
+are the same for all of them: `RESOURCES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from ..callable import Call
+    from ..users import Caller
+    from .bootstrap import App
+
+Audience = Literal["user", "admin", "schedule", "queue"]
+USER: Final = "user"  # anybody who is signed in
+ADMIN: Final = "admin"  # whose account has the admin claim
+SCHEDULE: Final = "schedule"  # Cloud Scheduler
+QUEUE: Final = "queue"  # Cloud Tasks
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What each instance of a function has."""
+
+    memory_mb: int = 512
+    cpus: int = 1  # with less than one, Cloud Run sends an instance one request at a time
+    concurrency: int = 80  # streams wait far more than they work: see docs/performance.md
+    instances_max: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When Cloud Scheduler calls a function, and how often it tries again after a failure."""
+
+    cron: str  # in UTC
+    retries: int = 3
+    instances_max: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """How Cloud Tasks delivers a function's tasks.
+
+    A task is retried for as long as Firestore may be unavailable. One that arrives later than
+    `limits.QUEUED_MAX_S` is too late.
+    """
+
+    attempts_max: int = 5
+    retry_max_s: int = 120
+    backoff_min_s: int = 1
+    backoff_max_s: int = 30
+    concurrent_max: int = 1_000
+    per_second_max: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class DeployedFunction:
+    """One function.
+
+    Args:
+        name: What clients call it, which is its name in `main.py` too.
+        audience: Who may call it.
+        handler: Finds what answers it among an instance's parts, which are built when first used.
+        timeout_s: When Cloud Run ends a request.
+        trigger: What calls a function that no client calls.
+    """
+
+    name: str
+    audience: Audience
+    handler: Callable[[App], Callable[..., Awaitable[object]]]
+    timeout_s: int = 60
+    trigger: Schedule | Queue | None = None
+
+
+def _api(app: App) -> Callable[[Call[Caller]], Awaitable[object]]:
+    """Return the handler of `api`, which reaches the table's other rows for users."""
+
+    async def api(call: Call[Caller]) -> object:
+        from .dispatch import dispatch
+
+        rows = (row for row in functions_for(USER) if row.handler is not _api)
+        return await dispatch(call, {row.name: partial(row.handler, app) for row in rows})
+
+    return api
+
+
+RESOURCES: Final = Resources()
+FUNCTIONS: Final = (
+    # limits.TOTAL_S and the settling fit inside the timeout
+    DeployedFunction(
+        "execute_prompt", USER, lambda app: app.generation.prompts.execute_prompt, 300
+    ),
+    # a judge may follow the answers
+    DeployedFunction(
+        "execute_multi_model_prompt",
+        USER,
+        lambda app: app.generation.comparisons.execute_multi_model_prompt,
+        600,
+    ),
+    DeployedFunction(
+        "create_embeddings", USER, lambda app: app.generation.embeddings.create_embeddings, 300
+    ),
+    DeployedFunction("stop_generation", USER, lambda app: app.delivery.stop.stop_generation),
+    DeployedFunction("create_upload", USER, lambda app: app.files.attachments.create_upload),
+    DeployedFunction(
+        "get_available_models", USER, lambda app: app.models.search.get_available_models
+    ),
+    DeployedFunction("list_features", USER, lambda app: app.features.listing.list_features),
+    DeployedFunction("set_preferences", USER, lambda app: app.features.listing.set_preferences),
+    DeployedFunction("update_conversation", USER, lambda app: app.conversations.callables.update),
+    DeployedFunction(
+        "delete_conversation", USER, lambda app: app.conversations.callables.delete, 300
+    ),
+    DeployedFunction("export_conversation", USER, lambda app: app.conversations.callables.export),
+    DeployedFunction("api", USER, _api, 600),
+    DeployedFunction("save_feature_settings", ADMIN, lambda app: app.admin.features.save),
+    DeployedFunction("reset_feature_settings", ADMIN, lambda app: app.admin.features.reset),
+    DeployedFunction("restore_feature_settings", ADMIN, lambda app: app.admin.features.restore),
+    DeployedFunction("promote_draft", ADMIN, lambda app: app.admin.features.promote_draft),
+    DeployedFunction("drop_draft", ADMIN, lambda app: app.admin.features.drop_draft),
+    DeployedFunction("test_feature_settings", ADMIN, lambda app: app.admin.preview.test, 300),
+    DeployedFunction("save_app_settings", ADMIN, lambda app: app.admin.app_settings.save),
+    DeployedFunction("set_openrouter_key", ADMIN, lambda app: app.admin.keys.set_key, 120),
+    DeployedFunction("remove_openrouter_key", ADMIN, lambda app: app.admin.keys.remove_key, 120),
+    DeployedFunction("test_openrouter_connection", ADMIN, lambda app: app.admin.key_check.test),
+    DeployedFunction("refresh_catalog", ADMIN, lambda app: app.admin.model_check.refresh),
+    # at night where the functions are, away from the full hour when everybody calls OpenRouter
+    DeployedFunction(
+        "refresh_catalog_daily",
+        SCHEDULE,
+        lambda app: app.admin.model_check.daily,
+        120,
+        Schedule("17 17 * * *"),
+    ),
+    # limits.RECONCILE_S, and what has begun by then, fit inside the timeout
+    DeployedFunction(
+        "reconcile_generations",
+        SCHEDULE,
+        lambda app: app.generation.reconciler.run,
+        120,
+        Schedule("*/5 * * * *"),
+    ),
+    # Cloud Tasks names the queue after the function: no underscore. limits.TOTAL_S, and the time
+    # it takes to claim a generation, fit inside the timeout
+    DeployedFunction(
+        "continuation", QUEUE, lambda app: app.generation.prompts.deliver, 360, Queue()
+    ),
+)
+
+
+def functions_for(*audiences: Audience) -> tuple[DeployedFunction, ...]:
+    """Return the functions for these audiences, in the order of the table."""
+    return tuple(row for row in FUNCTIONS if row.audience in audiences)

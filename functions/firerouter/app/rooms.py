@@ -1,0 +1,108 @@
+"""What each room of an instance offers to the rooms above it, and to the table of callables.
+
+A face imports its modules only when a name is used, and annotations are not evaluated: importing
+this module loads none of the rooms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .. import admin, conversations, delivery, features, files, generation, keys, models, users
+from ..callable import Wire
+
+
+@dataclass(frozen=True, slots=True)
+class Wires:
+    """How callables are answered: for every user, and for admins alone."""
+
+    user: Wire[users.Caller]
+    admin: Wire[users.Caller]
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """What is known of users."""
+
+    preferences: users.PreferenceStore
+    pseudonyms: users.Pseudonyms
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """OpenRouter keys, and where they are stored."""
+
+    pool: keys.Keys
+    vault: keys.Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The catalog of models, and how users search it."""
+
+    catalog: models.Catalog
+    search: models.ModelSearch
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """The settings of features, and which models a user may choose there."""
+
+    store: features.FeatureStore
+    choice: features.ModelChoice
+    listing: features.FeatureListing
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Files that users attach, and images that models make."""
+
+    attachments: files.Attachments
+    images: files.ImageStore
+    storage: files.FileStorage
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A generation on another instance: its progress, its queue, its stop."""
+
+    progress: delivery.Progress
+    handover: delivery.Handover
+    stops: delivery.StopSignals
+    stop: delivery.StopCallable
+
+
+@dataclass(frozen=True, slots=True)
+class Conversations:
+    """Conversations, and what their owners do with them."""
+
+    store: conversations.ConversationStore
+    callables: conversations.ConversationCallables
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """Prompts, comparisons and embeddings, and what puts their ledger entries in order."""
+
+    prompts: generation.PromptExecution
+    comparisons: generation.ModelComparison
+    embeddings: generation.EmbeddingExecution
+    reconciler: generation.Reconciler
+    responses: generation.ResponseCache
+
+    def interrupt(self) -> None:
+        """End all that runs, because the instance is going down."""
+        self.prompts.interrupt()
+        self.embeddings.interrupt()
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """What admins call."""
+
+    features: admin.FeatureAdmin
+    app_settings: admin.AppSettingsAdmin
+    keys: admin.KeyAdmin
+    key_check: admin.KeyCheck
+    model_check: admin.ModelCheck
+    preview: admin.Preview

@@ -1,0 +1,50 @@
+"""Tolerant readers of OpenRouter's JSON: a field that is not what it should be counts as absent."""
+
+from __future__ import annotations
+
+from typing import Final
+
+Json = dict[str, object]
+
+NAME_MAX_CHARS: Final = 200  # of a name or an id, which the ledger stores
+COUNT_MAX: Final = 2**53 - 1  # what JavaScript counts exactly; Firestore would refuse 2**63
+AMOUNT_MAX: Final = 1e15  # Firestore holds 64 bits, JSON any number
+
+
+def as_object(value: object) -> Json:
+    """Return a JSON object, or an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: object) -> list[object]:
+    """Return a JSON array, or an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def as_text(value: object) -> str | None:
+    """Return a string, or None."""
+    return value if isinstance(value, str) else None
+
+
+def as_name(value: object) -> str | None:
+    """Return a name or an id, cut to a length that the ledger stores, or None."""
+    return value[:NAME_MAX_CHARS] if isinstance(value, str) else None
+
+
+def as_count(value: object) -> int | None:
+    """Return a number of tokens, or None."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= COUNT_MAX else None
+
+
+def as_amount(value: object) -> float | None:
+    """Return a finite number that can be stored, or None."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return value if abs(value) < AMOUNT_MAX else None  # which NaN is not either
+
+
+def without_half_characters(text: str) -> str:
+    """Return text without lone surrogates, which no document can hold."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,0 +1,139 @@
+"""How the chunks of an answer are read: those of a chat completion, and those of the image API.
+
+What is odd in a chat's stream (OpenRouter's streaming page, recordings): the usage comes in a chunk
+without a choice, with one that repeats the finish reason, or with one that has none; twice, or
+never. `choices` may be empty or null. An error may be the first event or come after text, with
+usage beside it. A 200 may hold JSON, with an error in it or a whole answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, Protocol
+
+from ..errors import UpstreamMalformed
+from .answer import HEARTBEAT, Answer, Delta
+from .failures import from_event, from_finish_reason
+from .json_fields import Json, as_list
+from .limits import OpenRouterLimits
+
+FINISH_REASONS: Final = frozenset({"stop", "length", "tool_calls", "content_filter"})
+
+
+class ChunkReader(Protocol):
+    """Fills in an answer."""
+
+    def read(self, chunk: object, *, whole: bool) -> Iterator[Delta]:
+        """Take a chunk, and bring what is new.
+
+        Args:
+            chunk: One JSON document.
+            whole: Whether it is the whole answer, which was not streamed.
+
+        Raises:
+            UpstreamError: It reports a failure, is malformed, or more than an answer may have.
+        """
+        ...
+
+
+class ChatReader:
+    """Reads the chunks of a chat completion."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def read(self, chunk: object, *, whole: bool) -> Iterator[Delta]:
+        """Take a chunk, or a whole completion."""
+        if not isinstance(chunk, dict):
+            raise UpstreamMalformed
+        self._answer.set_origin(chunk)
+        _read_usage_and_error(self._answer, chunk)
+        choices = chunk.get("choices") or []
+        if not isinstance(choices, list):
+            raise UpstreamMalformed
+        for choice in choices:
+            yield from self._read_choice(choice, whole=whole)
+
+    def _read_choice(self, choice: object, *, whole: bool) -> Iterator[Delta]:
+        if not isinstance(choice, dict):
+            raise UpstreamMalformed
+        delta = choice.get("message" if whole else "delta")
+        if isinstance(delta, dict):
+            yield from self._read_delta(delta, whole=whole)
+        if choice.get("error"):
+            raise from_event(choice["error"])
+        reason = choice.get("finish_reason")
+        if isinstance(reason, str):
+            if failure := from_finish_reason(reason):
+                raise failure
+            self._answer.finish_reason = reason if reason in FINISH_REASONS else "stop"
+            yield from self._answer.finish_tool_calls()
+
+    def _read_delta(self, delta: Json, *, whole: bool) -> Iterator[Delta]:
+        answer = self._answer
+        # strings only: refusals and parts of other kinds have no text to show
+        if isinstance(reasoning := delta.get("reasoning"), str) and reasoning:
+            yield answer.add_text("reasoning", reasoning)
+        if isinstance(content := delta.get("content"), str) and content:
+            yield answer.add_text("text", content)
+        if details := delta.get("reasoning_details"):
+            answer.add_reasoning_details(details, whole=whole)
+        if fragments := delta.get("tool_calls"):
+            yield from answer.add_tool_calls(fragments)
+        annotations = delta.get("annotations")
+        if annotations:
+            answer.add_file_annotations(annotations)
+        if images := delta.get("images"):
+            for image in answer.images.add_all(images):
+                yield Delta("image", value=image)
+        if annotations:
+            yield from answer.add_citations(annotations)
+
+
+class ImageReader:
+    """Reads the events of the image API.
+
+    `partial_image` events come before an image where the provider sends any, a `completed` event
+    has a whole image, and one of those the usage. All is billed at the end, or nothing. Providers
+    that do not stream send one JSON document instead.
+    """
+
+    def __init__(self, answer: Answer, image_count: int, limits: OpenRouterLimits) -> None:
+        self._answer = answer
+        self._image_count = image_count  # how many were asked for
+        self._partial_images = 0
+        self._partial_images_max = limits.partial_images_max
+
+    def read(self, chunk: object, *, whole: bool) -> Iterator[Delta]:
+        """Take an event, or the whole document."""
+        if not isinstance(chunk, dict):
+            raise UpstreamMalformed
+        _read_usage_and_error(self._answer, chunk)
+        kind = str(chunk.get("type"))
+        if whole:
+            for image in as_list(chunk.get("data")):
+                yield self._read_image(image)
+        elif kind.endswith(".partial_image"):
+            yield self._read_partial_image(chunk)
+        elif kind.endswith(".completed"):
+            yield self._read_image(chunk)
+        if self._answer.usage is not None and self._answer.images.count >= self._image_count:
+            self._answer.finish_reason = "stop"  # whether `[DONE]` comes or not
+
+    def _read_image(self, image: object) -> Delta:
+        data = image.get("b64_json") if isinstance(image, dict) else None
+        return Delta("image", value=self._answer.images.add(data))
+
+    def _read_partial_image(self, event: Json) -> Delta:
+        self._partial_images += 1
+        if self._partial_images > self._partial_images_max:
+            return HEARTBEAT  # it goes on, and no more: the whole images are what is paid for
+        return Delta("partial_image", value=self._answer.images.read(event.get("b64_json")))
+
+
+def _read_usage_and_error(answer: Answer, chunk: Json) -> None:
+    """Take the usage first: it may come beside an error. Raises UpstreamError."""
+    if chunk.get("usage"):
+        answer.set_usage(chunk["usage"])
+    if chunk.get("error"):
+        raise from_event(chunk["error"])

@@ -1,0 +1,55 @@
+"""One HTTP response of OpenRouter's, and what becomes of it when its connection breaks."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Final
+
+import aiohttp
+import httpx2
+
+from ..errors import StreamCut, UpstreamError
+
+# The client's transport translates only some of aiohttp's errors to httpx's
+CONNECTION_ERRORS: Final = (httpx2.HTTPError, aiohttp.ClientError, OSError)
+
+
+class UpstreamResponse:
+    """A successful response whose body has not been read yet."""
+
+    def __init__(self, response: httpx2.Response) -> None:
+        self.upstream_id: str | None = response.headers.get("x-generation-id")
+        content_type = response.headers.get("content-type", "").lower()
+        self.is_event_stream = content_type.startswith("text/event-stream")
+        self._response = response
+        encoded = "content-encoding" in response.headers  # hardly ever; raw bytes are cheaper
+        self._chunks = response.aiter_bytes() if encoded else response.aiter_raw()
+
+    async def next_chunk(self) -> bytes | None:
+        """Return the bytes that the network brings next, or None at the end. Raises StreamCut."""
+        try:
+            return await anext(self._chunks, None)
+        except CONNECTION_ERRORS:
+            raise StreamCut from None
+
+    async def read(self, max_bytes: int, too_long: type[UpstreamError]) -> bytearray:
+        """Read the body to its end, and close the connection, however that goes.
+
+        Raises:
+            StreamCut: The connection broke.
+            UpstreamError: The body is longer than `max_bytes`: the class that was given.
+        """
+        body = bytearray()
+        try:
+            while (chunk := await self.next_chunk()) is not None:
+                body += chunk
+                if len(body) > max_bytes:
+                    raise too_long
+        finally:
+            await self.close()
+        return body
+
+    async def close(self) -> None:
+        """Close the connection: nothing more is generated, or paid for, if that can be helped."""
+        with suppress(*CONNECTION_ERRORS):
+            await self._response.aclose()

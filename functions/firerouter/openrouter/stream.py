@@ -1,0 +1,133 @@
+"""One answer of OpenRouter's on its way: bytes in, lists of deltas out.
+
+    bytes -> sse.Parser -> JSON -> a reader -> the deltas that are new, and the answer so far
+
+A stream that ends with neither `[DONE]` nor a finish reason was cut, however cleanly it closed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from ..errors import ImagesTooLarge, UpstreamMalformed
+from . import sse
+from .answer import Answer, Delta
+from .deadline import Deadline
+from .limits import OpenRouterLimits
+from .readers import ChatReader, ChunkReader, ImageReader
+
+if TYPE_CHECKING:
+    from .response import UpstreamResponse
+
+DONE: Final = b"[DONE]"
+
+
+class AnswerStream:
+    """Iterate to get lists of deltas as the network brings them; `answer` is what has come so far.
+
+    Raises, while iterated: UpstreamError.
+    """
+
+    def __init__(
+        self,
+        response: UpstreamResponse,
+        model: str,
+        deadline: Deadline,
+        *,
+        limits: OpenRouterLimits,
+        wants_images: bool = False,
+        image_api_count: int | None = None,
+    ) -> None:
+        """Take over a response.
+
+        Args:
+            response: Its body has not been read yet.
+            model: The model that was asked.
+            deadline: Is told when we wait for OpenRouter.
+            limits: What an answer may have.
+            wants_images: Images were asked for, and nothing else in an answer is as large as those.
+            image_api_count: How many images the image API was asked for. None: it is a chat.
+        """
+        self.answer = Answer(model, response.upstream_id, limits)
+        self._reader: ChunkReader = ChatReader(self.answer)
+        if image_api_count is not None:
+            self._reader = ImageReader(self.answer, image_api_count, limits)
+        self._response = response
+        self._deadline = deadline
+        self._parser = sse.Parser(limits.line_max_bytes)
+        self._too_long = ImagesTooLarge if wants_images else UpstreamMalformed
+        in_base64 = limits.images_max_bytes * 3 // 2
+        self._body_max_bytes = in_base64 if wants_images else limits.line_max_bytes
+        self._first: list[Delta] | None = None
+        self._is_done = False
+
+    async def prime(self) -> None:
+        """Wait for the first deltas, or for an end without any."""
+        self._first = await self._next()
+
+    async def __aiter__(self) -> AsyncIterator[list[Delta]]:
+        deltas = self._first
+        while deltas is not None:
+            yield deltas
+            deltas = await self._next()
+
+    async def close(self) -> None:
+        """Close the connection: nothing more is generated, or paid for, if that can be helped."""
+        await self._response.close()
+
+    async def _next(self) -> list[Delta] | None:
+        """Return the next deltas, at least one, or None at a good end."""
+        if not self._response.is_event_stream:
+            return await self._read_document()
+        self._deadline.start_silence()
+        while True:
+            chunk = await self._response.next_chunk()
+            try:
+                events = self._parser.flush() if chunk is None else self._parser.feed(chunk)
+            except sse.TooLong:
+                raise self._too_long from None
+            deltas = [delta for event in events for delta in self._read_event(event)]
+            if deltas:
+                # and not before: comments and empty chunks are no progress
+                self._deadline.end_silence()
+                return deltas
+            if chunk is None:
+                return self.answer.finish(done=self._is_done) or None
+
+    def _read_event(self, data: bytes) -> Iterator[Delta]:
+        if data == DONE:
+            self._is_done = True
+            return iter(())
+        try:
+            chunk = orjson.loads(data)
+        except ValueError:
+            chunk = self._parse_split_characters(data)
+        return self._reader.read(chunk, whole=False)
+
+    def _parse_split_characters(self, data: bytes) -> object:
+        """Parse JSON that escapes half a character, a lone surrogate. The other half comes next."""
+        try:
+            chunk: object = json.loads(data)
+        except (ValueError, RecursionError):
+            raise UpstreamMalformed from None
+        self.answer.has_split_characters = True
+        return chunk
+
+    async def _read_document(self) -> list[Delta] | None:
+        """Read JSON where a stream was asked for: an error, or a whole answer."""
+        if self._is_done:
+            return self.answer.finish(done=True) or None
+        self._deadline.start_silence()
+        body = await self._response.read(self._body_max_bytes, self._too_long)
+        try:
+            document = orjson.loads(body)
+        except ValueError:
+            raise UpstreamMalformed from None
+        self._is_done = True
+        self._deadline.end_silence()
+        deltas = list(self._reader.read(document, whole=True))
+        return deltas or await self._read_document()

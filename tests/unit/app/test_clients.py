@@ -1,0 +1,70 @@
+"""The clients of Google's services are made without a connection, and look nothing up."""
+
+import sys
+import threading
+
+import pytest
+
+from firerouter.app import clients
+from firerouter.app.environment import Environment
+
+LOCAL = {
+    "FUNCTIONS_EMULATOR": "true",
+    "GCLOUD_PROJECT": "demo-clients",
+    "STORAGE_EMULATOR_HOST": "http://127.0.0.1:9",
+}
+VARIABLE = "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA"
+
+
+@pytest.fixture
+def local(monkeypatch: pytest.MonkeyPatch) -> Environment:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setenv(VARIABLE, "false")  # restored afterwards, whatever is set meanwhile
+    return Environment(LOCAL)
+
+
+def test_cloud_storage_does_not_look_its_bucket_up_for_traces(
+    local: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails when the library no longer heeds the variable, or did not look anything up without."""
+    from google.cloud.storage import Client, _helpers
+
+    looked_up: list[str] = []
+
+    class Metadata:
+        def get_or_queue_fetch(self, bucket: str) -> None:
+            looked_up.append(bucket)
+
+    def trace(client: Client) -> None:
+        monkeypatch.setattr(client, "_bucket_metadata_cache", Metadata())
+        with _helpers.create_trace_span_helper(client, "a-bucket", "Storage.Blob.download"):
+            pass
+
+    client = clients.storage(local)
+    trace(client)
+    assert looked_up == []
+    monkeypatch.setenv(VARIABLE, "false")
+    trace(client)
+    assert looked_up == ["a-bucket"]
+
+
+def test_a_client_starts_no_thread_of_its_own(local: Environment) -> None:
+    before = threading.active_count()
+    clients.storage(local)
+    assert threading.active_count() == before
+
+
+def test_the_admin_sdk_has_one_app_in_a_process(local: Environment) -> None:
+    import firebase_admin
+
+    app = clients.firebase_app(local)
+    try:
+        assert clients.firebase_app(local) is app
+        assert app.project_id == "demo-clients"
+    finally:
+        firebase_admin.delete_app(app)
+
+
+def test_nothing_is_imported_before_it_is_needed() -> None:
+    assert "firerouter.app.clients" in sys.modules
+    assert not hasattr(clients, "firebase_admin")
