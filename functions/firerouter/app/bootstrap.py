@@ -165,7 +165,7 @@ class App(Services):
         return KeyAdmin(
             vault=self.vault,
             keys=self.keys,
-            app_settings=self.app_settings,
+            slots=self.key_slots,
             openrouter=self.openrouter,
         )
 
@@ -219,7 +219,8 @@ class App(Services):
             catalog=self.catalog,
             features=self.features,
             app_settings=self.app_settings,
-            configure=self.configure,
+            config=self.config,
+            feature_admin=self.configure,
         )
 
     @cached_property
@@ -242,7 +243,7 @@ class App(Services):
 
         return Preview(
             features=self.features,
-            configure=self.configure,
+            feature_admin=self.configure,
             generate=self.generate,
             embed=self.embed,
         )

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from ..delivery import Handover, Progress, StopSignals
     from ..features import AppSettingsStore, FeatureStore
     from ..files import FileStorage
-    from ..firestore import Audit
+    from ..firestore import Audit, ConfigDocument
     from ..generation import ResponseCache
-    from ..keys import Keys, Vault
+    from ..keys import KeyPool, KeySlotStore, Vault
     from ..ledger import Ledger
     from ..models import Catalog
     from ..openrouter import OpenRouter
@@ -68,7 +68,13 @@ class Services:
     def app_settings(self) -> AppSettingsStore:
         from ..features import AppSettingsStore
 
-        return AppSettingsStore(self.firestore, self.audit)
+        return AppSettingsStore(self.config)
+
+    @cached_property
+    def config(self) -> ConfigDocument:
+        from ..firestore import ConfigDocument
+
+        return ConfigDocument(self.firestore, self.audit)
 
     @cached_property
     def features(self) -> FeatureStore:
@@ -101,10 +107,16 @@ class Services:
         return Vault(self.project, client=lambda: clients.secret_manager(self._environ))
 
     @cached_property
-    def keys(self) -> Keys:
-        from ..keys import Keys
+    def key_slots(self) -> KeySlotStore:
+        from ..keys import KeySlotStore
 
-        return Keys(self.vault, self.app_settings)
+        return KeySlotStore(self.config)
+
+    @cached_property
+    def keys(self) -> KeyPool:
+        from ..keys import KeyPool
+
+        return KeyPool(self.vault, self.key_slots)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -147,7 +159,9 @@ class Services:
     def catalog(self) -> Catalog:
         from ..models import Catalog
 
-        return Catalog(self.firestore, openrouter=lambda: self.openrouter, keys=self.keys.of(None))
+        return Catalog(
+            self.firestore, openrouter=lambda: self.openrouter, keys=self.keys.slot(None)
+        )
 
     @cached_property
     def conversations(self) -> ConversationStore:

@@ -208,8 +208,25 @@ class KeyMissing(NotConfigured):
 
 
 class KeyStoreForbidden(NotConfigured):
+    """The functions' service account lacks a role in Secret Manager."""
+
     reason = "key_store_forbidden"
-    sentence = "The functions may not store keys. Give them the role Secret Manager Admin."
+    sentence = "This app isn't set up for AI answers yet. Please tell its owner."
+    admin_sentence = (
+        "The functions' service account can't use Secret Manager. Grant it the role Secret Manager "
+        "Admin in the Google Cloud console, under IAM & Admin."
+    )
+
+
+class KeyStoreDisabled(NotConfigured):
+    """The Secret Manager API is not enabled in the app's project."""
+
+    reason = "key_store_disabled"
+    sentence = "This app isn't set up for AI answers yet. Please tell its owner."
+    admin_sentence = (
+        "The Secret Manager API isn't enabled in this project. Enable it in the Google Cloud "
+        "console, under APIs & Services."
+    )
 
 
 class FirestoreForbidden(NotConfigured):

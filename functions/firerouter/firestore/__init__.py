@@ -7,6 +7,7 @@ from ..lazy import lazily
 if TYPE_CHECKING:
     from .audit import Audit, Change
     from .commits import AWAY, GUARD_FAILED, NOT_STORABLE, commit
+    from .config import ConfigDocument, ConfigLimits, StoredConfig
     from .errors import (
         AlreadyExists,
         Conflict,
@@ -29,12 +30,15 @@ __all__ = (
     "AlreadyExists",
     "Audit",
     "Change",
+    "ConfigDocument",
+    "ConfigLimits",
     "Conflict",
     "FirestoreError",
     "Forbidden",
     "Missing",
     "NotStorable",
     "Snapshot",
+    "StoredConfig",
     "Unavailable",
     "commit",
     "cut",
@@ -48,6 +52,7 @@ __getattr__ = lazily(
     __name__,
     {
         "audit": ("Audit", "Change"),
+        "config": ("ConfigDocument", "ConfigLimits", "StoredConfig"),
         "commits": ("AWAY", "GUARD_FAILED", "NOT_STORABLE", "commit"),
         "errors": (
             "AlreadyExists",

@@ -10,7 +10,7 @@ from typing import Any
 from .. import limits
 from ..callable import Call
 from ..conversations import Thread
-from ..features import AppSettings, Feature, Notices
+from ..features import AppSettings, Feature, Notice
 from ..files import Attached, GeneratedImages, Image
 from ..ledger import Entry
 from ..openrouter import Answer, AttemptLog, ChatRequest, Deadline, Delta, Usage, total
@@ -59,7 +59,7 @@ class ActiveGeneration:
         self.started = asyncio.get_running_loop().time()
         self.first_token_ms: int | None = None
         self.drawn = GeneratedImages()
-        self.notices: Notices = []
+        self.notices: list[Notice] = []
         self.thread: Thread | None = None  # where it is written down
         self.attached: Attached | None = None
         self.starting: asyncio.Task[None] | None = None  # who listens is told that it has begun

@@ -22,6 +22,7 @@ from ..contract import response_format
 from ..conversations import ConversationStore
 from ..delivery import Progress
 from ..errors import ContextTooLong, ImagesTooLarge, ImageUnreadable, UpstreamError
+from ..features import Notice
 from ..files import Attachments, File, Image, ImageStore
 from ..ledger import Ledger
 from ..openrouter import ChatRequest, Delta, Interrupted, OpenRouter
@@ -32,7 +33,7 @@ from .helper_model import HelperModel
 from .result import all_attempts
 
 Question = asyncio.Task[None] | None  # the question being written into its conversation
-NOT_KEPT: Final = {
+NOT_KEPT: Final[Notice] = {
     "reason": "image_not_kept",
     "message": "An image could not be stored: it is in this answer alone.",
 }
@@ -246,7 +247,7 @@ class Answerer:
                 await asyncio.wait({sending})
 
 
-def _fewer(made: int, asked: int) -> dict[str, str]:
+def _fewer(made: int, asked: int) -> Notice:
     message = f"The model made {made} of {asked} images."
     return {"reason": "parameter_dropped", "field": "imageOptions.n", "message": message}
 

@@ -147,7 +147,7 @@ class ModelComparison:
             named.append(("judge.model", asked[0][1].model_copy(update={"model": judge.model})))
         for field, prompt in named:
             try:
-                await self._choice.models(prompt, feature, app, uid)
+                await self._choice.choose(prompt, feature, app, uid)
             except CallableError as error:
                 if error.details.get("field") == "model":
                     error.details["field"] = field
@@ -167,8 +167,8 @@ class ModelComparison:
         looked_at = await self._attaching.look(prompt, call.caller.uid, prompt.request_id or "")
         told = estimates.prompt_tokens(settings, prompt, [placed.file for placed in looked_at])
         ids = [*request.models, *([request.judge.model] if request.judge else [])]
-        free = await self._choice.free(ids)
-        models = {id_: await self._choice.model(id_) for id_ in ids if id_ not in free}
+        free = await self._choice.filter_free(ids)
+        models = {id_: await self._choice.find_model(id_) for id_ in ids if id_ not in free}
         costs = [
             estimates.cost(models[id_], settings, told, reserve, estimates.made(settings, prompt))
             if id_ in models

@@ -37,9 +37,10 @@ from ..features import (
     Feature,
     FeatureStore,
     ModelChoice,
-    left_out,
+    Notice,
+    unsupported_notice,
 )
-from ..keys import Keys
+from ..keys import KeyPool
 from ..ledger import Admission, Entry, Ledger, Outcome, Status, generation_id, payload_hash
 from ..models import CHARS_PER_TOKEN
 from ..openrouter import (
@@ -72,7 +73,7 @@ class EmbeddingRun:
     usages: list[Usage | None] = field(default_factory=list)
     model: str | None = None
     provider: str | None = None
-    notices: list[dict[str, str]] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
 
 
 class EmbeddingExecution:
@@ -83,7 +84,7 @@ class EmbeddingExecution:
         *,
         features: FeatureStore,
         app_settings: AppSettingsStore,
-        keys: Keys,
+        keys: KeyPool,
         choice: ModelChoice,
         ledger: Ledger,
         stops: StopSignals,
@@ -204,7 +205,7 @@ class EmbeddingExecution:
         if settings.kind != EMBEDDING:
             sentence = f"{feature.id} makes no embeddings: please call execute_prompt."
             raise WrongKind(sentence, field="feature", kind=settings.kind)
-        model = await self._choice.one(request.model, feature, app)
+        model = await self._choice.single_model(request.model, feature, app)
         _check_lengths(request.input, model, await self._choice.context_tokens(model))
         parameters = dict(settings.parameters)
         for field_, name, value in (
@@ -218,7 +219,7 @@ class EmbeddingExecution:
         user = await self._pseudonyms.user(uid) if settings.send_user else None
         return [
             EmbeddingsRequest(
-                keys=self._keys.of(feature.id),
+                keys=self._keys.slot(feature.id),
                 model=model,
                 inputs=inputs,
                 form=request.encoding_format,
@@ -248,7 +249,7 @@ def _check_dimensions(making: EmbeddingRun, ask: EmbeddingsRequest) -> None:
     if making.feature.settings.unsupported == "refuse":
         sentence = f"{ask.model} does not take dimensions: its vectors have {made} numbers."
         raise InvalidArgument(sentence, field="dimensions")
-    making.notices.append(left_out(ask.model, "dimensions"))
+    making.notices.append(unsupported_notice(ask.model, "dimensions"))
 
 
 def batches(inputs: list[str]) -> Iterator[list[str]]:

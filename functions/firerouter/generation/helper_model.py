@@ -110,7 +110,7 @@ class HelperModel:
         model = job.feature.settings.helper_model or FREE_MODEL
         aside = HelperCall(purpose, model)
         try:
-            thinking = await self._choice.unthinking(model, job.app)
+            thinking = await self._choice.no_reasoning_parameters(model, job.app)
             job.running.asides.append(aside)
             aside.tries.on_id = lambda: self._ledger.note(job.entry, all_attempts(job.running))
             request = ChatRequest(  # a chat, whatever is asked beside it

@@ -17,7 +17,7 @@ from ..features import (
     ModelChoice,
 )
 from ..files import Attachments
-from ..keys import Keys
+from ..keys import KeyPool
 from ..openrouter import ChatRequest, ImagesRequest
 from ..users import Pseudonyms
 from . import prompts
@@ -36,7 +36,7 @@ class RequestBuilder:
         choice: ModelChoice,
         attaching: Attachments,
         conversations: ConversationStore,
-        keys: Keys,
+        keys: KeyPool,
         pseudonyms: Pseudonyms,
         default_referer: str,
     ) -> None:
@@ -65,8 +65,10 @@ class RequestBuilder:
         Raises what is wrong with the request for this feature and its model.
         """
         settings, uid = feature.settings, running.uid
-        models, running.notices = await self._choice.models(request, feature, app, uid)
-        request, models = await self._choice.able(request, feature, models, running.notices)
+        selection = await self._choice.choose(request, feature, app, uid)
+        supported = await self._choice.drop_unsupported(request, feature, selection.models)
+        running.notices = [*selection.notices, *supported.notices]
+        request, models = supported.request, list(supported.models)
         history: list[dict[str, Any]] = []
         asked = await self._attaching.look(request, uid, running.id)
         if request.conversation_id is not None:
@@ -95,7 +97,7 @@ class RequestBuilder:
         parameters = await self._parameters(settings, request, attached.models)
         running.drawn.inline = request.inline_images
         return (ImagesRequest if settings.through_image_api else ChatRequest)(
-            keys=self._keys.of(feature.id),
+            keys=self._keys.slot(feature.id),
             models=attached.models,
             messages=attached.onto(
                 prompts.messages(settings, request, attached.history, attached.models[0])
@@ -126,7 +128,7 @@ class RequestBuilder:
         if asked is not None and (asked.n or 1) > 1:
             sentence = "imageOptions.n: this feature makes one image at a time."
             raise InvalidArgument(sentence, field="imageOptions.n")
-        described = [await self._choice.model(model) for model in models]
+        described = [await self._choice.find_model(model) for model in models]
         known = [model.output_modalities for model in described if model]
         writes = all("text" in outputs for outputs in known if outputs)
         return chat_parameters(options, given, writes=writes)

@@ -34,7 +34,7 @@ from ..errors import (
     UpstreamUnreachable,
 )
 from ..firestore import AWAY
-from ..keys import Keys, Secret
+from ..keys import KeyPool, Secret
 from ..ledger import AttemptRecord, LedgerStore, StoredEntry
 from ..models import is_free
 from ..openrouter import OpenRouter, Usage, total
@@ -62,7 +62,7 @@ class Reconciler:
         books: LedgerStore,
         progress: Progress,
         conversations: ConversationStore,
-        keys: Keys,
+        keys: KeyPool,
         openrouter: OpenRouter,
         look: Callable[[str], Awaitable[object | None]],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -151,7 +151,7 @@ class _Costs:
     def __init__(
         self,
         books: LedgerStore,
-        keys: Keys,
+        keys: KeyPool,
         openrouter: OpenRouter,
         now: Callable[[], datetime],
         until: float,
@@ -212,7 +212,7 @@ class _Costs:
                 return await self._openrouter.generation(attempt.upstream_id, key)
             except (KeyInvalid, UpstreamForbidden):
                 self._forget(attempt)
-        serving = await self._keys.of(feature).get()
+        serving = await self._keys.slot(feature).get()
         return await self._openrouter.generation(attempt.upstream_id, serving)
 
     async def _key_of(self, attempt: AttemptRecord) -> Secret | None:

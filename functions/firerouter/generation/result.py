@@ -8,7 +8,7 @@ from .. import limits
 from ..callable import CallableError, encode
 from ..contract import response_format
 from ..errors import UpstreamError
-from ..features import AppSettings, Feature, Notices
+from ..features import AppSettings, Feature, Notice
 from ..files import images, length
 from ..ledger import Entry, Outcome, Status
 from ..models import CHARS_PER_TOKEN, is_free
@@ -16,7 +16,7 @@ from ..openrouter import AttemptLog, ChatRequest, Usage, nano_usd
 from .active import ActiveGeneration, AdmittedGeneration
 from .tool_turns import told
 
-THOUGHTS_NOT_KEPT: Final = {
+THOUGHTS_NOT_KEPT: Final[Notice] = {
     "reason": "reasoning_not_kept",
     "message": "The model thought too long for it to be sent back: it goes on without.",
 }
@@ -88,7 +88,7 @@ def minimal_result(job: AdmittedGeneration) -> dict[str, Any]:
     }
 
 
-def _notices(running: ActiveGeneration) -> Notices:
+def _notices(running: ActiveGeneration) -> list[Notice]:
     lost = running.answer is not None and running.answer.thoughts_too_long
     return [*running.notices, *([THOUGHTS_NOT_KEPT] if lost else [])]
 

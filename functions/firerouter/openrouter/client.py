@@ -213,7 +213,9 @@ class OpenRouter:
             try:
                 return await self._send(key, attempt.model, request)
             except UpstreamError as refusal:
-                following = await request.keys.another(tried) if _is_keys_end(refusal) else None
+                following = (
+                    await request.keys.next_after_refusal(tried) if _is_keys_end(refusal) else None
+                )
                 if following is None:
                     raise
                 key = following

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from .. import limits
-from ..keys import Secret
+from ..keys import KeySource
 from ..models import takes_cache_control
 from .annotations import with_read
 from .answer import Answer
 from .embeddings import Form
 from .file_annotations import Files
 from .image_answer import ImageAnswer
-
-
-class Keys(Protocol):
-    """Where the key comes from; `another` gives one that was not tried yet, or None."""
-
-    async def get(self) -> Secret: ...
-    async def another(self, tried: Sequence[Secret]) -> Secret | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +28,7 @@ class ChatRequest:
     path: ClassVar[str] = "/chat/completions"
     answers: ClassVar[type[Answer]] = Answer
 
-    keys: Keys
+    keys: KeySource
     models: list[str]
     messages: list[dict[str, Any]]
     parameters: Mapping[str, Any]
@@ -130,7 +123,7 @@ class EmbeddingsRequest:
 
     path: ClassVar[str] = "/embeddings"
 
-    keys: Keys
+    keys: KeySource
     model: str
     inputs: list[str]
     form: Form
