@@ -67,7 +67,8 @@ class Bench:
 def create_features(suite: Suite, crowd_tokens: int) -> None:
     """`bench`: any simulated model; `bench_crowd`: sim/ticks, cut at so many tokens;
     `bench_compared`: those that are compared."""
-    from firerouter.features.settings import Feature, FeatureSettings
+    from firerouter.features.feature import Feature
+    from firerouter.features.settings import FeatureSettings
     from scripts.benchmarks.comparison_latency import MODELS
 
     any_model = ["sim/steady", "sim/ticks", "sim/fast"]

@@ -22,7 +22,10 @@ import pytest
 
 from firerouter.app import bootstrap
 from firerouter.app.bootstrap import App
+from firerouter.app.limits import Limits
 from firerouter.callable import CallableError, Handler
+from firerouter.features.limits import SettingsLimits
+from firerouter.firestore.config_limits import ConfigLimits
 from firerouter.users.identity import Caller
 from scripts.devtools.seed import LOCAL_KEY, store_key
 from scripts.devtools.suite import BUCKET, Suite
@@ -51,12 +54,20 @@ HANDLERS: dict[str, Callable[[App], Handler[Caller]]] = {
     "set_openrouter_key": lambda app: app.keyring.set_key,
 }
 
+# Instances that read all settings anew with each call: that they are cached is tested by itself
+UNCACHED = Limits(
+    config=ConfigLimits(fresh_s=0.0, stale_s=0.0), features=SettingsLimits(fresh_s=0.0, stale_s=0.0)
+)
+
 
 class Instance:
     """The functions' own parts, as one instance has them."""
 
-    def __init__(self, suite: Suite, project: str, **environ: str) -> None:
-        self.app = App({**suite.environment(), "GCLOUD_PROJECT": project, **environ})
+    def __init__(
+        self, suite: Suite, project: str, *, limits: Limits | None = None, **environ: str
+    ) -> None:
+        environment = {**suite.environment(), "GCLOUD_PROJECT": project, **environ}
+        self.app = App(environment, limits=limits)
 
     async def call(self, name: str, data: Any, uid: str = ADMIN) -> Any:
         """The result of a callable. Raises CallableError."""
@@ -93,7 +104,7 @@ class Instance:
 
     async def serving_key(self, feature: str | None = None) -> str:
         """Return the key that this feature's requests go with."""
-        return (await self.app.keys.of(feature).get()).reveal()
+        return (await self.app.keys.slot(feature).get()).reveal()
 
     def commits(self, send: Send) -> None:
         """Send every commit through `send(commit, ...)`."""
@@ -105,6 +116,7 @@ class World:
 
     def __init__(self, suite: Suite) -> None:
         self.suite = suite
+        self.limits: Limits | None = None  # of instances that are not given others
         self.project = f"demo-world-{secrets.token_hex(4)}"
         self._instances: list[Instance] = []
         self.firestore = self.instance().app.firestore
@@ -114,8 +126,9 @@ class World:
         """Return the project's keys, as Secret Manager has them."""
         return SecretStore(self.suite, self.project)
 
-    def instance(self, **environ: str) -> Instance:
-        self._instances.append(Instance(self.suite, self.project, **environ))
+    def instance(self, *, limits: Limits | None = None, **environ: str) -> Instance:
+        limits = limits or self.limits
+        self._instances.append(Instance(self.suite, self.project, limits=limits, **environ))
         return self._instances[-1]
 
     async def close(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from firerouter import limits
+from firerouter.firestore.config_limits import ConfigLimits
 from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token, sign_in
 from scripts.devtools.seed import OWNER, PASSWORD
 from scripts.devtools.suite import Suite
@@ -176,7 +176,7 @@ class Keys:
 
     async def eventually(self, reason: str | None) -> None:
         """execute_prompt answers with that reason, or with text, as soon as it has to."""
-        deadline = time.monotonic() + limits.SETTINGS_STALE_S + MARGIN_S
+        deadline = time.monotonic() + ConfigLimits().stale_s + MARGIN_S
         while time.monotonic() < deadline:
             details = await self.call("execute_prompt", ASKED)
             if details.get("reason") == reason and (reason or details.get("text")):

@@ -308,6 +308,7 @@ HARMLESS_CALLS = {
     "Feature",
     "FeatureSettings",
     "AfterValidator",
+    "PlainSerializer",
     "Kind",
     "_starts",
     "_riff",

@@ -167,6 +167,7 @@ class App(Services):
             keys=self.keys,
             slots=self.key_slots,
             openrouter=self.openrouter,
+            limits=self.limits.admin,
         )
 
     @cached_property
@@ -208,7 +209,10 @@ class App(Services):
         from ..admin import FeatureAdmin
 
         return FeatureAdmin(
-            features=self.features, app_settings=self.app_settings, catalog=self.catalog
+            features=self.features,
+            app_settings=self.app_settings,
+            catalog=self.catalog,
+            limits=self.limits.admin,
         )
 
     @cached_property
@@ -221,6 +225,7 @@ class App(Services):
             app_settings=self.app_settings,
             config=self.config,
             feature_admin=self.configure,
+            limits=self.limits.admin,
         )
 
     @cached_property

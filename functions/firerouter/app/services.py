@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..users import APP_CHECK_KEYS_URL, Identity
 from . import clients
 from .environment import OPENROUTER_BASE_URL, check_environment
+from .limits import Limits
 
 if TYPE_CHECKING:
     from google.cloud.firestore import AsyncClient
@@ -32,9 +33,12 @@ if TYPE_CHECKING:
 class Services:
     """The parts of an instance that use cases are made of."""
 
-    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, environ: Mapping[str, str] = os.environ, *, limits: Limits | None = None
+    ) -> None:
         check_environment(environ)
         self._environ = environ
+        self.limits = limits or Limits()
 
     @cached_property
     def project(self) -> str:
@@ -74,13 +78,13 @@ class Services:
     def config(self) -> ConfigDocument:
         from ..firestore import ConfigDocument
 
-        return ConfigDocument(self.firestore, self.audit)
+        return ConfigDocument(self.firestore, self.audit, limits=self.limits.config)
 
     @cached_property
     def features(self) -> FeatureStore:
         from ..features import FeatureStore
 
-        return FeatureStore(self.firestore, self.audit)
+        return FeatureStore(self.firestore, self.audit, limits=self.limits.features)
 
     @cached_property
     def preferences(self) -> PreferenceStore:
@@ -104,7 +108,11 @@ class Services:
     def vault(self) -> Vault:
         from ..keys import Vault
 
-        return Vault(self.project, client=lambda: clients.secret_manager(self._environ))
+        return Vault(
+            self.project,
+            client=lambda: clients.secret_manager(self._environ),
+            limits=self.limits.keys,
+        )
 
     @cached_property
     def key_slots(self) -> KeySlotStore:
@@ -116,7 +124,7 @@ class Services:
     def keys(self) -> KeyPool:
         from ..keys import KeyPool
 
-        return KeyPool(self.vault, self.key_slots)
+        return KeyPool(self.vault, self.key_slots, limits=self.limits.keys)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -160,7 +168,10 @@ class Services:
         from ..models import Catalog
 
         return Catalog(
-            self.firestore, openrouter=lambda: self.openrouter, keys=self.keys.slot(None)
+            self.firestore,
+            openrouter=lambda: self.openrouter,
+            keys=self.keys.slot(None),
+            limits=self.limits.models,
         )
 
     @cached_property

@@ -7,7 +7,8 @@ from ..lazy import lazily
 if TYPE_CHECKING:
     from .audit import Audit, Change
     from .commits import AWAY, GUARD_FAILED, NOT_STORABLE, commit
-    from .config import ConfigDocument, ConfigLimits, StoredConfig
+    from .config import ConfigDocument, StoredConfig
+    from .config_limits import ConfigLimits
     from .errors import (
         AlreadyExists,
         Conflict,
@@ -52,7 +53,8 @@ __getattr__ = lazily(
     __name__,
     {
         "audit": ("Audit", "Change"),
-        "config": ("ConfigDocument", "ConfigLimits", "StoredConfig"),
+        "config": ("ConfigDocument", "StoredConfig"),
+        "config_limits": ("ConfigLimits",),
         "commits": ("AWAY", "GUARD_FAILED", "NOT_STORABLE", "commit"),
         "errors": (
             "AlreadyExists",

@@ -21,21 +21,11 @@ from ..cache import Cached
 from ..errors import SettingsChanged, SettingsUnavailable
 from .audit import Audit, Change
 from .commits import commit
+from .config_limits import ConfigLimits
 from .errors import translated
-from .reads import READ_S, get
+from .reads import get
 
 Path = tuple[str, ...]  # of a field: each name on the way to it
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigLimits:
-    """How old the cached document may be, and how often a change is made again."""
-
-    read_s: float = READ_S
-    fresh_s: float = 4.0  # used without another read
-    stale_s: float = 8.0  # used once more while it is read: a change is effective within 10 s
-    write_s: float = 8.0  # one write without an audit entry
-    attempts: int = 5  # of one change, while others change other parts
 
 
 @dataclass(frozen=True, slots=True)

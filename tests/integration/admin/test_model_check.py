@@ -1,6 +1,6 @@
 """The daily look at the models: what it flags, what it replaces, when it leaves all as it is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,10 +11,11 @@ from google.cloud.firestore import AsyncClient
 from firerouter.admin.features import FeatureAdmin
 from firerouter.admin.model_check import ModelCheck
 from firerouter.errors import KeyMissing, UpstreamUnreachable
-from firerouter.features.app_settings import AppSettingsStore
+from firerouter.features.app_settings_store import AppSettingsStore
 from firerouter.features.defaults import DEFAULTS
 from firerouter.features.store import FeatureStore
 from firerouter.firestore.audit import Audit
+from firerouter.firestore.config import ConfigDocument
 from firerouter.keys.secret import Secret
 from firerouter.models.catalog import Catalog
 from scripts.devtools.callable_client import CallableClient
@@ -41,6 +42,9 @@ class NoKey:
     async def get(self) -> Secret:
         raise KeyMissing
 
+    async def next_after_refusal(self, refused: Sequence[Secret]) -> Secret | None:
+        return None
+
 
 class Daily:
     """The daily check of a project, and the list of models that OpenRouter gives it."""
@@ -51,7 +55,8 @@ class Daily:
         self.models: list[dict[str, Any]] = []
         self.away = False
         audit = Audit(firestore)
-        self.app_settings = app_settings = AppSettingsStore(firestore, audit)
+        self.config = config = ConfigDocument(firestore, audit)
+        app_settings = AppSettingsStore(config)
         self.features = FeatureStore(firestore, audit)
         catalog = Catalog(firestore, openrouter=lambda: self, keys=NoKey(), now=lambda: TODAY)
         configure = FeatureAdmin(
@@ -62,7 +67,8 @@ class Daily:
             catalog=catalog,
             features=self.features,
             app_settings=app_settings,
-            configure=configure,
+            config=config,
+            feature_admin=configure,
             now=lambda: TODAY,
         )
 
@@ -275,7 +281,7 @@ async def test_nothing_takes_the_place_that_is_gone_too_or_would_cost(
     await daily.offer(listed("a/one:free"), listed("d/four", prompt="0.000001"))
     await daily.save("poems", model="a/one:free", fallbackModels=fallbacks)
     await daily.app(freeModelsOnly=True)
-    await daily.app_settings.key_slots(anew=True)
+    await daily.config.get(refresh=True)
     await daily.offer(listed("d/four", prompt="0.000001"))
     answer = await daily.checkup.daily()
     assert answer["replaced"] == []

@@ -15,16 +15,9 @@ from firerouter.contract.base import faults, parse
 from firerouter.contract.prompts import ExecutePrompt
 from firerouter.contract.response_format import StoredFormat
 from firerouter.features.defaults import DEFAULTS
+from firerouter.features.feature import Draft, Feature, differences, same_settings
 from firerouter.features.routing import ProviderRouting
-from firerouter.features.settings import (
-    OWNED_PARAMETERS,
-    Draft,
-    Feature,
-    FeatureSettings,
-    Reasoning,
-    ServerTool,
-    differences,
-)
+from firerouter.features.settings import OWNED_PARAMETERS, FeatureSettings, Reasoning, ServerTool
 
 
 def read(values: Any) -> FeatureSettings:
@@ -130,7 +123,7 @@ def test_what_can_be_no_model_is_none(id_: str) -> None:
     ],
 )
 def test_ids_as_people_write_them_are_models(id_: str) -> None:
-    assert read({"model": id_, "fallbackModels": [id_]}).models() == [id_]
+    assert read({"model": id_, "fallbackModels": [id_]}).model_ids() == [id_]
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -340,7 +333,7 @@ def test_settings_survive_the_way_to_json_and_back(settings: FeatureSettings) ->
     text = json.dumps(settings.to_json(), allow_nan=False)
     again = read(json.loads(text))
     assert again == settings
-    assert again.is_as(settings)
+    assert same_settings(again, settings)
 
 
 def test_what_is_not_set_is_left_out() -> None:
@@ -356,7 +349,7 @@ USERS = [f"user-{number}" for number in range(4_000)]
 
 def taken(percent: float, feature: str = "chat", revision: int = 3) -> set[str]:
     draft = Draft(revision, FeatureSettings(), percent)
-    return {uid for uid in USERS if draft.takes(feature, uid)}
+    return {uid for uid in USERS if draft.includes(feature, uid)}
 
 
 @pytest.mark.parametrize("percent", [0.5, 1, 10, 33.3, 50, 90, 99])
@@ -440,4 +433,4 @@ def test_settings_differ_where_json_does(one: FeatureSettings, other: FeatureSet
     found = differences(one.to_json(), other.to_json())
     texts = [json.dumps(side.to_json(), sort_keys=True) for side in (one, other)]
     assert bool(found) == (texts[0] != texts[1])
-    assert one.is_as(other) == (not found)
+    assert same_settings(one, other) == (not found)

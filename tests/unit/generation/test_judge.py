@@ -6,7 +6,8 @@ import pytest
 
 from firerouter import limits
 from firerouter.contract.prompts import Judge
-from firerouter.features.settings import Feature, FeatureSettings
+from firerouter.features.feature import Feature
+from firerouter.features.settings import FeatureSettings
 from firerouter.generation.judge import judge_feature, judge_prompt, parse_ranking, readable
 
 PLACES = {0: "a", 1: "b", 3: "d"}
