@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from ..contract import Record
 from ..ledger import UserLimits
@@ -33,8 +33,6 @@ class AppSettings(Record):
     """Whether everything that would be billed is refused, in settings and in calls."""
     replace_gone_models: bool = False
     """Whether the daily check may replace a feature's model once OpenRouter has withdrawn it."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     def to_json(self) -> dict[str, object]:
         """Return the settings as documents and the wire hold them."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from .. import limits
 from ..contract import JsonObject, Number, Record
@@ -44,8 +44,6 @@ class MaxPrice(Record):
     audio: UsdText | None = None
     """US dollars per piece of audio."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
 
 class ProviderRouting(Record):
     """Which providers OpenRouter may use, and in which order."""
@@ -78,8 +76,6 @@ class ProviderRouting(Record):
     """Prefer providers that begin to answer within this many seconds."""
     options: JsonObject | None = None
     """Options for single providers, by the provider's name."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     def upstream(self) -> dict[str, object]:
         """Return the routing as OpenRouter's chats take it."""

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from .. import limits
@@ -222,8 +222,6 @@ class FeatureSettings(Record):
     """For how many seconds a model may be silent between tokens."""
     total_s: Annotated[Number, Field(ge=1, le=limits.TOTAL_S)] = limits.TOTAL_S
     """How many seconds a whole call may take, retries and fallbacks included."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     @property
     def through_image_api(self) -> bool:

@@ -65,7 +65,7 @@ async def orders_of(world: World) -> dict[str, list[str]]:
 async def is_tidy(world: World) -> bool:
     """Return whether the versions that are enabled are those that serve somebody."""
     slots = await world.instance().app.keys.slots()
-    return await world.instance().app.vault.enabled() == slots.versions()
+    return await world.instance().app.vault.enabled_versions() == slots.all_versions()
 
 
 async def assert_clean_after_another(world: World, key: str, versions: list[str]) -> None:
@@ -328,7 +328,7 @@ async def test_a_key_that_was_disabled_by_hand_is_served_from_memory_no_more(
     await world.secrets.client.disable_secret_version(name=world.secrets.version(1))
     assert await instance.serving_key() == ONE  # once more, while it is looked at
     with pytest.raises(KeyMissing):
-        await instance.app.keys.read(1, anew=True)
+        await instance.app.keys.read(1, refresh=True)
     with pytest.raises(KeyMissing):
         await instance.serving_key()
 

@@ -259,7 +259,7 @@ def test_a_value_that_no_document_can_hold_is_refused(value: Any, says: str) -> 
 
 
 def test_json_may_be_given_as_text() -> None:
-    given_ = read(
+    given_: Any = read(
         {
             "parameters": '{"logit_bias": {"7": -100}}',
             "plugins": ['{"id": "web", "max_results": 3}'],
@@ -381,7 +381,8 @@ def test_a_user_gets_the_drafts_settings_and_its_number_or_neither() -> None:
     got = Counter((f.revision, f.settings.model) for f in map(feature.for_user, USERS))
     assert got.keys() == {(5, "a/served"), (7, "a/draft")}
     assert feature.for_user("user-1") == feature.for_user("user-1")
-    assert feature.to_document()["draft"]["percent"] == 50
+    document: Any = feature.to_document()
+    assert document["draft"]["percent"] == 50
     assert DEFAULTS["chat"].for_user("user-1") is DEFAULTS["chat"]
 
 
