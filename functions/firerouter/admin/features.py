@@ -285,6 +285,7 @@ class FeatureAdmin:
         if about_draft:
             sentence = "Save the feature before you save a draft of it."
             raise FeatureUnknown(sentence, field="feature")
-        if len(await self._features.list_all()) >= self._limits.features_max:
-            sentence = f"An app can have at most {self._limits.features_max} features."
+        features_max = self._features.limits.features_max
+        if len(await self._features.list_all()) >= features_max:
+            sentence = f"An app can have at most {features_max} features."
             raise InvalidArgument(sentence, field="feature")

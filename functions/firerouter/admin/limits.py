@@ -10,7 +10,6 @@ class AdminLimits:
     """What admins' callables do at run time."""
 
     attempts: int = 5  # of one change, while others change what is beside it
-    features_max: int = 200  # that an app may have
     findings_max: int = 50  # errors, and warnings, that one refusal lists
     flags_max: int = 200  # of features whose models changed
     low_limit_usd: float = 1.0  # less than that left of a key's limit is worth a warning

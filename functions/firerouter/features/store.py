@@ -64,7 +64,7 @@ class FeatureStore:
     ) -> None:
         self._firestore = firestore
         self._audit = audit
-        self._limits = limits
+        self.limits = limits
         self._documents = firestore.collection("features")
         self._caches: dict[str, Cached[Feature | None]] = {}
         self._all = self._new_list_cache()
@@ -79,8 +79,8 @@ class FeatureStore:
         if cache is None:
             cache = self._caches[id_] = Cached(
                 lambda: self._load(id_),
-                fresh_s=self._limits.fresh_s,
-                stale_s=self._limits.stale_s,
+                fresh_s=self.limits.fresh_s,
+                stale_s=self.limits.stale_s,
             )
         feature = None
         try:
@@ -191,7 +191,7 @@ class FeatureStore:
     # -- reading -------------------------------------------------------------------------------
 
     def _new_list_cache(self) -> Cached[list[Feature]]:
-        return Cached(self._load_all, fresh_s=self._limits.fresh_s, stale_s=self._limits.stale_s)
+        return Cached(self._load_all, fresh_s=self.limits.fresh_s, stale_s=self.limits.stale_s)
 
     async def _load(self, id_: str) -> Feature | None:
         stored = await self._read(id_)
@@ -205,8 +205,8 @@ class FeatureStore:
 
     async def _read_all(self) -> dict[str, StoredFeature]:
         found = {id_: StoredFeature(feature) for id_, feature in DEFAULTS.items()}
-        documents = self._documents.limit(2 * self._limits.features_max)
-        for snapshot in await query(documents, within_s=self._limits.read_s):
+        documents = self._documents.limit(2 * self.limits.features_max)
+        for snapshot in await query(documents, within_s=self.limits.read_s):
             if is_name(snapshot.id):  # else no call can name it
                 found[snapshot.id] = await self._stored(snapshot)
         return dict(sorted(found.items()))
@@ -262,11 +262,11 @@ class FeatureStore:
 
     async def _newest_revisions(self, id_: str) -> list[Snapshot]:
         newest_first = self._revisions(id_).order_by("revision", direction=Query.DESCENDING)
-        newest = newest_first.limit(self._limits.revisions_read)
-        return await query(newest, within_s=self._limits.read_s)
+        newest = newest_first.limit(self.limits.revisions_read)
+        return await query(newest, within_s=self.limits.read_s)
 
     async def _get(self, collection: AsyncCollectionReference, id_: str) -> Snapshot:
-        return await get(collection.document(id_), within_s=self._limits.read_s)
+        return await get(collection.document(id_), within_s=self.limits.read_s)
 
 
 def _settings(value: object, id_: str, revision: object) -> FeatureSettings | None:

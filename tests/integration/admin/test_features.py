@@ -12,9 +12,11 @@ from google.api_core.exceptions import InvalidArgument as FirestoreRefused
 
 from firerouter import limits
 from firerouter.admin.limits import AdminLimits
+from firerouter.app.limits import Limits
 from firerouter.callable import CallableError
 from firerouter.features.defaults import DEFAULTS
 from firerouter.features.feature import Draft
+from firerouter.features.limits import SettingsLimits
 from firerouter.features.settings import FeatureSettings
 from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
 from scripts.devtools.suite import Suite
@@ -449,11 +451,9 @@ async def test_settings_as_large_as_they_may_be_can_be_kept_beside_each_other(
     assert max(sizes) > 900_000
 
 
-async def test_an_app_has_only_so_many_features(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "FEATURES_MAX", len(DEFAULTS) + 1)
-    instance = world.instance()
+async def test_an_app_has_only_so_many_features(world: World) -> None:
+    limits = Limits(features=SettingsLimits(features_max=len(DEFAULTS) + 1))
+    instance = world.instance(limits=limits)
     await instance.save("one", PLAIN)
     refused = await instance.refusal(SAVE, {"feature": "two", "settings": PLAIN, "revision": 0})
     assert (refused.reason, refused.details["field"]) == ("invalid_argument", "feature")
