@@ -25,6 +25,8 @@ from ..delivery import Progress, latest
 from ..errors import (
     FreeDailyLimit,
     KeyInvalid,
+    KeyStoreDisabled,
+    KeyStoreForbidden,
     RateLimited,
     Restarting,
     Unavailable,
@@ -45,6 +47,8 @@ Found = Literal["costed", "waiting", "given_up"] | None  # None: somebody else w
 # after one of these nothing more is asked in this run
 NOT_NOW: Final = (
     Unavailable,
+    KeyStoreForbidden,
+    KeyStoreDisabled,
     RateLimited,
     FreeDailyLimit,
     UpstreamBusy,

@@ -47,16 +47,16 @@ class ModelSearch:
 
 
 def matching(models: Sequence[Model], request: GetAvailableModels) -> list[Model]:
-    """Return the models that pass every filter. Models of the batch API never do: no call can use
-    them."""
+    """Return the models that pass every filter.
+
+    Models of the batch API never do, for no call can use them.
+    """
     words = request.search.lower().split()
     capabilities = frozenset(request.capabilities)
     provider = request.provider.lower() if request.provider is not None else None
     min_context = request.min_context or 0
-    max_prompt, max_completion = (
-        _decimal(request.max_prompt_price),
-        _decimal(request.max_completion_price),
-    )
+    max_prompt = _decimal(request.max_prompt_price)
+    max_completion = _decimal(request.max_completion_price)
     return [
         model
         for model in models
@@ -90,9 +90,8 @@ def _mentions(model: Model, words: Sequence[str]) -> bool:
 
 
 def _decimal(price: float | None) -> Decimal | None:
-    return (
-        None if price is None else Decimal(str(price))
-    )  # the decimal that was written, not the float
+    # by its text: the decimal that was written, not the float next to it
+    return None if price is None else Decimal(str(price))
 
 
 def _is_at_most(price: Price, limit: Decimal) -> bool:
