@@ -124,7 +124,8 @@ def test_a_revisions_number_is_one_that_clients_can_send_back(value: Any, number
 def test_prices_without_a_model_are_left_out() -> None:
     entry = {"model": "a/a", "promptPrice": "1"}
     assert read_prices([entry, {"model": 7}, None, "a/a"]) == {"a/a": entry}
-    for malformed in (None, {}, "a/a", 7):
+    others: list[object] = [None, {}, "a/a", 7]
+    for malformed in others:
         assert read_prices(malformed) == {}
 
 

@@ -1,6 +1,10 @@
 """What an admin may set of a feature: types, bounds, what a document can hold; drafts; diffs."""
 
+import ast
+import inspect
+import itertools
 import json
+import sys
 from collections import Counter
 from itertools import pairwise
 from typing import Any
@@ -8,15 +12,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from firerouter import limits
 from firerouter.contract.base import faults, parse
 from firerouter.contract.prompts import ExecutePrompt
 from firerouter.contract.response_format import StoredFormat
+from firerouter.features.app_settings import AppSettings
 from firerouter.features.defaults import DEFAULTS
 from firerouter.features.feature import Draft, Feature, differences, same_settings
-from firerouter.features.routing import ProviderRouting
+from firerouter.features.routing import MaxPrice, ProviderRouting
 from firerouter.features.settings import OWNED_PARAMETERS, FeatureSettings, Reasoning, ServerTool
 
 
@@ -435,3 +440,29 @@ def test_settings_differ_where_json_does(one: FeatureSettings, other: FeatureSet
     texts = [json.dumps(side.to_json(), sort_keys=True) for side in (one, other)]
     assert bool(found) == (texts[0] != texts[1])
     assert same_settings(one, other) == (not found)
+
+
+# -- documentation ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "shape", [FeatureSettings, AppSettings, ProviderRouting, MaxPrice, Reasoning, ServerTool]
+)
+def test_each_field_is_documented_beside_it_in_a_sentence(shape: type[BaseModel]) -> None:
+    """The reference is generated from these; reading them at import would cost each cold start."""
+    (body,) = (
+        node.body
+        for node in ast.parse(inspect.getsource(sys.modules[shape.__module__])).body
+        if isinstance(node, ast.ClassDef) and node.name == shape.__name__
+    )
+    documented = {
+        field.target.id: text.value.value
+        for field, text in itertools.pairwise(body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+    }
+    assert documented.keys() == shape.model_fields.keys()
+    for text in documented.values():
+        assert str(text).rstrip().endswith(".")

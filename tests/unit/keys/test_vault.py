@@ -6,7 +6,7 @@ from typing import Any, NoReturn, cast
 import pytest
 from google.api_core import exceptions
 from google.cloud.secretmanager_v1 import SecretManagerServiceAsyncClient
-from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]
 
 from firerouter.callable import CallableError
 from firerouter.errors import KeyMissing, KeyStoreDisabled, KeyStoreForbidden, KeyUnavailable
@@ -21,7 +21,7 @@ TEXT = "the request held sk-canary"
 
 def google(kind: type[exceptions.GoogleAPICallError], reason: str = "") -> Exception:
     info = ErrorInfo(reason=reason, domain="googleapis.com")
-    return kind(TEXT, error_info=info if reason else None)  # type: ignore[no-untyped-call]  # no types
+    return kind(TEXT, error_info=info if reason else None)
 
 
 class Failing:
