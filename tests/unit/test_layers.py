@@ -187,11 +187,13 @@ def test_there_are_no_circles() -> None:
 
 # Pure: loads no client of Google's, and no openai. Tried by importing it in a fresh process.
 PURE = (
+    "background",
     "contract.base",
     "contract.prompts",
     "contract.response_format",
     "admin.limits",
     "admin.revisions",
+    "delivery.limits",
     "features.abilities",
     "features.app_settings",
     "features.defaults",
@@ -203,6 +205,8 @@ PURE = (
     "features.settings",
     "features.template",
     "files.file",
+    "firestore.paths",
+    "firestore.pieces",
     "generation.estimate",
     "generation.judge",
     "generation.prompts",
@@ -212,7 +216,9 @@ PURE = (
     "keys.slots",
     "keys.source",
     "ledger.caps",
+    "ledger.entry",
     "ledger.ids",
+    "ledger.limits",
     "ledger.quotas",
     "models.ids",
     "models.limits",

@@ -34,7 +34,7 @@ from ..errors import (
     SettingsInvalid,
     SettingsUnavailable,
 )
-from ..firestore import Audit, Change, Snapshot, get, query, translated
+from ..firestore import Audit, Change, Paths, Snapshot, content, get, query, translated
 from .defaults import DEFAULTS
 from .feature import (
     Draft,
@@ -65,7 +65,7 @@ class FeatureStore:
         self._firestore = firestore
         self._audit = audit
         self.limits = limits
-        self._documents = firestore.collection("features")
+        self._paths = Paths(firestore)
         self._caches: dict[str, Cached[Feature | None]] = {}
         self._all = self._new_list_cache()
 
@@ -121,10 +121,10 @@ class FeatureStore:
         if number == 0 and id_ in DEFAULTS:
             return DEFAULTS[id_].settings
         with translated(*_UNAVAILABLE):
-            snapshot = await self._get(self._revisions(id_), str(number))
+            snapshot = await self._get(self._paths.revisions(id_), str(number))
         if not snapshot.exists:
             raise RevisionUnknown(field="restore")
-        settings = _settings((snapshot.to_dict() or {}).get("settings"), id_, number)
+        settings = _settings(content(snapshot).get("settings"), id_, number)
         if settings is None:
             sentence = f"Revision {number} can't be read any more. Choose another revision."
             raise SettingsInvalid(sentence, field="restore", feature=id_, revision=number)
@@ -138,8 +138,7 @@ class FeatureStore:
         with translated(*_UNAVAILABLE):
             snapshots = await self._newest_revisions(id_)
         numbers = (
-            read_revision_number((snapshot.to_dict() or {}).get("revision"))
-            for snapshot in snapshots
+            read_revision_number(content(snapshot).get("revision")) for snapshot in snapshots
         )
         return max(numbers, default=0)
 
@@ -169,7 +168,7 @@ class FeatureStore:
             SettingsUnavailable: It is not known whether anything was written.
         """
         batch = self._firestore.batch()
-        reference = self._documents.document(feature.id)
+        reference = self._paths.feature(feature.id)
         document = {**feature.to_document(), **beside}
         if feature.has_model_choice or (feature.draft and feature.draft.settings.allowed_models):
             document["hadChoice"] = True
@@ -178,7 +177,7 @@ class FeatureStore:
         else:
             guard = self._firestore.write_option(last_update_time=stored.version)
             batch.update(reference, document, option=guard)
-        revisions = self._revisions(feature.id)
+        revisions = self._paths.revisions(feature.id)
         if revision is not None:
             batch.create(revisions.document(str(revision["revision"])), dict(revision))
         if promoted is not None:
@@ -205,18 +204,18 @@ class FeatureStore:
 
     async def _read_all(self) -> dict[str, StoredFeature]:
         found = {id_: StoredFeature(feature) for id_, feature in DEFAULTS.items()}
-        documents = self._documents.limit(2 * self.limits.features_max)
+        documents = self._paths.features().limit(2 * self.limits.features_max)
         for snapshot in await query(documents, within_s=self.limits.read_s):
             if is_name(snapshot.id):  # else no call can name it
                 found[snapshot.id] = await self._stored(snapshot)
         return dict(sorted(found.items()))
 
     async def _read(self, id_: str) -> StoredFeature:
-        snapshot = await self._get(self._documents, id_)
+        snapshot = await self._get(self._paths.features(), id_)
         return await self._stored(snapshot) if snapshot.exists else StoredFeature(DEFAULTS.get(id_))
 
     async def _stored(self, snapshot: Snapshot) -> StoredFeature:
-        id_, document = snapshot.id, snapshot.to_dict() or {}
+        id_, document = snapshot.id, content(snapshot)
         number = read_revision_number(document.get("revision"))
         enabled = document.get("enabled", False)
         settings = _settings(document.get("settings"), id_, number)
@@ -245,9 +244,9 @@ class FeatureStore:
         the newest valid one, else the built-in default."""
         snapshots = await self._newest_revisions(id_)
         if named:
-            snapshots.insert(0, await self._get(self._revisions(id_), str(named)))
+            snapshots.insert(0, await self._get(self._paths.revisions(id_), str(named)))
         for snapshot in snapshots:
-            document = snapshot.to_dict() or {}
+            document = content(snapshot)
             number = document.get("revision")
             if document.get("draft") is True or type(number) is not int:
                 continue
@@ -256,12 +255,8 @@ class FeatureStore:
                 return number, settings
         return (0, DEFAULTS[id_].settings) if id_ in DEFAULTS else None
 
-    def _revisions(self, id_: str) -> AsyncCollectionReference:
-        revisions: AsyncCollectionReference = self._documents.document(id_).collection("revisions")
-        return revisions
-
     async def _newest_revisions(self, id_: str) -> list[Snapshot]:
-        newest_first = self._revisions(id_).order_by("revision", direction=Query.DESCENDING)
+        newest_first = self._paths.revisions(id_).order_by("revision", direction=Query.DESCENDING)
         newest = newest_first.limit(self.limits.revisions_read)
         return await query(newest, within_s=self.limits.read_s)
 

@@ -6,9 +6,8 @@ from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .audit import Audit, Change
-    from .commits import AWAY, GUARD_FAILED, NOT_STORABLE, commit
+    from .commits import AWAY, GUARD_FAILED, NOT_STORABLE, commit, create, put
     from .config import ConfigDocument, StoredConfig
-    from .config_limits import ConfigLimits
     from .errors import (
         AlreadyExists,
         Conflict,
@@ -17,14 +16,18 @@ if TYPE_CHECKING:
         Missing,
         NotStorable,
         Unavailable,
+        mapped,
         translated,
     )
-    from .paths import key_of
+    from .limits import ConfigLimits, FirestoreLimits
+    from .paths import GENERATIONS, Paths, key_of
     from .pieces import cut
-    from .reads import READ_S, Snapshot, get, get_all, query
+    from .raw import ListenStream, database_name, generated_client, listen
+    from .reads import READ_S, Document, Snapshot, content, count, get, get_all, query
 
 __all__ = (
     "AWAY",
+    "GENERATIONS",
     "GUARD_FAILED",
     "NOT_STORABLE",
     "READ_S",
@@ -34,18 +37,30 @@ __all__ = (
     "ConfigDocument",
     "ConfigLimits",
     "Conflict",
+    "Document",
     "FirestoreError",
+    "FirestoreLimits",
     "Forbidden",
+    "ListenStream",
     "Missing",
     "NotStorable",
+    "Paths",
     "Snapshot",
     "StoredConfig",
     "Unavailable",
     "commit",
+    "content",
+    "count",
+    "create",
     "cut",
+    "database_name",
+    "generated_client",
     "get",
     "get_all",
     "key_of",
+    "listen",
+    "mapped",
+    "put",
     "query",
     "translated",
 )
@@ -53,9 +68,8 @@ __getattr__ = lazily(
     __name__,
     {
         "audit": ("Audit", "Change"),
+        "commits": ("AWAY", "GUARD_FAILED", "NOT_STORABLE", "commit", "create", "put"),
         "config": ("ConfigDocument", "StoredConfig"),
-        "config_limits": ("ConfigLimits",),
-        "commits": ("AWAY", "GUARD_FAILED", "NOT_STORABLE", "commit"),
         "errors": (
             "AlreadyExists",
             "Conflict",
@@ -64,10 +78,13 @@ __getattr__ = lazily(
             "Missing",
             "NotStorable",
             "Unavailable",
+            "mapped",
             "translated",
         ),
-        "paths": ("key_of",),
+        "limits": ("ConfigLimits", "FirestoreLimits"),
+        "paths": ("GENERATIONS", "Paths", "key_of"),
         "pieces": ("cut",),
-        "reads": ("READ_S", "Snapshot", "get", "get_all", "query"),
+        "raw": ("ListenStream", "database_name", "generated_client", "listen"),
+        "reads": ("READ_S", "Document", "Snapshot", "content", "count", "get", "get_all", "query"),
     },
 )

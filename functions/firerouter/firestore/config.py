@@ -20,10 +20,11 @@ from google.cloud.firestore_v1.field_path import FieldPath
 from ..cache import Cached
 from ..errors import SettingsChanged, SettingsUnavailable
 from .audit import Audit, Change
-from .commits import commit
-from .config_limits import ConfigLimits
+from .commits import put
 from .errors import translated
-from .reads import get
+from .limits import ConfigLimits
+from .paths import Paths
+from .reads import content, get
 
 Path = tuple[str, ...]  # of a field: each name on the way to it
 
@@ -49,7 +50,7 @@ class ConfigDocument:
         self._firestore = firestore
         self._audit = audit
         self._limits = limits
-        self._reference = firestore.collection("config").document("app")
+        self._reference = Paths(firestore).app_settings()
         self._cache: Cached[Mapping[str, object]] = Cached(
             self._load, fresh_s=limits.fresh_s, stale_s=limits.stale_s
         )
@@ -108,10 +109,8 @@ class ConfigDocument:
 
         Raises SettingsUnavailable, FirestoreForbidden.
         """
-        batch = self._firestore.batch()
-        batch.set(self._reference, dict(values), merge=True)
         with translated(SettingsUnavailable, "settings_not_saved"):
-            await commit(batch, self._limits.write_s)
+            await put(self._reference, values, merge=True, within_s=self._limits.write_s)
 
     def _write(
         self, batch: AsyncWriteBatch, stored: StoredConfig, values: Mapping[Path, object]
@@ -131,7 +130,7 @@ class ConfigDocument:
         snapshot = await get(self._reference, within_s=self._limits.read_s)
         if not snapshot.exists:
             return StoredConfig({})
-        return StoredConfig(snapshot.to_dict() or {}, snapshot.update_time)
+        return StoredConfig(content(snapshot), snapshot.update_time)
 
 
 def with_values(document: Mapping[str, object], values: Mapping[Path, object]) -> dict[str, object]:

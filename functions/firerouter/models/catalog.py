@@ -40,7 +40,19 @@ from ..errors import (
     UpstreamRejected,
     UpstreamTimeout,
 )
-from ..firestore import Conflict, FirestoreError, commit, cut, get, get_all, query, translated
+from ..firestore import (
+    Conflict,
+    FirestoreError,
+    Paths,
+    commit,
+    content,
+    cut,
+    get,
+    get_all,
+    put,
+    query,
+    translated,
+)
 from ..keys import KeySource, Secret
 from .limits import CatalogLimits
 from .model import (
@@ -121,7 +133,7 @@ class Catalog:
         limits: CatalogLimits = CatalogLimits(),
     ) -> None:
         self._firestore = firestore
-        self._documents = firestore.collection("catalog")
+        self._documents = Paths(firestore).catalog()
         self._openrouter = openrouter
         self._keys = keys
         self._now = now
@@ -185,7 +197,7 @@ class Catalog:
         snapshot = await get(self._head(), within_s=self._limits.read_s)
         if not snapshot.exists:
             return Head()
-        head = read_head(snapshot.to_dict() or {}, snapshot.update_time)
+        head = read_head(content(snapshot), snapshot.update_time)
         if head.fetched_at is None:
             log.error("catalog_unreadable", document="head")
         return head
@@ -216,7 +228,7 @@ class Catalog:
         )
         texts = []
         for shard, snapshot in zip(shards, snapshots, strict=True):
-            text = (snapshot.to_dict() or {}).get("models")
+            text = content(snapshot).get("models")
             if not isinstance(text, str) or _digest(text) != shard.sha256:
                 raise ValueError(shard.id)
             texts.append(text)
@@ -360,16 +372,15 @@ class Catalog:
         )
         await asyncio.gather(
             *(
-                self._write_shard(shard, {"generation": generation, "models": text})
+                put(
+                    self._documents.document(shard.id),
+                    {"generation": generation, "models": text},
+                    within_s=self._limits.write_s,
+                )
                 for shard, text in zip(shards, texts, strict=True)
             )
         )
         return shards
-
-    async def _write_shard(self, shard: Shard, document: Mapping[str, object]) -> None:
-        batch = self._firestore.batch()
-        batch.set(self._documents.document(shard.id), dict(document))
-        await commit(batch, self._limits.write_s)
 
     async def _delete_shards_before(self, generation: int) -> None:
         """Delete the shards of earlier lists; a list that is being written is not one of them."""

@@ -297,12 +297,12 @@ async def test_the_generation_grows_when_the_list_changes_and_only_then(shelf: S
 
 async def test_a_long_list_is_kept_in_shards_and_the_old_ones_are_deleted(shelf: Shelf) -> None:
     shelf.upstream.answer = numbered(200)
-    catalog = shelf.catalog(limits=CatalogLimits(shard_max_chars=4_000))
+    catalog = shelf.catalog(limits=CatalogLimits(shard_max_chars=3_000))
     await catalog.refresh()
     documents = await shelf.documents()
     head = documents.pop("head")
     assert len(documents) == len(head["shards"]) > 5
-    assert all(len(shard["models"]) <= 4_000 for shard in documents.values())
+    assert all(len(shard["models"]) <= 3_000 for shard in documents.values())
     assert head["count"] == 200
     assert (await shelf.catalog().get()).models == (await catalog.get()).models
     shelf.upstream.answer = numbered(201)

@@ -85,7 +85,7 @@ class Reference:
         if self._documents.fails is not None:
             raise self._documents.fails
 
-    async def get(self, *, retry: Any, timeout: float) -> Any:
+    async def get(self, fields: None, *, retry: Any, timeout: float) -> Any:
         self._read(retry, timeout)
         return Snapshot(self._documents.get(self._path), self._path)
 
@@ -108,8 +108,10 @@ class Documents(dict[str, Any]):
         self.reads: list[str] = []
         self.limit = 0
 
-    def collection(self, name: str) -> Reference:
-        return Reference(self, name)
+    def collection(self, *names: str) -> Reference:
+        return Reference(self, "/".join(names))
+
+    document = collection
 
 
 @pytest.fixture
@@ -188,7 +190,7 @@ def test_settings_that_are_not_right_are_not_settings(wrong: dict[str, Any]) -> 
         FeatureSettings.model_validate({**GOOD, **wrong}, by_alias=True, by_name=False)
 
 
-def test_what_is_ours_can_not_be_set_as_a_parameter() -> None:
+def test_what_is_ours_cannot_be_set_as_a_parameter() -> None:
     assert {"model", "models", "messages", "stream", "user", "stream_options"} <= OWNED_PARAMETERS
 
 
@@ -347,7 +349,7 @@ async def test_an_odd_number_of_a_revision_is_none(documents: Documents, revisio
 
 
 @pytest.mark.parametrize("failure", [away(), TimeoutError()])
-async def test_a_store_that_can_not_be_read_is_said_to_be_that(
+async def test_a_store_that_cannot_be_read_is_said_to_be_that(
     documents: Documents, failure: Exception
 ) -> None:
     documents.fails = failure
@@ -438,7 +440,7 @@ async def test_the_apps_settings_are_read(documents: Documents) -> None:
 @pytest.mark.parametrize(
     "referer", ["javascript:alert(1)", "my.app", "https://a b", "https://a\r\nX: y", "https://ü"]
 )
-async def test_what_can_not_be_a_header_is_left_out(documents: Documents, referer: str) -> None:
+async def test_what_cannot_be_a_header_is_left_out(documents: Documents, referer: str) -> None:
     documents["config/app"] = {
         "referer": referer,
         "appName": "Name\r\nX: y",
