@@ -109,8 +109,6 @@ PROVIDERS_MAX: Final = 50
 REQUESTS_PER_DAY_MAX: Final = 1_000_000
 CACHE_MAX_S: Final = 30 * 86_400  # that an answer is kept for the same question
 NOTE_MAX_CHARS: Final = 500  # of a revision
-FEATURES_MAX: Final = 200
-FINDINGS_MAX: Final = 50  # that one answer lists
 
 # One call of OpenRouter
 FIRST_TOKEN_DEFAULT_S: Final = 60.0
@@ -119,25 +117,6 @@ IDLE_DEFAULT_S: Final = 30.0
 IDLE_MAX_S: Final = 120.0
 TOTAL_S: Final = 280.0  # inside a function timeout of 300 s
 
-# Caches
-SETTINGS_FRESH_S: Final = 4.0  # served without a look
-SETTINGS_STALE_S: Final = 8.0  # served while a look is under way: a change takes effect within 10 s
-KEY_FRESH_S: Final = 300.0
-KEY_STALE_S: Final = 3600.0  # Secret Manager may be away that long
-
-# The catalog of models: 421 of them were 0.7 MB of OpenRouter's JSON in 2026
-CATALOG_FRESH_S: Final = 300.0  # in memory, before an instance looks for a newer list
-CATALOG_KEPT_S: Final = 1800.0  # then served once more while it looks
-CATALOG_OLD_S: Final = 26 * 3600.0  # a daily refresh is overdue: fetched anew, called stale
-CATALOG_FETCH_S: Final = 20.0  # of all pages together
-CATALOG_PAGES_MAX: Final = 10
-CATALOG_MODELS_MAX: Final = 5_000
-CATALOG_SHARD_MAX_BYTES: Final = 900_000  # a document ends at 1 MiB
-MODEL_NAME_MAX_CHARS: Final = 128
-MODEL_DESCRIPTION_MAX_CHARS: Final = 400
-MODEL_WORDS_MAX: Final = 64  # of a model's parameters or modalities
-MODEL_EXPIRES_SOON_DAYS: Final = 14
-FLAGS_MAX: Final = 200  # of features whose models changed
 MODELS_PER_PAGE: Final = 50
 MODELS_PER_PAGE_MAX: Final = 200
 SEARCH_MAX_CHARS: Final = 200
@@ -163,16 +142,11 @@ COST_PAUSE_S: Final = 240.0  # before a cost that was not known is asked for aga
 COST_SOUGHT_S: Final = 86_400.0  # after the answer's end; then the estimate stands
 
 CHANGE_S: Final = 8.0  # an admin's change and its audit entry
-CHANGE_TRIES: Final = 5  # of a change, while others change what is beside it
 
 # Keys
-KEY_WRITE_S: Final = 5.0  # one call that changes something in Secret Manager
 KEYS_MAX: Final = 5  # the default ones, or a feature's own
-KEY_BENCHED_S: Final = 60.0  # after OpenRouter refused it, others of its slot go first
 KEY_MIN_CHARS: Final = 8
 KEY_MAX_CHARS: Final = 512
-KEY_LIMIT_LOW_USD: Final = 1.0  # less than that left is worth a warning
-KEY_EXPIRES_SOON_DAYS: Final = 7
 
 # What one user may do, until config/app says otherwise
 REQUESTS_PER_MINUTE: Final = 20

@@ -71,7 +71,8 @@ def create_features(suite: Suite, crowd_tokens: int) -> None:
     `bench` allows the simulated models, `bench_crowd` cuts sim/ticks at `crowd_tokens`, and
     `bench_compared` allows the models of the comparison.
     """
-    from firerouter.features.settings import Feature, FeatureSettings
+    from firerouter.features.feature import Feature
+    from firerouter.features.settings import FeatureSettings
     from scripts.benchmarks.comparison_latency import MODELS
 
     any_model = ["sim/steady", "sim/ticks", "sim/fast"]

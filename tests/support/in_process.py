@@ -24,6 +24,8 @@ from firerouter.app.bootstrap import App
 from firerouter.app.limits import Limits
 from firerouter.app.callables import FUNCTIONS
 from firerouter.callable import CallableError
+from firerouter.features.limits import SettingsLimits
+from firerouter.firestore.limits import ConfigLimits
 from firerouter.ledger import LedgerLimits
 from firerouter.users.identity import Caller
 from scripts.devtools.seed import LOCAL_KEY, store_key
@@ -39,6 +41,11 @@ OVERDUE_S: Final = _LEDGER.run_s + _LEDGER.settle_s + 1  # after admission, nobo
 HANDLERS: dict[str, Callable[[App], Callable[..., Awaitable[Any]]]] = {
     function.name: function.handler for function in FUNCTIONS
 }
+
+# Instances that read all settings anew with each call: that they are cached is tested by itself
+UNCACHED = Limits(
+    config=ConfigLimits(fresh_s=0.0, stale_s=0.0), features=SettingsLimits(fresh_s=0.0, stale_s=0.0)
+)
 
 
 class Instance:
@@ -90,7 +97,7 @@ class Instance:
 
     async def serving_key(self, feature: str | None = None) -> str:
         """Return the key that this feature's requests go with."""
-        return (await self.app.keys.pool.of(feature).get()).reveal()
+        return (await self.app.keys.pool.slot(feature).get()).reveal()
 
     def commits(self, send: Send) -> None:
         """Send every commit through `send(commit, ...)`."""
@@ -127,6 +134,7 @@ class World:
 
     def __init__(self, suite: Suite) -> None:
         self.suite = suite
+        self.limits: Limits | None = None  # of instances that are not given others
         self.project = f"demo-world-{secrets.token_hex(4)}"
         self._instances: list[Instance] = []
         self.firestore = self.instance().app.firestore
@@ -138,6 +146,7 @@ class World:
 
     def instance(self, limits: Limits | None = None, **environ: str) -> Instance:
         """Return another instance: with these limits, and with these variables on top."""
+        limits = limits or self.limits
         self._instances.append(Instance(self.suite, self.project, limits, **environ))
         return self._instances[-1]
 

@@ -7,8 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from firerouter import limits
-from firerouter.app.callables import ADMIN, USER, Audience, functions_for
+from firerouter.firestore.limits import ConfigLimits
 from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token, sign_in
 from scripts.devtools.seed import OWNER, PASSWORD
 from scripts.devtools.suite import Suite
@@ -175,7 +174,7 @@ class Keys:
             details = await self.call("execute_prompt", ASKED)
             return details.get("reason") == reason and bool(reason or details.get("text"))
 
-        await until(does, within_s=limits.SETTINGS_STALE_S + MARGIN_S, every_s=0.5)
+        await until(does, within_s=ConfigLimits().stale_s + MARGIN_S, every_s=0.5)
 
     async def documents(self) -> str:
         """Every document of the project's that could hold something of a key."""

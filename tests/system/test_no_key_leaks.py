@@ -66,7 +66,7 @@ class Wire:
 
     async def stored(self) -> tuple[int, dict[str, Any]]:
         """(how many versions are enabled, config/app): what a refused change leaves alone."""
-        enabled = await self.world.instance().app.keys.vault.enabled()
+        enabled = await self.world.instance().app.keys.vault.enabled_versions()
         return len(enabled), await self.world.document("config/app")
 
     async def close(self) -> None:

@@ -9,10 +9,12 @@ if TYPE_CHECKING:
     from .features import FeatureAdmin
     from .key_check import KeyCheck
     from .keys import KeyAdmin
+    from .limits import AdminLimits
     from .model_check import ModelCheck
     from .preview import Preview
 
 __all__ = (
+    "AdminLimits",
     "AppSettingsAdmin",
     "FeatureAdmin",
     "KeyAdmin",
@@ -27,6 +29,7 @@ __getattr__ = lazily(
         "features": ("FeatureAdmin",),
         "key_check": ("KeyCheck",),
         "keys": ("KeyAdmin",),
+        "limits": ("AdminLimits",),
         "model_check": ("ModelCheck",),
         "preview": ("Preview",),
     },

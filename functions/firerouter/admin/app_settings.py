@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
 
@@ -10,10 +10,12 @@ from .. import log
 from ..callable import Call
 from ..contract import SaveAppSettings, parse
 from ..features import (
+    AppSettings,
     AppSettingsStore,
+    Feature,
+    FeatureSettings,
     FeatureStore,
     Finding,
-    GeneralSettings,
     ModelChoice,
     differences,
     paid_extras,
@@ -22,9 +24,11 @@ from ..firestore import Change
 from ..users import Caller
 from . import revisions
 
+Json = dict[str, object]
+
 
 class AppSettingsAdmin:
-    """The use case `save_app_settings`."""
+    """The callable `save_app_settings`."""
 
     def __init__(
         self, *, app_settings: AppSettingsStore, features: FeatureStore, choice: ModelChoice
@@ -33,21 +37,20 @@ class AppSettingsAdmin:
         self._features = features
         self._choice = choice
 
-    async def save(self, call: Call[Caller]) -> dict[str, Any]:
-        """Change those that are given, of `{appName, referer, limits, freeModelsOnly,
+    async def save(self, call: Call[Caller]) -> Json:
+        """Change the settings that are given, of `{appName, referer, limits, freeModelsOnly,
         replaceGoneModels}`; the others stay.
 
-        Answers `{revision, settings, changes, warnings}`. Raises SettingsRefused, SettingsChanged
+        Returns `{revision, settings, changes, warnings}`. Raises SettingsRefused, SettingsChanged
         with both versions, SettingsUnavailable.
         """
         request = parse(SaveAppSettings, call.data)
         stored = await self._app_settings.read()
-        before = stored.general.model_dump(by_alias=True)
-        general = _merged(before, request.settings)
-        after = general.model_dump(by_alias=True)
+        settings = merged(stored.settings, request.settings)
+        before, after = stored.settings.to_json(), settings.to_json()
         if request.revision != stored.revision:
             current = {"revision": stored.revision, "settings": before}
-            raise revisions.conflict(request.revision, current, after)
+            raise revisions.conflict_from(request.revision, current, after)
         changes = differences(before, after)
         revision = stored.revision
         if changes:
@@ -60,35 +63,46 @@ class AppSettingsAdmin:
                 after=after,
                 note=request.note,
             )
-            revision = await self._app_settings.save_general(stored, general, change)
+            revision = await self._app_settings.save(stored, settings, change)
             log.info("save_app_settings", revision=revision)
-        warnings = await self._refused_features() if general.free_models_only else []
-        return {"revision": revision, "settings": after, "changes": changes, "warnings": warnings}
+        warnings = await self._billed_features() if settings.free_models_only else []
+        return {
+            "revision": revision,
+            "settings": after,
+            "changes": changes,
+            "warnings": [finding.to_wire() for finding in warnings],
+        }
 
-    async def _refused_features(self) -> list[dict[str, str]]:
-        """Features that are on and would cost money: from now on they are refused."""
-        found = []
-        for feature in await self._features.all():
-            whose = {f"the feature {feature.id}": feature.settings}
-            if feature.draft:
-                whose[f"the draft of the feature {feature.id}"] = feature.draft.settings
-            for name, settings in whose.items():
-                paid = [what for _, what in paid_extras(settings)]
-                if not await self._choice.free([settings.model]):
-                    paid.append(f"The model {settings.model}")
-                if feature.enabled and paid:
-                    message = f"{paid[0]} of {name} is not free: it is refused now."
-                    found.append(Finding("freeModelsOnly", "paid_model", message).to_wire())
-        return found
+    async def _billed_features(self) -> list[Finding]:
+        """Find enabled features that would be billed: from now on their calls are refused."""
+        findings = []
+        for feature in await self._features.list_all():
+            if not feature.enabled:
+                continue
+            for name, settings in named_settings(feature):
+                billed = [what for _, what in paid_extras(settings)]
+                if not await self._choice.filter_free([settings.model]):
+                    billed.append(f"The model {settings.model}")
+                if billed:
+                    message = f"{billed[0]} of {name} isn't free, so its calls are refused now."
+                    findings.append(Finding("freeModelsOnly", "paid_model", message))
+        return findings
 
 
-def _merged(before: dict[str, Any], given: dict[str, Any]) -> GeneralSettings:
-    """Raises SettingsRefused."""
-    own = given.get("limits")
-    merged = {**before, **given}
-    if isinstance(own, dict):
-        merged["limits"] = {**before["limits"], **own}
+def named_settings(feature: Feature) -> Iterator[tuple[str, FeatureSettings]]:
+    """Yield the settings of a feature and of its draft, each with its name in a sentence."""
+    yield f"the feature {feature.id}", feature.settings
+    if feature.draft:
+        yield f"the draft of the feature {feature.id}", feature.draft.settings
+
+
+def merged(before: AppSettings, given: Mapping[str, object]) -> AppSettings:
+    """Return the settings with the given ones replaced. Raises SettingsRefused."""
+    values = {**before.to_json(), **given}
+    user_limits = given.get("limits")
+    if isinstance(user_limits, dict):
+        values["limits"] = {**before.limits.model_dump(by_alias=True), **user_limits}
     try:
-        return GeneralSettings.model_validate(merged, by_alias=True, by_name=False)
+        return AppSettings.model_validate(values, by_alias=True, by_name=False)
     except ValidationError as error:
         raise revisions.invalid(error) from None

@@ -1,19 +1,18 @@
-"""Admins change what features do: save, reset, restore, and drafts for a part of the users.
+"""Admins change features: save, reset, restore, and drafts for some of the users.
 
-Every change is one commit of the feature, its new revision and the audit's entry, guarded by the
-version of what it was made from. One that was made from an older revision is refused with both
+Every change is one commit of the feature, its new revision and its audit entry, guarded by the
+version that it was made from. A change that was made from an older revision is refused with both
 versions; one that collides with something else in the document is made again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from pydantic import ValidationError
 
-from .. import limits, log
+from .. import log
 from ..callable import Call, CallableError
 from ..contract import (
     DropDraft,
@@ -33,17 +32,21 @@ from ..features import (
     StoredFeature,
     review_settings,
 )
+from ..firestore import Change
 from ..models import Catalog
 from ..users import Caller
 from . import revisions
-from .revisions import Plan, Who
+from .limits import AdminLimits
+from .revisions import Author, FeatureChange
+
+Json = dict[str, object]
 
 
 class FeatureAdmin:
-    """The use cases that change features. One an instance.
+    """The callables that change features. One per instance.
 
-    Each answers `{feature, enabled, revision, settings, draft, changes, warnings}` and raises
-    SettingsChanged, SettingsUnavailable, InvalidArgument beside what it names itself.
+    Each returns `{feature, enabled, revision, settings, draft, changes, warnings}`, and raises
+    SettingsChanged, SettingsUnavailable and InvalidArgument besides what it names itself.
     """
 
     def __init__(
@@ -53,182 +56,214 @@ class FeatureAdmin:
         app_settings: AppSettingsStore,
         catalog: Catalog,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        limits: AdminLimits = AdminLimits(),
     ) -> None:
         self._features = features
         self._app_settings = app_settings
         self._catalog = catalog
         self._now = now
+        self._limits = limits
 
-    async def save(self, call: Call[Caller]) -> dict[str, Any]:
-        """Let other settings serve everybody, or with `draftPercent` a part of the users; without
-        settings, switch the feature on or off. Raises SettingsRefused, FeatureUnknown."""
+    async def save(self, call: Call[Caller]) -> Json:
+        """Activate settings for everybody or, with `draftPercent`, for some of the users.
+
+        Without settings, turn the feature on or off. Raises SettingsRefused, FeatureUnknown.
+        """
         request = parse(SaveFeatureSettings, call.data)
         id_, percent = request.feature, request.draft_percent
-        who = Who.of(call, "save_feature_settings", request.note)
+        author = Author.of(call, "save_feature_settings", request.note)
         if request.settings is None:
-            # nothing else is looked at: somebody may be in a hurry
+            # nothing else is checked: somebody may be in a hurry to turn it off
             enabled = bool(request.enabled)
             return await self._change(
-                id_, who, request.revision, lambda stored, _: revisions.switched(stored, enabled)
+                id_, author, request.revision, lambda stored, _: revisions.toggle(stored, enabled)
             )
-        trial = percent is not None
+        about_draft = percent is not None
         stored = await self._features.read(id_)
         if stored.feature is None:
-            await self._check_room(trial=trial)
-        _, before = revisions.looked_at(stored, trial=trial)
-        settings, found = await self.check(request.settings, before)
+            await self._check_room(about_draft=about_draft)
+        _, before = revisions.seen_revision(stored, about_draft=about_draft)
+        settings, review = await self.check(request.settings, before)
         if request.validate_only:
-            warnings = [finding.to_wire() for finding in found.warnings]
+            warnings = [finding.to_wire() for finding in review.warnings]
             return {"feature": id_, "valid": True, "warnings": warnings}
 
-        def plan(stored: StoredFeature, number: int) -> Plan:
+        def make(stored: StoredFeature, number: int) -> FeatureChange:
             if percent is not None:
-                return revisions.on_trial(stored, settings, number, percent)
-            return revisions.served(stored, id_, settings, number, request.enabled)
+                return revisions.draft(stored, settings, number, percent)
+            return revisions.publish(stored, id_, settings, number, request.enabled)
 
         base = request.revision or 0
-        return await self._change(id_, who, base, plan, found=found, trial=trial)
+        return await self._change(id_, author, base, make, review=review, about_draft=about_draft)
 
-    async def reset(self, call: Call[Caller]) -> dict[str, Any]:
-        """Let the built-in settings serve again, as a new revision. Raises SettingsRefused."""
+    async def reset(self, call: Call[Caller]) -> Json:
+        """Activate the built-in settings again, as a new revision. Raises SettingsRefused."""
         request = parse(ResetFeature, call.data)
         if request.feature not in DEFAULTS:
-            sentence = "Only built-in features can be reset. Restore a revision of this one."
+            sentence = "Only built-in features can be reset. Restore an earlier revision instead."
             raise InvalidArgument(sentence, field="feature")
-        who = Who.of(call, "reset_feature_settings", request.note)
+        author = Author.of(call, "reset_feature_settings", request.note)
         settings = DEFAULTS[request.feature].settings
-        return await self._go_back(settings, request.feature, request.revision, who)
+        return await self._go_back(settings, request.feature, request.revision, author)
 
-    async def restore(self, call: Call[Caller]) -> dict[str, Any]:
-        """Let an older revision's settings serve again, as a new revision.
+    async def restore(self, call: Call[Caller]) -> Json:
+        """Activate an older revision's settings again, as a new revision.
 
         Raises RevisionUnknown, SettingsInvalid, SettingsRefused.
         """
         request = parse(RestoreFeature, call.data)
-        who = Who.of(call, "restore_feature_settings", request.note)
+        author = Author.of(call, "restore_feature_settings", request.note)
         settings = await self._features.revision(request.feature, request.restore)
-        return await self._go_back(settings, request.feature, request.revision, who)
+        return await self._go_back(settings, request.feature, request.revision, author)
 
-    async def promote_draft(self, call: Call[Caller]) -> dict[str, Any]:
-        """Let the draft serve everybody. Raises NoDraft, FeatureUnknown, SettingsRefused."""
+    async def promote_draft(self, call: Call[Caller]) -> Json:
+        """Activate the draft for everybody. Raises NoDraft, FeatureUnknown, SettingsRefused."""
         request = parse(PromoteDraft, call.data)
-        who = Who.of(call, "promote_draft", request.note)
+        author = Author.of(call, "promote_draft", request.note)
         feature = (await self._features.read(request.feature)).feature
         draft = feature.draft if feature else None
-        found = await self._once_more(draft.settings) if draft else None
-        return await self._change(
-            request.feature, who, request.revision, revisions.promoted, found=found, trial=True
-        )
-
-    async def drop_draft(self, call: Call[Caller]) -> dict[str, Any]:
-        """End the draft. Raises NoDraft, FeatureUnknown."""
-        request = parse(DropDraft, call.data)
-        who = Who.of(call, "drop_draft", request.note)
         return await self._change(
             request.feature,
-            who,
+            author,
             request.revision,
-            lambda stored, _: revisions.dropped(stored),
-            trial=True,
+            revisions.promote,
+            review=await self._review_again(draft.settings) if draft else None,
+            about_draft=True,
+        )
+
+    async def drop_draft(self, call: Call[Caller]) -> Json:
+        """End the draft. Raises NoDraft, FeatureUnknown."""
+        request = parse(DropDraft, call.data)
+        return await self._change(
+            request.feature,
+            Author.of(call, "drop_draft", request.note),
+            request.revision,
+            lambda stored, _: revisions.discard_draft(stored),
+            about_draft=True,
         )
 
     async def check(
-        self, values: Any, before: FeatureSettings | None
+        self, values: Mapping[str, object], before: FeatureSettings | None
     ) -> tuple[FeatureSettings, Review]:
-        """`values` as settings, looked at field by field: types and ranges, then the catalog.
+        """Return `values` as settings, with warnings: types and ranges first, then the catalog.
 
-        before: what they replace. Raises SettingsRefused.
+        Args:
+            values: The settings as an admin sent them.
+            before: The settings that they replace.
+
+        Raises:
+            SettingsRefused: With every field that is wrong.
         """
         try:
             settings = FeatureSettings.model_validate(values, by_alias=True, by_name=False)
         except ValidationError as error:
-            raise revisions.invalid(error) from None
-        found = await self._review(settings, before)
-        if found.errors:
-            raise revisions.refused(found)
-        return settings, found
+            raise revisions.invalid(error, self._limits) from None
+        review = await self._review(settings, before)
+        if review.errors:
+            raise revisions.refused(review, self._limits)
+        return settings, review
 
     async def replace(
-        self,
-        id_: str,
-        settings: FeatureSettings,
-        base: int,
-        who: Who,
-        found: Review,
-    ) -> dict[str, Any]:
-        """Let settings serve that nobody typed just now, whatever was found of them.
+        self, id_: str, settings: FeatureSettings, base: int, author: Author, review: Review
+    ) -> Json:
+        """Activate settings that nobody has just edited, whatever the review found.
 
         Raises SettingsChanged.
         """
 
-        def plan(stored: StoredFeature, number: int) -> Plan:
-            return revisions.served(stored, id_, settings, number)
+        def make(stored: StoredFeature, number: int) -> FeatureChange:
+            return revisions.publish(stored, id_, settings, number)
 
-        return await self._change(id_, who, base, plan, found=found)
+        return await self._change(id_, author, base, make, review=review)
 
     # -- the change ----------------------------------------------------------------------------
 
     async def _go_back(
-        self, settings: FeatureSettings, id_: str, base: int, who: Who
-    ) -> dict[str, Any]:
-        return await self.replace(id_, settings, base, who, await self._once_more(settings))
+        self, settings: FeatureSettings, id_: str, base: int, author: Author
+    ) -> Json:
+        review = await self._review_again(settings)
+        return await self.replace(id_, settings, base, author, review)
 
-    async def _once_more(self, settings: FeatureSettings) -> Review:
-        """What served before may serve again, whatever became of its models since; but nothing
-        that costs money where nothing may. Raises SettingsRefused."""
-        found = await self._review(settings, settings)
-        if paid := [finding for finding in found.errors if finding.reason == "paid_model"]:
-            raise revisions.refused(Review(errors=paid, warnings=found.warnings))
-        return Review(found.models, warnings=[*found.errors, *found.warnings])
+    async def _review_again(self, settings: FeatureSettings) -> Review:
+        """Review settings that were active before: only being billed against the app's settings
+        is still an error, whatever became of the models. Raises SettingsRefused."""
+        review = await self._review(settings, settings)
+        if paid := [finding for finding in review.errors if finding.reason == "paid_model"]:
+            raise revisions.refused(Review(errors=paid, warnings=review.warnings), self._limits)
+        return Review(review.models, warnings=[*review.errors, *review.warnings])
 
     async def _change(
         self,
         id_: str,
-        who: Who,
+        author: Author,
         base: int | None,
-        plan: Callable[[StoredFeature, int], Plan],
+        make: Callable[[StoredFeature, int], FeatureChange],
         *,
-        found: Review | None = None,
-        trial: bool = False,
-    ) -> dict[str, Any]:
-        """Commit what `plan` makes of the stored feature and the number of its next revision.
+        review: Review | None = None,
+        about_draft: bool = False,
+    ) -> Json:
+        """Commit a change, and return what the admin gets.
 
-        base: the revision it is made from, None where that does not matter. trial: it is about
-        the draft.
+        Args:
+            id_: The feature.
+            author: Who makes the change.
+            base: The revision that it is made from; None if that does not matter.
+            make: Makes it of the stored feature and the number of the next revision.
+            review: What was found about the settings.
+            about_draft: Whether it is about the draft.
         """
-        found = found or Review()
-        for attempt in range(limits.CHANGE_TRIES):
+        review = review or Review()
+        for attempt in range(self._limits.attempts):
             stored = await self._features.read(id_)
-            made = plan(stored, await self._next_number(id_, stored) + attempt)
-            seen, _ = revisions.looked_at(stored, trial=trial)
+            change = make(stored, await self._next_number(id_, stored) + attempt)
+            seen, _ = revisions.seen_revision(stored, about_draft=about_draft)
             if base is not None and base != seen:
-                raise revisions.outdated(stored, made, base, trial=trial)
-            now = self._now()
-            beside: dict[str, Any] = {"savedAt": now, "savedBy": who.uid}
-            if found.models is not None:
-                beside["prices"] = revisions.prices(made.feature, found.models)
-            if revisions.is_as_stored(made, stored, beside.get("prices")):
-                return made.to_wire(found)
+                raise revisions.feature_conflict(stored, change, base, about_draft=about_draft)
+            models = review.models
+            prices = None if models is None else revisions.prices_of(change.feature, models)
+            if revisions.changes_nothing(change, stored, prices):
+                return change.to_wire(review)
             try:
-                await self._features.save(
-                    stored,
-                    made.feature,
-                    revisions.entry(who, stored, made.feature),
-                    beside=beside,
-                    revision=made.revision(who, seen, now),
-                    promoted=made.promoted,
-                )
+                await self._save(stored, change, author, seen, prices)
             except SettingsChanged:
                 continue
-            log.info(who.action, feature=id_, revision=made.feature.revision)
-            return made.to_wire(found)
+            log.info(author.action, feature=id_, revision=change.feature.revision)
+            return change.to_wire(review)
         raise SettingsChanged
+
+    async def _save(
+        self,
+        stored: StoredFeature,
+        change: FeatureChange,
+        author: Author,
+        base: int,
+        prices: list[Json] | None,
+    ) -> None:
+        now = self._now()
+        before, after = revisions.audited_sides(stored, change.feature)
+        beside: Json = {"savedAt": now, "savedBy": author.uid}
+        await self._features.save(
+            stored,
+            change.feature,
+            Change(
+                by=author.uid,
+                email=author.email,
+                action=author.action,
+                target=f"features/{change.feature.id}",
+                before=before,
+                after=after,
+                note=author.note,
+            ),
+            beside=beside if prices is None else beside | {"prices": prices},
+            revision=change.revision_document(author, base, now),
+            promoted=change.promoted,
+        )
 
     async def _next_number(self, id_: str, stored: StoredFeature) -> int:
         feature = stored.feature
-        drafted = feature.draft.revision if feature and feature.draft else 0
-        kept = await self._features.newest_number(id_)
-        return max(kept, drafted, feature.revision if feature else 0) + 1
+        draft = feature.draft.revision if feature and feature.draft else 0
+        newest = await self._features.newest_number(id_)
+        return max(newest, draft, feature.revision if feature else 0) + 1
 
     async def _review(self, settings: FeatureSettings, before: FeatureSettings | None) -> Review:
         app = await self._app_settings.get()
@@ -237,14 +272,20 @@ class FeatureAdmin:
             models = await self._catalog.get()
         except CallableError as error:
             log.warning("settings_not_checked", reason=error.reason)
-        known = frozenset(before.models() if before else ())
-        free_only, today = app.free_models_only, self._now().date()
-        return review_settings(settings, models, free_only=free_only, known=known, today=today)
+        return review_settings(
+            settings,
+            models,
+            free_only=app.free_models_only,
+            known=frozenset(before.model_ids() if before else ()),
+            today=self._now().date(),
+        )
 
-    async def _check_room(self, *, trial: bool) -> None:
-        """Whether there may be one more feature."""
-        if trial:
-            raise FeatureUnknown("Save the feature first, then a draft of it.", field="feature")
-        if len(await self._features.all()) >= limits.FEATURES_MAX:
-            sentence = f"An app may have {limits.FEATURES_MAX} features at most."
+    async def _check_room(self, *, about_draft: bool) -> None:
+        """Check that there may be one more feature."""
+        if about_draft:
+            sentence = "Save the feature before you save a draft of it."
+            raise FeatureUnknown(sentence, field="feature")
+        features_max = self._features.limits.features_max
+        if len(await self._features.list_all()) >= features_max:
+            sentence = f"An app can have at most {features_max} features."
             raise InvalidArgument(sentence, field="feature")

@@ -1,50 +1,54 @@
-"""Is the OpenRouter key any good? What an admin sees before and after storing one."""
+"""Admins check an OpenRouter key, before or after they store it."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from ..callable import Call
 from ..contract import TestConnection, parse
 from ..errors import InvalidArgument, KeyInvalid, KeyMissing
-from ..keys import Keys, Secret
+from ..keys import KeyPool, Secret
 from ..openrouter import OpenRouter
 from ..users import Caller
 
 
 class KeyCheck:
-    """The use case `test_openrouter_connection`."""
+    """The callable `test_openrouter_connection`."""
 
-    def __init__(self, *, keys: Keys, openrouter: OpenRouter) -> None:
+    def __init__(self, *, keys: KeyPool, openrouter: OpenRouter) -> None:
         self._keys = keys
         self._openrouter = openrouter
 
-    async def test(self, call: Call[Caller]) -> dict[str, Any]:
-        """`GET /key` with a stored key or a candidate: free of charge, no tokens spent.
+    async def test(self, call: Call[Caller]) -> dict[str, object]:
+        """Ask OpenRouter about a stored key or a candidate. This is free, and uses no tokens.
 
-        Answers `{valid: false, lastFour, latencyMs, reason, message}` for a key that OpenRouter
+        Returns `{valid: false, lastFour, latencyMs, reason, message}` for a key that OpenRouter
         refuses, else
         `{valid, lastFour, latencyMs, isManagementKey, isFreeTier, usageUsd, limitUsd, ...}`.
-        A management key is valid but can not generate. Raises CallableError.
+        A management key is valid, but can't run completions. Raises InvalidArgument, KeyMissing,
+        KeyUnavailable, KeyStoreForbidden, SettingsUnavailable, UpstreamError.
         """
-        asked = parse(TestConnection, call.data if call.data is not None else {})
-        key = Secret(asked.key) if asked.key else await self._stored(asked.feature, asked.position)
-        began = time.perf_counter()
+        request = parse(TestConnection, call.data if call.data is not None else {})
+        key = (
+            Secret(request.key)
+            if request.key
+            else await self._stored_key(request.feature, request.position)
+        )
+        started_at = time.perf_counter()
         try:
             report = await self._openrouter.key_report(key)
         except KeyInvalid as refused:
             return {
                 "valid": False,
                 "lastFour": key.last_four,
-                "latencyMs": _ms_since(began),
+                "latencyMs": _ms_since(started_at),
                 "reason": refused.reason,
                 "message": refused.admin_message,
             }
         return {
             "valid": True,
             "lastFour": key.last_four,
-            "latencyMs": _ms_since(began),
+            "latencyMs": _ms_since(started_at),
             "isManagementKey": report.is_management_key,
             "isFreeTier": report.is_free_tier,
             "usageUsd": report.usage_usd,
@@ -56,12 +60,12 @@ class KeyCheck:
             "freeModelRequestsToday": report.free_model_requests_today,
         }
 
-    async def _stored(self, feature: str | None, position: int) -> Secret:
-        slots = await self._keys.slots(anew=True)
-        if feature is not None and not slots.own(feature):
-            what = "has no keys of its own: the default ones serve it"
-            raise InvalidArgument(f"feature {what}.", field="feature")
-        versions = slots.serving(feature)
+    async def _stored_key(self, feature: str | None, position: int) -> Secret:
+        slots = await self._keys.slots(refresh=True)
+        if feature is not None and not slots.keys_of(feature):
+            sentence = "This feature has no keys of its own; it uses the default ones."
+            raise InvalidArgument(sentence, field="feature")
+        versions = slots.versions_for(feature)
         if not versions:
             raise KeyMissing
         if position > len(versions):
@@ -73,10 +77,11 @@ class KeyCheck:
             if version is None:  # first boot: there may be none at all
                 raise
             sentence = (
-                f"The key at position {position}, version {version} of the secret, is disabled."
+                f"The key at position {position} is version {version} of the secret, which is "
+                "disabled in Secret Manager. Set the key again."
             )
             raise KeyMissing(sentence, field="position") from None
 
 
-def _ms_since(began: float) -> int:
-    return round((time.perf_counter() - began) * 1000)
+def _ms_since(started_at: float) -> int:
+    return round((time.perf_counter() - started_at) * 1000)

@@ -1,25 +1,26 @@
-"""Storing and removing OpenRouter keys, in an order that works wherever it is cut off.
+"""Admins store and remove OpenRouter keys, in an order that works wherever it is cut off.
 
     set:     check with OpenRouter -> add a version -> point config/app at it -> disable the others
     remove:                                         point config/app past it -> disable the others
-    a removal of nothing:                           note it in config/app    -> disable the others
+    a removal of nothing:                           record it in config/app  -> disable the others
 
-                                      what serves   what is left over
+                                      key in use    left over
     cut before the version is added   the old key   nothing
-    cut before config/app             the old key   the new version, enabled, nobody's
-    cut before the disabling          the new key   the old version, enabled, nobody's
+    cut before config/app             the old key   the new version, enabled and unused
+    cut before the disabling          the new key   the old version, enabled and unused
 
-Before the first key is set through the app the newest version serves, so there the second cut lets
-the new key serve: it has been checked. A feature's own key, or a second one, must not serve so:
-before one is added at first boot, config/app is pointed at the version that serves, in a commit of
-its own.
+Before the first key is set through the app, the newest version is in use, so there the second cut
+activates the new key: it has been checked. A feature's own key, or a second one, must not become
+active like that: before one is added at first boot, config/app is pointed at the version in use, in
+a commit of its own.
 
-The others are all versions that serve nobody: so the next `set` or `remove` disables what is left
-over. One of them may have been added just now, by a `set` that has not come to config/app yet: each
-of these commits is what that `set` collides with, so that it never lets a disabled version serve.
+The others are all versions that no slot uses, so the next `set` or `remove` disables what is left
+over. One of them may have been added just now, by a concurrent `set` that has not written
+config/app yet: each of these commits is a conflict for that `set`, so that it never activates a
+disabled version.
 
-A key is accepted, used and never shown again: what is kept beside the secret itself is its last
-four characters.
+A key is accepted, used and never shown again: all that is stored beside the secret itself is its
+last four characters.
 """
 
 from __future__ import annotations
@@ -29,126 +30,139 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-from .. import limits, log
+from .. import log
 from ..callable import Call, CallableError
 from ..contract import RemoveKey, SetKey, parse
 from ..errors import InvalidArgument, KeyInvalid, KeyMissing, ManagementKey, SettingsChanged
-from ..features import AppSettingsStore, StoredAppSettings
 from ..firestore import Change
-from ..keys import Entries, KeyEntry, Keys, KeySlots, Secret, Vault
+from ..keys import (
+    KeyEntries,
+    KeyEntry,
+    KeyPool,
+    KeySlots,
+    KeySlotStore,
+    Secret,
+    StoredKeySlots,
+    Vault,
+)
 from ..openrouter import KeyReport, OpenRouter
 from ..users import Caller
+from .limits import AdminLimits
 
 _SET: Final = "set_openrouter_key"
 _REMOVE: Final = "remove_openrouter_key"
 
+Json = dict[str, object]
 Warnings = list[dict[str, str]]
 
 
 class KeyAdmin:
-    """The use cases `set_openrouter_key` and `remove_openrouter_key`."""
+    """The callables `set_openrouter_key` and `remove_openrouter_key`."""
 
     def __init__(
         self,
         *,
         vault: Vault,
-        keys: Keys,
-        app_settings: AppSettingsStore,
+        keys: KeyPool,
+        slots: KeySlotStore,
         openrouter: OpenRouter,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        limits: AdminLimits = AdminLimits(),
     ) -> None:
         self._vault = vault
         self._keys = keys
-        self._app_settings = app_settings
+        self._slots = slots
         self._openrouter = openrouter
         self._now = now
+        self._limits = limits
 
-    async def set_key(self, call: Call[Caller]) -> dict[str, Any]:
-        """Check a key, store it and let it serve; here at once, elsewhere within seconds.
+    async def set_key(self, call: Call[Caller]) -> Json:
+        """Check a key, store and activate it: here at once, on other instances within seconds.
 
-        Answers `{version, lastFour, checkedAt, isFreeTier, limitUsd, limitRemainingUsd, expiresAt,
-        feature?, position, count, warnings: [{reason, message}]}`, count being how many keys are in
-        that slot now. Raises CallableError.
+        Returns `{version, lastFour, checkedAt, isFreeTier, limitUsd, limitRemainingUsd, expiresAt,
+        feature?, position, count, warnings: [{reason, message}]}`; `count` is how many keys the
+        slot has now. Raises KeyInvalid, ManagementKey, InvalidArgument, SettingsChanged,
+        KeyUnavailable, KeyStoreForbidden, SettingsUnavailable, UpstreamError.
         """
-        asked = parse(SetKey, call.data)
-        key = Secret(asked.key)
+        request = parse(SetKey, call.data)
+        key = Secret(request.key)
         report = await self._check(key)
-        stored = await self._app_settings.read()
-        # listed before anything is written: what others add from here on is not ours to disable
-        enabled = await self._vault.enabled()
-        slot = _slot(stored.keys, asked.feature, enabled)
-        if asked.position > len(slot) + 1:
+        stored = await self._slots.read()
+        # listed before anything is written: what others add from now on is not ours to disable
+        enabled = await self._vault.enabled_versions()
+        slot = keys_in_slot(stored.slots, request.feature, enabled)
+        if request.position > len(slot) + 1:
             raise _no_such_position(len(slot) + 1)
-        if stored.keys.default is None and (asked.feature or asked.position > 1):
-            stored = await self._pin(call.caller, stored, enabled)
-            slot = _slot(stored.keys, asked.feature, enabled)
+        if stored.slots.default is None and (request.feature or request.position > 1):
+            stored = await self._freeze_first_boot(call.caller, stored, enabled)
+            slot = keys_in_slot(stored.slots, request.feature, enabled)
         version = await self._vault.add(key)
         checked_at = self._now()
         entry = _entry(key, version, report, checked_at)
-        entries = (*slot[: asked.position - 1], entry, *slot[asked.position :])
+        entries = (*slot[: request.position - 1], entry, *slot[request.position :])
         try:
-            saved = await self._save(call.caller, _SET, stored, asked.feature, entries)
+            saved = await self._save(call.caller, _SET, stored, request.feature, entries)
         except SettingsChanged:
             await self._disable([version])
             raise
-        # any other failure may have come after the commit: a version that is enabled and nobody's
-        # does no harm, one that serves and is disabled would
+        # Any other failure may have come after the commit. An enabled version that no slot uses
+        # does no harm; a disabled version that a slot uses would.
         self._keys.put(version, key)
-        left_over = await self._disable(_left_over(enabled, saved))
+        left_over = await self._disable(unused_versions(enabled, saved))
         return {
             **entry.to_document(),
             "checkedAt": checked_at.isoformat(),
             "expiresAt": report.expires_at,
-            **_place(asked.feature, asked.position),
+            **_position(request.feature, request.position),
             "count": len(entries),
-            "warnings": warnings(report, checked_at) + left_over,
+            "warnings": warnings(report, checked_at, self._limits) + left_over,
         }
 
-    async def remove_key(self, call: Call[Caller]) -> dict[str, Any]:
-        """Let a key, or every key of a slot, serve no more.
+    async def remove_key(self, call: Call[Caller]) -> Json:
+        """Remove a key, or every key of a slot.
 
-        Answers `{removed, lastFour, feature?, position?, count, warnings}`. `removed` is false
-        where there was none; what an earlier call left enabled is disabled then all the same.
-        Raises CallableError.
+        Returns `{removed, lastFour, feature?, position?, count, warnings}`. `removed` is false if
+        there was none; even then, what an earlier call left enabled is disabled. Raises
+        InvalidArgument, SettingsChanged, KeyUnavailable, KeyStoreForbidden, SettingsUnavailable.
         """
-        asked = parse(RemoveKey, {} if call.data is None else call.data)
-        stored = await self._app_settings.read()
-        enabled = await self._vault.enabled()
-        slot = _slot(stored.keys, asked.feature, enabled)
-        first, last = (asked.position or 1) - 1, asked.position or len(slot)
+        request = parse(RemoveKey, {} if call.data is None else call.data)
+        stored = await self._slots.read()
+        enabled = await self._vault.enabled_versions()
+        slot = keys_in_slot(stored.slots, request.feature, enabled)
+        first, last = (request.position or 1) - 1, request.position or len(slot)
         if last > len(slot):
             raise _no_such_position(len(slot))
-        left = slot[:first] + slot[last:]
-        saved = stored.keys
-        removed = left != saved.own(asked.feature)
+        remaining = slot[:first] + slot[last:]
+        saved = stored.slots
+        removed = remaining != saved.keys_of(request.feature)
         if removed:
-            saved = await self._save(call.caller, _REMOVE, stored, asked.feature, left)
-        left_over = _left_over(enabled, saved)
-        if left_over and not removed:
-            await self._app_settings.note_sweep(stored, _sweep(call.caller, left_over))
+            saved = await self._save(call.caller, _REMOVE, stored, request.feature, remaining)
+        unused = unused_versions(enabled, saved)
+        if unused and not removed:
+            await self._slots.record_cleanup(stored, _cleanup_change(call.caller, unused))
         gone = slot[first:last]
         return {
             "removed": removed,
             "lastFour": gone[0].last_four if gone else None,
-            **_place(asked.feature, asked.position),
-            "count": len(left),
-            "warnings": await self._disable(left_over),
+            **_position(request.feature, request.position),
+            "count": len(remaining),
+            "warnings": await self._disable(unused),
         }
 
-    async def _pin(
-        self, caller: Caller, stored: StoredAppSettings, enabled: set[int]
-    ) -> StoredAppSettings:
-        """Name the version that serves at first boot, before another one becomes the newest."""
-        entries = _slot(stored.keys, None, enabled)
+    async def _freeze_first_boot(
+        self, caller: Caller, stored: StoredKeySlots, enabled: set[int]
+    ) -> StoredKeySlots:
+        """Name the version in use at first boot, before another one becomes the newest."""
+        entries = keys_in_slot(stored.slots, None, enabled)
         if entries:
-            with suppress(KeyMissing):  # what is there is no key: then it has no end either
+            with suppress(KeyMissing):  # it holds no usable key, whose end could be shown
                 key = await self._vault.read(entries[0].version)
                 entries = (replace(entries[0], last_four=key.last_four),)
-        pinned = await self._save(caller, _SET, stored, None, entries)
-        now = await self._app_settings.read()
-        if now.keys != pinned:
+        saved = await self._save(caller, _SET, stored, None, entries)
+        now = await self._slots.read()
+        if now.slots != saved:
             raise SettingsChanged
         return now
 
@@ -156,33 +170,36 @@ class KeyAdmin:
         self,
         caller: Caller,
         action: str,
-        stored: StoredAppSettings,
+        stored: StoredKeySlots,
         feature: str | None,
-        entries: Entries,
+        entries: KeyEntries,
     ) -> KeySlots:
         change = Change(
             by=caller.uid,
             email=caller.email,
             action=action,
             target=f"config/app keys.{'default' if feature is None else f'features.{feature}'}",
-            before=_public(stored.keys.own(feature)),
-            after=_public(entries),
+            before=_audited(stored.slots.keys_of(feature)),
+            after=_audited(entries),
         )
-        await self._app_settings.save_keys(stored, feature, entries, change)
-        return stored.keys.having(feature, entries)
+        await self._slots.save(stored, feature, entries, change)
+        return stored.slots.with_keys(feature, entries)
 
     async def _check(self, key: Secret) -> KeyReport:
         try:
             report = await self._openrouter.key_report(key)
         except KeyInvalid:
-            sentence = "OpenRouter does not accept this key. Please check that all of it is there."
+            sentence = (
+                "OpenRouter doesn't accept this key. Check that you copied all of it, or create a "
+                "new one at openrouter.ai/settings/keys."
+            )
             raise KeyInvalid(sentence, field="key") from None
         if report.is_management_key:
             raise ManagementKey(field="key")
         return report
 
     async def _disable(self, versions: Iterable[int]) -> Warnings:
-        """Disable them side by side. What can not be is left to the next change, with a warning."""
+        """Disable versions concurrently; a failure is left to the next change, with a warning."""
         outcomes = await asyncio.gather(
             *(self._vault.disable(version) for version in versions), return_exceptions=True
         )
@@ -193,28 +210,31 @@ class KeyAdmin:
             log.warning("old_key_enabled", reason=failure.reason)
         if not failures:
             return []
-        return [_warning("old_key_enabled", "The old key is no longer used, but still stored.")]
+        message = "The old key is no longer used, but it is still enabled in Secret Manager."
+        return [_warning("old_key_enabled", message)]
 
 
-def warnings(report: KeyReport, now: datetime) -> Warnings:
-    """What an admin should know of a key that is good, but may not be for long."""
-    found: Warnings = []
+def warnings(report: KeyReport, now: datetime, limits: AdminLimits = AdminLimits()) -> Warnings:
+    """Return what an admin should know about a key that works, but perhaps not for long."""
+    result: Warnings = []
     if report.is_free_tier:
-        found.append(_warning("free_tier", "The account has bought no credits: free models only."))
+        message = "The account has never bought credits, so only free models work."
+        result.append(_warning("free_tier", message))
     remaining = report.limit_remaining_usd
-    if remaining is not None and remaining < limits.KEY_LIMIT_LOW_USD:
-        found.append(_warning("low_limit", f"Only ${max(remaining, 0):.2f} of its limit is left."))
-    expires = _time(report.expires_at)
-    if expires and expires - now < timedelta(days=limits.KEY_EXPIRES_SOON_DAYS):
-        found.append(_warning("expires_soon", f"It expires on {expires:%Y-%m-%d}."))
-    return found
+    if remaining is not None and remaining < limits.low_limit_usd:
+        message = f"Only ${max(remaining, 0):.2f} of the key's limit is left."
+        result.append(_warning("low_limit", message))
+    expires = _read_time(report.expires_at)
+    if expires and expires - now < timedelta(days=limits.expires_soon_days):
+        result.append(_warning("expires_soon", f"The key expires on {expires:%Y-%m-%d}."))
+    return result
 
 
 def _warning(reason: str, message: str) -> dict[str, str]:
     return {"reason": reason, "message": message}
 
 
-def _time(text: str | None) -> datetime | None:
+def _read_time(text: str | None) -> datetime | None:
     try:
         time = datetime.fromisoformat(text or "")
     except ValueError:
@@ -222,16 +242,16 @@ def _time(text: str | None) -> datetime | None:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def _slot(slots: KeySlots, feature: str | None, enabled: set[int]) -> Entries:
-    """The keys of a slot. At first boot the default one has the newest, if there is any."""
-    own = slots.own(feature)
-    return tuple(map(KeyEntry, sorted(enabled)[-1:])) if own is None else own
+def keys_in_slot(slots: KeySlots, feature: str | None, enabled: set[int]) -> KeyEntries:
+    """Return the keys of a slot. At first boot, the default one has the newest version, if any."""
+    entries = slots.keys_of(feature)
+    return tuple(map(KeyEntry, sorted(enabled)[-1:])) if entries is None else entries
 
 
-def _left_over(enabled: set[int], slots: KeySlots) -> set[int]:
-    """The versions that serve nobody."""
-    first_boot = {entry.version for entry in _slot(slots, None, enabled)}
-    return enabled - slots.versions() - first_boot
+def unused_versions(enabled: set[int], slots: KeySlots) -> set[int]:
+    """Return the enabled versions that no slot uses."""
+    first_boot = {entry.version for entry in keys_in_slot(slots, None, enabled)}
+    return enabled - slots.all_versions() - first_boot
 
 
 def _entry(key: Secret, version: int, report: KeyReport, checked_at: datetime) -> KeyEntry:
@@ -245,17 +265,17 @@ def _entry(key: Secret, version: int, report: KeyReport, checked_at: datetime) -
     )
 
 
-def _place(feature: str | None, position: int | None) -> dict[str, Any]:
-    place = {"feature": feature, "position": position}
-    return {name: value for name, value in place.items() if value is not None}
+def _position(feature: str | None, position: int | None) -> Json:
+    fields = {"feature": feature, "position": position}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
-def _no_such_position(most: int) -> InvalidArgument:
-    what = f"may be at most {most}" if most else "is of no use: there is no key"
-    return InvalidArgument(f"position {what}.", field="position")
+def _no_such_position(highest: int) -> InvalidArgument:
+    sentence = f"position may be at most {highest}." if highest else "There is no key to remove."
+    return InvalidArgument(sentence, field="position")
 
 
-def _sweep(caller: Caller, versions: set[int]) -> Change:
+def _cleanup_change(caller: Caller, versions: set[int]) -> Change:
     return Change(
         by=caller.uid,
         email=caller.email,
@@ -266,8 +286,8 @@ def _sweep(caller: Caller, versions: set[int]) -> Change:
     )
 
 
-def _public(entries: Entries | None) -> list[dict[str, Any]] | None:
-    """What an audit entry says of a slot; None: the newest version served, whichever it was."""
+def _audited(entries: KeyEntries | None) -> list[Json] | None:
+    """Return what the audit says about a slot; None means the newest version, whichever it was."""
     if entries is None:
         return None
     return [{"version": entry.version, "lastFour": entry.last_four} for entry in entries]

@@ -1,23 +1,22 @@
-"""Looks at OpenRouter's list, daily and when an admin wants to: which features are concerned.
+"""The check of features against OpenRouter's list: daily, and whenever an admin asks for it.
 
     config/app.catalog   {generation, count, fetchedAt, checkedAt, problem, flags: [{feature, field,
                           model, flag: gone | renamed | repriced | expires | broken, message,
                           ...}]}
 
-Admins read the flags there. Nothing is switched but where `replaceGoneModels` is on: then a model
-that is gone gives way to the one it was renamed to, or else to the first fallback that is there.
-Running twice is no harm: the second time finds nothing left to do.
+Admins read the flags there. Models are replaced only if `replaceGoneModels` is on: then a model
+that is gone gives way to the one it was renamed to, or else to the first fallback that still
+exists. A second run finds nothing left to do.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
 
-from .. import limits, log
+from .. import log
 from ..callable import Call, CallableError
 from ..contract import RefreshCatalog, parse
 from ..errors import SettingsChanged
@@ -30,25 +29,29 @@ from ..features import (
     Review,
     StoredFeature,
 )
+from ..firestore import ConfigDocument
 from ..models import Catalog, ModelList
 from ..users import Caller
 from . import revisions
 from .features import FeatureAdmin
-from .revisions import Who
+from .limits import AdminLimits
+from .revisions import Author
+
+Json = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """What an admin should know of a model that a feature names. details: what else there is."""
+    """What an admin should know about a model that a feature names."""
 
     feature: str
     field: str
     model: str
     flag: str
     message: str
-    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    details: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
-    def to_wire(self) -> dict[str, Any]:
+    def to_wire(self) -> Json:
         return {
             "feature": self.feature,
             "field": self.field,
@@ -60,7 +63,7 @@ class Flag:
 
 
 class ModelCheck:
-    """The use cases `refresh_catalog` and `refresh_catalog_daily`."""
+    """The callable `refresh_catalog` and the scheduled function `refresh_catalog_daily`."""
 
     def __init__(
         self,
@@ -68,24 +71,29 @@ class ModelCheck:
         catalog: Catalog,
         features: FeatureStore,
         app_settings: AppSettingsStore,
-        configure: FeatureAdmin,
+        config: ConfigDocument,
+        feature_admin: FeatureAdmin,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        limits: AdminLimits = AdminLimits(),
     ) -> None:
         self._catalog = catalog
         self._features = features
         self._app_settings = app_settings
-        self._configure = configure
+        self._config = config
+        self._feature_admin = feature_admin
         self._now = now
+        self._limits = limits
 
-    async def refresh(self, call: Call[Caller]) -> dict[str, Any]:
-        """Ask OpenRouter now. `{count, generation, added, removed, flags}`. Raises CallableError.
+    async def refresh(self, call: Call[Caller]) -> Json:
+        """Fetch OpenRouter's list now, and check every feature.
 
-        For admins alone, which the wire of admins sees to.
+        Returns `{count, generation, added, removed, flags}`. Raises UpstreamError,
+        CatalogIncomplete, CatalogUnavailable, SettingsUnavailable.
         """
         parse(RefreshCatalog, call.data if call.data is not None else {})
         refreshed = await self._catalog.refresh()
-        flags = await self._look(refreshed.models)
-        await self._note(refreshed.models, flags, None)
+        flags = await self._check(refreshed.models)
+        await self._record(refreshed.models, flags, None)
         return {
             "count": len(refreshed.models.models),
             "generation": refreshed.models.generation,
@@ -94,11 +102,11 @@ class ModelCheck:
             "flags": [flag.to_wire() for flag in flags],
         }
 
-    async def daily(self) -> dict[str, Any]:
-        """The same by the clock; where the admin wants it, models that are gone are replaced.
+    async def daily(self) -> Json:
+        """Fetch OpenRouter's list, check every feature and, if the admin wants it, replace models.
 
-        Answers `{count, flags, replaced, problem}`. Where OpenRouter gave no list, the one before
-        it is gone by, and `problem` says why. Raises CallableError when there is none at all.
+        Returns `{count, flags, replaced, problem}`. If the refresh fails, the previous list is used
+        and `problem` says why. Raises CallableError if there is no list at all.
         """
         problem = None
         try:
@@ -107,13 +115,13 @@ class ModelCheck:
             log.error("catalog_not_refreshed", reason=error.reason)
             problem = error.reason
             models = await self._catalog.get()
-        flags = await self._look(models)
+        flags = await self._check(models)
         app = await self._app_settings.get()
         replaced = []
         if app.replace_gone_models and problem is None and not self._catalog.is_stale(models):
-            replaced = await self._replace(models, app)
-            flags = await self._look(models) if replaced else flags
-        await self._note(models, flags, problem)
+            replaced = await self._replace_gone_models(models, app)
+            flags = await self._check(models) if replaced else flags
+        await self._record(models, flags, problem)
         for flag in flags:
             log.warning("model_flagged", feature=flag.feature, model=flag.model, flag=flag.flag)
         return {
@@ -123,93 +131,102 @@ class ModelCheck:
             "problem": problem,
         }
 
-    async def _look(self, models: ModelList) -> list[Flag]:
+    async def _check(self, models: ModelList) -> list[Flag]:
         today = self._now().date()
         stored = await self._features.read_all()
-        found = [flag for one in stored.values() for flag in flags(one, models, today)]
-        return found[: limits.FLAGS_MAX]
+        flags = [flag for one in stored.values() for flag in flags_of(one, models, today)]
+        return flags[: self._limits.flags_max]
 
-    async def _note(self, models: ModelList, found: list[Flag], problem: str | None) -> None:
+    async def _record(self, models: ModelList, flags: Sequence[Flag], problem: str | None) -> None:
         state = {
             "generation": models.generation,
             "count": len(models.models),
             "fetchedAt": models.fetched_at,
             "checkedAt": self._now(),
             "problem": problem,
-            "flags": [flag.to_wire() for flag in found],
+            "flags": [flag.to_wire() for flag in flags],
         }
-        await self._app_settings.note_catalog(state)
+        await self._config.merge({"catalog": state})
 
-    async def _replace(self, models: ModelList, app: AppSettings) -> list[dict[str, str]]:
-        """Other models for those that are gone. `[{feature, before, after}]`."""
-        replaced = []
+    async def _replace_gone_models(self, models: ModelList, app: AppSettings) -> list[Json]:
+        """Replace the models that are gone. Returns `[{feature, before, after}]`."""
+        replaced: list[Json] = []
         for id_, stored in (await self._features.read_all()).items():
             if stored.feature is None or not stored.feature.enabled:
                 continue
             before, base = stored.feature.settings, stored.feature.revision
-            successor = _successor(before, stored, models, app)
+            successor = successor_of(before, stored, models, app)
             if successor is None:
                 continue
             fallbacks = [model for model in before.fallback_models if model != successor]
             after = before.model_copy(update={"model": successor, "fallback_models": fallbacks})
-            note = f"{before.model} is not in OpenRouter's list any more"
-            who = Who(uid="", email="", action="refresh_catalog_daily", note=note)  # no admin
+            note = f"{before.model} is no longer in OpenRouter's list"
+            author = Author(uid="", email="", action="refresh_catalog_daily", note=note)
             try:
-                await self._configure.replace(id_, after, base, who, Review(models))
+                await self._feature_admin.replace(id_, after, base, author, Review(models))
             except SettingsChanged:
-                continue  # by an admin, who knows better
+                continue  # an admin changed the feature just now, and knows better
             replaced.append({"feature": id_, "before": before.model, "after": successor})
         return replaced
 
 
-def flags(stored: StoredFeature, models: ModelList, today: date) -> Iterator[Flag]:
-    """What to say of a feature's document, and, while it is on, of each model it names, its draft's
-    included."""
+def flags_of(stored: StoredFeature, models: ModelList, today: date) -> Iterator[Flag]:
+    """Yield what is wrong with a feature's document and, if it is enabled, with its models.
+
+    The models that a draft names are checked as well.
+    """
     feature = stored.feature
     if feature is None:
         return
-    serving = {
-        "settings": f"revision {feature.revision} serves",
+    consequences = {
+        "settings": f"revision {feature.revision} is used instead",
         "enabled": "the feature is off",
-        "draft": "it serves nobody",
+        "draft": "nobody gets the draft",
     }
     for at in stored.unreadable:
-        message = f"What is written there can not be read: {serving[at]}."
+        message = f"This part of the stored feature can't be read, so {consequences[at]}."
         yield Flag(feature.id, at, feature.settings.model, "broken", message)
     if not feature.enabled:
         return
-    drafted = feature.draft.settings.named() if feature.draft else ()
-    named = [*feature.settings.named(), *((f"draft.{at}", id_) for at, id_ in drafted)]
+    in_draft = feature.draft.settings.named_models() if feature.draft else ()
+    named = [
+        *feature.settings.named_models(),
+        *((f"draft.{at}", id_) for at, id_ in in_draft),
+    ]
     for at, id_ in named:
-        resolved = models.find(id_)
+        resolved = models.resolve(id_)
         if resolved.model is None:
             if resolved.preset is None:
-                yield _missing(feature.id, at, id_, stored, models)
+                yield missing_flag(feature.id, at, id_, stored, models)
             continue
         model = resolved.model
         if expires := model.expires_soon(today):
-            message = f"OpenRouter takes {id_} away on {expires:%Y-%m-%d}."
+            message = f"OpenRouter withdraws {id_} on {expires:%Y-%m-%d}."
             yield Flag(feature.id, at, id_, "expires", message, {"on": expires.isoformat()})
         before, after = stored.prices.get(id_), revisions.price_of(model)
         if before is not None and _amounts(before) != _amounts(after):
-            message = f"{id_} has another price than when this feature was saved."
+            message = f"The price of {id_} has changed since this feature was saved."
             details = {"before": _amounts(before), "after": _amounts(after)}
             yield Flag(feature.id, at, id_, "repriced", message, details)
 
 
-def _missing(feature: str, at: str, id_: str, stored: StoredFeature, models: ModelList) -> Flag:
-    successor = _renamed(id_, stored, models)
+def missing_flag(feature: str, at: str, id_: str, stored: StoredFeature, models: ModelList) -> Flag:
+    """Return the flag for a model that is not in the list: it was renamed, or it is gone."""
+    successor = renamed(id_, stored, models)
     if successor is None:
-        return Flag(feature, at, id_, "gone", f"{id_} is not in OpenRouter's list any more.")
-    message = f"{id_} is called {successor} now."
+        return Flag(feature, at, id_, "gone", f"{id_} is no longer in OpenRouter's list.")
+    message = f"{id_} has been renamed to {successor}."
     return Flag(feature, at, id_, "renamed", message, {"to": successor})
 
 
-def _renamed(id_: str, stored: StoredFeature, models: ModelList) -> str | None:
-    """The id that the same model has now: the one with its canonical slug and its variant, and with
-    the suffixes that are in no list."""
+def renamed(id_: str, stored: StoredFeature, models: ModelList) -> str | None:
+    """Return the ID that a model has now, if it was renamed.
+
+    It is the model with the same canonical slug and variant; virtual suffixes, which are in no
+    list, are kept.
+    """
     slug = stored.prices.get(id_, {}).get("canonicalSlug")
-    suffixes = "".join(f":{suffix}" for suffix in models.find(id_).suffixes)
+    suffixes = "".join(f":{suffix}" for suffix in models.resolve(id_).suffixes)
     variant = id_.removesuffix(suffixes).partition(":")[2] or None
     if not isinstance(slug, str) or not slug:
         return None
@@ -219,22 +236,22 @@ def _renamed(id_: str, stored: StoredFeature, models: ModelList) -> str | None:
     return None
 
 
-def _successor(
+def successor_of(
     settings: FeatureSettings, stored: StoredFeature, models: ModelList, app: AppSettings
 ) -> str | None:
-    """The model that takes the place of one that is gone, if there is a good one."""
-    gone = models.find(settings.model)
-    if gone.model is not None or gone.preset is not None:
+    """Return the model to use instead of one that is gone, if there is a good one."""
+    current = models.resolve(settings.model)
+    if current.model is not None or current.preset is not None:
         return None
-    renamed = _renamed(settings.model, stored, models)
-    # vectors of another model can not be compared with those that an app has kept
+    new_name = renamed(settings.model, stored, models)
+    # vectors of another model cannot be compared with those that the app has stored
     others = [] if settings.kind == EMBEDDING else settings.fallback_models
-    for id_ in [*([renamed] if renamed else []), *others]:
-        resolved = models.find(id_)
+    for id_ in [*([new_name] if new_name else []), *others]:
+        resolved = models.resolve(id_)
         if resolved.model is not None and (resolved.free or not app.free_models_only):
             return id_
     return None
 
 
-def _amounts(price: Mapping[str, Any]) -> dict[str, Any]:
+def _amounts(price: Mapping[str, object]) -> Json:
     return {name: price.get(name) for name in ("promptPrice", "completionPrice")}

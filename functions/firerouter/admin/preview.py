@@ -1,8 +1,6 @@
-"""An admin tries settings before anybody else gets them."""
+"""Admins try settings before anybody else gets them."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from ..callable import Call
 from ..contract import CreateEmbeddings, TestFeatureSettings, parse
@@ -14,59 +12,59 @@ from .features import FeatureAdmin
 
 
 class Preview:
-    """The use case `test_feature_settings`."""
+    """The callable `test_feature_settings`."""
 
     def __init__(
         self,
         *,
         features: FeatureStore,
-        configure: FeatureAdmin,
+        feature_admin: FeatureAdmin,
         generate: PromptExecution,
         embed: EmbeddingExecution,
     ) -> None:
         self._features = features
-        self._configure = configure
+        self._feature_admin = feature_admin
         self._generate = generate
         self._embed = embed
 
-    async def test(self, call: Call[Caller]) -> dict[str, Any]:
-        """One prompt through settings that nobody has saved, or through those that are stored,
-        switched on or not. The frames and the result of `execute_prompt`, with `test: true` and
-        the `warnings` of a save; `revision` is the one that is stored. The ledger marks it. Of an
-        embedding feature the result of `create_embeddings`, but for the vector.
+    async def test(self, call: Call[Caller]) -> dict[str, object]:
+        """Run one prompt with unsaved settings, or with the stored ones, enabled or not.
 
-        Raises SettingsRefused, FeatureUnknown and what those two raise.
+        Returns and streams what `execute_prompt` does, with `test: true` and the `warnings` of a
+        save; `revision` is the stored one. For an embedding feature it is what `create_embeddings`
+        returns, without the vectors. The ledger entry is marked as a test. Raises SettingsRefused,
+        FeatureUnknown and what those two raise.
         """
         request = parse(TestFeatureSettings, call.data)
         stored = (await self._features.read(request.feature)).feature
         before = stored.settings if stored else None
-        warnings = []
+        warnings: list[dict[str, str]] = []
         if request.settings is not None:
-            settings, found = await self._configure.check(request.settings, before)
-            warnings = [finding.to_wire() for finding in found.warnings]
+            settings, review = await self._feature_admin.check(request.settings, before)
+            warnings = [finding.to_wire() for finding in review.warnings]
         elif before is not None:
             settings = before
         else:
             raise FeatureUnknown(field="feature")
         revision = stored.revision if stored else 0
-        tried = Feature(request.feature, True, revision, settings, test=True)
+        feature = Feature(request.feature, True, revision, settings, test=True)
         if settings.kind == EMBEDDING:
-            result = await self._vector(call, request, tried)
+            result = await self._embed_prompt(call, request, feature)
         else:
-            result = await self._generate.run(call, request, tried)
+            result = await self._generate.run(call, request, feature)
         return {**result, "test": True, "warnings": warnings}
 
-    async def _vector(
-        self, call: Call[Caller], request: TestFeatureSettings, tried: Feature
-    ) -> dict[str, Any]:
+    async def _embed_prompt(
+        self, call: Call[Caller], request: TestFeatureSettings, feature: Feature
+    ) -> dict[str, object]:
         if request.prompt is None:
-            sentence = "prompt is required: the text to make a vector of."
+            sentence = "prompt is required. It is the text that is embedded."
             raise InvalidArgument(sentence, field="prompt")
-        asked = CreateEmbeddings(
+        embeddings = CreateEmbeddings(
             feature=request.feature,
             input=[request.prompt],
             model=request.model,
             request_id=request.request_id,
         )
-        result = await self._embed.run(call, asked, tried)
+        result = await self._embed.run(call, embeddings, feature)
         return {name: value for name, value in result.items() if name != "embeddings"}

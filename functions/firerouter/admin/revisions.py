@@ -1,29 +1,44 @@
-"""What a change makes of a feature: its next revision, its draft, what the audit says of it. Pure.
+"""What a change makes of a feature: its next revision, its draft, its audit entry. Pure.
 
-StoredFeature --plan--> Plan --> features/{id}, features/{id}/revisions/{n}, audit/{id}, the answer
+StoredFeature --toggle, publish, draft, promote, discard_draft--> FeatureChange
+FeatureChange --> features/{id}, features/{id}/revisions/{n}, audit/{id}, the answer
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from .. import limits
-from ..callable import Call
 from ..contract import faults
 from ..errors import FeatureUnknown, NoDraft, SettingsChanged, SettingsRefused
-from ..features import Draft, Feature, FeatureSettings, Finding, Review, StoredFeature, differences
-from ..firestore import Change
-from ..models import Model, ModelList
-from ..users import Caller
+from ..features import (
+    Draft,
+    Feature,
+    FeatureSettings,
+    Finding,
+    Review,
+    StoredFeature,
+    differences,
+    same_settings,
+)
+from ..models import Model, ModelList, price_text
+from .limits import AdminLimits
+
+if TYPE_CHECKING:
+    from ..callable import Call
+    from ..users import Caller
+
+Json = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
-    """Who changes something, through which callable, and what they say of it."""
+class Author:
+    """Who changes something, through which callable, and why."""
 
     uid: str
     email: str
@@ -31,114 +46,134 @@ class Who:
     note: str = ""
 
     @classmethod
-    def of(cls, call: Call[Caller], action: str, note: str = "") -> Who:
+    def of(cls, call: Call[Caller], action: str, note: str = "") -> Author:
         return cls(call.caller.uid, call.caller.email, action, note)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FeatureChange:
     """A feature as a change leaves it.
 
-    after: the settings that the change is about; before: what they were, None for a new feature.
-    number: of the revision that keeps `after`, None where there is one already. draft: the change
-    is a new draft. promoted: the number of the draft's revision that serves everybody now.
+    Attributes:
+        before: The settings that are replaced; None for a new feature.
+        after: The settings that the change is about; None if it is about none.
+        number: The number of the new revision with `after`; None if there is one already.
+        is_draft: Whether the new revision is a draft.
+        promoted: The number of the draft's revision that is active for everybody now.
     """
 
     feature: Feature
     before: FeatureSettings | None = None
     after: FeatureSettings | None = None
     number: int | None = None
-    draft: bool = False
+    is_draft: bool = False
     promoted: int | None = None
 
-    def changes(self) -> list[dict[str, Any]]:
+    def differences(self) -> list[Json]:
+        """Return where the settings differ: from the defaults, for a new feature."""
         if self.after is None:
             return []
         return differences((self.before or FeatureSettings()).to_json(), self.after.to_json())
 
-    def to_wire(self, found: Review) -> dict[str, Any]:
-        document = self.feature.to_document()
+    def to_wire(self, review: Review) -> Json:
+        """Return what the admin gets."""
         return {
             "feature": self.feature.id,
-            **document,
-            "changes": self.changes(),
-            "warnings": [finding.to_wire() for finding in found.warnings],
+            **self.feature.to_document(),
+            "changes": self.differences(),
+            "warnings": [finding.to_wire() for finding in review.warnings],
         }
 
-    def revision(self, who: Who, base: int, at: datetime) -> dict[str, Any] | None:
-        """The document of the new revision, where there is one."""
+    def revision_document(self, author: Author, base: int, at: datetime) -> Json | None:
+        """Return the document of the new revision, if there is one.
+
+        Args:
+            author: Who made the change.
+            base: The revision that it was made from.
+            at: When it was made.
+        """
         if self.number is None or self.after is None:
             return None
-        return {
+        document: Json = {
             "revision": self.number,
             "settings": self.after.to_json(),
-            "action": who.action,
+            "action": author.action,
             "base": base,
-            "changes": self.changes(),
+            "changes": self.differences(),
             "at": at,
-            "by": who.uid,
-            "email": who.email or None,
-            "note": who.note or None,
-            **({"draft": True} if self.draft else {}),
+            "by": author.uid,
+            "email": author.email or None,
+            "note": author.note or None,
         }
+        return document | {"draft": True} if self.is_draft else document
 
 
-# -- the plans -------------------------------------------------------------------------------------
+# -- the changes -----------------------------------------------------------------------------------
 
 
-def switched(stored: StoredFeature, enabled: bool) -> Plan:
-    """On or off. Raises FeatureUnknown."""
-    return Plan(replace(_known(stored), enabled=enabled))
+def toggle(stored: StoredFeature, enabled: bool) -> FeatureChange:
+    """Turn a feature on or off. Raises FeatureUnknown."""
+    return FeatureChange(replace(_known(stored), enabled=enabled))
 
 
-def served(
+def publish(
     stored: StoredFeature,
     id_: str,
     settings: FeatureSettings,
     number: int,
     enabled: bool | None = None,
-) -> Plan:
-    """Other settings for everybody; a draft stays on trial beside them. enabled None: as it is."""
+) -> FeatureChange:
+    """Activate settings for everybody. A draft stays as it is.
+
+    Args:
+        stored: The feature as it is.
+        id_: Its ID.
+        settings: The settings to activate.
+        number: The number of the new revision, if there has to be one.
+        enabled: Whether the feature is on; None leaves it as it is, and turns a new one on.
+    """
     before = stored.feature
-    on = enabled if enabled is not None else (before is None or before.enabled)
     if before is None:
-        return Plan(Feature(id_, on, number, settings), None, settings, number)
-    if before.settings.is_as(settings) and not stored.broken:
-        return Plan(replace(before, enabled=on))
-    after = replace(before, enabled=on, revision=number, settings=settings)
-    return Plan(after, before.settings, settings, number)
+        feature = Feature(id_, enabled is not False, number, settings)
+        return FeatureChange(feature, None, settings, number)
+    is_on = before.enabled if enabled is None else enabled
+    if same_settings(before.settings, settings) and not stored.settings_unreadable:
+        return FeatureChange(replace(before, enabled=is_on))
+    after = replace(before, enabled=is_on, revision=number, settings=settings)
+    return FeatureChange(after, before.settings, settings, number)
 
 
-def on_trial(stored: StoredFeature, settings: FeatureSettings, number: int, percent: float) -> Plan:
-    """A draft; with the settings it has already, the same one for another share of the users.
+def draft(
+    stored: StoredFeature, settings: FeatureSettings, number: int, percent: float
+) -> FeatureChange:
+    """Give settings to some of the users. The draft's own settings only change the percentage.
 
     Raises FeatureUnknown.
     """
     before = _known(stored)
-    draft = before.draft
-    if draft is not None and draft.settings.is_as(settings):
-        return Plan(replace(before, draft=replace(draft, percent=percent)))
+    if before.draft is not None and same_settings(before.draft.settings, settings):
+        return FeatureChange(replace(before, draft=replace(before.draft, percent=percent)))
     after = replace(before, draft=Draft(number, settings, percent))
-    return Plan(after, before.settings, settings, number, draft=True)
+    return FeatureChange(after, before.settings, settings, number, is_draft=True)
 
 
-def promoted(stored: StoredFeature, number: int) -> Plan:
-    """The draft for everybody, under its own number where no later revision has come between.
+def promote(stored: StoredFeature, number: int) -> FeatureChange:
+    """Activate the draft for everybody, under its own number unless a later revision exists.
 
     Raises FeatureUnknown, NoDraft.
     """
-    before, draft = _drafted(stored)
-    after = replace(before, revision=number, settings=draft.settings, draft=None)
-    if draft.revision != number - 1:
-        return Plan(after, before.settings, draft.settings, number)
-    after = replace(after, revision=draft.revision)
-    return Plan(after, before.settings, draft.settings, promoted=draft.revision)
+    before, draft_ = _with_draft(stored)
+    after = replace(before, revision=number, settings=draft_.settings, draft=None)
+    if draft_.revision != number - 1:
+        return FeatureChange(after, before.settings, draft_.settings, number)
+    after = replace(after, revision=draft_.revision)
+    return FeatureChange(after, before.settings, draft_.settings, promoted=draft_.revision)
 
 
-def dropped(stored: StoredFeature) -> Plan:
-    """No draft any more. Raises FeatureUnknown, NoDraft."""
-    before, _ = _drafted(stored)
-    return Plan(replace(before, draft=None))
+def discard_draft(stored: StoredFeature) -> FeatureChange:
+    """End the draft. Raises FeatureUnknown, NoDraft."""
+    before, _ = _with_draft(stored)
+    return FeatureChange(replace(before, draft=None))
 
 
 def _known(stored: StoredFeature) -> Feature:
@@ -147,7 +182,7 @@ def _known(stored: StoredFeature) -> Feature:
     return stored.feature
 
 
-def _drafted(stored: StoredFeature) -> tuple[Feature, Draft]:
+def _with_draft(stored: StoredFeature) -> tuple[Feature, Draft]:
     feature = _known(stored)
     if feature.draft is None:
         raise NoDraft(field="feature")
@@ -157,102 +192,114 @@ def _drafted(stored: StoredFeature) -> tuple[Feature, Draft]:
 # -- what the change was made from -----------------------------------------------------------------
 
 
-def looked_at(stored: StoredFeature, *, trial: bool) -> tuple[int, FeatureSettings | None]:
-    """(revision, settings) that whoever makes a change should have seen: of one that is about a
-    draft the draft's, where there is one."""
+def seen_revision(
+    stored: StoredFeature, *, about_draft: bool
+) -> tuple[int, FeatureSettings | None]:
+    """Return the revision, and its settings, that the author of a change should have seen.
+
+    For a change of the draft that is the draft, if there is one.
+    """
     feature = stored.feature
     if feature is None:
         return 0, None
-    shown = feature.draft if trial and feature.draft else feature
+    shown = feature.draft if about_draft and feature.draft else feature
     return shown.revision, shown.settings
 
 
-def outdated(stored: StoredFeature, plan: Plan, base: int, *, trial: bool) -> SettingsChanged:
-    """A change that was made from another revision than the one that is there."""
-    revision, settings = looked_at(stored, trial=trial)
-    current: dict[str, Any] = {
+def feature_conflict(
+    stored: StoredFeature, change: FeatureChange, base: int, *, about_draft: bool
+) -> SettingsChanged:
+    """Return the error for a change that was made from another revision than the stored one."""
+    revision, settings = seen_revision(stored, about_draft=about_draft)
+    settings_now = settings.to_json() if settings else {}
+    current: Json = {
         "revision": revision,
         "enabled": stored.feature is not None and stored.feature.enabled,
-        "settings": settings.to_json() if settings else {},
+        "settings": settings_now,
         "savedAt": stored.saved_at.isoformat() if stored.saved_at else None,
         "savedBy": stored.saved_by,
     }
-    return conflict(base, current, plan.after.to_json() if plan.after else current["settings"])
+    return conflict_from(base, current, change.after.to_json() if change.after else settings_now)
 
 
-def conflict(base: int, current: dict[str, Any], yours: dict[str, Any]) -> SettingsChanged:
-    """Both versions, and where they differ: whoever saves next has seen the other one.
+def conflict_from(base: int, current: Mapping[str, object], yours: Json) -> SettingsChanged:
+    """Return the error that shows both versions, and where they differ.
 
-    current: `{revision, settings, ...}` as it is there. yours: the settings, made from `base`.
+    Args:
+        base: The revision that the change was made from.
+        current: `{revision, settings, ...}` as it is stored.
+        yours: The settings that were to be saved.
     """
     return SettingsChanged(
-        f"You changed revision {base}, but revision {current['revision']} is there now. "
-        "Please look at both and save again.",
+        f"You edited revision {base}, but revision {current['revision']} has been saved since. "
+        "Compare the two and save again.",
         field="revision",
         yours={"revision": base, "settings": yours},
-        current=current,
+        current=dict(current),
         differences=differences(current["settings"], yours),
     )
 
 
-def invalid(error: ValidationError) -> SettingsRefused:
-    """Of wrong types and ranges, each with its field."""
-    wrong = [Finding(field, "invalid", message) for field, message in faults(error)]
-    return refused(Review(errors=wrong))
+def invalid(error: ValidationError, limits: AdminLimits = AdminLimits()) -> SettingsRefused:
+    """Return the error for wrong types and ranges, each with its field."""
+    errors = [Finding(field, "invalid", sentence) for field, sentence in faults(error)]
+    return refused(Review(errors=errors), limits)
 
 
-def refused(found: Review) -> SettingsRefused:
-    """The first error as the sentence, all of them as details."""
-    errors = [finding.to_wire() for finding in found.errors[: limits.FINDINGS_MAX]]
+def refused(review: Review, limits: AdminLimits = AdminLimits()) -> SettingsRefused:
+    """Return the error for a review with errors: the first as the sentence, all as details."""
+    errors = [finding.to_wire() for finding in review.errors[: limits.findings_max]]
     return SettingsRefused(
         errors[0]["message"],
         field=errors[0]["field"],
         errors=errors,
-        warnings=[finding.to_wire() for finding in found.warnings[: limits.FINDINGS_MAX]],
+        warnings=[finding.to_wire() for finding in review.warnings[: limits.findings_max]],
     )
 
 
-# -- what is kept beside it ------------------------------------------------------------------------
+# -- what is stored beside it ----------------------------------------------------------------------
 
 
-def entry(who: Who, stored: StoredFeature, after: Feature) -> Change:
-    """Before and after in full; of a draft where the change is about it."""
+def audited_sides(stored: StoredFeature, after: Feature) -> tuple[Json | None, Json]:
+    """Return what the audit shows as before and after: the draft only if it changed."""
     before = stored.feature if stored.version is not None else None
-    trial = (stored.feature.draft if stored.feature else None) != after.draft
+    draft_changed = (stored.feature.draft if stored.feature else None) != after.draft
 
-    def audited(feature: Feature) -> dict[str, Any]:
+    def audited(feature: Feature) -> Json:
         document = feature.to_document()
-        return document if trial else {n: v for n, v in document.items() if n != "draft"}
+        if not draft_changed:
+            del document["draft"]
+        return document
 
-    return Change(
-        by=who.uid,
-        email=who.email,
-        action=who.action,
-        target=f"features/{after.id}",
-        before=audited(before) if before else None,
-        after=audited(after),
-        note=who.note,
-    )
+    return audited(before) if before else None, audited(after)
 
 
-def is_as_stored(plan: Plan, stored: StoredFeature, prices: list[dict[str, Any]] | None) -> bool:
-    """Whether nothing is to be written: no setting, and, where prices are known, no price."""
+def changes_nothing(
+    change: FeatureChange, stored: StoredFeature, prices: Sequence[Json] | None
+) -> bool:
+    """Return whether there is nothing to write: no setting and, if prices are known, no price."""
     if stored.unreadable or stored.feature is None:
         return False
     if stored.version is not None and prices is not None and prices != [*stored.prices.values()]:
         return False
-    return not differences(stored.feature.to_document(), plan.feature.to_document())
+    return not differences(stored.feature.to_document(), change.feature.to_document())
 
 
-def prices(feature: Feature, models: ModelList) -> list[dict[str, Any]]:
-    """What each model costs as the feature is saved: the daily check compares with it."""
-    named = feature.settings.models() + (feature.draft.settings.models() if feature.draft else [])
-    found = ((id_, models.find(id_).model) for id_ in dict.fromkeys(named))
+def prices_of(feature: Feature, models: ModelList) -> list[Json]:
+    """Return the price of each model that a feature names, for the daily check to compare with."""
+    named = feature.settings.model_ids()
+    if feature.draft:
+        named += feature.draft.settings.model_ids()
+    found = ((id_, models.resolve(id_).model) for id_ in dict.fromkeys(named))
     return [{"model": id_, **price_of(model)} for id_, model in found if model is not None]
 
 
-def price_of(model: Model) -> dict[str, Any]:
-    """`{promptPrice?, completionPrice?, canonicalSlug?}`, prices as text."""
-    document = model.to_document()
-    names = ("promptPrice", "completionPrice", "canonicalSlug")
-    return {name: document[name] for name in names if name in document}
+def price_of(model: Model) -> Json:
+    """Return `{promptPrice?, completionPrice?, canonicalSlug?}`, prices as text."""
+    prices = {"promptPrice": model.prompt_price, "completionPrice": model.completion_price}
+    fields: Json = {
+        name: price_text(price) if isinstance(price, Decimal) else price
+        for name, price in prices.items()
+        if price is not None
+    }
+    return fields | ({"canonicalSlug": model.canonical_slug} if model.canonical_slug else {})

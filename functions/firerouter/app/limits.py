@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..admin import AdminLimits
 from ..callable import WireLimits
 from ..conversations import ConversationLimits
 from ..delivery import DeliveryLimits
@@ -22,6 +23,7 @@ from ..users import IdentityLimits
 class Limits:
     """One field per room."""
 
+    admin: AdminLimits = field(default_factory=AdminLimits)
     callable: WireLimits = field(default_factory=WireLimits)
     config: ConfigLimits = field(default_factory=ConfigLimits)
     conversations: ConversationLimits = field(default_factory=ConversationLimits)

@@ -10,7 +10,8 @@
         AttachmentUnknown  AttachmentNotTaken
         AlreadyRunning  RequestIdReused  ResultNotKept  GenerationUnknown
       NotConfigured        an admin has to act
-        KeyMissing  KeyStoreForbidden  SettingsInvalid  StorageMissing  FirestoreForbidden
+        KeyMissing  KeyStoreForbidden  KeyStoreDisabled
+                                   SettingsInvalid  StorageMissing  FirestoreForbidden
       Unavailable          something of ours did not answer
         SignInUnavailable  LedgerUnavailable  SettingsUnavailable  KeyUnavailable
         HistoryUnavailable  QueueUnavailable  StorageUnavailable
@@ -46,6 +47,7 @@ from .service import (
     HistoryUnavailable,
     InvalidArgument,
     KeyMissing,
+    KeyStoreDisabled,
     KeyStoreForbidden,
     KeyUnavailable,
     LedgerUnavailable,
@@ -132,6 +134,7 @@ __all__ = [
     "KeyInvalid",
     "KeyLimitReached",
     "KeyMissing",
+    "KeyStoreDisabled",
     "KeyStoreForbidden",
     "KeyUnavailable",
     "LedgerUnavailable",

@@ -243,11 +243,24 @@ class KeyMissing(NotConfigured):
 
 
 class KeyStoreForbidden(NotConfigured):
+    """The functions' service account lacks a role in Secret Manager."""
+
     reason = "key_store_forbidden"
     sentence = "This app's AI isn't set up correctly. Please tell its owner."
     admin_sentence = (
-        "The functions' service account can't store keys. Grant it roles/secretmanager.admin "
-        "and enable the Secret Manager API in the Google Cloud console."
+        "The functions' service account can't use Secret Manager. Grant it "
+        "roles/secretmanager.admin under IAM in the Google Cloud console."
+    )
+
+
+class KeyStoreDisabled(NotConfigured):
+    """The Secret Manager API is not enabled in the app's project."""
+
+    reason = "key_store_disabled"
+    sentence = "This app's AI isn't set up correctly. Please tell its owner."
+    admin_sentence = (
+        "The Secret Manager API isn't enabled in this project. Enable it in the Google Cloud "
+        "console, under APIs & Services."
     )
 
 

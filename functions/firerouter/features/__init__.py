@@ -1,4 +1,4 @@
-"""Features: their settings, and which models they may ask."""
+"""Features: their settings, and the models that they may use."""
 
 from typing import TYPE_CHECKING
 
@@ -6,13 +6,17 @@ from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .abilities import paid_extras
-    from .app_settings import AppSettings, AppSettingsStore, GeneralSettings, StoredAppSettings
+    from .app_settings import AppSettings
+    from .app_settings_store import AppSettingsStore, StoredAppSettings
     from .defaults import DEFAULTS
+    from .feature import Draft, Feature, StoredFeature, differences, same_settings
+    from .limits import SettingsLimits
     from .listing import FeatureListing
-    from .model_choice import ModelChoice, Notices, left_out
+    from .model_choice import ModelChoice
     from .review import Finding, Review, review_settings
-    from .settings import EMBEDDING, FREE_MODEL, IMAGE, Draft, Feature, FeatureSettings, differences
-    from .store import FeatureStore, StoredFeature
+    from .selection import ModelSelection, Notice, SupportedRequest, unsupported_notice
+    from .settings import EMBEDDING, FREE_MODEL, IMAGE, FeatureSettings
+    from .store import FeatureStore
     from .template import render
 
 __all__ = (
@@ -28,53 +32,36 @@ __all__ = (
     "FeatureSettings",
     "FeatureStore",
     "Finding",
-    "GeneralSettings",
     "ModelChoice",
-    "Notices",
+    "ModelSelection",
+    "Notice",
     "Review",
+    "SettingsLimits",
     "StoredAppSettings",
     "StoredFeature",
+    "SupportedRequest",
     "differences",
-    "left_out",
     "paid_extras",
     "render",
     "review_settings",
+    "same_settings",
+    "unsupported_notice",
 )
 __getattr__ = lazily(
     __name__,
     {
         "abilities": ("paid_extras",),
-        "app_settings": (
-            "AppSettings",
-            "AppSettingsStore",
-            "GeneralSettings",
-            "StoredAppSettings",
-        ),
+        "app_settings": ("AppSettings",),
+        "app_settings_store": ("AppSettingsStore", "StoredAppSettings"),
         "defaults": ("DEFAULTS",),
+        "feature": ("Draft", "Feature", "StoredFeature", "differences", "same_settings"),
+        "limits": ("SettingsLimits",),
         "listing": ("FeatureListing",),
-        "model_choice": (
-            "ModelChoice",
-            "Notices",
-            "left_out",
-        ),
-        "review": (
-            "Finding",
-            "Review",
-            "review_settings",
-        ),
-        "settings": (
-            "Draft",
-            "EMBEDDING",
-            "FREE_MODEL",
-            "Feature",
-            "FeatureSettings",
-            "IMAGE",
-            "differences",
-        ),
-        "store": (
-            "FeatureStore",
-            "StoredFeature",
-        ),
+        "model_choice": ("ModelChoice",),
+        "review": ("Finding", "Review", "review_settings"),
+        "selection": ("ModelSelection", "Notice", "SupportedRequest", "unsupported_notice"),
+        "settings": ("EMBEDDING", "FREE_MODEL", "FeatureSettings", "IMAGE"),
+        "store": ("FeatureStore",),
         "template": ("render",),
     },
 )

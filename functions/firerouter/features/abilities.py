@@ -1,15 +1,15 @@
-"""What a model cannot do of what settings or a request ask for. Pure."""
+"""What settings or a request ask for that a model does not support, or that is billed. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from ..contract import ImageOptions
 from ..models import Model
 from .settings import FREE_FALLBACK, FREE_MODEL, FeatureSettings
 
-# billed by the search, the page or the panel, whatever model asks
+# all others are billed by the search, the page or the panel, whichever model uses them
 FREE_TOOLS: Final = frozenset({"openrouter:datetime"})
 
 
@@ -19,10 +19,10 @@ PAID_PARAMETERS: Final = frozenset({"web_search_options"})
 FREE_PLUGINS: Final = frozenset({"response-healing", "context-compression"})
 
 
-_DEFAULT_MODELS: Final = frozenset({FREE_MODEL, FREE_FALLBACK})
+DEFAULT_MODELS: Final = frozenset({FREE_MODEL, FREE_FALLBACK})
 
 
-# settings that a model may not take: the names that `supported_parameters` has for each
+# settings that a model may not support: the names that `supported_parameters` has for each
 SAMPLING: Final[Mapping[str, tuple[str, ...]]] = {
     "temperature": ("temperature",),
     "topP": ("top_p",),
@@ -40,7 +40,7 @@ SAMPLING: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 # what a caller may send: the name that `supported_parameters` has for each
-_ASKED: Final[Mapping[str, str]] = {
+_REQUEST_FIELDS: Final[Mapping[str, str]] = {
     "temperature": "temperature",
     "tools": "tools",
     "toolChoice": "tool_choice",
@@ -49,7 +49,7 @@ _ASKED: Final[Mapping[str, str]] = {
 
 
 # imageOptions: the names that the image API's list has for each
-_DRAWN: Final[Mapping[str, frozenset[str]]] = {
+_IMAGE_OPTIONS: Final[Mapping[str, frozenset[str]]] = {
     "aspectRatio": frozenset({"aspect_ratio"}),
     "size": frozenset({"size", "resolution"}),
     "quality": frozenset({"quality"}),
@@ -58,57 +58,70 @@ _DRAWN: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
-_FORMATS: Final[Mapping[Any, str]] = {
+_RESPONSE_FORMATS: Final[Mapping[object, str]] = {
     "json_object": "response_format",
     "json_schema": "structured_outputs",
 }
 
 
-def not_taken(sent: Mapping[str, Any], model: Model | None) -> list[str]:
-    """The fields of a call that the model can not do; what says nothing of itself can do all.
+def unsupported_fields(sent: Mapping[str, object], model: Model | None) -> list[str]:
+    """Return the fields of a call that a model does not support.
 
-    sent: what the caller sent, by the wire's names; of its responseFormat the type.
+    A model that lists no parameters is taken to support all of them.
+
+    Args:
+        sent: What the caller sent, by the names on the wire; of `responseFormat` the type.
+        model: The catalog's entry, if there is one.
     """
-    takes = model.supported_parameters if model else ()
-    if not takes:
+    supported = model.supported_parameters if model else ()
+    if not supported:
         return []
-    lacking = [name for name, named in _ASKED.items() if sent.get(name) and named not in takes]
-    needed = _FORMATS.get(sent.get("responseFormat"))
-    return [*lacking, "responseFormat"] if needed and needed not in takes else lacking
+    fields = [
+        name
+        for name, parameter in _REQUEST_FIELDS.items()
+        if sent.get(name) and parameter not in supported
+    ]
+    needed = _RESPONSE_FORMATS.get(sent.get("responseFormat"))
+    return [*fields, "responseFormat"] if needed and needed not in supported else fields
 
 
-def options_not_taken(
+def unsupported_image_options(
     options: ImageOptions | None, settings: FeatureSettings, model: Model | None
 ) -> list[str]:
-    """Of what images are to be like: the fields that the model leaves out, as far as it is listed.
+    """Return the image options that a model ignores, as far as it lists what it takes.
 
-    Of a chat that makes images the seed alone is; the rest goes by names that vary by model.
+    In a chat, only `seed` has a name that all models share; the others are not judged.
     """
     if options is None or model is None:
         return []
     given = [name for name, value in options.model_dump(by_alias=True).items() if value is not None]
-    takes = set(model.image_parameters)
+    supported = set(model.image_parameters)
     if not settings.through_image_api:
-        given, takes = [name for name in given if name == "seed"], set(model.supported_parameters)
+        given = [name for name in given if name == "seed"]
+        supported = set(model.supported_parameters)
     elif options.n == 1:
-        given.remove("n")  # as without it
-    return [f"imageOptions.{name}" for name in given if takes and not takes & _DRAWN[name]]
+        given.remove("n")  # one image is what every model makes
+    return [
+        f"imageOptions.{name}"
+        for name in given
+        if supported and not supported & _IMAGE_OPTIONS[name]
+    ]
 
 
-def settings_not_taken(settings: FeatureSettings, model: Model | None) -> list[str]:
-    """The settings of how it answers that the model does not take: OpenRouter leaves them out."""
-    takes = set(model.supported_parameters) if model else set()
-    given = settings.to_json()
+def unsupported_settings(settings: FeatureSettings, model: Model | None) -> list[str]:
+    """Return the settings that a model does not support: OpenRouter leaves them out."""
+    supported = set(model.supported_parameters) if model else set()
+    values = settings.to_json()
     sampling = [
         name
-        for name, named in SAMPLING.items()
-        if takes and given.get(name) not in (None, []) and not takes & set(named)
+        for name, parameters in SAMPLING.items()
+        if supported and values.get(name) not in (None, []) and not supported & set(parameters)
     ]
-    return [*sampling, *options_not_taken(settings.image_options, settings, model)]
+    return [*sampling, *unsupported_image_options(settings.image_options, settings, model)]
 
 
 def paid_extras(settings: FeatureSettings) -> Iterator[tuple[str, str]]:
-    """(field, what it is) of everything beside the model that is billed by itself."""
+    """Yield (field, what it is) for everything besides the model that is billed by itself."""
     for at, tool in enumerate(settings.tools):
         if tool.type not in FREE_TOOLS:
             yield f"tools[{at}]", f"The tool {tool.type}"

@@ -1,76 +1,82 @@
-"""The built-in features, which answer until an admin saves settings of their own."""
+"""The built-in features, which are active until an admin saves other settings. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
+from .feature import Feature
 from .settings import (
     EMBEDDING,
     EMBEDDING_MODEL,
     FREE_FALLBACK,
     IMAGE,
     IMAGE_MODEL,
-    Feature,
     FeatureSettings,
 )
 
-
-def _default(id_: str, system_prompt: str, *, enabled: bool = True, **settings: Any) -> Feature:
-    values = FeatureSettings(
-        fallback_models=[FREE_FALLBACK] if enabled else [], system_prompt=system_prompt, **settings
-    )
-    return Feature(id_, enabled, 0, values)
+_FALLBACKS: Final = [FREE_FALLBACK]
 
 
+# `image` and `embedding` are off: no model for them is free, and a new app allows no others.
 DEFAULTS: Final[Mapping[str, Feature]] = {
-    feature.id: feature
-    for feature in (
-        _default(
-            "chat",
-            "You are a friendly assistant inside an app. Answer plainly and briefly; "
-            "say so when you do not know.",
+    "chat": Feature(
+        "chat",
+        enabled=True,
+        revision=0,
+        settings=FeatureSettings(
             display_name="Chat",
+            fallback_models=_FALLBACKS,
+            system_prompt="You are a friendly assistant inside an app. Answer plainly and briefly; "
+            "say so when you do not know.",
             temperature=0.7,
             max_tokens=1024,
         ),
-        _default(
-            "code",
-            "You are a careful programming assistant. Prefer working code with a short "
-            "explanation, in fenced blocks that name their language.",
+    ),
+    "code": Feature(
+        "code",
+        enabled=True,
+        revision=0,
+        settings=FeatureSettings(
             display_name="Code",
             kind="code",
+            fallback_models=_FALLBACKS,
+            system_prompt="You are a careful programming assistant. Prefer working code with a "
+            "short explanation, in fenced blocks that name their language.",
             temperature=0.2,
             max_tokens=2048,
         ),
-        _default(
-            "summarize",
-            "Summarize the text that you are given. Keep names, numbers and dates; "
-            "add nothing that is not in it.",
+    ),
+    "summarize": Feature(
+        "summarize",
+        enabled=True,
+        revision=0,
+        settings=FeatureSettings(
             display_name="Summarize",
             kind="summarize",
+            fallback_models=_FALLBACKS,
+            system_prompt="Summarize the text that you are given. Keep names, numbers and dates; "
+            "add nothing that is not in it.",
             temperature=0.3,
             max_tokens=1024,
         ),
-        # off, for no model that draws is free, and a fresh app allows no others
-        _default(
-            IMAGE,
-            "",
-            enabled=False,
+    ),
+    IMAGE: Feature(
+        IMAGE,
+        enabled=False,
+        revision=0,
+        settings=FeatureSettings(
             display_name="Images",
             kind=IMAGE,
             model=IMAGE_MODEL,
-            first_token_s=180,  # such models say nothing while they draw
+            first_token_s=180,  # such models are silent while they make an image
             idle_s=120,
         ),
-        # off, for no model that makes vectors is free, and a fresh app allows no others
-        _default(
-            EMBEDDING,
-            "",
-            enabled=False,
-            display_name="Embeddings",
-            kind=EMBEDDING,
-            model=EMBEDDING_MODEL,
-        ),
-    )
+    ),
+    EMBEDDING: Feature(
+        EMBEDDING,
+        enabled=False,
+        revision=0,
+        settings=FeatureSettings(display_name="Embeddings", kind=EMBEDDING, model=EMBEDDING_MODEL),
+    ),
 }

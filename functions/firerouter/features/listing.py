@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from ..callable import Call
 from ..contract import ListFeatures, SetPreferences, parse
 from ..errors import ModelNotAllowed, PaidModel
 from ..users import Caller, PreferenceStore
-from .app_settings import AppSettings, AppSettingsStore
+from .app_settings import AppSettings
+from .app_settings_store import AppSettingsStore
+from .feature import Feature
 from .model_choice import ModelChoice
-from .settings import Feature
+from .settings import FeatureSettings
 from .store import FeatureStore
 from .template import variable_names
 
 
 class FeatureListing:
-    """The use cases `list_features` and `set_preferences`."""
+    """The callables `list_features` and `set_preferences`."""
 
     def __init__(
         self,
@@ -32,64 +33,76 @@ class FeatureListing:
         self._choice = choice
         self._preferences = preferences
 
-    async def list_features(self, call: Call[Caller]) -> dict[str, Any]:
-        """`{features: [{feature, displayName, kind, stream, model, models, preferredModel?,
-        allowTemperature, temperature?, variables}]}`: those that are switched on.
+    async def list_features(self, call: Call[Caller]) -> dict[str, object]:
+        """Return the features that are enabled: `{features: [{feature, displayName, kind, stream,
+        model, models, preferredModel?, allowTemperature, temperature?, variables}]}`.
 
-        models: what the user may choose, the feature's own first; one alone is no choice.
-        Raises SettingsUnavailable.
+        `models` is what the user may choose from, the feature's own first; a single one is no
+        choice. Raises SettingsUnavailable.
         """
         parse(ListFeatures, {} if call.data is None else call.data)
+        uid = call.caller.uid
         features, app, preferred = await asyncio.gather(
-            self._features.all(),
+            self._features.list_all(),
             self._app_settings.get(),
-            self._preferences.models(call.caller.uid),
+            self._preferences.models(uid),
         )
-        mine = [feature.for_user(call.caller.uid) for feature in features if feature.enabled]
-        return {"features": [await self._shown(one, app, preferred.get(one.id)) for one in mine]}
+        enabled = [feature.for_user(uid) for feature in features if feature.enabled]
+        return {
+            "features": [
+                to_wire(
+                    feature, await self._offered(feature.settings, app), preferred.get(feature.id)
+                )
+                for feature in enabled
+            ]
+        }
 
-    async def set_preferences(self, call: Call[Caller]) -> dict[str, Any]:
-        """Choose one's own default model of a feature, or with `null` the feature's again.
+    async def set_preferences(self, call: Call[Caller]) -> dict[str, object]:
+        """Set the user's own default model of a feature; `null` returns to the feature's.
 
-        Answers `{feature, model}`. Raises ModelNotAllowed, PaidModel, FeatureUnknown,
+        Returns `{feature, model}`. Raises ModelNotAllowed, PaidModel, FeatureUnknown,
         FeatureDisabled, SettingsUnavailable.
         """
         request = parse(SetPreferences, call.data)
+        uid, model = call.caller.uid, request.model
         feature, app = await asyncio.gather(
             self._features.get(request.feature), self._app_settings.get()
         )
-        feature, model = feature.for_user(call.caller.uid), request.model
+        settings = feature.for_user(uid).settings
         if model is not None:
-            if model not in {feature.settings.model, *feature.settings.allowed_models}:
-                sentence = f"This feature does not allow the model {model}."
+            if model not in {settings.model, *settings.allowed_models}:
+                sentence = f"This feature doesn't allow the model {model}."
                 raise ModelNotAllowed(sentence, field="model")
-            if model not in await self._offered(feature, app):
-                raise PaidModel(
-                    f"{model} is not free, and this app allows no other.", field="model"
-                )
-        await self._preferences.set_model(call.caller.uid, feature.id, model)
+            if model not in await self._offered(settings, app):
+                sentence = f"{model} isn't free, and this app allows only free models."
+                raise PaidModel(sentence, field="model")
+        await self._preferences.set_model(uid, feature.id, model)
         return {"feature": feature.id, "model": model}
 
-    async def _shown(
-        self, feature: Feature, app: AppSettings, preferred: str | None
-    ) -> dict[str, Any]:
-        settings = feature.settings
-        offered = await self._offered(feature, app)
-        shown = {
-            "feature": feature.id,
-            "displayName": settings.display_name or feature.id,
-            "kind": settings.kind,
-            "stream": settings.stream,
-            "model": settings.model,
-            "models": offered,
-            "preferredModel": preferred if preferred in offered else None,
-            "allowTemperature": settings.allow_temperature,
-            "temperature": settings.temperature if settings.allow_temperature else None,
-            "variables": variable_names(settings),
-        }
-        return {name: value for name, value in shown.items() if value is not None}
-
-    async def _offered(self, feature: Feature, app: AppSettings) -> list[str]:
-        settings = feature.settings
+    async def _offered(self, settings: FeatureSettings, app: AppSettings) -> list[str]:
         models = list(dict.fromkeys([settings.model, *settings.allowed_models]))
-        return await self._choice.free(models) if app.free_models_only else models
+        return await self._choice.filter_free(models) if app.free_models_only else models
+
+
+def to_wire(feature: Feature, offered: list[str], preferred: str | None) -> dict[str, object]:
+    """Return what a user sees of a feature.
+
+    Args:
+        feature: As this user gets it.
+        offered: The models that the user may choose.
+        preferred: The user's own default model, if there is one.
+    """
+    settings = feature.settings
+    fields: dict[str, object] = {
+        "feature": feature.id,
+        "displayName": settings.display_name or feature.id,
+        "kind": settings.kind,
+        "stream": settings.stream,
+        "model": settings.model,
+        "models": offered,
+        "preferredModel": preferred if preferred in offered else None,
+        "allowTemperature": settings.allow_temperature,
+        "temperature": settings.temperature if settings.allow_temperature else None,
+        "variables": variable_names(settings),
+    }
+    return {name: value for name, value in fields.items() if value is not None}

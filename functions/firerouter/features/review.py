@@ -1,9 +1,9 @@
-"""What an admin sets, held against what the chosen models can do. Pure.
+"""The review of settings before they are saved: can the chosen models do what is set? Pure.
 
-What would make each call fail, or do another thing than what was asked for, is an error; what
-OpenRouter drops in silence (a sampling parameter that the model does not take), or is only
-probable, is a warning. A model that was chosen before and is gone from the list is a warning too:
-whoever changes a prompt is not the one to be stopped by it.
+What would make every call fail, or do something other than what was set, is an error. What
+OpenRouter silently leaves out (a sampling parameter that the model does not support), or what is
+only likely to go wrong, is a warning. A model that was chosen earlier and has left the catalog
+since is a warning too: it should not keep anyone from changing a prompt.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from datetime import date
 from typing import Final, Literal
 
 from ..models import CHARS_PER_TOKEN, Model, ModelList, Resolved, is_free, takes_cache_control
-from .abilities import _DEFAULT_MODELS, paid_extras, settings_not_taken
-from .settings import EMBEDDING, FeatureSettings
-from .template import PLACE
+from .abilities import DEFAULT_MODELS, paid_extras, unsupported_settings
+from .settings import EMBEDDING, IMAGE, FeatureSettings
+from .template import PLACEHOLDER
 
 _BRACES: Final = re.compile(r"\{\{.{0,80}?\}\}", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to say of one field. reason: stable and for programs."""
+    """One finding about one field. `reason` is stable, for programs."""
 
     field: str
     reason: str
@@ -34,11 +34,20 @@ class Finding:
         return {"field": self.field, "reason": self.reason, "message": self.message}
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A finding about the model that is used, and how much it matters there."""
+
+    severity: Literal["error", "warning"]
+    finding: Finding
+
+
 @dataclass(slots=True)
 class Review:
-    """What was found. With an error the settings are not saved.
+    """All findings. Settings with an error are not saved.
 
-    models: what they were held against, None where no list could be had.
+    Attributes:
+        models: The catalog that the settings were compared with; None if it was unavailable.
     """
 
     models: ModelList | None = None
@@ -51,9 +60,6 @@ class Review:
     def warn(self, field_: str, reason: str, message: str) -> None:
         self.warnings.append(Finding(field_, reason, message))
 
-    def add(self, severity: Literal["error", "warning"], *finding: str) -> None:
-        (self.error if severity == "error" else self.warn)(*finding)
-
 
 def review_settings(
     settings: FeatureSettings,
@@ -63,174 +69,193 @@ def review_settings(
     known: frozenset[str] = frozenset(),
     today: date,
 ) -> Review:
-    """models: None where no list can be had. known: the models that were chosen before."""
-    found = Review(models)
+    """Return what is wrong with settings, or may go wrong.
+
+    Args:
+        settings: The settings to review.
+        models: The catalog; None if it is unavailable.
+        free_only: Whether the app allows nothing that is billed.
+        known: The models that were chosen earlier.
+        today: The date that expiry dates are compared with.
+    """
+    review = Review(models)
     if free_only:
         for field_, what in paid_extras(settings):
-            message = f"{what} costs money even with a free model, and this app allows none."
-            found.error(field_, "paid_model", message)
-    for finding in _useless(settings):
-        found.warn(*finding)
+            message = (
+                f"{what} is billed even with a free model, and this app allows only what is free."
+            )
+            review.error(field_, "paid_model", message)
+    review.warnings.extend(_ineffective(settings))
     if models is None:
-        message = "The list of models could not be read: nothing was checked against it."
-        found.warn("model", "catalog_unavailable", message)
-    for field_, id_ in settings.named():
-        resolved = models.find(id_) if models else None
-        if resolved is not None and not _check_choice(found, field_, resolved, known, today):
+        message = "The list of models is unavailable, so the models were not checked."
+        review.warn("model", "catalog_unavailable", message)
+    for field_, id_ in settings.named_models():
+        resolved = models.resolve(id_) if models else None
+        if resolved is not None and not _check_existence(review, field_, resolved, known, today):
             continue
         if free_only and not (resolved.free if resolved else is_free(id_)):
-            what = "is not free" if models else "can not be looked up, so is not known to be free"
-            message = f"{id_} {what}, and this app allows free models only."
-            found.error(field_, "paid_model", message)
-        if resolved is None or resolved.preset is not None:
+            what = "isn't free" if models else "can't be looked up, so it may not be free"
+            message = f"{id_} {what}, and this app allows only free models."
+            review.error(field_, "paid_model", message)
+        if resolved is None or resolved.preset is not None or resolved.effective_model is None:
             continue
-        if model := resolved.answers:
-            if field_ == "helperModel":
-                _check_helper(found, model)
-            else:
-                _check_abilities(found, field_, settings, model)
-    return found
+        if field_ == "helperModel":
+            _check_helper(review, resolved.effective_model)
+        else:
+            _check_abilities(review, field_, settings, resolved.effective_model)
+    return review
 
 
-def _useless(settings: FeatureSettings) -> Iterator[tuple[str, str, str]]:
-    """(field, reason, message) of what does nothing, or little, whatever the model."""
+def _ineffective(settings: FeatureSettings) -> Iterator[Finding]:
+    """Yield what has no effect, or little, whichever model is used."""
     for braces in _BRACES.findall(settings.system_prompt):
-        if not PLACE.search(braces):
-            message = f"{braces[:40]} is no variable: it is sent to the model as it stands."
-            yield "systemPrompt", "not_a_variable", message
+        if not PLACEHOLDER.search(braces):
+            message = f"{braces[:40]} isn't a variable, so the model gets it as it stands."
+            yield Finding("systemPrompt", "not_a_variable", message)
             break
     for at, plugin in enumerate(settings.plugins):
         if plugin["id"] == "response-healing" and plugin.get("enabled") is not False:
-            message = "OpenRouter heals no answer that is streamed, and all are: set repairJson."
-            yield f"plugins[{at}]", "not_used", message
-    thought = settings.reasoning.max_tokens if settings.reasoning else None
-    if thought and settings.max_tokens and thought >= settings.max_tokens:
+            message = (
+                "OpenRouter heals only answers that aren't streamed, and Firerouter streams all of "
+                "them. Set repairJson instead."
+            )
+            yield Finding(f"plugins[{at}]", "not_used", message)
+    reasoning = settings.reasoning.max_tokens if settings.reasoning else None
+    if reasoning and settings.max_tokens and reasoning >= settings.max_tokens:
         message = (
-            f"{thought} tokens of thought leave none of maxTokens, {settings.max_tokens}, for the "
-            "answer: some models refuse that."
+            f"{reasoning} reasoning tokens leave none of maxTokens, {settings.max_tokens}, for the "
+            "answer. Some models refuse that."
         )
-        yield "reasoning.maxTokens", "no_room_to_answer", message
+        yield Finding("reasoning.maxTokens", "no_room_to_answer", message)
 
 
-def _check_choice(
-    found: Review, field_: str, resolved: Resolved, known: frozenset[str], today: date
+def _check_existence(
+    review: Review, field_: str, resolved: Resolved, known: frozenset[str], today: date
 ) -> bool:
-    """Is there such a model, and for how long? False where there is none."""
-    asked, model = resolved.asked, resolved.model
+    """Check whether there is such a model, and for how long. Return False if there is none."""
+    id_, model = resolved.requested, resolved.model
     if resolved.preset is not None:
-        message = f"{asked} is a preset of the OpenRouter account: it can not be checked here."
-        found.warn(field_, "preset_unchecked", message)
-    elif model is None and resolved.router:
-        found.warn(field_, "router_unlisted", f"{asked} is not in the list of models by now.")
+        message = f"{id_} is a preset of your OpenRouter account, so it can't be checked here."
+        review.warn(field_, "preset_unchecked", message)
+    elif model is None and resolved.is_router:
+        review.warn(field_, "router_unlisted", f"{id_} isn't in the list of models yet.")
+    elif model is None and id_ in known | DEFAULT_MODELS:
+        message = f"{id_} is no longer in the list of models. Please choose another."
+        review.warn(field_, "model_gone", message)
     elif model is None:
-        gone = f"{asked} is not in the list of models"
-        if asked in known | _DEFAULT_MODELS:
-            found.warn(field_, "model_gone", f"{gone} any more. Please choose another.")
-            return True
-        found.error(field_, "model_unknown", f"{gone}. Please check how it is written.")
+        message = f"{id_} isn't in the list of models. Please check its spelling."
+        review.error(field_, "model_unknown", message)
         return False
     if model is None:
         return True
     if model.variant == "batch":
-        message = f"{asked} answers in batches only, within a day: it can not be asked live."
-        found.error(field_, "batch_only", message)
+        message = f"{id_} answers only in batches, within a day, so it can't be used live."
+        review.error(field_, "batch_only", message)
     if expires := model.expires_soon(today):
-        message = f"OpenRouter takes {asked} away on {expires:%Y-%m-%d}."
-        found.warn(field_, "model_expires", message)
+        message = f"OpenRouter withdraws {id_} on {expires:%Y-%m-%d}."
+        review.warn(field_, "model_expires", message)
     if field_ == "model" and model.prompt_price == "dynamic":
-        message = f"What {asked} costs depends on the model it picks for each prompt."
-        found.warn(field_, "dynamic_price", message)
+        message = f"The price of {id_} depends on the model that it picks for each prompt."
+        review.warn(field_, "dynamic_price", message)
     return True
 
 
-def _check_abilities(found: Review, field_: str, settings: FeatureSettings, model: Model) -> None:
-    """Can the model do what is set? Of the others than `model` itself it is only said."""
-    chosen = field_ == "model"
-    for severity, at, reason, message in (
-        *_inabilities(settings, model),
-        *_thoughts(settings, model),
+def _check_abilities(review: Review, field_: str, settings: FeatureSettings, model: Model) -> None:
+    """Check what a model can do. Other models than `model` itself only cause warnings."""
+    for check in (
+        *_unsupported(settings, model),
+        *_reasoning(settings, model),
         *_over_limits(settings, model),
     ):
-        if chosen:
-            found.add(severity, at, reason, message)
-        elif severity == "error" or reason == "not_supported":
-            found.warn(field_, reason, message)
+        finding, is_error = check.finding, check.severity == "error"
+        if field_ == "model":
+            (review.errors if is_error else review.warnings).append(finding)
+        elif is_error or finding.reason == "not_supported":
+            review.warn(field_, finding.reason, finding.message)
 
 
-def _check_helper(found: Review, model: Model) -> None:
-    """Of what writes titles and summaries only that is asked."""
+def _check_helper(review: Review, model: Model) -> None:
+    """Check that the model for titles and summaries writes text; nothing else is needed of it."""
     if model.output_modalities and "text" not in model.output_modalities:
-        found.error("helperModel", "no_text_output", f"{model.id} writes no text.")
+        review.error("helperModel", "no_text_output", f"{model.id} doesn't write text.")
 
 
-_Said = tuple[Literal["error", "warning"], str, str, str]  # severity, field, reason, message
+def _error(field_: str, reason: str, message: str) -> Check:
+    return Check("error", Finding(field_, reason, message))
 
 
-def _inabilities(settings: FeatureSettings, model: Model) -> Iterator[_Said]:
-    """Each thing that is set and that the model can not do."""
-    id_, can = model.id, model.capabilities
-    takes = model.supported_parameters
-    yield from _kinds_inabilities(settings, model)
-    if settings.tools and "tools" not in can:
-        yield "error", "tools", "no_tools", f"{id_} can not use tools."
-    shape = settings.response_format.type if settings.response_format else "text"
-    if shape == "json_schema" and "structuredOutputs" not in can:
-        message = f"{id_} can not keep to a JSON schema."
-        yield "error", "responseFormat", "no_structured_outputs", message
-    if shape == "json_object" and "json" not in can:
-        yield "error", "responseFormat", "no_json", f"{id_} can not be held to JSON."
-    custom = settings.parameters if takes else ()  # what says nothing is not accused of anything
-    unknown = [f"parameters.{name}" for name in custom if name not in takes]
-    for name in (*settings_not_taken(settings, model), *unknown):
-        message = f"{id_} does not take {name}: OpenRouter leaves it out."
-        yield "warning", name, "not_supported", message
+def _warning(field_: str, reason: str, message: str) -> Check:
+    return Check("warning", Finding(field_, reason, message))
+
+
+def _unsupported(settings: FeatureSettings, model: Model) -> Iterator[Check]:
+    """Yield everything that is set and that the model does not support."""
+    id_, capabilities = model.id, model.capabilities
+    supported = model.supported_parameters
+    yield from _wrong_kind(settings, model)
+    if settings.tools and "tools" not in capabilities:
+        yield _error("tools", "no_tools", f"{id_} can't use tools.")
+    response_format = settings.response_format.type if settings.response_format else "text"
+    if response_format == "json_schema" and "structuredOutputs" not in capabilities:
+        message = f"{id_} doesn't support JSON schemas."
+        yield _error("responseFormat", "no_structured_outputs", message)
+    if response_format == "json_object" and "json" not in capabilities:
+        yield _error("responseFormat", "no_json", f"{id_} doesn't support JSON output.")
+    custom = settings.parameters if supported else ()  # a model that lists none is not judged
+    unknown = [f"parameters.{name}" for name in custom if name not in supported]
+    for name in (*unsupported_settings(settings, model), *unknown):
+        message = f"{id_} doesn't support {name}, so OpenRouter leaves it out."
+        yield _warning(name, "not_supported", message)
     if settings.prompt_caching != "off" and not takes_cache_control(id_):
-        message = f"{id_} is not asked to cache prompts: it does so by itself, or not at all."
-        yield "warning", "promptCaching", "not_supported", message
+        message = f"{id_} caches prompts by itself or not at all, so this has no effect."
+        yield _warning("promptCaching", "not_supported", message)
 
 
-def _kinds_inabilities(settings: FeatureSettings, model: Model) -> Iterator[_Said]:
-    """Does it make what the feature is for?"""
-    id_, can, outputs = model.id, model.capabilities, model.output_modalities
-    if settings.kind == "image":
-        if "imageOutput" not in can:
-            yield "error", "model", "no_image_output", f"{id_} makes no images."
-        wanted = settings.image_options
-        if settings.image_api == "chat" and wanted is not None and (wanted.n or 1) > 1:
-            message = "In a chat a model makes as many images as it likes."
-            yield "warning", "imageOptions.n", "not_used", message
+def _wrong_kind(settings: FeatureSettings, model: Model) -> Iterator[Check]:
+    """Yield why a model does not produce what the feature is for."""
+    id_, capabilities, outputs = model.id, model.capabilities, model.output_modalities
+    if settings.kind == IMAGE:
+        if "imageOutput" not in capabilities:
+            yield _error("model", "no_image_output", f"{id_} doesn't make images.")
+        options = settings.image_options
+        if settings.image_api == "chat" and options is not None and (options.n or 1) > 1:
+            message = "In a chat, the model decides how many images it makes."
+            yield _warning("imageOptions.n", "not_used", message)
     elif settings.kind == EMBEDDING:
-        if "embeddings" not in can:
-            yield "error", "model", "no_embeddings", f"{id_} makes no embeddings."
+        if "embeddings" not in capabilities:
+            yield _error("model", "no_embeddings", f"{id_} doesn't make embeddings.")
         if settings.fallback_models:
-            message = "Vectors of another model mean something else: no fallback is asked for them."
-            yield "warning", "fallbackModels", "not_used", message
+            message = "Vectors of different models can't be compared, so no fallback is used."
+            yield _warning("fallbackModels", "not_used", message)
     elif outputs and "text" not in outputs:
-        yield "error", "model", "no_text_output", f"{id_} writes no text."
+        yield _error("model", "no_text_output", f"{id_} doesn't write text.")
 
 
-def _thoughts(settings: FeatureSettings, model: Model) -> Iterator[_Said]:
-    set_, efforts = settings.reasoning, model.reasoning_efforts
-    if set_ is not None and set_.off and model.reasoning_required:
-        yield "error", "reasoning", "reasoning_required", f"{model.id} always thinks first."
-    elif set_ is not None and set_.effort and efforts and set_.effort not in efforts:
-        message = f"{model.id} does not know the effort {set_.effort}, but {', '.join(efforts)}."
-        yield "warning", "reasoning.effort", "not_supported", message
+def _reasoning(settings: FeatureSettings, model: Model) -> Iterator[Check]:
+    reasoning, efforts = settings.reasoning, model.reasoning_efforts
+    if reasoning is not None and reasoning.off and model.reasoning_required:
+        message = f"{model.id} always reasons; it can't be turned off."
+        yield _error("reasoning", "reasoning_required", message)
+    elif reasoning is not None and reasoning.effort and efforts and reasoning.effort not in efforts:
+        message = (
+            f"{model.id} doesn't support the effort {reasoning.effort}, only {', '.join(efforts)}."
+        )
+        yield _warning("reasoning.effort", "not_supported", message)
 
 
-def _over_limits(settings: FeatureSettings, model: Model) -> Iterator[_Said]:
-    id_ = model.id
-    most, context = model.max_completion_tokens, model.context_length
-    wanted = settings.max_tokens or 0
-    if most and wanted > most:
-        message = f"{id_} answers with {most} tokens at most."
-        yield "error", "maxTokens", "max_tokens_too_high", message
+def _over_limits(settings: FeatureSettings, model: Model) -> Iterator[Check]:
+    id_, context = model.id, model.context_length
+    limit, wanted = model.max_completion_tokens, settings.max_tokens or 0
+    if limit and wanted > limit:
+        message = f"{id_} answers with at most {limit} tokens."
+        yield _error("maxTokens", "max_tokens_too_high", message)
     elif context and wanted >= context:
-        message = f"{id_} has room for {context} tokens, the question included."
-        yield "error", "maxTokens", "max_tokens_too_high", message
+        message = f"{id_} has a context of {context} tokens, and the prompt needs some of them."
+        yield _error("maxTokens", "max_tokens_too_high", message)
     prompt = len(settings.system_prompt) // CHARS_PER_TOKEN
     if context and prompt + wanted >= context:
         message = (
-            f"About {prompt} tokens, and {wanted} for the answer: {id_} has room for {context}."
+            f"The prompt has about {prompt} tokens and the answer up to {wanted}, but {id_} has a "
+            f"context of {context}."
         )
-        yield "error", "systemPrompt", "context_too_long", message
+        yield _error("systemPrompt", "context_too_long", message)

@@ -1,18 +1,16 @@
-"""What an admin may set of a feature: the fields, their bounds, the built-in defaults. Pure.
+"""The settings of a feature: its fields and their bounds. Pure.
 
 Bounds and meanings of what is sent upstream: OpenRouter's pages "parameters", "provider-selection",
-"reasoning-tokens", "plugins" and "structured-outputs". `capabilities` checks what is set against
-what the chosen model can do.
+"reasoning-tokens", "plugins" and "structured-outputs". `review` compares settings with what the
+chosen models can do.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -28,13 +26,13 @@ FREE_MODEL: Final = "z-ai/glm-4.5-air:free"
 FREE_FALLBACK: Final = "openrouter/free"  # a router: picks a free model that fits the request
 
 
-IMAGE: Final = "image"  # the kind of feature that draws
+IMAGE: Final = "image"  # the kind of feature that makes images
 
 
 IMAGE_MODEL: Final = "google/gemini-2.5-flash-image"
 
 
-EMBEDDING: Final = "embedding"  # the kind of feature that `create_embeddings` alone asks
+EMBEDDING: Final = "embedding"  # the kind of feature that only `create_embeddings` takes
 
 
 EMBEDDING_MODEL: Final = "openai/text-embedding-3-small"
@@ -53,36 +51,42 @@ OWNED_PARAMETERS: Final = frozenset(
 )
 
 
-def _parameters(value: dict[str, Any]) -> dict[str, Any]:
+def _check_parameters(value: dict[str, object]) -> dict[str, object]:
     if owned := sorted(OWNED_PARAMETERS & value.keys()):
         raise PydanticCustomError("owned", "may not set {name}", {"name": owned[0]})
     return value
 
 
-def _part(field: str, what: str) -> PydanticCustomError:
+def _part_error(field: str, what: str) -> PydanticCustomError:
     return PydanticCustomError("part", "{what}", {"field": field, "what": what})
 
 
-def _plugin(value: dict[str, Any]) -> dict[str, Any]:
+def _check_plugin(value: dict[str, object]) -> dict[str, object]:
     id_ = value.get("id")
     if not isinstance(id_, str) or not re.fullmatch(r"[a-z][a-z0-9-]{0,63}", id_):
         raise PydanticCustomError("plugin", "must have an id such as web")
     return value
 
 
-def _one_line(value: str) -> str:
+def _check_one_line(value: str) -> str:
     if value != value.strip() or not value.isprintable():
-        raise PydanticCustomError("one_line", "must be one line, with no space at its ends")
+        raise PydanticCustomError(
+            "one_line", "must be one line, without spaces at its beginning or end"
+        )
     return value
 
 
 class Reasoning(Record):
-    """How much a model thinks first. max_tokens: of thought; either this or effort."""
+    """How much a model reasons before it answers. Set either `effort` or `maxTokens`."""
 
     effort: Literal["max", "xhigh", "high", "medium", "low", "minimal", "none"] | None = None
+    """How hard the model thinks; `none` turns reasoning off."""
     max_tokens: Annotated[int, Field(ge=1, le=limits.ANSWER_MAX_TOKENS)] | None = None
+    """The most reasoning tokens."""
     exclude: bool | None = None
+    """Reason, but keep the reasoning out of the answer."""
     enabled: bool | None = None
+    """Turn reasoning on with the model's own effort, or off."""
 
     @property
     def off(self) -> bool:
@@ -96,126 +100,143 @@ class Reasoning(Record):
 
 
 class ServerTool(Record):
-    """A tool that OpenRouter runs itself, such as openrouter:web_search."""
+    """A tool that OpenRouter runs itself."""
 
     type: Annotated[str, Field(pattern=r"^openrouter:[a-z][a-z_]{0,47}$")]
+    """Its name, such as `openrouter:web_search`."""
     parameters: JsonObject = {}
+    """Its own parameters, sent as they are."""
 
 
 class FeatureSettings(Record):
-    """What an admin may change of a feature. Not given (None) means: not sent upstream.
-
-    kind: chat, code, summarize, image, embedding, or a name of the admin's own.
-    fallback_models: tried in order when the model fails before its first token.
-    allowed_models: what callers may choose besides `model`; empty means no choice.
-    allow_tools: callers may send functions of their own, which the app runs.
-    allow_response_format: callers may say which JSON they want, where this says nothing of it.
-    repair_json: an answer that is not the JSON it should be is asked for once more.
-    unsupported: what becomes of a call that sends what the model can not do: it is refused, or
-    that part is left out, and the caller told.
-    system_prompt: `{{name}}` places are replaced by the caller's variables, literally.
-    caps: what one user may do; `limits` on the wire.
-    stream: off, and a streaming caller gets the whole answer at its end.
-    service_tier: how fast, and for which price, where the provider has a choice.
-    prompt_caching: how long a provider that has to be asked for it keeps what was sent, so that
-    the same beginning is cheaper the next time.
-    send_user, send_session: OpenRouter is told users, and conversations, apart, by hashes.
-    parameters: sent upstream as they are, for whatever has no field of its own.
-    titles: who names a conversation, the helper model or its first question's beginning.
-    history: whether earlier turns that do not fit are left out or summarised by the helper model.
-    helper_model: writes both; a free one where none is named.
-    on_disconnect: whether an answer that nobody listens to any more is ended, or finished.
-    resume: what is written of a long answer is kept while it grows, for whoever lost it.
-    image_api: how a feature of kind image asks: in a chat, or of OpenRouter's image API.
-    image_options: what images are like, unless a caller says so, who may with allow_image_options.
-    cache_seconds: how long the same question gets the same answer, 0 for never. cache_shared: from
-    any user, which is only for features that answer everybody alike.
-    first_token_s, idle_s: how long OpenRouter may be silent before and between tokens.
-    total_s: how long the whole call may take, tries and fallbacks included.
-    """
+    """What an admin can set for a feature. A field that is not set is not sent to OpenRouter."""
 
     display_name: Annotated[
-        str, Field(max_length=limits.DISPLAY_NAME_MAX_CHARS), AfterValidator(_one_line)
+        str, Field(max_length=limits.DISPLAY_NAME_MAX_CHARS), AfterValidator(_check_one_line)
     ] = ""
+    """The name that `list_features` shows to users; empty for the feature's ID."""
     kind: Name = "chat"
+    """What the feature is for: `chat`, `code`, `summarize`, `image`, `embedding`, or a name of your
+    own. `image` makes images, `embedding` is for `create_embeddings` alone; the others are hints to
+    the app."""
     model: ModelId = FREE_MODEL
+    """The model that answers, by its OpenRouter ID."""
     fallback_models: Annotated[list[ModelId], Field(max_length=limits.FALLBACK_MODELS_MAX)] = []
+    """Models to try, in order, if the model fails before its first token."""
     allowed_models: Annotated[list[ModelId], Field(max_length=limits.ALLOWED_MODELS_MAX)] = []
+    """Models that users may choose besides `model`; empty means that they have no choice."""
     allow_temperature: bool = False
+    """Whether callers may send a `temperature` of their own."""
     allow_tools: bool = True
+    """Whether callers may send `tools`: functions that the app runs."""
     allow_response_format: bool = True
+    """Whether callers may send a `responseFormat`, if the settings have none."""
     repair_json: bool = False
+    """Whether an answer that is not the required JSON is requested once more, at extra cost."""
     unsupported: Literal["refuse", "drop"] = "refuse"
+    """What happens to a call that sends something the model does not support: it is refused, or
+    that part is left out and the answer has a notice."""
     system_prompt: Annotated[str, Field(max_length=limits.SYSTEM_PROMPT_MAX_CHARS)] = ""
+    """The system prompt. Each `{{name}}` is replaced, literally, by the caller's variable."""
     temperature: Annotated[Number, Field(ge=0, le=2)] | None = None
+    """How varied the answers are."""
     top_p: Annotated[Number, Field(gt=0, le=1)] | None = None
+    """Sample only from the most likely tokens that together have this probability."""
     top_k: Annotated[int, Field(ge=0, le=1_000)] | None = None
+    """Sample only from this many of the most likely tokens; 0 for all."""
     min_p: Annotated[Number, Field(ge=0, le=1)] | None = None
+    """Sample only from tokens at least this probable, relative to the most likely one."""
     top_a: Annotated[Number, Field(ge=0, le=1)] | None = None
+    """Sample only from sufficiently likely tokens; the threshold grows with the top probability."""
     presence_penalty: Annotated[Number, Field(ge=-2, le=2)] | None = None
+    """Discourage, or if negative encourage, tokens that have already appeared."""
     frequency_penalty: Annotated[Number, Field(ge=-2, le=2)] | None = None
+    """Discourage, or if negative encourage, tokens by how often they have appeared."""
     repetition_penalty: Annotated[Number, Field(ge=0, le=2)] | None = None
+    """Discourage, above 1, or encourage, below 1, tokens of the prompt and the answer so far."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    """Makes answers repeatable, if the model supports it."""
     stop: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=limits.STOP_MAX_CHARS)]],
         Field(max_length=limits.STOPS_MAX),
     ] = []
+    """Texts that end the answer."""
     max_tokens: Annotated[int, Field(ge=1, le=limits.ANSWER_MAX_TOKENS)] | None = None
+    """The most completion tokens of an answer, reasoning included."""
     stream: bool = True
+    """Whether answers are streamed; if not, streaming callers get the whole answer at its end."""
     response_format: StoredFormat | None = None
+    """The JSON that answers must be."""
     reasoning: Reasoning | None = None
+    """How much the model reasons before it answers."""
     tools: Annotated[list[ServerTool], Field(max_length=limits.TOOLS_MAX)] = []
+    """Tools that OpenRouter runs itself; most are billed by use."""
     plugins: Annotated[
-        list[Annotated[JsonObject, AfterValidator(_plugin)]], Field(max_length=limits.PLUGINS_MAX)
+        list[Annotated[JsonObject, AfterValidator(_check_plugin)]],
+        Field(max_length=limits.PLUGINS_MAX),
     ] = []
+    """OpenRouter's plugins, each with its `id` and its own options."""
     provider: ProviderRouting | None = None
+    """Which providers OpenRouter may use for the model."""
     service_tier: ServiceTier | None = None
+    """The speed and price class, if the provider offers several."""
     prompt_caching: PromptCaching = "off"
+    """How long a provider that caches prompts on request keeps one, so that the next prompt with
+    the same beginning is cheaper: `off`, `5m` or `1h`."""
     send_user: bool = True
+    """Whether OpenRouter gets a hash that tells users apart."""
     send_session: bool = True
-    parameters: Annotated[JsonObject, AfterValidator(_parameters)] = {}
+    """Whether OpenRouter gets a hash that tells conversations apart."""
+    parameters: Annotated[JsonObject, AfterValidator(_check_parameters)] = {}
+    """Parameters without a field of their own, sent to OpenRouter as they are."""
     caps: Annotated[FeatureLimits, Field(alias="limits")] = FeatureLimits()
+    """What one user may do with this feature, within the app's own limits."""
     titles: Literal["model", "beginning"] = "model"
+    """What a new conversation's title is: written by the helper model, or the beginning of the
+    first question."""
     history: Literal["newest", "summarised"] = "newest"
+    """What happens to earlier messages that do not fit into the model's context: they are left out,
+    or summarized by the helper model."""
     helper_model: ModelId | None = None
+    """The model that writes titles and summaries; a free one if it is not set."""
     on_disconnect: Literal["stop", "continue"] = "stop"
+    """What happens to an answer once nobody listens: it is stopped, or finished."""
     resume: bool = True
+    """Whether the text of a long answer is stored as it grows, so that clients can resume it."""
     image_api: Literal["chat", "images"] = "chat"
+    """How a feature of kind `image` requests images: in a chat, or from OpenRouter's image API."""
     image_options: ImageOptions | None = None
+    """What images look like, unless the caller says otherwise."""
     allow_image_options: bool = True
+    """Whether callers may send `imageOptions` of their own."""
     cache_seconds: Annotated[int, Field(ge=0, le=limits.CACHE_MAX_S)] = 0
+    """For how many seconds the same question gets the same answer; 0 turns caching off."""
     cache_shared: bool = False
+    """Whether cached answers are shared between users: only for features whose answers do not
+    depend on who asks."""
     first_token_s: Annotated[Number, Field(ge=1, le=limits.FIRST_TOKEN_MAX_S)] = (
         limits.FIRST_TOKEN_DEFAULT_S
     )
+    """For how many seconds a model may be silent before its first token."""
     idle_s: Annotated[Number, Field(ge=1, le=limits.IDLE_MAX_S)] = limits.IDLE_DEFAULT_S
+    """For how many seconds a model may be silent between tokens."""
     total_s: Annotated[Number, Field(ge=1, le=limits.TOTAL_S)] = limits.TOTAL_S
-
-    def named(self) -> Iterator[tuple[str, str]]:
-        """(field, model id) of every place that names one."""
-        yield "model", self.model
-        for name, ids in (
-            ("fallbackModels", self.fallback_models),
-            ("allowedModels", self.allowed_models),
-        ):
-            for at, id_ in enumerate(ids):
-                yield f"{name}[{at}]", id_
-        if self.helper_model is not None:
-            yield "helperModel", self.helper_model
+    """How many seconds a whole call may take, retries and fallbacks included."""
 
     @property
     def through_image_api(self) -> bool:
+        """Whether images are requested from OpenRouter's image API."""
         return self.kind == IMAGE and self.image_api == "images"
 
     @model_validator(mode="after")
     def _fits_the_image_api(self) -> FeatureSettings:
-        """Privacy that it would not keep to is not promised."""
+        """Refuse what the image API would ignore: above all, privacy is not promised in vain."""
         if not self.through_image_api:
             return self
-        for name in self.provider.beyond_images() if self.provider else ():
-            raise _part(f"provider.{name}", "is nothing that OpenRouter's image API keeps to")
+        for name in self.provider.not_in_image_api() if self.provider else ():
+            raise _part_error(f"provider.{name}", "is not supported by OpenRouter's image API")
         for name in sorted(images.OWNED_PARAMETERS & self.parameters.keys()):
-            raise _part(f"parameters.{name}", "may not be set: imageOptions are for that")
+            raise _part_error(f"parameters.{name}", "may not be set: use imageOptions instead")
         return self
 
     @model_validator(mode="after")
@@ -227,95 +248,22 @@ class FeatureSettings(Record):
             )
         return self
 
-    def models(self) -> list[str]:
-        """Every model that it names, once each."""
-        return list(dict.fromkeys(id_ for _, id_ in self.named()))
+    def named_models(self) -> Iterator[tuple[str, str]]:
+        """Yield (field, model ID) for every place that names a model."""
+        yield "model", self.model
+        for name, ids in (
+            ("fallbackModels", self.fallback_models),
+            ("allowedModels", self.allowed_models),
+        ):
+            for at, id_ in enumerate(ids):
+                yield f"{name}[{at}]", id_
+        if self.helper_model is not None:
+            yield "helperModel", self.helper_model
 
-    def to_json(self) -> dict[str, Any]:
-        """As documents and the wire have it; what is not set is left out."""
+    def model_ids(self) -> list[str]:
+        """Return the ID of every model that is named, once each."""
+        return list(dict.fromkeys(id_ for _, id_ in self.named_models()))
+
+    def to_json(self) -> dict[str, object]:
+        """Return the settings as documents and the wire hold them, without unset fields."""
         return self.model_dump(by_alias=True, exclude_none=True)
-
-    def is_as(self, other: FeatureSettings) -> bool:
-        """Whether both are the same JSON, where 1 is not true as it is to `==`."""
-        return not differences(self.to_json(), other.to_json())
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """Settings on trial with some of the users. percent: of them, 0 to 100."""
-
-    revision: int
-    settings: FeatureSettings
-    percent: float
-
-    def takes(self, feature: str, uid: str) -> bool:
-        """Whether it serves this user. The same users as long as the draft is the same one;
-        a higher percentage adds others to them."""
-        digest = hashlib.sha256(f"{feature}\0{self.revision}\0{uid}".encode()).digest()
-        return int.from_bytes(digest[:8]) / 2**64 * 100 < self.percent
-
-
-@dataclass(frozen=True, slots=True)
-class Feature:
-    """A feature as it serves now. Revision 0 is the built-in default. test: nobody has saved it.
-    had_choice: it was saved with a choice of models once, so that users may have chosen."""
-
-    id: str
-    enabled: bool
-    revision: int
-    settings: FeatureSettings
-    draft: Draft | None = None
-    test: bool = False
-    had_choice: bool = False
-
-    @property
-    def has_choice(self) -> bool:
-        return self.had_choice or bool(self.settings.allowed_models)
-
-    def for_user(self, uid: str) -> Feature:
-        """The feature as this user gets it: with the draft's settings, or without."""
-        draft = self.draft
-        if draft is None or not draft.takes(self.id, uid):
-            return self
-        return replace(self, revision=draft.revision, settings=draft.settings)
-
-    def to_document(self) -> dict[str, Any]:
-        """`features/{id}` as Firestore keeps it."""
-        draft = self.draft
-        kept = draft and {
-            "revision": draft.revision,
-            "percent": draft.percent,
-            "settings": draft.settings.to_json(),
-        }
-        return {
-            "enabled": self.enabled,
-            "revision": self.revision,
-            "settings": self.settings.to_json(),
-            "draft": kept,
-        }
-
-
-def differences(before: Any, after: Any, field: str = "") -> list[dict[str, Any]]:
-    """`[{field, before?, after?}]`: where two JSON values differ. A list is one value."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        names = sorted(before.keys() | after.keys())
-        prefix = f"{field}." if field else ""
-        return [
-            difference
-            for name in names
-            for difference in differences(
-                before.get(name, _ABSENT), after.get(name, _ABSENT), f"{prefix}{name}"
-            )
-        ]
-    if before is not _ABSENT and after is not _ABSENT and _canonical(before) == _canonical(after):
-        return []
-    sides = (("before", before), ("after", after))
-    return [{"field": field, **{side: value for side, value in sides if value is not _ABSENT}}]
-
-
-def _canonical(value: Any) -> str:
-    """The same for the same JSON: Firestore orders names anew, and 1 is True to Python."""
-    return json.dumps(value, sort_keys=True)
-
-
-_ABSENT: Final = ...

@@ -1,31 +1,32 @@
-"""The store of features: what serves, every revision of it, and an admin's changes.
+"""The store of features: the active settings, every revision of them, and admins' changes.
 
-    features/{id}               {enabled, revision, settings, draft: {revision, percent, settings}?,
-                                 hadChoice?, savedAt, savedBy, prices: [{model, promptPrice,
-                                 completionPrice, canonicalSlug}]}           what serves now
+    features/{id}               the active settings, as `feature` describes them
     features/{id}/revisions/{n} {revision, settings, action, base, at, by, email, note, draft?,
                                  changes: [{field, before?, after?}]}        every revision
 
-A document typed by hand can not take a feature down: what can not be read falls back to the
-revision that it names, then to the newest valid one, then to the built-in default, on all instances
-alike, and the problem is logged. What was only ever a draft (`draft: true`) never serves so. A
-feature of an admin's own that has none of these is SettingsInvalid. `enabled` is read on its own
-and fails closed: anything but `true` is off. A draft that can not be read serves nobody.
+A document edited in the console cannot take a feature down: settings that cannot be read fall back
+to the revision that the document names, then to the newest valid revision, then to the built-in
+default, on all instances alike, and the problem is logged. A revision that was only ever a draft
+(`draft: true`) is never used like that. A feature of an admin's own that has none of these is
+SettingsInvalid. `enabled` is read by itself and fails closed: anything but `true` is off. A draft
+that cannot be read is used for nobody.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
-from google.cloud.firestore import DELETE_FIELD, AsyncClient, Query
-from pydantic import ValidationError
+from google.cloud.firestore import (
+    DELETE_FIELD,
+    AsyncClient,
+    AsyncCollectionReference,
+    Query,
+)
 
-from .. import limits, log
+from .. import log
 from ..cache import Cached
-from ..contract import faults, is_name
+from ..contract import is_name
 from ..errors import (
     FeatureDisabled,
     FeatureUnknown,
@@ -33,61 +34,58 @@ from ..errors import (
     SettingsInvalid,
     SettingsUnavailable,
 )
-from ..firestore import AWAY, Audit, Change
+from ..firestore import Audit, Change, Paths, Snapshot, content, get, query, translated
 from .defaults import DEFAULTS
-from .settings import Draft, Feature, FeatureSettings
+from .feature import (
+    Draft,
+    Feature,
+    Malformed,
+    StoredFeature,
+    read_draft,
+    read_prices,
+    read_revision_number,
+    read_settings,
+)
+from .limits import SettingsLimits
+from .settings import FeatureSettings
 
-
-@dataclass(frozen=True, slots=True)
-class StoredFeature:
-    """A feature as it was read: what a change is made from.
-
-    feature: what serves; None where nothing does, not even a default. unreadable: the fields of the
-    document that can not be read, of settings, enabled and draft. version: the document's update
-    time, the guard of a change; None where there is no document. prices: of its models, by id, as
-    they were when it was saved.
-    """
-
-    feature: Feature | None
-    unreadable: tuple[str, ...] = ()
-    version: Any = None
-    saved_at: datetime | None = None
-    saved_by: str | None = None
-    prices: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    @property
-    def broken(self) -> bool:
-        """What is written there is not what serves."""
-        return "settings" in self.unreadable
+_UNAVAILABLE = SettingsUnavailable, "settings_unavailable"
 
 
 class FeatureStore:
     """Reads features, each cached for a few seconds and fetched once at a time; changes them."""
 
-    def __init__(self, firestore: AsyncClient, audit: Audit) -> None:
+    def __init__(
+        self,
+        firestore: AsyncClient,
+        audit: Audit,
+        *,
+        limits: SettingsLimits = SettingsLimits(),
+    ) -> None:
         self._firestore = firestore
         self._audit = audit
-        self._documents = firestore.collection("features")
+        self.limits = limits
+        self._paths = Paths(firestore)
         self._caches: dict[str, Cached[Feature | None]] = {}
-        self._all = self._fresh_list()
+        self._all = self._new_list_cache()
 
     async def get(self, id_: str) -> Feature:
-        """The feature, if it is enabled.
+        """Return a feature that is enabled, as of a few seconds ago.
 
-        Raises FeatureUnknown, FeatureDisabled, SettingsInvalid, SettingsUnavailable.
+        Raises FeatureUnknown, FeatureDisabled, SettingsInvalid, SettingsUnavailable,
+        FirestoreForbidden.
         """
         cache = self._caches.get(id_)
         if cache is None:
             cache = self._caches[id_] = Cached(
                 lambda: self._load(id_),
-                fresh_s=limits.SETTINGS_FRESH_S,
-                stale_s=limits.SETTINGS_STALE_S,
+                fresh_s=self.limits.fresh_s,
+                stale_s=self.limits.stale_s,
             )
         feature = None
         try:
-            feature = await cache.get()
-        except AWAY:
-            raise SettingsUnavailable from None
+            with translated(*_UNAVAILABLE):
+                feature = await cache.get()
         finally:
             if feature is None:  # names that callers invent must not pile up
                 self._caches.pop(id_, None)
@@ -97,55 +95,51 @@ class FeatureStore:
             raise FeatureDisabled
         return feature
 
-    async def all(self) -> list[Feature]:
-        """Every feature that has settings, enabled or not, by id. Raises SettingsUnavailable."""
-        try:
+    async def list_all(self) -> list[Feature]:
+        """Return every feature that has settings, enabled or not, by ID, as of a few seconds ago.
+
+        Raises SettingsUnavailable, FirestoreForbidden.
+        """
+        with translated(*_UNAVAILABLE):
             return await self._all.get()
-        except AWAY:
-            raise SettingsUnavailable from None
 
     async def read_all(self) -> dict[str, StoredFeature]:
-        """Every feature as it is stored now, by id. Raises SettingsUnavailable."""
-        try:
+        """Return every feature as it is stored now, by ID. Raises as `list_all`."""
+        with translated(*_UNAVAILABLE):
             return await self._read_all()
-        except AWAY:
-            raise SettingsUnavailable from None
 
     async def read(self, id_: str) -> StoredFeature:
-        """The feature as it is stored now. Raises SettingsUnavailable."""
-        try:
+        """Return a feature as it is stored now. Raises as `list_all`."""
+        with translated(*_UNAVAILABLE):
             return await self._read(id_)
-        except AWAY:
-            raise SettingsUnavailable from None
 
     async def revision(self, id_: str, number: int) -> FeatureSettings:
-        """The settings of a revision. Raises RevisionUnknown, SettingsInvalid, SettingsUnavailable.
+        """Return the settings of a revision; revision 0 is the built-in default.
 
-        Revision 0 is the built-in default.
+        Raises RevisionUnknown, SettingsInvalid, SettingsUnavailable, FirestoreForbidden.
         """
         if number == 0 and id_ in DEFAULTS:
             return DEFAULTS[id_].settings
-        reference = self._revisions(id_).document(str(number))
-        try:
-            snapshot = await reference.get(retry=None, timeout=limits.READ_S)
-        except AWAY:
-            raise SettingsUnavailable from None
+        with translated(*_UNAVAILABLE):
+            snapshot = await self._get(self._paths.revisions(id_), str(number))
         if not snapshot.exists:
             raise RevisionUnknown(field="restore")
-        settings = _settings((snapshot.to_dict() or {}).get("settings"), id_, number)
+        settings = _settings(content(snapshot).get("settings"), id_, number)
         if settings is None:
-            sentence = f"Revision {number} can not be read any more. Please choose another one."
+            sentence = f"Revision {number} can't be read any more. Choose another revision."
             raise SettingsInvalid(sentence, field="restore", feature=id_, revision=number)
         return settings
 
     async def newest_number(self, id_: str) -> int:
-        """The highest number of a stored revision, 0 for none. Raises SettingsUnavailable."""
-        newest = self._revisions(id_).order_by("revision", direction=Query.DESCENDING).limit(10)
-        try:
-            snapshots = await newest.get(retry=None, timeout=limits.READ_S)
-        except AWAY:
-            raise SettingsUnavailable from None
-        numbers = (_number((snapshot.to_dict() or {}).get("revision")) for snapshot in snapshots)
+        """Return the highest number of a stored revision, 0 if there is none.
+
+        Raises SettingsUnavailable, FirestoreForbidden.
+        """
+        with translated(*_UNAVAILABLE):
+            snapshots = await self._newest_revisions(id_)
+        numbers = (
+            read_revision_number(content(snapshot).get("revision")) for snapshot in snapshots
+        )
         return max(numbers, default=0)
 
     async def save(
@@ -154,43 +148,49 @@ class FeatureStore:
         feature: Feature,
         change: Change,
         *,
-        beside: dict[str, Any],
-        revision: dict[str, Any] | None = None,
+        beside: Mapping[str, object],
+        revision: Mapping[str, object] | None = None,
         promoted: int | None = None,
     ) -> None:
-        """Let `feature` serve in place of what is `stored`; on this instance at once.
+        """Replace what is `stored` by `feature`; effective on this instance at once.
 
-        beside: further fields of the document. revision: the document of a new revision, created
-        under its number. promoted: the number of one that is no draft any more. Raises
-        SettingsChanged: nothing was written. SettingsRefused, SettingsUnavailable.
+        Args:
+            stored: The feature that the change was made from.
+            feature: The feature as it will be.
+            change: What the audit says.
+            beside: Further fields of the document.
+            revision: The document of a new revision, created under its number.
+            promoted: The number of a revision that is a draft no longer.
+
+        Raises:
+            SettingsChanged: Somebody else changed the feature first. Nothing was written.
+            SettingsRefused: Firestore cannot hold the settings. Nothing was written.
+            SettingsUnavailable: It is not known whether anything was written.
         """
         batch = self._firestore.batch()
-        reference = self._documents.document(feature.id)
+        reference = self._paths.feature(feature.id)
         document = {**feature.to_document(), **beside}
-        if feature.has_choice or (feature.draft and feature.draft.settings.allowed_models):
+        if feature.has_model_choice or (feature.draft and feature.draft.settings.allowed_models):
             document["hadChoice"] = True
         if stored.version is None:
             batch.create(reference, document)
         else:
             guard = self._firestore.write_option(last_update_time=stored.version)
             batch.update(reference, document, option=guard)
+        revisions = self._paths.revisions(feature.id)
         if revision is not None:
-            number = str(revision["revision"])
-            batch.create(self._revisions(feature.id).document(number), revision)
+            batch.create(revisions.document(str(revision["revision"])), dict(revision))
         if promoted is not None:
-            reference = self._revisions(feature.id).document(str(promoted))
-            batch.set(reference, {"draft": DELETE_FIELD}, merge=True)
+            batch.set(revisions.document(str(promoted)), {"draft": DELETE_FIELD}, merge=True)
         await self._audit.commit(batch, change)
-        self._all = self._fresh_list()
+        self._all = self._new_list_cache()
         if (cache := self._caches.get(feature.id)) is not None:
             cache.put(feature)
 
     # -- reading -------------------------------------------------------------------------------
 
-    def _fresh_list(self) -> Cached[list[Feature]]:
-        return Cached(
-            self._load_all, fresh_s=limits.SETTINGS_FRESH_S, stale_s=limits.SETTINGS_STALE_S
-        )
+    def _new_list_cache(self) -> Cached[list[Feature]]:
+        return Cached(self._load_all, fresh_s=self.limits.fresh_s, stale_s=self.limits.stale_s)
 
     async def _load(self, id_: str) -> Feature | None:
         stored = await self._read(id_)
@@ -204,100 +204,78 @@ class FeatureStore:
 
     async def _read_all(self) -> dict[str, StoredFeature]:
         found = {id_: StoredFeature(feature) for id_, feature in DEFAULTS.items()}
-        query = self._documents.limit(2 * limits.FEATURES_MAX)
-        for snapshot in await query.get(retry=None, timeout=limits.READ_S):
-            if is_name(snapshot.id):  # else nobody can ask it
+        documents = self._paths.features().limit(2 * self.limits.features_max)
+        for snapshot in await query(documents, within_s=self.limits.read_s):
+            if is_name(snapshot.id):  # else no call can name it
                 found[snapshot.id] = await self._stored(snapshot)
         return dict(sorted(found.items()))
 
     async def _read(self, id_: str) -> StoredFeature:
-        snapshot = await self._documents.document(id_).get(retry=None, timeout=limits.READ_S)
+        snapshot = await self._get(self._paths.features(), id_)
         return await self._stored(snapshot) if snapshot.exists else StoredFeature(DEFAULTS.get(id_))
 
-    async def _stored(self, snapshot: Any) -> StoredFeature:
-        id_, document = snapshot.id, snapshot.to_dict() or {}
-        number, enabled = _number(document.get("revision")), document.get("enabled", False)
+    async def _stored(self, snapshot: Snapshot) -> StoredFeature:
+        id_, document = snapshot.id, content(snapshot)
+        number = read_revision_number(document.get("revision"))
+        enabled = document.get("enabled", False)
         settings = _settings(document.get("settings"), id_, number)
         draft = _draft(document.get("draft"), id_)
-        found = await self._last_good(id_, number) if settings is None else (number, settings)
+        active = await self._last_valid(id_, number) if settings is None else (number, settings)
         had_choice = document.get("hadChoice") is True
-        feature = found and Feature(id_, enabled is True, *found, draft, had_choice=had_choice)
         if not isinstance(enabled, bool):
             log.error("enabled_invalid", feature=id_)
-        readable = {
+        is_readable = {
             "settings": settings is not None,
             "enabled": isinstance(enabled, bool),
             "draft": draft is not None or document.get("draft") is None,
         }
         saved_at, saved_by = document.get("savedAt"), document.get("savedBy")
         return StoredFeature(
-            feature,
-            unreadable=tuple(name for name, is_readable in readable.items() if not is_readable),
+            active and Feature(id_, enabled is True, *active, draft, had_choice=had_choice),
+            unreadable=tuple(name for name, readable in is_readable.items() if not readable),
             version=snapshot.update_time,
             saved_at=saved_at if isinstance(saved_at, datetime) else None,
             saved_by=saved_by if isinstance(saved_by, str) else None,
-            prices=_prices(document.get("prices")),
+            prices=read_prices(document.get("prices")),
         )
 
-    async def _last_good(self, id_: str, named: int) -> tuple[int, FeatureSettings] | None:
-        """What served before the document was broken: the revision that it names, else the newest
-        valid one, else the built-in default."""
-        kept = self._revisions(id_)
-        newest = kept.order_by("revision", direction=Query.DESCENDING).limit(10)
-        snapshots = await newest.get(retry=None, timeout=limits.READ_S)
+    async def _last_valid(self, id_: str, named: int) -> tuple[int, FeatureSettings] | None:
+        """Return what was active before the document was broken: the revision that it names, else
+        the newest valid one, else the built-in default."""
+        snapshots = await self._newest_revisions(id_)
         if named:
-            one = await kept.document(str(named)).get(retry=None, timeout=limits.READ_S)
-            snapshots = [one, *snapshots]
+            snapshots.insert(0, await self._get(self._paths.revisions(id_), str(named)))
         for snapshot in snapshots:
-            document = snapshot.to_dict() or {}
+            document = content(snapshot)
             number = document.get("revision")
             if document.get("draft") is True or type(number) is not int:
                 continue
             settings = _settings(document.get("settings"), id_, number)
-            if settings is not None and number == _number(number):
+            if settings is not None and number == read_revision_number(number):
                 return number, settings
         return (0, DEFAULTS[id_].settings) if id_ in DEFAULTS else None
 
-    def _revisions(self, id_: str) -> Any:
-        return self._documents.document(id_).collection("revisions")
+    async def _newest_revisions(self, id_: str) -> list[Snapshot]:
+        newest_first = self._paths.revisions(id_).order_by("revision", direction=Query.DESCENDING)
+        newest = newest_first.limit(self.limits.revisions_read)
+        return await query(newest, within_s=self.limits.read_s)
+
+    async def _get(self, collection: AsyncCollectionReference, id_: str) -> Snapshot:
+        return await get(collection.document(id_), within_s=self.limits.read_s)
 
 
-def _settings(settings: Any, id_: str, revision: Any) -> FeatureSettings | None:
+def _settings(value: object, id_: str, revision: object) -> FeatureSettings | None:
     try:
-        return FeatureSettings.model_validate(settings, by_alias=True, by_name=False)
-    except ValidationError as error:
-        wrong = [sentence for _, sentence in faults(error)[:5]]
-    except RecursionError:
-        wrong = ["nested too deeply"]
-    log.error("settings_invalid", feature=id_, revision=revision, problems=wrong)
-    return None
+        return read_settings(value)
+    except Malformed as error:
+        problems = list(error.problems)
+        log.error("settings_invalid", feature=id_, revision=revision, problems=problems)
+        return None
 
 
-def _prices(prices: Any) -> dict[str, dict[str, Any]]:
-    entries = prices if isinstance(prices, list) else []
-    return {
-        entry["model"]: entry
-        for entry in entries
-        if isinstance(entry, dict) and isinstance(entry.get("model"), str)
-    }
-
-
-def _number(revision: Any) -> int:
-    """A revision's number; 0 for what could be none, nor be sent by a client that saw it."""
-    # to Python, True is an int too
-    return revision if type(revision) is int and 0 <= revision < 2**53 else 0
-
-
-def _draft(draft: Any, id_: str) -> Draft | None:
-    match draft:
-        case None:
-            return None
-        case {"revision": number, "percent": int() | float() as percent, "settings": settings} if (
-            _number(number) and math.isfinite(percent)
-        ):
-            read = _settings(settings, id_, number)
-            if read is not None:
-                return Draft(number, read, percent)
-        case _:
-            log.error("draft_invalid", feature=id_)
-    return None
+def _draft(value: object, id_: str) -> Draft | None:
+    try:
+        return read_draft(value)
+    except Malformed as error:
+        log.error("draft_invalid", feature=id_, problems=list(error.problems))
+        return None

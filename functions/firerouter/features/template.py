@@ -1,4 +1,4 @@
-"""The `{{name}}` places of a system prompt. Pure."""
+"""The `{{name}}` placeholders of a system prompt. Pure."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import Final
 from ..errors import InvalidArgument
 from .settings import FeatureSettings
 
-# where a caller's variable goes
-PLACE: Final = re.compile(r"\{\{\s*([A-Za-z][A-Za-z0-9_-]*)\s*\}\}")
+# where a variable of the caller goes
+PLACEHOLDER: Final = re.compile(r"\{\{\s*([A-Za-z][A-Za-z0-9_-]*)\s*\}\}")
 
 
 def render(template: str, variables: Mapping[str, str]) -> str:
-    """`{{name}}` places filled in one pass, so that a value is never read as a template itself.
+    """Return the template with every placeholder filled, in one pass: values are never templates.
 
-    Raises InvalidArgument naming a variable that the template asks for and the caller left out.
+    Raises InvalidArgument naming a variable that the template needs and the caller did not send.
     """
 
-    def fill(place: re.Match[str]) -> str:
-        name = place[1]
+    def fill(match: re.Match[str]) -> str:
+        name = match[1]
         if name not in variables:
             field = f"variables.{name}"
             raise InvalidArgument(f"{field} is required by this feature.", field=field)
         return variables[name]
 
-    return PLACE.sub(fill, template)
+    return PLACEHOLDER.sub(fill, template)
 
 
 def variable_names(settings: FeatureSettings) -> list[str]:
-    """The names of the places in the system prompt, once each."""
-    return list(dict.fromkeys(PLACE.findall(settings.system_prompt)))
+    """Return the names of the placeholders in the system prompt, once each."""
+    return list(dict.fromkeys(PLACEHOLDER.findall(settings.system_prompt)))

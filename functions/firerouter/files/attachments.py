@@ -27,7 +27,7 @@ from .. import limits, log
 from ..callable import Call, CallableError
 from ..contract import PDF, Attachment, CreateUpload, ExecutePrompt, Part, Turns, decoded, parse
 from ..errors import AttachmentNotTaken, AttachmentUnknown, InvalidArgument
-from ..features import ModelChoice, Notices
+from ..features import ModelChoice, Notice
 from ..openrouter import READING, without_reading
 from ..users import Caller
 from . import annotation_store
@@ -85,7 +85,7 @@ class Attached:
     again: bool = False
     told: set[str] = field(default_factory=set)
     read: list[dict[str, Any]] = field(default_factory=list)
-    notices: Notices = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
 
     @property
     def sent(self) -> list[FileRef]:
@@ -197,7 +197,7 @@ class Attachments:
         if again:
             files = files_of(uid, history[-1].get("attachments"))
             asked = [FileRef("regenerate", file, file.path) for file in files]
-        inputs = dict(zip(models, await self._choice.inputs(models), strict=True))
+        inputs = dict(zip(models, await self._choice.input_modalities(models), strict=True))
         first = models[0]
         for placed in asked:
             if not _takes(inputs[first], placed.file):
@@ -225,7 +225,7 @@ class Attachments:
 
     async def fetch(
         self, generation: str, attached: Attached, messages: Turns, conversation: Any
-    ) -> Notices:
+    ) -> list[Notice]:
         """Put the files into their places in the messages, and what was read of them before; what
         the user should be told of it.
 
@@ -374,7 +374,7 @@ def _count(left: dict[str, int], why: str) -> None:
     left[why] = left.get(why, 0) + 1
 
 
-def _left_out(count: int, why: str) -> dict[str, str]:
+def _left_out(count: int, why: str) -> Notice:
     which = (
         "A file of an earlier turn was" if count == 1 else f"{count} files of earlier turns were"
     )

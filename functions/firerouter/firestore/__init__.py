@@ -7,6 +7,7 @@ from ..lazy import lazily
 if TYPE_CHECKING:
     from .audit import Audit, Change
     from .commits import AWAY, GUARD_FAILED, NOT_STORABLE, commit, create, put
+    from .config import ConfigDocument, StoredConfig
     from .errors import (
         AlreadyExists,
         Conflict,
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
         mapped,
         translated,
     )
-    from .limits import FirestoreLimits
+    from .limits import ConfigLimits, FirestoreLimits
     from .paths import GENERATIONS, Paths, key_of
     from .pieces import cut
     from .raw import ListenStream, database_name, generated_client, listen
@@ -33,6 +34,8 @@ __all__ = (
     "AlreadyExists",
     "Audit",
     "Change",
+    "ConfigDocument",
+    "ConfigLimits",
     "Conflict",
     "Document",
     "FirestoreError",
@@ -43,6 +46,7 @@ __all__ = (
     "NotStorable",
     "Paths",
     "Snapshot",
+    "StoredConfig",
     "Unavailable",
     "commit",
     "content",
@@ -65,6 +69,7 @@ __getattr__ = lazily(
     {
         "audit": ("Audit", "Change"),
         "commits": ("AWAY", "GUARD_FAILED", "NOT_STORABLE", "commit", "create", "put"),
+        "config": ("ConfigDocument", "StoredConfig"),
         "errors": (
             "AlreadyExists",
             "Conflict",
@@ -76,7 +81,7 @@ __getattr__ = lazily(
             "mapped",
             "translated",
         ),
-        "limits": ("FirestoreLimits",),
+        "limits": ("ConfigLimits", "FirestoreLimits"),
         "paths": ("GENERATIONS", "Paths", "key_of"),
         "pieces": ("cut",),
         "raw": ("ListenStream", "database_name", "generated_client", "listen"),

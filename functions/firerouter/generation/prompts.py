@@ -113,7 +113,7 @@ def parameters(settings: FeatureSettings, request: ExecutePrompt) -> dict[str, A
 
 def image_parameters(settings: FeatureSettings) -> dict[str, Any]:
     """What of the settings OpenRouter's image API takes, which is little of what a chat does."""
-    provider = settings.provider and settings.provider.of_images()
+    provider = settings.provider and settings.provider.image_upstream()
     seed = {} if settings.seed is None else {"seed": settings.seed}
     return {**settings.parameters, **seed, **({"provider": provider} if provider else {})}
 

@@ -1,35 +1,39 @@
-"""OpenRouter keys: in Secret Manager, in which order they serve, and without ever printing one."""
+"""OpenRouter keys: stored in Secret Manager, ordered in slots, never printed."""
 
 from typing import TYPE_CHECKING
 
 from ..lazy import lazily
 
 if TYPE_CHECKING:
-    from .pool import Keys
+    from .limits import KeyLimits
+    from .pool import KeyPool
     from .secret import Secret
-    from .slots import Entries, KeyEntry, KeySlots, read_slots
+    from .slot_store import KeySlotStore, StoredKeySlots
+    from .slots import KeyEntries, KeyEntry, KeySlots
+    from .source import KeySource
     from .vault import Vault
 
 __all__ = (
-    "Entries",
+    "KeyEntries",
     "KeyEntry",
+    "KeyLimits",
+    "KeyPool",
+    "KeySlotStore",
     "KeySlots",
-    "Keys",
+    "KeySource",
     "Secret",
+    "StoredKeySlots",
     "Vault",
-    "read_slots",
 )
 __getattr__ = lazily(
     __name__,
     {
-        "pool": ("Keys",),
+        "limits": ("KeyLimits",),
+        "pool": ("KeyPool",),
         "secret": ("Secret",),
-        "slots": (
-            "Entries",
-            "KeyEntry",
-            "KeySlots",
-            "read_slots",
-        ),
+        "slot_store": ("KeySlotStore", "StoredKeySlots"),
+        "slots": ("KeyEntries", "KeyEntry", "KeySlots"),
+        "source": ("KeySource",),
         "vault": ("Vault",),
     },
 )

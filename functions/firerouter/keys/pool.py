@@ -1,12 +1,12 @@
-"""The OpenRouter keys: secrets that can not print themselves, and the Secret Manager store.
+"""The pool of OpenRouter keys: which key a request uses, and which one comes after a refusal.
 
-One secret, OPENROUTER_API_KEY; each stored key is a version of it, and `config/app` says which
-versions serve whom (`keyslots`). Never `latest`, which is the highest number whatever its state,
-but at first boot when no admin has stored a key through the app yet. `keyring` says in which order
-they change.
+Each stored key is a version of one secret (`vault`), and `config/app` says which versions a feature
+uses (`slots`). Secret Manager's `latest` is the highest number, whatever its state, and is used
+only at first boot, when no admin has stored a key through the app yet. `admin.keys` says in which
+order versions and slots change.
 
-A key that OpenRouter refuses is benched: on this instance the next of its slot goes first for a
-while. No slot ever borrows another's key: a feature's own are its own budget.
+A key that OpenRouter refuses is deprioritized: on this instance, the other keys of its slot go
+first for a while. No slot ever borrows another slot's key: a feature's own keys are its own budget.
 """
 
 from __future__ import annotations
@@ -16,141 +16,164 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from .. import limits, log
+from .. import log
 from ..cache import Cached
 from ..callable import CallableError
-from ..errors import KeyMissing, KeyUnavailable, SettingsUnavailable
+from ..errors import (
+    KeyMissing,
+    KeyStoreDisabled,
+    KeyStoreForbidden,
+    KeyUnavailable,
+    SettingsUnavailable,
+)
+from .limits import KeyLimits
 from .secret import Secret
 from .slots import KeySlots, Versions
 from .vault import Vault
 
 
-class Serving(Protocol):
-    """Says which keys serve whom: as of a few seconds ago, or as of now."""
+class SlotSource(Protocol):
+    """Says which keys a feature uses. `slot_store.KeySlotStore` is one."""
 
-    async def key_slots(self, *, anew: bool = False) -> KeySlots: ...
+    async def get(self, *, refresh: bool = False) -> KeySlots:
+        """Return the slots as of a few seconds ago, or as of now. Raises SettingsUnavailable."""
+        ...
 
 
-class Keys:
-    """Serves the keys: each version fetched once, and kept for minutes.
+class KeyPool:
+    """The keys of one instance. Each version is fetched once, and cached for minutes.
 
-    Which ones serve is asked each time, of a cache: so another key takes effect in seconds.
+    The slots are read for every request, from a cache of seconds: a change of keys is effective
+    within seconds.
     """
 
     def __init__(
-        self, vault: Vault, serving: Serving, *, clock: Callable[[], float] = time.monotonic
+        self,
+        vault: Vault,
+        slots: SlotSource,
+        *,
+        limits: KeyLimits = KeyLimits(),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._vault = vault
-        self._serving = serving
+        self._source = slots
+        self._limits = limits
         self._clock = clock
-        self._slots: KeySlots | None = None  # the last that were heard of
+        self._slots: KeySlots | None = None  # as they were last read
         self._cache: dict[int | None, Cached[Secret]] = {}
-        self._benched: dict[int | None, float] = {}  # until when
+        self._deprioritized: dict[int | None, float] = {}  # until when, by the clock
 
-    def of(self, feature: str | None) -> KeySlot:
-        """The keys that serve a feature, or with None whatever has no keys of its own."""
+    def slot(self, feature: str | None) -> KeySlot:
+        """Return the keys that a feature uses; for None, those of features without their own."""
         return KeySlot(self, feature)
 
     def put(self, version: int, key: Secret) -> None:
-        """Take a key that was stored by this instance: it need not be fetched."""
+        """Cache a key that this instance has just stored, so that it is not fetched."""
         self._cached(version).put(Secret(key.reveal(), version))
 
-    async def slots(self, *, anew: bool = False) -> KeySlots:
-        """Who serves whom; while that can not be read, as it was. Raises SettingsUnavailable."""
+    async def slots(self, *, refresh: bool = False) -> KeySlots:
+        """Return the slots, or while they cannot be read, the ones last known.
+
+        Raises SettingsUnavailable.
+        """
         try:
-            slots = await self._serving.key_slots(anew=anew)
+            slots = await self._source.get(refresh=refresh)
         except SettingsUnavailable:
             if self._slots is None:
                 raise
             return self._slots
         if slots != self._slots:
             self._slots = slots
-            self._forget_all_but(slots.versions())
+            self._forget_all_but(slots.all_versions())
         return slots
 
-    async def first(self, versions: Versions, tried: Sequence[Secret] = ()) -> Secret:
-        """The first that the vault has and that was not tried; the benched ones are the last.
+    async def next_key(self, versions: Versions, exclude: Sequence[Secret] = ()) -> Secret:
+        """Return the first key of `versions` that can be read and is not one of `exclude`.
 
-        Raises KeyMissing, KeyUnavailable.
+        Deprioritized versions come last. Raises as `Vault.read`.
         """
         failure: CallableError = KeyMissing()
-        for version in sorted(versions, key=self._is_benched):
+        for version in sorted(versions, key=self._is_deprioritized):
             try:
                 # a version never changes, but which one is the newest does
-                key = await self.read(version, anew=bool(tried) and version is None)
+                key = await self.read(version, refresh=bool(exclude) and version is None)
             except KeyMissing:
-                self.bench(version)
-            except KeyUnavailable as unavailable:
-                failure = unavailable
+                self.deprioritize(version)
+            except (KeyUnavailable, KeyStoreForbidden, KeyStoreDisabled) as error:
+                failure = error
             else:
-                if key not in tried:
+                if key not in exclude:
                     return key
         raise failure
 
-    async def read(self, version: int | None, *, anew: bool = False) -> Secret:
-        """The key of a version, None for the newest. Raises KeyMissing, KeyUnavailable."""
+    async def read(self, version: int | None, *, refresh: bool = False) -> Secret:
+        """Return the key of a version, or the newest one for None. Raises as `Vault.read`."""
         cached = self._cached(version)
-        return await (cached.renew() if anew else cached.get())
+        return await (cached.renew() if refresh else cached.get())
 
-    def bench(self, version: int | None) -> None:
-        """Let others go first for a while: it was refused, or the vault does not have it."""
-        self._benched[version] = self._clock() + limits.KEY_BENCHED_S
+    def deprioritize(self, version: int | None) -> None:
+        """Let other keys go first for a while: this one was refused, or cannot be read."""
+        self._deprioritized[version] = self._clock() + self._limits.deprioritized_s
 
     def _cached(self, version: int | None) -> Cached[Secret]:
         if version not in self._cache:
-            fetch = partial(self._fetch, version)
             self._cache[version] = Cached(
-                fetch, fresh_s=limits.KEY_FRESH_S, stale_s=limits.KEY_STALE_S
+                partial(self._fetch, version),
+                fresh_s=self._limits.fresh_s,
+                stale_s=self._limits.stale_s,
             )
         return self._cache[version]
 
     async def _fetch(self, version: int | None) -> Secret:
         try:
             return await self._vault.read(version)
-        except KeyMissing:  # disabled, by hand: no outage that a key is kept over
+        except KeyMissing:  # disabled in the console: unlike an outage, this ends its use
             self._cached(version).forget()
             raise
 
-    def _is_benched(self, version: int | None) -> bool:
-        return self._clock() < self._benched.get(version, float("-inf"))
+    def _is_deprioritized(self, version: int | None) -> bool:
+        return self._clock() < self._deprioritized.get(version, float("-inf"))
 
     def _forget_all_but(self, versions: set[int]) -> None:
-        for kept in (self._cache, self._benched):
-            for version in kept.keys() - versions - {None}:
-                del kept[version]
+        for by_version in (self._cache, self._deprioritized):
+            for version in by_version.keys() - versions - {None}:
+                del by_version[version]
 
 
 class KeySlot:
-    """The keys that serve one feature, in order; or, for None, the default ones."""
+    """The keys of one feature, in order; for None, the default ones. A `KeySource`."""
 
-    def __init__(self, keys: Keys, feature: str | None) -> None:
-        self._keys = keys
+    def __init__(self, pool: KeyPool, feature: str | None) -> None:
+        self._pool = pool
         self._feature = feature
 
     async def get(self) -> Secret:
-        """The key that serves now. Raises KeyMissing, KeyUnavailable, SettingsUnavailable."""
+        """Return the key to use now.
+
+        Raises as `Vault.read`, and SettingsUnavailable.
+        """
         versions = await self._versions()
         try:
-            return await self._keys.first(versions)
+            return await self._pool.next_key(versions)
         except KeyMissing:
-            # they may have been replaced, and disabled, since the settings were last looked at
-            newest = await self._versions(anew=True) if versions else versions
+            # they may have been replaced, and disabled, since the slots were last read
+            newest = await self._versions(refresh=True) if versions else versions
             if newest == versions:
                 raise
-        return await self._keys.first(newest)
+        return await self._pool.next_key(newest)
 
-    async def another(self, tried: Sequence[Secret]) -> Secret | None:
-        """After OpenRouter refused the last of `tried`: a key that is none of them, if any.
+    async def next_after_refusal(self, refused: Sequence[Secret]) -> Secret | None:
+        """Return a key that is none of the refused ones, or None if there is none.
 
-        In the order of now: an admin may have replaced it since it was read.
+        The slot is read anew: an admin may have replaced the key since the request began.
         """
-        refused = tried[-1].version
-        log.warning("key_refused", version=refused)
-        self._keys.bench(refused)
+        version = refused[-1].version
+        log.warning("key_refused", version=version)
+        self._pool.deprioritize(version)
         try:
-            return await self._keys.first(await self._versions(anew=True), tried)
-        except (KeyMissing, KeyUnavailable, SettingsUnavailable):
+            return await self._pool.next_key(await self._versions(refresh=True), refused)
+        except CallableError:
             return None
 
-    async def _versions(self, *, anew: bool = False) -> Versions:
-        return (await self._keys.slots(anew=anew)).serving(self._feature)
+    async def _versions(self, *, refresh: bool = False) -> Versions:
+        return (await self._pool.slots(refresh=refresh)).versions_for(self._feature)

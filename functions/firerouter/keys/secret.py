@@ -1,16 +1,17 @@
-"""A key that cannot print itself."""
+"""A key that cannot print itself. Pure."""
 
 from __future__ import annotations
 
 from typing import Final, NoReturn
 
-TOLD_APART_FROM_CHARS: Final = 12
+LAST_FOUR_FROM_CHARS: Final = 12  # four characters of a shorter key would give too much away
 
 
 class Secret:
-    """A string that does not show in a repr, a log line, a format or a pickle.
+    """A string that never shows up in a repr, a log line, a formatted string or a pickle.
 
-    version: which one of the stored secret's it is; None where it is none.
+    Attributes:
+        version: The number of its version in Secret Manager; None if it is not stored there.
     """
 
     __slots__ = ("_value", "version")
@@ -20,12 +21,13 @@ class Secret:
         self.version = version
 
     def reveal(self) -> str:
+        """Return the string itself. Only what sends or stores the key may call this."""
         return self._value
 
     @property
     def last_four(self) -> str:
-        """Its end, to tell keys apart; nothing of one so short that this would give it away."""
-        return self._value[-4:] if len(self._value) >= TOLD_APART_FROM_CHARS else ""
+        """The last four characters, to tell keys apart; empty for a short key."""
+        return self._value[-4:] if len(self._value) >= LAST_FOUR_FROM_CHARS else ""
 
     def __repr__(self) -> str:
         return "Secret(****)"
@@ -36,7 +38,7 @@ class Secret:
         return repr(self)
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a Secret is not to be serialised")
+        raise TypeError("a Secret cannot be serialized")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and other._value == self._value

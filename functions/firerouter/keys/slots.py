@@ -1,33 +1,35 @@
-"""Which keys serve whom, and in which order: `config/app.keys`, read and changed. Pure.
+"""Which keys a feature uses, and in which order: the value in `config/app.keys`. Pure.
 
     {default: [entry, ...], features: {<feature id>: [entry, ...]}, swept}
     entry: {version, lastFour, checkedAt, isFreeTier, limitUsd, limitRemainingUsd}
 
-`default` that is not there is the first boot: no admin has stored a key yet, and the secret's
-newest version serves. `[]` is a removed key: nothing serves. A feature that has keys of its own is
-served by those alone, any other by the default ones. `swept` counts how often versions that served
-nobody were disabled while no slot changed, so that whoever stores a key meanwhile is told.
+A missing `default` means first boot: no admin has stored a key yet, and the secret's newest version
+is used. `default: []` means that the keys were removed, and none is used. A feature with keys of
+its own uses only those; every other feature uses the default ones. `swept` counts how often unused
+versions were disabled while no slot changed: a concurrent `set_openrouter_key` sees that the value
+is another one, and so never activates a version that has just been disabled.
 
-What was typed by hand and can not be read is skipped and logged, an entry or a part of one.
+Malformed entries, or parts of them, are skipped: people edit this document in the console.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from .. import limits, log
+from .. import limits
 from ..contract import is_name
 
-Versions = tuple[int | None, ...]  # of the secret, in order; None: whichever is the newest
+Versions = tuple[int | None, ...]  # of the secret, in order; None stands for the newest one
 FIRST_BOOT: Final[Versions] = (None,)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyEntry:
-    """One stored key: its version of the secret, and what was known of it when it was checked."""
+    """A stored key: its version of the secret, and what OpenRouter reported when it was checked."""
 
     version: int
     last_four: str | None = None
@@ -36,7 +38,8 @@ class KeyEntry:
     limit_usd: float | None = None
     limit_remaining_usd: float | None = None
 
-    def to_document(self) -> dict[str, Any]:
+    def to_document(self) -> dict[str, object]:
+        """Return the entry as Firestore stores it."""
         return {
             "version": self.version,
             "lastFour": self.last_four,
@@ -47,100 +50,103 @@ class KeyEntry:
         }
 
 
-Entries = tuple[KeyEntry, ...]
+KeyEntries = tuple[KeyEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class KeySlots:
-    """Every slot with its keys in order: the default one (feature None) and the features' own."""
+    """Every slot with its keys in order: the default slot (feature None) and the features' own."""
 
-    default: Entries | None = None
-    features: Mapping[str, Entries] = field(default_factory=dict)
-    swept: int = 0
+    default: KeyEntries | None = None
+    features: Mapping[str, KeyEntries] = field(default_factory=dict)
+    cleanup_count: int = 0
 
-    def own(self, feature: str | None) -> Entries | None:
-        """The keys in that very slot; None for the default one at first boot."""
+    def keys_of(self, feature: str | None) -> KeyEntries | None:
+        """Return the keys in exactly this slot; None for the default slot at first boot."""
         return self.default if feature is None else self.features.get(feature, ())
 
-    def serving(self, feature: str | None) -> Versions:
-        """The versions that serve a feature, in order; none once the keys were removed."""
-        entries = (feature and self.own(feature)) or self.default
+    def versions_for(self, feature: str | None) -> Versions:
+        """Return the versions that a feature uses, in order; empty if the keys were removed."""
+        entries = (feature and self.keys_of(feature)) or self.default
         if entries is None:
             return FIRST_BOOT
         return tuple(entry.version for entry in entries)
 
-    def versions(self) -> set[int]:
-        """All that serve somebody, the one of the first boot aside."""
+    def all_versions(self) -> set[int]:
+        """Return the versions in any slot. The one used at first boot is in none."""
         slots = [self.default or (), *self.features.values()]
         return {entry.version for entries in slots for entry in entries}
 
-    def having(self, feature: str | None, entries: Entries) -> KeySlots:
-        """The same with other keys in that slot. A feature with none is none of its features."""
+    def with_keys(self, feature: str | None, entries: KeyEntries) -> KeySlots:
+        """Return the same slots with other keys in one of them. Empty features' slots go."""
         if feature is None:
             return replace(self, default=entries)
         features = {**self.features, feature: entries}
-        return replace(self, features={id_: own for id_, own in features.items() if own})
+        return replace(self, features={id_: keys for id_, keys in features.items() if keys})
 
 
-def read_slots(keys: Any) -> KeySlots:
-    """`config/app.keys`, whatever it is."""
-    if not isinstance(keys, dict):
-        _skipped([] if keys is None else ["keys"])
-        return KeySlots()
-    typed = keys.get("features", {})
-    named = {id_: own for id_, own in typed.items() if is_name(id_)} if _is_map(typed) else {}
-    if not _is_map(typed) or len(named) < len(typed):
-        _skipped(["keys.features"])
-    read = {id_: _entries(f"keys.features.{id_}", own) for id_, own in named.items()}
-    features = {id_: own for id_, own in read.items() if own}
-    default: Entries | None = None
-    if "default" in keys:
-        default = _entries("keys.default", keys["default"])
+def read_slots(value: object) -> tuple[KeySlots, list[str]]:
+    """Read `config/app.keys`, whatever it holds.
+
+    Returns:
+        The slots, and the paths of the parts that were skipped because they are malformed.
+    """
+    if not isinstance(value, dict):
+        return KeySlots(), [] if value is None else ["keys"]
+    skipped: list[str] = []
+    by_feature = value.get("features", {})
+    named = {}
+    if isinstance(by_feature, dict):
+        named = {id_: slot for id_, slot in by_feature.items() if is_name(id_)}
+    if not isinstance(by_feature, dict) or len(named) < len(by_feature):
+        skipped.append("keys.features")
+    slots = {id_: _read_slot(f"keys.features.{id_}", slot, skipped) for id_, slot in named.items()}
+    features = {id_: entries for id_, entries in slots.items() if entries}
+    default = None
+    if "default" in value:
+        default = _read_slot("keys.default", value["default"], skipped)
     if default is None and features:
-        default = ()  # no first boot: the newest version may be a feature's own
-    swept = keys.get("swept")
-    return KeySlots(default, features, swept if type(swept) is int and 0 <= swept < 2**53 else 0)
+        default = ()  # not the first boot: the newest version may be a feature's own
+    count = value.get("swept")
+    cleanup_count = count if type(count) is int and 0 <= count < 2**53 else 0
+    return KeySlots(default, features, cleanup_count), skipped
 
 
-def _entries(path: str, typed: Any) -> Entries | None:
-    """A slot's keys. None for what is no list, but for null, which says that there are none."""
-    if typed is None:
+def _read_slot(path: str, value: object, skipped: list[str]) -> KeyEntries | None:
+    """Return a slot's keys: none for null, which says so; None for what is not a list."""
+    if value is None:
         return ()
-    if not isinstance(typed, (list, tuple)):
-        _skipped([path])
+    if not isinstance(value, (list, tuple)):
+        skipped.append(path)
         return None
-    found = list(enumerate(map(_entry, typed)))
-    _skipped(f"{path}[{n}]" for n, entry in found if entry is None)
-    readable = [entry for _, entry in found if entry is not None]
-    _skipped(f"{path}[{n}]" for n in range(limits.KEYS_MAX, len(readable)))
-    return tuple(readable[: limits.KEYS_MAX])
+    entries: list[KeyEntry] = []
+    for position, item in enumerate(value):
+        entry = _read_entry(item)
+        if entry is None or len(entries) == limits.KEYS_MAX:
+            skipped.append(f"{path}[{position}]")
+        else:
+            entries.append(entry)
+    return tuple(entries)
 
 
-def _entry(typed: Any) -> KeyEntry | None:
-    if not _is_map(typed) or type(typed.get("version")) is not int or typed["version"] < 1:
+def _read_entry(value: object) -> KeyEntry | None:
+    if not isinstance(value, dict):
         return None
-    last_four, checked_at = typed.get("lastFour"), typed.get("checkedAt")
-    is_free_tier = typed.get("isFreeTier")
+    version, last_four = value.get("version"), value.get("lastFour")
+    checked_at, is_free_tier = value.get("checkedAt"), value.get("isFreeTier")
+    if type(version) is not int or version < 1:  # to isinstance, True is an int too
+        return None
     return KeyEntry(
-        typed["version"],
+        version,
         last_four[-4:] if isinstance(last_four, str) else None,
         checked_at if isinstance(checked_at, datetime) else None,
         is_free_tier if isinstance(is_free_tier, bool) else None,
-        _amount(typed.get("limitUsd")),
-        _amount(typed.get("limitRemainingUsd")),
+        _read_amount(value.get("limitUsd")),
+        _read_amount(value.get("limitRemainingUsd")),
     )
 
 
-def _amount(typed: Any) -> float | None:
-    if isinstance(typed, bool) or not isinstance(typed, (int, float)):
+def _read_amount(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return typed if typed - typed == 0 else None  # neither NaN nor infinite
-
-
-def _is_map(typed: Any) -> bool:
-    return isinstance(typed, dict)
-
-
-def _skipped(fields: Iterable[str]) -> None:
-    if found := list(fields):
-        log.error("app_settings_invalid", fields=found[:20])
+    return value if not isinstance(value, float) or math.isfinite(value) else None

@@ -7,18 +7,21 @@ from ..lazy import lazily
 if TYPE_CHECKING:
     from .catalog import Catalog
     from .ids import is_free, takes_cache_control
-    from .model import CHARS_PER_TOKEN, TOKENS_PER_PRICE, Model, ModelList, Resolved
+    from .limits import CatalogLimits
+    from .model import CHARS_PER_TOKEN, TOKENS_PER_PRICE, Model, ModelList, Resolved, price_text
     from .search import ModelSearch
 
 __all__ = (
     "CHARS_PER_TOKEN",
     "TOKENS_PER_PRICE",
     "Catalog",
+    "CatalogLimits",
     "Model",
     "ModelList",
     "ModelSearch",
     "Resolved",
     "is_free",
+    "price_text",
     "takes_cache_control",
 )
 __getattr__ = lazily(
@@ -29,12 +32,14 @@ __getattr__ = lazily(
             "is_free",
             "takes_cache_control",
         ),
+        "limits": ("CatalogLimits",),
         "model": (
             "CHARS_PER_TOKEN",
             "Model",
             "ModelList",
             "Resolved",
             "TOKENS_PER_PRICE",
+            "price_text",
         ),
         "search": ("ModelSearch",),
     },

@@ -1,58 +1,74 @@
-"""The catalog: every model that OpenRouter offers, kept where an outage of OpenRouter is no matter.
+"""The catalog: every model that OpenRouter offers, stored so that an outage there does not matter.
 
     memory (minutes) -> catalog/head and its shards (until a day old) -> GET /models, /images/models
 
     catalog/head      {format, generation, count, fetchedAt, shards: [{id, sha256}]}
-    catalog/{shard}   {generation, models: JSON text}
+    catalog/{shard}   {generation, models: a piece of the list's JSON text}
 
-A list is text and not nested maps: one value is read in a twentieth of the time, and does not cost
-one of a document's 40,000 index entries for each field. A new list is written to shards of new
-names first, and `head` moves to them last, in one commit guarded by its version: whoever reads sees
-one whole list or another. Then the shards before it are deleted. The generation grows when a list
-differs from the one before it, and only then.
+The list is stored as text and not as nested maps: one value is read in a twentieth of the time, and
+costs none of a document's 40,000 index entries. A new list is written to shards of new names first,
+and `head` moves to them last, in a commit guarded by its version: every reader sees one whole list
+or another. Then the older shards are deleted. The generation grows when a list differs from the one
+before it, and only then.
 
 A list that is empty, unreadable or less than half as long as the one before it is refused: the old
-one stays in use and its age is told. Where OpenRouter really halved its offer, deleting
-`catalog/head` makes the next list the first one.
+one stays in use, and its age is reported. If OpenRouter really halves what it offers, delete
+`catalog/head`: the next list is then the first one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
-from google.cloud.firestore import AsyncClient, FieldFilter
+from google.cloud.firestore import AsyncClient, AsyncDocumentReference, FieldFilter
 
-from .. import limits, log
+from .. import log
 from ..cache import Cached
 from ..callable import CallableError
 from ..errors import (
     CatalogIncomplete,
     CatalogUnavailable,
     KeyInvalid,
-    KeyMissing,
-    KeyUnavailable,
-    SettingsUnavailable,
     UpstreamMalformed,
     UpstreamRejected,
     UpstreamTimeout,
 )
-from ..firestore import AWAY, GUARD_FAILED
-from ..keys import Secret
-from .model import Model, ModelList, Resolved, read_image_parameters, read_models
+from ..firestore import (
+    Conflict,
+    FirestoreError,
+    Paths,
+    commit,
+    content,
+    cut,
+    get,
+    get_all,
+    put,
+    query,
+    translated,
+)
+from ..keys import KeySource, Secret
+from .limits import CatalogLimits
+from .model import (
+    Model,
+    ModelList,
+    Resolved,
+    dump_models,
+    load_models,
+    read_image_parameters,
+    read_models,
+)
 
-FORMAT: Final = 3  # of the documents: what another release wrote is fetched anew
-ALL_MODELS: Final = {"output_modalities": "all"}  # without it the list is of text models alone
+FORMAT: Final = 4  # of the documents: what another release wrote is fetched anew
+ALL_MODELS: Final = {"output_modalities": "all"}  # without it, only text models are listed
 
 
-Shards = tuple[tuple[str, str], ...]  # id and sha256 of each
 Models = tuple[Model, ...]
 
 
@@ -61,79 +77,94 @@ class Upstream(Protocol):
 
     async def get(
         self, path: str, key: Secret | None, timeout_s: float, *, query: dict[str, str]
-    ) -> Any: ...
+    ) -> object: ...
 
 
-class Keys(Protocol):
-    """Where the key comes from. The list needs none: one that is missing is no matter."""
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A piece of the stored list: its document's ID, and the hash of its text."""
 
-    async def get(self) -> Secret: ...
+    id: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """`catalog/head` as it was read.
+
+    Attributes:
+        version: Its update time; None if there is no document.
+        fetched_at: When OpenRouter sent the list; None if there is no list that can be read.
+    """
+
+    version: datetime | None = None
+    generation: int = 0
+    fetched_at: datetime | None = None
+    shards: tuple[Shard, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """The list after a look at OpenRouter; added and removed: ids against the list before it."""
+    """The list after a refresh, and the IDs that it has more or less than the list before it."""
 
     models: ModelList
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """`catalog/head` as it was read. version: its update time, None where there is none."""
-
-    version: Any = None
-    generation: int = 0
-    fetched_at: datetime | None = None
-    shards: Shards = ()
-
-
 class Catalog:
-    """Serves the list. Make one an instance; nothing is read before the first call."""
+    """Serves the list. One per instance; nothing is read before the first call.
+
+    Args:
+        firestore: Where the list is stored.
+        openrouter: Makes the client, whose import alone takes longer than reading the list.
+        keys: OpenRouter lists more for a key, but needs none.
+        now: The clock.
+        limits: Deadlines, ages and sizes.
+    """
 
     def __init__(
         self,
         firestore: AsyncClient,
         *,
         openrouter: Callable[[], Upstream],
-        keys: Keys,
+        keys: KeySource,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        shard_max_bytes: int = limits.CATALOG_SHARD_MAX_BYTES,
+        limits: CatalogLimits = CatalogLimits(),
     ) -> None:
-        """openrouter: makes the client, whose import alone takes longer than to read the list."""
         self._firestore = firestore
-        self._documents = firestore.collection("catalog")
+        self._documents = Paths(firestore).catalog()
         self._openrouter = openrouter
         self._keys = keys
         self._now = now
-        self._shard_max_bytes = shard_max_bytes
+        self._limits = limits
         self._served: Cached[ModelList] = Cached(
-            self._load, fresh_s=limits.CATALOG_FRESH_S, stale_s=limits.CATALOG_KEPT_S
+            self._load, fresh_s=limits.fresh_s, stale_s=limits.stale_s
         )
-        # never kept: it is there so that whoever asks meanwhile waits for the same fetch
+        # keeps nothing: it is there so that concurrent refreshes share one fetch
         self._fetched: Cached[Refreshed] = Cached(self._renew, fresh_s=0, stale_s=0)
         self._last: ModelList | None = None
-        self._read: tuple[Shards, tuple[Model, ...]] = ((), ())  # what `_last` was read from
+        self._last_shards: tuple[Shard, ...] = ()  # what `_last_models` were read from
+        self._last_models: Models = ()
 
     async def get(self) -> ModelList:
-        """The list. Raises CatalogUnavailable; UpstreamError when there never was one."""
+        """Return the list. Raises CatalogUnavailable, or UpstreamError if there never was one."""
         return await self._served.get()
 
-    async def find(self, id_: str) -> Resolved:
-        """What an id stands for: suffixes, presets, aliases and routers understood. As `get`."""
-        return (await self.get()).find(id_)
+    async def resolve(self, id_: str) -> Resolved:
+        """Return what an ID stands for, as `ModelList.resolve`. Raises as `get`."""
+        return (await self.get()).resolve(id_)
 
     def age_seconds(self, models: ModelList) -> int:
-        """Since OpenRouter said so."""
+        """Return how long ago OpenRouter sent a list."""
         return max(0, round((self._now() - models.fetched_at).total_seconds()))
 
     def is_stale(self, models: ModelList) -> bool:
-        """Whether it is older than it should be: OpenRouter was away, or sent what was refused."""
-        return self.age_seconds(models) > limits.CATALOG_OLD_S
+        """Return whether a list is too old: OpenRouter was unavailable, or its list was refused."""
+        return self.age_seconds(models) > self._limits.old_s
 
     async def refresh(self) -> Refreshed:
-        """Ask OpenRouter now; one fetch for all who ask at once.
+        """Fetch OpenRouter's list now; concurrent callers share one fetch.
 
         Raises UpstreamError, CatalogIncomplete, CatalogUnavailable: then the old list stays.
         """
@@ -142,13 +173,14 @@ class Catalog:
     # -- reading -------------------------------------------------------------------------------
 
     async def _load(self) -> ModelList:
-        try:
-            stored = await self._stored(await self._head())
-        except AWAY as error:
-            log.warning("catalog_unavailable", type=type(error).__name__)
-            if self._last is None:
-                raise CatalogUnavailable from None
-            return self._last
+        with translated(CatalogUnavailable, "catalog_unavailable"):
+            try:
+                stored = await self._read_list(await self._read_head())
+            except FirestoreError as error:
+                if self._last is None:
+                    raise
+                log.warning("catalog_unavailable", type=error.cause)
+                return self._last
         if stored is not None:
             self._last = stored
             if not self.is_stale(stored):
@@ -161,136 +193,138 @@ class Catalog:
             log.warning("catalog_stale", age_s=self.age_seconds(self._last), reason=error.reason)
             return self._last
 
-    async def _head(self) -> _Head:
-        snapshot = await self._documents.document("head").get(retry=None, timeout=limits.READ_S)
+    async def _read_head(self) -> Head:
+        snapshot = await get(self._head(), within_s=self._limits.read_s)
         if not snapshot.exists:
-            return _Head()
-        match snapshot.to_dict():
-            case {
-                "format": int(format_),
-                "generation": int(generation),
-                "fetchedAt": datetime() as fetched_at,
-                "shards": [*shards],
-            } if format_ == FORMAT and all(map(_is_shard, shards)):
-                named = tuple((shard["id"], shard["sha256"]) for shard in shards)
-                return _Head(snapshot.update_time, generation, fetched_at, named)
-        log.error("catalog_unreadable", document="head")
-        return _Head(snapshot.update_time)
+            return Head()
+        head = read_head(content(snapshot), snapshot.update_time)
+        if head.fetched_at is None:
+            log.error("catalog_unreadable", document="head")
+        return head
 
-    async def _stored(self, head: _Head) -> ModelList | None:
-        """The list that a head speaks of; None where there is none, or none that can be read."""
+    async def _read_list(self, head: Head) -> ModelList | None:
+        """Return the list that a head names; None if there is none, or none that can be read."""
         if head.fetched_at is None:
             return None
-        if head.shards and head.shards == self._read[0]:
-            return ModelList(head.generation, head.fetched_at, self._read[1])
-        references = [self._documents.document(id_) for id_, _ in head.shards]
-        texts: dict[str, Any] = {}
-        async for snapshot in self._firestore.get_all(
-            references, retry=None, timeout=limits.READ_S
-        ):
-            texts[snapshot.id] = (snapshot.to_dict() or {}).get("models")
-        try:
-            models = tuple(
-                Model.from_document(document)
-                for id_, digest in head.shards
-                for document in _opened(texts[id_], digest)
-            )
-        except (KeyError, TypeError, ValueError, ArithmeticError):
-            # typed by hand, or just deleted: the list after it is there then
-            newer = await self._head()
-            if newer.shards != head.shards:
-                return await self._stored(newer)
-            log.error("catalog_unreadable", generation=head.generation)
-            return None
-        self._read = (head.shards, models)
-        return ModelList(head.generation, head.fetched_at, models)
+        if not head.shards or head.shards != self._last_shards:
+            try:
+                models = await self._read_shards(head.shards)
+            except ValueError:
+                # edited in the console, or just deleted: then there is a newer list
+                newer = await self._read_head()
+                if newer.shards != head.shards:
+                    return await self._read_list(newer)
+                log.error("catalog_unreadable", generation=head.generation)
+                return None
+            self._last_shards, self._last_models = head.shards, models
+        return ModelList(head.generation, head.fetched_at, self._last_models)
 
-    # -- fetching and writing ------------------------------------------------------------------
+    async def _read_shards(self, shards: Sequence[Shard]) -> Models:
+        """Return the models in these shards. Raises ValueError if a text is not what was stored."""
+        snapshots = await get_all(
+            self._firestore,
+            [self._documents.document(shard.id) for shard in shards],
+            within_s=self._limits.read_s,
+        )
+        texts = []
+        for shard, snapshot in zip(shards, snapshots, strict=True):
+            text = content(snapshot).get("models")
+            if not isinstance(text, str) or _digest(text) != shard.sha256:
+                raise ValueError(shard.id)
+            texts.append(text)
+        return load_models("".join(texts))
+
+    # -- fetching ------------------------------------------------------------------------------
 
     async def _renew(self) -> Refreshed:
         models, expected = await self._fetch()
-        try:
-            head = await self._head()
-            before = await self._stored(head) or ModelList(head.generation, self._now(), ())
+        with translated(CatalogUnavailable, "catalog_not_stored"):
+            head = await self._read_head()
+            before = await self._read_list(head) or ModelList(head.generation, self._now(), ())
             expected = max(expected, len(before.models))
             if not models or 2 * len(models) < expected:
                 log.error("catalog_refused", count=len(models), expected=expected)
                 raise CatalogIncomplete(count=len(models), expected=expected)
             after = await self._store(models, head, before)
-        except AWAY as error:
-            log.error("catalog_not_stored", type=type(error).__name__)
-            raise CatalogUnavailable from None
         self._last = after
         self._served.put(after)
         old, new = ({model.id for model in list_.models} for list_ in (before, after))
         log.info("catalog_refreshed", generation=after.generation, count=len(after.models))
         return Refreshed(after, tuple(sorted(new - old)), tuple(sorted(old - new)))
 
-    async def _fetch(self) -> tuple[tuple[Model, ...], int]:
-        """(the models, how many OpenRouter spoke of). Raises UpstreamError."""
+    async def _fetch(self) -> tuple[Models, int]:
+        """Return the models, and how many OpenRouter says there are. Raises UpstreamError."""
         try:
             key = await self._keys.get()
-        except (KeyMissing, KeyUnavailable, SettingsUnavailable):
-            key = None
+        except CallableError:
+            key = None  # the list is public
         try:
-            async with asyncio.timeout(limits.CATALOG_FETCH_S):
+            async with asyncio.timeout(self._limits.fetch_s):
                 try:
-                    entries, total = await self._pages(key, ALL_MODELS)
+                    entries, total = await self._fetch_pages(key, ALL_MODELS)
                 except UpstreamRejected:
                     log.warning("catalog_of_text_models_alone")
-                    entries, total = await self._pages(key, {})
+                    entries, total = await self._fetch_pages(key, {})
         except TimeoutError:
             raise UpstreamTimeout from None
-        models, skipped = read_models(entries)
+        models, skipped = read_models(entries, self._limits)
         if skipped:
             log.warning("catalog_entries_skipped", count=skipped, of=len(entries))
-        return await self._with_images(models, key), max(total, len(entries))
+        return await self._with_image_parameters(models, key), max(total, len(entries))
 
-    async def _with_images(self, models: Models, key: Secret | None) -> Models:
-        """With what the image API takes, as it was known before where that can not be had."""
+    async def _with_image_parameters(self, models: Models, key: Secret | None) -> Models:
+        """Add what the image API takes; if it cannot be fetched, what it took before."""
         try:
-            listed = await self._document("/images/models", key, {})
+            document = await self._fetch_document("/images/models", key, {})
         except CallableError as error:
             log.warning("image_parameters_unknown", reason=error.reason)
             before = self._last.models if self._last else ()
-            takes = {model.id: model.image_parameters for model in before}
+            parameters = {model.id: model.image_parameters for model in before}
         else:
-            takes = read_image_parameters(listed)
-        return tuple(replace(m, image_parameters=takes.get(m.id, ())) for m in models)
+            parameters = read_image_parameters(document, self._limits)
+        return tuple(
+            replace(model, image_parameters=parameters.get(model.id, ())) for model in models
+        )
 
-    async def _pages(self, key: Secret | None, query: dict[str, str]) -> tuple[list[object], int]:
-        """(every page's entries, the total that OpenRouter names)."""
+    async def _fetch_pages(
+        self, key: Secret | None, query_: dict[str, str]
+    ) -> tuple[list[object], int]:
+        """Return the entries of all pages, and the total that OpenRouter names."""
         entries: list[object] = []
-        for _ in range(limits.CATALOG_PAGES_MAX):
-            page = await self._document("/models", key, query)
+        for _ in range(self._limits.pages_max):
+            page = await self._fetch_document("/models", key, query_)
             data = page.get("data") if isinstance(page, dict) else None
-            if not isinstance(data, list):
+            if not isinstance(page, dict) or not isinstance(data, list):
                 raise UpstreamMalformed
             entries += data
-            if len(entries) > limits.CATALOG_MODELS_MAX:
+            if len(entries) > self._limits.models_max:
                 break
             links, total = page.get("links"), page.get("total_count")
-            following = links.get("next") if isinstance(links, dict) else None
-            if not isinstance(following, str):
+            next_url = links.get("next") if isinstance(links, dict) else None
+            if not isinstance(next_url, str):
                 return entries, total if type(total) is int else 0
             # its query alone: no answer may send us, and the key, to another address
-            query = dict(parse_qsl(urlsplit(following).query))
+            query_ = dict(parse_qsl(urlsplit(next_url).query))
         log.error("catalog_too_long", count=len(entries))
         raise UpstreamMalformed
 
-    async def _document(self, path: str, key: Secret | None, query: dict[str, str]) -> Any:
-        within_s = limits.CATALOG_FETCH_S
+    async def _fetch_document(
+        self, path: str, key: Secret | None, query_: dict[str, str]
+    ) -> object:
+        openrouter, within_s = self._openrouter(), self._limits.fetch_s
         if key is not None:
             try:
-                return await self._openrouter().get(path, key, within_s, query=query)
+                return await openrouter.get(path, key, within_s, query=query_)
             except KeyInvalid:
                 pass  # the list is public
-        return await self._openrouter().get(path, None, within_s, query=query)
+        return await openrouter.get(path, None, within_s, query=query_)
 
-    async def _store(self, models: tuple[Model, ...], head: _Head, before: ModelList) -> ModelList:
-        """Write the list, if it is another one, and say when it was seen.
+    # -- storing -------------------------------------------------------------------------------
 
-        Where another instance stored one meanwhile, that one is the result.
+    async def _store(self, models: Models, head: Head, before: ModelList) -> ModelList:
+        """Store the list if it is another one, and the time of the fetch in any case.
+
+        If another instance stored a list meanwhile, that one is the result.
         """
         fetched_at = self._now()
         if models == before.models:
@@ -304,81 +338,87 @@ class Catalog:
             "generation": generation,
             "count": len(models),
             "fetchedAt": fetched_at,
-            "shards": [{"id": id_, "sha256": digest} for id_, digest in shards],
+            "shards": [{"id": shard.id, "sha256": shard.sha256} for shard in shards],
         }
-        batch = self._firestore.batch()
-        reference = self._documents.document("head")
-        if head.version is None:
-            batch.create(reference, document)
-        else:
-            guard = self._firestore.write_option(last_update_time=head.version)
-            batch.update(reference, document, option=guard)
         try:
-            await batch.commit(retry=None, timeout=limits.READ_S)
-        except GUARD_FAILED:
-            stored = await self._stored(await self._head())
+            await self._write_head(document, head)
+        except Conflict:
+            stored = await self._read_list(await self._read_head())
             if stored is None:
                 raise CatalogUnavailable from None
-            return stored  # our shards are swept when that list's time is over
-        self._read = (shards, models)
+            return stored  # our shards are deleted once that list is replaced
+        self._last_shards, self._last_models = shards, models
         if shards != head.shards:
-            await self._sweep(generation)
+            await self._delete_shards_before(generation)
         return ModelList(generation, fetched_at, models)
 
-    async def _write_shards(self, models: Sequence[Model], generation: int) -> Shards:
-        """Under names that no other instance writes to."""
+    async def _write_head(self, document: Mapping[str, object], head: Head) -> None:
+        """Move the head. Raises FirestoreError; Conflict if somebody else moved it."""
+        batch = self._firestore.batch()
+        if head.version is None:
+            batch.create(self._head(), dict(document))
+        else:
+            guard = self._firestore.write_option(last_update_time=head.version)
+            batch.update(self._head(), dict(document), option=guard)
+        await commit(batch, self._limits.write_s)
+
+    async def _write_shards(self, models: Models, generation: int) -> tuple[Shard, ...]:
+        """Write the list under names that no other instance writes to."""
         nonce = secrets.token_hex(4)
-        texts = list(_shards(models, self._shard_max_bytes))
-        ids = [f"{generation}-{nonce}-{number}" for number in range(len(texts))]
+        texts = cut(dump_models(models), self._limits.shard_max_chars)
+        shards = tuple(
+            Shard(f"{generation}-{nonce}-{number}", _digest(text))
+            for number, text in enumerate(texts)
+        )
         await asyncio.gather(
             *(
-                self._documents.document(id_).set(
-                    {"generation": generation, "models": text}, retry=None, timeout=limits.READ_S
+                put(
+                    self._documents.document(shard.id),
+                    {"generation": generation, "models": text},
+                    within_s=self._limits.write_s,
                 )
-                for id_, text in zip(ids, texts, strict=True)
+                for shard, text in zip(shards, texts, strict=True)
             )
         )
-        return tuple(zip(ids, map(_digest, texts), strict=True))
+        return shards
 
-    async def _sweep(self, generation: int) -> None:
-        """Delete the shards of earlier lists; one that is being written now is no earlier one."""
+    async def _delete_shards_before(self, generation: int) -> None:
+        """Delete the shards of earlier lists; a list that is being written is not one of them."""
+        older = self._documents.where(filter=FieldFilter("generation", "<", generation))
         try:
-            query = self._documents.where(filter=FieldFilter("generation", "<", generation))
-            old = await query.select(["generation"]).get(retry=None, timeout=limits.READ_S)
-            for snapshot in old:
-                await snapshot.reference.delete(retry=None, timeout=limits.READ_S)
-        except AWAY as error:
-            log.warning("catalog_not_swept", type=type(error).__name__)  # the next one will be
+            snapshots = await query(older.select(["generation"]), within_s=self._limits.read_s)
+            batch = self._firestore.batch()
+            for snapshot in snapshots:
+                batch.delete(snapshot.reference)
+            await commit(batch, self._limits.write_s)
+        except FirestoreError as error:
+            log.warning("catalog_not_swept", type=error.cause)  # the next refresh will do it
+
+    def _head(self) -> AsyncDocumentReference:
+        return self._documents.document("head")
 
 
-def _is_shard(shard: object) -> bool:
-    match shard:
-        case {"id": str(id_), "sha256": str()}:
-            return bool(id_) and "/" not in id_
-    return False
+def read_head(document: Mapping[str, object], version: datetime | None) -> Head:
+    """Return what `catalog/head` says; without a list if it is malformed, or of another format."""
+    match document:
+        case {
+            "format": int(format_),
+            "generation": int(generation),
+            "fetchedAt": datetime() as fetched_at,
+            "shards": [*items],
+        } if format_ == FORMAT:
+            shards = [shard for item in items if (shard := _read_shard(item)) is not None]
+            if len(shards) == len(items):
+                return Head(version, generation, fetched_at, tuple(shards))
+    return Head(version)
 
 
-def _opened(text: object, digest: str) -> list[Any]:
-    """The models of a shard's text. Raises ValueError when it is not the text that was written."""
-    if not isinstance(text, str) or _digest(text) != digest:
-        raise ValueError
-    models: list[Any] = json.loads(text)
-    return models
+def _read_shard(value: object) -> Shard | None:
+    match value:
+        case {"id": str(id_), "sha256": str(sha256)} if id_ and "/" not in id_:
+            return Shard(id_, sha256)
+    return None
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _shards(models: Sequence[Model], max_bytes: int) -> list[str]:
-    """The models as texts of ASCII JSON, none longer than asked unless one model alone is."""
-    shards: list[list[str]] = [[]]
-    size = 0
-    for model in models:
-        text = json.dumps(model.to_document(), separators=(",", ":"))
-        if shards[-1] and size + len(text) + 2 > max_bytes:
-            shards.append([])
-            size = 0
-        shards[-1].append(text)
-        size += len(text) + 1
-    return [f"[{','.join(shard)}]" for shard in shards]

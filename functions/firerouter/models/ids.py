@@ -1,4 +1,4 @@
-"""What a model's id says by itself. Pure."""
+"""What a model's ID says by itself. Pure."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Final
 _FREE: Final = re.compile(r"[^:@]+:free")
 
 
-def is_free(asked: str) -> bool:
-    """Whether asking it is free by its name alone: a free variant, or the router to those."""
-    # a second suffix may be billed (:online is), and a preset may ask anything
-    return bool(_FREE.fullmatch(asked)) or asked == "openrouter/free"
+def is_free(id_: str) -> bool:
+    """Return whether a model is free by its name alone: a free variant, or the router to those."""
+    # a second suffix may be billed (:online is), and a preset may use any model
+    return bool(_FREE.fullmatch(id_)) or id_ == "openrouter/free"
 
 
 _CLAUDE: Final = re.compile(r"~?anthropic/")
 
 
-def takes_cache_control(model: str) -> bool:
-    """Whether the prompt is only cached when that is asked for, for the whole of a request.
+def takes_cache_control(id_: str) -> bool:
+    """Return whether a model caches prompts only if the request says so.
 
-    Claude's providers want to be asked. Others cache by themselves, or not at all; one that does
-    not know the field would be left out where `require_parameters` is set.
+    Claude's providers need to be told. Others cache by themselves or not at all, and one that does
+    not know the field would be skipped where `require_parameters` is set.
     """
-    return _CLAUDE.match(model) is not None
+    return _CLAUDE.match(id_) is not None

@@ -1,32 +1,43 @@
-"""OpenRouter's models as values of ours, and what an id that somebody typed stands for. Pure.
+"""Models as values, and what an ID that somebody typed stands for. Pure.
 
-    OpenRouter's object --read_models--> Model <--> a document of plain JSON values
-                                           |------> what clients get
+    OpenRouter's object --read_models--> Model <--dump_models, load_models--> JSON text to store
+                                           |------to_wire------> what clients get
 
-Reading is tolerant: an entry that makes no sense is left out and counted, a field that makes none
-is as good as absent. Prices are Decimal, US dollars per million tokens; OpenRouter's own are
-decimal strings, US dollars per token, and "-1" says that the price depends on what is asked.
+Reading is tolerant: an entry without a usable ID is skipped and counted, a malformed field counts
+as missing. Prices are Decimal, in US dollars per million tokens; OpenRouter's own are decimal
+strings in US dollars per token, and "-1" means that the price depends on the request.
 The object: https://openrouter.ai/docs/guides/overview/models
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final, Literal
+from functools import cache
+from typing import Annotated, ClassVar, Final, Literal
 
-from .. import limits
-from ..contract import Capability
+from pydantic import ConfigDict, PlainSerializer, TypeAdapter
+from pydantic.alias_generators import to_camel
+
+from .. import limits as wire_limits
 from .ids import is_free
+from .limits import CatalogLimits
 
-Price = Decimal | Literal["dynamic"] | None  # None: not known
+
+def price_text(price: Decimal) -> str:
+    """Return a price as text, without an exponent."""
+    return f"{price:f}"
+
+
+# None if the price is not known
+Price = Annotated[Decimal, PlainSerializer(price_text, return_type=str)] | Literal["dynamic"] | None
 
 
 # which of OpenRouter's lists, and what in it, makes each capability
-CAPABILITIES: Final[Mapping[Capability, tuple[str, str]]] = {
+CAPABILITIES: Final[Mapping[str, tuple[str, str]]] = {
     "tools": ("supported_parameters", "tools"),
     "structuredOutputs": ("supported_parameters", "structured_outputs"),
     "json": ("supported_parameters", "response_format"),
@@ -44,7 +55,7 @@ CAPABILITIES: Final[Mapping[Capability, tuple[str, str]]] = {
 }
 
 
-# work on any id without being listed; the last two are listed for some models as well
+# these work with any ID without being listed; the last two are also listed for some models
 VIRTUAL_SUFFIXES: Final = frozenset({"nitro", "floor", "online", "exacto", "thinking", "extended"})
 
 
@@ -54,14 +65,17 @@ PRESET: Final = "@preset/"
 ROUTERS: Final = "openrouter/"
 
 
-# billed by the token alone: others cost per song or per image, whatever their token price says
+# billed by the token alone: others are billed by the song or the image, whatever a token costs
 BY_TOKEN: Final = frozenset({"text", "embeddings"})
 
 
 TOKENS_PER_PRICE: Final = 1_000_000
 
 
-CHARS_PER_TOKEN: Final = 4  # of English, by and large: for estimates, marked as such
+CHARS_PER_TOKEN: Final = 4  # of English text, on average: for estimates, marked as such
+
+
+EXPIRES_SOON_DAYS: Final = 14  # OpenRouter withdraws the model within that time: worth a warning
 
 
 _WORD: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -75,14 +89,26 @@ _PRICE: Final = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,24})?([eE]-?[0-9]{1,2})?", r
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model. Prices are US dollars per million tokens, lengths are tokens.
+    """A model. Prices are in US dollars per million tokens, lengths in tokens.
 
-    created: Unix time. provider: the author part of the id. free: nothing of it is ever billed.
-    variant: what follows the id's colon, such as free or batch. alias_target: the id behind a
-    `~...-latest`. reasoning_required: it can not be switched off. reasoning_efforts: those it
-    takes, empty where it does not say. image_parameters: what OpenRouter's image API takes for it,
-    empty where that does not say.
+    This is the one description of a model: its JSON names are its fields' names in camelCase, and
+    stored JSON leaves out what equals the default.
+
+    Attributes:
+        provider: The author, which is the first part of the ID.
+        created: Unix time.
+        expiration_date: When OpenRouter withdraws the model, if that is known.
+        free: Whether no use of it is ever billed.
+        variant: What follows the colon in the ID, such as `free` or `batch`.
+        alias_target: The ID that a `~...-latest` stands for.
+        reasoning_required: Whether reasoning cannot be turned off.
+        reasoning_efforts: The efforts that it supports; empty if it does not say.
+        image_parameters: What OpenRouter's image API takes for it; empty if that does not say.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
+        alias_generator=to_camel, extra="forbid", hide_input_in_errors=True
+    )
 
     id: str
     name: str
@@ -90,12 +116,12 @@ class Model:
     description: str = ""
     canonical_slug: str = ""
     created: int | None = None
-    expiration_date: str | None = None  # YYYY-MM-DD
+    expiration_date: date | None = None
     context_length: int | None = None
     max_completion_tokens: int | None = None
     input_modalities: tuple[str, ...] = ()
     output_modalities: tuple[str, ...] = ()
-    capabilities: tuple[Capability, ...] = ()
+    capabilities: tuple[str, ...] = ()
     supported_parameters: tuple[str, ...] = ()
     moderated: bool = False
     prompt_price: Price = None
@@ -108,151 +134,134 @@ class Model:
     image_parameters: tuple[str, ...] = ()
 
     def expires_soon(self, today: date) -> date | None:
-        """When OpenRouter takes it away, where that is known and near."""
-        if self.expiration_date is None:
+        """Return when OpenRouter withdraws the model, if that is near, or past."""
+        expires = self.expiration_date
+        if expires is None or expires > today + timedelta(EXPIRES_SOON_DAYS):
             return None
-        expires = date.fromisoformat(self.expiration_date)
-        return expires if expires <= today + timedelta(limits.MODEL_EXPIRES_SOON_DAYS) else None
+        return expires
 
-    def to_document(self) -> dict[str, Any]:
-        """Plain JSON values under the wire's names, the empty ones left out; prices are text."""
-        values = self._values()
-        for name in ("promptPrice", "completionPrice"):
-            if isinstance(price := values.get(name), Decimal):
-                values[name] = f"{price:f}"
-        return values
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Model:
-        """What `to_document` gave. Raises KeyError, TypeError, ValueError, ArithmeticError."""
-        values = {_FIELDS[name]: value for name, value in document.items()}
-        for name in ("prompt_price", "completion_price"):
-            if (price := values.get(name)) not in (None, "dynamic"):
-                values[name] = Decimal(price)
-        for name in _LISTS:
-            values[name] = tuple(values.get(name, ()))
-        return cls(**values)
-
-    def to_wire(self) -> dict[str, Any]:
-        """What clients get: prices are numbers or "dynamic", what is not known is left out."""
-        values = self._values()
-        values.setdefault("moderated", False)
-        values.setdefault("free", False)
-        for name in ("promptPrice", "completionPrice"):
-            if isinstance(price := values.get(name), Decimal):
-                values[name] = float(price)
-        return values
-
-    def _values(self) -> dict[str, Any]:
-        values = {}
-        for wire, name in _FIELDS.items():
-            value = getattr(self, name)
-            if isinstance(value, tuple):
-                if value or name not in _RARE:
-                    values[wire] = list(value)
-            elif value is not None and value != "" and value is not False:
-                values[wire] = value
-        return values
+    def to_wire(self) -> dict[str, object]:
+        """Return what clients get: prices are numbers or "dynamic", unknown fields are left out."""
+        stored = _adapter().dump_python((self,), mode="json", by_alias=True, exclude_defaults=True)[
+            0
+        ]
+        wire: dict[str, object] = {
+            name: stored.get(name, [])
+            for name in _wire_names()
+            if name in stored or name in _LISTS_ON_THE_WIRE
+        }
+        for name, price in (
+            ("promptPrice", self.prompt_price),
+            ("completionPrice", self.completion_price),
+        ):
+            if isinstance(price, Decimal):
+                wire[name] = float(price)
+        wire.setdefault("moderated", False)
+        wire.setdefault("free", False)
+        return wire
 
 
-# the wire's names of a model's fields
-_FIELDS: Final[Mapping[str, str]] = {
-    "id": "id",
-    "name": "name",
-    "provider": "provider",
-    "description": "description",
-    "canonicalSlug": "canonical_slug",
-    "created": "created",
-    "expirationDate": "expiration_date",
-    "contextLength": "context_length",
-    "maxCompletionTokens": "max_completion_tokens",
-    "inputModalities": "input_modalities",
-    "outputModalities": "output_modalities",
-    "capabilities": "capabilities",
-    "supportedParameters": "supported_parameters",
-    "moderated": "moderated",
-    "promptPrice": "prompt_price",
-    "completionPrice": "completion_price",
-    "free": "free",
-    "variant": "variant",
-    "aliasTarget": "alias_target",
-    "reasoningRequired": "reasoning_required",
-    "reasoningEfforts": "reasoning_efforts",
-    "imageParameters": "image_parameters",
-}
-
-
-_RARE: Final = ("reasoning_efforts", "image_parameters")  # the other lists every model has
-
-
-_LISTS: Final = (
-    *("input_modalities", "output_modalities", "capabilities", "supported_parameters"),
-    *_RARE,
+# clients find these even if they are empty
+_LISTS_ON_THE_WIRE: Final = frozenset(
+    {"inputModalities", "outputModalities", "capabilities", "supportedParameters"}
 )
+
+
+@cache
+def _wire_names() -> tuple[str, ...]:
+    return tuple(to_camel(field_.name) for field_ in fields(Model))
+
+
+@cache
+def _adapter() -> TypeAdapter[tuple[Model, ...]]:
+    """Build the codec at its first use, which takes milliseconds."""
+    return TypeAdapter(tuple[Model, ...])
+
+
+def dump_models(models: Sequence[Model]) -> str:
+    """Return models as ASCII JSON text."""
+    dumped = _adapter().dump_json(
+        tuple(models), by_alias=True, exclude_defaults=True, ensure_ascii=True
+    )
+    return dumped.decode()
+
+
+def load_models(text: str) -> tuple[Model, ...]:
+    """Return the models that `dump_models` was given. Raises ValueError for any other text."""
+    return _adapter().validate_json(text)
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What is known of an id that a caller or a settings document names.
+    """What is known about an ID that a caller or a settings document names.
 
-    model: the list's entry, with suffixes and preset taken off; None where the list has none.
-    target: the entry behind an alias. suffixes: the virtual ones, as they were written.
-    preset: a preset of the OpenRouter account, which may change anything; alone, it is no model.
+    Attributes:
+        requested: The ID as it was written.
+        model: The catalog's entry for it without suffixes and preset, if there is one.
+        target: The entry that an alias stands for.
+        suffixes: The virtual suffixes, as they were written.
+        preset: A preset of the OpenRouter account, which may change anything. An ID may be nothing
+            but a preset, without a model.
+        is_router: Whether it picks a model for each request.
     """
 
-    asked: str
+    requested: str
     model: Model | None
     target: Model | None = None
     suffixes: tuple[str, ...] = ()
     preset: str | None = None
-    router: bool = False
+    is_router: bool = False
 
     @property
-    def alias(self) -> bool:
-        return self.asked.startswith("~")
-
-    @property
-    def answers(self) -> Model | None:
-        """The entry that says what it can do: the one behind an alias."""
+    def effective_model(self) -> Model | None:
+        """The entry that says what the model can do: of an alias, the one that it stands for."""
         return self.target or self.model
 
     @property
     def free(self) -> bool:
-        """Whether nothing that is asked of it is ever billed: by its name, or by the list."""
-        if is_free(self.asked):
+        """Whether no use of it is ever billed: by its name, or by the catalog."""
+        if is_free(self.requested):
             return True
         paid = self.preset is not None or "online" in self.suffixes  # each search is billed
-        return self.answers is not None and self.answers.free and not paid
+        return self.effective_model is not None and self.effective_model.free and not paid
 
 
 @dataclass(frozen=True, slots=True)
 class ModelList:
-    """All models, ordered by id. generation: changes when they do. fetched_at: from OpenRouter."""
+    """All models, ordered by ID.
+
+    Attributes:
+        generation: Changes whenever the models do.
+        fetched_at: When OpenRouter sent them.
+    """
 
     generation: int
     fetched_at: datetime
     models: tuple[Model, ...]
     _by_id: dict[str, Model] = field(init=False, repr=False, compare=False)
-    _wire: dict[str, dict[str, Any]] = field(init=False, repr=False, compare=False)
+    _wire: dict[str, dict[str, object]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_id", {model.id: model for model in self.models})
         object.__setattr__(self, "_wire", {})
 
-    def to_wire(self, model: Model) -> dict[str, Any]:
-        """What clients get of one of its models; made once, for page after page."""
-        made = self._wire.get(model.id)
-        if made is None:
-            made = self._wire[model.id] = model.to_wire()
-        return made
+    def to_wire(self, model: Model) -> dict[str, object]:
+        """Return what clients get of one of the models; built once, for page after page."""
+        wire = self._wire.get(model.id)
+        if wire is None:
+            wire = self._wire[model.id] = model.to_wire()
+        return wire
 
     def get(self, id_: str) -> Model | None:
-        """The model that is listed under exactly this id."""
+        """Return the model that is listed under exactly this ID."""
         return self._by_id.get(id_)
 
-    def find(self, asked: str) -> Resolved:
-        """What an id as people write it stands for: with suffixes, a preset, an alias, a router."""
-        id_, _, preset = asked.partition(PRESET)
+    def resolve(self, requested: str) -> Resolved:
+        """Return what an ID, as people write it, stands for.
+
+        It may have suffixes or a preset, and be an alias or a router.
+        """
+        id_, _, preset = requested.partition(PRESET)
         suffixes: list[str] = []
         while id_ not in self._by_id:
             shorter, _, suffix = id_.rpartition(":")
@@ -262,21 +271,27 @@ class ModelList:
             suffixes.insert(0, suffix)
         model = self._by_id.get(id_.removesuffix("@") if preset else id_)
         return Resolved(
-            asked=asked,
+            requested=requested,
             model=model,
             target=self._by_id.get(model.alias_target or "") if model else None,
             suffixes=tuple(suffixes),
             preset=preset or None,
-            router=id_.startswith(ROUTERS),
+            is_router=id_.startswith(ROUTERS),
         )
 
 
-def read_models(entries: Iterable[object]) -> tuple[tuple[Model, ...], int]:
-    """(the models, ordered by id; how many entries made no sense or came twice)."""
+def read_models(
+    entries: Iterable[object], limits: CatalogLimits = CatalogLimits()
+) -> tuple[tuple[Model, ...], int]:
+    """Read OpenRouter's list.
+
+    Returns:
+        The models, ordered by ID, and how many entries were malformed or duplicates.
+    """
     models: dict[str, Model] = {}
     skipped = 0
     for entry in entries:
-        model = read_model(entry)
+        model = read_model(entry, limits)
         if model is None or model.id in models:
             skipped += 1
         else:
@@ -284,29 +299,35 @@ def read_models(entries: Iterable[object]) -> tuple[tuple[Model, ...], int]:
     return tuple(models[id_] for id_ in sorted(models)), skipped
 
 
-def read_image_parameters(document: object) -> dict[str, tuple[str, ...]]:
-    """By model: what OpenRouter's image API takes of it, from that API's own list."""
+def read_image_parameters(
+    document: object, limits: CatalogLimits = CatalogLimits()
+) -> dict[str, tuple[str, ...]]:
+    """Return what OpenRouter's image API takes for each model, from that API's own list."""
     data = document.get("data") if isinstance(document, dict) else None
     return {
-        str(entry.get("id")): _words([*_object(entry, "supported_parameters")])
+        str(entry.get("id")): _words([*_object(entry, "supported_parameters")], limits)
         for entry in (data if isinstance(data, list) else ())
         if isinstance(entry, dict)
     }
 
 
-def read_model(entry: object) -> Model | None:
-    """The model in an entry of OpenRouter's list; None when it has no usable id."""
+def read_model(entry: object, limits: CatalogLimits = CatalogLimits()) -> Model | None:
+    """Return the model in an entry of OpenRouter's list; None if it has no usable ID."""
     if not isinstance(entry, dict):
         return None
     id_ = entry.get("id")
-    if not isinstance(id_, str) or len(id_) > limits.MODEL_ID_MAX_CHARS or not _ID.fullmatch(id_):
+    if (
+        not isinstance(id_, str)
+        or len(id_) > wire_limits.MODEL_ID_MAX_CHARS
+        or not _ID.fullmatch(id_)
+    ):
         return None
     architecture = _object(entry, "architecture")
     top = _object(entry, "top_provider")
     lists = {
-        "supported_parameters": _words(entry.get("supported_parameters")),
-        "input_modalities": _words(architecture.get("input_modalities")),
-        "output_modalities": _words(architecture.get("output_modalities")),
+        "supported_parameters": _words(entry.get("supported_parameters"), limits),
+        "input_modalities": _words(architecture.get("input_modalities"), limits),
+        "output_modalities": _words(architecture.get("output_modalities"), limits),
     }
     pricing, reasoning = _object(entry, "pricing"), _object(entry, "reasoning")
     prompt, completion = _price(pricing.get("prompt")), _price(pricing.get("completion"))
@@ -314,10 +335,10 @@ def read_model(entry: object) -> Model | None:
     alias_target = _object(entry, "alias_target").get("slug")
     return Model(
         id=id_,
-        name=_text(entry.get("name"), limits.MODEL_NAME_MAX_CHARS) or id_,
+        name=_text(entry.get("name"), limits.name_max_chars) or id_,
         provider=id_.partition("/")[0].removeprefix("~"),
-        description=_text(entry.get("description"), limits.MODEL_DESCRIPTION_MAX_CHARS),
-        canonical_slug=_text(entry.get("canonical_slug"), limits.MODEL_ID_MAX_CHARS),
+        description=_text(entry.get("description"), limits.description_max_chars),
+        canonical_slug=_text(entry.get("canonical_slug"), wire_limits.MODEL_ID_MAX_CHARS),
         created=_count(entry.get("created")),
         expiration_date=_date(entry.get("expiration_date")),
         context_length=_count(entry.get("context_length")) or _count(top.get("context_length")),
@@ -332,51 +353,51 @@ def read_model(entry: object) -> Model | None:
         and not any(map(_costs, _prices(pricing)))
         and (variant == "free" or BY_TOKEN.issuperset(lists["output_modalities"])),
         variant=variant,
-        alias_target=_text(alias_target, limits.MODEL_ID_MAX_CHARS) or None,
+        alias_target=_text(alias_target, wire_limits.MODEL_ID_MAX_CHARS) or None,
         reasoning_required=reasoning.get("mandatory") is True,
-        reasoning_efforts=_words(reasoning.get("supported_efforts")),
+        reasoning_efforts=_words(reasoning.get("supported_efforts"), limits),
         **lists,
     )
 
 
-def _object(entry: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _object(entry: Mapping[str, object], name: str) -> Mapping[str, object]:
     value = entry.get(name)
     return value if isinstance(value, dict) else {}
 
 
 def _text(value: object, max_chars: int) -> str:
-    """On one line, without signs that do not print."""
+    """Return a text on one line, without characters that do not print."""
     if not isinstance(value, str):
         return ""
     line = " ".join(value[: 2 * max_chars].split())
     if not line.isprintable():
-        line = " ".join("".join(sign for sign in line if sign.isprintable()).split())
+        line = " ".join("".join(char for char in line if char.isprintable()).split())
     return line[:max_chars]
 
 
-def _words(value: object) -> tuple[str, ...]:
+def _words(value: object, limits: CatalogLimits) -> tuple[str, ...]:
     if not isinstance(value, list):
         return ()
     words = (word for word in value if isinstance(word, str) and _WORD.fullmatch(word))
-    return tuple(dict.fromkeys(words))[: limits.MODEL_WORDS_MAX]
+    return tuple(dict.fromkeys(words))[: limits.words_max]
 
 
 def _count(value: object) -> int | None:
-    """A positive whole number, which JSON may have written as 4096.0."""
+    """Return a positive whole number, which JSON may have written as 4096.0."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if type(value) is int and 0 < value < 2**53 else None
 
 
-def _date(value: object) -> str | None:
+def _date(value: object) -> date | None:
     try:
-        return date.fromisoformat(value).isoformat() if isinstance(value, str) else None
+        return date.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
 
 
 def _price(value: object) -> Price:
-    """US dollars per million tokens, of a price per token."""
+    """Return US dollars per million tokens, given a price per token."""
     if isinstance(value, float) or (type(value) is int and -1 <= value <= TOKENS_PER_PRICE):
         value = str(value)
     if not isinstance(value, str) or not _PRICE.fullmatch(value):
@@ -387,8 +408,8 @@ def _price(value: object) -> Price:
     return (per_token * TOKENS_PER_PRICE).normalize() if per_token else Decimal(0)
 
 
-def _prices(pricing: Mapping[str, Any]) -> Iterator[object]:
-    """Every price beside `prompt` and `completion`, those of other hours and sizes included."""
+def _prices(pricing: Mapping[str, object]) -> Iterator[object]:
+    """Yield every price but `prompt` and `completion`, those of other hours and sizes included."""
     overrides = pricing.get("overrides")
     for prices in (pricing, *(overrides if isinstance(overrides, list) else ())):
         if isinstance(prices, dict):
@@ -401,5 +422,5 @@ _NO_PRICES: Final = frozenset(
 
 
 def _costs(price: object) -> bool:
-    """Whether it is a price that is not zero; one that can not be read is taken for one."""
+    """Return whether it is a price other than zero; a malformed price is taken for one."""
     return price is not None and _price(price) != 0

@@ -266,7 +266,7 @@ class OpenRouter:
                 body = request.body(attempt.model)
                 return await self._transport.post(request.path, key, headers, body)
             except UpstreamError as error:
-                another = await request.keys.another(refused) if _is_of_the_key(error) else None
+                another = await request.keys.next_after_refusal(refused) if _is_of_the_key(error) else None
                 if another is None:
                     raise
                 key = another

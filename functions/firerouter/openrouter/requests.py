@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from .. import limits
-from ..keys import Secret
+from ..keys import KeySource
 from ..models import takes_cache_control
 from .annotations import with_read
 from .embeddings import Form
 from .file_annotations import FileAnnotations
-
-
-class Keys(Protocol):
-    """Where the key comes from; `another` gives one that was not tried yet, or None."""
-
-    async def get(self) -> Secret: ...
-    async def another(self, tried: Sequence[Secret]) -> Secret | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +25,7 @@ class ChatRequest:
 
     path: ClassVar[str] = "/chat/completions"
 
-    keys: Keys
+    keys: KeySource
     models: list[str]
     messages: list[dict[str, Any]]
     parameters: Mapping[str, Any]
@@ -126,7 +119,7 @@ class EmbeddingsRequest:
 
     path: ClassVar[str] = "/embeddings"
 
-    keys: Keys
+    keys: KeySource
     model: str
     inputs: list[str]
     form: Form

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from firerouter.app import FUNCTIONS, edge
 from firerouter.app.environment import check_environment
 from firerouter.callable import CallableResponse
-from firerouter.features.app_settings import AppSettingsStore
+from firerouter.features.app_settings_store import AppSettingsStore
 from firerouter.features.store import FeatureStore
 from firerouter.keys.pool import KeySlot
 from firerouter.ledger.ledger import Ledger

@@ -9,7 +9,7 @@ import pytest
 
 from firerouter import limits
 from firerouter.callable import CallableError
-from firerouter.features.app_settings import GeneralSettings
+from firerouter.features.app_settings import AppSettings
 from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
 from scripts.devtools.suite import Suite
 from tests.support.accounts import create_account
@@ -19,7 +19,7 @@ from tests.support.in_process import Instance, World
 from tests.support.serve import Serve
 
 SAVE = "save_app_settings"
-DEFAULTS = GeneralSettings().model_dump(by_alias=True)
+DEFAULTS = AppSettings().model_dump(by_alias=True)
 EVERYWHERE_WITHIN_S = 10.0
 NOBODY = "http://127.0.0.1:9/api/v1"  # the port of `discard`, where nobody listens
 

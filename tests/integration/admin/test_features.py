@@ -11,9 +11,13 @@ from google.api_core.exceptions import DeadlineExceeded, ServiceUnavailable
 from google.api_core.exceptions import InvalidArgument as FirestoreRefused
 
 from firerouter import limits
+from firerouter.admin.limits import AdminLimits
+from firerouter.app.limits import Limits
 from firerouter.callable import CallableError
 from firerouter.features.defaults import DEFAULTS
-from firerouter.features.settings import Draft, FeatureSettings
+from firerouter.features.feature import Draft
+from firerouter.features.limits import SettingsLimits
+from firerouter.features.settings import FeatureSettings
 from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
 from scripts.devtools.suite import Suite
 from tests.support.accounts import create_account
@@ -320,7 +324,7 @@ async def test_of_very_many_errors_an_answer_lists_the_first(world: World) -> No
     settings = {"model": "no/such", "allowedModels": many}
     data = {"feature": "x", "settings": settings, "revision": 0}
     refused = await world.instance().refusal(SAVE, data)
-    assert len(refused.details["errors"]) == limits.FINDINGS_MAX
+    assert len(refused.details["errors"]) == AdminLimits().findings_max
     assert refused.details["errors"][0]["field"] == "model"
 
 
@@ -447,11 +451,9 @@ async def test_settings_as_large_as_they_may_be_can_be_kept_beside_each_other(
     assert max(sizes) > 900_000
 
 
-async def test_an_app_has_only_so_many_features(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "FEATURES_MAX", len(DEFAULTS) + 1)
-    instance = world.instance()
+async def test_an_app_has_only_so_many_features(world: World) -> None:
+    limits = Limits(features=SettingsLimits(features_max=len(DEFAULTS) + 1))
+    instance = world.instance(limits=limits)
     await instance.save("one", PLAIN)
     refused = await instance.refusal(SAVE, {"feature": "two", "settings": PLAIN, "revision": 0})
     assert (refused.reason, refused.details["field"]) == ("invalid_argument", "feature")
@@ -718,7 +720,7 @@ async def test_a_draft_serves_some_of_the_users_until_it_is_promoted(world: Worl
     assert trial["changes"] == [{"field": "systemPrompt", "before": "", "after": "Be brief."}]
     uids = [f"user-{number}" for number in range(12)]
     draft = Draft(2, FeatureSettings(), 40)
-    expected = [2 if draft.takes("chat", uid) else 1 for uid in uids]
+    expected = [2 if draft.includes("chat", uid) else 1 for uid in uids]
     assert set(expected) == {1, 2}
     assert await served(instance, uids) == expected
     recorded = {e["uid"]: e["revision"] for e in (await world.all("generations")).values()}

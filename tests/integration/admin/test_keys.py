@@ -7,12 +7,14 @@ the next operation clears up.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
 
 from firerouter import limits
+from firerouter.app.limits import Limits
 from firerouter.errors import (
     InvalidArgument,
     KeyInvalid,
@@ -23,11 +25,13 @@ from firerouter.errors import (
     SettingsChanged,
     SettingsUnavailable,
 )
+from firerouter.firestore.limits import ConfigLimits
+from firerouter.keys.limits import KeyLimits
 from firerouter.keys.secret import Secret
 from scripts.devtools.seed import store_key
 from scripts.devtools.suite import Suite
 from tests.support.faulty_firestore import Commit, CommitCounter, applied_twice
-from tests.support.in_process import Instance, World, new_world
+from tests.support.in_process import UNCACHED, Instance, World, new_world
 
 ONE = "sk-or-v1-canary-key-number-aaa1"
 TWO = "sk-or-v1-canary-key-number-bbb2"
@@ -41,12 +45,10 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-async def world(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+async def world(suite: Suite) -> AsyncIterator[World]:
     """A project without a key, whose instances read the settings anew with each call."""
-    # that they are kept for seconds is tested by itself
-    monkeypatch.setattr(limits, "SETTINGS_FRESH_S", 0.0)
-    monkeypatch.setattr(limits, "SETTINGS_STALE_S", 0.0)
     async with new_world(suite, key=False) as world:
+        world.limits = UNCACHED
         yield world
         for method in ("ListSecretVersions", "AddSecretVersion", "DisableSecretVersion"):
             await world.secrets.fail(method, count=0)
@@ -57,15 +59,15 @@ async def orders_of(world: World) -> dict[str, list[str]]:
     keys = world.instance().app.keys.pool
     slots = await keys.slots()
     return {
-        feature or "": [(await keys.read(v)).reveal() for v in slots.serving(feature)]
+        feature or "": [(await keys.read(v)).reveal() for v in slots.versions_for(feature)]
         for feature in (None, *slots.features)
     }
 
 
 async def is_tidy(world: World) -> bool:
     """Return whether the versions that are enabled are those that serve somebody."""
-    slots = await world.instance().app.keys.pool.slots()
-    return await world.instance().app.keys.vault.enabled() == slots.versions()
+    slots = await world.instance().app.keys.slots()
+    return await world.instance().app.keys.vault.enabled_versions() == slots.all_versions()
 
 
 async def assert_clean_after_another(world: World, key: str, versions: list[str]) -> None:
@@ -312,15 +314,14 @@ async def test_a_stored_key_that_was_disabled_by_hand_is_named(world: World) -> 
     await world.secrets.client.disable_secret_version(name=world.secrets.version(2))
     with pytest.raises(KeyMissing) as missing:
         await world.instance().check_key(position=2)
-    assert "position 2, version 2" in missing.value.message
+    assert "position 2 is version 2" in missing.value.message
 
 
 async def test_a_key_that_was_disabled_by_hand_is_served_from_memory_no_more(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World,
 ) -> None:
-    monkeypatch.setattr(limits, "KEY_FRESH_S", 0.0)
     await world.instance().set_key(ONE)
-    instance = world.instance()
+    instance = world.instance(limits=replace(UNCACHED, keys=KeyLimits(fresh_s=0.0)))
     assert await instance.serving_key() == ONE
     await world.secrets.fail("AccessSecretVersion")  # an outage it is kept over
     assert await instance.serving_key() == ONE
@@ -328,7 +329,7 @@ async def test_a_key_that_was_disabled_by_hand_is_served_from_memory_no_more(
     await world.secrets.client.disable_secret_version(name=world.secrets.version(1))
     assert await instance.serving_key() == ONE  # once more, while it is looked at
     with pytest.raises(KeyMissing):
-        await instance.app.keys.pool.read(1, anew=True)
+        await instance.app.keys.pool.read(1, refresh=True)
     with pytest.raises(KeyMissing):
         await instance.serving_key()
 
@@ -436,13 +437,13 @@ async def test_nothing_is_pinned_by_a_call_that_is_refused(first_boot: World) ->
 @pytest.mark.parametrize(
     ("part", "step", "nth", "chat"),
     [
-        ("app_settings", "read", 1, ONE),
-        ("vault", "enabled", 1, ONE),
+        ("key_slots", "read", 1, ONE),
+        ("vault", "enabled_versions", 1, ONE),
         ("vault", "read", 1, ONE),
-        ("app_settings", "save_keys", 1, ONE),
-        ("app_settings", "read", 2, ONE),
+        ("key_slots", "save", 1, ONE),
+        ("key_slots", "read", 2, ONE),
         ("vault", "add", 1, ONE),
-        ("app_settings", "save_keys", 2, ONE),
+        ("key_slots", "save", 2, ONE),
         ("keys", "put", 1, TWO),
     ],
 )
@@ -512,10 +513,10 @@ async def test_after_a_removal_another_key_can_be_set(world: World) -> None:
 
 SET_CUTS = [
     # where, whether there is a new version then, whether it serves
-    ("app_settings", "read", False, False),
-    ("vault", "enabled", False, False),
+    ("key_slots", "read", False, False),
+    ("vault", "enabled_versions", False, False),
     ("vault", "add", False, False),
-    ("app_settings", "save_keys", True, False),
+    ("key_slots", "save", True, False),
     ("keys", "put", True, True),
     ("keyring", "_disable", True, True),
 ]
@@ -554,7 +555,7 @@ async def test_a_set_cut_off_leaves_keys_that_work(
     assert await is_tidy(world)
 
 
-@pytest.mark.parametrize("step", ["save_keys", "disable"])
+@pytest.mark.parametrize("step", ["save", "disable"])
 @pytest.mark.parametrize(
     ("place", "orders"),
     [
@@ -575,13 +576,13 @@ async def test_a_removal_cut_off_has_happened_or_not(
     for position, (default, own) in enumerate(((ONE, THREE), (TWO, FOUR)), 1):
         await world.instance().set_key(default, position=position)
         await world.instance().set_key(own, feature="chat", position=position)
-    part = "app_settings" if step == "save_keys" else "vault"
+    part = "key_slots" if step == "save" else "vault"
     _kill_at(monkeypatch, instance := world.instance(), part, step)
     with pytest.raises(Killed):
         await instance.remove_key(**place)
     assert await world.secrets.versions() == [ON] * 4
     before = {"": [ONE, TWO], "chat": [THREE, FOUR]}
-    assert await orders_of(world) == (before if step == "save_keys" else orders)
+    assert await orders_of(world) == (before if step == "save" else orders)
     await world.instance().remove_key(feature="nobody")
     assert await is_tidy(world)
 
@@ -756,13 +757,13 @@ def _before(
     monkeypatch.setattr(getattr(instance.app, part), step, both)
 
 
-@pytest.mark.parametrize("step", ["add", "save_keys"])
+@pytest.mark.parametrize("step", ["add", "save"])
 async def test_of_two_admins_who_save_at_once_the_second_is_told(
     world: World, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     await world.instance().set_key(ONE)
     ann, bob = world.instance(), world.instance()
-    part = "vault" if step == "add" else "app_settings"
+    part = "vault" if step == "add" else "key_slots"
     _before(monkeypatch, ann, part, step, lambda: bob.set_key(TWO, "bob"))
     with pytest.raises(SettingsChanged):
         await ann.set_key(THREE, "ann")
@@ -776,7 +777,7 @@ async def test_a_key_removed_while_another_is_set_stays_removed(
 ) -> None:
     await world.instance().set_key(ONE)
     ann, bob = world.instance(), world.instance()
-    _before(monkeypatch, ann, "app_settings", "save_keys", bob.remove_key)
+    _before(monkeypatch, ann, "key_slots", "save", bob.remove_key)
     with pytest.raises(SettingsChanged):
         await ann.set_key(TWO)
     assert await world.secrets.versions() == [OFF, OFF]
@@ -790,9 +791,7 @@ async def test_a_removal_of_nothing_disables_no_key_that_is_being_set(
 ) -> None:
     await world.instance().set_key(ONE)
     ann, bob = world.instance(), world.instance()
-    _before(
-        monkeypatch, ann, "app_settings", "save_keys", lambda: bob.remove_key("bob", feature="no")
-    )
+    _before(monkeypatch, ann, "key_slots", "save", lambda: bob.remove_key("bob", feature="no"))
     with pytest.raises(SettingsChanged):
         await ann.set_key(TWO, **place)
     assert await orders_of(world) == {"": [ONE]}
@@ -808,7 +807,7 @@ async def test_a_key_that_is_set_first_ends_a_removal_of_nothing(
 ) -> None:
     await world.instance().set_key(ONE)
     ann, bob = world.instance(), world.instance()
-    _before(monkeypatch, bob, "app_settings", "note_sweep", lambda: ann.set_key(THREE))
+    _before(monkeypatch, bob, "key_slots", "record_cleanup", lambda: ann.set_key(THREE))
     await world.secrets.fail("DisableSecretVersion")
     await world.instance().set_key(TWO)  # and ONE is left over
     with pytest.raises(SettingsChanged):
@@ -852,7 +851,7 @@ async def test_a_features_key_set_while_the_default_one_is_changes_once(
     """Whoever comes second looks again: neither disables what the other has stored."""
     await world.instance().set_key(ONE)
     ann, bob = world.instance(), world.instance()
-    _before(monkeypatch, ann, "app_settings", "save_keys", lambda: bob.set_key(TWO, feature="chat"))
+    _before(monkeypatch, ann, "key_slots", "save", lambda: bob.set_key(TWO, feature="chat"))
     with pytest.raises(SettingsChanged):
         await ann.set_key(THREE)
     assert await orders_of(world) == {"": [ONE], "chat": [TWO]}
@@ -881,7 +880,7 @@ async def test_a_change_of_something_else_is_no_reason_to_refuse(
     async def rename() -> None:
         await world.firestore.document("config/app").update({"appName": "Renamed"})
 
-    _before(monkeypatch, instance := world.instance(), "app_settings", "save_keys", rename)
+    _before(monkeypatch, instance := world.instance(), "key_slots", "save", rename)
     await instance.set_key(TWO)
     config = await world.document("config/app")
     assert config["appName"] == "Renamed"
@@ -941,14 +940,11 @@ async def test_a_commit_that_may_yet_be_made_leaves_both_keys_enabled(world: Wor
 # -- other instances -------------------------------------------------------------------------------
 
 
-async def test_an_instance_that_has_not_heard_of_a_rotation_looks_again(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It knows which version served, and finds it disabled."""
-    monkeypatch.setattr(limits, "SETTINGS_FRESH_S", 60.0)
+async def test_an_instance_that_has_not_heard_of_a_rotation_looks_again(world: World) -> None:
+    """It knows which version was in use, and finds it disabled."""
     await world.instance().set_key(ONE)
-    late = world.instance()
-    assert (await late.app.keys.pool.slots()).serving(None) == (1,)
+    late = world.instance(limits=Limits(config=ConfigLimits(fresh_s=60.0)))
+    assert (await late.app.keys.slots()).versions_for(None) == (1,)
     await world.instance().set_key(TWO)
     assert await late.serving_key() == TWO
 

@@ -1,6 +1,6 @@
 """The daily look at the models: what it flags, what it replaces, when it leaves all as it is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,10 +11,11 @@ from google.cloud.firestore import AsyncClient
 from firerouter.admin.features import FeatureAdmin
 from firerouter.admin.model_check import ModelCheck
 from firerouter.errors import KeyMissing, UpstreamUnreachable
-from firerouter.features.app_settings import AppSettingsStore
+from firerouter.features.app_settings_store import AppSettingsStore
 from firerouter.features.defaults import DEFAULTS
 from firerouter.features.store import FeatureStore
 from firerouter.firestore.audit import Audit
+from firerouter.firestore.config import ConfigDocument
 from firerouter.keys.secret import Secret
 from firerouter.models.catalog import Catalog
 from scripts.devtools.callable_client import CallableClient
@@ -41,6 +42,9 @@ class NoKey:
     async def get(self) -> Secret:
         raise KeyMissing
 
+    async def next_after_refusal(self, refused: Sequence[Secret]) -> Secret | None:
+        return None
+
 
 class Daily:
     """The daily check of a project, and the list of models that OpenRouter gives it."""
@@ -51,7 +55,8 @@ class Daily:
         self.models: list[dict[str, Any]] = []
         self.away = False
         audit = Audit(firestore)
-        self.app_settings = app_settings = AppSettingsStore(firestore, audit)
+        self.config = config = ConfigDocument(firestore, audit)
+        app_settings = AppSettingsStore(config)
         self.features = FeatureStore(firestore, audit)
         catalog = Catalog(firestore, openrouter=lambda: self, keys=NoKey(), now=lambda: TODAY)
         configure = FeatureAdmin(
@@ -62,7 +67,8 @@ class Daily:
             catalog=catalog,
             features=self.features,
             app_settings=app_settings,
-            configure=configure,
+            config=config,
+            feature_admin=configure,
             now=lambda: TODAY,
         )
 
@@ -75,7 +81,7 @@ class Daily:
 
     async def offer(self, *models: dict[str, Any]) -> None:
         """Another list from now on. The built-in features' models are always in it."""
-        defaults = {model for one in DEFAULTS.values() for model in one.settings.models()}
+        defaults = {model for one in DEFAULTS.values() for model in one.settings.model_ids()}
         self.models = [*map(listed, sorted(defaults)), *models]
 
     async def save(self, id_: str, base: int = 0, **settings: Any) -> dict[str, Any]:
@@ -107,7 +113,7 @@ async def daily(world: World) -> Daily:
 
 async def test_nothing_is_flagged_where_nothing_changed(daily: Daily) -> None:
     await daily.save("poems", model="a/one:free", fallbackModels=["b/two:free"])
-    answer = await daily.checkup.daily()
+    answer: Any = await daily.checkup.daily()
     assert answer["flags"] == answer["replaced"] == []
     assert answer["problem"] is None
     state = await daily.state()
@@ -135,7 +141,7 @@ async def test_models_that_are_gone_renamed_repriced_or_expire_are_flagged(daily
         listed("c/three:free", expires="2026-11-30"),
         listed("d/four", prompt="0.000002"),
     )
-    answer = await daily.checkup.daily()
+    answer: Any = await daily.checkup.daily()
     assert flagged(answer) == {
         ("poems", "model", "renamed"),
         ("poems", "fallbackModels[0]", "gone"),
@@ -181,21 +187,21 @@ async def test_a_draft_is_looked_at_as_well(daily: Daily) -> None:
 async def test_a_feature_broken_by_hand_is_reported(daily: Daily) -> None:
     await daily.save("poems", model="a/one:free")
     await daily.firestore.document("features/poems").update({"settings": {"model": 7}})
-    answer = await daily.checkup.daily()
+    answer: Any = await daily.checkup.daily()
     assert flagged(answer) == {("poems", "settings", "broken")}
-    assert "revision 1 serves" in answer["flags"][0]["message"]
+    assert "revision 1 is used instead" in answer["flags"][0]["message"]
 
 
 @pytest.mark.parametrize(
     ("field", "typed", "state"),
-    [("enabled", "true", "is off"), ("draft", {"percent": 5}, "serves nobody")],
+    [("enabled", "true", "is off"), ("draft", {"percent": 5}, "nobody gets the draft")],
 )
 async def test_a_switch_or_a_draft_broken_by_hand_is_reported(
     daily: Daily, field: str, typed: Any, state: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await daily.save("poems", model="a/one:free")
     await daily.firestore.document("features/poems").update({field: typed})
-    answer = await daily.checkup.daily()
+    answer: Any = await daily.checkup.daily()
     assert flagged(answer) == {("poems", field, "broken")}
     assert state in answer["flags"][0]["message"]
     assert f"{field}_invalid" in capsys.readouterr().out
@@ -209,7 +215,7 @@ async def test_the_models_of_a_feature_that_is_off_are_nobodys_concern(daily: Da
     await daily.save("poems", model="a/one:free", fallbackModels=["b/two:free"])
     await daily.configure.save(call_of({"feature": "poems", "enabled": False}, ADMIN))
     await daily.offer(listed("b/two:free"))
-    answer = await daily.checkup.daily()
+    answer: Any = await daily.checkup.daily()
     assert answer["flags"] == answer["replaced"] == []
 
 
@@ -218,7 +224,7 @@ async def test_a_gone_model_gives_way_where_the_admin_wants_it(daily: Daily) -> 
     await daily.offer(*map(listed, ("a/one:free", "x/y:free", "b/two:free")))
     await daily.save("poems", model="a/one:free", fallbackModels=["x/y:free", "b/two:free"])
     await daily.offer(listed("b/two:free"))
-    answer = await daily.checkup.daily()
+    answer: Any = await daily.checkup.daily()
     change = {"feature": "poems", "before": "a/one:free", "after": "b/two:free"}
     assert answer["replaced"] == [change]
     assert await daily.model_of("poems") == "b/two:free"
@@ -239,7 +245,7 @@ async def test_a_model_that_makes_vectors_gives_way_to_no_other(daily: Daily) ->
     await daily.offer(vectors, listed("b/two:free"))
     await daily.save("search", kind="embedding", model="a/one:free", fallbackModels=["b/two:free"])
     await daily.offer(listed("b/two:free"))
-    answer = await daily.checkup.daily()
+    answer: Any = await daily.checkup.daily()
     assert answer["replaced"] == []
     assert flagged(answer) == {("search", "model", "gone")}
 
@@ -258,7 +264,7 @@ async def test_a_renamed_model_keeps_the_suffixes_that_are_in_no_list(daily: Dai
     await daily.offer(listed("a/one:free", slug="s:free"), listed("d/four", slug="t"))
     await daily.save("poems", model="d/four:nitro", fallbackModels=["a/one:free:nitro"])
     await daily.offer(listed("a/uno:free", slug="s:free"), listed("d/vier", slug="t"))
-    answer = await daily.checkup.refresh(call_of({}, ADMIN))
+    answer: Any = await daily.checkup.refresh(call_of({}, ADMIN))
     assert {(flag["flag"], flag["to"]) for flag in answer["flags"]} == {
         ("renamed", "d/vier:nitro"),
         ("renamed", "a/uno:free:nitro"),
@@ -275,9 +281,9 @@ async def test_nothing_takes_the_place_that_is_gone_too_or_would_cost(
     await daily.offer(listed("a/one:free"), listed("d/four", prompt="0.000001"))
     await daily.save("poems", model="a/one:free", fallbackModels=fallbacks)
     await daily.app(freeModelsOnly=True)
-    await daily.app_settings.key_slots(anew=True)
+    await daily.config.get(refresh=True)
     await daily.offer(listed("d/four", prompt="0.000001"))
-    answer = await daily.checkup.daily()
+    answer: Any = await daily.checkup.daily()
     assert answer["replaced"] == []
     assert ("poems", "model", "gone") in flagged(answer)
     assert await daily.model_of("poems") == "a/one:free"
@@ -287,7 +293,7 @@ async def test_an_outage_of_openrouter_replaces_nothing(daily: Daily) -> None:
     await daily.app(replaceGoneModels=True)
     await daily.save("poems", model="a/one:free", fallbackModels=["b/two:free"])
     daily.away = True
-    answer = await daily.checkup.daily()
+    answer: Any = await daily.checkup.daily()
     assert answer["problem"] == (await daily.state())["problem"] == "upstream_unreachable"
     assert answer["replaced"] == answer["flags"] == []
 
@@ -296,7 +302,7 @@ async def test_the_admins_refresh_flags_and_replaces_nothing(daily: Daily) -> No
     await daily.app(replaceGoneModels=True)
     await daily.save("poems", model="a/one:free", fallbackModels=["b/two:free"])
     await daily.offer(listed("b/two:free"), listed("n/new:free"))
-    answer = await daily.checkup.refresh(call_of({}, ADMIN))
+    answer: Any = await daily.checkup.refresh(call_of({}, ADMIN))
     assert answer["removed"] == ["a/one:free", "c/three:free"]
     assert answer["added"] == ["n/new:free"]
     assert flagged(answer) == {("poems", "model", "gone")}

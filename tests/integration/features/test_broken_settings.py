@@ -12,11 +12,10 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from firerouter import limits
 from firerouter.callable import CallableError
 from firerouter.features.settings import FREE_FALLBACK, FREE_MODEL, FeatureSettings
 from scripts.devtools.suite import Suite
-from tests.support.in_process import World
+from tests.support.in_process import UNCACHED, World
 from tests.support.openrouter_standin import serving
 
 EXAMPLES = 40
@@ -194,8 +193,7 @@ class Prepared:
 
 
 @pytest.fixture
-def prepared(suite: Suite, world: World, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(limits, "SETTINGS_FRESH_S", 0.0)
-    monkeypatch.setattr(limits, "SETTINGS_STALE_S", 0.0)
+def prepared(suite: Suite, world: World) -> Any:
+    world.limits = UNCACHED
     with serving("--token-delay-ms", "0") as openrouter:
         yield Prepared(world, openrouter.api)

@@ -222,7 +222,7 @@ async def test_a_choice_that_is_no_longer_allowed_is_dropped_and_said(world: Wor
     assert result["notices"] == [
         {
             "reason": "preference_dropped",
-            "message": "Your choice sim/u2028 is not offered here any more.",
+            "message": "Your preferred model sim/u2028 is no longer available here.",
         }
     ]
     assert "notices" not in await instance.ask("chat", "another")

@@ -21,9 +21,15 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports im
     SecretManagerServiceGrpcAsyncIOTransport,
 )
 
-from firerouter import limits, log
-from firerouter.errors import KeyMissing, KeyStoreForbidden, KeyUnavailable, SettingsUnavailable
-from firerouter.keys.pool import Keys, KeySlot
+from firerouter import log
+from firerouter.errors import (
+    KeyMissing,
+    KeyStoreForbidden,
+    KeyUnavailable,
+    SettingsUnavailable,
+)
+from firerouter.keys.limits import KeyLimits
+from firerouter.keys.pool import KeyPool, KeySlot
 from firerouter.keys.secret import Secret
 from firerouter.keys.slots import KeyEntry, KeySlots
 from firerouter.keys.vault import SECRET_ID, Vault
@@ -32,6 +38,7 @@ from tests.support.repository import ROOT
 
 VALUE = "sk-or-v1-canary-5d1e"
 MARGIN_S = 5.0  # a busy machine's
+LIMITS = KeyLimits()
 
 
 # -- a secret --------------------------------------------------------------------------------------
@@ -203,20 +210,25 @@ class Config:
         named = tuple(KeyEntry(version) for version in default if version)
         self.slots = KeySlots(None if None in default else named, own)
 
-    async def key_slots(self, *, anew: bool = False) -> KeySlots:
+    async def get(self, *, refresh: bool = False) -> KeySlots:
         self.asked += 1
         if self.down:
             raise SettingsUnavailable
         return self.slots
 
 
-def keys(standin: Standin, client: Any, config: Config) -> KeySlot:
+def keys(
+    standin: Standin, client: Any, config: Config, limits: KeyLimits = LIMITS, **options: Any
+) -> KeySlot:
     """The default ones."""
-    return every(standin, client, config).of(None)
+    return every(standin, client, config, limits, **options).slot(None)
 
 
-def every(standin: Standin, client: Any, config: Config, **options: Any) -> Keys:
-    return Keys(Vault(standin.project, client=lambda: client), config, **options)
+def every(
+    standin: Standin, client: Any, config: Config, limits: KeyLimits = LIMITS, **options: Any
+) -> KeyPool:
+    vault_ = Vault(standin.project, client=lambda: client, limits=limits)
+    return KeyPool(vault_, config, limits=limits, **options)
 
 
 async def test_the_version_that_serves_is_the_one_that_the_config_names(
@@ -233,7 +245,7 @@ async def test_the_latest_serves_at_first_boot_only(standin: Standin, client: An
     store_ = keys(standin, client, config)
     assert await store_.get() == Secret("sk-two")
     config.say(1)
-    assert await store_.another([Secret("sk-two")]) == Secret("sk-one")
+    assert await store_.next_after_refusal([Secret("sk-two")]) == Secret("sk-one")
 
 
 async def test_white_space_around_a_stored_key_is_no_part_of_it(
@@ -288,7 +300,7 @@ async def test_a_version_that_is_disabled_or_destroyed_is_missing(
             await keys(standin, client, Config(version)).get()
 
 
-@pytest.mark.parametrize("code", ["UNAVAILABLE", "PERMISSION_DENIED", "INTERNAL"])
+@pytest.mark.parametrize("code", ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "INTERNAL"])
 async def test_a_store_that_fails_is_unavailable_and_recovers(
     standin: Standin, client: Any, code: str
 ) -> None:
@@ -301,20 +313,18 @@ async def test_a_store_that_fails_is_unavailable_and_recovers(
 
 
 async def test_a_store_that_is_not_there_is_unavailable_and_soon(standin: Standin) -> None:
-    async with asyncio.timeout(limits.READ_S + MARGIN_S):
+    async with asyncio.timeout(LIMITS.read_s + MARGIN_S):
         with pytest.raises(KeyUnavailable):
             await keys(standin, client_of("127.0.0.1:9"), Config(1)).get()
 
 
-async def test_a_store_that_does_not_answer_is_unavailable_and_soon(
-    standin: Standin, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "READ_S", 0.3)
+async def test_a_store_that_does_not_answer_is_unavailable_and_soon(standin: Standin) -> None:
+    limits = KeyLimits(read_s=0.3)
     mute = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
     address = f"127.0.0.1:{mute.sockets[0].getsockname()[1]}"
-    async with asyncio.timeout(limits.READ_S + MARGIN_S):
+    async with asyncio.timeout(limits.read_s + MARGIN_S):
         with pytest.raises(KeyUnavailable):
-            await keys(standin, client_of(address), Config(1)).get()
+            await keys(standin, client_of(address), Config(1), limits).get()
     mute.close()
 
 
@@ -328,11 +338,10 @@ async def test_a_config_that_cannot_be_read_is_said_to_be_that(
 
 
 async def test_while_the_store_is_away_the_key_that_is_known_serves(
-    standin: Standin, client: Any, monkeypatch: pytest.MonkeyPatch
+    standin: Standin, client: Any
 ) -> None:
-    monkeypatch.setattr(limits, "KEY_FRESH_S", 0.0)
     await store(client, standin.project, "sk-one")
-    store_ = keys(standin, client, Config(1))
+    store_ = keys(standin, client, Config(1), KeyLimits(fresh_s=0.0))
     assert await store_.get() == Secret("sk-one")
     await standin.fail("UNAVAILABLE", 100)
     for _ in range(3):
@@ -348,7 +357,7 @@ async def test_a_new_version_serves_after_a_look_that_a_refusal_causes(
     store_ = keys(standin, client, config)
     refused = await store_.get()
     config.say(2)
-    assert await store_.another([refused]) == Secret("sk-two")
+    assert await store_.next_after_refusal([refused]) == Secret("sk-two")
     assert await store_.get() == Secret("sk-two")
 
 
@@ -377,8 +386,8 @@ async def test_while_the_config_is_away_the_key_that_is_known_serves(
 async def test_a_key_that_was_put_is_not_fetched(standin: Standin, client: Any) -> None:
     store_ = every(standin, client, Config(7))
     store_.put(7, Secret("sk-seven"))
-    assert await store_.of(None).get() == Secret("sk-seven")
-    assert (await store_.of(None).get()).version == 7
+    assert await store_.slot(None).get() == Secret("sk-seven")
+    assert (await store_.slot(None).get()).version == 7
 
 
 async def test_there_is_no_other_key_when_the_same_one_is_still_stored(
@@ -386,7 +395,7 @@ async def test_there_is_no_other_key_when_the_same_one_is_still_stored(
 ) -> None:
     await store(client, standin.project, "sk-one")
     store_ = keys(standin, client, Config(1))
-    assert await store_.another([await store_.get()]) is None
+    assert await store_.next_after_refusal([await store_.get()]) is None
 
 
 # -- several keys, and a feature's own -------------------------------------------------------------
@@ -398,7 +407,7 @@ async def test_the_first_of_several_keys_serves_and_then_the_next(
     await store(client, standin.project, "sk-one", "sk-two", "sk-three")
     slot = keys(standin, client, Config(3, 1, 2))
     tried = [await slot.get()]
-    while (key := await slot.another(tried)) is not None:
+    while (key := await slot.next_after_refusal(tried)) is not None:
         tried.append(key)
     assert [(key.reveal(), key.version) for key in tried] == [
         ("sk-three", 3),
@@ -407,28 +416,32 @@ async def test_the_first_of_several_keys_serves_and_then_the_next(
     ]
 
 
-async def test_a_refused_key_is_benched_for_a_while_here(standin: Standin, client: Any) -> None:
+async def test_a_refused_key_is_deprioritized_for_a_while_here(
+    standin: Standin, client: Any
+) -> None:
     await store(client, standin.project, "sk-one", "sk-two")
     now = 0.0
     all_keys = every(standin, client, Config(1, 2), clock=lambda: now)
-    slot = all_keys.of(None)
-    await slot.another([await slot.get()])
-    assert await slot.get() == await all_keys.of("chat").get() == Secret("sk-two")
-    now += limits.KEY_BENCHED_S - 0.1
+    slot = all_keys.slot(None)
+    await slot.next_after_refusal([await slot.get()])
+    assert await slot.get() == await all_keys.slot("chat").get() == Secret("sk-two")
+    now += LIMITS.deprioritized_s - 0.1
     assert await slot.get() == Secret("sk-two")
     now += 0.1
     assert await slot.get() == Secret("sk-one")
 
 
-async def test_when_all_are_benched_they_are_tried_in_order(standin: Standin, client: Any) -> None:
+async def test_when_all_are_deprioritized_they_are_tried_in_order(
+    standin: Standin, client: Any
+) -> None:
     await store(client, standin.project, "sk-one", "sk-two")
     slot = keys(standin, client, Config(1, 2))
     for _ in range(2):
         first = await slot.get()
         assert first == Secret("sk-one")
-        second = await slot.another([first])
+        second = await slot.next_after_refusal([first])
         assert second == Secret("sk-two")
-        assert await slot.another([first, second]) is None
+        assert await slot.next_after_refusal([first, second]) is None
 
 
 async def test_a_key_that_replaced_the_refused_one_comes_before_the_next(
@@ -439,14 +452,14 @@ async def test_a_key_that_replaced_the_refused_one_comes_before_the_next(
     slot = keys(standin, client, config)
     refused = await slot.get()
     config.say(3, 2)
-    assert await slot.another([refused]) == Secret("sk-new")
+    assert await slot.next_after_refusal([refused]) == Secret("sk-new")
     assert await slot.get() == Secret("sk-new")
 
 
 async def test_the_same_key_stored_twice_is_asked_with_once(standin: Standin, client: Any) -> None:
     await store(client, standin.project, "sk-one", "sk-one", "sk-two")
     slot = keys(standin, client, Config(1, 2, 3))
-    assert await slot.another([await slot.get()]) == Secret("sk-two")
+    assert await slot.next_after_refusal([await slot.get()]) == Secret("sk-two")
 
 
 @pytest.mark.parametrize("change", ["disable_secret_version", "destroy_secret_version"])
@@ -470,7 +483,7 @@ async def test_a_key_that_the_store_does_not_give_just_now_lets_the_next_one_ser
     slot = keys(standin, client, Config(1, 2))
     await standin.fail("INTERNAL")
     assert await slot.get() == Secret("sk-two")
-    assert await slot.get() == Secret("sk-one")  # not benched: it was no fault of its own
+    assert await slot.get() == Secret("sk-one")  # not deprioritized: it was no fault of its own
     await standin.fail("UNAVAILABLE", 2)
     with pytest.raises(KeyUnavailable):
         await keys(standin, client, Config(1, 2)).get()
@@ -479,12 +492,12 @@ async def test_a_key_that_the_store_does_not_give_just_now_lets_the_next_one_ser
 async def test_a_features_own_keys_serve_it_and_nobody_else(standin: Standin, client: Any) -> None:
     await store(client, standin.project, "sk-one", "sk-two", "sk-three")
     all_keys = every(standin, client, Config(1, chat=[3, 2]))
-    assert await all_keys.of(None).get() == Secret("sk-one")
-    assert await all_keys.of("code").get() == Secret("sk-one")
-    own = all_keys.of("chat")
+    assert await all_keys.slot(None).get() == Secret("sk-one")
+    assert await all_keys.slot("code").get() == Secret("sk-one")
+    own = all_keys.slot("chat")
     tried = [await own.get()]
     assert tried == [Secret("sk-three")]
-    while (key := await own.another(tried)) is not None:
+    while (key := await own.next_after_refusal(tried)) is not None:
         tried.append(key)
     assert tried == [Secret("sk-three"), Secret("sk-two")]
 
@@ -494,7 +507,7 @@ async def test_a_feature_whose_own_keys_are_gone_does_not_take_the_default_one(
 ) -> None:
     await store(client, standin.project, "sk-one")
     with pytest.raises(KeyMissing):
-        await every(standin, client, Config(1, chat=[7])).of("chat").get()
+        await every(standin, client, Config(1, chat=[7])).slot("chat").get()
 
 
 async def test_no_key_is_looked_for_twice_where_there_is_none(
@@ -513,8 +526,8 @@ async def test_there_is_no_other_key_when_it_cannot_be_looked_up(
     slot = keys(standin, client, Config(1, 2))
     refused = await slot.get()
     await standin.fail("UNAVAILABLE")
-    assert await slot.another([refused]) is None
-    assert await slot.another([refused]) == Secret("sk-two")
+    assert await slot.next_after_refusal([refused]) is None
+    assert await slot.next_after_refusal([refused]) == Secret("sk-two")
 
 
 async def test_while_the_config_is_away_the_next_key_that_is_known_of_serves(
@@ -525,7 +538,7 @@ async def test_while_the_config_is_away_the_next_key_that_is_known_of_serves(
     slot = keys(standin, client, config)
     refused = await slot.get()
     config.down = True
-    assert await slot.another([refused]) == Secret("sk-two")
+    assert await slot.next_after_refusal([refused]) == Secret("sk-two")
 
 
 async def test_a_version_that_serves_nobody_any_more_is_not_kept(
@@ -534,9 +547,9 @@ async def test_a_version_that_serves_nobody_any_more_is_not_kept(
     await store(client, standin.project, "sk-one", "sk-two")
     config = Config(1)
     all_keys = every(standin, client, config)
-    await all_keys.of(None).get()
+    await all_keys.slot(None).get()
     config.say(2)
-    await all_keys.of(None).get()
+    await all_keys.slot(None).get()
     assert set(all_keys._cache) == {2}
 
 
@@ -549,12 +562,12 @@ def vault(standin: Standin, client: Any) -> Vault:
 
 async def test_versions_are_numbered_listed_and_disabled(standin: Standin, client: Any) -> None:
     versions = vault(standin, client)
-    assert await versions.enabled() == set()
+    assert await versions.enabled_versions() == set()
     assert [await versions.add(Secret(f"sk-{n}")) for n in (1, 2, 3)] == [1, 2, 3]
     await versions.disable(2)
     await versions.disable(2)
     await versions.disable(9)  # there is no such version
-    assert await versions.enabled() == {1, 3}
+    assert await versions.enabled_versions() == {1, 3}
     assert await versions.read(3) == Secret("sk-3")
 
 
@@ -580,7 +593,7 @@ async def test_a_store_that_may_not_be_written_to_is_said_to_be_that(
             order = {"code": "PERMISSION_DENIED", "count": 1, "method": method}
             await http.post(f"{standin.control}/sim/fail", json=order)
     versions = vault(standin, client)
-    for call in (versions.add(Secret(VALUE)), versions.disable(1), versions.enabled()):
+    for call in (versions.add(Secret(VALUE)), versions.disable(1), versions.enabled_versions()):
         with pytest.raises(KeyStoreForbidden):
             await call
     out, err = capfd.readouterr()
@@ -595,7 +608,7 @@ async def test_nothing_of_the_key_is_logged(
     store_ = keys(standin, client, Config(None))
     await store_.get()
     await standin.fail("UNAVAILABLE")
-    await store_.another([Secret(VALUE)])
+    await store_.next_after_refusal([Secret(VALUE)])
     with pytest.raises(KeyMissing):
         await keys(standin, client, Config(9)).get()
     out, err = capfd.readouterr()

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,6 +25,7 @@ from firerouter.errors import (
 )
 from firerouter.keys.secret import Secret
 from firerouter.models.catalog import FORMAT, Catalog
+from firerouter.models.limits import CatalogLimits
 from firerouter.models.model import read_models
 from firerouter.openrouter import OpenRouter, OpenRouterLimits
 from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
@@ -33,6 +34,7 @@ from tests.support.openrouter_standin import serving
 from tests.support.recordings import LISTINGS, ModelListing
 from tests.support.serve import Serve
 
+LIMITS = CatalogLimits()
 LIST = "get_available_models"
 REFRESH = "refresh_catalog"
 NOBODY = "http://127.0.0.1:9/api/v1"  # the port of `discard`, where nobody listens
@@ -178,7 +180,7 @@ class NoKey:
     async def get(self) -> Secret:
         raise KeyMissing
 
-    async def renew(self, refused: Secret) -> Secret | None:
+    async def next_after_refusal(self, refused: Sequence[Secret]) -> Secret | None:
         return None
 
 
@@ -204,7 +206,7 @@ class Upstream:
             if isinstance(self.drawing, Exception):
                 raise self.drawing
             return self.drawing
-        assert timeout_s <= limits.CATALOG_FETCH_S
+        assert timeout_s <= LIMITS.fetch_s
         self.asked.append((key.reveal() if key else None, dict(query)))
         await asyncio.sleep(self.pause_s)
         answer = self.answer(key, query) if callable(self.answer) else self.answer
@@ -263,7 +265,7 @@ async def test_memory_answers_without_a_look(shelf: Shelf) -> None:
     first = await catalog.get()
     await shelf.firestore.document("catalog/head").delete()
     assert await catalog.get() is first
-    assert (await catalog.find("a/m001:nitro")).model is first.get("a/m001")
+    assert (await catalog.resolve("a/m001:nitro")).model is first.get("a/m001")
 
 
 async def test_calls_at_once_fetch_once(shelf: Shelf) -> None:
@@ -295,12 +297,12 @@ async def test_the_generation_grows_when_the_list_changes_and_only_then(shelf: S
 
 async def test_a_long_list_is_kept_in_shards_and_the_old_ones_are_deleted(shelf: Shelf) -> None:
     shelf.upstream.answer = numbered(200)
-    catalog = shelf.catalog(shard_max_bytes=4_000)
+    catalog = shelf.catalog(limits=CatalogLimits(shard_max_chars=3_000))
     await catalog.refresh()
     documents = await shelf.documents()
     head = documents.pop("head")
     assert len(documents) == len(head["shards"]) > 5
-    assert all(len(shard["models"]) <= 4_000 for shard in documents.values())
+    assert all(len(shard["models"]) <= 3_000 for shard in documents.values())
     assert head["count"] == 200
     assert (await shelf.catalog().get()).models == (await catalog.get()).models
     shelf.upstream.answer = numbered(201)
@@ -312,7 +314,9 @@ async def test_a_long_list_is_kept_in_shards_and_the_old_ones_are_deleted(shelf:
 
 
 @pytest.mark.parametrize("listing", LISTINGS)
-@pytest.mark.parametrize("options", [{}, {"shard_max_bytes": 10_000}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"limits": CatalogLimits(shard_max_chars=10_000)}], ids=str
+)
 async def test_a_list_comes_back_from_firestore_as_it_went(
     shelf: Shelf, options: dict[str, Any], listing: ModelListing
 ) -> None:
@@ -336,7 +340,7 @@ BAD_LISTS: dict[str, Any] = {
     "no object": [1, 2],
     "nothing": None,
     "an endless one": {**numbered(10), "links": {"next": "https://x.test/models?offset=1"}},
-    "a huge one": {**numbered(10), "data": [{}] * (limits.CATALOG_MODELS_MAX + 1)},
+    "a huge one": {**numbered(10), "data": [{}] * (LIMITS.models_max + 1)},
     "out of reach": UpstreamUnreachable(),
 }
 
@@ -377,14 +381,14 @@ async def test_five_of_ten_are_enough(shelf: Shelf) -> None:
 
 async def test_an_old_list_is_fetched_anew_or_served_as_stale(shelf: Shelf) -> None:
     await shelf.catalog().get()
-    shelf.now += timedelta(seconds=limits.CATALOG_OLD_S + 60)
+    shelf.now += timedelta(seconds=LIMITS.old_s + 60)
     for bad in (UpstreamUnreachable(), numbered(1)):
         shelf.upstream.answer = bad
         catalog = shelf.catalog()
         served = await catalog.get()
         assert len(served.models) == 10
         assert catalog.is_stale(served)
-        assert catalog.age_seconds(served) == limits.CATALOG_OLD_S + 60
+        assert catalog.age_seconds(served) == LIMITS.old_s + 60
     shelf.upstream.answer = numbered(12)
     catalog = shelf.catalog()
     served = await catalog.get()
@@ -442,7 +446,7 @@ async def test_shards_that_no_head_names_do_no_harm_and_are_swept_later(shelf: S
 async def test_instances_that_refresh_at_once_end_with_one_whole_list(shelf: Shelf) -> None:
     await shelf.catalog().get()
     shelf.upstream.answer = numbered(15)
-    catalogs = [shelf.catalog(shard_max_bytes=300) for _ in range(6)]
+    catalogs = [shelf.catalog(limits=CatalogLimits(shard_max_chars=300)) for _ in range(6)]
     results = await asyncio.gather(
         *(catalog.refresh() for catalog in catalogs), return_exceptions=True
     )
@@ -454,10 +458,10 @@ async def test_instances_that_refresh_at_once_end_with_one_whole_list(shelf: She
 async def test_a_list_deleted_while_it_is_read_is_read_anew(shelf: Shelf) -> None:
     writer, reader = shelf.catalog(), shelf.catalog()
     await writer.get()
-    head = await reader._head()
+    head = await reader._read_head()
     shelf.upstream.answer = numbered(11)
     await writer.refresh()
-    stored = await reader._stored(head)
+    stored = await reader._read_list(head)
     assert stored is not None
     assert (stored.generation, len(stored.models)) == (2, 11)
 

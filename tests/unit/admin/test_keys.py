@@ -68,7 +68,7 @@ def test_an_admin_is_warned_of(data: dict[str, Any], expected: list[str]) -> Non
 
 def test_a_warning_is_a_sentence_with_the_amount() -> None:
     (low,) = warnings(report(limit_remaining=0.4), NOW)
-    assert low["message"] == "Only $0.40 of its limit is left."
+    assert low["message"] == "Only $0.40 of the key's limit is left."
     (overspent,) = warnings(report(limit_remaining=-3), NOW)
     assert "$0.00" in overspent["message"]
 

@@ -301,9 +301,9 @@ def test_every_reason_has_its_case() -> None:
 
 def test_a_message_says_what_to_look_at() -> None:
     (finding,) = look({"systemPrompt": "{{7*7}} and {{8*8}}"}).warnings
-    assert finding.message.startswith("{{7*7}} is no variable")
+    assert finding.message.startswith("{{7*7}} isn't a variable")
     (finding,) = look({"maxTokens": 9_000}).errors
-    assert finding.message == "a/all answers with 8000 tokens at most."
+    assert finding.message == "a/all answers with at most 8000 tokens."
     (finding,) = look({"model": "a/ends"}).warnings
     assert "2026-09-07" in finding.message
     (finding,) = look({"systemPrompt": "{{" + "x " * 39 + "}}"}).warnings

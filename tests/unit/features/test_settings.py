@@ -1,6 +1,10 @@
 """What an admin may set of a feature: types, bounds, what a document can hold; drafts; diffs."""
 
+import ast
+import inspect
+import itertools
 import json
+import sys
 from collections import Counter
 from itertools import pairwise
 from typing import Any
@@ -8,23 +12,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from firerouter import limits
 from firerouter.contract.base import faults, parse
 from firerouter.contract.prompts import ExecutePrompt
 from firerouter.contract.response_format import StoredFormat
+from firerouter.features.app_settings import AppSettings
 from firerouter.features.defaults import DEFAULTS
-from firerouter.features.routing import ProviderRouting
-from firerouter.features.settings import (
-    OWNED_PARAMETERS,
-    Draft,
-    Feature,
-    FeatureSettings,
-    Reasoning,
-    ServerTool,
-    differences,
-)
+from firerouter.features.feature import Draft, Feature, differences, same_settings
+from firerouter.features.routing import MaxPrice, ProviderRouting
+from firerouter.features.settings import OWNED_PARAMETERS, FeatureSettings, Reasoning, ServerTool
 
 
 def read(values: Any) -> FeatureSettings:
@@ -130,7 +128,7 @@ def test_what_can_be_no_model_is_none(id_: str) -> None:
     ],
 )
 def test_ids_as_people_write_them_are_models(id_: str) -> None:
-    assert read({"model": id_, "fallbackModels": [id_]}).models() == [id_]
+    assert read({"model": id_, "fallbackModels": [id_]}).model_ids() == [id_]
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -266,7 +264,7 @@ def test_a_value_that_no_document_can_hold_is_refused(value: Any, says: str) -> 
 
 
 def test_json_may_be_given_as_text() -> None:
-    given_ = read(
+    given_: Any = read(
         {
             "parameters": '{"logit_bias": {"7": -100}}',
             "plugins": ['{"id": "web", "max_results": 3}'],
@@ -340,7 +338,7 @@ def test_settings_survive_the_way_to_json_and_back(settings: FeatureSettings) ->
     text = json.dumps(settings.to_json(), allow_nan=False)
     again = read(json.loads(text))
     assert again == settings
-    assert again.is_as(settings)
+    assert same_settings(again, settings)
 
 
 def test_what_is_not_set_is_left_out() -> None:
@@ -356,7 +354,7 @@ USERS = [f"user-{number}" for number in range(4_000)]
 
 def taken(percent: float, feature: str = "chat", revision: int = 3) -> set[str]:
     draft = Draft(revision, FeatureSettings(), percent)
-    return {uid for uid in USERS if draft.takes(feature, uid)}
+    return {uid for uid in USERS if draft.includes(feature, uid)}
 
 
 @pytest.mark.parametrize("percent", [0.5, 1, 10, 33.3, 50, 90, 99])
@@ -388,7 +386,8 @@ def test_a_user_gets_the_drafts_settings_and_its_number_or_neither() -> None:
     got = Counter((f.revision, f.settings.model) for f in map(feature.for_user, USERS))
     assert got.keys() == {(5, "a/served"), (7, "a/draft")}
     assert feature.for_user("user-1") == feature.for_user("user-1")
-    assert feature.to_document()["draft"]["percent"] == 50
+    document: Any = feature.to_document()
+    assert document["draft"]["percent"] == 50
     assert DEFAULTS["chat"].for_user("user-1") is DEFAULTS["chat"]
 
 
@@ -440,4 +439,30 @@ def test_settings_differ_where_json_does(one: FeatureSettings, other: FeatureSet
     found = differences(one.to_json(), other.to_json())
     texts = [json.dumps(side.to_json(), sort_keys=True) for side in (one, other)]
     assert bool(found) == (texts[0] != texts[1])
-    assert one.is_as(other) == (not found)
+    assert same_settings(one, other) == (not found)
+
+
+# -- documentation ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "shape", [FeatureSettings, AppSettings, ProviderRouting, MaxPrice, Reasoning, ServerTool]
+)
+def test_each_field_is_documented_beside_it_in_a_sentence(shape: type[BaseModel]) -> None:
+    """The reference is generated from these; reading them at import would cost each cold start."""
+    (body,) = (
+        node.body
+        for node in ast.parse(inspect.getsource(sys.modules[shape.__module__])).body
+        if isinstance(node, ast.ClassDef) and node.name == shape.__name__
+    )
+    documented = {
+        field.target.id: text.value.value
+        for field, text in itertools.pairwise(body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+    }
+    assert documented.keys() == shape.model_fields.keys()
+    for text in documented.values():
+        assert str(text).rstrip().endswith(".")

@@ -2,22 +2,33 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
 import pytest
-from google.api_core.exceptions import ServiceUnavailable
+from google.api_core.exceptions import PermissionDenied, ServiceUnavailable
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from firerouter import limits
-from firerouter.errors import FeatureDisabled, FeatureUnknown, SettingsInvalid, SettingsUnavailable
-from firerouter.features.app_settings import AppSettings, AppSettingsStore
+from firerouter.errors import (
+    FeatureDisabled,
+    FeatureUnknown,
+    FirestoreForbidden,
+    SettingsInvalid,
+    SettingsUnavailable,
+)
+from firerouter.features.app_settings import AppSettings
+from firerouter.features.app_settings_store import AppSettingsStore
 from firerouter.features.defaults import DEFAULTS
-from firerouter.features.settings import FREE_MODEL, OWNED_PARAMETERS, Feature, FeatureSettings
+from firerouter.features.feature import Feature
+from firerouter.features.limits import SettingsLimits
+from firerouter.features.settings import FREE_MODEL, OWNED_PARAMETERS, FeatureSettings
 from firerouter.features.store import FeatureStore
 from firerouter.firestore.audit import Audit
+from firerouter.firestore.config import ConfigDocument
+from firerouter.keys.slot_store import KeySlotStore
 from firerouter.keys.slots import FIRST_BOOT, KeyEntry, KeySlots
 from firerouter.ledger.caps import UserLimits
 from tests.support.repository import ROOT
@@ -67,19 +78,25 @@ class Reference:
         self._documents.limit = count
         return self
 
-    async def get(self, *, retry: Any, timeout: float) -> Any:
+    def _read(self, retry: Any, timeout: float) -> None:
         assert retry is None
-        assert timeout == limits.READ_S
+        assert timeout > 0
         self._documents.reads.append(self._path)
         if self._documents.fails is not None:
             raise self._documents.fails
-        if not self._path.endswith("/revisions"):
-            return Snapshot(self._documents.get(self._path), self._path)
+
+    async def get(self, fields: None, *, retry: Any, timeout: float) -> Any:
+        self._read(retry, timeout)
+        return Snapshot(self._documents.get(self._path), self._path)
+
+    async def stream(self, *, retry: Any, timeout: float) -> AsyncIterator[Any]:
+        self._read(retry, timeout)
         found = [value for path, value in self._documents.items() if self._path in path]
         # Firestore leaves out what lacks the field, and orders types before values
         found = [value for value in found if isinstance(value, dict) and "revision" in value]
         found.sort(key=lambda value: (isinstance(value["revision"], str), str(value["revision"])))
-        return [Snapshot(value) for value in found[::-1][: self._documents.limit]]
+        for value in found[::-1][: self._documents.limit]:
+            yield Snapshot(value)
 
 
 class Documents(dict[str, Any]):
@@ -91,8 +108,10 @@ class Documents(dict[str, Any]):
         self.reads: list[str] = []
         self.limit = 0
 
-    def collection(self, name: str) -> Reference:
-        return Reference(self, name)
+    def collection(self, *names: str) -> Reference:
+        return Reference(self, "/".join(names))
+
+    document = collection
 
 
 @pytest.fixture
@@ -100,12 +119,16 @@ def documents() -> Documents:
     return Documents()
 
 
-def features(documents: Any) -> FeatureStore:
-    return FeatureStore(documents, Audit(documents))
+def features(documents: Any, **limits: float) -> FeatureStore:
+    return FeatureStore(documents, Audit(documents), limits=SettingsLimits(**limits))  # type: ignore[arg-type]  # all are numbers
 
 
 def app_settings(documents: Any) -> AppSettingsStore:
-    return AppSettingsStore(documents, Audit(documents))
+    return AppSettingsStore(ConfigDocument(documents, Audit(documents)))
+
+
+def key_slots(documents: Any) -> KeySlotStore:
+    return KeySlotStore(ConfigDocument(documents, Audit(documents)))
 
 
 def away() -> Exception:
@@ -244,14 +267,12 @@ async def test_off_is_off_though_the_settings_are_broken(documents: Documents) -
 
 
 async def test_broken_settings_leave_the_revision_they_name_serving(
-    documents: Documents, monkeypatch: pytest.MonkeyPatch
+    documents: Documents,
 ) -> None:
-    monkeypatch.setattr(limits, "SETTINGS_FRESH_S", 0.0)
-    monkeypatch.setattr(limits, "SETTINGS_STALE_S", 0.0)
     documents["features/chat"] = {"enabled": True, "revision": 2, "settings": {"model": "c/c"}}
     documents["features/chat/revisions/3"] = {"revision": 3, "settings": GOOD}
     documents["features/chat/revisions/4"] = {"revision": 4, "settings": {"model": "b/b"}}
-    store = features(documents)
+    store = features(documents, fresh_s=0.0, stale_s=0.0)
     await store.get("chat")
     documents["features/chat"] = broken(revision=3)
     # whatever each has seen before: all instances serve the same
@@ -397,7 +418,7 @@ async def test_settings_nested_too_deeply_take_nothing_down(documents: Documents
 async def test_without_a_document_the_apps_settings_are_the_defaults(documents: Documents) -> None:
     store = app_settings(documents)
     assert await store.get() == AppSettings()
-    assert (await store.key_slots()).serving("chat") == FIRST_BOOT
+    assert (await key_slots(documents).get()).versions_for("chat") == FIRST_BOOT
 
 
 async def test_the_apps_settings_are_read(documents: Documents) -> None:
@@ -413,7 +434,7 @@ async def test_the_apps_settings_are_read(documents: Documents) -> None:
     assert app.limits == UserLimits(
         requests_per_minute=5, concurrent=2, usd_per_day=0, reserve_usd=0.5
     )
-    assert app.keys == KeySlots((KeyEntry(4, "abcd"),))
+    assert await key_slots(documents).get() == KeySlots((KeyEntry(4, "abcd"),))
 
 
 @pytest.mark.parametrize(
@@ -438,19 +459,45 @@ async def test_one_odd_limit_leaves_the_others(documents: Documents) -> None:
 
 async def test_which_keys_serve_is_read_anew_when_asked_for(documents: Documents) -> None:
     documents["config/app"] = {"keys": {"default": [{"version": 1}]}}
-    store = app_settings(documents)
-    assert (await store.key_slots()).serving(None) == (1,)
+    store = key_slots(documents)
+    assert (await store.get()).versions_for(None) == (1,)
     documents["config/app"] = {"keys": {"default": [{"version": 2}]}}
-    assert (await store.key_slots()).serving(None) == (1,)
-    assert (await store.key_slots(anew=True)).serving(None) == (2,)
+    assert (await store.get()).versions_for(None) == (1,)
+    assert (await store.get(refresh=True)).versions_for(None) == (2,)
+
+
+async def test_malformed_settings_and_keys_are_logged_once_for_each_read(
+    documents: Documents, capsys: pytest.CaptureFixture[str]
+) -> None:
+    documents["config/app"] = {"appName": 7, "keys": {"default": [None]}}
+    config = ConfigDocument(documents, Audit(documents))  # type: ignore[arg-type]  # as much as it reads
+    settings, slots = AppSettingsStore(config), KeySlotStore(config)
+    for _ in range(3):
+        await settings.get()
+        await slots.get()
+    logged = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["fields"] for line in logged] == [["appName"], ["keys.default[0]"]]
+    assert documents.reads == ["config/app"]
+
+
+async def test_a_role_that_is_missing_is_not_told_as_an_outage(documents: Documents) -> None:
+    documents.fails = PermissionDenied("x")  # type: ignore[no-untyped-call]  # it ships no types
+    for read in (
+        features(documents).get("chat"),
+        features(documents).read_all(),
+        app_settings(documents).get(),
+        key_slots(documents).get(),
+    ):
+        with pytest.raises(FirestoreForbidden) as refused:
+            await read
+        assert not refused.value.retryable
 
 
 async def test_the_apps_settings_may_be_unavailable(documents: Documents) -> None:
     documents.fails = away()
-    store = app_settings(documents)
-    for ask in (store.get, store.key_slots):
+    for read in (app_settings(documents).get, key_slots(documents).get):
         with pytest.raises(SettingsUnavailable):
-            await ask()
+            await read()
 
 
 APP_NAMES = ("appName", "referer", "limits", "keys", "unknown")

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from firerouter.contract.prompts import Judge
-from firerouter.features.settings import Feature, FeatureSettings
+from firerouter.features.feature import Feature
+from firerouter.features.settings import FeatureSettings
 from firerouter.generation.judge import (
     judge_feature,
     judge_prompt,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from firerouter.contract.base import parse
 from firerouter.contract.prompts import ExecutePrompt
 from firerouter.errors import InvalidArgument, ModelNotAllowed
-from firerouter.features.model_choice import models_in_order
+from firerouter.features.selection import models_in_order
 from firerouter.features.settings import OWNED_PARAMETERS, FeatureSettings
 from firerouter.features.template import render, variable_names
 from firerouter.generation import prompts
@@ -106,18 +106,18 @@ def test_places_in_what_the_user_asks_are_left_alone() -> None:
 
 def test_the_model_of_the_settings_comes_first_then_the_fallbacks() -> None:
     chosen = settings(model="a/a", fallback_models=["b/b", "c/c"])
-    assert models_in_order(chosen, None) == ["a/a", "b/b", "c/c"]
+    assert models_in_order(chosen, None) == ("a/a", "b/b", "c/c")
 
 
 def test_a_model_is_asked_once_only() -> None:
     chosen = settings(model="a/a", fallback_models=["b/b", "a/a", "b/b"])
-    assert models_in_order(chosen, None) == ["a/a", "b/b"]
+    assert models_in_order(chosen, None) == ("a/a", "b/b")
 
 
 def test_a_caller_chooses_among_the_allowed_ones() -> None:
     chosen = settings(model="a/a", fallback_models=["b/b"], allowed_models=["d/d"])
-    assert models_in_order(chosen, "d/d") == ["d/d", "b/b"]
-    assert models_in_order(chosen, "a/a") == ["a/a", "b/b"]
+    assert models_in_order(chosen, "d/d") == ("d/d", "b/b")
+    assert models_in_order(chosen, "a/a") == ("a/a", "b/b")
 
 
 @pytest.mark.parametrize("model", ["x/x", "b/b", "a/a:free", "A/A", "d/d:online"])

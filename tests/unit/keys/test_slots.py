@@ -32,84 +32,81 @@ def test_what_was_stored_is_read() -> None:
         "default": [ONE.to_document(), TWO.to_document()],
         "features": {"chat": [TWO.to_document()], "my-own_1": [ONE.to_document()]},
     }
-    assert read_slots(document) == slots
-    assert slots.versions() == {1, 2}
+    assert read_slots(document) == (slots, [])
+    assert slots.all_versions() == {1, 2}
 
 
 def test_a_feature_is_served_by_its_own_keys_or_by_the_default_ones() -> None:
     slots = KeySlots((ONE,), {"chat": (TWO, ONE)})
-    assert slots.serving("chat") == (2, 1)
-    assert slots.serving("code") == slots.serving(None) == (1,)
-    assert slots.own("code") == ()
+    assert slots.versions_for("chat") == (2, 1)
+    assert slots.versions_for("code") == slots.versions_for(None) == (1,)
+    assert slots.keys_of("code") == ()
 
 
 @pytest.mark.parametrize("keys", [None, {}, "typed by hand", {"default": "typed by hand"}])
 def test_without_a_default_slot_it_is_the_first_boot(keys: Any) -> None:
-    slots = read_slots(keys)
-    assert slots.own(None) is None
-    assert slots.serving(None) == slots.serving("chat") == FIRST_BOOT
+    slots, _ = read_slots(keys)
+    assert slots.keys_of(None) is None
+    assert slots.versions_for(None) == slots.versions_for("chat") == FIRST_BOOT
 
 
 @pytest.mark.parametrize("default", [[], None, ["typed by hand"]])
 def test_keys_that_were_removed_are_no_first_boot(default: Any) -> None:
-    assert read_slots({"default": default}).serving(None) == ()
+    assert read_slots({"default": default})[0].versions_for(None) == ()
 
 
 def test_where_a_feature_has_keys_the_newest_version_serves_nobody() -> None:
     """It may be the feature's, and the first boot is long over."""
-    slots = read_slots({"features": {"chat": [{"version": 2}]}})
-    assert slots.serving(None) == slots.serving("code") == ()
-    assert slots.serving("chat") == (2,)
+    slots, _ = read_slots({"features": {"chat": [{"version": 2}]}})
+    assert slots.versions_for(None) == slots.versions_for("code") == ()
+    assert slots.versions_for("chat") == (2,)
 
 
 @pytest.mark.parametrize(
     "entry",
     [None, "sk-or-v1-canary", 3, {}, {"version": "3"}, {"version": True}, {"version": 0}, [3]],
 )
-def test_an_entry_that_cannot_be_read_is_skipped_and_said(
-    entry: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
-    slots = read_slots({"default": [entry, {"version": 2}], "features": {"chat": [entry]}})
+def test_a_malformed_entry_is_skipped_and_named(entry: Any) -> None:
+    slots, skipped = read_slots({"default": [entry, {"version": 2}], "features": {"chat": [entry]}})
     assert slots == KeySlots((TWO,))
-    out = capsys.readouterr().out
-    assert "keys.default[0]" in out
-    assert "keys.features.chat[0]" in out
-    assert "canary" not in out
+    assert sorted(skipped) == ["keys.default[0]", "keys.features.chat[0]"]
 
 
 def test_what_is_wrong_in_an_entry_is_left_out() -> None:
     typed = {"version": 2, "lastFour": 7, "checkedAt": "now", "isFreeTier": 1, "key": "sk-canary"}
-    assert read_slots({"default": [typed]}) == KeySlots((TWO,))
-    assert read_slots({"default": [{"version": 2, "lastFour": "sk-whole"}]}).default == (
+    assert read_slots({"default": [typed]}) == (KeySlots((TWO,)), [])
+    assert read_slots({"default": [{"version": 2, "lastFour": "sk-whole"}]})[0].default == (
         KeyEntry(2, "hole"),
     )
 
 
-def test_the_name_of_no_feature_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
-    assert read_slots({"features": {"sk or canary": [{"version": 1}]}}) == KeySlots()
-    assert "canary" not in capsys.readouterr().out
+def test_a_name_that_no_feature_can_have_is_not_repeated() -> None:
+    slots, skipped = read_slots({"features": {"sk or canary": [{"version": 1}]}})
+    assert (slots, skipped) == (KeySlots(), ["keys.features"])
 
 
-def test_more_keys_than_a_slot_takes_are_left_out() -> None:
-    typed = [{"version": n} for n in range(1, limits.KEYS_MAX + 3)]
-    assert read_slots({"default": typed}).serving(None) == tuple(range(1, limits.KEYS_MAX + 1))
+def test_more_keys_than_a_slot_takes_are_skipped() -> None:
+    entries = [{"version": n} for n in range(1, limits.KEYS_MAX + 3)]
+    slots, skipped = read_slots({"default": entries})
+    assert slots.versions_for(None) == tuple(range(1, limits.KEYS_MAX + 1))
+    assert skipped == [f"keys.default[{n}]" for n in (limits.KEYS_MAX, limits.KEYS_MAX + 1)]
 
 
 def test_a_slot_is_changed_and_the_others_are_not() -> None:
     slots = KeySlots((ONE,), {"chat": (TWO,)})
-    assert slots.having(None, ()) == KeySlots((), {"chat": (TWO,)})
-    assert slots.having("code", (ONE,)) == KeySlots((ONE,), {"chat": (TWO,), "code": (ONE,)})
-    assert slots.having("chat", ()) == KeySlots((ONE,))
+    assert slots.with_keys(None, ()) == KeySlots((), {"chat": (TWO,)})
+    assert slots.with_keys("code", (ONE,)) == KeySlots((ONE,), {"chat": (TWO,), "code": (ONE,)})
+    assert slots.with_keys("chat", ()) == KeySlots((ONE,))
 
 
 @given(KEYS | ANY)
 def test_whatever_is_typed_is_read(keys: Any) -> None:
-    slots = read_slots(keys)
+    slots, _ = read_slots(keys)
     for feature in (None, "a", *slots.features):
-        assert len(slots.serving(feature)) <= limits.KEYS_MAX
+        assert len(slots.versions_for(feature)) <= limits.KEYS_MAX
     document: dict[str, Any] = {
         "features": {id_: [key.to_document() for key in own] for id_, own in slots.features.items()}
     }
     if slots.default is not None:
         document["default"] = [key.to_document() for key in slots.default]
-    assert read_slots(document) == slots
+    assert read_slots(document) == (slots, [])

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, get_args
 
@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 
 from firerouter import limits
 from firerouter.contract.models import Capability
-from firerouter.models.model import _FIELDS, CAPABILITIES, Model, ModelList, read_model, read_models
+from firerouter.models.limits import CatalogLimits
+from firerouter.models.model import (
+    CAPABILITIES,
+    Model,
+    ModelList,
+    dump_models,
+    load_models,
+    read_model,
+    read_models,
+)
 from tests.support.recordings import LISTINGS, ModelListing
 
 MANY = 421  # models: what OpenRouter lists
@@ -68,7 +77,7 @@ def test_a_model_is_read_whole() -> None:
         description="Reads pictures. Calls tools.",
         canonical_slug="author/name-20260805",
         created=1_787_336_476,
-        expiration_date="2026-12-31",
+        expiration_date=date(2026, 12, 31),
         context_length=131_072,
         max_completion_tokens=16_384,
         input_modalities=("text", "image", "file"),
@@ -91,8 +100,95 @@ def test_a_client_gets_numbers_and_nothing_that_is_not_known() -> None:
     json.dumps(wire, allow_nan=False)
 
 
-def test_every_field_has_its_name_on_the_wire() -> None:
-    assert list(_FIELDS.values()) == [known.name for known in fields(Model)]
+def test_a_client_gets_every_field_that_is_known_by_its_camel_case_name() -> None:
+    model = Model(
+        id="~a/latest",
+        name="Latest",
+        provider="a",
+        description="Text.",
+        canonical_slug="a/slug",
+        created=1,
+        expiration_date=date(2026, 12, 31),
+        context_length=2,
+        max_completion_tokens=3,
+        input_modalities=("text",),
+        output_modalities=("text", "image"),
+        capabilities=("tools",),
+        supported_parameters=("tools",),
+        moderated=True,
+        prompt_price=Decimal("0.1"),
+        completion_price="dynamic",
+        free=True,
+        variant="free",
+        alias_target="a/b",
+        reasoning_required=True,
+        reasoning_efforts=("low",),
+        image_parameters=("n",),
+    )
+    wire = model.to_wire()
+    assert wire == {
+        "id": "~a/latest",
+        "name": "Latest",
+        "provider": "a",
+        "description": "Text.",
+        "canonicalSlug": "a/slug",
+        "created": 1,
+        "expirationDate": "2026-12-31",
+        "contextLength": 2,
+        "maxCompletionTokens": 3,
+        "inputModalities": ["text"],
+        "outputModalities": ["text", "image"],
+        "capabilities": ["tools"],
+        "supportedParameters": ["tools"],
+        "moderated": True,
+        "promptPrice": 0.1,
+        "completionPrice": "dynamic",
+        "free": True,
+        "variant": "free",
+        "aliasTarget": "a/b",
+        "reasoningRequired": True,
+        "reasoningEfforts": ["low"],
+        "imageParameters": ["n"],
+    }
+    assert len(wire) == len(fields(Model))
+
+
+def test_a_client_always_gets_the_lists_and_the_two_flags() -> None:
+    assert Model(id="a/b", name="B", provider="a").to_wire() == {
+        "id": "a/b",
+        "name": "B",
+        "provider": "a",
+        "inputModalities": [],
+        "outputModalities": [],
+        "capabilities": [],
+        "supportedParameters": [],
+        "moderated": False,
+        "free": False,
+    }
+
+
+def test_stored_text_is_ascii_and_leaves_out_what_is_not_known() -> None:
+    models = (Model(id="a/b", name="\u00fc", provider="a", prompt_price=Decimal("1E+2")),)
+    text = dump_models(models)
+    assert text == '[{"id":"a/b","name":"\\u00fc","provider":"a","promptPrice":"100"}]'
+    assert load_models(text) == models
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "[1]",
+        '[{"id":"a/b","name":"B"}]',
+        '[{"id":"a/b","name":"B","provider":"a","unknown":1}]',
+        '[{"id":"a/b","name":"B","provider":"a","promptPrice":"cheap"}]',
+        '[{"id":"a/b","name":"B","provider":"a"}',
+    ],
+)
+def test_text_that_was_not_stored_by_us_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  # pydantic's error is one
+        load_models(text)
 
 
 def test_every_capability_that_a_caller_may_ask_for_is_derived() -> None:
@@ -128,7 +224,7 @@ def test_a_price_is_exact_or_dynamic_or_not_known(given_: Any, price: Any) -> No
     model = read(pricing={"prompt": given_, "completion": "0.000015"})
     assert model.prompt_price == price
     assert model.completion_price == Decimal(15)
-    assert Model.from_document(json.loads(json.dumps(model.to_document()))) == model
+    assert load_models(dump_models([model])) == (model,)
 
 
 ZERO = {"prompt": "0", "completion": "0"}
@@ -195,7 +291,7 @@ def test_an_odd_field_is_as_good_as_absent() -> None:
     for odd in odds:
         model = read(**dict.fromkeys(names, odd))
         assert model.id == "author/name"
-        assert len(model.description) <= limits.MODEL_DESCRIPTION_MAX_CHARS
+        assert len(model.description) <= CatalogLimits().description_max_chars
         json.dumps(model.to_wire(), allow_nan=False)
 
 
@@ -229,7 +325,7 @@ def test_no_answer_of_openrouters_raises(entries: list[Any]) -> None:
     assert len(models) + skipped == len(entries)
     for model in models:
         json.dumps(model.to_wire(), allow_nan=False)
-        assert Model.from_document(json.loads(json.dumps(model.to_document()))) == model
+    assert load_models(dump_models(models)) == models
 
 
 # -- ids as people write them ----------------------------------------------------------------------
@@ -267,41 +363,39 @@ KNOWN = models_of(
 def test_virtual_suffixes_are_taken_off(
     asked: str, listed: str | None, suffixes: tuple[str, ...]
 ) -> None:
-    found = KNOWN.find(asked)
+    found = KNOWN.resolve(asked)
     assert (found.model.id if found.model else None) == listed
     assert found.suffixes == suffixes
     assert found.preset is None
 
 
 def test_an_alias_leads_to_its_target() -> None:
-    found = KNOWN.find("~a/latest:online")
-    assert found.alias
+    found = KNOWN.resolve("~a/latest:online")
     assert found.model is KNOWN.get("~a/latest")
     assert found.target is KNOWN.get("a/b")
-    assert KNOWN.find("~a/gone-latest").target is None
-    unknown = KNOWN.find("~a/nope-latest")
-    assert unknown.alias
+    assert KNOWN.resolve("~a/gone-latest").target is None
+    unknown = KNOWN.resolve("~a/nope-latest")
     assert unknown.model is None
 
 
 def test_a_preset_is_told_with_or_without_its_model() -> None:
-    alone = KNOWN.find("@preset/support")
+    alone = KNOWN.resolve("@preset/support")
     assert (alone.model, alone.preset) == (None, "support")
-    beside = KNOWN.find("a/b:nitro@preset/support")
+    beside = KNOWN.resolve("a/b:nitro@preset/support")
     assert beside.model is KNOWN.get("a/b")
     assert (beside.preset, beside.suffixes) == ("support", ("nitro",))
 
 
 def test_a_router_is_told_from_a_model() -> None:
-    assert KNOWN.find("openrouter/auto").router
-    assert KNOWN.find("openrouter/auto:nitro").model is KNOWN.get("openrouter/auto")
-    assert KNOWN.find("openrouter/new").router
-    assert not KNOWN.find("a/b").router
+    assert KNOWN.resolve("openrouter/auto").is_router
+    assert KNOWN.resolve("openrouter/auto:nitro").model is KNOWN.get("openrouter/auto")
+    assert KNOWN.resolve("openrouter/new").is_router
+    assert not KNOWN.resolve("a/b").is_router
 
 
 @given(st.text() | st.text(alphabet="a/b:~@presetnitro", max_size=30))
 def test_nothing_that_is_typed_raises(asked: str) -> None:
-    assert KNOWN.find(asked).asked == asked
+    assert KNOWN.resolve(asked).requested == asked
 
 
 # -- whole lists -----------------------------------------------------------------------------------
@@ -333,7 +427,7 @@ def test_the_aliases_of_a_list_lead_to_listed_models(listing: ModelListing) -> N
     known = models_of(*listing.entries)
     aliases = [model for model in known.models if model.id.startswith("~")]
     assert len(aliases) == listing.aliases
-    assert all(known.find(model.id).target for model in aliases)
+    assert all(known.resolve(model.id).target for model in aliases)
 
 
 @pytest.mark.parametrize("listing", LISTINGS)
@@ -351,9 +445,9 @@ def test_a_long_list_is_read_in_a_moment(
     entries = listing.enlarged(MANY)
     models, _ = read_models(entries)
     assert len(models) >= MANY
-    text = json.dumps([model.to_document() for model in models])
+    text = dump_models(models)
     from_openrouter = best_ms(lambda: read_models(entries))
-    from_documents = best_ms(lambda: [Model.from_document(d) for d in json.loads(text)])
+    from_documents = best_ms(lambda: load_models(text))
     record_property("from_openrouter_ms", from_openrouter)
     record_property("from_documents_ms", from_documents)
     assert from_openrouter < 250, "50 ms is meant, of a machine that does nothing else"

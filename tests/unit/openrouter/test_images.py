@@ -347,7 +347,7 @@ class NoKeys:
     async def get(self) -> Secret:
         raise AssertionError
 
-    async def another(self, tried: Sequence[Secret]) -> Secret | None:
+    async def next_after_refusal(self, refused: Sequence[Secret]) -> Secret | None:
         raise AssertionError
 
 

@@ -1,0 +1,200 @@
+"""A feature and its draft as values, and how they are read from documents. Pure.
+
+features/{id}               {enabled, revision, settings, draft: {revision, percent, settings}?,
+                             hadChoice?, savedAt, savedBy, prices: [{model, promptPrice,
+                             completionPrice, canonicalSlug}]}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+from pydantic import ValidationError
+
+from ..contract import faults
+from .settings import FeatureSettings
+
+Json = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Settings that only some of the users get.
+
+    Attributes:
+        percent: How many of the users, 0 to 100.
+    """
+
+    revision: int
+    settings: FeatureSettings
+    percent: float
+
+    def includes(self, feature_id: str, uid: str) -> bool:
+        """Return whether this user gets the draft.
+
+        The same users do for as long as it is the same draft; a higher percentage adds others.
+        """
+        digest = hashlib.sha256(f"{feature_id}\0{self.revision}\0{uid}".encode()).digest()
+        return int.from_bytes(digest[:8]) / 2**64 * 100 < self.percent
+
+    def to_document(self) -> Json:
+        """Return the draft as Firestore stores it."""
+        return {
+            "revision": self.revision,
+            "percent": self.percent,
+            "settings": self.settings.to_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A feature as it is active now.
+
+    Attributes:
+        revision: The number of its settings; 0 is the built-in default.
+        test: Whether it is an admin's test of settings that may never have been saved.
+        had_choice: Whether it ever offered a choice of models, so that users may have chosen one.
+    """
+
+    id: str
+    enabled: bool
+    revision: int
+    settings: FeatureSettings
+    draft: Draft | None = None
+    test: bool = False
+    had_choice: bool = False
+
+    @property
+    def has_model_choice(self) -> bool:
+        """Whether users may have chosen a model."""
+        return self.had_choice or bool(self.settings.allowed_models)
+
+    def for_user(self, uid: str) -> Feature:
+        """Return the feature as this user gets it: with the draft's settings, or without."""
+        draft = self.draft
+        if draft is None or not draft.includes(self.id, uid):
+            return self
+        return replace(self, revision=draft.revision, settings=draft.settings)
+
+    def to_document(self) -> Json:
+        """Return the part of `features/{id}` that says what is active."""
+        return {
+            "enabled": self.enabled,
+            "revision": self.revision,
+            "settings": self.settings.to_json(),
+            "draft": self.draft and self.draft.to_document(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFeature:
+    """A feature as it was read, to make a change from.
+
+    Attributes:
+        feature: What is active; None if nothing is, not even a default.
+        unreadable: The malformed fields of the document, of `settings`, `enabled` and `draft`.
+        version: The document's update time, which guards a change; None if there is no document.
+        prices: Its models' prices when it was saved, by model ID.
+    """
+
+    feature: Feature | None
+    unreadable: tuple[str, ...] = ()
+    version: datetime | None = None
+    saved_at: datetime | None = None
+    saved_by: str | None = None
+    prices: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def settings_unreadable(self) -> bool:
+        """Whether the settings in the document are not the active ones."""
+        return "settings" in self.unreadable
+
+
+# -- reading documents -----------------------------------------------------------------------------
+
+
+class Malformed(ValueError):
+    """A part of a document that cannot be read, and in sentences, why."""
+
+    def __init__(self, problems: Sequence[str] = ()) -> None:
+        super().__init__(*problems)
+        self.problems = tuple(problems)
+
+
+def read_settings(value: object) -> FeatureSettings:
+    """Return stored settings. Raises Malformed."""
+    try:
+        return FeatureSettings.model_validate(value, by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise Malformed([sentence for _, sentence in faults(error)[:5]]) from None
+    except RecursionError:
+        raise Malformed(["nested too deeply"]) from None
+
+
+def read_revision_number(value: object) -> int:
+    """Return a revision's number; 0 for what could not be one, or not be sent by a client."""
+    # to isinstance, True is an int too
+    return value if type(value) is int and 0 <= value < 2**53 else 0
+
+
+def read_draft(value: object) -> Draft | None:
+    """Return a stored draft, if there is one. Raises Malformed."""
+    match value:
+        case None:
+            return None
+        case {"revision": number, "percent": int() | float() as percent, "settings": settings} if (
+            read_revision_number(number) and math.isfinite(percent)
+        ):
+            return Draft(number, read_settings(settings), percent)
+        case _:
+            raise Malformed
+
+
+def read_prices(value: object) -> dict[str, Json]:
+    """Return the well-formed entries of `prices`, by model ID."""
+    entries = value if isinstance(value, list) else []
+    return {
+        entry["model"]: entry
+        for entry in entries
+        if isinstance(entry, dict) and isinstance(entry.get("model"), str)
+    }
+
+
+# -- differences -----------------------------------------------------------------------------------
+
+
+def differences(before: object, after: object, field: str = "") -> list[Json]:
+    """Return `[{field, before?, after?}]`, where two JSON values differ. A list is one value."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        names = sorted(before.keys() | after.keys())
+        prefix = f"{field}." if field else ""
+        return [
+            difference
+            for name in names
+            for difference in differences(
+                before.get(name, _ABSENT), after.get(name, _ABSENT), f"{prefix}{name}"
+            )
+        ]
+    if before is not _ABSENT and after is not _ABSENT and _canonical(before) == _canonical(after):
+        return []
+    sides = (("before", before), ("after", after))
+    return [{"field": field, **{side: value for side, value in sides if value is not _ABSENT}}]
+
+
+def same_settings(one: FeatureSettings, other: FeatureSettings) -> bool:
+    """Return whether both are the same JSON, in which 1 and true differ as they do not to `==`."""
+    return not differences(one.to_json(), other.to_json())
+
+
+def _canonical(value: object) -> str:
+    """Return the same text for the same JSON: Firestore reorders names, and 1 == True."""
+    return json.dumps(value, sort_keys=True)
+
+
+_ABSENT: Final = ...

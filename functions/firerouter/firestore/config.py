@@ -1,0 +1,148 @@
+"""`config/app`, the one document that several rooms keep a part of, each guarded and audited.
+
+    {appName, referer, limits, freeModelsOnly, replaceGoneModels, revision}   features.app_settings
+    {keys: {default, features, swept}}                                       keys.slots
+    {catalog}                                                                admin.model_check
+
+It is read once for all of them, and cached for a few seconds. A change of one part is made again if
+another part was changed at the same time, and refused if its own part was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from google.cloud.firestore import DELETE_FIELD, AsyncClient, AsyncWriteBatch
+from google.cloud.firestore_v1.field_path import FieldPath
+
+from ..cache import Cached
+from ..errors import SettingsChanged, SettingsUnavailable
+from .audit import Audit, Change
+from .commits import put
+from .errors import translated
+from .limits import ConfigLimits
+from .paths import Paths
+from .reads import content, get
+
+Path = tuple[str, ...]  # of a field: each name on the way to it
+
+
+@dataclass(frozen=True, slots=True)
+class StoredConfig:
+    """The document as it was read.
+
+    Attributes:
+        version: Its update time, which guards a change; None if there is no document.
+    """
+
+    document: Mapping[str, object]
+    version: datetime | None = None
+
+
+class ConfigDocument:
+    """Reads and changes the document. One per instance."""
+
+    def __init__(
+        self, firestore: AsyncClient, audit: Audit, *, limits: ConfigLimits = ConfigLimits()
+    ) -> None:
+        self._firestore = firestore
+        self._audit = audit
+        self._limits = limits
+        self._reference = Paths(firestore).app_settings()
+        self._cache: Cached[Mapping[str, object]] = Cached(
+            self._load, fresh_s=limits.fresh_s, stale_s=limits.stale_s
+        )
+
+    async def get(self, *, refresh: bool = False) -> Mapping[str, object]:
+        """Return the document as of a few seconds ago, or as of now.
+
+        The same object means that it was not read again. Raises SettingsUnavailable,
+        FirestoreForbidden.
+        """
+        with translated(SettingsUnavailable, "settings_unavailable"):
+            return await (self._cache.renew() if refresh else self._cache.get())
+
+    async def read(self) -> StoredConfig:
+        """Return the document as it is now, to change it. Raises as `get`."""
+        with translated(SettingsUnavailable, "settings_unavailable"):
+            return await self._read()
+
+    async def change(
+        self,
+        stored: StoredConfig,
+        values: Mapping[Path, object],
+        change: Change,
+        *,
+        is_unchanged: Callable[[StoredConfig], bool],
+    ) -> None:
+        """Set some fields, with an audit entry; effective on this instance at once.
+
+        Args:
+            stored: The document that the change was made from.
+            values: What to set, by the path of the field; DELETE_FIELD removes it.
+            change: What the audit says.
+            is_unchanged: Whether the part that is changed is still as it was `stored`.
+
+        Raises:
+            SettingsChanged: Somebody else changed the same part first. Nothing was written.
+            SettingsRefused: Firestore cannot hold the values. Nothing was written.
+            SettingsUnavailable: It is not known whether anything was written.
+        """
+        for _ in range(self._limits.attempts):
+            batch = self._firestore.batch()
+            self._write(batch, stored, values)
+            try:
+                await self._audit.commit(batch, change)
+            except SettingsChanged:
+                stored = await self.read()
+                if not is_unchanged(stored):
+                    raise
+            else:
+                self._cache.put(with_values(stored.document, values))
+                return
+        raise SettingsChanged
+
+    async def merge(self, values: Mapping[str, object]) -> None:
+        """Set some fields without a guard or an audit entry: what no admin decides.
+
+        Raises SettingsUnavailable, FirestoreForbidden.
+        """
+        with translated(SettingsUnavailable, "settings_not_saved"):
+            await put(self._reference, values, merge=True, within_s=self._limits.write_s)
+
+    def _write(
+        self, batch: AsyncWriteBatch, stored: StoredConfig, values: Mapping[Path, object]
+    ) -> None:
+        """Write these fields alone: what is beside them in the document stays as it is."""
+        if stored.version is None:
+            batch.create(self._reference, with_values({}, values))
+            return
+        guard = self._firestore.write_option(last_update_time=stored.version)
+        fields = {FieldPath(*path).to_api_repr(): value for path, value in values.items()}
+        batch.update(self._reference, fields, option=guard)
+
+    async def _load(self) -> Mapping[str, object]:
+        return (await self._read()).document
+
+    async def _read(self) -> StoredConfig:
+        snapshot = await get(self._reference, within_s=self._limits.read_s)
+        if not snapshot.exists:
+            return StoredConfig({})
+        return StoredConfig(content(snapshot), snapshot.update_time)
+
+
+def with_values(document: Mapping[str, object], values: Mapping[Path, object]) -> dict[str, object]:
+    """Return a document with other values at these paths; the given one stays as it is."""
+    result = dict(document)
+    for (name, *rest), value in values.items():
+        if rest:
+            inner = result.get(name)
+            inner = inner if isinstance(inner, Mapping) else {}
+            result[name] = with_values(inner, {tuple(rest): value})
+        elif value is DELETE_FIELD:
+            result.pop(name, None)
+        else:
+            result[name] = value
+    return result

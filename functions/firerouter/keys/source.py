@@ -1,0 +1,20 @@
+"""Where a request to OpenRouter gets its key from. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from .secret import Secret
+
+
+class KeySource(Protocol):
+    """The keys that one request may use, in order. `pool.KeySlot` is one."""
+
+    async def get(self) -> Secret:
+        """Return the key to use. Raises a CallableError if there is none."""
+        ...
+
+    async def next_after_refusal(self, refused: Sequence[Secret]) -> Secret | None:
+        """Return a key that is none of the refused ones, or None if there is none left."""
+        ...
