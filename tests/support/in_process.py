@@ -22,6 +22,7 @@ import pytest
 
 from firerouter.app import bootstrap
 from firerouter.app.bootstrap import App
+from firerouter.app.limits import Limits
 from firerouter.callable import CallableError, Handler
 from firerouter.users.identity import Caller
 from scripts.devtools.seed import LOCAL_KEY, store_key
@@ -55,8 +56,11 @@ HANDLERS: dict[str, Callable[[App], Handler[Caller]]] = {
 class Instance:
     """The functions' own parts, as one instance has them."""
 
-    def __init__(self, suite: Suite, project: str, **environ: str) -> None:
-        self.app = App({**suite.environment(), "GCLOUD_PROJECT": project, **environ})
+    def __init__(
+        self, suite: Suite, project: str, limits: Limits | None = None, **environ: str
+    ) -> None:
+        variables = {**suite.environment(), "GCLOUD_PROJECT": project, **environ}
+        self.app = App(variables, limits=limits)
 
     async def call(self, name: str, data: Any, uid: str = ADMIN) -> Any:
         """The result of a callable. Raises CallableError."""
@@ -114,14 +118,14 @@ class World:
         """Return the project's keys, as Secret Manager has them."""
         return SecretStore(self.suite, self.project)
 
-    def instance(self, **environ: str) -> Instance:
-        self._instances.append(Instance(self.suite, self.project, **environ))
+    def instance(self, *, limits: Limits | None = None, **environ: str) -> Instance:
+        self._instances.append(Instance(self.suite, self.project, limits, **environ))
         return self._instances[-1]
 
     async def close(self) -> None:
         for instance in self._instances:
             await instance.app.ledger.drain()
-            await instance.app.conversations.drain()
+            await instance.app.background.drain()
             await instance.app.stops.close()
             if (client := instance.app.openrouter._client) is not None:
                 await client.close()

@@ -188,12 +188,19 @@ def test_there_are_no_circles() -> None:
 # Pure: loads no client of Google's, and no openai. Tried by importing it in a fresh process.
 PURE = (
     "contract.base",
+    "contract.messages",
     "contract.prompts",
     "contract.response_format",
+    "conversations.history",
+    "conversations.tree",
     "features.abilities",
     "features.settings",
     "features.template",
+    "files.annotations",
     "files.file",
+    "files.images",
+    "files.placeholders",
+    "files.plan",
     "generation.estimate",
     "generation.judge",
     "generation.prompts",
@@ -206,6 +213,7 @@ PURE = (
     "models.ids",
     "models.model",
     "openrouter.annotations",
+    "openrouter.requests",
     "openrouter.sse",
     "openrouter.usage",
 )

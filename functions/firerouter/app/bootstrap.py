@@ -76,6 +76,7 @@ class App(Services):
             progress=self.progress,
             responses=self.responses,
             stops=self.stops,
+            file_limits=self.limits.files,
         )
         before_shutdown(generate.interrupt)
         return generate
@@ -92,6 +93,7 @@ class App(Services):
             keys=self.keys,
             pseudonyms=self.pseudonyms,
             default_referer=self._referer,
+            limits=self.limits.prompts,
         )
 
     @cached_property
@@ -113,7 +115,7 @@ class App(Services):
     def gallery(self) -> ImageStore:
         from ..files import ImageStore
 
-        return ImageStore(self.uploads)
+        return ImageStore(self.uploads, limits=self.limits.files)
 
     @cached_property
     def compare(self) -> ModelComparison:
@@ -176,7 +178,7 @@ class App(Services):
         return HelperModel(
             openrouter=self.openrouter,
             choice=self.choice,
-            conversations=self.conversations,
+            limits=self.limits.conversations,
             ledger=self.ledger,
         )
 
@@ -184,18 +186,22 @@ class App(Services):
     def archive(self) -> ConversationCallables:
         from ..conversations import ConversationCallables, ConversationDeletion
 
-        forget = self.uploads.delete
-        removals = ConversationDeletion(
-            self.firestore, conversations=self.conversations, forget=forget
+        limits = self.limits.conversations
+        deletion = ConversationDeletion(
+            self.firestore,
+            conversations=self.conversations,
+            delete_files=self.uploads.delete,
+            limits=limits,
         )
-        return ConversationCallables(self.conversations, removals)
+        return ConversationCallables(self.conversations, deletion, limits=limits)
 
     @cached_property
     def attaching(self) -> Attachments:
         from ..files import Attachments, UploadQuota
 
-        allowance = UploadQuota(self.firestore)
-        return Attachments(uploads=self.uploads, allowance=allowance, choice=self.choice)
+        limits = self.limits.files
+        quota = UploadQuota(self.firestore, limits=limits)
+        return Attachments(storage=self.uploads, quota=quota, choice=self.choice, limits=limits)
 
     @cached_property
     def choice(self) -> ModelChoice:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from ..users import APP_CHECK_KEYS_URL, Identity
 from . import clients
 from .environment import OPENROUTER_BASE_URL, check_environment
+from .limits import Limits
 
 if TYPE_CHECKING:
     from google.cloud.firestore import AsyncClient
 
+    from ..background import BackgroundTasks
     from ..conversations import ConversationStore
     from ..delivery import Handover, Progress, StopSignals
     from ..features import AppSettingsStore, FeatureStore
@@ -32,9 +34,12 @@ if TYPE_CHECKING:
 class Services:
     """The parts of an instance that use cases are made of."""
 
-    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, environ: Mapping[str, str] = os.environ, *, limits: Limits | None = None
+    ) -> None:
         check_environment(environ)
         self._environ = environ
+        self.limits = limits or Limits()
 
     @cached_property
     def project(self) -> str:
@@ -113,6 +118,13 @@ class Services:
         return Ledger(self.firestore, instance=self.instance)
 
     @cached_property
+    def background(self) -> BackgroundTasks:
+        """What goes on after callers have been answered."""
+        from ..background import BackgroundTasks
+
+        return BackgroundTasks()
+
+    @cached_property
     def handover(self) -> Handover:
         from ..delivery import Handover, TaskQueue
 
@@ -153,7 +165,9 @@ class Services:
     def conversations(self) -> ConversationStore:
         from ..conversations import ConversationStore
 
-        return ConversationStore(self.firestore)
+        return ConversationStore(
+            self.firestore, background=self.background, limits=self.limits.conversations
+        )
 
     @cached_property
     def progress(self) -> Progress:
@@ -166,4 +180,8 @@ class Services:
         from ..files import FileStorage
 
         bucket = str(self._firebase_config.get("storageBucket", ""))
-        return FileStorage(bucket, client=lambda: clients.storage(self.project, self._environ))
+        return FileStorage(
+            bucket,
+            client=lambda: clients.storage(self.project, self._environ),
+            limits=self.limits.files,
+        )

@@ -7,15 +7,22 @@ from ..lazy import lazily
 if TYPE_CHECKING:
     from .callables import ConversationCallables
     from .deletion import ConversationDeletion
+    from .limits import ConversationLimits
     from .store import ConversationStore
-    from .tree import Summary, Thread, title_of
+    from .tree import Place, Question, Summary, Thread, Turn, title_of
+    from .writer import ThreadWriter
 
 __all__ = (
     "ConversationCallables",
     "ConversationDeletion",
+    "ConversationLimits",
     "ConversationStore",
+    "Place",
+    "Question",
     "Summary",
     "Thread",
+    "ThreadWriter",
+    "Turn",
     "title_of",
 )
 __getattr__ = lazily(
@@ -23,11 +30,16 @@ __getattr__ = lazily(
     {
         "callables": ("ConversationCallables",),
         "deletion": ("ConversationDeletion",),
+        "limits": ("ConversationLimits",),
         "store": ("ConversationStore",),
         "tree": (
+            "Place",
+            "Question",
             "Summary",
             "Thread",
+            "Turn",
             "title_of",
         ),
+        "writer": ("ThreadWriter",),
     },
 )

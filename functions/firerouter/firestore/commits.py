@@ -23,10 +23,11 @@ class Batch(Protocol):
     ) -> list[WriteResult]: ...
 
 
-async def commit(batch: Batch, within_s: float) -> list[WriteResult]:
+async def commit(batch: Batch, within_s: float, *, retried: bool = True) -> list[WriteResult]:
     """Commit all writes of a batch, or none of them, and return their results.
 
-    It may be sent again by the client, and so be applied twice: guard what moves a counter.
+    It may be sent again by the client, and so be applied twice: guard what moves a counter, or
+    have it not `retried`.
 
     Raises:
         Conflict: A write's guard failed. Also where the commit itself was applied before.
@@ -36,7 +37,7 @@ async def commit(batch: Batch, within_s: float) -> list[WriteResult]:
         predicate=_PASSING, initial=FIRST_PAUSE_S, maximum=PAUSE_MAX_S, timeout=within_s
     )
     with mapped():
-        return await batch.commit(retry=retry, timeout=within_s)
+        return await batch.commit(retry=retry if retried else None, timeout=within_s)
 
 
 # Still caught by stores that do not use `errors` yet. These go when the last of them does.

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from google.cloud.firestore import (
     AsyncClient,
+    AsyncCollectionReference,
     AsyncDocumentReference,
     AsyncQuery,
     DocumentSnapshot,
@@ -46,7 +47,9 @@ async def get_all(
     return [by_path[reference.path] for reference in references]
 
 
-async def query(query_: AsyncQuery, *, within_s: float = READ_S) -> list[Snapshot]:
+async def query(
+    query_: AsyncQuery | AsyncCollectionReference, *, within_s: float = READ_S
+) -> list[Snapshot]:
     """Return all snapshots of a query that the caller has bounded."""
     with mapped():
         async with asyncio.timeout(within_s):

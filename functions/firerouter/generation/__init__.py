@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .execution import PromptExecution
     from .helper_model import HelperModel
     from .preparation import RequestBuilder
+    from .prompts import PromptLimits
     from .reconciler import Reconciler
 
 __all__ = (
@@ -20,6 +21,7 @@ __all__ = (
     "HelperModel",
     "ModelComparison",
     "PromptExecution",
+    "PromptLimits",
     "Reconciler",
     "RequestBuilder",
     "ResponseCache",
@@ -34,6 +36,7 @@ __getattr__ = lazily(
         "execution": ("PromptExecution",),
         "helper_model": ("HelperModel",),
         "preparation": ("RequestBuilder",),
+        "prompts": ("PromptLimits",),
         "reconciler": ("Reconciler",),
     },
 )

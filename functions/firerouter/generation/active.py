@@ -9,13 +9,13 @@ from typing import Any
 
 from .. import limits
 from ..callable import Call
-from ..conversations import Thread
+from ..conversations import Summary, Thread, ThreadWriter
 from ..features import AppSettings, Feature, Notices
-from ..files import Attached, GeneratedImages, Image
+from ..files import FetchedFiles, FilePlan, GeneratedImage, GeneratedImages
 from ..ledger import Entry
 from ..openrouter import Answer, AttemptLog, ChatRequest, Deadline, Delta, Usage, total
 from ..users import Caller
-from .tool_turns import told
+from .tool_turns import to_client
 
 
 @dataclass(slots=True)
@@ -58,10 +58,13 @@ class ActiveGeneration:
         self.kept: dict[str, Any] | None = None  # an answer of before, where it serves again
         self.started = asyncio.get_running_loop().time()
         self.first_token_ms: int | None = None
-        self.drawn = GeneratedImages()
+        self.images = GeneratedImages()
         self.notices: Notices = []
-        self.thread: Thread | None = None  # where it is written down
-        self.attached: Attached | None = None
+        self.thread: Thread | None = None
+        self.writer: ThreadWriter | None = None  # of its conversation, if it has one
+        self.new_summary: Summary | None = None  # of the messages before
+        self.plan: FilePlan | None = None
+        self.fetched = FetchedFiles()
         self.starting: asyncio.Task[None] | None = None  # who listens is told that it has begun
         # its result; None where it was handed over, and goes on elsewhere
         self.ended: asyncio.Future[dict[str, Any] | None] = (
@@ -72,12 +75,12 @@ class ActiveGeneration:
         self._whole: list[dict[str, Any]] = []  # frames that come in one piece
         self._calls: list[Call[Caller]] = []
 
-    def attach(self, attached: Attached) -> None:
+    def attach(self, plan: FilePlan) -> None:
         """The files that go with it."""
-        self.attached = attached
-        self.notices = [*self.notices, *attached.notices]
-        if self.thread is not None and self.thread.question is not None:
-            self.thread.question |= attached.documents()
+        self.plan = plan
+        self.notices = [*self.notices, *plan.notices]
+        if self.thread is not None:
+            self.thread = self.thread.with_attachments(plan.documents())
 
     def join(self, call: Call[Caller]) -> None:
         """Let one more call listen, from the beginning."""
@@ -98,7 +101,7 @@ class ActiveGeneration:
     def place(self) -> dict[str, Any]:
         """`{conversationId, messageId}` of the answer, where it has any."""
         thread = self.thread
-        return {} if thread is None else thread.place()
+        return {} if thread is None else {**thread.place.ids()}
 
     async def send(self, message: dict[str, Any]) -> None:
         """To all who listen; a single one may slow us down to its own pace."""
@@ -117,14 +120,14 @@ class ActiveGeneration:
         if delta.kind in self._sent:
             await self.send_delta(delta.kind, delta.text)
         elif delta.kind == "partial_image":
-            partial = {"index": len(self.drawn.all), "partial": True, **delta.value}
+            partial = {"index": len(self.images.images), "partial": True, **delta.value}
             await self.send({"type": "image", "image": partial})  # the next one has more of it
         elif delta.kind:
-            value = told(delta.value, tools) if delta.kind == "tool_call" else delta.value
+            value = to_client(delta.value, tools) if delta.kind == "tool_call" else delta.value
             await self.send_whole(delta.kind, value)
 
-    async def show_image(self, image: Image) -> None:
-        self._whole.append({"type": "image", "image": image})
+    async def show_image(self, image: GeneratedImage) -> None:
+        self._whole.append({"type": "image", "image": image.to_wire()})
         await self.send(self._whole[-1])
 
     async def send_whole(self, kind: str, value: Mapping[str, Any]) -> None:
@@ -134,7 +137,7 @@ class ActiveGeneration:
 
     def files(self) -> list[str]:
         """What OpenRouter read of files and was not told before: the JSON of each."""
-        told = self.attached.told if self.attached else set()
+        told = self.fetched.annotated_hashes
         read = dict(self.tries.files.all)
         for answer in (self.other, self.answer):
             read |= answer.files if answer else {}

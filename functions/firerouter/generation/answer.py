@@ -22,7 +22,7 @@ from ..contract import response_format
 from ..conversations import ConversationStore
 from ..delivery import Progress
 from ..errors import ContextTooLong, ImagesTooLarge, ImageUnreadable, UpstreamError
-from ..files import Attachments, File, Image, ImageStore
+from ..files import Attachments, File, GeneratedImage, ImageStore, image_files
 from ..ledger import Ledger
 from ..openrouter import ChatRequest, Delta, Interrupted, OpenRouter
 from . import prompts
@@ -65,15 +65,15 @@ class Answerer:
     async def answer(self, job: AdmittedGeneration) -> None:
         """Stream an answer to whoever listens. Raises UpstreamError, Interrupted."""
         running = job.running
-        attached = running.attached
+        plan = running.plan
         # a question whose files turn out to be something else is refused, and not written down
-        asking = None if attached and attached.unread else self._begin_asking(running)
+        asking = None if plan and plan.has_unverified_files else self._begin_asking(running)
         try:
             kept = await self._responses.get(job.recall)
             with running.watch.guard():
-                files = await self._gallery.again(kept.get("images", [])) if kept else []
+                files = await self._gallery.fetch(image_files(kept)) if kept else []
             if kept is None or files is None:  # an image of it is gone: it is asked for anew
-                await self._fetch(job)
+                job = await self._fetch(job)
                 asking = asking or self._begin_asking(running)
                 async with self._asides.beside(job):
                     await self._stream(job, asking)
@@ -87,29 +87,33 @@ class Answerer:
 
     async def write_question(self, running: ActiveGeneration) -> None:
         """With its files, which belong to the conversation from now on."""
-        thread, attached = running.thread, running.attached
-        if thread is None or thread.written:
+        writer, plan = running.writer, running.plan
+        if writer is None or writer.question_written:
             return
-        if attached and thread.kept:
-            await self._attaching.keep(attached)  # first: the question names them
-        await self._conversations.ask(thread)
-        if thread.deleted and attached:
-            await self._attaching.drop(attached)
+        if plan and writer.thread.place.persisted:
+            await self._attaching.keep(plan)  # first: the question names them
+        await writer.write_question()
+        if writer.deleted and plan:
+            await self._attaching.drop(plan)
 
     def _begin_asking(self, running: ActiveGeneration) -> Question:
         return asyncio.create_task(self.write_question(running)) if running.thread else None
 
-    async def _fetch(self, job: AdmittedGeneration) -> None:
-        """The files that go with the request."""
+    async def _fetch(self, job: AdmittedGeneration) -> AdmittedGeneration:
+        """The same with the files that go with the request."""
         running, thread = job.running, job.running.thread
-        if running.attached is None or not running.attached.sent:
-            return
-        conversation = thread and self._conversations.conversation(running.uid, thread.id)
+        if running.plan is None or not running.plan.all_files:
+            return job
+        id_ = thread and thread.place.conversation_id
+        conversation = self._conversations.reference(running.uid, id_) if id_ else None
         with running.watch.guard():
-            running.notices += await self._attaching.fetch(
-                running.id, running.attached, job.ask.messages, conversation
+            running.fetched = await self._attaching.fetch(
+                running.id, running.plan, job.ask.messages, conversation
             )
-        running.tries.files.add(running.attached.read)
+        running.notices = [*running.notices, *running.fetched.notices]
+        running.tries.files.add(list(running.fetched.question_annotations))
+        messages = running.fetched.fill(job.ask.messages)
+        return replace(job, ask=replace(job.ask, messages=messages))
 
     async def _replay(
         self, job: AdmittedGeneration, kept: dict[str, Any], files: list[File], asking: Question
@@ -119,16 +123,16 @@ class Answerer:
         await running.replay(kept, stream=job.feature.settings.stream)
         with running.watch.guard():
             for file in files:
-                added = self._gallery.add(file, running.drawn, running.uid, running.id)
+                added = self._gallery.add(file, running.images, running.uid, running.id)
                 await self._show(job, await added)
 
     async def keep_images(self, running: ActiveGeneration) -> None:
         """They belong to the conversation that the answer is written in, if any."""
-        thread = running.thread
-        if thread is not None and thread.deleted:
-            await self._gallery.drop(running.drawn)
-        elif thread is not None and thread.kept:
-            await self._gallery.keep(running.drawn)
+        writer = running.writer
+        if writer is not None and writer.deleted:
+            await self._gallery.drop(running.images)
+        elif writer is not None and writer.thread.place.persisted:
+            await self._gallery.keep(running.images)
 
     async def _stream(self, job: AdmittedGeneration, asking: Question) -> None:
         running, ask = job.running, job.ask
@@ -148,16 +152,16 @@ class Answerer:
         try:
             ask = await self._fitting(job, ask)
         except (ImagesTooLarge, ImageUnreadable):
-            await self._gallery.drop(running.drawn)  # some of them are no answer
+            await self._gallery.drop(running.images)  # some of them are no answer
             raise
         finally:
             await starting
-        if 0 < (made := len(running.drawn.all)) < ask.makes:
-            running.notices = [*running.notices, _fewer(made, ask.makes)]
+        if 0 < (made := len(running.images.images)) < ask.image_count:
+            running.notices = [*running.notices, _fewer(made, ask.image_count)]
         repairs = job.feature.settings.repair_json
-        found = response_format.read(running.written()[0], ask.format) if repairs else None
+        found = response_format.read(running.written()[0], ask.response_format) if repairs else None
         whole = running.answer is not None and running.answer.finish_reason == "stop"
-        whole = whole and not running.drawn.all  # which a repair would pay for once more
+        whole = whole and not running.images.images  # which a repair would pay for once more
         if found is not None and found.fault is not None and whole:
             await self._repair(job, ask, found.fault)
 
@@ -168,7 +172,7 @@ class Answerer:
             await self._read(job, ask)
         except ContextTooLong as error:
             running = job.running
-            told = running.thread and prompts.shortened(ask.messages)
+            told = running.thread and prompts.drop_older_half(ask.messages)
             if not told or running.answer is not None:
                 raise
             assert running.tries.on_retry is not None
@@ -184,7 +188,7 @@ class Answerer:
         first = running.restart()
         assert first is not None, "there is an answer to repair"
         read = [json.loads(text) for text in first.files.values()]  # not to be paid for twice
-        messages = response_format.once_more(ask.messages, first.text, fault, read)
+        messages = prompts.repair_messages(ask.messages, first.text, fault, read)
         again = {"model": model, "at": fault}
         await running.send({"type": "repair", **again})
         try:
@@ -217,18 +221,18 @@ class Answerer:
                             if delta.kind == "image":
                                 await self._draw(job, delta)
                             elif settings.stream:
-                                await running.show(delta, ask.tools)
+                                await running.show(delta, ask.tool_names)
 
     async def _draw(self, job: AdmittedGeneration, delta: Delta) -> None:
         running = job.running
         await self._show(
             job,
-            await self._gallery.drawn(delta.value, running.drawn, running.uid, running.id),
+            await self._gallery.add_received(delta.value, running.images, running.uid, running.id),
         )
 
-    async def _show(self, job: AdmittedGeneration, image: Image) -> None:
+    async def _show(self, job: AdmittedGeneration, image: GeneratedImage) -> None:
         running = job.running
-        if running.drawn.unkept and NOT_KEPT not in running.notices:
+        if running.images.storage_failed and NOT_KEPT not in running.notices:
             running.notices = [*running.notices, NOT_KEPT]
         if job.feature.settings.stream:
             await running.show_image(image)

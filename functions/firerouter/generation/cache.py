@@ -21,7 +21,7 @@ from google.cloud.firestore import AsyncClient
 from .. import limits, log
 from ..callable import encode
 from ..features import Feature
-from ..files import kept
+from ..files import without_image_data
 from ..firestore import AWAY
 from ..openrouter import ChatRequest
 
@@ -35,7 +35,7 @@ def response_id(feature: Feature, uid: str, ask: ChatRequest) -> str | None:
     if not feature.settings.cache_seconds:
         return None
     owner = None if feature.settings.cache_shared else uid
-    asked = [feature.id, feature.revision, owner, ask.models, ask.messages, dict(ask.parameters)]
+    asked = [feature.id, feature.revision, owner, *ask.fingerprint()]
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
@@ -75,7 +75,7 @@ class ResponseCache:
 
     async def put(self, id_: str | None, result: dict[str, Any], seconds: int) -> None:
         """Keep a whole answer; one that is too long, or comes while Firestore is away, is not."""
-        result = kept(result)
+        result = without_image_data(result)
         answer = {name: result[name] for name in KEPT if name in result}
         if id_ is None or len(encode(answer)) > limits.RESULT_MAX_BYTES:
             return

@@ -164,8 +164,8 @@ class ModelComparison:
         """US dollars that all of it may cost. Raises what is wrong with the prompt or its files,
         CostTooHigh."""
         settings, reserve = feature.settings, Decimal(str(app.limits.reserve_usd))
-        looked_at = await self._attaching.look(prompt, call.caller.uid, prompt.request_id or "")
-        told = estimates.prompt_tokens(settings, prompt, [placed.file for placed in looked_at])
+        found = await self._attaching.find(prompt, call.caller.uid, prompt.request_id or "")
+        told = estimates.prompt_tokens(settings, prompt, [ref.file for ref in found])
         ids = [*request.models, *([request.judge.model] if request.judge else [])]
         free = await self._choice.free(ids)
         models = {id_: await self._choice.model(id_) for id_ in ids if id_ not in free}
@@ -243,12 +243,17 @@ class ModelComparison:
 
 
 def _requests(request: CompareModels, id_: str) -> list[tuple[dict[str, Any], ExecutePrompt]]:
-    """One `execute_prompt` for each model: its data and what that says. Raises InvalidArgument."""
+    """One `execute_prompt` for each model: its data and what that says. Raises InvalidArgument.
+
+    They share what they are parsed from, so that a file is decoded once for all of them.
+    """
+    shared, first = request.shared(), None
     asked = []
     for at, model in enumerate(request.models):
-        own = {"model": model, "requestId": comparison_request(id_, at)}
-        data = {**request.shared(), **own}
-        asked.append((data, parse(ExecutePrompt, data)))
+        data = {**shared, "model": model, "requestId": comparison_request(id_, at)}
+        own = {"model": model, "request_id": data["requestId"]}
+        first = first or parse(ExecutePrompt, data)
+        asked.append((data, first.model_copy(update=own)))
     return asked
 
 

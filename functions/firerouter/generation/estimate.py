@@ -12,7 +12,7 @@ from decimal import Decimal
 from .. import limits
 from ..contract import ExecutePrompt, ImageOptions
 from ..features import IMAGE, FeatureSettings, paid_extras
-from ..files import File
+from ..files import BYTES_PER_TOKEN_MIN, File
 from ..models import TOKENS_PER_PRICE, Model
 from . import prompts
 
@@ -20,9 +20,9 @@ from . import prompts
 def prompt_tokens(settings: FeatureSettings, request: ExecutePrompt, files: Iterable[File]) -> int:
     """How much a model is told, by its bytes: with variables, tools, schema and files. Raises
     InvalidArgument."""
-    told = prompts.asked_bytes(settings, request)
+    told = prompts.prompt_bytes(settings, request)
     told += sum(f.prompt_bytes if f.modality == "image" else f.size for f in files)
-    return told // limits.BYTES_PER_TOKEN_AT_LEAST
+    return told // BYTES_PER_TOKEN_MIN
 
 
 def max_completion_tokens(model: Model | None, settings: FeatureSettings) -> int:

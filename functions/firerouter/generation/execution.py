@@ -29,7 +29,7 @@ from ..conversations import ConversationStore
 from ..delivery import Follower, Handover, Progress, QueuedRequest, StopSignals
 from ..errors import AlreadyRunning, RequestIdReused, Restarting
 from ..features import AppSettingsStore, Feature
-from ..files import Attachments, reading_of
+from ..files import Attachments, FileLimits, split_annotations
 from ..ledger import Admission, Entry, Ledger, Outcome, Status, generation_id, payload_hash
 from ..openrouter import Interrupted
 from ..users import Caller
@@ -57,6 +57,7 @@ class PromptExecution:
         progress: Progress,
         responses: ResponseCache,
         stops: StopSignals,
+        file_limits: FileLimits,
     ) -> None:
         self._app_settings = app_settings
         self._asking = asking
@@ -69,6 +70,7 @@ class PromptExecution:
         self._following = Follower(progress)
         self._responses = responses
         self._stops = stops
+        self._file_limits = file_limits
         self._running: dict[str, ActiveGeneration] = {}
         self._goes_down = False
 
@@ -165,7 +167,7 @@ class PromptExecution:
         )
         settings = feature.settings
         running.watch.limit(settings.total_s)
-        running.drawn.stored = not (request.temporary or feature.test)
+        running.images.stores = not (request.temporary or feature.test)
         ask = await self._asking.ask(running, request, feature, app)
         await ask.keys.get()  # a key that is missing is said before anything is counted
         recall = None if feature.test else response_id(feature, running.uid, ask)
@@ -180,13 +182,13 @@ class PromptExecution:
                     model=ask.models[0],
                     payload=running.payload,
                     limits=app.limits,
-                    reserve_nano_usd=ask.makes
+                    reserve_nano_usd=ask.image_count
                     * reserve([*ask.models, *helpers(settings, running.thread)], app),
                     request_id=request.request_id,
                     feature_limits=settings.caps,
                     test=feature.test,
-                    place=running.thread.to_entry() if running.thread else None,
-                    question=running.thread.to_write() if running.thread else None,
+                    place=running.thread.entry_place() if running.thread else None,
+                    question=running.thread.entry_question() if running.thread else None,
                     continues=continues,
                     streams=settings.stream,
                 )
@@ -215,13 +217,13 @@ class PromptExecution:
         self, running: ActiveGeneration, request: ExecutePrompt, feature: Feature, entry: Entry
     ) -> None:
         thread = running.thread
-        if thread is not None and not (thread.new or thread.regenerates):
+        if thread is not None and not (thread.place.is_new or thread.place.is_regeneration):
             # where it is now: another turn may come before the task does
-            parent = thread.parent.message or ROOT
+            parent = thread.place.parent.message or ROOT
             request = request.model_copy(update={"parent_message_id": parent})
         try:
             await self._answering.write_question(running)
-            written = thread.written_down() if thread else None
+            written = running.writer.written_question() if running.writer else None
             asked = QueuedRequest(request, feature, running.trace_id, written)
             await self._handover.give(running.id, asked)
         except Exception as error:
@@ -236,7 +238,7 @@ class PromptExecution:
             app = await self._app_settings.get()
             ask = await self._asking.ask(running, asked.request, feature, app)
             if running.thread is not None and asked.written is not None:
-                running.thread.go_on_from(asked.written)
+                running.writer = self._conversations.writer(running.thread, asked.written)
         except Exception as error:
             raise await self._refuse(running, entry, error) from None
         recall = response_id(feature, running.uid, ask)
@@ -303,12 +305,18 @@ class PromptExecution:
     ) -> bool:
         """Into its conversation, before the books say that it has ended. Whether it is there now,
         where it belongs anywhere."""
-        if running.thread is None:
+        if running.writer is None:
             return True
         try:
-            running.thread.reading = reading_of(running.thread.answer_id, running.files())
-            reason = failure.reason if failure else None
-            return await self._conversations.answer(running.thread, result, status, reason)
+            return await running.writer.write_answer(
+                result,
+                status,
+                failure.reason if failure else None,
+                annotations=split_annotations(
+                    running.writer.thread.place.answer_id, running.files(), self._file_limits
+                ),
+                summary=running.new_summary,
+            )
         except Exception as error:
             log.unexpected(error, running.trace_id)
             return False

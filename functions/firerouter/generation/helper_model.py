@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from .. import limits, log
 from ..callable import CallableError
-from ..conversations import ConversationStore, Summary, Thread, title_of
+from ..contract import Message
+from ..conversations import ConversationLimits, Summary, Thread, ThreadWriter, title_of
 from ..features import FREE_MODEL, FeatureSettings, ModelChoice
 from ..ledger import Ledger
 from ..openrouter import ChatRequest, Deadline, Interrupted, OpenRouter
@@ -41,12 +42,12 @@ class HelperModel:
         *,
         openrouter: OpenRouter,
         choice: ModelChoice,
-        conversations: ConversationStore,
+        limits: ConversationLimits,
         ledger: Ledger,
     ) -> None:
         self._openrouter = openrouter
         self._choice = choice
-        self._conversations = conversations
+        self._limits = limits
         self._ledger = ledger
 
     @asynccontextmanager
@@ -68,17 +69,19 @@ class HelperModel:
     def _wanted(
         self, job: AdmittedGeneration, ended: asyncio.Event
     ) -> list[Coroutine[Any, Any, None]]:
-        thread = job.running.thread
-        if thread is None or not thread.kept:
+        thread, writer = job.running.thread, job.running.writer
+        if thread is None or writer is None or not thread.place.persisted:
             return []
         wanted = []
         if titled(job.feature.settings, thread):
-            wanted.append(self._title(job, thread, ended))
-        if thread.folds:
+            wanted.append(self._title(job, writer, ended))
+        if thread.to_summarize:
             wanted.append(self._shorten(job, thread))
         return wanted
 
-    async def _title(self, job: AdmittedGeneration, thread: Thread, ended: asyncio.Event) -> None:
+    async def _title(
+        self, job: AdmittedGeneration, writer: ThreadWriter, ended: asyncio.Event
+    ) -> None:
         answer = ""
         while not ended.is_set() and not answer:
             try:
@@ -86,22 +89,23 @@ class HelperModel:
             except TimeoutError:
                 answer = job.running.text()
         most = limits.TITLE_READS_MAX_CHARS
-        asked = str((thread.question or {}).get("text", ""))[:most]
+        question = writer.thread.question
+        asked = question.text[:most] if question else ""
         said = f"{asked}\n\n---\n\n{job.running.text()[:most]}"
         written = await self._ask(job, "title", TITLE, said, limits.TITLE_MAX_TOKENS)
         title = title_of(_plain(written))
         if title:
-            await self._conversations.set_title(thread, title)
+            await writer.set_title(title)
 
     async def _shorten(self, job: AdmittedGeneration, thread: Thread) -> None:
-        turns = [f"{turn.role}: {turn.text}" for turn in thread.folds]
+        turns = [f"{turn.role}: {turn.text}" for turn in thread.to_summarize]
         if thread.summary is not None:
             turns.insert(0, f"(before that, in short) {thread.summary.text}")
         said = "\n\n".join(turns)
         written = await self._ask(job, "summary", SUMMARY, said, limits.SUMMARY_MAX_TOKENS)
         if written.strip():
-            text = written.strip()[: limits.SUMMARY_MAX_CHARS]
-            thread.shortened = Summary(text, thread.folds[-1].message)
+            text = written.strip()[: self._limits.summary_max_chars]
+            job.running.new_summary = Summary(text, thread.to_summarize[-1].message_id)
 
     async def _ask(
         self, job: AdmittedGeneration, purpose: str, task: str, said: str, max_tokens: int
@@ -116,7 +120,7 @@ class HelperModel:
             request = ChatRequest(  # a chat, whatever is asked beside it
                 keys=job.ask.keys,
                 models=[model],
-                messages=[{"role": "system", "content": task}, {"role": "user", "content": said}],
+                messages=[Message("system", task), Message("user", said)],
                 parameters=parameters(job.feature.settings, max_tokens, thinking),
                 app_name=job.ask.app_name,
                 referer=job.ask.referer,
@@ -146,12 +150,13 @@ def parameters(
 
 def titled(settings: FeatureSettings, thread: Thread | None) -> bool:
     """Whether the helper model is to name the conversation."""
-    return settings.titles == "model" and thread is not None and thread.new and thread.kept
+    new = thread is not None and thread.place.is_new and thread.place.persisted
+    return settings.titles == "model" and new
 
 
 def helpers(settings: FeatureSettings, thread: Thread | None) -> list[str]:
     """The models that may be asked beside the answer."""
-    wanted = titled(settings, thread) or (thread is not None and thread.folds)
+    wanted = titled(settings, thread) or (thread is not None and thread.to_summarize)
     return [settings.helper_model or FREE_MODEL] if wanted else []
 
 

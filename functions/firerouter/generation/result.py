@@ -9,12 +9,13 @@ from ..callable import CallableError, encode
 from ..contract import response_format
 from ..errors import UpstreamError
 from ..features import AppSettings, Feature, Notices
-from ..files import images, length
+from ..files import without_image_data
 from ..ledger import Entry, Outcome, Status
 from ..models import CHARS_PER_TOKEN, is_free
 from ..openrouter import AttemptLog, ChatRequest, Usage, nano_usd
 from .active import ActiveGeneration, AdmittedGeneration
-from .tool_turns import told
+from .prompts import count_chars
+from .tool_turns import to_client
 
 THOUGHTS_NOT_KEPT: Final = {
     "reason": "reasoning_not_kept",
@@ -39,11 +40,7 @@ def build_result(job: AdmittedGeneration, status: Status) -> dict[str, Any]:
     text, reasoning = running.written()
     usage = running.usage()
     if usage is None:  # cut, stopped or never begun: what was sent and written is what we know
-        asked = (
-            sum(length(message["content"]) for message in ask.messages)
-            if running.tries.attempts
-            else 0
-        )
+        asked = sum(map(count_chars, ask.messages)) if running.tries.attempts else 0
         usage = Usage(asked // CHARS_PER_TOKEN, (len(text) + len(reasoning)) // CHARS_PER_TOKEN)
     finished = answer.finish_reason if answer and status == "done" else "stopped"
     result = {
@@ -55,12 +52,12 @@ def build_result(job: AdmittedGeneration, status: Status) -> dict[str, Any]:
         "provider": answer.provider if answer else None,
         "text": text,
         "reasoning": reasoning or None,
-        "toolCalls": [told(call, ask.tools) for call in answer.tool_calls] or None
+        "toolCalls": [to_client(call, ask.tool_names) for call in answer.tool_calls] or None
         if answer
         else None,
         "reasoningDetails": (answer.reasoning_details or None) if answer else None,
         "citations": (answer.citations or None) if answer else None,
-        "images": running.drawn.all or None,
+        "images": [image.to_wire() for image in running.images.images] or None,
         "finishReason": finished,
         "usage": usage.to_wire(estimate_nano_usd=_spent_estimate(running, entry)),
         "timing": _timing(running),
@@ -97,7 +94,7 @@ def _formed(result: dict[str, Any], ask: ChatRequest) -> dict[str, Any]:
     """With the JSON that a whole answer is, or the notice that it is none."""
     if result["finishReason"] not in ("stop", "length"):
         return result
-    found = response_format.told(result["text"], ask.format)
+    found = response_format.told(result["text"], ask.response_format)
     notice = found.pop("notice", None)
     notices = [*result.get("notices", []), notice] if notice else None
     return {**result, **found, **({"notices": notices} if notices else {})}
@@ -106,6 +103,7 @@ def _formed(result: dict[str, Any], ask: ChatRequest) -> dict[str, Any]:
 def _again(running: ActiveGeneration, kept: dict[str, Any], feature: Feature) -> dict[str, Any]:
     """An answer that was kept: nothing was asked, nothing is billed."""
     usage = {n: v for n, v in kept["usage"].items() if n != "costIsEstimate"}
+    drawn = [image.to_wire() for image in running.images.images]
     return {
         **kept,
         "generationId": running.id,
@@ -115,7 +113,7 @@ def _again(running: ActiveGeneration, kept: dict[str, Any], feature: Feature) ->
         "usage": {**usage, "cost": 0.0},
         "timing": _timing(running),
         "cached": True,
-        **({"images": drawn} if (drawn := running.drawn.all) else {}),
+        **({"images": drawn} if drawn else {}),
         **({"notices": running.notices} if running.notices else {}),
         "attempts": [],
     }
@@ -147,9 +145,9 @@ def build_outcome(
     spent = [reported, *(aside.cost_nano_usd for aside in running.asides)]
     if not entry.admission.reserve_nano_usd:
         spent = [cost or 0 for cost in spent]  # of free models: none of it is ever billed
-    gone = running.thread is not None and running.thread.deleted  # with all that was said in it
+    gone = running.writer is not None and running.writer.deleted  # with all that was said in it
     repeatable = running.lasts(entry) and not (failure or gone)
-    stored = images.kept(response_format.kept(result))
+    stored = without_image_data(response_format.kept(result))
     kept = repeatable and len(encode(stored)) <= limits.RESULT_MAX_BYTES
     return Outcome(
         status=status,

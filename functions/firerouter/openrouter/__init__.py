@@ -5,18 +5,16 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
-    from .annotations import READING, without_reading
     from .answer import Answer, Delta
     from .client import OpenRouter
     from .deadline import Deadline, Interrupted
     from .embeddings import Form, Vector, dimensions_of, shaped
     from .key_report import KeyReport
-    from .requests import ChatRequest, EmbeddingsRequest, ImagesRequest
+    from .requests import ChatRequest, EmbeddingsRequest, ImagesRequest, upstream_messages
     from .retry import AttemptLog
     from .usage import Usage, nano_usd, total
 
 __all__ = (
-    "READING",
     "Answer",
     "AttemptLog",
     "ChatRequest",
@@ -34,15 +32,11 @@ __all__ = (
     "nano_usd",
     "shaped",
     "total",
-    "without_reading",
+    "upstream_messages",
 )
 __getattr__ = lazily(
     __name__,
     {
-        "annotations": (
-            "READING",
-            "without_reading",
-        ),
         "answer": (
             "Answer",
             "Delta",
@@ -63,6 +57,7 @@ __getattr__ = lazily(
             "ChatRequest",
             "EmbeddingsRequest",
             "ImagesRequest",
+            "upstream_messages",
         ),
         "retry": ("AttemptLog",),
         "usage": (

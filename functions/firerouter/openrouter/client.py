@@ -42,8 +42,9 @@ from .deadline import Deadline
 from .embeddings import Vectors, read_embeddings
 from .failures import from_status
 from .generation_cost import read_generation
+from .image_answer import ImageAnswer
 from .key_report import KeyReport, read_key_report
-from .requests import ChatRequest, EmbeddingsRequest, Request
+from .requests import ChatRequest, EmbeddingsRequest, ImagesRequest, Request
 from .retry import Attempt, AttemptLog, retrying
 from .usage import Usage
 
@@ -143,7 +144,9 @@ class OpenRouter:
             try:
                 async for attempt in retrying(model, watch, tries):
                     with attempt:
-                        return await self._try(model, request.knowing(tries.files), watch, tries)
+                        return await self._try(
+                            model, request.with_annotations(tries.files), watch, tries
+                        )
             except UpstreamError as error:
                 failure = error
                 free_used_up = free_used_up or isinstance(error, FreeDailyLimit)
@@ -163,8 +166,9 @@ class OpenRouter:
                 tries.attempts.append(attempt)
                 watch.waiting()
                 response = await self._post(key, attempt, request)
-                answer = request.answers(
-                    response, model, watch, draws=request.draws, makes=request.makes
+                answer_class = ImageAnswer if isinstance(request, ImagesRequest) else Answer
+                answer = answer_class(
+                    response, model, watch, draws=request.wants_images, makes=request.image_count
                 )
                 attempt.upstream_id = answer.upstream_id
                 tries.on_id()

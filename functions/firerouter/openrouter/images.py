@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import limits
-from ..contract import KINDS, decoded
+from ..contract import KINDS, decode_base64
 from ..errors import ImagesTooLarge, ImageUnreadable
 
 ReceivedImage = dict[str, str]  # contentType, and data in base64
@@ -52,9 +52,9 @@ def _data(image: Any) -> str:
 
 def read(data: Any) -> ReceivedImage:
     """Raises ImagesTooLarge, ImageUnreadable."""
-    head = decoded(data[:HEAD_CHARS]) if isinstance(data, str) else None
+    head = decode_base64(data[:HEAD_CHARS]) if isinstance(data, str) else None
     for type_, kind in KINDS.items():
-        if kind.modality == "image" and head and kind.begins(head):
+        if kind.modality == "image" and head and kind.matches(head):
             picture = {"contentType": type_, "data": data}
             if _size(picture) > limits.IMAGE_MAX_BYTES:
                 raise ImagesTooLarge(max=limits.IMAGES_MAX, maxBytes=limits.IMAGE_MAX_BYTES)

@@ -8,6 +8,7 @@ import pytest
 
 from firerouter import limits
 from tests.support.calls import call_of
+from tests.support.conversations import writing_never
 from tests.support.in_process import Instance, World
 from tests.support.response_formats import LONG_JSON
 
@@ -195,7 +196,7 @@ def mute(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.sleep(3600)
 
     monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.1)
-    instance.app.conversations.answer = never  # type: ignore[method-assign]
+    writing_never(instance, "write_answer")
     instance.app.ledger.settle = never  # type: ignore[method-assign]
     instance.app.progress.forget = never  # type: ignore[method-assign]
 

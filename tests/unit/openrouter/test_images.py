@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from firerouter import limits
 from firerouter.contract.base import parse
 from firerouter.contract.images import ImageOptions
+from firerouter.contract.messages import Message
 from firerouter.errors import (
     EmptyAnswer,
     ImagesTooLarge,
@@ -25,10 +26,10 @@ from firerouter.errors import (
 )
 from firerouter.features.routing import ProviderRouting
 from firerouter.features.settings import FeatureSettings
-from firerouter.files.file import image_path, is_inline, is_own
-from firerouter.files.images import documents_of, kept
+from firerouter.files.file import File, image_path, is_inline, is_own
+from firerouter.files.images import image_documents, image_files, without_image_data
 from firerouter.generation.image_parameters import api_parameters, chat_parameters
-from firerouter.generation.prompts import image_parameters
+from firerouter.generation.prompts import build_image_parameters
 from firerouter.keys.secret import Secret
 from firerouter.openrouter import Answer, Deadline, Delta, ImagesRequest
 from firerouter.openrouter.image_answer import ImageAnswer
@@ -274,7 +275,7 @@ def test_the_image_api_is_sent_what_it_takes() -> None:
         parameters={"output_format": "webp"},
     )
     options = ImageOptions(aspect_ratio="16:9", size="2K", n=3)
-    assert api_parameters(options, image_parameters(settings)) == {
+    assert api_parameters(options, build_image_parameters(settings)) == {
         "provider": {"only": ["openai"], "sort": "price"},
         "seed": 1,
         "output_format": "webp",
@@ -309,7 +310,7 @@ def test_the_image_api_knows_who_asks_and_in_which_conversation() -> None:
     request = ImagesRequest(
         keys=NoKeys(),
         models=["m"],
-        messages=[{"role": "user", "content": "A fox"}],
+        messages=[Message("user", "A fox")],
         parameters={"n": 1},
         app_name="",
         referer="",
@@ -350,10 +351,11 @@ def test_no_document_has_an_images_bytes() -> None:
     lost = {"index": 1, "contentType": "image/png", "bytes": 4, "data": "AAAA"}
     result = {"text": "", "images": [stored, lost]}
     told = {"index": 0, "contentType": "image/png", "bytes": 4, "path": "p"}
-    assert kept(result) == {"text": "", "images": [told]}
-    assert kept({"text": "", "images": [lost]}) == {"text": ""}
-    assert documents_of(result) == [{"path": "p", "contentType": "image/png", "bytes": 4}]
-    assert documents_of({"text": ""}) == []
+    assert without_image_data(result) == {"text": "", "images": [told]}
+    assert without_image_data({"text": "", "images": [lost]}) == {"text": ""}
+    assert image_documents(result) == [{"path": "p", "contentType": "image/png", "bytes": 4}]
+    assert image_documents({"text": ""}) == []
+    assert image_files(result) == [File("p", "image/png", 4)]
 
 
 def test_an_image_is_its_owners_and_was_no_upload() -> None:
