@@ -40,7 +40,8 @@ def build_result(job: AdmittedGeneration, status: Status) -> dict[str, Any]:
     text, reasoning = running.written()
     usage = running.usage()
     if usage is None:  # cut, stopped or never begun: what was sent and written is what we know
-        asked = sum(map(count_chars, ask.messages)) if running.tries.attempts else 0
+        sent = running.fetched.fill(ask.messages) if running.tries.attempts else []
+        asked = sum(map(count_chars, sent))
         usage = Usage(asked // CHARS_PER_TOKEN, (len(text) + len(reasoning)) // CHARS_PER_TOKEN)
     finished = answer.finish_reason if answer and status == "done" else "stopped"
     result = {

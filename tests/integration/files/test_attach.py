@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from google.api_core.exceptions import PermissionDenied, ServiceUnavailable
 
 from firerouter import limits
 from firerouter.app.limits import Limits
@@ -164,6 +165,8 @@ async def test_the_estimate_of_what_was_asked_counts_files(
     await instance.save("talk", {**FEATURE, "model": "sim/no-usage"}, 1)
     result = await ask_about(instance, uid, inline(PDF, "application/pdf"))
     assert result["usage"]["promptTokens"] >= FILE_TOKENS
+    result = await ask_about(instance, uid, inline(b"a text", "text/plain"))
+    assert result["usage"]["promptTokens"] < 100, "a text counts as what it is"
 
 
 def without_storage(world: World) -> Instance:
@@ -545,6 +548,29 @@ async def test_a_user_uploads_only_so_much_in_a_day(
     assert refused.reason == "quota_exceeded"
     assert (refused.details["limit"], refused.details["max"]) == ("uploadsPerDay", 2)
     assert await instance.call("create_upload", data, "another")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "retryable"),
+    [
+        (PermissionDenied, "firestore_forbidden", False),
+        (ServiceUnavailable, "ledger_unavailable", True),
+    ],
+)
+async def test_an_upload_that_cannot_be_counted_does_not_begin(
+    instance: Instance, error: Any, reason: str, retryable: bool
+) -> None:
+    sent = 0
+
+    async def refuse(*_: Any, **__: Any) -> Any:
+        nonlocal sent
+        sent += 1
+        raise error("x")
+
+    instance.commits(refuse)
+    data = {"contentType": "image/png", "bytes": 9}
+    refused = await instance.refusal("create_upload", data, "ann")
+    assert (refused.reason, refused.retryable, sent) == (reason, retryable, 1)
 
 
 # -- models ----------------------------------------------------------------------------------------

@@ -26,8 +26,6 @@ from firerouter.errors import (
 )
 from firerouter.features.routing import ProviderRouting
 from firerouter.features.settings import FeatureSettings
-from firerouter.files.file import File, image_path, is_inline, is_own
-from firerouter.files.images import image_documents, image_files, without_image_data
 from firerouter.generation.image_parameters import api_parameters, chat_parameters
 from firerouter.generation.prompts import build_image_parameters
 from firerouter.keys.secret import Secret
@@ -341,26 +339,3 @@ def test_pixels_are_a_shape_and_a_shape_is_the_callers() -> None:
     assert wide.over(pixels) == wide
     with pytest.raises(InvalidArgument, match="not both"):
         parse(ImageOptions, {"size": "1024x1536", "aspectRatio": "16:9"})
-
-
-# -- what is kept ----------------------------------------------------------------------------------
-
-
-def test_no_document_has_an_images_bytes() -> None:
-    stored = {"index": 0, "contentType": "image/png", "bytes": 4, "path": "p", "data": "AAAA"}
-    lost = {"index": 1, "contentType": "image/png", "bytes": 4, "data": "AAAA"}
-    result = {"text": "", "images": [stored, lost]}
-    told = {"index": 0, "contentType": "image/png", "bytes": 4, "path": "p"}
-    assert without_image_data(result) == {"text": "", "images": [told]}
-    assert without_image_data({"text": "", "images": [lost]}) == {"text": ""}
-    assert image_documents(result) == [{"path": "p", "contentType": "image/png", "bytes": 4}]
-    assert image_documents({"text": ""}) == []
-    assert image_files(result) == [File("p", "image/png", 4)]
-
-
-def test_an_image_is_its_owners_and_was_no_upload() -> None:
-    path = image_path("ann", "a" * 32, 3, "image/jpeg")
-    assert path == f"users/ann/images/{'a' * 32}-3.jpeg"
-    assert (is_own("ann", path), is_own("bob", path), is_inline(path)) == (True, False, False)
-    assert not is_own("ann", path.replace("images", "private"))
-    assert not is_own("ann", f"users/ann/images/../uploads/{'a' * 32}")
