@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..firestore import Audit
     from ..generation import ResponseCache
     from ..keys import Keys, Vault
-    from ..ledger import Ledger
+    from ..ledger import Ledger, LedgerStore
     from ..models import Catalog
     from ..openrouter import OpenRouter
     from ..users import PreferenceStore, Pseudonyms
@@ -61,6 +61,7 @@ class Services:
             self.project,
             firebase_app=lambda: clients.firebase_app(self.project),
             app_check_keys_url=url,
+            limits=self.limits.identity,
         )
 
     @cached_property
@@ -97,7 +98,7 @@ class Services:
     def audit(self) -> Audit:
         from ..firestore import Audit
 
-        return Audit(self.firestore)
+        return Audit(self.firestore, limits=self.limits.firestore)
 
     @cached_property
     def vault(self) -> Vault:
@@ -115,7 +116,18 @@ class Services:
     def ledger(self) -> Ledger:
         from ..ledger import Ledger
 
-        return Ledger(self.firestore, instance=self.instance)
+        return Ledger(
+            self.ledger_store,
+            background=self.background,
+            instance=self.instance,
+            limits=self.limits.ledger,
+        )
+
+    @cached_property
+    def ledger_store(self) -> LedgerStore:
+        from ..ledger import LedgerStore
+
+        return LedgerStore(self.firestore, limits=self.limits.ledger)
 
     @cached_property
     def background(self) -> BackgroundTasks:
@@ -128,8 +140,16 @@ class Services:
     def handover(self) -> Handover:
         from ..delivery import Handover, TaskQueue
 
-        queue = TaskQueue(self.project, lambda: clients.firebase_app(self.project))
-        return Handover(self.firestore, queue, instance=self.instance)
+        limits = self.limits.delivery
+        queue = TaskQueue(self.project, lambda: clients.firebase_app(self.project), limits=limits)
+        return Handover(
+            self.firestore,
+            queue,
+            store=self.ledger_store,
+            instance=self.instance,
+            limits=limits,
+            ledger_limits=self.limits.ledger,
+        )
 
     @cached_property
     def instance(self) -> str:
@@ -140,7 +160,12 @@ class Services:
     def stops(self) -> StopSignals:
         from ..delivery import StopSignals
 
-        return StopSignals(self.firestore, self.instance)
+        return StopSignals(
+            self.firestore,
+            self.instance,
+            store=self.ledger_store,
+            limits=self.limits.delivery,
+        )
 
     @cached_property
     def openrouter(self) -> OpenRouter:
@@ -173,7 +198,12 @@ class Services:
     def progress(self) -> Progress:
         from ..delivery import Progress
 
-        return Progress(self.firestore)
+        return Progress(
+            self.firestore,
+            store=self.ledger_store,
+            background=self.background,
+            limits=self.limits.delivery,
+        )
 
     @cached_property
     def uploads(self) -> FileStorage:

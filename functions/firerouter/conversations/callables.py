@@ -87,10 +87,10 @@ class ConversationCallables:
 
     async def _read(self, uid: str, id_: str) -> tuple[Json, dict[str, Json]]:
         """Return the conversation, and its whole messages by id, the oldest first."""
-        collection = self._conversations.reference(uid, id_).collection("messages")
+        messages = self._conversations.reference(uid, id_).collection("messages")
         with translated(HistoryUnavailable, EVENT):
             head = await self._conversations.read(uid, id_)
-            found = await query(collection, within_s=self._limits.export_s)
+            found = await query(messages, within_s=self._limits.export_s)
         return head, join_messages({snapshot.id: snapshot.to_dict() or {} for snapshot in found})
 
 

@@ -27,7 +27,8 @@ from google.cloud.firestore import (
 
 from ..errors import ConversationUnknown, HistoryUnavailable
 from ..files import files_of
-from ..firestore import commit, get, query, translated
+from ..firestore import Paths, commit, get, query, translated
+from ..ledger import EntryField
 from .limits import ConversationLimits
 from .store import EVENT, ConversationStore
 
@@ -47,6 +48,7 @@ class ConversationDeletion:
         limits: ConversationLimits,
     ) -> None:
         self._firestore = firestore
+        self._paths = Paths(firestore)
         self._conversations = conversations
         self._delete_files = delete_files
         self._limits = limits
@@ -90,14 +92,16 @@ class ConversationDeletion:
             await commit(batch, self._limits.change_s)
 
     async def _delete_results(self, uid: str, id_: str) -> None:
-        entries = self._firestore.collection("generations")
-        filter_ = FieldFilter("place.conversationId", "==", id_)
-        found = await query(entries.where(filter=filter_).select(["uid"]))
-        own = [snapshot.reference for snapshot in found if snapshot.get("uid") == uid]
+        entries = self._paths.generations()
+        filter_ = FieldFilter(EntryField.CONVERSATION_ID, "==", id_)
+        found = await query(entries.where(filter=filter_).select([EntryField.UID]))
+        own = [snapshot.reference for snapshot in found if snapshot.get(EntryField.UID) == uid]
         for references in _batches(own, self._limits.delete_batch):
             batch = self._firestore.batch()
             for reference in references:
-                batch.update(reference, {"result": None, "question": DELETE_FIELD})
+                batch.update(
+                    reference, {EntryField.RESULT: None, EntryField.QUESTION: DELETE_FIELD}
+                )
             await commit(batch, self._limits.change_s)
 
 

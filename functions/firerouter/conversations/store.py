@@ -27,7 +27,7 @@ from ..background import BackgroundTasks
 from ..contract import NEW, ROOT, ExecutePrompt, Json, StoredAnnotations
 from ..errors import ConversationUnknown, HistoryUnavailable, MessageUnknown
 from ..files import stored_annotations_of
-from ..firestore import Missing, commit, get, key_of, translated
+from ..firestore import Missing, Paths, commit, get, translated
 from .history import Path, walk
 from .limits import ConversationLimits
 from .transcript import FirestoreTranscript
@@ -50,6 +50,7 @@ class ConversationStore:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._firestore = firestore
+        self._paths = Paths(firestore)
         self._background = background
         self._limits = limits
         self._now = now
@@ -143,7 +144,7 @@ class ConversationStore:
         conversation, asked = self.reference(uid, id_), parent_of(place)
         if asked.message is None:
             return
-        messages = conversation.collection("messages")
+        messages = self._paths.messages(uid, id_)
         with translated(HistoryUnavailable, EVENT):
             head = await get(conversation)
             if (await get(messages.document(answer_id))).exists:
@@ -210,11 +211,11 @@ class ConversationStore:
         return snapshot.to_dict() or {}
 
     def reference(self, uid: str, id_: str) -> AsyncDocumentReference:
-        return self._firestore.document("users", key_of(uid), "conversations", id_)
+        return self._paths.conversation(uid, id_)
 
     def tombstone(self, uid: str, id_: str) -> AsyncDocumentReference:
         """Return the mark of a conversation that is being deleted."""
-        return self._firestore.document("users", key_of(uid), "deleting", id_)
+        return self._paths.deletion(uid, id_)
 
     async def _begins(self, uid: str, id_: str, question: Mapping[str, object]) -> bool:
         """Return whether this question is still to begin the conversation."""
@@ -254,7 +255,7 @@ class ConversationStore:
     async def _message(
         self, uid: str, id_: str, message: str, field: str
     ) -> tuple[TreePosition, Json]:
-        reference = self.reference(uid, id_).collection("messages").document(message)
+        reference = self._paths.messages(uid, id_).document(message)
         document: Json = (await get(reference)).to_dict() or {}
         position = position_of(message, document.get("page"))
         if document.get("role") not in _ROLES or position.message is None:

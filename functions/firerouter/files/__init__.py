@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from .annotations import AnnotationPieces, split_annotations, stored_annotations_of
     from .attachments import Attachments
     from .file import BYTES_PER_TOKEN_MIN, FILE_TOKENS, File, files_of
+    from .file_plan import FilePlan, FileRef
     from .image_store import ImageStore
     from .images import (
         GeneratedImage,
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     )
     from .limits import FileLimits
     from .placeholders import FetchedFiles, HistoryMessage
-    from .plan import FilePlan, FileRef
     from .storage import FileStorage
     from .upload_quota import UploadQuota
 
@@ -73,7 +73,7 @@ __getattr__ = lazily(
             "FetchedFiles",
             "HistoryMessage",
         ),
-        "plan": (
+        "file_plan": (
             "FilePlan",
             "FileRef",
         ),

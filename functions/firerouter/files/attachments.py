@@ -40,10 +40,10 @@ from ..features import ModelChoice
 from ..users import Caller
 from .annotation_store import fetch_annotations
 from .file import File, inline_path, is_inline, is_own, new_path
+from .file_plan import FilePlan, FileRef, left_out, plan_files
 from .limits import FileLimits
 from .memory_budget import MemoryBudget
 from .placeholders import FetchedFiles, HistoryMessage
-from .plan import FilePlan, FileRef, left_out, plan_files
 from .storage import FileStorage
 from .upload_quota import UploadQuota
 
@@ -128,7 +128,7 @@ class Attachments:
         models: Sequence[str],
         history: Sequence[HistoryMessage],
     ) -> FilePlan:
-        """Return which files go along, to which of the models. See `plan.plan_files`.
+        """Return which files go along, to which of the models. See `plan_files`.
 
         Raises:
             AttachmentNotTaken: The first model does not take one of the question's files.

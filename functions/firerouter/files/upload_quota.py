@@ -3,7 +3,7 @@
     quotas/{uid}/windows/uploads-{day}    {count}
 
 An upload counts when it begins, whatever becomes of it, and nothing is ever given back. So the
-commit needs no guard, as long as it is sent only once.
+write needs no guard, as long as it is sent only once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from google.cloud.firestore import AsyncClient, Increment
 
 from ..errors import LedgerUnavailable, QuotaExceeded
-from ..firestore import commit, key_of, translated
+from ..firestore import Paths, put, translated
 from .limits import FileLimits
 
 
@@ -28,7 +28,7 @@ class UploadQuota:
         limits: FileLimits,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._firestore = firestore
+        self._paths = Paths(firestore)
         self._limits = limits
         self._now = now
 
@@ -41,12 +41,11 @@ class UploadQuota:
         """
         now = self._now()
         day = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        window = self._firestore.document("quotas", key_of(uid), "windows", f"uploads-{day:%Y%m%d}")
+        window = self._paths.quota_window(uid, f"uploads-{day:%Y%m%d}")
         expires = now + timedelta(days=self._limits.quota_keep_days)
-        batch = self._firestore.batch()
-        batch.set(window, {"count": Increment(1), "expireAt": expires}, merge=True)
+        count = {"count": Increment(1), "expireAt": expires}
         with translated(LedgerUnavailable, "upload_not_counted"):
-            (written,) = await commit(batch, self._limits.quota_s, retried=False)
+            written = await put(window, count, merge=True, within_s=self._limits.quota_s)
         most = self._limits.uploads_per_day
         if written.transform_results[0].integer_value > most:
             raise QuotaExceeded(

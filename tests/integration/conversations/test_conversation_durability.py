@@ -23,7 +23,7 @@ from tests.support.conversations import (
 )
 from tests.support.eventually import until
 from tests.support.files import inline
-from tests.support.in_process import Instance, World
+from tests.support.in_process import OVERDUE_S, Instance, World
 
 Commit = Callable[..., Awaitable[Any]]
 TICKS = {**FEATURE, "model": "sim/ticks", "maxTokens": 200}
@@ -36,7 +36,7 @@ async def instance(world: World) -> Instance:
     return instance
 
 
-async def reconcile(world: World, later_s: float = limits.TOTAL_S + limits.SETTLE_S + 1) -> Any:
+async def reconcile(world: World, later_s: float = OVERDUE_S) -> Any:
     tidy = world.instance().app.reconcile
     tidy._now = lambda: datetime.now(UTC) + timedelta(seconds=later_s)
     return await tidy.run()
@@ -112,7 +112,7 @@ async def test_who_has_gone_on_meanwhile_keeps_the_path(world: World, instance: 
 async def test_what_could_not_be_rescued_is_at_the_next_run(world: World) -> None:
     entry = await killed(world, conversationId="new")
     conversation = f"users/user/conversations/{entry['place']['conversationId']}"
-    later = datetime.now(UTC) + timedelta(seconds=limits.TOTAL_S + limits.SETTLE_S + 1)
+    later = datetime.now(UTC) + timedelta(seconds=OVERDUE_S)
 
     broken = without_messages(world, answer_s=0.3)
     broken.app.reconcile._now = lambda: later

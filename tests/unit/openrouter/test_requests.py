@@ -21,9 +21,9 @@ from firerouter.conversations.tree import Summary, TreePosition
 from firerouter.features.settings import FeatureSettings
 from firerouter.files.annotations import stored_annotations_of
 from firerouter.files.file import files_of
+from firerouter.files.file_plan import FilePlan, FileRef, plan_files
 from firerouter.files.limits import FileLimits
 from firerouter.files.placeholders import FetchedFiles, HistoryMessage
-from firerouter.files.plan import FilePlan, FileRef, plan_files
 from firerouter.generation import prompts
 from firerouter.keys.secret import Secret
 from firerouter.openrouter.file_annotations import Files

@@ -9,9 +9,9 @@ from firerouter.contract.messages import FilePlaceholder, Message, StoredAnnotat
 from firerouter.contract.prompts import ExecutePrompt
 from firerouter.errors import AttachmentNotTaken
 from firerouter.files.file import FREE_PDF_PLUGIN, File
+from firerouter.files.file_plan import FilePlan, FileRef, left_out, plan_files
 from firerouter.files.limits import FileLimits
 from firerouter.files.placeholders import HistoryMessage
-from firerouter.files.plan import FilePlan, FileRef, left_out, plan_files
 
 SEES, READS, UNKNOWN = ("image", "text"), ("text",), ()
 PNG = File("users/ann/uploads/png", "image/png", 10)
