@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .deletion import ConversationDeletion
     from .limits import ConversationLimits
     from .store import ConversationStore
-    from .tree import Place, Question, Summary, Thread, Turn, title_of
+    from .tree import Question, Summary, Thread, ThreadPlace, Turn, title_of
     from .writer import ThreadWriter
 
 __all__ = (
@@ -17,10 +17,10 @@ __all__ = (
     "ConversationDeletion",
     "ConversationLimits",
     "ConversationStore",
-    "Place",
     "Question",
     "Summary",
     "Thread",
+    "ThreadPlace",
     "ThreadWriter",
     "Turn",
     "title_of",
@@ -33,10 +33,10 @@ __getattr__ = lazily(
         "limits": ("ConversationLimits",),
         "store": ("ConversationStore",),
         "tree": (
-            "Place",
             "Question",
             "Summary",
             "Thread",
+            "ThreadPlace",
             "Turn",
             "title_of",
         ),

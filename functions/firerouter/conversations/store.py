@@ -31,7 +31,7 @@ from ..firestore import Missing, Paths, commit, get, translated
 from .history import Path, walk
 from .limits import ConversationLimits
 from .transcript import FirestoreTranscript
-from .tree import Place, Question, Thread, TreePosition, parent_of, position_of, summary_of
+from .tree import Question, Thread, ThreadPlace, TreePosition, parent_of, position_of, summary_of
 from .writer import ThreadWriter
 
 EVENT = "history_unavailable"
@@ -82,7 +82,7 @@ class ConversationStore:
             return None
         question = _question(request)
         if is_new:
-            place = Place(uid, f"c{generation}", generation, request.feature, is_new=True)
+            place = ThreadPlace(uid, f"c{generation}", generation, request.feature, is_new=True)
             return Thread(place, question)
         with translated(HistoryUnavailable, EVENT):
             document = await self.read(uid, request.conversation_id)
@@ -159,7 +159,7 @@ class ConversationStore:
         page = (found.to_dict() or {}).get("page")
         parent = parent_of(lost) if lost else position_of(asked.message, page or 0)
         thread = Thread(
-            Place(
+            ThreadPlace(
                 uid,
                 id_,
                 answer_id.removeprefix("a"),
@@ -224,7 +224,7 @@ class ConversationStore:
 
     async def _place(
         self, request: ExecutePrompt, uid: str, generation: str, document: Json
-    ) -> tuple[Place, StoredAnnotations | None]:
+    ) -> tuple[ThreadPlace, StoredAnnotations | None]:
         """Return where a request joins an existing conversation, and where the annotations of the
         question are if it is answered again."""
         id_ = str(request.conversation_id)
@@ -239,7 +239,7 @@ class ConversationStore:
             parent = parent_of(message) if message.get("role") == "assistant" else position
             if parent.message is None:
                 raise MessageUnknown(field="regenerate")
-        place = Place(
+        place = ThreadPlace(
             uid,
             id_,
             generation,

@@ -63,7 +63,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ThreadPlace:
     """Where one generation joins a conversation.
 
     Attributes:
@@ -144,7 +144,7 @@ class Thread:
         to_summarize: What goes into the next summary: empty if none is due.
     """
 
-    place: Place
+    place: ThreadPlace
     question: Question | None = None
     history: tuple[HistoryMessage, ...] = ()
     summary: Summary | None = None

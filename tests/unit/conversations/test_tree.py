@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from firerouter.conversations.callables import chosen_path, join_messages, to_markdown
 from firerouter.conversations.tree import (
-    Place,
     Question,
     Summary,
     Thread,
+    ThreadPlace,
     TreePosition,
     answer_document,
     extras_of,
@@ -24,13 +24,13 @@ from firerouter.conversations.tree import (
 )
 from firerouter.files.annotations import AnnotationPieces
 
-PLACE = Place("ann", "c1", "g1", "talk", TreePosition("a0", 2), page=3)
+PLACE = ThreadPlace("ann", "c1", "g1", "talk", TreePosition("a0", 2), page=3)
 FILE: dict[str, object] = {"path": "p", "contentType": "image/png", "bytes": 1}
 
 
 def test_a_client_finds_the_answer_unless_it_is_not_stored() -> None:
     assert PLACE.ids() == {"conversationId": "c1", "messageId": "ag1"}
-    passing = Place("ann", "c1", "g1", "talk", persisted=False)
+    passing = ThreadPlace("ann", "c1", "g1", "talk", persisted=False)
     assert passing.ids() == {"conversationId": "c1"}
 
 
@@ -61,7 +61,7 @@ def test_the_ledger_holds_what_is_needed_to_write_both() -> None:
     }
     assert Question.from_document(question) == thread.question
     assert Thread(PLACE).entry_question() is None
-    passing = Place("ann", "c1", "g1", "talk", persisted=False)
+    passing = ThreadPlace("ann", "c1", "g1", "talk", persisted=False)
     assert Thread(passing, Question("user", "x")).entry_question() is None
 
 
