@@ -26,7 +26,6 @@ SCHEMA_PATH_MAX_CHARS: Final = 200
 REASONING_DETAILS_MAX_BYTES: Final = 100_000  # of one answer, kept to be sent back
 REASONING_DETAILS_MAX: Final = 100  # of one message that a caller sends
 READINGS_MAX_BYTES: Final = 4_000_000  # of one answer, and of all that go back with a request
-READING_PART_CHARS: Final = 900_000  # ASCII; a document ends at 1 MiB
 
 PARTIAL_JSON_EVERY_S: Final = 0.25
 PARTIAL_JSON_MAX_CHARS: Final = 100_000  # of an answer: a longer one is sent as text alone
@@ -41,51 +40,23 @@ TOKEN_MAX_CHARS: Final = 8  # what no language's text has more of, by and large
 
 # Files that go with a question
 ATTACHMENTS_MAX: Final = 10  # of one question
-ATTACHMENTS_SENT_MAX: Final = 20  # with those of earlier turns
 ATTACHMENT_MAX_BYTES: Final = 20_000_000
 ATTACHED_TEXT_MAX_BYTES: Final = 400_000  # of one file of text: some 100,000 tokens
 ATTACHMENTS_MAX_BYTES: Final = 20_000_000  # of a request, with those of earlier turns
-ATTACHMENTS_IN_FLIGHT_MAX_BYTES: Final = 40_000_000  # an instance
-ATTACHMENT_COPIES: Final = 5  # of each in flight, one of them for every request that it goes with
 INLINE_MAX_BYTES: Final = 8_000_000  # of a request, in its body
 FILE_NAME_MAX_CHARS: Final = 200
-ATTACHMENT_TOKENS: Final = 1_000  # of an image, by and large: for estimates
-STORAGE_S: Final = 10.0  # one look at Cloud Storage, or one change
-STORAGE_READ_S: Final = 30.0  # all files of a request
-STORAGE_THREADS: Final = 8  # an instance
-UPLOADS_PER_DAY: Final = 500  # of one user
-UPLOAD_OPEN_DAYS: Final = 7  # that Cloud Storage keeps an address for an upload
 
 # Images that a model makes
 IMAGES_MAX: Final = 10  # of one answer
-INLINE_IMAGE_MAX_BYTES: Final = 200_000  # of one that is stored and comes with the call as well
-IMAGES_AT_ONCE: Final = 4  # an instance decodes and stores: each is held several times over
 
 # Conversations
 TITLE_MAX_CHARS: Final = 60
-HISTORY_MAX_BYTES: Final = 256_000  # of earlier turns that a model is sent, some 64,000 tokens
-BYTES_PER_TOKEN_AT_LEAST: Final = 3  # of UTF-8, for what has to fit; four of English by and large
-HISTORY_PAGES_MAX: Final = 3  # that are read for it
-CONTEXT_DEFAULT_TOKENS: Final = 8_192  # of a model that the catalog knows nothing of
-ANSWER_DEFAULT_TOKENS: Final = 1_024  # kept free for an answer where the feature sets no maximum
-SUMMARISE_FROM: Final = 0.75  # of the room for earlier turns: from then on, they are summarised
-SUMMARY_MAX_CHARS: Final = 6_000
 SUMMARY_MAX_TOKENS: Final = 1_500
-SUMMARY_READS_MAX_BYTES: Final = 100_000  # of turns that no longer fit, for one summary
 TITLE_MAX_TOKENS: Final = 200  # some models think aloud first
 TITLE_READS_MAX_CHARS: Final = 2_000  # of the question, and of its answer
 TITLE_AFTER_S: Final = 1.0  # of a first answer, so that there is something of it to read
 ASIDE_S: Final = 20.0  # one question of ours for a title or a summary, tries included
 ASIDE_WAIT_S: Final = 1.0  # that a result waits for one at its end
-PAGE_MAX_BYTES: Final = (
-    300_000  # of the transcript; concurrent turns may pass it, a document ends at 1 MiB
-)
-PAGE_ITEM_BYTES: Final = 300  # of a message on a page, beside its text
-MESSAGE_PART_CHARS: Final = (
-    100_000  # text and reasoning of one document, 400,000 bytes each at most
-)
-DELETE_BATCH: Final = 200  # documents
-CONVERSATION_READ_S: Final = 30.0  # all of it
 
 # A comparison
 COMPARED_MODELS_MAX: Final = 6
@@ -127,7 +98,6 @@ READ_S: Final = 5.0
 ADMIT_S: Final = 8.0
 SETTLE_BEFORE_RESULT_S: Final = 3.0  # after the response Cloud Run may stop the CPU
 SETTLE_S: Final = 30.0
-WRITE_PAUSE_S: Final = 0.5  # before an answer is written into its conversation once more
 QUESTION_WAIT_S: Final = 1.0  # that an answer waits for its question to be written down
 RESULT_MAX_BYTES: Final = 700_000  # of a stored result: a document ends at 1 MiB
 WINDOW_TTL_DAYS: Final = 2

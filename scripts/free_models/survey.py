@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from dataclasses import dataclass
 from typing import Final
 
+from firerouter.contract import Message
 from firerouter.errors import (
     EmptyAnswer,
     FreeDailyLimit,
@@ -134,7 +135,7 @@ async def ask(openrouter: OpenRouter, key: Secret, model: Model) -> Row:
     request = ChatRequest(
         keys=OneKey(key),
         models=[model.id],
-        messages=[{"role": "user", "content": PROMPT}],
+        messages=[Message("user", PROMPT)],
         parameters={"max_tokens": ANSWER_TOKENS},
         app_name="Firerouter",
         referer="",

@@ -1,8 +1,12 @@
 """Conversations as tests go on with them, and as they are stored."""
 
+import asyncio
+from collections.abc import Mapping
 from typing import Any, Final
 
-from firerouter.conversations.callables import path
+from firerouter.conversations.callables import chosen_path
+from firerouter.conversations.tree import Thread
+from firerouter.conversations.writer import ThreadWriter
 from tests.support.in_process import Instance, World
 
 FEATURE: Final = {"model": "sim/fast", "systemPrompt": "Be brief.", "maxTokens": 64}
@@ -28,11 +32,29 @@ async def messages(world: World, id_: str, uid: str = "user") -> dict[str, dict[
 async def chosen(world: World, id_: str, uid: str = "user") -> list[str]:
     """The texts of the chosen path."""
     head = await world.document(f"users/{uid}/conversations/{id_}")
-    return [message["text"] for message in path(head, await messages(world, id_, uid))]
+    return [str(message["text"]) for message in chosen_path(head, await messages(world, id_, uid))]
 
 
 def said(prompt: str) -> str:
     return f"This is a simulated answer from sim/fast. You asked: {prompt}"
+
+
+async def never(*_: Any, **__: Any) -> Any:
+    """Take longer than any test: stands for what a killed instance no longer does."""
+    await asyncio.sleep(3600)
+
+
+def writing_never(instance: Instance, *methods: str) -> None:
+    """Let the instance's conversations never be done with these methods of their writers."""
+    original = instance.app.conversations.store.writer
+
+    def writer(thread: Thread, written: Mapping[str, object] | None = None) -> ThreadWriter:
+        made = original(thread, written)
+        for method in methods:
+            setattr(made, method, never)
+        return made
+
+    instance.app.conversations.store.writer = writer  # type: ignore[method-assign]
 
 
 async def ask_about(instance: Instance, uid: str, *files: Any, **more: Any) -> dict[str, Any]:

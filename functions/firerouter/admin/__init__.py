@@ -12,6 +12,19 @@ if TYPE_CHECKING:
     from .limits import AdminLimits
     from .model_check import ModelCheck
     from .preview import Preview
+else:
+    __getattr__ = lazily(
+        __name__,
+        {
+            "app_settings": ("AppSettingsAdmin",),
+            "features": ("FeatureAdmin",),
+            "key_check": ("KeyCheck",),
+            "keys": ("KeyAdmin",),
+            "limits": ("AdminLimits",),
+            "model_check": ("ModelCheck",),
+            "preview": ("Preview",),
+        },
+    )
 
 __all__ = (
     "AdminLimits",
@@ -21,16 +34,4 @@ __all__ = (
     "KeyCheck",
     "ModelCheck",
     "Preview",
-)
-__getattr__ = lazily(
-    __name__,
-    {
-        "app_settings": ("AppSettingsAdmin",),
-        "features": ("FeatureAdmin",),
-        "key_check": ("KeyCheck",),
-        "keys": ("KeyAdmin",),
-        "limits": ("AdminLimits",),
-        "model_check": ("ModelCheck",),
-        "preview": ("Preview",),
-    },
 )

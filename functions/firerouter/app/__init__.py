@@ -8,16 +8,13 @@ if TYPE_CHECKING:
     from . import edge
     from .callables import FUNCTIONS
     from .environment import check_environment
+else:
+    __getattr__ = lazily(
+        __name__, {"callables": ("FUNCTIONS",), "environment": ("check_environment",)}
+    )
 
 __all__ = (
     "FUNCTIONS",
     "check_environment",
     "edge",
-)
-__getattr__ = lazily(
-    __name__,
-    {
-        "callables": ("FUNCTIONS",),
-        "environment": ("check_environment",),
-    },
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, model_validator
@@ -10,17 +11,16 @@ from pydantic_core import PydanticCustomError
 
 from .. import limits
 from .base import Record
-from .media import ContentType
+from .media import ContentType, decode_base64
 
 
 def _file_name(value: str) -> str:
     if not value.strip() or not value.isprintable() or "/" in value or "\\" in value:
-        raise PydanticCustomError("file_name", "must be a file's name, without a folder")
+        raise PydanticCustomError("file_name", "must be a file name without a folder")
     return value
 
 
 FileName = Annotated[str, Field(max_length=limits.FILE_NAME_MAX_CHARS), AfterValidator(_file_name)]
-
 
 OWN_PATH: Final = (
     r"(uploads/[0-9a-f]{32}(-[0-9]{1,2})?|images/[0-9a-f]{32}-[0-9]{1,2}\.(png|jpeg|webp|gif))"
@@ -28,22 +28,28 @@ OWN_PATH: Final = (
 
 
 def _upload_path(value: str) -> str:
-    # whole, and nothing but what we hand out: no `..`, no other folder
+    # the whole path, and only one that we hand out: no `..`, no other folder
     if not re.fullmatch(r"users/[^/]{1,400}/" + OWN_PATH, value):
-        raise PydanticCustomError("upload_path", "must be a path that create_upload gave")
+        raise PydanticCustomError("upload_path", "must be a path returned by create_upload")
     return value
 
 
 class Attachment(Record):
-    """A file that goes with a prompt: one that was uploaded, or the bytes themselves in base64.
-
-    content_type, name: of `data` alone; an upload has those that it was begun with.
-    """
+    """A file that goes with a prompt: an upload, or the bytes themselves in base64."""
 
     path: Annotated[str, AfterValidator(_upload_path)] | None = None
-    data: Annotated[str, Field(min_length=1)] | None = None
+    """The path of an upload, as `create_upload` returned it. Give either `path` or `data`."""
+    data: Annotated[str, Field(min_length=1)] | None = Field(default=None, repr=False)
+    """The bytes of the file in base64."""
     content_type: ContentType | None = None
+    """The content type of `data`. An upload has the one that it was created with."""
     name: FileName | None = None
+    """A file name that the model is told, of `data` alone."""
+
+    @cached_property
+    def content(self) -> bytes | None:
+        """The bytes of `data`, decoded once for all who share this value; None if not base64."""
+        return decode_base64(self.data or "")
 
     @model_validator(mode="after")
     def _one_source(self) -> Attachment:
@@ -57,8 +63,11 @@ class Attachment(Record):
 
 
 class CreateUpload(Record):
-    """The data of `create_upload`: what is going to be uploaded. size: in bytes, exactly."""
+    """The data of `create_upload`: the file that is going to be uploaded."""
 
     content_type: ContentType
+    """The content type of the file. Its first bytes are checked against it."""
     size: Annotated[int, Field(alias="bytes", ge=1, le=limits.ATTACHMENT_MAX_BYTES)]
+    """The exact size of the file in bytes."""
     name: FileName | None = None
+    """A file name that models are told."""

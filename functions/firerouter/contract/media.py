@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 ENCODED_AT_ONCE_BYTES: Final = 3 * 100_000
-
-
 PDF: Final = "application/pdf"
-
 
 ContentType = Literal[
     "image/png",
@@ -37,12 +34,23 @@ ContentType = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """modality: what a model must take, as the catalog names it; None where any model will do.
-    begins: what all such files begin with. format: as OpenRouter names it, of audio alone."""
+    """A kind of file that may be attached.
+
+    Attributes:
+        modality: The input modality that a model must support, as the catalog names it; None if
+            any model will do.
+        matches: Tells by the first bytes whether a file is of this kind.
+        format: OpenRouter's name for it, of audio alone.
+    """
 
     modality: str | None
-    begins: Callable[[bytes], bool]
+    matches: Callable[[bytes], bool]
     format: str = ""
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the content is sent as text."""
+        return self.matches is _is_text
 
 
 def _starts(*beginnings: bytes) -> Callable[[bytes], bool]:
@@ -54,7 +62,7 @@ def _riff(form: bytes) -> Callable[[bytes], bool]:
 
 
 def _brand(fits: Callable[[bytes], bool]) -> Callable[[bytes], bool]:
-    """MP4 and its relatives: a box named `ftyp`, then the brand."""
+    """Match MP4 and its relatives: a box named `ftyp`, then the brand."""
     return lambda content: content[4:8] == b"ftyp" and fits(content[8:12])
 
 
@@ -66,8 +74,8 @@ def _is_text(content: bytes) -> bool:
 
 
 def _is_mp3(content: bytes) -> bool:
-    synchronised = len(content) > 1 and content[0] == 0xFF and content[1] & 0xE6 == 0xE2
-    return content.startswith(b"ID3") or synchronised
+    synchronized = len(content) > 1 and content[0] == 0xFF and content[1] & 0xE6 == 0xE2
+    return content.startswith(b"ID3") or synchronized
 
 
 def _is_quicktime(content: bytes) -> bool:
@@ -79,7 +87,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "image/jpeg": Kind("image", _starts(b"\xff\xd8\xff")),
     "image/webp": Kind("image", _riff(b"WEBP")),
     "image/gif": Kind("image", _starts(b"GIF87a", b"GIF89a")),
-    PDF: Kind(None, _starts(b"%PDF-")),  # OpenRouter reads it to a model that can not
+    PDF: Kind(None, _starts(b"%PDF-")),  # OpenRouter parses it for models that cannot read PDFs
     "text/plain": Kind(None, _is_text),
     "text/csv": Kind(None, _is_text),
     "text/markdown": Kind(None, _is_text),
@@ -96,17 +104,16 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 
 
-def encoded(content: bytes) -> str:
-    """In base64."""
-    # in pieces that need no padding: other threads, the event loop's among them, get their turn
+def encode_base64(content: bytes) -> str:
+    """Encode in pieces that need no padding, so that other threads get their turn meanwhile."""
     pieces = range(0, len(content), ENCODED_AT_ONCE_BYTES)
     return "".join(
         base64.b64encode(content[at : at + ENCODED_AT_ONCE_BYTES]).decode("ascii") for at in pieces
     )
 
 
-def decoded(data: str) -> bytes | None:
-    """What the base64 stands for; None where it is none."""
+def decode_base64(data: str) -> bytes | None:
+    """Return the bytes that the base64 stands for, or None if it is not base64."""
     try:
         return base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError):

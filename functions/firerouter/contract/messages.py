@@ -1,9 +1,127 @@
-"""Messages of a conversation, and the parts they are made of."""
+"""Messages as values, from a conversation or a caller on their way to a model. Pure.
+
+A message is built in steps, each of which returns new values:
+
+    conversations           what Firestore holds of the earlier messages
+    files                   + placeholders for the files that go with them
+    generation.prompts      + the system prompt and the question
+    generation.tool_turns   tool calls paired with their results, foreign reasoning left out
+    files                   placeholders replaced by bytes, stored annotations by their content
+    openrouter.requests     -> the JSON that OpenRouter takes: no other module knows its field names
+
+The two `stored_*` fields and `FilePlaceholder` refer to what lies elsewhere until it is fetched.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Literal
 
-Part = dict[str, Any]
+Json = dict[str, object]
+Role = Literal["system", "user", "assistant", "tool"]
 
-Turns = list[dict[str, Any]]
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """Text beside the message's own, such as the content of a text file."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlaceholder:
+    """The place of a file whose bytes are not there yet.
+
+    key: Identifies the bytes; `FileRef` has the same one.
+    """
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePart:
+    """An image, as a data URL."""
+
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AudioPart:
+    """A recording: base64, and its format as OpenRouter names it, such as `mp3`."""
+
+    data: str = field(repr=False)
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class VideoPart:
+    """A video, as a data URL."""
+
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentPart:
+    """A PDF, as a data URL. OpenRouter parses it for models that cannot read PDFs."""
+
+    filename: str
+    url: str = field(repr=False)
+
+
+Part = TextPart | FilePlaceholder | ImagePart | AudioPart | VideoPart | DocumentPart
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRequest:
+    """A tool call that a model asked for. arguments: JSON text, as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolReply:
+    """What the app answered to a tool call."""
+
+    call_id: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReasoning:
+    """A model's reasoning details as JSON text. No other model understands them."""
+
+    details: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnnotations:
+    """Where OpenRouter's annotations of files are stored, in pieces. documents: their ids."""
+
+    documents: tuple[str, ...]
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message, as a model is going to get it.
+
+    Attributes:
+        text: What it says. `parts` follow it.
+        tool_requests: Of an assistant.
+        tool_replies: Of a tool. OpenRouter gets a message for each.
+        reasoning_details: Of an assistant, as its provider wants them back: unchanged.
+        annotations: What OpenRouter read of files before, so that it does not parse them again.
+    """
+
+    role: Role
+    text: str = ""
+    parts: tuple[Part, ...] = ()
+    tool_requests: tuple[ToolRequest, ...] = ()
+    tool_replies: tuple[ToolReply, ...] = ()
+    reasoning_details: tuple[Json, ...] = ()
+    stored_reasoning: StoredReasoning | None = None
+    annotations: tuple[Json, ...] = ()
+    stored_annotations: StoredAnnotations | None = None

@@ -113,18 +113,9 @@ def told(text: str, wanted: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"notice": {"reason": "format_not_kept", "at": found.fault, "message": message}}
 
 
-def once_more(
-    messages: list[dict[str, Any]], text: str, fault: str, read: list[Any]
-) -> list[dict[str, Any]]:
-    """The messages that ask for the answer again, knowing what is wrong with it.
-
-    read: what the answer came with of files.
-    """
-    return [
-        *messages,
-        {"role": "assistant", "content": text, **({"annotations": read} if read else {})},
-        {"role": "user", "content": _AGAIN.format(fault=fault)},
-    ]
+def repair_request(fault: str) -> str:
+    """Return the prompt that asks for the answer again, and says what is wrong with it."""
+    return _AGAIN.format(fault=fault)
 
 
 # -- as the ledger keeps a result: its JSON is in its text, and not all JSON fits a document ------

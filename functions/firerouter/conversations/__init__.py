@@ -7,27 +7,40 @@ from ..lazy import lazily
 if TYPE_CHECKING:
     from .callables import ConversationCallables
     from .deletion import ConversationDeletion
+    from .limits import ConversationLimits
     from .store import ConversationStore
-    from .tree import Summary, Thread, title_of
+    from .tree import Question, Summary, Thread, ThreadPlace, Turn, title_of
+    from .writer import ThreadWriter
+else:
+    __getattr__ = lazily(
+        __name__,
+        {
+            "callables": ("ConversationCallables",),
+            "deletion": ("ConversationDeletion",),
+            "limits": ("ConversationLimits",),
+            "store": ("ConversationStore",),
+            "tree": (
+                "Question",
+                "Summary",
+                "Thread",
+                "ThreadPlace",
+                "Turn",
+                "title_of",
+            ),
+            "writer": ("ThreadWriter",),
+        },
+    )
 
 __all__ = (
     "ConversationCallables",
     "ConversationDeletion",
+    "ConversationLimits",
     "ConversationStore",
+    "Question",
     "Summary",
     "Thread",
+    "ThreadPlace",
+    "ThreadWriter",
+    "Turn",
     "title_of",
-)
-__getattr__ = lazily(
-    __name__,
-    {
-        "callables": ("ConversationCallables",),
-        "deletion": ("ConversationDeletion",),
-        "store": ("ConversationStore",),
-        "tree": (
-            "Summary",
-            "Thread",
-            "title_of",
-        ),
-    },
 )

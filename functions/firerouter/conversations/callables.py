@@ -1,87 +1,114 @@
-"""A user's own conversations: renamed, led along another path, deleted, taken away.
+"""A user's own conversations: renamed, switched to another branch, deleted, exported.
 
-Listing and reading them is the client's, live, through its own Firestore SDK.
+Clients list and read them live, through their own Firestore SDK.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
-from .. import limits
 from ..callable import Call
-from ..contract import DeleteConversation, ExportConversation, UpdateConversation, parse
-from ..firestore import AWAY
+from ..contract import DeleteConversation, ExportConversation, Json, UpdateConversation, parse
+from ..errors import HistoryUnavailable
+from ..firestore import query, translated
 from ..users import Caller
 from .deletion import ConversationDeletion
-from .store import ConversationStore, away
-from .tree import Document
+from .limits import ConversationLimits
+from .store import EVENT, ConversationStore
+
+# where a message's documents are cut
+_SPLIT_FIELDS = ("text", "reasoning")
+# what is of use to us alone
+_HIDDEN = frozenset({"page", "pageBytes", "leafPage", "parentPage", "parts", "reading"})
+_NAMES = {"user": "You", "assistant": "Assistant", "tool": "Tool"}
 
 
 class ConversationCallables:
     """The use cases `update_conversation`, `delete_conversation` and `export_conversation`."""
 
-    def __init__(self, conversations: ConversationStore, removals: ConversationDeletion) -> None:
+    def __init__(
+        self,
+        conversations: ConversationStore,
+        deletion: ConversationDeletion,
+        *,
+        limits: ConversationLimits,
+    ) -> None:
         self._conversations = conversations
-        self._removals = removals
+        self._deletion = deletion
+        self._limits = limits
 
-    async def update(self, call: Call[Caller]) -> dict[str, Any]:
-        """Another title, another end of the chosen path, or both. `{conversationId, title?,
-        messageId?}`. Raises ConversationUnknown, MessageUnknown, HistoryUnavailable."""
-        asked = parse(UpdateConversation, call.data)
+    async def update(self, call: Call[Caller]) -> Json:
+        """Change the title, the end of the chosen path, or both.
+
+        `{conversationId, title?, messageId?}`
+
+        Raises:
+            ConversationUnknown, MessageUnknown: There is no such conversation, or message.
+            HistoryUnavailable: Firestore did not answer.
+        """
+        request = parse(UpdateConversation, call.data)
         await self._conversations.update(
-            call.caller.uid, asked.conversation_id, title=asked.title, leaf=asked.message_id
+            call.caller.uid, request.conversation_id, title=request.title, leaf=request.message_id
         )
-        return asked.model_dump(by_alias=True, exclude_none=True)
+        return request.model_dump(by_alias=True, exclude_none=True)
 
-    async def delete(self, call: Call[Caller]) -> dict[str, Any]:
-        """A conversation with all that it holds; what was cut off half-way goes on when it is
-        called again. `{conversationId, deleted: true}`.
+    async def delete(self, call: Call[Caller]) -> Json:
+        """Delete a conversation with all that it holds. A deletion that was cut off goes on when
+        it is called again.
 
-        Raises ConversationUnknown, HistoryUnavailable, StorageUnavailable.
+        `{conversationId, deleted: true}`
+
+        Raises:
+            ConversationUnknown: There is no such conversation.
+            HistoryUnavailable, StorageUnavailable: It could not be deleted completely.
         """
-        asked = parse(DeleteConversation, call.data)
-        await self._removals.delete(call.caller.uid, asked.conversation_id)
-        return {"conversationId": asked.conversation_id, "deleted": True}
+        request = parse(DeleteConversation, call.data)
+        await self._deletion.delete(call.caller.uid, request.conversation_id)
+        return {"conversationId": request.conversation_id, "deleted": True}
 
-    async def export(self, call: Call[Caller]) -> dict[str, Any]:
-        """`{conversationId, format, conversation}` with every message and branch as JSON, or
-        `{..., markdown}`, the chosen path alone. Raises ConversationUnknown, HistoryUnavailable."""
-        asked = parse(ExportConversation, call.data)
-        uid, id_ = call.caller.uid, asked.conversation_id
-        head, messages = await self._all(uid, id_)
-        told = {"conversationId": id_, "format": asked.format}
-        if asked.format == "markdown":
-            return {**told, "markdown": markdown(head, messages)}
-        shown = [{"id": key, **_told(value)} for key, value in messages.items()]
-        return {**told, "conversation": {**_told(head), "messages": shown}}
+    async def export(self, call: Call[Caller]) -> Json:
+        """Return every message and branch as JSON, or the chosen path as Markdown.
 
-    async def _all(self, uid: str, id_: str) -> tuple[Document, dict[str, Document]]:
-        """(the conversation, its messages by id, whole and the oldest first).
+        `{conversationId, format, conversation}` or `{conversationId, format, markdown}`
 
-        Raises ConversationUnknown, HistoryUnavailable.
+        Raises:
+            ConversationUnknown: There is no such conversation.
+            HistoryUnavailable: Firestore did not answer.
         """
-        collection = self._conversations.conversation(uid, id_).collection("messages")
-        try:
+        request = parse(ExportConversation, call.data)
+        id_ = request.conversation_id
+        head, messages = await self._read(call.caller.uid, id_)
+        told: Json = {"conversationId": id_, "format": request.format}
+        if request.format == "markdown":
+            return {**told, "markdown": to_markdown(head, messages)}
+        shown = [{"id": key, **_visible(message)} for key, message in messages.items()]
+        return {**told, "conversation": {**_visible(head), "messages": shown}}
+
+    async def _read(self, uid: str, id_: str) -> tuple[Json, dict[str, Json]]:
+        """Return the conversation, and its whole messages by id, the oldest first."""
+        messages = self._conversations.reference(uid, id_).collection("messages")
+        with translated(HistoryUnavailable, EVENT):
             head = await self._conversations.read(uid, id_)
-            found = await collection.get(retry=None, timeout=limits.CONVERSATION_READ_S)
-        except AWAY as error:
-            raise away(error) from None
-        documents = {snapshot.id: snapshot.to_dict() or {} for snapshot in found}
-        messages = {i: d for i, d in documents.items() if d.get("role") != "part"}
-        for part in sorted(
-            (d for d in documents.values() if d.get("role") == "part"), key=lambda d: d["number"]
-        ):
-            whole = messages.get(part["of"], {})
-            for name in ("text", "reasoning"):
-                if name in part:
-                    whole[name] = whole.get(name, "") + part[name]
-        return head, dict(sorted(messages.items(), key=lambda item: str(item[1].get("createdAt"))))
+            found = await query(messages, within_s=self._limits.export_s)
+        return head, join_messages({snapshot.id: snapshot.to_dict() or {} for snapshot in found})
 
 
-def path(head: dict[str, Any], messages: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """The messages of the chosen path, the first one first."""
-    found: list[dict[str, Any]] = []
+def join_messages(documents: Mapping[str, Json]) -> dict[str, Json]:
+    """Return messages from their documents, of which a long one has several."""
+    messages = {id_: {**d} for id_, d in documents.items() if d.get("role") != "part"}
+    parts = [document for document in documents.values() if document.get("role") == "part"]
+    for part in sorted(parts, key=lambda document: int(str(document["number"]))):
+        whole = messages.get(str(part["of"]))
+        for name in _SPLIT_FIELDS:
+            if whole is not None and name in part:
+                whole[name] = f"{whole.get(name, '')}{part[name]}"
+    return dict(sorted(messages.items(), key=lambda item: str(item[1].get("createdAt"))))
+
+
+def chosen_path(head: Mapping[str, object], messages: Mapping[str, Json]) -> list[Json]:
+    """Return the messages of the chosen path, the first one first."""
+    found: list[Json] = []
     id_ = head.get("leaf")
     while isinstance(id_, str) and id_ in messages and len(found) <= len(messages):
         found.append(messages[id_])
@@ -89,26 +116,29 @@ def path(head: dict[str, Any], messages: dict[str, dict[str, Any]]) -> list[dict
     return found[::-1]
 
 
-def markdown(head: dict[str, Any], messages: dict[str, dict[str, Any]]) -> str:
-    """A title, then each turn under the name of its role."""
-    names = {"user": "You", "assistant": "Assistant", "tool": "Tool"}
+def to_markdown(head: Mapping[str, object], messages: Mapping[str, Json]) -> str:
+    """Return a title, then each message of the chosen path under the name of its role."""
     parts = [f"# {head.get('title') or 'Conversation'}"]
-    for message in path(head, messages):
-        results = [str(result.get("content")) for result in message.get("toolResults") or ()]
-        files = ", ".join(file.get("name") or "a file" for file in message.get("attachments", ()))
-        attached = f"Attached: {files}" if files else None
-        drawn = f"Images: {len(images)}" if (images := message.get("images")) else None
-        said = (message.get("context"), message.get("text"), *results, attached, drawn)
-        text = "\n\n".join(t for t in said if t)
-        parts.append(f"## {names.get(str(message.get('role')), 'Message')}\n\n{text}")
+    for message in chosen_path(head, messages):
+        results = [str(result.get("content")) for result in _objects(message.get("toolResults"))]
+        files = [str(f.get("name") or "a file") for f in _objects(message.get("attachments"))]
+        attached = f"Attached: {', '.join(files)}" if files else None
+        images = _objects(message.get("images"))
+        made = f"Images: {len(images)}" if images else None
+        said = (message.get("context"), message.get("text"), *results, attached, made)
+        text = "\n\n".join(str(part) for part in said if part)
+        parts.append(f"## {_NAMES.get(str(message.get('role')), 'Message')}\n\n{text}")
     return "\n\n".join(parts) + "\n"
 
 
-def _told(document: dict[str, Any]) -> dict[str, Any]:
-    """What a client may see of a document, times as text."""
-    hidden = {"page", "pageBytes", "leafPage", "parentPage", "parts", "reading"}
+def _objects(value: object) -> list[Json]:
+    return [item for item in (value if isinstance(value, list) else []) if isinstance(item, dict)]
+
+
+def _visible(document: Mapping[str, object]) -> Json:
+    """Return what a client may see of a document, times as text."""
     return {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in document.items()
-        if name not in hidden
+        if name not in _HIDDEN
     }

@@ -1,90 +1,109 @@
-"""A conversation deleted, with all that it holds.
+"""Deletes a conversation with all that it holds.
 
-    users/{uid}/deleting/{id}   {at}: what is being deleted, for whoever has to go on with it
+    users/{uid}/deleting/{id}   {at}: a conversation whose deletion has begun and not ended
 
-    the conversation itself, and `deleting` in its place      one commit: clients see it no more,
-                                                              and no answer under way comes back
+    the conversation itself, and `deleting` in its place      one commit: clients no longer see it,
+                                                              no running answer comes back to it
     files of its messages, messages, transcript               page by page
-    results of its generations                                whose entries stay, without their text
+    results of its generations                                the ledger entries stay, without text
     `deleting`                                                last
 
-Cut off anywhere, the same call goes on from there. What is kept of a generation that still runs is
-deleted when it ends, or is closed.
+If it is cut off anywhere, the same call goes on from there. What is kept of a generation that still
+runs is deleted when it ends, or is closed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeVar
 
-from google.cloud.firestore import DELETE_FIELD, AsyncClient, FieldFilter
+from google.cloud.firestore import (
+    DELETE_FIELD,
+    AsyncClient,
+    AsyncCollectionReference,
+    FieldFilter,
+)
 
-from .. import limits
-from ..errors import ConversationUnknown
+from ..errors import ConversationUnknown, HistoryUnavailable
 from ..files import files_of
-from ..firestore import AWAY, commit
+from ..firestore import Paths, commit, get, query, translated
 from ..ledger import EntryField
-from .store import ConversationStore, away
+from .limits import ConversationLimits
+from .store import EVENT, ConversationStore
 
-Forget = Callable[[list[str]], Awaitable[None]]  # of paths in Cloud Storage
+T = TypeVar("T")
+DeleteFiles = Callable[[list[str]], Awaitable[None]]  # by their paths in Cloud Storage
 
 
 class ConversationDeletion:
-    """Deletes conversations. Make one an instance."""
+    """Deletes conversations. One per instance."""
 
     def __init__(
-        self, firestore: AsyncClient, *, conversations: ConversationStore, forget: Forget
+        self,
+        firestore: AsyncClient,
+        *,
+        conversations: ConversationStore,
+        delete_files: DeleteFiles,
+        limits: ConversationLimits,
     ) -> None:
-        """forget: deletes files from Cloud Storage."""
         self._firestore = firestore
+        self._paths = Paths(firestore)
         self._conversations = conversations
-        self._forget = forget
+        self._delete_files = delete_files
+        self._limits = limits
 
     async def delete(self, uid: str, id_: str) -> None:
-        """Raises ConversationUnknown, HistoryUnavailable, and what `forget` raises; after one of
-        the last two it can be called again."""
-        conversation = self._conversations.conversation(uid, id_)
+        """Delete a conversation. After a failure it can be called again.
+
+        Raises:
+            ConversationUnknown: There is none, and none is being deleted.
+            HistoryUnavailable: Firestore did not answer.
+            StorageUnavailable: Its files could not be deleted.
+        """
+        conversation = self._conversations.reference(uid, id_)
         tombstone = self._conversations.tombstone(uid, id_)
-        try:
-            if (await conversation.get([], retry=None, timeout=limits.READ_S)).exists:
+        with translated(HistoryUnavailable, EVENT):
+            if (await get(conversation)).exists:
                 batch = self._firestore.batch()
                 batch.set(tombstone, {"at": datetime.now(UTC)})
                 batch.delete(conversation)
-                await commit(batch, limits.CHANGE_S)
-            elif not (await tombstone.get(retry=None, timeout=limits.READ_S)).exists:
+                await commit(batch, self._limits.change_s)
+            elif not (await get(tombstone)).exists:
                 raise ConversationUnknown(field="conversationId")
             for name in ("messages", "transcript"):
                 await self._empty(conversation.collection(name), uid)
-            await self._forget_results(uid, id_)
-            await tombstone.delete(retry=None, timeout=limits.CHANGE_S)
-        except AWAY as error:
-            raise away(error) from None
+            await self._delete_results(uid, id_)
+            batch = self._firestore.batch()
+            batch.delete(tombstone)
+            await commit(batch, self._limits.change_s)
 
-    async def _empty(self, collection: Any, uid: str) -> None:
-        while True:
-            page = collection.limit(limits.DELETE_BATCH).select(["attachments", "images"])
-            found = await page.get(retry=None, timeout=limits.READ_S)
-            if not found:
-                return
+    async def _empty(self, collection: AsyncCollectionReference, uid: str) -> None:
+        """Delete all documents of a collection, and the files that they list."""
+        page = collection.limit(self._limits.delete_batch).select(["attachments", "images"])
+        while found := await query(page):
             documents = [snapshot.to_dict() or {} for snapshot in found]
-            files = [d.get(name) for d in documents for name in ("attachments", "images")]
-            if paths := [file.path for each in files for file in files_of(uid, each)]:
-                await self._forget(paths)
+            listed = [d.get(name) for d in documents for name in ("attachments", "images")]
+            if paths := [file.path for files in listed for file in files_of(uid, files)]:
+                await self._delete_files(paths)
             batch = self._firestore.batch()
             for snapshot in found:
                 batch.delete(snapshot.reference)
-            await commit(batch, limits.CHANGE_S)
+            await commit(batch, self._limits.change_s)
 
-    async def _forget_results(self, uid: str, id_: str) -> None:
-        entries = self._firestore.collection("generations")
-        query = entries.where(filter=FieldFilter(EntryField.CONVERSATION_ID, "==", id_))
-        found = await query.select([EntryField.UID]).get(retry=None, timeout=limits.READ_S)
-        mine = [snapshot for snapshot in found if snapshot.get(EntryField.UID) == uid]
-        for begin in range(0, len(mine), limits.DELETE_BATCH):
+    async def _delete_results(self, uid: str, id_: str) -> None:
+        entries = self._paths.generations()
+        filter_ = FieldFilter(EntryField.CONVERSATION_ID, "==", id_)
+        found = await query(entries.where(filter=filter_).select([EntryField.UID]))
+        own = [snapshot.reference for snapshot in found if snapshot.get(EntryField.UID) == uid]
+        for references in _batches(own, self._limits.delete_batch):
             batch = self._firestore.batch()
-            for snapshot in mine[begin : begin + limits.DELETE_BATCH]:
+            for reference in references:
                 batch.update(
-                    snapshot.reference, {EntryField.RESULT: None, EntryField.QUESTION: DELETE_FIELD}
+                    reference, {EntryField.RESULT: None, EntryField.QUESTION: DELETE_FIELD}
                 )
-            await commit(batch, limits.CHANGE_S)
+            await commit(batch, self._limits.change_s)
+
+
+def _batches(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    return [items[at : at + size] for at in range(0, len(items), size)]

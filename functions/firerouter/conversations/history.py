@@ -1,153 +1,221 @@
-"""What a model is told of a conversation: the newest turns that fit, and the older ones in short.
+"""What a model is sent of a conversation: the newest messages that fit, the older ones summarized.
 
-Walked from where the question joins it up to the beginning, over pages of many messages each. The
-room is counted in bytes of UTF-8, which stand for tokens in any script. A turn goes whole or not at
-all: its question, the calls of tools and their results, the answer. The one that is under way, what
-a regenerate answers again or tools have results for, goes whatever its length.
+The path is walked from where the question joins it up to the beginning, over pages of many messages
+each. Room is counted in bytes of UTF-8, which stand for tokens in any script. A turn (the question,
+the tool calls and their results, the answer) goes whole or not at all. A turn in progress, which is
+to be answered again or whose tools have results now, always goes, however long it is.
 
-A summary stands for all that is above and at one message of the path: the walk ends there. Where
-a feature wants summaries, a history that has outgrown three quarters of its room has the older
-half of its turns folded into the next one, so that nothing has to be left out meanwhile.
+A summary stands for all that is above its message of the path, and for that message: the walk ends
+there. If the feature wants summaries, a history that fills three quarters of its room has the older
+half of its turns summarized next, so that nothing has to be left out meanwhile. Pure: pages come
+from whoever implements `Transcript`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
-from .. import limits
 from ..callable import encode
+from ..contract import Json, Message, StoredAnnotations, StoredReasoning, ToolReply, ToolRequest
 from ..errors import MessageUnknown
-from ..files import files_of
-from .tree import Document, Thread, Turn, beside, parent_of
+from ..files import HistoryMessage, files_of, stored_annotations_of
+from .limits import ConversationLimits
+from .tree import Summary, TreePosition, Turn, extras_of, parent_of
 
-TOLD_BEFORE: Final = "This is what was said before, in short:\n\n"
+SUMMARY_PREFIX: Final = "This is what was said before, in short:\n\n"
 
 
-async def walk(conversation: Any, thread: Thread, max_bytes: int, *, under_way: bool) -> None:
-    """Sets `thread.history`, at most `max_bytes` of it, and `thread.folds`. Raises MessageUnknown,
-    and what Firestore raises.
+class Transcript(Protocol):
+    """Where the messages of a conversation come from."""
 
-    under_way: the newest turn goes on, and is told whole.
+    async def page(self, number: int) -> Mapping[str, object]:
+        """Return what a page has of each message, by id."""
+
+    async def whole(self, message_id: str, item: Json) -> Json:
+        """Return what a page would have of a message that is too long for one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """The path to walk, and what is wanted of it.
+
+    Attributes:
+        uid: The user, whose files alone are sent.
+        end: The message that the question follows.
+        summary: The conversation's, which may be of another path.
+        max_bytes: The room for messages.
+        in_progress: The newest turn goes on: it is returned whole.
+        is_regeneration: The path ends with the question, which is answered again.
+        wants_summary: What does not fit is to be summarized, not left out.
+        question_annotations: What OpenRouter read of the question's files, of a regeneration.
     """
-    fitting, older = await _turns(conversation, thread, max_bytes, under_way=under_way)
-    summary = thread.summary
-    while fitting and fitting[-1].role != "user":
-        older.insert(0, fitting.pop())  # an answer whose question did not fit
-    if thread.regenerates and not fitting:
-        raise MessageUnknown(field="regenerate")  # what it answers was lost by hand
-    thread.history = [turn.told() for turn in reversed(fitting)]
-    if thread.known is not None:
-        thread.history[-1]["reading"] = thread.known
+
+    uid: str
+    end: TreePosition
+    max_bytes: int
+    summary: Summary | None = None
+    in_progress: bool = False
+    is_regeneration: bool = False
+    wants_summary: bool = False
+    question_annotations: StoredAnnotations | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What `walk` found.
+
+    Attributes:
+        messages: The oldest first; the summary is the first of them, if there is one.
+        summary: What stands for the messages above; None if there is none of this path.
+        to_summarize: What goes into the next summary, the oldest first; empty if none is due.
+    """
+
+    messages: tuple[HistoryMessage, ...] = ()
+    summary: Summary | None = None
+    to_summarize: tuple[Turn, ...] = ()
+
+
+async def walk(transcript: Transcript, path: Path, limits: ConversationLimits) -> History:
+    """Return the newest messages of a path, at most `max_bytes` of them.
+
+    Raises:
+        MessageUnknown: The question that is to be answered again is gone.
+    """
+    newest, older, summary = await _turns(transcript, path, limits)
+    while newest and newest[-1].role != "user":
+        older.insert(0, newest.pop())  # an answer whose question did not fit
+    if path.is_regeneration and not newest:
+        raise MessageUnknown(field="regenerate")
+    messages = [turn.entry for turn in reversed(newest)]
+    if path.question_annotations is not None:
+        question = replace(messages[-1].message, stored_annotations=path.question_annotations)
+        messages[-1] = replace(messages[-1], message=question)
     if summary is not None:
-        thread.history.insert(0, {"role": "user", "content": TOLD_BEFORE + summary.text})
-    used = sum(turn.size for turn in fitting)
-    if thread.summarises and (older or used > limits.SUMMARISE_FROM * max_bytes):
-        thread.folds = _folded(fitting, older)
+        messages.insert(0, HistoryMessage(Message("user", SUMMARY_PREFIX + summary.text)))
+    used = sum(turn.size_bytes for turn in newest)
+    due = path.wants_summary and (older or used > limits.summarize_from * path.max_bytes)
+    return History(tuple(messages), summary, _older_half(newest, older) if due else ())
 
 
 async def _turns(
-    conversation: Any, thread: Thread, max_bytes: int, *, under_way: bool
-) -> tuple[list[Turn], list[Turn]]:
-    """(the newest turns, while they fit; those above, which do not and are to be summarised), the
-    newest first. Clears `thread.summary` where that is of another path."""
-    fitting: list[Turn] = []
+    transcript: Transcript, path: Path, limits: ConversationLimits
+) -> tuple[list[Turn], list[Turn], Summary | None]:
+    """Return the newest messages that fit; those above that are to be summarized; and the summary,
+    if it is of this path. The newest come first."""
+    newest: list[Turn] = []
     older: list[Turn] = []
-    summary = thread.summary
-    left = max_bytes - (_bytes(summary.text) if summary else 0)
-    room = limits.SUMMARY_READS_MAX_BYTES if thread.summarises else 0
-    full = False
-    async for message, item in _path(conversation, thread):
-        if summary is not None and message == summary.up_to:
-            return fitting, older
+    in_progress, full = path.in_progress, False
+    left = path.max_bytes - (_size(path.summary.text) if path.summary else 0)
+    readable = limits.summary_reads_max_bytes if path.wants_summary else 0
+    async for message_id, item in _items(transcript, path.end, limits.pages_read_max):
+        if path.summary is not None and message_id == path.summary.up_to:
+            return newest, older, path.summary
         if full:
             continue  # only to see whether the summary is of this path
         if _says_nothing(item):
             continue
-        long = not isinstance(item.get("text"), str)  # too long for a page
-        if long and (under_way or room > 0):
-            turn = _turn(thread, message, await _whole(conversation, message, item))
-        else:
-            turn = _turn(thread, message, item)
-        left -= max(turn.size, limits.PAGE_MAX_BYTES if long else 0)
-        if under_way or left >= 0:
-            fitting.append(turn)
-            under_way = under_way and turn.role != "user"
-        elif room > 0:
-            older.append(turn._replace(text=turn.text[:room]))  # of a long one, its beginning
-            room -= turn.size
+        is_long = not isinstance(item.get("text"), str)  # too long for a page
+        if is_long and (in_progress or readable > 0):
+            item = await transcript.whole(message_id, item)  # noqa: PLW2901
+        turn = _turn(path.uid, message_id, item)
+        left -= max(turn.size_bytes, limits.page_max_bytes if is_long else 0)
+        if in_progress or left >= 0:
+            newest.append(turn)
+            in_progress = in_progress and turn.role != "user"
+        elif readable > 0:
+            older.append(turn.truncated(readable))  # of a long one, its beginning
+            readable -= turn.size_bytes
         else:
             full = True
-            if summary is None:
+            if path.summary is None:
                 break
-    thread.summary = None
-    return fitting, older
+    return newest, older, None
 
 
-async def _path(conversation: Any, thread: Thread) -> AsyncIterator[tuple[str, Document]]:
-    """(id, what its page has of it) of each message from `thread.parent` up to the beginning, or
-    to where what is above makes no sense alone: more pages than may be read, or one lost by hand.
+async def _items(
+    transcript: Transcript, end: TreePosition, pages_max: int
+) -> AsyncIterator[tuple[str, Json]]:
+    """Yield the id of each message from `end` up to the beginning, and what its page has of it.
+
+    Stops early at the page limit, and at a missing message.
     """
-    pages: dict[int, Document] = {}
-    spot = thread.parent
-    while spot.message is not None:
-        if spot.page not in pages:
-            if len(pages) >= limits.HISTORY_PAGES_MAX:
+    pages: dict[int, Mapping[str, object]] = {}
+    position = end
+    while position.message is not None:
+        if position.page not in pages:
+            if len(pages) >= pages_max:
                 return
-            pages[spot.page] = await _page(conversation, spot.page)
-        item = pages[spot.page].get(spot.message)
-        if not isinstance(item, dict):
+            pages[position.page] = await transcript.page(position.page)
+        item = pages[position.page].get(position.message)
+        if not isinstance(item, dict) or item.get("role") not in ("user", "assistant", "tool"):
             return
-        yield spot.message, item
-        spot = parent_of(item)
+        yield position.message, item
+        position = parent_of(item)
 
 
-def _says_nothing(item: Document) -> bool:
-    """An answer that was stopped before a word: some models refuse to be told of one."""
-    said = item.get("text") != "" or beside(item) or item.get("images")
+def _says_nothing(item: Json) -> bool:
+    """Return whether this is an answer stopped before a word: some models refuse to get one."""
+    said = item.get("text") != "" or extras_of(item) or item.get("images")
     return item["role"] == "assistant" and not said
 
 
-def _turn(thread: Thread, message: str, item: Document) -> Turn:
-    text, more = item.get("text") or "", beside(item)
-    size = _bytes(text) + (len(encode(more)) if more else 0)
-    if files := files_of(thread.uid, item.get("attachments")):
-        more["attachments"] = item["attachments"]
-        size += sum(file.prompt_bytes for file in files)
-    if drawn := files_of(thread.uid, item.get("images")):
-        more["images"] = item["images"]
-        size += sum(file.prompt_bytes for file in drawn)
-    return Turn(message, item["role"], text, more, size)
+def _turn(uid: str, message_id: str, item: Json) -> Turn:
+    text, extras = item.get("text"), extras_of(item)
+    message = message_of(item)
+    attachments = tuple(files_of(uid, item.get("attachments")))
+    images = tuple(files_of(uid, item.get("images")))
+    size = _size(text) if isinstance(text, str) else 0
+    size += len(encode(extras)) if extras else 0
+    size += sum(file.prompt_bytes for file in (*attachments, *images))
+    return Turn(message_id, HistoryMessage(message, attachments, images), size)
 
 
-def _bytes(text: str) -> int:
+def message_of(item: Json) -> Message:
+    """Return the message that a page's item describes. Malformed extras are ignored."""
+    text, role = item.get("text"), item["role"]
+    return Message(
+        "user" if role == "user" else "tool" if role == "tool" else "assistant",
+        text if isinstance(text, str) else "",
+        tool_requests=tuple(_tool_requests(item.get("toolCalls"))),
+        tool_replies=tuple(_tool_replies(item.get("toolResults"))),
+        stored_reasoning=_reasoning(item.get("reasoningDetails"), item.get("askedModel")),
+        stored_annotations=stored_annotations_of(item.get("reading")),
+    )
+
+
+def _tool_requests(calls: object) -> list[ToolRequest]:
+    found = []
+    for call in calls if isinstance(calls, list) else ():
+        match call:
+            case {"id": str(id_), "name": str(name), "arguments": str(arguments)}:
+                found.append(ToolRequest(id_, name, arguments))
+    return found
+
+
+def _tool_replies(results: object) -> list[ToolReply]:
+    found = []
+    for result in results if isinstance(results, list) else ():
+        match result:
+            case {"toolCallId": str(call), "content": str(content)}:
+                found.append(ToolReply(call, content))
+    return found
+
+
+def _reasoning(details: object, model: object) -> StoredReasoning | None:
+    if isinstance(details, str) and isinstance(model, str):
+        return StoredReasoning(details, model)
+    return None
+
+
+def _size(text: str) -> int:
     return len(text.encode("utf-8", "replace"))
 
 
-def _folded(fitting: list[Turn], older: list[Turn]) -> list[Turn]:
-    """What the next summary takes in: all that did not fit, and the older half of what did."""
-    cut = -(-len(fitting) // 2)
-    while 0 < cut < len(fitting) and fitting[cut - 1].role != "user":
+def _older_half(newest: list[Turn], older: list[Turn]) -> tuple[Turn, ...]:
+    """Return what the next summary takes in: all that did not fit, and half of what did."""
+    cut = -(-len(newest) // 2)
+    while 0 < cut < len(newest) and newest[cut - 1].role != "user":
         cut += 1  # what stays begins with a question
-    return [*reversed(fitting[cut:] + older)]
-
-
-async def _page(conversation: Any, page: int) -> Document:
-    reference = conversation.collection("transcript").document(str(page))
-    snapshot = await reference.get(retry=None, timeout=limits.READ_S)
-    messages = (snapshot.to_dict() or {}).get("messages")
-    return messages if isinstance(messages, dict) else {}
-
-
-async def _whole(conversation: Any, message: str, item: Document) -> Document:
-    """A message that is too long for a page: all its parts, as it was sent."""
-    messages = conversation.collection("messages")
-    first = (await messages.document(message).get(retry=None, timeout=limits.READ_S)).to_dict()
-    document = first or {}
-    texts = [document.get("text", "")]
-    for number in range(1, document.get("parts", 0) + 1):
-        reference = messages.document(f"{message}.{number}")
-        part = (await reference.get(retry=None, timeout=limits.READ_S)).to_dict() or {}
-        texts.append(part.get("text", ""))
-    text = "\n\n".join(text for text in (document.get("context"), "".join(texts)) if text)
-    return {**item, **beside(document), "text": text}
+    return (*reversed(newest[cut:] + older),)

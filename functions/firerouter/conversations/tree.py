@@ -1,89 +1,88 @@
-"""A place in a conversation's tree, and a message as documents of it. Pure."""
+"""A conversation's tree: positions in it, and messages as documents of it. Pure."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
-from .. import limits
-from ..files import Reading, documents_of
+from .. import limits as wire
+from ..contract import Json, Message
+from ..files import AnnotationPieces, HistoryMessage, image_documents
+from ..firestore import cut
 
-Document = dict[str, Any]
+EXTRA_FIELDS: Final = ("toolCalls", "toolResults", "reasoningDetails", "askedModel", "reading")
+"""What a message has beside its text and files that a model is sent."""
+
+_SPLIT_FIELDS: Final = ("text", "reasoning")
+_RESULT_FIELDS: Final = (
+    *("model", "provider", "reasoning", "finishReason", "usage", "revision", "timing"),
+    *("toolCalls", "citations"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class TreePosition:
-    """A place in the tree: a message and the page it is on; no message is above the first one."""
+    """A message and the transcript page that it is on. Above the first message is none."""
 
     message: str | None = None
     page: int = 0
 
 
-class Turn(NamedTuple):
-    """One message of the path, as a model is sent it. more: what it has beside its text, tools'
-    calls and files. size: characters, of all that."""
-
-    message: str
-    role: str
-    text: str
-    more: Document
-    size: int
-
-    def told(self) -> Document:
-        return {"role": self.role, "content": self.text, **self.more}
-
-
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What was said down to the message `up_to`, in short."""
+    """What was said, down to the message `up_to`, in brief."""
 
     text: str
     up_to: str
 
-    def to_document(self) -> Document:
+    def to_document(self) -> Json:
         return {"text": self.text, "upTo": self.up_to}
 
 
-@dataclass(slots=True)
-class Thread:
-    """The place where one generation joins a conversation.
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A message of the path. size_bytes: the room that it takes, with its calls and files."""
 
-    parent: what the question follows; with a regenerate, the question itself, which was asked
-    before. history: the turns down to there, oldest first, {role, content, attachments?}. page,
-    page_bytes: where new messages go, and what is there already. kept: whether they are written
-    down at all. written: the question was, on the page asked_on. begun_at: when the conversation
-    was, by this question.
-    summary: what stands for the turns above `history`. summarises: whether what does not fit is
-    to be summarised; folds: what is to go into the next summary; shortened: that one.
-    reading: what OpenRouter read of files for its answer; known: where that is kept of the answer
-    that is regenerated.
+    message_id: str
+    entry: HistoryMessage
+    size_bytes: int
+
+    @property
+    def role(self) -> str:
+        return self.entry.message.role
+
+    @property
+    def text(self) -> str:
+        return self.entry.message.text
+
+    def truncated(self, max_chars: int) -> Turn:
+        message = replace(self.entry.message, text=self.text[:max_chars])
+        return replace(self, entry=replace(self.entry, message=message))
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadPlace:
+    """Where one generation joins a conversation.
+
+    Attributes:
+        parent: What the question follows. For a regeneration, the question itself, which exists.
+        persisted: Whether question and answer are stored; those of a temporary request are not.
+        page: Where new messages go, as far as is known.
+        page_bytes: What is on that page already.
     """
 
     uid: str
-    id: str
+    conversation_id: str
     generation: str
     feature: str
-    new: bool
-    regenerates: bool
-    parent: TreePosition
+    parent: TreePosition = TreePosition()
+    is_new: bool = False
+    is_regeneration: bool = False
+    persisted: bool = True
     page: int = 0
     page_bytes: int = 0
-    history: list[Document] = field(default_factory=list)
-    question: Document | None = None
-    kept: bool = True
-    written: bool = False
-    asked_on: int | None = None
-    begun_at: Any = None
-    deleted: bool = False
-    summary: Summary | None = None
-    summarises: bool = False
-    folds: list[Turn] = field(default_factory=list)
-    shortened: Summary | None = None
-    reading: Reading | None = None
-    known: Document | None = None
 
     @property
     def question_id(self) -> str:
@@ -93,117 +92,176 @@ class Thread:
     def answer_id(self) -> str:
         return f"a{self.generation}"
 
-    def place(self) -> dict[str, str]:
-        """Where a client finds the answer."""
-        return {"conversationId": self.id, **({"messageId": self.answer_id} if self.kept else {})}
+    def ids(self) -> dict[str, str]:
+        """Return where a client finds the answer: `{conversationId, messageId?}`."""
+        ids = {"conversationId": self.conversation_id}
+        return {**ids, "messageId": self.answer_id} if self.persisted else ids
 
-    def to_entry(self) -> Document:
-        """As the ledger keeps it, for whoever has to write the answer down in our place."""
-        return {
-            **self.place(),
-            "parent": self.asked.message,
-            "parentPage": self.asked.page,
-            "regenerates": self.regenerates,
-        }
 
-    def to_write(self) -> Document | None:
-        """The question, for whoever has to write it down in our place; None where nobody has to."""
-        if self.question is None or not self.kept:
-            return None
-        tied = {"parent": self.parent.message, "parentPage": self.parent.page}
-        return {**self.question, **tied, "feature": self.feature, "begins": self.new}
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a generation adds above its answer: a user's prompt, or the results of tools.
 
-    def written_down(self) -> Document | None:
-        """How the question was, for another instance that goes on from there; None: not yet."""
-        if not self.written:
-            return None
-        begun = None if self.begun_at is None else self.begun_at.isoformat()
-        return {"on": self.asked_on, "bytes": self.page_bytes, "begunAt": begun}
+    attachments: The files that go with it, as documents hold them.
+    """
 
-    def go_on_from(self, written: Document) -> None:
-        self.written, self.asked_on = True, written["on"]
-        if self.new:
-            self.page, self.page_bytes = written["on"], written["bytes"]
-            self.begun_at = datetime.fromisoformat(written["begunAt"])
+    role: Literal["user", "tool"]
+    text: str = ""
+    context: str | None = None
+    tool_results: tuple[Json, ...] = ()
+    attachments: tuple[Json, ...] = ()
+
+    def to_document(self) -> Json:
+        document: Json = {"role": self.role, "text": self.text}
+        if self.context:
+            document["context"] = self.context
+        if self.tool_results:
+            document["toolResults"] = list(self.tool_results)
+        if self.attachments:
+            document["attachments"] = list(self.attachments)
+        return document
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, object]) -> Question:
+        context = document.get("context")
+        return cls(
+            role="tool" if document.get("role") == "tool" else "user",
+            text=str(document.get("text", "")),
+            context=context if isinstance(context, str) else None,
+            tool_results=_objects(document.get("toolResults")),
+            attachments=_objects(document.get("attachments")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A conversation as one generation sees it.
+
+    Attributes:
+        question: What is added; None for a regeneration.
+        history: The messages down to the question, the oldest first.
+        summary: What stands for the messages above those.
+        to_summarize: What goes into the next summary: empty if none is due.
+    """
+
+    place: ThreadPlace
+    question: Question | None = None
+    history: tuple[HistoryMessage, ...] = ()
+    summary: Summary | None = None
+    to_summarize: tuple[Turn, ...] = ()
 
     @property
-    def asked(self) -> TreePosition:
-        """What the answer follows."""
+    def newest(self) -> Message | None:
+        """The newest message of the history."""
+        return self.history[-1].message if self.history else None
+
+    @property
+    def answered(self) -> TreePosition:
+        """What the answer follows, as far as is known before the question is written."""
         if self.question is None:
-            return self.parent
-        return TreePosition(self.question_id, self.page if self.asked_on is None else self.asked_on)
+            return self.place.parent
+        return TreePosition(self.place.question_id, self.place.page)
+
+    def with_attachments(self, documents: list[Json]) -> Thread:
+        """Return the thread with files that go with its question."""
+        if self.question is None or not documents:
+            return self
+        return replace(self, question=replace(self.question, attachments=tuple(documents)))
+
+    def entry_place(self) -> Json:
+        """Return the place as the ledger holds it, for whoever has to store the answer instead."""
+        return {
+            **self.place.ids(),
+            "parent": self.answered.message,
+            "parentPage": self.answered.page,
+            "regenerates": self.place.is_regeneration,
+        }
+
+    def entry_question(self) -> Json | None:
+        """Return the question as the ledger holds it, for whoever has to store it instead; None if
+        nobody has to."""
+        if self.question is None or not self.place.persisted:
+            return None
+        parent = {"parent": self.place.parent.message, "parentPage": self.place.parent.page}
+        feature = {"feature": self.place.feature, "begins": self.place.is_new}
+        return {**self.question.to_document(), **parent, **feature}
 
 
-def parent_of(message: Document) -> TreePosition:
-    parent, page = message.get("parent"), message.get("parentPage")
-    return (
-        TreePosition(parent, page)
-        if isinstance(parent, str) and type(page) is int
-        else TreePosition()
-    )
+def position_of(message: object, page: object) -> TreePosition:
+    """Return the position that a document names; the beginning if it is malformed."""
+    if isinstance(message, str) and type(page) is int:
+        return TreePosition(message, page)
+    return TreePosition()
 
 
-def question_of(lost: Document) -> Document:
-    """Of what `Thread.to_write` gave."""
-    tied = {"parent", "parentPage", "feature", "begins"}
-    return {name: value for name, value in lost.items() if name not in tied}
+def parent_of(message: Mapping[str, object]) -> TreePosition:
+    return position_of(message.get("parent"), message.get("parentPage"))
 
 
-def summary_of(conversation: Document) -> Summary | None:
+def summary_of(conversation: Mapping[str, object], max_chars: int) -> Summary | None:
     match conversation.get("summary"):
         case {"text": str(text), "upTo": str(up_to)} if text:
-            return Summary(text[: limits.SUMMARY_MAX_CHARS], up_to)
+            return Summary(text[:max_chars], up_to)
     return None
 
 
-def answer_of(thread: Thread, result: Document, status: str, error: str | None) -> Document:
-    told = (
-        *("model", "provider", "reasoning", "finishReason", "usage", "revision", "timing"),
-        *("toolCalls", "citations"),
-    )
-    thoughts, attempts = result.get("reasoningDetails"), result.get("attempts")
-    return {
-        "role": "assistant",
-        "text": result["text"],
+def answer_document(
+    feature: str,
+    result: Mapping[str, object],
+    status: str,
+    error: str | None,
+    annotations: AnnotationPieces | None,
+) -> Json:
+    """Return an answer as the document that clients read.
+
+    Args:
+        feature: Which feature answered.
+        result: What the caller gets.
+        status: How the answer ended.
+        error: The reason of its failure, if it failed.
+        annotations: What OpenRouter read of files, for later requests.
+    """
+    document: Json = {"role": "assistant", "text": result["text"]}
+    attempts = result.get("attempts")
+    if details := result.get("reasoningDetails"):
         # as text: any JSON may be in them, in an order that has to stay
-        **({"reasoningDetails": json.dumps(thoughts)} if thoughts else {}),
-        **({"askedModel": attempts[-1]["model"]} if thoughts and attempts else {}),
-        **({"reading": thread.reading.to_document()} if thread.reading else {}),
-        "status": status,
-        "feature": thread.feature,
-        **{name: result[name] for name in told if name in result},
-        **({"images": drawn} if (drawn := documents_of(result)) else {}),
-        **({"error": error} if error else {}),
+        document["reasoningDetails"] = json.dumps(details)
+        if isinstance(attempts, list) and attempts:
+            document["askedModel"] = attempts[-1]["model"]
+    if annotations:
+        document["reading"] = annotations.to_document()
+    document |= {"status": status, "feature": feature}
+    document |= {name: result[name] for name in _RESULT_FIELDS if name in result}
+    if images := image_documents(result):
+        document["images"] = images
+    return {**document, "error": error} if error else document
+
+
+def extras_of(message: Mapping[str, object]) -> Json:
+    """Return what a message, or its item on a page, has beside text and files for a model."""
+    return {name: message[name] for name in EXTRA_FIELDS if message.get(name)}
+
+
+def split_message(id_: str, message: Json, part_chars: int) -> Iterator[tuple[str, Json]]:
+    """Yield the id and content of each document of a message: several if it is too long for one."""
+    pieces = {
+        name: cut(text, part_chars)
+        for name in _SPLIT_FIELDS
+        if isinstance(text := message.get(name), str)
     }
+    rest = [(name, piece) for name, cuts in pieces.items() for piece in cuts[1:]]
+    first = {name: cuts[0] for name, cuts in pieces.items()}
+    yield id_, {**message, **first, "parts": len(rest)}
+    for number, (name, piece) in enumerate(rest, 1):
+        yield f"{id_}.{number}", {"role": "part", "of": id_, "number": number, name: piece}
 
 
-# what a turn has beside its text, and a model is sent
-_BESIDE: Final = ("toolCalls", "toolResults", "reasoningDetails", "askedModel", "reading")
+def title_of(text: str, max_chars: int = wire.TITLE_MAX_CHARS) -> str:
+    """Return the beginning of a text as one line."""
+    line = " ".join(text[: 4 * max_chars].split())
+    return line if len(line) <= max_chars else line[: max_chars - 1].rstrip() + "…"
 
 
-def beside(message: Document) -> Document:
-    """Of a message, or of what a page has of it."""
-    return {name: message[name] for name in _BESIDE if message.get(name)}
-
-
-def split_message(id_: str, message: Document) -> Iterator[tuple[str, Document]]:
-    """(id, document) of a message: one, or several where a document would be too small for it."""
-    most = limits.MESSAGE_PART_CHARS
-    cut = {
-        name: message[name] for name in ("text", "reasoning") if len(message.get(name, "")) > most
-    }
-    rest = [
-        (name, text[begin : begin + most])
-        for name, text in cut.items()
-        for begin in range(most, len(text), most)
-    ]
-    yield id_, {**message, **{n: t[:most] for n, t in cut.items()}, "parts": len(rest)}
-    for number, (name, text) in enumerate(rest, 1):
-        yield f"{id_}.{number}", {"role": "part", "of": id_, "number": number, name: text}
-
-
-def title_of(text: str) -> str:
-    line = " ".join(text[: 4 * limits.TITLE_MAX_CHARS].split())
-    if len(line) <= limits.TITLE_MAX_CHARS:
-        return line
-    return line[: limits.TITLE_MAX_CHARS - 1].rstrip() + "…"
+def _objects(value: object) -> tuple[Json, ...]:
+    items = value if isinstance(value, list) else []
+    return tuple(item for item in items if isinstance(item, dict))

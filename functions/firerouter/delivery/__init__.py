@@ -12,6 +12,33 @@ if TYPE_CHECKING:
     from .queue import TaskQueue
     from .stop import StopCallable
     from .stop_signals import StopSignals
+else:
+    __getattr__ = lazily(
+        __name__,
+        {
+            "follower": ("Follower",),
+            "handover": (
+                "Claim",
+                "Handover",
+                "QueuedRequest",
+            ),
+            "limits": (
+                "DeliveryLimits",
+                "ProgressLimits",
+                "QueueLimits",
+                "StopLimits",
+            ),
+            "progress": (
+                "Piece",
+                "Progress",
+                "Repair",
+                "latest",
+            ),
+            "queue": ("TaskQueue",),
+            "stop": ("StopCallable",),
+            "stop_signals": ("StopSignals",),
+        },
+    )
 
 __all__ = (
     "Claim",
@@ -29,16 +56,4 @@ __all__ = (
     "StopSignals",
     "TaskQueue",
     "latest",
-)
-__getattr__ = lazily(
-    __name__,
-    {
-        "follower": ("Follower",),
-        "handover": ("Claim", "Handover", "QueuedRequest"),
-        "limits": ("DeliveryLimits", "ProgressLimits", "QueueLimits", "StopLimits"),
-        "progress": ("Piece", "Progress", "Repair", "latest"),
-        "queue": ("TaskQueue",),
-        "stop": ("StopCallable",),
-        "stop_signals": ("StopSignals",),
-    },
 )

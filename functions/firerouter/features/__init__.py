@@ -18,6 +18,48 @@ if TYPE_CHECKING:
     from .settings import EMBEDDING, FREE_MODEL, IMAGE, FeatureSettings
     from .store import FeatureStore
     from .template import render
+else:
+    __getattr__ = lazily(
+        __name__,
+        {
+            "abilities": ("paid_extras",),
+            "app_settings": ("AppSettings",),
+            "app_settings_store": (
+                "AppSettingsStore",
+                "StoredAppSettings",
+            ),
+            "defaults": ("DEFAULTS",),
+            "feature": (
+                "Draft",
+                "Feature",
+                "StoredFeature",
+                "differences",
+                "same_settings",
+            ),
+            "limits": ("SettingsLimits",),
+            "listing": ("FeatureListing",),
+            "model_choice": ("ModelChoice",),
+            "review": (
+                "Finding",
+                "Review",
+                "review_settings",
+            ),
+            "selection": (
+                "ModelSelection",
+                "Notice",
+                "SupportedRequest",
+                "unsupported_notice",
+            ),
+            "settings": (
+                "EMBEDDING",
+                "FREE_MODEL",
+                "FeatureSettings",
+                "IMAGE",
+            ),
+            "store": ("FeatureStore",),
+            "template": ("render",),
+        },
+    )
 
 __all__ = (
     "DEFAULTS",
@@ -46,22 +88,4 @@ __all__ = (
     "review_settings",
     "same_settings",
     "unsupported_notice",
-)
-__getattr__ = lazily(
-    __name__,
-    {
-        "abilities": ("paid_extras",),
-        "app_settings": ("AppSettings",),
-        "app_settings_store": ("AppSettingsStore", "StoredAppSettings"),
-        "defaults": ("DEFAULTS",),
-        "feature": ("Draft", "Feature", "StoredFeature", "differences", "same_settings"),
-        "limits": ("SettingsLimits",),
-        "listing": ("FeatureListing",),
-        "model_choice": ("ModelChoice",),
-        "review": ("Finding", "Review", "review_settings"),
-        "selection": ("ModelSelection", "Notice", "SupportedRequest", "unsupported_notice"),
-        "settings": ("EMBEDDING", "FREE_MODEL", "FeatureSettings", "IMAGE"),
-        "store": ("FeatureStore",),
-        "template": ("render",),
-    },
 )

@@ -5,56 +5,80 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
-    from . import images
-    from .annotation_store import Reading, reading_of
-    from .attachments import Attached, Attachments
-    from .file import File, files_of, length
+    from .annotations import AnnotationPieces, split_annotations, stored_annotations_of
+    from .attachments import Attachments
+    from .file import BYTES_PER_TOKEN_MIN, FILE_TOKENS, File, files_of
+    from .file_plan import FilePlan, FileRef
     from .image_store import ImageStore
-    from .images import GeneratedImages, Image, documents_of, kept
+    from .images import (
+        GeneratedImage,
+        GeneratedImages,
+        image_documents,
+        image_files,
+        without_image_data,
+    )
+    from .limits import FileLimits
+    from .placeholders import FetchedFiles, HistoryMessage
     from .storage import FileStorage
     from .upload_quota import UploadQuota
+else:
+    __getattr__ = lazily(
+        __name__,
+        {
+            "annotations": (
+                "AnnotationPieces",
+                "split_annotations",
+                "stored_annotations_of",
+            ),
+            "attachments": ("Attachments",),
+            "file": (
+                "BYTES_PER_TOKEN_MIN",
+                "FILE_TOKENS",
+                "File",
+                "files_of",
+            ),
+            "file_plan": (
+                "FilePlan",
+                "FileRef",
+            ),
+            "image_store": ("ImageStore",),
+            "images": (
+                "GeneratedImage",
+                "GeneratedImages",
+                "image_documents",
+                "image_files",
+                "without_image_data",
+            ),
+            "limits": ("FileLimits",),
+            "placeholders": (
+                "FetchedFiles",
+                "HistoryMessage",
+            ),
+            "storage": ("FileStorage",),
+            "upload_quota": ("UploadQuota",),
+        },
+    )
 
 __all__ = (
-    "Attached",
+    "BYTES_PER_TOKEN_MIN",
+    "FILE_TOKENS",
+    "AnnotationPieces",
     "Attachments",
+    "FetchedFiles",
     "File",
+    "FileLimits",
+    "FilePlan",
+    "FileRef",
     "FileStorage",
+    "GeneratedImage",
     "GeneratedImages",
-    "Image",
+    "HistoryMessage",
     "ImageStore",
-    "Reading",
     "UploadQuota",
-    "documents_of",
     "files_of",
-    "images",
-    "kept",
-    "length",
-    "reading_of",
-)
-__getattr__ = lazily(
-    __name__,
-    {
-        "annotation_store": (
-            "Reading",
-            "reading_of",
-        ),
-        "attachments": (
-            "Attached",
-            "Attachments",
-        ),
-        "file": (
-            "File",
-            "files_of",
-            "length",
-        ),
-        "image_store": ("ImageStore",),
-        "images": (
-            "GeneratedImages",
-            "Image",
-            "documents_of",
-            "kept",
-        ),
-        "storage": ("FileStorage",),
-        "upload_quota": ("UploadQuota",),
-    },
+    "image_documents",
+    "image_files",
+    "split_annotations",
+    "stored_annotations_of",
+    "without_image_data",
 )

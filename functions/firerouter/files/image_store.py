@@ -1,97 +1,105 @@
 """Images on their way from a model to Cloud Storage and to the caller.
 
-    add       one image: stored for a week, or told with its bytes, or both
-    again     those of an answer that was kept, to be added to another one
-    keep      they belong to a conversation now, until it is deleted
+    add      one image: stored for a week, or sent with its bytes, or both
+    fetch    the images of a cached answer, to be added to another one
+    keep     they belong to a conversation from now on, until it is deleted
     drop
 
-An image that is stored and then kept by nothing is deleted by the rule of the bucket's that deletes
-unused uploads: so whatever kills an instance in between, no image stays that nobody knows of.
-Storage that is away costs no answer: the image goes to the caller with its bytes, and a notice.
+An image that is stored, and kept by no conversation, is deleted by the bucket's lifecycle rule for
+unused uploads. So an instance may be killed at any point in between: no image stays for ever that
+nothing refers to. If Cloud Storage is unavailable, the answer is given all the same: the image goes
+to the caller with its bytes, and a notice.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from .. import limits, log
+from .. import log
 from ..callable import CallableError
-from ..contract import decoded, encoded
+from ..contract import decode_base64, encode_base64
 from ..errors import ImageUnreadable
 from .file import File, image_path
-from .images import GeneratedImages, Image
+from .images import GeneratedImage, GeneratedImages
+from .limits import FileLimits
 from .storage import FileStorage
 
 
 class ImageStore:
-    """Stores them. Make one an instance."""
+    """Stores images that models make. One per instance."""
 
-    def __init__(self, uploads: FileStorage) -> None:
-        self._uploads = uploads
-        self._at_once = asyncio.Semaphore(limits.IMAGES_AT_ONCE)  # each is held several times over
+    def __init__(self, storage: FileStorage, *, limits: FileLimits) -> None:
+        self._storage = storage
+        self._limits = limits
+        self._at_once = asyncio.Semaphore(limits.images_at_once)  # each is held several times over
 
-    async def drawn(
-        self, picture: Mapping[str, Any], drawn: GeneratedImages, uid: str, id_: str
-    ) -> Image:
-        """Add an image as an answer has it. Raises ImageUnreadable."""
+    async def add_received(
+        self, received: Mapping[str, str], images: GeneratedImages, uid: str, id_: str
+    ) -> GeneratedImage:
+        """Add an image as OpenRouter sent it.
+
+        Args:
+            received: Its `contentType`, and its `data` in base64.
+            images: Those of the generation, to which it is added.
+            uid: Whose generation it is.
+            id_: The generation.
+
+        Raises:
+            ImageUnreadable: The data are not base64.
+        """
         async with self._at_once:
-            content = await asyncio.to_thread(decoded, picture["data"])
+            content = await asyncio.to_thread(decode_base64, received["data"])
             if content is None:
                 raise ImageUnreadable
-            return await self.add(
-                File("", picture["contentType"], len(content), None, content), drawn, uid, id_
-            )
+            file = File("", received["contentType"], len(content), None, content)
+            return await self.add(file, images, uid, id_)
 
-    async def add(self, file: File, drawn: GeneratedImages, uid: str, id_: str) -> Image:
-        """As it is told. id_: of the generation that it belongs to."""
-        number = len(drawn.all)
-        path = image_path(uid, id_, number, file.content_type)
-        image: Image = {"index": number, "contentType": file.content_type, "bytes": file.size}
-        if drawn.stored:
-            try:
-                await self._uploads.put(
-                    File(path, file.content_type, file.size, None, file.content)
-                )
-                image["path"] = path
-            except CallableError as error:
-                log.error("image_not_kept", reason=error.reason)
-                drawn.unkept = True
-        small = drawn.inline and file.size <= limits.INLINE_IMAGE_MAX_BYTES
-        if small or "path" not in image:
-            image["data"] = await asyncio.to_thread(encoded, file.content)
-        drawn.all.append(image)
+    async def add(self, file: File, images: GeneratedImages, uid: str, id_: str) -> GeneratedImage:
+        """Add an image by its bytes; `file.path` is of no account. See `add_received`."""
+        index, path, data = len(images.images), None, None
+        if images.stores:
+            path = await self._stored(file, image_path(uid, id_, index, file.content_type))
+            images.storage_failed = images.storage_failed or path is None
+        small = images.inlines and file.size <= self._limits.inline_image_max_bytes
+        if small or path is None:
+            data = await asyncio.to_thread(encode_base64, file.content)
+        image = GeneratedImage(index, file.content_type, file.size, path, data)
+        images.images.append(image)
         return image
 
-    async def again(self, images: list[Image]) -> list[File] | None:
-        """Their bytes; None where one is not to be had any more."""
+    async def _stored(self, file: File, path: str) -> str | None:
+        """Store an image, and return its path; None if it could not be stored."""
+        stored = File(path, file.content_type, file.size, None, file.content)
         try:
-            files = await asyncio.gather(
-                *(
-                    self._uploads.fetch(File(image["path"], image["contentType"], image["bytes"]))
-                    for image in images
-                )
-            )
+            await self._storage.put(stored)
+        except CallableError as error:
+            log.error("image_not_kept", reason=error.reason)
+            return None
+        return path
+
+    async def fetch(self, files: Sequence[File]) -> list[File] | None:
+        """Return stored images with their bytes, or None if one of them cannot be had."""
+        try:
+            fetched = await asyncio.gather(*map(self._storage.fetch, files))
         except CallableError as error:
             log.warning("kept_images_unavailable", reason=error.reason)
             return None
-        found = [file for file in files if file is not None]
+        found = [file for file in fetched if file is not None]
         return found if len(found) == len(files) else None
 
-    async def keep(self, drawn: GeneratedImages) -> None:
-        """Until their conversation is deleted. No caller waits long for it."""
-        files = [File(i["path"], i["contentType"], i["bytes"]) for i in drawn.all if "path" in i]
+    async def keep(self, images: GeneratedImages) -> None:
+        """Keep images until their conversation is deleted. No caller waits long for it."""
         try:
-            async with asyncio.timeout(limits.SETTLE_BEFORE_RESULT_S):
-                await asyncio.gather(*map(self._uploads.keep, files))
+            async with asyncio.timeout(self._limits.keep_images_s):
+                await asyncio.gather(*map(self._storage.keep, images.files))
         except (CallableError, TimeoutError) as error:
             log.error("image_kept_for_a_week", type=type(error).__name__)
 
-    async def drop(self, drawn: GeneratedImages) -> None:
-        """As if there had been none."""
-        paths, drawn.all = drawn.paths, []
+    async def drop(self, images: GeneratedImages) -> None:
+        """Delete images, as if there had been none."""
+        paths, images.images = [file.path for file in images.files], []
         try:
-            await self._uploads.delete(paths)
+            await self._storage.delete(paths)
         except CallableError as error:
-            log.warning("image_not_dropped", reason=error.reason)  # it goes within a week
+            log.warning("image_not_dropped", reason=error.reason)  # deleted within a week anyway

@@ -4,43 +4,90 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-Image = dict[str, Any]
+from ..contract import Json
+from .file import File
+
+_STORED: Final = ("path", "contentType", "bytes")
 
 
-_KEPT: Final = ("path", "contentType", "bytes")
+@dataclass(frozen=True, slots=True)
+class GeneratedImage:
+    """One image of an answer.
+
+    Attributes:
+        index: Its place among the answer's images.
+        size: In bytes.
+        path: Where it is stored; None if it is not.
+        data: Base64, if it goes to the caller with its bytes.
+    """
+
+    index: int
+    content_type: str
+    size: int
+    path: str | None = None
+    data: str | None = field(default=None, repr=False)
+
+    def to_wire(self) -> Json:
+        """Return the image as a caller gets it."""
+        told: Json = {"index": self.index, "contentType": self.content_type, "bytes": self.size}
+        named = {"path": self.path, "data": self.data}
+        return told | {name: value for name, value in named.items() if value is not None}
+
+    def to_file(self) -> File | None:
+        """Return the file that it is stored as."""
+        return None if self.path is None else File(self.path, self.content_type, self.size)
 
 
 @dataclass(slots=True)
 class GeneratedImages:
-    """The images of one generation so far. stored: whether they may lie in Cloud Storage. inline:
-    whether small ones come with the call. unkept: there was one that could not be stored."""
+    """The images of one generation so far. `ImageStore` adds to them.
 
-    stored: bool = True
-    inline: bool = False
-    unkept: bool = False
-    all: list[Image] = field(default_factory=list)
+    Attributes:
+        stores: Whether they may be stored in Cloud Storage.
+        inlines: Whether small ones go to the caller with their bytes as well.
+        storage_failed: Whether one could not be stored.
+    """
+
+    stores: bool = True
+    inlines: bool = False
+    storage_failed: bool = False
+    images: list[GeneratedImage] = field(default_factory=list)
 
     @property
-    def paths(self) -> list[str]:
-        return [image["path"] for image in self.all if "path" in image]
+    def files(self) -> list[File]:
+        """Those that are stored."""
+        return [file for image in self.images if (file := image.to_file()) is not None]
 
 
-def documents_of(result: Mapping[str, Any]) -> list[Image]:
-    """What a message keeps of a result's images."""
-    images = result.get("images") or ()
-    return [{name: image[name] for name in _KEPT} for image in images if "path" in image]
+def image_documents(result: Mapping[str, object]) -> list[Json]:
+    """Return what a message in Firestore holds of a result's images."""
+    return [{name: image[name] for name in _STORED} for image in _stored_images(result)]
 
 
-def kept(result: dict[str, Any]) -> dict[str, Any]:
-    """A result as documents keep it: with the images that can be had again, by their paths."""
-    if "images" not in result:
-        return result
+def without_image_data(result: Mapping[str, object]) -> Json:
+    """Return a result as documents hold it: with the images that are stored, by their paths."""
+    rest = {name: value for name, value in result.items() if name != "images"}
     images = [
         {name: value for name, value in image.items() if name != "data"}
-        for image in result["images"]
-        if "path" in image
+        for image in _stored_images(result)
     ]
-    rest = {name: value for name, value in result.items() if name != "images"}
-    return {**rest, **({"images": images} if images else {})}
+    return {**rest, "images": images} if images else rest
+
+
+def image_files(result: Mapping[str, object]) -> list[File]:
+    """Return the files of a stored result's images."""
+    return [
+        File(str(image["path"]), str(image["contentType"]), int(str(image["bytes"])))
+        for image in _stored_images(result)
+    ]
+
+
+def _stored_images(result: Mapping[str, object]) -> list[Mapping[str, object]]:
+    images = result.get("images")
+    return [
+        image
+        for image in (images if isinstance(images, list) else ())
+        if isinstance(image, Mapping) and "path" in image
+    ]

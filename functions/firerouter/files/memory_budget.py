@@ -1,4 +1,4 @@
-"""Files in memory on their way to models: each once, however many generations send it at once."""
+"""Files in memory on their way to models: each once, however many generations send it."""
 
 from __future__ import annotations
 
@@ -7,61 +7,73 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from .. import limits
 from ..callable import Overloaded
+from .limits import FileLimits
 
 ReadT = TypeVar("ReadT")
 
 
 @dataclass(slots=True)
 class _Held(Generic[ReadT]):
-    """size: in bytes. by: the generations that send it."""
+    """A file that is held. users: the generations that send it."""
 
-    size: int
-    by: set[str] = field(default_factory=set)
+    size_bytes: int
+    users: set[str] = field(default_factory=set)
     read: asyncio.Task[ReadT] | None = None
-
-    @property
-    def counted(self) -> int:
-        """The first one holds it COPIES times over; another one, its request's body alone."""
-        return self.size * (limits.ATTACHMENT_COPIES - 1 + len(self.by)) // limits.ATTACHMENT_COPIES
 
 
 class MemoryBudget(Generic[ReadT]):
-    """What an instance holds, by keys that say which bytes they are. Make one an instance."""
+    """The files that an instance holds, by keys that identify their bytes. One per instance."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, limits: FileLimits) -> None:
+        self._limits = limits
         self._held: dict[str, _Held[ReadT]] = {}
-        self._beside: dict[str, int] = {}  # bytes of a generation's own
+        self._own_bytes: dict[str, int] = {}  # of each generation, beside its files
 
     @property
-    def size(self) -> int:
-        """In bytes, as they are counted."""
-        return sum(held.counted for held in self._held.values()) + sum(self._beside.values())
+    def used_bytes(self) -> int:
+        """The bytes that count against the budget."""
+        return sum(map(self._counted, self._held.values())) + sum(self._own_bytes.values())
 
-    def hold(self, generation: str, sizes: Mapping[str, int], beside: int) -> None:
-        """Count these, and so many bytes beside them, until `release`. Raises Overloaded where the
-        instance would hold too much at once."""
+    def hold(self, generation: str, sizes: Mapping[str, int], own_bytes: int) -> None:
+        """Count files, and what the generation holds beside them, until `release`.
+
+        Args:
+            generation: Who sends them.
+            sizes: The bytes of each file, by key.
+            own_bytes: What it holds beside them.
+
+        Raises:
+            Overloaded: The instance would hold too much at once.
+        """
         for key, size in sizes.items():
-            self._held.setdefault(key, _Held(size)).by.add(generation)
-        self._beside[generation] = beside
-        if self.size > limits.ATTACHMENTS_IN_FLIGHT_MAX_BYTES:
+            self._held.setdefault(key, _Held(size)).users.add(generation)
+        self._own_bytes[generation] = own_bytes
+        if self.used_bytes > self._limits.in_flight_max_bytes:
             self.release(generation)
             raise Overloaded(retry_after_seconds=2)
 
     async def read(self, key: str, read: Callable[[], Coroutine[None, None, ReadT]]) -> ReadT:
-        """What the first one reads that asks for it. It is read on while anybody holds it."""
+        """Return what `read` returned to the first who asked for this key.
+
+        It is read on for as long as anybody holds it.
+        """
         held = self._held[key]
         if held.read is None:
             held.read = asyncio.create_task(read())
         return await asyncio.shield(held.read)
 
     def release(self, generation: str) -> None:
-        """Nothing of it is in memory any more, but what others hold as well."""
-        self._beside.pop(generation, None)
+        """Let go of what only this generation held."""
+        self._own_bytes.pop(generation, None)
         for key, held in [*self._held.items()]:
-            held.by.discard(generation)
-            if not held.by:
+            held.users.discard(generation)
+            if not held.users:
                 del self._held[key]
                 if held.read is not None:
                     held.read.cancel()
+
+    def _counted(self, held: _Held[ReadT]) -> int:
+        """The first user costs all copies; each further one costs one, its request's body."""
+        copies = self._limits.copies
+        return held.size_bytes * (copies - 1 + len(held.users)) // copies

@@ -1,18 +1,18 @@
-"""The store of users' files in Cloud Storage. What lies where, `attachments` says.
+"""Users' files in Cloud Storage. `file` says which path is what.
 
-    open   an address that takes exactly one file: this path, this type, this many bytes
-    look   what is known of a file, without its content
-    fetch  its content
-    keep   for good, and store it first where it came with a call
-    put    what a model made
+    open    an address that takes exactly one file: this path, this type, this many bytes
+    look    what is known of a file, without its content
+    fetch   its content
+    keep    until somebody deletes it; a file that came with a call is stored first
+    put     an image that a model made
     delete
 
-A client uploads to the address itself, a resumable session of Cloud Storage's: so no bytes pass
-through a callable, and no key that signs addresses is needed. Nothing can be written over: a path
-that exists takes no second file.
+A client uploads to the address itself, which is a resumable session of Cloud Storage: so no bytes
+pass through a callable, and no key that signs addresses is needed. Nothing can be overwritten: a
+path that exists takes no second file.
 
-What no conversation keeps is deleted by a rule of the bucket's, a week after the file's custom time
-(docs/operations.md). `keep` moves that time beyond all weeks.
+Files that no conversation keeps are deleted by a lifecycle rule of the bucket, a week after their
+custom time (docs/operations.md). `keep` moves that time into the far future.
 
 The library blocks, so it has threads of its own: the default ones also resolve names.
 """
@@ -21,145 +21,230 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Final, Protocol, TypedDict, TypeVar, Unpack
 
 from google.api_core import exceptions
 
-from .. import limits, log
+from .. import log
 from ..errors import StorageMissing, StorageUnavailable
-from .file import File, is_inline, read
+from .file import File, is_inline
+from .limits import FileLimits
 
 ResultT = TypeVar("ResultT")
-KEPT_UNTIL_YEAR: Final = 9000  # beyond all weeks
+KEPT_UNTIL: Final = (9000, 1, 1)  # beyond all weeks
+
+
+class Deadlines(TypedDict):
+    """How long and how often the library tries each call."""
+
+    timeout: float
+    retry: object
+
+
+class Blob(Protocol):
+    """What is used of the library's Blob, which ships no types."""
+
+    custom_time: datetime
+    metadata: Mapping[str, str] | None
+    content_type: str
+    size: int
+
+    def create_resumable_upload_session(
+        self,
+        *,
+        content_type: str,
+        size: int,
+        origin: str | None,
+        if_generation_match: int,
+        checksum: None,
+        **within: Unpack[Deadlines],
+    ) -> str: ...
+    def upload_from_string(
+        self,
+        data: bytes,
+        *,
+        content_type: str,
+        if_generation_match: int,
+        **within: Unpack[Deadlines],
+    ) -> None: ...
+    def download_as_bytes(self, *, end: int, **within: Unpack[Deadlines]) -> bytes: ...
+    def patch(self, **within: Unpack[Deadlines]) -> None: ...
+
+
+class Bucket(Protocol):
+    """What is used of the library's Bucket."""
+
+    def blob(self, path: str) -> Blob: ...
+    def get_blob(self, path: str, **within: Unpack[Deadlines]) -> Blob | None: ...
+    def delete_blob(self, path: str, **within: Unpack[Deadlines]) -> None: ...
+
+
+class StorageClient(Protocol):
+    """What is used of the library's Client."""
+
+    def bucket(self, name: str) -> Bucket: ...
 
 
 class FileStorage:
-    """Keeps them in one bucket. Make one an instance; it connects when first used."""
+    """Stores files in one bucket. One per instance; it connects when first used."""
 
-    def __init__(self, bucket: str, *, client: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        bucket: str,
+        *,
+        client: Callable[[], StorageClient],
+        limits: FileLimits,
+    ) -> None:
         self._name = bucket
         self._client = client
+        self._limits = limits
         self._connecting = threading.Lock()
-        self._bucket: Any = None
-        self._threads = ThreadPoolExecutor(limits.STORAGE_THREADS, thread_name_prefix="storage")
+        self._bucket: Bucket | None = None
+        self._threads = ThreadPoolExecutor(limits.storage_threads, thread_name_prefix="storage")
 
     async def open(self, file: File, origin: str | None) -> str:
-        """The address that takes the file. origin: of the web page that is going to upload it.
+        """Return the address that takes the file.
 
-        Raises StorageMissing, StorageUnavailable.
+        Args:
+            file: What is going to be uploaded.
+            origin: The web page that uploads it, if one does.
+
+        Raises:
+            StorageMissing: The app has no bucket.
+            StorageUnavailable: Cloud Storage did not answer.
         """
 
         def open_() -> str:
-            blob = self._blob(file, datetime.now(UTC))
-            return str(
-                blob.create_resumable_upload_session(
-                    content_type=file.content_type,
-                    size=file.size,
-                    origin=origin,
-                    if_generation_match=0,
-                    checksum=None,
-                    **_within(),
-                )
+            return self._blob(file, datetime.now(UTC)).create_resumable_upload_session(
+                content_type=file.content_type,
+                size=file.size,
+                origin=origin,
+                if_generation_match=0,
+                checksum=None,
+                **self._within(),
             )
 
-        try:
-            return await self._run(open_, limits.STORAGE_S)
-        except exceptions.NotFound:
-            log.error("storage_missing", bucket=self._name)
-            raise StorageMissing from None
+        with self._bucket_must_exist():
+            return str(await self._run(open_, self._limits.storage_s))
 
     async def look(self, path: str) -> File | None:
-        """What lies there, without its content; None where nothing does. Raises
-        StorageUnavailable."""
+        """Return what is known of a file, without its content; None if there is none.
+
+        Raises:
+            StorageUnavailable: Cloud Storage did not answer.
+        """
 
         def look() -> File | None:
-            blob = self._connected().get_blob(path, **_within())
+            blob = self._connected().get_blob(path, **self._within())
             if blob is None:
                 return None
             name = (blob.metadata or {}).get("name")
             return File(path, str(blob.content_type), int(blob.size), name)
 
         try:
-            return await self._run(look, limits.STORAGE_S)
+            return await self._run(look, self._limits.storage_s)
         except exceptions.NotFound:
             return None
 
     async def fetch(self, file: File) -> File | None:
-        """The file with its content; None where it is gone, or another than was looked at. Raises
-        StorageUnavailable."""
+        """Return the file with its content; None if it is gone, or of another size by now.
+
+        Raises:
+            StorageUnavailable: Cloud Storage did not answer.
+        """
 
         def fetch() -> File:
             blob = self._connected().blob(file.path)
-            return read(file, blob.download_as_bytes(end=file.size, **_within()))
+            return file.with_content(blob.download_as_bytes(end=file.size, **self._within()))
 
         try:
-            found = await self._run(fetch, limits.STORAGE_READ_S)
+            found = await self._run(fetch, self._limits.storage_read_s)
         except exceptions.NotFound:
             return None
         return found if found.size == file.size else None
 
     async def keep(self, file: File) -> None:
-        """Until somebody deletes it. Raises StorageMissing, StorageUnavailable."""
+        """Keep a file until somebody deletes it.
+
+        Raises:
+            StorageMissing: The app has no bucket.
+            StorageUnavailable: Cloud Storage did not answer, or the file is gone.
+        """
 
         def keep() -> None:
-            blob = self._blob(file, datetime(KEPT_UNTIL_YEAR, 1, 1, tzinfo=UTC))
+            blob = self._blob(file, datetime(*KEPT_UNTIL, tzinfo=UTC))
             if is_inline(file.path):
-                blob.upload_from_string(
-                    file.content,
-                    content_type=file.content_type,
-                    if_generation_match=0,
-                    **_within(),
-                )
+                self._upload(blob, file)
             else:
-                blob.patch(**_within())
+                blob.patch(**self._within())
 
         try:
-            await self._run(keep, limits.STORAGE_S)
-        except exceptions.PreconditionFailed:
-            pass  # the same call came before
+            with suppress(exceptions.PreconditionFailed):  # the same call came before
+                await self._run(keep, self._limits.storage_s)
         except exceptions.NotFound:
             raise StorageUnavailable from None
 
     async def put(self, file: File) -> None:
-        """Store it, for a week unless `keep` says more. Raises StorageMissing,
-        StorageUnavailable."""
+        """Store a file for a week, unless `keep` says more.
+
+        Raises:
+            StorageMissing: The app has no bucket.
+            StorageUnavailable: Cloud Storage did not answer.
+        """
 
         def put() -> None:
-            self._blob(file, datetime.now(UTC)).upload_from_string(
-                file.content,
-                content_type=file.content_type,
-                if_generation_match=0,
-                **_within(),
-            )
+            self._upload(self._blob(file, datetime.now(UTC)), file)
 
-        try:
-            await self._run(put, limits.STORAGE_S)
-        except exceptions.PreconditionFailed:
-            pass  # its own first try, whose answer was lost
-        except exceptions.NotFound:
-            log.error("storage_missing", bucket=self._name)
-            raise StorageMissing from None
+        # the path exists if the first try was applied and its answer lost
+        with self._bucket_must_exist(), suppress(exceptions.PreconditionFailed):
+            await self._run(put, self._limits.storage_s)
 
     async def delete(self, paths: Iterable[str]) -> None:
-        """What is gone already is no matter. Raises StorageUnavailable."""
+        """Delete files. Those that are gone already do not matter.
 
-        room = asyncio.Semaphore(limits.STORAGE_THREADS)  # the time of one that waits does not run
+        Raises:
+            StorageUnavailable: Cloud Storage did not answer.
+        """
+        # so that the time of one that waits for a thread does not run
+        at_once = asyncio.Semaphore(self._limits.storage_threads)
 
         async def delete(path: str) -> None:
-            async with room:
+            async with at_once:
                 with suppress(exceptions.NotFound):
                     await self._run(
-                        lambda: self._connected().delete_blob(path, **_within()), limits.STORAGE_S
+                        lambda: self._connected().delete_blob(path, **self._within()),
+                        self._limits.storage_s,
                     )
 
         await asyncio.gather(*map(delete, paths))
 
+    def _upload(self, blob: Blob, file: File) -> None:
+        blob.upload_from_string(
+            file.content,
+            content_type=file.content_type,
+            if_generation_match=0,
+            **self._within(),
+        )
+
+    @contextmanager
+    def _bucket_must_exist(self) -> Iterator[None]:
+        try:
+            yield
+        except exceptions.NotFound:
+            log.error("storage_missing", bucket=self._name)
+            raise StorageMissing from None
+
     async def _run(self, work: Callable[[], ResultT], within_s: float) -> ResultT:
-        """Raises NotFound, PreconditionFailed, StorageMissing, StorageUnavailable."""
+        """Run `work` in a thread of ours.
+
+        Raises:
+            NotFound, PreconditionFailed, StorageMissing: As `work` does.
+            StorageUnavailable: For anything else that `work` raises, and after `within_s`.
+        """
         running = asyncio.get_running_loop().run_in_executor(self._threads, work)
         try:
             async with asyncio.timeout(within_s):
@@ -170,14 +255,14 @@ class FileStorage:
             log.error("storage_unavailable", type=type(error).__name__)
             raise StorageUnavailable from None
 
-    def _blob(self, file: File, custom_time: datetime) -> Any:
+    def _blob(self, file: File, custom_time: datetime) -> Blob:
         blob = self._connected().blob(file.path)
         blob.custom_time = custom_time
         if file.name:
             blob.metadata = {"name": file.name}
         return blob
 
-    def _connected(self) -> Any:
+    def _connected(self) -> Bucket:
         with self._connecting:
             if not self._name:
                 raise StorageMissing
@@ -185,11 +270,10 @@ class FileStorage:
                 self._bucket = self._client().bucket(self._name)
             return self._bucket
 
+    def _within(self) -> Deadlines:
+        """All of our calls may be repeated: they read, or are guarded by what exists."""
+        from google.cloud.storage.retry import DEFAULT_RETRY
 
-def _within() -> dict[str, Any]:
-    """How often and how long each call is tried: all of ours may be repeated, for they read, or
-    are guarded by what is there."""
-    from google.cloud.storage.retry import DEFAULT_RETRY
-
-    retry = DEFAULT_RETRY.with_timeout(limits.STORAGE_S).with_delay(initial=0.2, maximum=2.0)
-    return {"timeout": limits.STORAGE_S, "retry": retry}
+        timeout_s = self._limits.storage_s
+        retry = DEFAULT_RETRY.with_timeout(timeout_s).with_delay(initial=0.2, maximum=2.0)
+        return {"timeout": timeout_s, "retry": retry}

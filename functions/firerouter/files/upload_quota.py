@@ -2,8 +2,8 @@
 
     quotas/{uid}/windows/uploads-{day}    {count}
 
-What was begun counts, whatever comes of it, and nothing is given back. So the commit needs no guard
-but to be sent once.
+An upload counts when it begins, whatever becomes of it, and nothing is ever given back. So the
+write needs no guard, as long as it is sent only once.
 """
 
 from __future__ import annotations
@@ -13,35 +13,44 @@ from datetime import UTC, datetime, timedelta
 
 from google.cloud.firestore import AsyncClient, Increment
 
-from .. import limits, log
 from ..errors import LedgerUnavailable, QuotaExceeded
-from ..firestore import AWAY, key_of
+from ..firestore import Paths, put, translated
+from .limits import FileLimits
 
 
 class UploadQuota:
-    """Counts in Firestore. Make one an instance."""
+    """Counts uploads in Firestore. One per instance."""
 
     def __init__(
-        self, firestore: AsyncClient, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        firestore: AsyncClient,
+        *,
+        limits: FileLimits,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._firestore = firestore
+        self._paths = Paths(firestore)
+        self._limits = limits
         self._now = now
 
     async def take(self, uid: str) -> None:
-        """One more upload of the user's. Raises QuotaExceeded, LedgerUnavailable."""
+        """Count one more upload.
+
+        Raises:
+            QuotaExceeded: The user has begun too many today.
+            LedgerUnavailable: The upload could not be counted.
+        """
         now = self._now()
         day = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        window = self._firestore.document("quotas", key_of(uid), "windows", f"uploads-{day:%Y%m%d}")
-        count = {"count": Increment(1), "expireAt": now + timedelta(days=limits.WINDOW_TTL_DAYS)}
-        try:
-            written = await window.set(count, merge=True, retry=None, timeout=limits.ADMIT_S)
-        except AWAY as error:
-            log.error("upload_not_counted", type=type(error).__name__)
-            raise LedgerUnavailable from None
-        if written.transform_results[0].integer_value > limits.UPLOADS_PER_DAY:
+        window = self._paths.quota_window(uid, f"uploads-{day:%Y%m%d}")
+        expires = now + timedelta(days=self._limits.quota_keep_days)
+        count = {"count": Increment(1), "expireAt": expires}
+        with translated(LedgerUnavailable, "upload_not_counted"):
+            written = await put(window, count, merge=True, within_s=self._limits.quota_s)
+        most = self._limits.uploads_per_day
+        if written.transform_results[0].integer_value > most:
             raise QuotaExceeded(
-                "You have uploaded too many files today. It starts again at midnight UTC.",
+                "You have uploaded too many files today. Please try again after midnight UTC.",
                 limit="uploadsPerDay",
-                max=limits.UPLOADS_PER_DAY,
+                max=most,
                 retry_after_seconds=max(1, round((day + timedelta(days=1) - now).total_seconds())),
             )

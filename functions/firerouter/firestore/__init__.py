@@ -24,6 +24,65 @@ if TYPE_CHECKING:
     from .pieces import cut
     from .raw import ListenStream, database_name, generated_client, listen
     from .reads import READ_S, Document, Snapshot, content, count, get, get_all, query
+else:
+    __getattr__ = lazily(
+        __name__,
+        {
+            "audit": (
+                "Audit",
+                "Change",
+            ),
+            "commits": (
+                "AWAY",
+                "GUARD_FAILED",
+                "NOT_STORABLE",
+                "commit",
+                "create",
+                "put",
+            ),
+            "config": (
+                "ConfigDocument",
+                "StoredConfig",
+            ),
+            "errors": (
+                "AlreadyExists",
+                "Conflict",
+                "FirestoreError",
+                "Forbidden",
+                "Missing",
+                "NotStorable",
+                "Unavailable",
+                "mapped",
+                "translated",
+            ),
+            "limits": (
+                "ConfigLimits",
+                "FirestoreLimits",
+            ),
+            "paths": (
+                "GENERATIONS",
+                "Paths",
+                "key_of",
+            ),
+            "pieces": ("cut",),
+            "raw": (
+                "ListenStream",
+                "database_name",
+                "generated_client",
+                "listen",
+            ),
+            "reads": (
+                "Document",
+                "READ_S",
+                "Snapshot",
+                "content",
+                "count",
+                "get",
+                "get_all",
+                "query",
+            ),
+        },
+    )
 
 __all__ = (
     "AWAY",
@@ -63,28 +122,4 @@ __all__ = (
     "put",
     "query",
     "translated",
-)
-__getattr__ = lazily(
-    __name__,
-    {
-        "audit": ("Audit", "Change"),
-        "commits": ("AWAY", "GUARD_FAILED", "NOT_STORABLE", "commit", "create", "put"),
-        "config": ("ConfigDocument", "StoredConfig"),
-        "errors": (
-            "AlreadyExists",
-            "Conflict",
-            "FirestoreError",
-            "Forbidden",
-            "Missing",
-            "NotStorable",
-            "Unavailable",
-            "mapped",
-            "translated",
-        ),
-        "limits": ("ConfigLimits", "FirestoreLimits"),
-        "paths": ("GENERATIONS", "Paths", "key_of"),
-        "pieces": ("cut",),
-        "raw": ("ListenStream", "database_name", "generated_client", "listen"),
-        "reads": ("READ_S", "Document", "Snapshot", "content", "count", "get", "get_all", "query"),
-    },
 )

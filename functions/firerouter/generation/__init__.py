@@ -11,29 +11,36 @@ if TYPE_CHECKING:
     from .embeddings import EmbeddingExecution
     from .execution import PromptExecution
     from .helper_model import HelperModel
+    from .limits import GenerationLimits
     from .preparation import RequestBuilder
+    from .prompts import PromptLimits
     from .reconciler import Reconciler
+else:
+    __getattr__ = lazily(
+        __name__,
+        {
+            "answer": ("Answerer",),
+            "cache": ("ResponseCache",),
+            "comparison": ("ModelComparison",),
+            "embeddings": ("EmbeddingExecution",),
+            "execution": ("PromptExecution",),
+            "helper_model": ("HelperModel",),
+            "limits": ("GenerationLimits",),
+            "preparation": ("RequestBuilder",),
+            "prompts": ("PromptLimits",),
+            "reconciler": ("Reconciler",),
+        },
+    )
 
 __all__ = (
     "Answerer",
     "EmbeddingExecution",
+    "GenerationLimits",
     "HelperModel",
     "ModelComparison",
     "PromptExecution",
+    "PromptLimits",
     "Reconciler",
     "RequestBuilder",
     "ResponseCache",
-)
-__getattr__ = lazily(
-    __name__,
-    {
-        "answer": ("Answerer",),
-        "cache": ("ResponseCache",),
-        "comparison": ("ModelComparison",),
-        "embeddings": ("EmbeddingExecution",),
-        "execution": ("PromptExecution",),
-        "helper_model": ("HelperModel",),
-        "preparation": ("RequestBuilder",),
-        "reconciler": ("Reconciler",),
-    },
 )

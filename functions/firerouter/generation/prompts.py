@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
-from .. import limits
-from ..contract import ExecutePrompt, ResponseFormat, tools
+from ..contract import (
+    ExecutePrompt,
+    Json,
+    Message,
+    ResponseFormat,
+    TextPart,
+    ToolReply,
+    response_format,
+    tools,
+)
 from ..errors import InvalidArgument
 from ..features import FeatureSettings, render
-from ..files import length
-from . import tool_turns
-from .tool_turns import clash, turn_of
+from ..files import BYTES_PER_TOKEN_MIN, FILE_TOKENS
+from ..models import CHARS_PER_TOKEN
+from ..openrouter import upstream_messages
+from .tool_turns import check_names, pair_calls, to_message
 
 _SENT_AS_SET: Final = (
     *("top_p", "top_k", "min_p", "top_a", "presence_penalty", "frequency_penalty"),
@@ -20,28 +30,41 @@ _SENT_AS_SET: Final = (
 )
 
 
-def messages(
+@dataclass(frozen=True, slots=True)
+class PromptLimits:
+    """How much of a conversation a model is sent."""
+
+    history_max_bytes: int = 256_000  # of earlier messages: some 64,000 tokens
+    context_default_tokens: int = 8_192  # of a model that the catalog does not know
+    answer_default_tokens: int = 1_024  # kept free for the answer if the feature sets no maximum
+    bytes_per_token_min: int = BYTES_PER_TOKEN_MIN  # of UTF-8, for what has to fit
+
+
+def build_messages(
     settings: FeatureSettings,
     request: ExecutePrompt,
-    history: Sequence[Mapping[str, Any]] = (),
+    history: Sequence[Message] = (),
     model: str = "",
-) -> list[dict[str, Any]]:
-    """The messages: the admin's system prompt, earlier turns, the context before the question.
+) -> list[Message]:
+    """Return the admin's system prompt, the earlier messages, and the question after its context.
 
-    model: the one that is asked; what earlier turns have for it alone, no other is sent.
+    Args:
+        settings: The feature's.
+        request: The caller's.
+        history: The earlier messages of the conversation.
+        model: The one that is asked. Reasoning that belongs to another model is left out.
     """
-    turns = [dict(turn) for turn in history]
-    turns += [turn_of(message) for message in request.messages or ()]
+    turns = [*history, *map(to_message, request.messages or ())]
     if request.tool_results is not None:
-        given = [result.model_dump(by_alias=True) for result in request.tool_results]
-        turns.append({"role": "tool", "content": "", "toolResults": given})
+        replies = tuple(ToolReply(r.tool_call_id, r.content) for r in request.tool_results)
+        turns.append(Message("tool", tool_replies=replies))
     if request.prompt is not None:
-        turns.append({"role": "user", "content": request.prompt})
+        turns.append(Message("user", request.prompt))
     if request.context:
-        turns[-1] = {**turns[-1], "content": f"{request.context}\n\n{turns[-1]['content']}"}
+        turns[-1] = replace(turns[-1], text=f"{request.context}\n\n{turns[-1].text}")
     system = render(settings.system_prompt, request.variables)
-    said = list(tool_turns.sent(turns, model))
-    return [{"role": "system", "content": system}, *said] if system else said
+    said = pair_calls(turns, model)
+    return [Message("system", system), *said] if system else said
 
 
 def history_max_bytes(
@@ -49,45 +72,91 @@ def history_max_bytes(
     request: ExecutePrompt,
     context_tokens: int | None,
     files_bytes: int = 0,
+    *,
+    limits: PromptLimits = PromptLimits(),
 ) -> int:
-    """How much of the earlier turns there is room for. context_tokens: the model's, if known.
-    files_bytes: what the question's files take.
+    """Return how many bytes of earlier messages fit into the model's context.
 
-    An estimate, on the safe side: a token has three bytes of UTF-8, as one Chinese character has,
-    and the answer's tokens are kept free. Raises InvalidArgument.
+    This is an estimate on the safe side: a token has three bytes of UTF-8, as one Chinese
+    character has, and the tokens of the answer are kept free.
+
+    Args:
+        settings: The feature's.
+        request: The caller's.
+        context_tokens: The model's context length, if the catalog knows it.
+        files_bytes: What the question's files take.
+        limits: The assumptions of the estimate.
+
+    Raises:
+        InvalidArgument: See `build_parameters`.
     """
-    whole = context_tokens or limits.CONTEXT_DEFAULT_TOKENS
-    free_tokens = whole - (settings.max_tokens or limits.ANSWER_DEFAULT_TOKENS)
-    room = limits.BYTES_PER_TOKEN_AT_LEAST * free_tokens - files_bytes
-    room -= asked_bytes(settings, request)
-    return max(0, min(room, limits.HISTORY_MAX_BYTES))
+    context = context_tokens or limits.context_default_tokens
+    free_tokens = context - (settings.max_tokens or limits.answer_default_tokens)
+    free = limits.bytes_per_token_min * free_tokens - files_bytes - prompt_bytes(settings, request)
+    return max(0, min(free, limits.history_max_bytes))
 
 
-def asked_bytes(settings: FeatureSettings, request: ExecutePrompt) -> int:
-    """What a model is told beside earlier turns and files, in bytes of JSON. Raises
-    InvalidArgument."""
-    beside = parameters(settings, request)
-    told: list[Any] = [beside[name] for name in ("tools", "response_format") if name in beside]
+def prompt_bytes(settings: FeatureSettings, request: ExecutePrompt) -> int:
+    """Return the bytes of JSON that a model gets beside earlier messages and files.
+
+    Raises:
+        InvalidArgument: See `build_parameters`.
+    """
+    parameters = build_parameters(settings, request)
+    told: list[object] = [*upstream_messages(build_messages(settings, request))]
+    told += [parameters[name] for name in ("tools", "response_format") if name in parameters]
     told += [result.content for result in request.tool_results or ()]
-    asked = json.dumps([*messages(settings, request), *told], ensure_ascii=False)
-    return len(asked.encode("utf-8", "replace"))
+    return len(json.dumps(told, ensure_ascii=False).encode("utf-8", "replace"))
 
 
-def shortened(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]] | None:
-    """Without the older half of the turns before the question; None where there are none."""
-    begins = [at for at, message in enumerate(messages) if message["role"] == "user"]
+def drop_older_half(messages: Sequence[Message]) -> list[Message] | None:
+    """Return the messages without the older half of the turns before the question.
+
+    Returns None if there are no such turns.
+    """
+    begins = [at for at, message in enumerate(messages) if message.role == "user"]
     if len(begins) < 2:
         return None
-    sizes = [length(message["content"]) for message in messages]
+    sizes = [count_chars(message) for message in messages]
     half = sum(sizes[begins[0] : begins[-1]]) / 2
     cut = next(at for at in begins[1:] if sum(sizes[at : begins[-1]]) <= half)
     return [*messages[: begins[0]], *messages[cut:]]
 
 
-def parameters(settings: FeatureSettings, request: ExecutePrompt) -> dict[str, Any]:
-    """What is sent beside model and messages; what is not set is not sent.
+def count_chars(message: Message) -> int:
+    """Return the characters of a message, for estimates: a file that is no text has as many as
+    its estimated tokens."""
+    replies = sum(len(reply.content) for reply in message.tool_replies)
+    parts = sum(
+        len(part.text) if isinstance(part, TextPart) else FILE_TOKENS * CHARS_PER_TOKEN
+        for part in message.parts
+    )
+    return len(message.text) + parts + replies
 
-    Raises InvalidArgument when the caller sets a temperature that the feature fixes.
+
+def repair_messages(
+    messages: Sequence[Message], text: str, fault: str, annotations: Sequence[Json]
+) -> list[Message]:
+    """Return the messages that ask for the answer again, in the format that it was to have.
+
+    Args:
+        messages: Those that asked for it the first time.
+        text: The answer to them.
+        fault: What is wrong with it.
+        annotations: What OpenRouter read of files for it, so that it does not parse them again.
+    """
+    return [
+        *messages,
+        Message("assistant", text, annotations=tuple(annotations)),
+        Message("user", response_format.repair_request(fault)),
+    ]
+
+
+def build_parameters(settings: FeatureSettings, request: ExecutePrompt) -> Json:
+    """Return what is sent beside model and messages. Unset fields are not sent.
+
+    Raises:
+        InvalidArgument: The caller sets something that the feature does not allow.
     """
     temperature = settings.temperature
     if request.temperature is not None:
@@ -100,7 +169,7 @@ def parameters(settings: FeatureSettings, request: ExecutePrompt) -> dict[str, A
         "stop": settings.stop or None,
         "plugins": settings.plugins or None,
         "tools": _tools(settings, request) or None,
-        "tool_choice": _choice(request),
+        "tool_choice": _tool_choice(request),
         "parallel_tool_calls": request.parallel_tool_calls if request.tools else None,
         "response_format": _format(settings, request),
         "reasoning": settings.reasoning and settings.reasoning.model_dump(exclude_none=True),
@@ -111,23 +180,27 @@ def parameters(settings: FeatureSettings, request: ExecutePrompt) -> dict[str, A
     return {**settings.parameters, **sent}
 
 
-def image_parameters(settings: FeatureSettings) -> dict[str, Any]:
-    """What of the settings OpenRouter's image API takes, which is little of what a chat does."""
+def build_image_parameters(settings: FeatureSettings) -> Json:
+    """Return what of the settings OpenRouter's image API takes, which is little."""
     provider = settings.provider and settings.provider.image_upstream()
     seed = {} if settings.seed is None else {"seed": settings.seed}
     return {**settings.parameters, **seed, **({"provider": provider} if provider else {})}
 
 
-def _tools(settings: FeatureSettings, request: ExecutePrompt) -> list[dict[str, Any]]:
-    """Those that OpenRouter runs, then those that the app does. Raises InvalidArgument."""
+def _tools(settings: FeatureSettings, request: ExecutePrompt) -> list[Json]:
+    """Return the tools that OpenRouter runs, then those that the app runs.
+
+    Raises:
+        InvalidArgument: The feature allows no tools, or two have the same name.
+    """
     if request.tools and not settings.allow_tools:
-        raise InvalidArgument("This feature takes no tools.", field="tools")
-    clash(request.tools, (tool.type for tool in settings.tools))
+        raise InvalidArgument("This feature does not allow tools.", field="tools")
+    check_names(request.tools, (tool.type for tool in settings.tools))
     own = [tool.upstream() for tool in request.tools]
     return [*(tool.model_dump() for tool in settings.tools), *own]
 
 
-def _format(settings: FeatureSettings, request: ExecutePrompt) -> dict[str, Any] | None:
+def _format(settings: FeatureSettings, request: ExecutePrompt) -> Json | None:
     wanted: ResponseFormat | None = settings.response_format
     if request.response_format is not None:
         other = wanted is not None and wanted.upstream() != request.response_format.upstream()
@@ -138,7 +211,7 @@ def _format(settings: FeatureSettings, request: ExecutePrompt) -> dict[str, Any]
     return wanted.upstream() if wanted else None
 
 
-def _choice(request: ExecutePrompt) -> Any:
+def _tool_choice(request: ExecutePrompt) -> str | Json | None:
     if request.tool_choice is None or request.tool_choice in tools.CHOICES:
         return request.tool_choice
     return {"type": "function", "function": {"name": request.tool_choice}}

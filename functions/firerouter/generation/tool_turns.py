@@ -1,111 +1,116 @@
-"""Tool calls and their results, between a caller's messages and OpenRouter's. Pure."""
+"""Tool calls and their results, between a caller's messages and a model's. Pure."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from dataclasses import replace
 
 import orjson
 
-from ..contract import Tool, ToolResult, Turn
+from ..contract import Message, Tool, ToolReply, ToolRequest, ToolResult, Turn
 from ..errors import InvalidArgument
 
 
-def clash(tools: Sequence[Tool], server_tools: Iterable[str]) -> None:
-    """Raises InvalidArgument where a tool has the name of one that OpenRouter runs."""
+def check_names(tools: Sequence[Tool], server_tools: Iterable[str]) -> None:
+    """Check that no tool of the app has the name of one that OpenRouter runs.
+
+    Raises:
+        InvalidArgument: Names the first tool that does.
+    """
     taken = {type_.removeprefix("openrouter:") for type_ in server_tools}
     for at, tool in enumerate(tools):
         if tool.name in taken:
             field = f"tools[{at}].name"
-            sentence = f"{field} is that of a tool that this feature has already."
+            sentence = f"{field}: this feature already has a tool of that name."
             raise InvalidArgument(sentence, field=field)
 
 
-def answered(results: Sequence[ToolResult], history: Sequence[Mapping[str, Any]]) -> None:
-    """Raises InvalidArgument unless they answer all calls of the last turn, and nothing else."""
-    last = history[-1] if history else {}
-    missing = [call["id"] for call in last.get("toolCalls") or ()]
+def check_results(results: Sequence[ToolResult], last: Message | None) -> None:
+    """Check that the results answer all calls of the newest message, and nothing else.
+
+    Args:
+        results: The caller's.
+        last: The newest message of the conversation, if there is any.
+
+    Raises:
+        InvalidArgument: Names the first result without a call, or the first call without a result.
+    """
+    pending = [request.id for request in last.tool_requests] if last else []
     for at, result in enumerate(results):
-        if result.tool_call_id not in missing:
+        if result.tool_call_id not in pending:
             field = f"toolResults[{at}].toolCallId"
-            sentence = f"{field} is none that the message before asked for, or there twice."
+            sentence = f"{field} does not match a pending tool call, or is duplicated."
             raise InvalidArgument(sentence, field=field)
-        missing.remove(result.tool_call_id)
-    if missing:
-        raise InvalidArgument(f"toolResults lack the call {missing[0]}.", field="toolResults")
+        pending.remove(result.tool_call_id)
+    if pending:
+        sentence = f"toolResults must include a result for the tool call {pending[0]}."
+        raise InvalidArgument(sentence, field="toolResults")
 
 
-_OURS: Final = frozenset({"toolCalls", "toolResults", "reasoningDetails", "askedModel"})
+def to_message(turn: Turn) -> Message:
+    """Return a message of the caller's."""
+    if turn.role == "tool":
+        return Message("tool", tool_replies=(ToolReply(turn.tool_call_id or "", turn.content),))
+    return Message(
+        "assistant" if turn.role == "assistant" else "user",
+        turn.content,
+        tool_requests=tuple(ToolRequest(c.id, c.name, c.arguments) for c in turn.tool_calls),
+        reasoning_details=tuple(turn.reasoning_details),
+    )
 
 
-def turn_of(message: Turn) -> dict[str, Any]:
-    """A message of the caller's as a turn: {role, content, toolCalls?, toolResults?}."""
-    if message.role == "tool":
-        result = {"toolCallId": message.tool_call_id, "content": message.content}
-        return {"role": "tool", "content": "", "toolResults": [result]}
-    calls = [call.model_dump(by_alias=True) for call in message.tool_calls]
-    return {
-        "role": message.role,
-        "content": message.content,
-        **({"toolCalls": calls} if calls else {}),
-        **({"reasoning_details": thoughts} if (thoughts := message.reasoning_details) else {}),
-    }
+def pair_calls(messages: Sequence[Message], model: str) -> list[Message]:
+    """Return the messages as a model may get them.
+
+    Calls and results that lack each other are left out, for providers refuse them; so is the
+    reasoning of another model.
+    """
+    return list(_paired(messages, model))
 
 
-def sent(turns: Sequence[Mapping[str, Any]], model: str) -> Iterator[dict[str, Any]]:
-    """Turns as OpenRouter takes them; calls and results that lack each other are left out, and
-    so are the thoughts of another model."""
-    open_calls: set[str] = set()
-    for at, turn in enumerate(turns):
-        rest = {name: turn[name] for name in turn if name not in _OURS}
-        if turn.get("askedModel") == model and "reasoningDetails" in turn:
-            rest["reasoning_details"] = json.loads(turn["reasoningDetails"])
-        if turn["role"] == "tool":
-            for result in turn.get("toolResults") or ():
-                if result["toolCallId"] in open_calls:
-                    open_calls.discard(result["toolCallId"])
-                    yield {
-                        "role": "tool",
-                        "tool_call_id": result["toolCallId"],
-                        "content": result["content"],
-                    }
+def _paired(messages: Sequence[Message], model: str) -> Iterator[Message]:
+    pending: set[str] = set()
+    for at, message in enumerate(messages):
+        if message.role == "tool":
+            for reply in message.tool_replies:
+                if reply.call_id in pending:
+                    pending.discard(reply.call_id)
+                    yield Message("tool", tool_replies=(reply,))
             continue
-        calls = turn.get("toolCalls") or []
-        open_calls = {call["id"] for call in calls}
-        if calls and open_calls <= set(_results_after(turns, at)):
-            yield {**rest, "content": turn["content"] or None, "tool_calls": _calls(calls)}
-        elif not calls or turn["content"]:
-            open_calls = set()
-            yield rest
-        else:
-            open_calls = set()
+        own = _with_reasoning(message, model)
+        requests = message.tool_requests
+        pending = {request.id for request in requests}
+        if requests and pending <= set(_replied_after(messages, at)):
+            yield replace(own, tool_requests=tuple(map(_repaired, requests)))
+            continue
+        pending = set()
+        if not requests or message.text:
+            yield replace(own, tool_requests=())
 
 
-def _results_after(turns: Sequence[Mapping[str, Any]], at: int) -> Iterator[str]:
-    for turn in turns[at + 1 :]:
-        if turn["role"] != "tool":
+def _with_reasoning(message: Message, model: str) -> Message:
+    stored = message.stored_reasoning
+    if stored is None:
+        return message
+    details = json.loads(stored.details) if stored.model == model else message.reasoning_details
+    return replace(message, reasoning_details=tuple(details), stored_reasoning=None)
+
+
+def _replied_after(messages: Sequence[Message], at: int) -> Iterator[str]:
+    for message in messages[at + 1 :]:
+        if message.role != "tool":
             return
-        yield from (result["toolCallId"] for result in turn.get("toolResults") or ())
+        yield from (reply.call_id for reply in message.tool_replies)
 
 
-def _calls(calls: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {
-            "id": call["id"],
-            "type": "function",
-            # what is no JSON, each provider would refuse for good
-            "function": {
-                "name": call["name"],
-                "arguments": call["arguments"] if _is_object(call["arguments"]) else "{}",
-            },
-        }
-        for call in calls
-    ]
+def _repaired(request: ToolRequest) -> ToolRequest:
+    """Return a request whose arguments are a JSON object: providers refuse all others for good."""
+    return request if _is_object(request.arguments) else replace(request, arguments="{}")
 
 
-def told(call: Mapping[str, str], declared: Iterable[str]) -> dict[str, str]:
-    """A call as the caller gets it: with what is wrong with it, if anything is."""
+def to_client(call: Mapping[str, str], declared: Iterable[str]) -> dict[str, str]:
+    """Return a call as the caller gets it: with what is wrong with it, if anything is."""
     error = None
     if call["name"] not in declared:
         error = "unknown_tool"

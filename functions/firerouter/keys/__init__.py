@@ -12,6 +12,26 @@ if TYPE_CHECKING:
     from .slots import KeyEntries, KeyEntry, KeySlots
     from .source import KeySource
     from .vault import Vault
+else:
+    __getattr__ = lazily(
+        __name__,
+        {
+            "limits": ("KeyLimits",),
+            "pool": ("KeyPool",),
+            "secret": ("Secret",),
+            "slot_store": (
+                "KeySlotStore",
+                "StoredKeySlots",
+            ),
+            "slots": (
+                "KeyEntries",
+                "KeyEntry",
+                "KeySlots",
+            ),
+            "source": ("KeySource",),
+            "vault": ("Vault",),
+        },
+    )
 
 __all__ = (
     "KeyEntries",
@@ -24,16 +44,4 @@ __all__ = (
     "Secret",
     "StoredKeySlots",
     "Vault",
-)
-__getattr__ = lazily(
-    __name__,
-    {
-        "limits": ("KeyLimits",),
-        "pool": ("KeyPool",),
-        "secret": ("Secret",),
-        "slot_store": ("KeySlotStore", "StoredKeySlots"),
-        "slots": ("KeyEntries", "KeyEntry", "KeySlots"),
-        "source": ("KeySource",),
-        "vault": ("Vault",),
-    },
 )

@@ -27,6 +27,47 @@ if TYPE_CHECKING:
     from .ledger import Admitted, Answered, Ledger
     from .limits import LedgerLimits
     from .store import LedgerStore
+else:
+    __getattr__ = lazily(
+        __name__,
+        {
+            "caps": (
+                "Caps",
+                "FeatureLimits",
+                "UserLimits",
+            ),
+            "entry": (
+                "Admission",
+                "AttemptRecord",
+                "ConversationLink",
+                "EntryField",
+                "EntryState",
+                "FeatureUse",
+                "OpenEntry",
+                "Outcome",
+                "Place",
+                "RUNNING",
+                "RequestKey",
+                "Status",
+                "Stop",
+                "StoredEntry",
+                "run_deadline",
+            ),
+            "ids": (
+                "comparison_ids",
+                "comparison_request",
+                "generation_id",
+                "payload_hash",
+            ),
+            "ledger": (
+                "Admitted",
+                "Answered",
+                "Ledger",
+            ),
+            "limits": ("LedgerLimits",),
+            "store": ("LedgerStore",),
+        },
+    )
 
 __all__ = (
     "RUNNING",
@@ -56,31 +97,4 @@ __all__ = (
     "generation_id",
     "payload_hash",
     "run_deadline",
-)
-__getattr__ = lazily(
-    __name__,
-    {
-        "caps": ("Caps", "FeatureLimits", "UserLimits"),
-        "entry": (
-            "RUNNING",
-            "Admission",
-            "AttemptRecord",
-            "ConversationLink",
-            "EntryField",
-            "EntryState",
-            "FeatureUse",
-            "OpenEntry",
-            "Outcome",
-            "Place",
-            "RequestKey",
-            "Status",
-            "Stop",
-            "StoredEntry",
-            "run_deadline",
-        ),
-        "ids": ("comparison_ids", "comparison_request", "generation_id", "payload_hash"),
-        "ledger": ("Admitted", "Answered", "Ledger"),
-        "limits": ("LedgerLimits",),
-        "store": ("LedgerStore",),
-    },
 )

@@ -10,6 +10,27 @@ if TYPE_CHECKING:
     from .limits import CatalogLimits
     from .model import CHARS_PER_TOKEN, TOKENS_PER_PRICE, Model, ModelList, Resolved, price_text
     from .search import ModelSearch
+else:
+    __getattr__ = lazily(
+        __name__,
+        {
+            "catalog": ("Catalog",),
+            "ids": (
+                "is_free",
+                "takes_cache_control",
+            ),
+            "limits": ("CatalogLimits",),
+            "model": (
+                "CHARS_PER_TOKEN",
+                "Model",
+                "ModelList",
+                "Resolved",
+                "TOKENS_PER_PRICE",
+                "price_text",
+            ),
+            "search": ("ModelSearch",),
+        },
+    )
 
 __all__ = (
     "CHARS_PER_TOKEN",
@@ -23,24 +44,4 @@ __all__ = (
     "is_free",
     "price_text",
     "takes_cache_control",
-)
-__getattr__ = lazily(
-    __name__,
-    {
-        "catalog": ("Catalog",),
-        "ids": (
-            "is_free",
-            "takes_cache_control",
-        ),
-        "limits": ("CatalogLimits",),
-        "model": (
-            "CHARS_PER_TOKEN",
-            "Model",
-            "ModelList",
-            "Resolved",
-            "TOKENS_PER_PRICE",
-            "price_text",
-        ),
-        "search": ("ModelSearch",),
-    },
 )

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
-    from .annotations import READING, without_reading
     from .answer import HEARTBEAT, Answer, Delta, DeltaKind
     from .attempts import Attempt, AttemptLog, OnId, OnRetry
     from .citations import Citation
@@ -19,14 +18,62 @@ if TYPE_CHECKING:
     from .images import ReceivedImage
     from .key_report import KeyReport
     from .limits import OpenRouterLimits
-    from .requests import ChatRequest, EmbeddingsRequest, ImagesRequest
+    from .requests import ChatRequest, EmbeddingsRequest, ImagesRequest, upstream_messages
     from .response import UpstreamResponse
     from .stream import AnswerStream
     from .usage import Usage, nano_usd, total
+else:
+    __getattr__ = lazily(
+        __name__,
+        {
+            "answer": (
+                "Answer",
+                "Delta",
+                "DeltaKind",
+                "HEARTBEAT",
+            ),
+            "attempts": (
+                "Attempt",
+                "AttemptLog",
+                "OnId",
+                "OnRetry",
+            ),
+            "citations": ("Citation",),
+            "client": ("OpenRouter",),
+            "deadline": (
+                "Cause",
+                "Deadline",
+                "Interrupted",
+            ),
+            "embeddings": (
+                "Embeddings",
+                "Form",
+                "Vector",
+                "convert_vector",
+                "dimensions_of",
+            ),
+            "file_annotations": ("FileAnnotations",),
+            "images": ("ReceivedImage",),
+            "key_report": ("KeyReport",),
+            "limits": ("OpenRouterLimits",),
+            "requests": (
+                "ChatRequest",
+                "EmbeddingsRequest",
+                "ImagesRequest",
+                "upstream_messages",
+            ),
+            "response": ("UpstreamResponse",),
+            "stream": ("AnswerStream",),
+            "usage": (
+                "Usage",
+                "nano_usd",
+                "total",
+            ),
+        },
+    )
 
 __all__ = (
     "HEARTBEAT",
-    "READING",
     "Answer",
     "AnswerStream",
     "Attempt",
@@ -56,56 +103,5 @@ __all__ = (
     "dimensions_of",
     "nano_usd",
     "total",
-    "without_reading",
-)
-__getattr__ = lazily(
-    __name__,
-    {
-        "annotations": (
-            "READING",
-            "without_reading",
-        ),
-        "answer": (
-            "HEARTBEAT",
-            "Answer",
-            "Delta",
-            "DeltaKind",
-        ),
-        "attempts": (
-            "Attempt",
-            "AttemptLog",
-            "OnId",
-            "OnRetry",
-        ),
-        "citations": ("Citation",),
-        "client": ("OpenRouter",),
-        "deadline": (
-            "Cause",
-            "Deadline",
-            "Interrupted",
-        ),
-        "embeddings": (
-            "Embeddings",
-            "Form",
-            "Vector",
-            "convert_vector",
-            "dimensions_of",
-        ),
-        "file_annotations": ("FileAnnotations",),
-        "images": ("ReceivedImage",),
-        "key_report": ("KeyReport",),
-        "limits": ("OpenRouterLimits",),
-        "requests": (
-            "ChatRequest",
-            "EmbeddingsRequest",
-            "ImagesRequest",
-        ),
-        "response": ("UpstreamResponse",),
-        "stream": ("AnswerStream",),
-        "usage": (
-            "Usage",
-            "nano_usd",
-            "total",
-        ),
-    },
+    "upstream_messages",
 )

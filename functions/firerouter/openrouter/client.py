@@ -194,7 +194,7 @@ class OpenRouter:
         attempts: AttemptLog,
         on_id: OnId,
     ) -> AnswerStream:
-        request = request.knowing(attempts.file_annotations)
+        request = request.with_annotations(attempts.file_annotations)
         attempt = Attempt(model)
         stream: AnswerStream | None = None
         try:
@@ -227,8 +227,8 @@ class OpenRouter:
             model,
             deadline,
             limits=self.limits,
-            wants_images=request.draws,
-            image_api_count=request.makes if isinstance(request, ImagesRequest) else None,
+            wants_images=request.wants_images,
+            image_api_count=request.image_count if isinstance(request, ImagesRequest) else None,
         )
 
     async def _try_embeddings(
@@ -266,7 +266,11 @@ class OpenRouter:
                 body = request.body(attempt.model)
                 return await self._transport.post(request.path, key, headers, body)
             except UpstreamError as error:
-                another = await request.keys.next_after_refusal(refused) if _is_of_the_key(error) else None
+                another = (
+                    await request.keys.next_after_refusal(refused)
+                    if _is_of_the_key(error)
+                    else None
+                )
                 if another is None:
                     raise
                 key = another

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, TypedDict
 
-from ..contract import KINDS, decoded
+from ..contract import KINDS, decode_base64
 from ..errors import ImagesTooLarge, ImageUnreadable
 from .json_fields import as_list
 from .limits import OpenRouterLimits
@@ -58,9 +58,9 @@ class ImageCollector:
 
     def read(self, data: object) -> ReceivedImage:
         """Read one image without counting it. Raises ImagesTooLarge, ImageUnreadable."""
-        if isinstance(data, str) and (head := decoded(data[:HEAD_CHARS])):
+        if isinstance(data, str) and (head := decode_base64(data[:HEAD_CHARS])):
             for content_type, kind in KINDS.items():
-                if kind.modality == "image" and kind.begins(head):
+                if kind.modality == "image" and kind.matches(head):
                     image: ReceivedImage = {"contentType": content_type, "data": data}
                     if _size_bytes(image) > self._limits.image_max_bytes:
                         most, each = self._limits.images_max, self._limits.image_max_bytes

@@ -1,120 +1,148 @@
-"""What OpenRouter is asked: chats, images, embeddings, each as the body that it sends."""
+"""Requests to OpenRouter: chats, images and embeddings, each with the body that it sends. Pure.
+
+The only module that knows OpenRouter's field names of messages.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from .. import limits
+from ..contract import (
+    AudioPart,
+    DocumentPart,
+    FilePlaceholder,
+    ImagePart,
+    Json,
+    Message,
+    Part,
+    TextPart,
+    ToolRequest,
+)
 from ..keys import KeySource
 from ..models import takes_cache_control
-from .annotations import with_read
-from .embeddings import Form
-from .file_annotations import FileAnnotations
+from .annotations import add_annotations
+
+if TYPE_CHECKING:
+    from .embeddings import Form
+    from .file_annotations import FileAnnotations
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """What is asked. models: the chosen one, then the fallbacks. parameters: sent as they are.
+    """A request for an answer.
 
-    user, session: who asks, and in which conversation; not among the parameters, for they change
-    nothing of an answer. caching: how long Claude's providers keep the prompt.
+    Attributes:
+        models: The chosen model, then its fallbacks.
+        parameters: Sent as they are.
+        user: Pseudonym of who asks. Not among the parameters, for it changes nothing of an answer.
+        session: Pseudonym of the conversation; likewise.
+        cache_ttl: How long Anthropic's models keep the prompt, such as `5m`.
     """
 
     path: ClassVar[str] = "/chat/completions"
 
     keys: KeySource
     models: list[str]
-    messages: list[dict[str, Any]]
-    parameters: Mapping[str, Any]
+    messages: Sequence[Message]
+    parameters: Mapping[str, object]
     app_name: str
     referer: str
     first_token_s: float = limits.FIRST_TOKEN_DEFAULT_S
     user: str | None = None
     session: str | None = None
-    caching: str | None = None
+    cache_ttl: str | None = None
 
     @property
-    def format(self) -> Mapping[str, Any] | None:
-        wanted: Mapping[str, Any] | None = self.parameters.get("response_format")
-        return wanted
+    def response_format(self) -> Mapping[str, object] | None:
+        """The format that was asked for, as OpenRouter is sent it."""
+        wanted = self.parameters.get("response_format")
+        return wanted if isinstance(wanted, Mapping) else None
 
     @property
     def wants_json(self) -> bool:
-        return (self.format or {}).get("type") in ("json_object", "json_schema")
+        return (self.response_format or {}).get("type") in ("json_object", "json_schema")
 
     @property
-    def tools(self) -> frozenset[str]:
-        """The names of the app's own, which an answer may ask for."""
-        declared = (tool.get("function", {}) for tool in self.parameters.get("tools") or ())
-        return frozenset(function["name"] for function in declared if function)
+    def tool_names(self) -> frozenset[str]:
+        """The names of the app's own tools, which an answer may call."""
+        tools = self.parameters.get("tools")
+        return frozenset(
+            tool["function"]["name"]
+            for tool in (tools if isinstance(tools, list) else ())
+            if tool.get("function")
+        )
 
     @property
-    def makes(self) -> int:
-        """How many answers are paid for."""
+    def image_count(self) -> int:
+        """How many images are paid for, at most."""
         return 1
 
     @property
-    def draws(self) -> bool:
-        return "image" in self.parameters.get("modalities", ())
+    def wants_images(self) -> bool:
+        modalities = self.parameters.get("modalities")
+        return isinstance(modalities, Sequence) and "image" in modalities
 
-    def knowing(self, files: FileAnnotations) -> ChatRequest:
-        """The same, with what was read of its files before."""
+    def with_annotations(self, files: FileAnnotations) -> ChatRequest:
+        """Return this request with what OpenRouter read of its files at an earlier try."""
         if not files.all:
             return self
-        read = [json.loads(text) for text in files.all.values()]
-        return replace(self, messages=with_read(self.messages, read))
+        annotations = [json.loads(text) for text in files.all.values()]
+        return replace(self, messages=add_annotations(self.messages, annotations))
 
-    def body(self, model: str) -> dict[str, Any]:
-        told: dict[str, Any] = {"user": self.user, "session_id": self.session}
-        if self.caching is not None and takes_cache_control(model):
-            told["cache_control"] = {"type": "ephemeral", "ttl": self.caching}
-        told = {name: value for name, value in told.items() if value is not None}
-        asked = {"model": model, "messages": self.messages, "stream": True}
-        return {**self.parameters, **told, **asked}
+    def fingerprint(self) -> list[object]:
+        """Return all that the answer depends on, as JSON: a file by its key, not by its bytes."""
+        return [self.models, list(_upstream(self.messages, keyed=True)), dict(self.parameters)]
+
+    def body(self, model: str) -> Json:
+        body = {**self.parameters, **_identity(self.user, self.session)}
+        if self.cache_ttl is not None and takes_cache_control(model):
+            body["cache_control"] = {"type": "ephemeral", "ttl": self.cache_ttl}
+        return {
+            **body,
+            "model": model,
+            "messages": upstream_messages(self.messages),
+            "stream": True,
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class ImagesRequest(ChatRequest):
-    """The same, asked of the image API: one prompt, and the images that go with the question."""
+    """The same for the image API: one prompt, and the images that go with the question."""
 
     path: ClassVar[str] = "/images"
 
     @property
-    def makes(self) -> int:
-        return int(self.parameters.get("n", 1))
+    def image_count(self) -> int:
+        count = self.parameters.get("n", 1)
+        return count if isinstance(count, int) else 1
 
     @property
-    def draws(self) -> bool:
+    def wants_images(self) -> bool:
         return True
 
-    def body(self, model: str) -> dict[str, Any]:
-        told, references = list[str](), list[dict[str, Any]]()
-        for message in (
-            m for m in self.messages if m is self.messages[-1] or m["role"] == "system"
-        ):
-            content = message["content"]
-            parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-            told += [part["text"] for part in parts if part["type"] == "text"]
-            references += [part for part in parts if part["type"] == "image_url"]
-        asked: dict[str, Any] = {"model": model, "prompt": "\n\n".join(told), "stream": True}
-        more = {
-            "input_references": references or None,
-            "user": self.user,
-            "session_id": self.session,
-        }
-        more = {name: value for name, value in more.items() if value is not None}
-        return {**self.parameters, **asked, **more}
+    def body(self, model: str) -> Json:
+        told = [m for m in self.messages if m is self.messages[-1] or m.role == "system"]
+        texts = [text for message in told for text in _texts(message)]
+        images = [
+            _part(part) for message in told for part in message.parts if isinstance(part, ImagePart)
+        ]
+        body = {**self.parameters, "model": model, "prompt": "\n\n".join(texts), "stream": True}
+        if images:
+            body["input_references"] = images
+        return {**body, **_identity(self.user, self.session)}
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingsRequest:
-    """Vectors that are asked for. There is one model: others' vectors mean something else.
+    """A request for vectors, of one model: another model's vectors mean something else.
 
-    form: what they are made into here. silence_s: how long OpenRouter may take, which sends such an
-    answer whole.
+    Attributes:
+        form: The form in which the caller gets the vectors.
+        silence_s: How long OpenRouter may take, which sends such an answer whole.
     """
 
     path: ClassVar[str] = "/embeddings"
@@ -123,16 +151,83 @@ class EmbeddingsRequest:
     model: str
     inputs: list[str]
     form: Form
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, object]
     app_name: str
     referer: str
     silence_s: float = limits.FIRST_TOKEN_DEFAULT_S
     user: str | None = None
 
-    def body(self, model: str) -> dict[str, Any]:
+    def body(self, model: str) -> Json:
         # numbers written out would be four times as large
         asked = {"model": model, "input": self.inputs, "encoding_format": "base64"}
         return {**self.parameters, **({"user": self.user} if self.user else {}), **asked}
 
 
 Request = ChatRequest | EmbeddingsRequest
+
+
+def upstream_messages(messages: Sequence[Message]) -> list[Json]:
+    """Return messages as OpenRouter takes them."""
+    return list(_upstream(messages))
+
+
+def _identity(user: str | None, session: str | None) -> dict[str, object]:
+    named = {"user": user, "session_id": session}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _upstream(messages: Sequence[Message], *, keyed: bool = False) -> Iterator[Json]:
+    """Yield each message's JSON.
+
+    keyed: Let a placeholder stand as its key. Without it, a placeholder is a mistake of ours.
+    """
+    for message in messages:
+        if message.role == "tool":
+            for reply in message.tool_replies:
+                yield {"role": "tool", "tool_call_id": reply.call_id, "content": reply.content}
+            continue
+        told: Json = {"role": message.role, "content": _content(message, keyed=keyed)}
+        if message.reasoning_details:
+            told["reasoning_details"] = list(message.reasoning_details)
+        if message.tool_requests:
+            told["tool_calls"] = [_call(request) for request in message.tool_requests]
+        if message.annotations:
+            told["annotations"] = list(message.annotations)
+        yield told
+
+
+def _content(message: Message, *, keyed: bool) -> str | list[Json] | None:
+    if not message.parts:
+        # providers refuse an empty text beside calls
+        return message.text or (None if message.tool_requests else "")
+    text: list[Json] = [{"type": "text", "text": message.text}] if message.text else []
+    return [*text, *(_part(part, keyed=keyed) for part in message.parts)]
+
+
+def _texts(message: Message) -> list[str]:
+    if message.role == "tool":
+        return [reply.content for reply in message.tool_replies]
+    parts = [part.text for part in message.parts if isinstance(part, TextPart)]
+    return [message.text, *parts] if message.text or not message.parts else parts
+
+
+def _part(part: Part, *, keyed: bool = False) -> Json:
+    match part:
+        case TextPart(text):
+            return {"type": "text", "text": text}
+        case ImagePart(url):
+            return {"type": "image_url", "image_url": {"url": url}}
+        case AudioPart(data, format_):
+            return {"type": "input_audio", "input_audio": {"data": data, "format": format_}}
+        case DocumentPart(filename, url):
+            return {"type": "file", "file": {"filename": filename, "file_data": url}}
+        case FilePlaceholder(key):
+            if not keyed:
+                raise ValueError("a file was never fetched")
+            return {"attachment": key}
+    return {"type": "video_url", "video_url": {"url": part.url}}
+
+
+def _call(request: ToolRequest) -> Json:
+    function = {"name": request.name, "arguments": request.arguments}
+    return {"id": request.id, "type": "function", "function": function}

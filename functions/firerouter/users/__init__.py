@@ -9,6 +9,20 @@ if TYPE_CHECKING:
     from .limits import IdentityLimits
     from .preferences import PreferenceStore
     from .pseudonyms import Pseudonyms
+else:
+    __getattr__ = lazily(
+        __name__,
+        {
+            "identity": (
+                "APP_CHECK_KEYS_URL",
+                "Caller",
+                "Identity",
+            ),
+            "limits": ("IdentityLimits",),
+            "preferences": ("PreferenceStore",),
+            "pseudonyms": ("Pseudonyms",),
+        },
+    )
 
 __all__ = (
     "APP_CHECK_KEYS_URL",
@@ -17,17 +31,4 @@ __all__ = (
     "IdentityLimits",
     "PreferenceStore",
     "Pseudonyms",
-)
-__getattr__ = lazily(
-    __name__,
-    {
-        "identity": (
-            "APP_CHECK_KEYS_URL",
-            "Caller",
-            "Identity",
-        ),
-        "limits": ("IdentityLimits",),
-        "preferences": ("PreferenceStore",),
-        "pseudonyms": ("Pseudonyms",),
-    },
 )

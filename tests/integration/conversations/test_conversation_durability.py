@@ -6,10 +6,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from google.api_core.exceptions import InvalidArgument, ServiceUnavailable
+from google.api_core.exceptions import InvalidArgument, PermissionDenied, ServiceUnavailable
 
 from firerouter import limits
-from tests.support.conversations import FEATURE, chosen, messages, said, sent, talk
+from firerouter.app.limits import Limits
+from firerouter.conversations.limits import ConversationLimits
+from tests.support.conversations import (
+    FEATURE,
+    chosen,
+    messages,
+    never,
+    said,
+    sent,
+    talk,
+    writing_never,
+)
 from tests.support.eventually import until
 from tests.support.files import inline
 from tests.support.in_process import OVERDUE_S, Instance, World
@@ -31,10 +42,6 @@ async def reconcile(world: World, later_s: float = OVERDUE_S) -> Any:
     return await tidy.run()
 
 
-async def never(*_: Any, **__: Any) -> Any:
-    await asyncio.sleep(3600)
-
-
 async def kill(running: asyncio.Task[Any]) -> None:
     """Whatever it would still wait for."""
     while not running.done():
@@ -46,6 +53,7 @@ async def killed(world: World, **data: Any) -> dict[str, Any]:
     """The entry of an answer whose instance was killed when some of it was kept."""
     instance = world.instance()
     await instance.save("ticks", TICKS)
+    writing_never(instance, "write_answer")
     running = asyncio.create_task(instance.ask("ticks", **data))
 
     async def kept() -> Any:
@@ -55,7 +63,6 @@ async def killed(world: World, **data: Any) -> dict[str, Any]:
         return None
 
     entry: dict[str, Any] = await until(kept)
-    instance.app.conversations.store.answer = never  # type: ignore[method-assign]
     instance.app.ledger.settle = never  # type: ignore[method-assign]
     await kill(running)
     return entry
@@ -71,7 +78,7 @@ def writes(*args: Any, **kwargs: Any) -> list[str]:
     return found
 
 
-def without_messages(world: World) -> Instance:
+def without_messages(world: World, **limits: Any) -> Instance:
     """An instance for which Firestore takes no change of a message."""
 
     async def away(commit: Commit, *args: Any, **kwargs: Any) -> Any:
@@ -79,7 +86,7 @@ def without_messages(world: World) -> Instance:
             raise ServiceUnavailable("x")  # type: ignore[no-untyped-call]
         return await commit(*args, **kwargs)
 
-    broken = world.instance()
+    broken = world.instance(limits=Limits(conversations=ConversationLimits(**limits)))
     broken.commits(away)
     return broken
 
@@ -102,19 +109,15 @@ async def test_who_has_gone_on_meanwhile_keeps_the_path(world: World, instance: 
     assert rescued["parent"] == entry["place"]["parent"]
 
 
-async def test_what_could_not_be_rescued_is_at_the_next_run(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_could_not_be_rescued_is_at_the_next_run(world: World) -> None:
     entry = await killed(world, conversationId="new")
     conversation = f"users/user/conversations/{entry['place']['conversationId']}"
     later = datetime.now(UTC) + timedelta(seconds=OVERDUE_S)
 
-    broken = without_messages(world)
-    monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.3)
+    broken = without_messages(world, answer_s=0.3)
     broken.app.generation.reconciler._now = lambda: later
     assert (await broken.app.generation.reconciler.run())["closed"] == 0
     assert (await world.document(f"generations/{entry['id']}"))["status"] == "running"
-    monkeypatch.undo()
     assert (await reconcile(world))["closed"] == 1
     answer = await world.document(f"{conversation}/messages/{entry['place']['messageId']}")
     assert answer["text"].startswith("tick-1 ")
@@ -122,16 +125,11 @@ async def test_what_could_not_be_rescued_is_at_the_next_run(
         assert await world.all(f"generations/{entry['id']}/{name}") == {}
 
 
-async def test_the_ledger_does_not_wait_for_ever(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_ledger_does_not_wait_for_ever(world: World) -> None:
     entry = await killed(world, conversationId="new")
 
-    broken = without_messages(world)
-    monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.3)
-    broken.app.generation.reconciler._now = lambda: (
-        datetime.now(UTC) + timedelta(seconds=limits.RESCUE_S + 1)
-    )
+    broken = without_messages(world, answer_s=0.3)
+    broken.app.generation.reconciler._now = lambda: datetime.now(UTC) + timedelta(seconds=limits.RESCUE_S + 1)
     assert (await broken.app.generation.reconciler.run())["closed"] == 1
     assert (await world.document(f"generations/{entry['id']}"))["status"] == "interrupted"
 
@@ -140,8 +138,7 @@ async def killed_before_its_question(world: World, **data: Any) -> dict[str, Any
     """The entry of what was admitted, and not written down."""
     instance = world.instance()
 
-    instance.app.conversations.store.ask = never  # type: ignore[method-assign]
-    instance.app.conversations.store.answer = never  # type: ignore[method-assign]
+    writing_never(instance, "write_question", "write_answer")
     instance.app.ledger.settle = never  # type: ignore[method-assign]
     running = asyncio.create_task(instance.ask("talk", **data))
 
@@ -169,7 +166,8 @@ async def test_a_question_that_was_only_admitted_begins_its_conversation(
     assert (await reconcile(world))["closed"] == 1
     assert await chosen(world, id_) == ["One"]
     ((question_id, question),) = (await messages(world, id_)).items()
-    assert (question["context"], question["attachments"]) == ("About", [])
+    assert question["context"] == "About"
+    assert "attachments" not in question
     assert (await world.document(f"users/user/conversations/{id_}"))["title"] == "One"
     assert "question" not in await world.document(f"generations/{entry['id']}")
     data = {"feature": "talk", "conversationId": id_, "regenerate": question_id}
@@ -219,7 +217,7 @@ async def test_an_entry_holds_its_question_no_longer_than_it_runs(
 
 
 async def test_an_answer_that_firestore_does_not_take_at_once_is_written_later(
-    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance
 ) -> None:
     refused = 0
 
@@ -230,13 +228,63 @@ async def test_an_answer_that_firestore_does_not_take_at_once_is_written_later(
             raise TimeoutError
         return await commit(*args, **kwargs)
 
-    instance.commits(away)
-    monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.2)
-    result = await talk(instance, "One", conversationId="new")
+    hurried = world.instance(limits=Limits(conversations=ConversationLimits(answer_s=0.2)))
+    hurried.commits(away)
+    result = await talk(hurried, "One", conversationId="new")
     assert result["text"] == said("One")
-    await instance.app.conversations.store.drain()
+    await hurried.app.background.drain()
     assert refused == 3
     assert await chosen(world, result["conversationId"]) == ["One", said("One")]
+
+
+async def test_a_message_whose_commit_was_lost_is_written_to_the_same_page(
+    world: World, instance: Instance
+) -> None:
+    """Counted twice, it would not fit on its page any more, and be there and on the next one."""
+    first = await talk(instance, "One", conversationId="new")
+    id_ = first["conversationId"]
+    head = await world.document(f"users/user/conversations/{id_}")
+    size = ConversationLimits().page_item_bytes + len(said("Two")) + 100
+    tight = ConversationLimits(page_max_bytes=head["pageBytes"] + 3 * size, answer_pause_s=0.05)
+    other = world.instance(limits=Limits(conversations=tight))
+    lost = 0
+
+    async def losing(commit: Commit, *args: Any, **kwargs: Any) -> Any:
+        nonlocal lost
+        answer = await commit(*args, **kwargs)
+        if any("/messages/" in path for path in writes(*args, **kwargs)) and lost < 6:
+            lost += 1
+            raise TimeoutError
+        return answer
+
+    other.commits(losing)
+    await talk(other, "Two", conversationId=id_)
+    await other.app.background.drain()
+    assert lost == 6
+    pages = await world.all(f"users/user/conversations/{id_}/transcript")
+    assert [*pages] == ["0"]
+    assert len(pages["0"]["messages"]) == 4
+    after = await world.document(f"users/user/conversations/{id_}")
+    assert (after["page"], after["leafPage"]) == (0, 0)
+    items = [*pages["0"]["messages"].values()]
+    used = sum(len(item["text"]) + tight.page_item_bytes for item in items)
+    assert after["pageBytes"] == used, "each message counts once"
+    assert await chosen(world, id_) == ["One", said("One"), "Two", said("Two")]
+
+
+async def test_a_permanent_refusal_is_no_outage(world: World, instance: Instance) -> None:
+    first = await talk(instance, "One", conversationId="new")
+    data = {"conversationId": first["conversationId"], "title": "Two"}
+    for error, reason in ((PermissionDenied, "firestore_forbidden"), (TimeoutError, None)):
+
+        async def refuse(_: Commit, *__: Any, kind: type[Exception] = error, **___: Any) -> Any:
+            raise kind("x")
+
+        broken = world.instance()
+        broken.commits(refuse)
+        refused = await broken.refusal("update_conversation", data, "user")
+        assert refused.reason == (reason or "history_unavailable")
+        assert refused.retryable == (reason is None)
 
 
 async def test_a_page_that_is_full_is_followed_by_another(world: World, instance: Instance) -> None:
@@ -340,15 +388,13 @@ async def test_an_answer_that_comes_between_the_steps_of_a_deletion_leaves_nothi
 
 
 async def test_a_deletion_cut_off_while_an_answer_runs_is_finished_by_the_next(
-    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance
 ) -> None:
     id_, running = await answering(world, instance)
 
-    broken = without_messages(world)
-    monkeypatch.setattr(limits, "CHANGE_S", 0.5)
+    broken = without_messages(world, change_s=0.5)
     data = {"conversationId": id_}
     assert (await broken.refusal("delete_conversation", data, "user")).retryable
-    monkeypatch.undo()
     await instance.call("stop_generation", {"requestId": "r"}, "user")
     assert (await running)["finishReason"] == "stopped"
     assert len(await messages(world, id_)) == 3, "the answer did not come back to it"

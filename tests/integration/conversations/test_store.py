@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
 
-from firerouter import limits
+from firerouter.app.limits import Limits
+from firerouter.conversations.limits import ConversationLimits
+from firerouter.generation.prompts import PromptLimits
 from tests.support.conversations import FEATURE, chosen, messages, said, sent, talk
 from tests.support.eventually import until
 from tests.support.faulty_firestore import applied_twice, firestore_api
@@ -214,9 +216,10 @@ async def test_the_path_is_chosen_and_the_title_changed(world: World, instance: 
 
 
 async def test_a_long_conversation_costs_hardly_more_reads_and_is_cut_in_whole_turns(
-    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance
 ) -> None:
-    monkeypatch.setattr(limits, "PAGE_MAX_BYTES", 20_000)
+    limits = Limits(conversations=ConversationLimits(page_max_bytes=20_000))
+    instance = world.instance(limits=limits)
     reads = count_reads(instance)
     took = {}
     for count in (10, 1000):
@@ -245,16 +248,12 @@ async def test_what_has_no_room_is_left_out_and_the_question_never(
     id_ = first["conversationId"]
     marker = f"Short {world.project}"
     await instance.save("talk", {**FEATURE, "maxTokens": 16_000}, 1)
-    monkey = pytest.MonkeyPatch()
-    monkey.setattr(limits, "HISTORY_MAX_BYTES", 1_000)
-    try:
-        await talk(instance, marker, conversationId=id_)
-        (told,) = await sent(world, marker)
-        assert told == [("system", "Be brief."), ("user", marker)]
-        data = {"feature": "talk", "conversationId": id_, "regenerate": first["messageId"]}
-        again = await instance.call("execute_prompt", data, "user")
-    finally:
-        monkey.undo()
+    narrow = world.instance(limits=Limits(prompts=PromptLimits(history_max_bytes=1_000)))
+    await talk(narrow, marker, conversationId=id_)
+    (told,) = await sent(world, marker)
+    assert told == [("system", "Be brief."), ("user", marker)]
+    data = {"feature": "talk", "conversationId": id_, "regenerate": first["messageId"]}
+    again = await narrow.call("execute_prompt", data, "user")
     assert long[:100] in again["text"]
 
 
@@ -289,9 +288,10 @@ async def test_what_a_model_is_told_fits_its_context(
 
 
 async def test_what_a_model_finds_too_long_it_is_told_half_of(
-    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance
 ) -> None:
-    monkeypatch.setattr(limits, "BYTES_PER_TOKEN_AT_LEAST", 12)  # a guess that is far off
+    far_off = PromptLimits(bytes_per_token_min=12)
+    instance = world.instance(limits=Limits(prompts=far_off))
     small = {"model": "sim/8k", "systemPrompt": "Be brief.", "maxTokens": 1_000}
     await instance.save("talk", {**small, "titles": "beginning"}, 1)
     id_ = "new"
@@ -316,10 +316,10 @@ async def test_what_a_model_finds_too_long_it_is_told_half_of(
 
 
 async def test_an_answer_too_long_for_a_document_is_kept_whole(
-    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance
 ) -> None:
-    monkeypatch.setattr(limits, "MESSAGE_PART_CHARS", 20)
-    monkeypatch.setattr(limits, "PAGE_MAX_BYTES", 330)
+    short = ConversationLimits(part_chars=20, page_max_bytes=330)
+    instance = world.instance(limits=Limits(conversations=short))
     first = await talk(instance, "a long question of many words", conversationId="new")
     id_ = first["conversationId"]
     kept = await messages(world, id_)
@@ -381,9 +381,8 @@ def count_reads(instance: Instance) -> list[str]:
 
 
 async def test_a_conversation_is_deleted_with_all_it_holds_also_in_two_goes(
-    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance
 ) -> None:
-    monkeypatch.setattr(limits, "DELETE_BATCH", 2)
     first = await talk(instance, "One", conversationId="new")
     id_ = first["conversationId"]
     await talk(instance, "Two", conversationId=id_)
@@ -397,9 +396,9 @@ async def test_a_conversation_is_deleted_with_all_it_holds_also_in_two_goes(
             raise ServiceUnavailable("x")  # type: ignore[no-untyped-call]  # it ships no types
         return await commit(*args, **kwargs)
 
-    broken = world.instance()
+    few = ConversationLimits(delete_batch=2, change_s=0.5)
+    broken = world.instance(limits=Limits(conversations=few))
     broken.commits(cut)
-    monkeypatch.setattr(limits, "CHANGE_S", 0.5)
     failed = await broken.refusal("delete_conversation", {"conversationId": id_}, "user")
     assert failed.reason == "history_unavailable"
     assert len(await messages(world, id_)) == 2
@@ -409,7 +408,8 @@ async def test_a_conversation_is_deleted_with_all_it_holds_also_in_two_goes(
     assert gone.reason == "conversation_unknown", "half deleted is deleted to everybody"
     assert [*await world.all("users/user/conversations")] == [other["conversationId"]]
     assert [*await world.all("users/user/deleting")] == [id_]
-    monkeypatch.setattr(limits, "CHANGE_S", 8.0)
+    few = ConversationLimits(delete_batch=2)
+    instance = world.instance(limits=Limits(conversations=few))
     done = await instance.call("delete_conversation", {"conversationId": id_}, "user")
     assert done == {"conversationId": id_, "deleted": True}
     assert await messages(world, id_) == {}

@@ -11,6 +11,7 @@ from firerouter.app.limits import Limits
 from firerouter.delivery import DeliveryLimits, ProgressLimits
 from firerouter.ledger import LedgerLimits
 from tests.support.calls import call_of
+from tests.support.conversations import writing_never
 from tests.support.eventually import EVENTUALLY_S, until
 from tests.support.in_process import OVERDUE_S, Instance, World
 from tests.support.response_formats import LONG_JSON
@@ -201,7 +202,7 @@ def mute(instance: Instance) -> None:
     async def never(*_: Any, **__: Any) -> Any:
         await asyncio.sleep(3600)
 
-    instance.app.conversations.store.answer = never  # type: ignore[method-assign]
+    writing_never(instance, "write_answer")
     instance.app.ledger.settle = never  # type: ignore[method-assign]
     instance.app.delivery.progress.forget = never  # type: ignore[method-assign]
 

@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from firerouter import limits
 from firerouter.app.limits import Limits
-from firerouter.files.annotation_store import reading_of
-from firerouter.openrouter import OpenRouterLimits
+from firerouter.files.limits import FileLimits
 from tests.support.conversations import ask_about
 from tests.support.files import PDF, inline
 from tests.support.in_process import Instance, World
@@ -94,9 +92,8 @@ async def test_nothing_is_told_of_a_file_that_is_not_sent(
     first = await ask_about(instance, uid, pdf(), conversationId="new")
     here = {"conversationId": first["conversationId"]}
     await instance.call("update_conversation", {**here, "messageId": first["messageId"]}, uid)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(limits, "ATTACHMENTS_SENT_MAX", 0)
-        await instance.ask("talk", uid, prompt="And now?", **here)
+    sparing = world.instance(limits=Limits(files=FileLimits(request_max_files=0)))
+    await sparing.ask("talk", uid, prompt="And now?", **here)
     assert (await annotations(world))[-1] == [None, None, None]
     assert "reading" not in str((await world.bodies())[-1])
 
@@ -142,16 +139,16 @@ async def test_a_file_that_is_gone_takes_what_was_read_of_it_along(
 async def test_what_is_too_long_to_be_kept_is_not(
     world: World, instance: Instance, uid: str
 ) -> None:
-    instance = world.instance(Limits(openrouter=OpenRouterLimits(file_annotations_max_bytes=100)))
+    instance = world.instance(limits=Limits(files=FileLimits(annotations_max_bytes=100)))
     first = await ask_about(instance, uid, pdf(), conversationId="new")
     here = {"conversationId": first["conversationId"]}
     assert READ in (await instance.ask("talk", uid, prompt="And now?", **here))["text"]
 
 
 async def test_long_ones_come_in_pieces_and_go_back_whole(
-    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance, uid: str
 ) -> None:
-    monkeypatch.setattr(limits, "READING_PART_CHARS", 50)
+    instance = world.instance(limits=Limits(files=FileLimits(annotation_piece_chars=50)))
     first = await ask_about(instance, uid, pdf(), conversationId="new")
     here = {"conversationId": first["conversationId"]}
     transcript = await world.all(f"users/{uid}/conversations/{here['conversationId']}/transcript")
@@ -230,13 +227,3 @@ async def test_an_answer_that_is_regenerated_is_not_read_for_twice(
     assert READ not in after["text"], "the chosen answer has it too"
     told = [[bool(a) for a in told] for told in await annotations(world)]
     assert told == [[False], *[[False, True, False]] * 2, [False, True, False]]
-
-
-def test_pieces_join_to_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "READING_PART_CHARS", 7)
-    files = [json.dumps({"type": "file", "n": n, "text": "é😀\ud800"}) for n in range(3)]
-    reading = reading_of("a1", files)
-    assert reading is not None
-    assert json.loads("".join(reading.pieces.values())) == [json.loads(file) for file in files]
-    assert list(reading.pieces)[:2] == ["a1.0", "a1.1"]
-    assert reading_of("a1", []) is None

@@ -7,11 +7,14 @@ from typing import Any
 
 import httpx
 import pytest
+from google.api_core.exceptions import PermissionDenied, ServiceUnavailable
 
 from firerouter import limits
+from firerouter.app.limits import Limits
 from firerouter.contract.base import parse
 from firerouter.contract.prompts import ExecutePrompt
-from firerouter.files.file import FREE_PDF_PLUGIN
+from firerouter.files.file import FILE_TOKENS, FREE_PDF_PLUGIN
+from firerouter.files.limits import FileLimits
 from scripts.devtools.callable_client import CallableClient
 from scripts.devtools.suite import Suite
 from tests.support.conversations import ask_about
@@ -161,7 +164,15 @@ async def test_the_estimate_of_what_was_asked_counts_files(
 ) -> None:
     await instance.save("talk", {**FEATURE, "model": "sim/no-usage"}, 1)
     result = await ask_about(instance, uid, inline(PDF, "application/pdf"))
-    assert result["usage"]["promptTokens"] >= limits.ATTACHMENT_TOKENS
+    assert result["usage"]["promptTokens"] >= FILE_TOKENS
+    result = await ask_about(instance, uid, inline(b"a text", "text/plain"))
+    assert result["usage"]["promptTokens"] < 100, "a text counts as what it is"
+
+
+def without_storage(world: World) -> Instance:
+    """An instance for which Cloud Storage does not answer."""
+    limits = Limits(files=FileLimits(storage_s=0.5))
+    return world.instance(limits=limits, STORAGE_EMULATOR_HOST="http://127.0.0.1:1")
 
 
 # -- conversations ---------------------------------------------------------------------------------
@@ -240,16 +251,17 @@ async def test_a_file_that_is_gone_is_left_out_and_the_user_is_told(
     assert result["notices"] == [
         {
             "reason": "attachment_left_out",
-            "message": "A file of an earlier turn was not sent: it is not there any more.",
+            "message": "A file of an earlier message was not sent: it no longer exists.",
         }
     ]
     assert (await asked(world))[-1][1] == {"role": "user", "content": "What is it?"}
 
 
 async def test_the_newest_files_go_first_where_there_is_no_room_for_all(
-    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance, uid: str
 ) -> None:
-    monkeypatch.setattr(limits, "ATTACHMENTS_MAX_BYTES", 2 * len(PNG) + 10)
+    small = FileLimits(request_max_bytes=2 * len(PNG) + 10)
+    instance = world.instance(limits=Limits(files=small))
     first = await ask_about(instance, uid, inline(), conversationId="new")
     id_ = first["conversationId"]
     await ask_about(instance, uid, inline(PNG + b"2"), conversationId=id_)
@@ -281,11 +293,8 @@ async def test_a_deletion_that_finds_no_storage_is_finished_by_calling_again(
 ) -> None:
     first = await ask_about(instance, uid, inline(), conversationId="new")
     data = {"conversationId": first["conversationId"]}
-    away = world.instance(STORAGE_EMULATOR_HOST="http://127.0.0.1:1")
-    limited = pytest.MonkeyPatch()
-    limited.setattr(limits, "STORAGE_S", 0.5)
+    away = without_storage(world)
     refused = await away.refusal("delete_conversation", data, uid)
-    limited.undo()
     assert refused.reason == "storage_unavailable"
     assert len(await world.files(uid)) == 1
     # from the first call on it is none to anybody
@@ -296,10 +305,9 @@ async def test_a_deletion_that_finds_no_storage_is_finished_by_calling_again(
 
 
 async def test_storage_that_is_away_keeps_nobody_from_an_answer_about_what_came_along(
-    world: World, uid: str, instance: Instance, monkeypatch: pytest.MonkeyPatch
+    world: World, uid: str, instance: Instance
 ) -> None:
-    monkeypatch.setattr(limits, "STORAGE_S", 0.5)
-    away = world.instance(STORAGE_EMULATOR_HOST="http://127.0.0.1:1")
+    away = without_storage(world)
     first = await ask_about(away, uid, inline(), conversationId="new")
     assert first["text"]
     result = await instance.ask("talk", uid, prompt="Go on", conversationId=first["conversationId"])
@@ -448,11 +456,11 @@ async def test_a_stop_reaches_a_request_that_waits_for_its_files(
     assert stopped["stopped"]
     assert (await asking)["finishReason"] == "stopped"
     assert await told(world) == []
-    assert instance.app.files.attachments._holding.size == 0
+    assert instance.app.files.attachments._memory.used_bytes == 0
 
 
 async def test_what_is_too_large_or_too_much_is_refused(
-    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance, uid: str
 ) -> None:
     data = {"contentType": "image/png", "bytes": 50_000_000}
     refused = await instance.refusal("create_upload", data, uid)
@@ -466,19 +474,20 @@ async def test_what_is_too_large_or_too_much_is_refused(
     refused = await refusal(instance, uid, inline(PNG + bytes(limits.INLINE_MAX_BYTES)))
     assert "upload larger ones" in str(refused)
     path = await upload(instance, PNG * 10, uid=uid)
-    monkeypatch.setattr(limits, "ATTACHMENT_MAX_BYTES", len(PNG) * 5)  # by whatever it came to this
-    refused = await refusal(instance, uid, {"path": path})
+    small = FileLimits(file_max_bytes=len(PNG) * 5, request_max_bytes=len(PNG) * 2)
+    sparing = world.instance(limits=Limits(files=small))
+    refused = await refusal(sparing, uid, {"path": path})  # by whatever it came to this
     assert refused.details["field"] == "attachments[0]"
-    monkeypatch.setattr(limits, "ATTACHMENTS_MAX_BYTES", len(PNG) * 2)
-    refused = await refusal(instance, uid, *[inline()] * 3)
+    refused = await refusal(sparing, uid, *[inline()] * 3)
     assert refused.details["field"] == "attachments"
     assert await uncounted(world, uid)
 
 
 async def test_an_instance_holds_only_so_much_at_once(
-    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance, uid: str
 ) -> None:
-    monkeypatch.setattr(limits, "ATTACHMENTS_IN_FLIGHT_MAX_BYTES", len(PNG) + 1)
+    small = FileLimits(in_flight_max_bytes=len(PNG) + 1)
+    instance = world.instance(limits=Limits(files=small))
     refused = await refusal(instance, uid, inline(), inline(PNG + b"2"))
     assert (refused.reason, refused.retryable) == ("overloaded", True)
     for _ in range(3):  # what one has let go the next may hold
@@ -489,7 +498,7 @@ async def test_an_instance_holds_only_so_much_at_once(
     path = await upload(instance, b"nothing", uid=uid)
     await instance.save("talk", FEATURE, 2)
     assert (await refusal(instance, uid, {"path": path})).reason == "invalid_argument"
-    assert instance.app.files.attachments._holding.size == 0
+    assert instance.app.files.attachments._memory.used_bytes == 0
 
 
 async def test_a_comparison_fetches_and_holds_a_file_once(
@@ -501,7 +510,7 @@ async def test_a_comparison_fetches_and_holds_a_file_once(
     path = await upload(instance, text, "text/plain", uid=uid)
     # as much as a comparison of six may have, and less than two requests' own files
     size = 2 * len(text)
-    monkeypatch.setattr(limits, "ATTACHMENTS_IN_FLIGHT_MAX_BYTES", 2 * size)
+    instance = world.instance(limits=Limits(files=FileLimits(in_flight_max_bytes=2 * size)))
     fetched, fetch = list[Any](), instance.app.files.storage.fetch
 
     async def fetch_once(file: Any) -> Any:
@@ -517,7 +526,7 @@ async def test_a_comparison_fetches_and_holds_a_file_once(
     bodies_ = await world.bodies()
     assert {body["model"] for body in bodies_} == set(models)
     assert all(len(body["messages"][-1]["content"]) == 3 for body in bodies_)
-    assert instance.app.files.attachments._holding.size == 0
+    assert instance.app.files.attachments._memory.used_bytes == 0
 
 
 async def test_files_go_with_a_prompt_alone(instance: Instance, uid: str) -> None:
@@ -528,16 +537,40 @@ async def test_files_go_with_a_prompt_alone(instance: Instance, uid: str) -> Non
 
 
 async def test_a_user_uploads_only_so_much_in_a_day(
-    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance, uid: str
 ) -> None:
-    monkeypatch.setattr(limits, "UPLOADS_PER_DAY", 2)
+    two = Limits(files=FileLimits(uploads_per_day=2))
+    instance = world.instance(limits=two)
     data = {"contentType": "image/png", "bytes": 9}
     for _ in range(2):
         assert await instance.call("create_upload", data, uid)
-    refused = await world.instance().refusal("create_upload", data, uid)
+    refused = await world.instance(limits=two).refusal("create_upload", data, uid)
     assert refused.reason == "quota_exceeded"
     assert (refused.details["limit"], refused.details["max"]) == ("uploadsPerDay", 2)
     assert await instance.call("create_upload", data, "another")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "retryable"),
+    [
+        (PermissionDenied, "firestore_forbidden", False),
+        (ServiceUnavailable, "ledger_unavailable", True),
+    ],
+)
+async def test_an_upload_that_cannot_be_counted_does_not_begin(
+    instance: Instance, error: Any, reason: str, retryable: bool
+) -> None:
+    sent = 0
+
+    async def refuse(*_: Any, **__: Any) -> Any:
+        nonlocal sent
+        sent += 1
+        raise error("x")
+
+    instance.commits(refuse)
+    data = {"contentType": "image/png", "bytes": 9}
+    refused = await instance.refusal("create_upload", data, "ann")
+    assert (refused.reason, refused.retryable, sent) == (reason, retryable, 1)
 
 
 # -- models ----------------------------------------------------------------------------------------
@@ -551,7 +584,7 @@ async def test_a_model_that_cannot_take_a_file_is_not_asked(
     assert refused.reason == "attachment_not_taken"
     assert refused.status == "FAILED_PRECONDITION"
     assert (refused.details["field"], refused.details["modality"]) == ("attachments[1]", "audio")
-    assert str(refused).startswith(f"{SEES} can not read audio/wav.")
+    assert str(refused).startswith(f"{SEES} does not accept audio/wav.")
     assert await told(world) == []
     assert await uncounted(world, uid)
     assert (await ask_about(instance, uid, inline(), model=SEES))["text"]
@@ -567,7 +600,7 @@ async def test_a_question_with_an_image_is_not_asked_again_of_a_model_that_sees_
     assert (refused.reason, refused.details["field"]) == ("attachment_not_taken", "regenerate")
     result = await instance.call("execute_prompt", {**data, "prompt": "Go on"}, uid)
     (notice,) = result["notices"]
-    assert notice["message"].endswith(f"not sent: {READS} can not read it.")
+    assert notice["message"].endswith(f"not sent: {READS} does not accept it.")
     assert (await asked(world))[-1][1] == {"role": "user", "content": "What is it?"}
 
 
@@ -575,9 +608,9 @@ async def test_a_fallback_that_cannot_take_a_file_is_left_out(instance: Instance
     image_, unknown = inline(), "somebody/new"
     request = parse(ExecutePrompt, {"feature": "talk", "prompt": "x", "attachments": [image_]})
     models = [HEARS_TOO, READS, SEES, unknown]
-    placed = await instance.app.files.attachments.look(request, uid, "0" * 32)
-    attached = await instance.app.files.attachments.gather(request, uid, placed, models, [])
-    assert attached.models == [HEARS_TOO, SEES, unknown]
+    found = await instance.app.files.attachments.find(request, uid, "0" * 32)
+    plan = await instance.app.files.attachments.plan(request, found, models, [])
+    assert plan.models == [HEARS_TOO, SEES, unknown]
 
 
 async def test_no_pdf_is_read_for_money_where_nothing_may_cost_any(

@@ -6,12 +6,16 @@ from typing import Any
 import pytest
 
 from firerouter import limits
-from firerouter.conversations.history import TOLD_BEFORE
+from firerouter.app.limits import Limits
+from firerouter.conversations.history import SUMMARY_PREFIX
+from firerouter.conversations.limits import ConversationLimits
 from firerouter.generation.helper_model import SUMMARY, TITLE
+from firerouter.generation.prompts import PromptLimits
 from tests.support.eventually import until
 from tests.support.in_process import Instance, World
 
 FEATURE = {"model": "sim/fast", "maxTokens": 64, "helperModel": "sim/one-packet"}
+NARROW = PromptLimits(history_max_bytes=10_000)
 LONG = "word " * 400  # of which a small model's context holds a few
 
 
@@ -138,10 +142,8 @@ async def told(world: World, marker: str) -> list[tuple[str, str]]:
     return [(m["role"], m["content"]) for m in body["messages"]]
 
 
-async def test_older_turns_are_told_in_short(
-    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "HISTORY_MAX_BYTES", 10_000)
+async def test_older_turns_are_told_in_short(world: World, instance: Instance) -> None:
+    instance = world.instance(limits=Limits(prompts=NARROW))
     id_ = await long_talk(world, instance, 5)
     head = await world.document(f"users/user/conversations/{id_}")
     (body,) = (await asked(world, SUMMARY))[-1:]
@@ -150,7 +152,7 @@ async def test_older_turns_are_told_in_short(
     marker = f"{world.project} and now?"
     await instance.ask("talk", prompt=marker, conversationId=id_)
     messages = await told(world, marker)
-    assert messages[0] == ("user", TOLD_BEFORE + head["summary"]["text"])
+    assert messages[0] == ("user", SUMMARY_PREFIX + head["summary"]["text"])
     turns = [text.split(" word")[0] for role, text in messages[1:-1] if role == "user"]
     kept = int(turns[0].rsplit(" ", 1)[1])
     assert turns == [f"{world.project} turn {number}" for number in range(kept, 5)]
@@ -159,10 +161,8 @@ async def test_older_turns_are_told_in_short(
     assert f"turn {kept} " not in folded
 
 
-async def test_a_summary_builds_on_the_one_before(
-    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "HISTORY_MAX_BYTES", 10_000)
+async def test_a_summary_builds_on_the_one_before(world: World, instance: Instance) -> None:
+    instance = world.instance(limits=Limits(prompts=NARROW))
     await long_talk(world, instance, 8)
     first, *_, last = await asked(world, SUMMARY)
     assert "in short" not in first["messages"][1]["content"]
@@ -171,23 +171,21 @@ async def test_a_summary_builds_on_the_one_before(
 
 
 async def test_without_a_summary_the_oldest_turns_are_left_out(
-    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance
 ) -> None:
-    monkeypatch.setattr(limits, "HISTORY_MAX_BYTES", 10_000)
+    instance = world.instance(limits=Limits(prompts=NARROW))
     id_ = await long_talk(world, instance, 6, helperModel="sim/reset")
     assert "summary" not in await world.document(f"users/user/conversations/{id_}")
     marker = f"{world.project} and now?"
     await instance.ask("talk", prompt=marker, conversationId=id_)
     messages = await told(world, marker)
-    assert TOLD_BEFORE not in messages[0][1]
+    assert SUMMARY_PREFIX not in messages[0][1]
     assert messages[0][0] == "user"
-    assert sum(len(text) for _, text in messages[:-1]) <= limits.HISTORY_MAX_BYTES
+    assert sum(len(text) for _, text in messages[:-1]) <= NARROW.history_max_bytes
 
 
-async def test_another_branch_is_not_told_of_this_one(
-    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "HISTORY_MAX_BYTES", 10_000)
+async def test_another_branch_is_not_told_of_this_one(world: World, instance: Instance) -> None:
+    instance = world.instance(limits=Limits(prompts=NARROW))
     id_ = await long_talk(world, instance, 5)
     assert "summary" in await world.document(f"users/user/conversations/{id_}")
     marker = f"{world.project} anew"
@@ -196,10 +194,10 @@ async def test_another_branch_is_not_told_of_this_one(
 
 
 async def test_one_long_turn_leaves_the_summary_of_those_before_it(
-    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance
 ) -> None:
-    monkeypatch.setattr(limits, "HISTORY_MAX_BYTES", 10_000)
-    monkeypatch.setattr(limits, "SUMMARY_READS_MAX_BYTES", 20_000)
+    less = ConversationLimits(summary_reads_max_bytes=20_000)
+    instance = world.instance(limits=Limits(prompts=NARROW, conversations=less))
     id_ = await long_talk(world, instance, 5)
     head = await world.document(f"users/user/conversations/{id_}")
     before = head["summary"]["text"]
@@ -208,7 +206,7 @@ async def test_one_long_turn_leaves_the_summary_of_those_before_it(
     await instance.ask("talk", prompt=long, conversationId=id_)
     marker = f"{world.project} and now?"
     await instance.ask("talk", prompt=marker, conversationId=id_)
-    assert (await told(world, marker))[0] == ("user", TOLD_BEFORE + before)
+    assert (await told(world, marker))[0] == ("user", SUMMARY_PREFIX + before)
     bodies = (await asked(world, SUMMARY))[asked_before:]
     folded = bodies[-1]["messages"][1]["content"]
     assert folded.startswith(f"(before that, in short) {before}")

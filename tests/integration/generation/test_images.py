@@ -12,7 +12,8 @@ import pytest
 
 from firerouter import limits
 from firerouter.app.limits import Limits
-from firerouter.openrouter import OpenRouterLimits
+from firerouter.conversations.writer import ThreadWriter
+from firerouter.files.limits import FileLimits
 from scripts.standins.openrouter.completions import simulated_png as drawn
 from tests.support.eventually import until
 from tests.support.files import image_part
@@ -96,15 +97,15 @@ async def test_small_ones_come_inline_where_that_is_asked_for(
     (entry,) = await settled(world, uid)
     (kept,) = entry["result"]["images"]
     assert kept.keys() == {"index", "contentType", "bytes", "path"}
-    monkeypatch.setattr(limits, "INLINE_IMAGE_MAX_BYTES", len(PNG) - 1)
-    (image,) = (await draw(instance, uid, inlineImages=True))["images"]
+    sparing = world.instance(limits=Limits(files=FileLimits(inline_image_max_bytes=len(PNG) - 1)))
+    (image,) = (await draw(sparing, uid, inlineImages=True))["images"]
     assert image.keys() == {"index", "contentType", "bytes", "path"}
 
 
 async def test_temporary_ones_are_stored_nowhere(
-    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance, uid: str
 ) -> None:
-    monkeypatch.setattr(limits, "INLINE_IMAGE_MAX_BYTES", 0)
+    instance = world.instance(limits=Limits(files=FileLimits(inline_image_max_bytes=0)))
     for more in ({}, {"conversationId": "new"}):
         (image,) = (await draw(instance, uid, temporary=True, **more))["images"]
         assert base64.b64decode(image["data"]) == PNG
@@ -116,10 +117,10 @@ async def test_temporary_ones_are_stored_nowhere(
 
 
 async def test_storage_that_is_away_keeps_nobody_from_an_image(
-    world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance, uid: str
 ) -> None:
-    monkeypatch.setattr(limits, "STORAGE_S", 0.5)
-    away = world.instance(STORAGE_EMULATOR_HOST="http://127.0.0.1:1")
+    hurried = Limits(files=FileLimits(storage_s=0.5))
+    away = world.instance(limits=hurried, STORAGE_EMULATOR_HOST="http://127.0.0.1:1")
     result = await draw(away, uid, conversationId="new", requestId="r1")
     (image,) = result["images"]
     assert base64.b64decode(image["data"]) == PNG
@@ -243,13 +244,13 @@ async def test_a_conversation_that_is_deleted_meanwhile_keeps_no_image(
 ) -> None:
     first = await draw(instance, uid, conversationId="new")
     id_ = first["conversationId"]
-    write = instance.app.conversations.store.answer
+    write = ThreadWriter.write_answer
 
-    async def deleted_first(*args: Any) -> bool:
+    async def deleted_first(*args: Any, **kwargs: Any) -> bool:
         await world.instance().call("delete_conversation", {"conversationId": id_}, uid)
-        return await write(*args)
+        return await write(*args, **kwargs)
 
-    monkeypatch.setattr(instance.app.conversations.store, "answer", deleted_first)
+    monkeypatch.setattr(ThreadWriter, "write_answer", deleted_first)
     assert (await draw(instance, uid, conversationId=id_))["images"]
     assert await world.files(uid, "images") == {}
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from firerouter import limits
+from firerouter.conversations.limits import ConversationLimits
 from tests.support.calls import ASK
 from tests.support.in_process import World
 from tests.support.tools import CLOCK, WEATHER, tools_feature
@@ -308,7 +309,7 @@ async def test_an_answer_that_was_kept_cites_as_well(world: World) -> None:
 
 
 def test_the_bounds_hold_what_a_document_can() -> None:
-    calls = limits.TOOL_ARGUMENTS_MAX_CHARS * 4 + limits.MESSAGE_PART_CHARS * 4
+    calls = limits.TOOL_ARGUMENTS_MAX_CHARS * 4 + ConversationLimits().part_chars * 4
     assert calls < 1_000_000
 
 

@@ -8,7 +8,6 @@ from firerouter import limits
 from firerouter.contract.base import parse
 from firerouter.contract.prompts import ExecutePrompt
 from firerouter.errors import AnswerTooLong, InvalidArgument, TooManyToolCalls, UpstreamMalformed
-from firerouter.generation.tool_turns import sent, told
 from firerouter.openrouter import OpenRouterLimits
 from firerouter.openrouter.citations import CitationCollector
 from firerouter.openrouter.reasoning import ReasoningCollector
@@ -112,32 +111,6 @@ def test_a_whole_round_is_a_request() -> None:
     request = parse(ExecutePrompt, {"feature": "chat", "messages": [USER, CALLED, RESULT]})
     assert request.messages is not None
     assert [message.role for message in request.messages] == ["user", "assistant", "tool"]
-
-
-def test_what_lacks_its_other_half_is_not_sent() -> None:
-    turns: list[dict[str, Any]] = [
-        {"role": "tool", "content": "", "toolResults": [{"toolCallId": "c0", "content": "old"}]},
-        {"role": "user", "content": "a"},
-        {"role": "assistant", "content": "Let me see", "toolCalls": [CALL]},
-        {"role": "user", "content": "b"},
-        {"role": "assistant", "content": "", "toolCalls": [CALL]},
-        {"role": "user", "content": "c"},
-    ]
-    assert list(sent(turns, "a/b")) == [
-        {"role": "user", "content": "a"},
-        {"role": "assistant", "content": "Let me see"},
-        {"role": "user", "content": "b"},
-        {"role": "user", "content": "c"},
-    ]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error"),
-    [("{}", None), ("", None), ("{", "invalid_arguments"), ("[]", "invalid_arguments")],
-)
-def test_what_is_wrong_with_a_call_is_said(arguments: str, error: str | None) -> None:
-    assert told({**CALL, "arguments": arguments}, {"f"}).get("error") == error
-    assert told({**CALL, "arguments": arguments}, set())["error"] == "unknown_tool"
 
 
 # -- in pieces -----------------------------------------------------------------------------------

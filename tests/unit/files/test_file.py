@@ -14,12 +14,13 @@ from firerouter import limits
 from firerouter.contract import media
 from firerouter.contract.attachments import CreateUpload
 from firerouter.contract.base import parse
-from firerouter.contract.media import KINDS, ContentType, decoded
-from firerouter.contract.messages import Part
+from firerouter.contract.media import KINDS, ContentType, decode_base64
+from firerouter.contract.messages import AudioPart, DocumentPart, ImagePart, TextPart, VideoPart
 from firerouter.contract.prompts import ExecutePrompt
 from firerouter.errors import InvalidArgument
 from firerouter.files import file as files
 from firerouter.files.file import File, files_of, is_own
+from firerouter.files.limits import FileLimits
 from tests.support.repository import ROOT
 
 PATH = "users/ann/uploads/" + "0" * 32
@@ -74,11 +75,12 @@ def test_an_mp3_may_begin_with_its_first_frame() -> None:
 def test_what_a_model_is_sent_is_the_file(content: bytes, pieces: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(media, "ENCODED_AT_ONCE_BYTES", 3 * pieces)
-        url = File(PATH, "image/png", 1, content=content).to_part()["image_url"]["url"]
-    head, _, data = url.partition(",")
+        part = File(PATH, "image/png", 1, content=content).to_part()
+    assert isinstance(part, ImagePart)
+    head, _, data = part.url.partition(",")
     assert head == "data:image/png;base64"
     assert base64.b64decode(data, validate=True) == content
-    assert decoded(data) == content
+    assert decode_base64(data) == content
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_what_a_model_is_sent_is_the_file(content: bytes, pieces: int) -> None:
     ],
 )
 def test_a_file_has_bounds(size: int, type_: str, lacks: bool) -> None:
-    assert bool(File(PATH, type_, size).rejection_reason()) == lacks
+    assert bool(File(PATH, type_, size).rejection_reason(FileLimits())) == lacks
 
 
 @pytest.mark.parametrize(
@@ -147,14 +149,39 @@ def test_a_message_keeps_what_is_needed_to_send_it_again() -> None:
     assert "content" not in str(file.to_document()).replace("contentType", "")
 
 
-def test_a_file_counts_as_text_where_it_is_and_as_much_where_it_is_not() -> None:
-    parts: list[Part] = [
-        {"type": "text", "text": "four"},
-        {"type": "image_url", "image_url": {"url": "x"}},
-    ]
-    assert files.length("four") == 4
-    assert files.length(None) == 0
-    assert files.length(parts) == 4 + limits.ATTACHMENT_TOKENS * 4
+@pytest.mark.parametrize("type_", KINDS)
+def test_each_kind_has_its_part_and_no_repr_shows_its_bytes(type_: str) -> None:
+    part = File(PATH, type_, 1, "a.x", BEGINNINGS[type_]).to_part()
+    encoded = base64.b64encode(BEGINNINGS[type_]).decode()
+    url = f"data:{type_};base64,{encoded}"
+    if type_ in TEXT:
+        assert part == TextPart(f"a.x:\n\n{BEGINNINGS[type_].decode()}")
+        return
+    formats = {"audio/mpeg": "mp3", "audio/mp4": "m4a"}
+    assert (
+        part
+        == {
+            "image": ImagePart(url),
+            "audio": AudioPart(encoded, formats.get(type_, type_.partition("/")[2])),
+            "video": VideoPart(url),
+            "application": DocumentPart("a.x", url),
+        }[type_.partition("/")[0]]
+    )
+    assert encoded not in repr(part)
+
+
+def test_a_file_without_a_name_is_called_by_its_path() -> None:
+    part = File(PATH, "text/plain", 1, content=b"x").to_part()
+    assert part == TextPart(f"{'0' * 32}:\n\nx")
+
+
+def test_an_attachment_is_decoded_once() -> None:
+    data = {"data": base64.b64encode(b"x" * 100).decode(), "contentType": "text/plain"}
+    request = parse(ExecutePrompt, {"feature": "a", "prompt": "b", "attachments": [data]})
+    (attachment,) = request.model_copy(update={"model": "c/d"}).attachments
+    assert attachment.content is request.attachments[0].content
+    assert attachment.content == b"x" * 100
+    assert data["data"] not in repr(attachment)
 
 
 @pytest.mark.parametrize(

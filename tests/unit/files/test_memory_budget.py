@@ -6,35 +6,35 @@ import pytest
 
 from firerouter import limits
 from firerouter.callable import Overloaded
+from firerouter.files.limits import FileLimits
 from firerouter.files.memory_budget import MemoryBudget
 
 
 @pytest.fixture
-def holding(monkeypatch: pytest.MonkeyPatch) -> MemoryBudget[str]:
-    monkeypatch.setattr(limits, "ATTACHMENTS_IN_FLIGHT_MAX_BYTES", 200)
-    return MemoryBudget()
+def holding() -> MemoryBudget[str]:
+    return MemoryBudget(limits=FileLimits(in_flight_max_bytes=200))
 
 
 def test_the_largest_files_go_with_the_most_models_of_a_comparison() -> None:
-    holding = MemoryBudget[str]()
+    holding = MemoryBudget[str](limits=FileLimits())
     for at in range(limits.COMPARED_MODELS_MAX):
-        holding.hold(str(at), {"a": limits.ATTACHMENTS_MAX_BYTES}, 0)
+        holding.hold(str(at), {"a": FileLimits().request_max_bytes}, 0)
     with pytest.raises(Overloaded):
         holding.hold("another", {"b": 1}, 0)
 
 
 def test_what_is_refused_holds_nothing(holding: MemoryBudget[str]) -> None:
     holding.hold("first", {"a": 100}, 20)
-    assert holding.size == 120
+    assert holding.used_bytes == 120
     holding.hold("second", {"a": 100}, 0)
-    assert holding.size == 140
+    assert holding.used_bytes == 140
     with pytest.raises(Overloaded):
         holding.hold("third", {"a": 100, "b": 50}, 0)
-    assert holding.size == 140
+    assert holding.used_bytes == 140
     holding.release("first")
-    assert holding.size == 100
+    assert holding.used_bytes == 100
     holding.release("second")
-    assert holding.size == 0
+    assert holding.used_bytes == 0
 
 
 async def test_it_is_read_once_and_on_when_the_first_one_is_stopped(
@@ -75,5 +75,5 @@ async def test_what_nobody_holds_any_more_is_read_no_further(holding: MemoryBudg
     await asyncio.sleep(0)
     holding.release("first")
     await ended.wait()
-    assert holding.size == 0
+    assert holding.used_bytes == 0
     reading.cancel()

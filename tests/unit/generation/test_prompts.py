@@ -7,11 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firerouter.contract.base import parse
+from firerouter.contract.messages import FilePlaceholder, Message, TextPart, ToolReply
 from firerouter.contract.prompts import ExecutePrompt
 from firerouter.errors import InvalidArgument, ModelNotAllowed
 from firerouter.features.selection import models_in_order
 from firerouter.features.settings import OWNED_PARAMETERS, FeatureSettings
 from firerouter.features.template import render, variable_names
+from firerouter.files.file import FILE_TOKENS
 from firerouter.generation import prompts
 
 
@@ -28,19 +30,19 @@ def settings(**fields: Any) -> FeatureSettings:
 
 
 def test_the_system_prompt_comes_first_and_the_prompt_last() -> None:
-    assert prompts.messages(settings(system_prompt="Be kind."), request()) == [
-        {"role": "system", "content": "Be kind."},
-        {"role": "user", "content": "Hello"},
+    assert prompts.build_messages(settings(system_prompt="Be kind."), request()) == [
+        Message("system", "Be kind."),
+        Message("user", "Hello"),
     ]
 
 
 def test_an_empty_system_prompt_is_not_sent() -> None:
-    assert prompts.messages(settings(), request()) == [{"role": "user", "content": "Hello"}]
+    assert prompts.build_messages(settings(), request()) == [Message("user", "Hello")]
 
 
 def test_the_context_comes_before_the_prompt_with_a_blank_line_between() -> None:
-    sent = prompts.messages(settings(), request(context="About cats."))
-    assert sent == [{"role": "user", "content": "About cats.\n\nHello"}]
+    sent = prompts.build_messages(settings(), request(context="About cats."))
+    assert sent == [Message("user", "About cats.\n\nHello")]
 
 
 def test_the_context_comes_before_the_last_of_several_messages() -> None:
@@ -49,11 +51,11 @@ def test_the_context_comes_before_the_last_of_several_messages() -> None:
         {"role": "assistant", "content": "b"},
         {"role": "user", "content": "c"},
     ]
-    sent = prompts.messages(
+    sent = prompts.build_messages(
         settings(system_prompt="S"), request(messages=turns, context="About cats.")
     )
-    assert [turn["content"] for turn in sent] == ["S", "a", "b", "About cats.\n\nc"]
-    assert [turn["role"] for turn in sent] == ["system", "user", "assistant", "user"]
+    assert [message.text for message in sent] == ["S", "a", "b", "About cats.\n\nc"]
+    assert [message.role for message in sent] == ["system", "user", "assistant", "user"]
 
 
 # -- templates -------------------------------------------------------------------------------------
@@ -90,15 +92,17 @@ def test_any_value_goes_in_as_it_is(one: str, two: str) -> None:
 
 def test_a_variable_that_is_missing_is_named() -> None:
     with pytest.raises(InvalidArgument) as refused:
-        prompts.messages(settings(system_prompt="Hi {{name}}"), request(variables={"other": "x"}))
+        prompts.build_messages(
+            settings(system_prompt="Hi {{name}}"), request(variables={"other": "x"})
+        )
     assert refused.value.details["field"] == "variables.name"
 
 
 def test_places_in_what_the_user_asks_are_left_alone() -> None:
-    sent = prompts.messages(
+    sent = prompts.build_messages(
         settings(system_prompt="S"), request(prompt="{{name}}", variables={"name": "x"})
     )
-    assert sent[-1]["content"] == "{{name}}"
+    assert sent[-1].text == "{{name}}"
 
 
 # -- models ----------------------------------------------------------------------------------------
@@ -132,7 +136,7 @@ def test_any_other_model_is_refused(model: str) -> None:
 
 
 def test_what_is_not_set_is_not_sent() -> None:
-    assert prompts.parameters(settings(), request()) == {}
+    assert prompts.build_parameters(settings(), request()) == {}
 
 
 def test_what_is_set_is_sent_zero_too() -> None:
@@ -144,7 +148,7 @@ def test_what_is_set_is_sent_zero_too() -> None:
         max_tokens=10,
         parameters={"logit_bias": {"7": -100}},
     )
-    assert prompts.parameters(chosen, request()) == {
+    assert prompts.build_parameters(chosen, request()) == {
         "temperature": 0,
         "top_p": 1.0,
         "presence_penalty": -2,
@@ -253,7 +257,7 @@ def test_each_setting_is_sent_under_its_own_name(
     written: dict[str, Any], sent: dict[str, Any]
 ) -> None:
     read = FeatureSettings.model_validate(written, by_alias=True, by_name=False)
-    assert prompts.parameters(read, request()) == sent
+    assert prompts.build_parameters(read, request()) == sent
 
 
 def test_what_is_sent_is_owned_so_that_no_parameter_can_be_set_twice() -> None:
@@ -277,11 +281,71 @@ def test_the_places_of_a_prompt(template: str, names: list[str]) -> None:
 
 def test_a_caller_sets_the_temperature_where_the_feature_lets_him() -> None:
     chosen = settings(temperature=0.7, allow_temperature=True)
-    assert prompts.parameters(chosen, request(temperature=0))["temperature"] == 0
-    assert prompts.parameters(chosen, request())["temperature"] == 0.7
+    assert prompts.build_parameters(chosen, request(temperature=0))["temperature"] == 0
+    assert prompts.build_parameters(chosen, request())["temperature"] == 0.7
 
 
 def test_elsewhere_a_temperature_is_refused_even_the_same_one() -> None:
     with pytest.raises(InvalidArgument) as refused:
-        prompts.parameters(settings(temperature=0.7), request(temperature=0.7))
+        prompts.build_parameters(settings(temperature=0.7), request(temperature=0.7))
     assert refused.value.details["field"] == "temperature"
+
+
+# -- sizes -----------------------------------------------------------------------------------------
+
+
+def test_a_file_counts_as_text_if_it_is_and_as_an_estimate_if_it_is_not() -> None:
+    assert prompts.count_chars(Message("user", "four")) == 4
+    assert prompts.count_chars(Message("assistant")) == 0
+    assert prompts.count_chars(Message("tool", tool_replies=(ToolReply("c1", "four"),))) == 4
+    parts = (TextPart("four"), FilePlaceholder("key"))
+    assert prompts.count_chars(Message("user", "five!", parts)) == 5 + 4 + FILE_TOKENS * 4
+
+
+def turn(number: int, length: int) -> list[Message]:
+    return [Message("user", f"{number}" * length), Message("assistant", f"{number}" * length)]
+
+
+def test_the_older_half_of_the_turns_goes_and_neither_question_nor_system_prompt() -> None:
+    system, question = Message("system", "S" * 900), Message("user", "Q")
+    turns = [turn(number, 10) for number in range(4)]
+    asked = [system, *turns[0], *turns[1], *turns[2], *turns[3], question]
+    half = prompts.drop_older_half(asked)
+    assert half == [system, *turns[2], *turns[3], question]
+    assert prompts.drop_older_half(half) == [system, *turns[3], question]
+    assert prompts.drop_older_half([system, *turns[3], question]) == [system, question]
+    assert prompts.drop_older_half([system, question]) is None
+
+
+def test_one_long_turn_is_more_than_half() -> None:
+    question = Message("user", "Q")
+    assert prompts.drop_older_half([*turn(1, 5), *turn(2, 500), question]) == [question]
+    assert prompts.drop_older_half([*turn(1, 500), *turn(2, 5), question]) == [
+        *turn(2, 5),
+        question,
+    ]
+
+
+def test_the_history_gets_what_the_question_and_the_answer_leave() -> None:
+    limits = prompts.PromptLimits()
+    whole = prompts.history_max_bytes(settings(max_tokens=1_000), request(), 10_000)
+    asked = prompts.prompt_bytes(settings(max_tokens=1_000), request())
+    assert whole == 3 * 9_000 - asked
+    longer = request(prompt="Hello" + "x" * 100)
+    assert prompts.history_max_bytes(settings(max_tokens=1_000), longer, 10_000) == whole - 100
+    assert prompts.history_max_bytes(settings(max_tokens=1_000), request(), 10_000, 7) == whole - 7
+    assert prompts.history_max_bytes(settings(max_tokens=9_999), request(), 10_000) == 0
+    assert prompts.history_max_bytes(settings(), request(), 10**7) == limits.history_max_bytes
+    default = limits.context_default_tokens - limits.answer_default_tokens
+    assert prompts.history_max_bytes(settings(), request(), None) == 3 * default - asked
+
+
+def test_a_repair_shows_the_answer_and_says_what_is_wrong_with_it() -> None:
+    annotations: list[dict[str, object]] = [{"type": "file"}]
+    *before, answer, again = prompts.repair_messages(
+        [Message("user", "Q")], "no JSON", "$ (json)", annotations
+    )
+    assert before == [Message("user", "Q")]
+    assert answer == Message("assistant", "no JSON", annotations=({"type": "file"},))
+    assert again.role == "user"
+    assert "$ (json)" in again.text

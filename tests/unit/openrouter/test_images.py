@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from firerouter.contract.base import parse
 from firerouter.contract.images import ImageOptions
+from firerouter.contract.messages import Message
 from firerouter.errors import (
     EmptyAnswer,
     ImagesTooLarge,
@@ -25,10 +26,8 @@ from firerouter.errors import (
 )
 from firerouter.features.routing import ProviderRouting
 from firerouter.features.settings import FeatureSettings
-from firerouter.files.file import image_path, is_inline, is_own
-from firerouter.files.images import documents_of, kept
 from firerouter.generation.image_parameters import api_parameters, chat_parameters
-from firerouter.generation.prompts import image_parameters
+from firerouter.generation.prompts import build_image_parameters
 from firerouter.keys.secret import Secret
 from firerouter.openrouter import (
     AnswerStream,
@@ -297,7 +296,7 @@ def test_the_image_api_is_sent_what_it_takes() -> None:
         parameters={"output_format": "webp"},
     )
     options = ImageOptions(aspect_ratio="16:9", size="2K", n=3)
-    assert api_parameters(options, image_parameters(settings)) == {
+    assert api_parameters(options, build_image_parameters(settings)) == {
         "provider": {"only": ["openai"], "sort": "price"},
         "seed": 1,
         "output_format": "webp",
@@ -332,7 +331,7 @@ def test_the_image_api_knows_who_asks_and_in_which_conversation() -> None:
     request = ImagesRequest(
         keys=NoKeys(),
         models=["m"],
-        messages=[{"role": "user", "content": "A fox"}],
+        messages=[Message("user", "A fox")],
         parameters={"n": 1},
         app_name="",
         referer="",
@@ -363,25 +362,3 @@ def test_pixels_are_a_shape_and_a_shape_is_the_callers() -> None:
     assert wide.over(pixels) == wide
     with pytest.raises(InvalidArgument, match="not both"):
         parse(ImageOptions, {"size": "1024x1536", "aspectRatio": "16:9"})
-
-
-# -- what is kept ----------------------------------------------------------------------------------
-
-
-def test_no_document_has_an_images_bytes() -> None:
-    stored = {"index": 0, "contentType": "image/png", "bytes": 4, "path": "p", "data": "AAAA"}
-    lost = {"index": 1, "contentType": "image/png", "bytes": 4, "data": "AAAA"}
-    result = {"text": "", "images": [stored, lost]}
-    told = {"index": 0, "contentType": "image/png", "bytes": 4, "path": "p"}
-    assert kept(result) == {"text": "", "images": [told]}
-    assert kept({"text": "", "images": [lost]}) == {"text": ""}
-    assert documents_of(result) == [{"path": "p", "contentType": "image/png", "bytes": 4}]
-    assert documents_of({"text": ""}) == []
-
-
-def test_an_image_is_its_owners_and_was_no_upload() -> None:
-    path = image_path("ann", "a" * 32, 3, "image/jpeg")
-    assert path == f"users/ann/images/{'a' * 32}-3.jpeg"
-    assert (is_own("ann", path), is_own("bob", path), is_inline(path)) == (True, False, False)
-    assert not is_own("ann", path.replace("images", "private"))
-    assert not is_own("ann", f"users/ann/images/../uploads/{'a' * 32}")

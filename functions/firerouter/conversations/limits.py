@@ -1,0 +1,33 @@
+"""Limits of conversations: sizes of documents, and how long Firestore may take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .. import limits as wire
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationLimits:
+    """What is read, written and waited for."""
+
+    # documents: one ends at 1 MiB
+    page_max_bytes: int = 300_000  # of the transcript; concurrent messages may exceed it
+    page_item_bytes: int = 300  # of a message on a page, beside its text
+    part_chars: int = 100_000  # text and reasoning of one document: 400,000 bytes each at most
+    title_max_chars: int = wire.TITLE_MAX_CHARS
+
+    # history
+    pages_read_max: int = 3
+    summary_max_chars: int = 6_000
+    summarize_from: float = 0.75  # of the room for earlier messages
+    summary_reads_max_bytes: int = 100_000  # of messages that no longer fit, for one summary
+
+    # Firestore
+    question_s: float = 5.0
+    answer_s: float = 3.0  # of one try, and of what a result waits for it
+    answer_retried_s: float = 30.0  # in the background, with the pauses
+    answer_pause_s: float = 0.5
+    change_s: float = 8.0  # an update, or one step of a deletion
+    export_s: float = 30.0  # all messages
+    delete_batch: int = 200  # documents

@@ -1,0 +1,42 @@
+"""Limits of files and images: sizes, counts, timeouts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .. import limits as wire
+
+
+@dataclass(frozen=True, slots=True)
+class FileLimits:
+    """What one instance holds, sends, stores and waits for."""
+
+    # a request, with the files of earlier messages
+    file_max_bytes: int = wire.ATTACHMENT_MAX_BYTES
+    text_file_max_bytes: int = wire.ATTACHED_TEXT_MAX_BYTES
+    request_max_bytes: int = wire.ATTACHMENTS_MAX_BYTES
+    request_max_files: int = 20
+
+    # memory of an instance: a file is held once for each copy, one of them for every request
+    in_flight_max_bytes: int = 40_000_000
+    copies: int = 5
+
+    # Cloud Storage
+    storage_s: float = 10.0  # one lookup, or one change
+    storage_read_s: float = 30.0  # all files of a request
+    storage_threads: int = 8
+
+    # uploads
+    uploads_per_day: int = 500  # of one user
+    upload_open_days: int = 7  # Cloud Storage keeps the address of an upload that long
+    quota_s: float = 8.0  # counting one upload
+    quota_keep_days: int = 2
+
+    # images that models make
+    inline_image_max_bytes: int = 200_000  # of a stored image that is sent with its bytes as well
+    images_at_once: int = 4  # that are decoded and stored: each is held several times over
+    keep_images_s: float = 3.0  # after the response, Cloud Run may take the CPU away
+
+    # OpenRouter's annotations of files
+    annotations_max_bytes: int = 4_000_000  # of one answer, and of all that go with a request
+    annotation_piece_chars: int = 900_000  # ASCII; a document ends at 1 MiB
