@@ -296,6 +296,7 @@ HARMLESS_CALLS = {
     "_default",
     "AfterValidator",
     "Kind",
+    "Matches",
     "_starts",
     "_riff",
     "_brand",

@@ -1,6 +1,6 @@
-"""The format that an answer is to have: asked for, looked at, and asked for once more. Pure.
+"""JSON answers: what callers may ask for, and whether an answer satisfies it. Pure.
 
-Models and providers keep to a format more or less, so what comes is looked at here as well.
+Models and providers do not always comply with a format, so the answer is validated here as well.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError, from_json
 
 from .base import Record
+from .fields import Name
 from .json_schema import TooMuch, fault_of, fault_of_schema
 from .json_values import JsonObject, SentObject
 
-# as many models write JSON, whatever they were told
+# many models put JSON into a fence of Markdown, whatever the request says
 _FENCED: Final = re.compile(r"\s*```(?:json)?[ \t]*\n(.*)\n[ \t]*```\s*", re.DOTALL)
 _FENCE: Final = re.compile(r"\A\s*```(?:json)?[ \t]*\n")
 _AGAIN: Final = (
@@ -28,27 +29,34 @@ _AGAIN: Final = (
 
 def _schema(value: dict[str, Any]) -> dict[str, Any]:
     if fault := fault_of_schema(value):
-        raise PydanticCustomError("schema", "is no JSON Schema: look at {at}", {"at": fault})
+        raise PydanticCustomError("schema", "is not a valid JSON Schema: see {at}", {"at": fault})
     return value
 
 
 class ResponseFormat(Record):
-    """The shape of the answer. name, schema, strict: of type json_schema alone."""
+    """The shape that an answer has to have."""
 
     type: Literal["text", "json_object", "json_schema"] = "text"
-    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")] | None = None
+    """`text`: any. `json_object`: any JSON object. `json_schema`: what `schema` describes."""
+    name: Name | None = None
+    """With `json_schema`, required: what the model is told that the JSON is."""
     schema_: Annotated[SentObject, AfterValidator(_schema)] | None = Field(
         default=None, alias="schema"
     )
+    """With `json_schema`, required: a JSON Schema (draft 2020-12), as an object or as its text."""
     strict: bool = True
+    """With `json_schema`: whether providers that can do so should enforce the schema."""
 
     @model_validator(mode="after")
     def _whole(self) -> ResponseFormat:
         if self.type == "json_schema" and not (self.name and self.schema_ is not None):
-            raise PydanticCustomError("schema", "of type json_schema needs name and schema")
+            raise PydanticCustomError(
+                "schema", "must have name and schema if its type is json_schema"
+            )
         return self
 
     def upstream(self) -> dict[str, Any]:
+        """Return `response_format` as OpenRouter takes it."""
         if self.type != "json_schema":
             return {"type": self.type}
         schema = {"name": self.name, "schema": self.schema_, "strict": self.strict}
@@ -56,11 +64,13 @@ class ResponseFormat(Record):
 
 
 class StoredFormat(ResponseFormat):
-    """One that a document can hold."""
+    """A format of a feature's own, which a Firestore document can hold."""
 
     schema_: Annotated[JsonObject, AfterValidator(_schema)] | None = Field(
         default=None, alias="schema"
     )
+    """With `json_schema`, required: a JSON Schema (draft 2020-12), as an object or as its text. No
+    list is directly inside a list, and no name begins and ends with two underscores."""
 
 
 class Read(NamedTuple):
