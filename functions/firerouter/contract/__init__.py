@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         Frame,
         ImageFrame,
         JsonFrame,
+        ModelTag,
         ReasoningFrame,
         RepairFrame,
         ResultFrame,
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from .messages import Part, Turns
     from .models import Capability, GetAvailableModels
     from .prompts import (
+        FOR_ONE_MODEL,
         NEW,
         ROOT,
         CompareModels,
@@ -117,6 +119,7 @@ if TYPE_CHECKING:
     from .tools import Tool, ToolResult, Turn
 
 __all__ = (
+    "FOR_ONE_MODEL",
     "KINDS",
     "NANO_PER_USD",
     "NEW",
@@ -184,6 +187,7 @@ __all__ = (
     "ModelFlag",
     "ModelId",
     "ModelInfo",
+    "ModelTag",
     "ModelsPage",
     "Name",
     "Notice",
@@ -295,6 +299,7 @@ __getattr__ = lazily(
         "fields": (
             "ModelId",
             "NANO_PER_USD",
+            "ModelTag",
             "Name",
             "Number",
             "is_name",
@@ -308,6 +313,7 @@ __getattr__ = lazily(
             "Frame",
             "ImageFrame",
             "JsonFrame",
+            "ModelTag",
             "ReasoningFrame",
             "RepairFrame",
             "ResultFrame",
@@ -335,6 +341,7 @@ __getattr__ = lazily(
             "GetAvailableModels",
         ),
         "prompts": (
+            "FOR_ONE_MODEL",
             "CompareModels",
             "ExecutePrompt",
             "Judge",

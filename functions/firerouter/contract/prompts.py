@@ -32,7 +32,7 @@ NEW: Final = "new"  # in place of the id of a conversation that does not exist y
 ROOT: Final = "root"  # in place of the message that the first message of a conversation follows
 
 # what a comparison cannot have: its answers are several, and a conversation goes on with one
-_FOR_ONE_MODEL: Final = frozenset(
+FOR_ONE_MODEL: Final = frozenset(
     {"model", "conversationId", "parentMessageId", "regenerate", "resume"}
 )
 
@@ -218,7 +218,7 @@ class CompareModels(Record):
     def _stateless(self) -> CompareModels:
         if len(set(self.models)) < len(self.models):
             raise invalid_part("models", "must differ from each other")
-        for name in sorted(_FOR_ONE_MODEL & (self.model_extra or {}).keys()):
+        for name in sorted(FOR_ONE_MODEL & (self.model_extra or {}).keys()):
             raise invalid_part(name, "is not allowed in a comparison")
         return self
 
