@@ -53,10 +53,15 @@ export interface Citation {
 
 /** A citation is complete. */
 export interface CitationFrame {
+  /** Its address, `https://` or `http://`. */
   url: string;
+  /** Its title, truncated to 500 characters. */
   title?: string;
+  /** The passage that is cited, truncated to 500 characters. */
   content?: string;
+  /** Where in `text` the citation begins, in characters. */
   startIndex?: number;
+  /** Where in `text` it ends. */
   endIndex?: number;
   type: "citation";
   /** Its place in `citations`, from 0. */
@@ -249,15 +254,25 @@ export interface Embedding {
 
 /** One vector for each input. */
 export interface EmbeddingsResult {
+  /** Identifies the request. */
   generationId: string;
+  /** The feature that answered. */
   feature: string;
+  /** The revision of its settings; 0 for the built-in settings. */
   revision: number;
+  /** The model that made the vectors. */
   model: string;
+  /** The provider that ran the model, as OpenRouter names it. */
   provider?: string;
+  /** How many numbers each vector has. */
   dimensions: number;
+  /** Tokens and cost, of all batches together. */
   usage: Usage;
+  /** How long it took. */
   timing: Timing;
+  /** Every request that was sent to OpenRouter, in order. */
   attempts: AttemptInfo[];
+  /** What the user should know about the vectors. */
   notices?: Notice[];
   /** The vectors, in the order of the inputs, all of one length. */
   embeddings: Embedding[];
@@ -289,15 +304,25 @@ export interface EmbeddingsSummary {
 
 /** What an admin gets who tries an embedding feature: no vector, but all that is known of it. */
 export interface EmbeddingsTestResult {
+  /** Identifies the request. */
   generationId: string;
+  /** The feature that answered. */
   feature: string;
+  /** The revision of its settings; 0 for the built-in settings. */
   revision: number;
+  /** The model that made the vectors. */
   model: string;
+  /** The provider that ran the model, as OpenRouter names it. */
   provider?: string;
+  /** How many numbers each vector has. */
   dimensions: number;
+  /** Tokens and cost, of all batches together. */
   usage: Usage;
+  /** How long it took. */
   timing: Timing;
+  /** Every request that was sent to OpenRouter, in order. */
   attempts: AttemptInfo[];
+  /** What the user should know about the vectors. */
   notices?: Notice[];
   /** Marks the result of a test. */
   test: true;
@@ -512,7 +537,9 @@ export interface FailedAnswer {
 
 /** A judge that gave no answer. */
 export interface FailedJudgement {
+  /** The model that was asked. */
   model: string;
+  /** Why it failed. */
   error: ErrorBody;
   /** What the judge was asked for. */
   mode: "merge" | "rank";
@@ -754,25 +781,45 @@ export interface Judge {
 
 /** The judge's answer. */
 export interface Judgement {
+  /** Identifies the answer: what `stop_generation` and `resume` take. */
   generationId: string;
+  /** The conversation that the question and the answer belong to, if any. */
   conversationId?: string;
+  /** The answer's message in that conversation; absent if the call was `temporary`. */
   messageId?: string;
+  /** The feature that answered. */
   feature: string;
+  /** The revision of its settings: that of a draft for users who have the draft, and 0 for the built-in settings. */
   revision: number;
+  /** The model that answered, which may be a fallback. */
   model: string;
+  /** The provider that ran the model, as OpenRouter names it. */
   provider?: string;
+  /** The answer; empty if it consists of tool calls or images. */
   text: string;
+  /** The reasoning that the model showed. */
   reasoning?: string;
+  /** Why the model stopped writing. */
   finishReason: "stop" | "length" | "tool_calls" | "content_filter" | "stopped";
+  /** Tokens and cost, of all attempts together. */
   usage: Usage;
+  /** How long the answer took. */
   timing: Timing;
+  /** Whether a stored answer was reused, at no cost (the feature's `cacheSeconds`). */
   cached: boolean;
+  /** Every request that was sent to OpenRouter for this answer, in order. */
   attempts: AttemptInfo[];
+  /** What the user should know about the answer. */
   notices?: Notice[];
+  /** The tools that the app should run now, with `finishReason: "tool_calls"`. */
   toolCalls?: ToolCallInfo[];
+  /** The web pages that the answer is based on, at most 50. */
   citations?: Citation[];
+  /** The images that the model generated, at most 10. */
   images?: ImageInfo[];
+  /** The reasoning in the provider's own form, to be sent back unchanged and in order with the assistant's message when the app keeps the conversation itself. */
   reasoningDetails?: Record<string, unknown>[];
+  /** The answer as a JSON value, if JSON was requested and the answer satisfies the schema. */
   json?: unknown;
   /** What the judge was asked for. */
   mode: "merge" | "rank";
@@ -1085,25 +1132,45 @@ export interface PromptResult {
 
 /** The answer to a prompt that an admin tries settings with. */
 export interface PromptTestResult {
+  /** Identifies the answer: what `stop_generation` and `resume` take. */
   generationId: string;
+  /** The conversation that the question and the answer belong to, if any. */
   conversationId?: string;
+  /** The answer's message in that conversation; absent if the call was `temporary`. */
   messageId?: string;
+  /** The feature that answered. */
   feature: string;
+  /** The revision of its settings: that of a draft for users who have the draft, and 0 for the built-in settings. */
   revision: number;
+  /** The model that answered, which may be a fallback. */
   model: string;
+  /** The provider that ran the model, as OpenRouter names it. */
   provider?: string;
+  /** The answer; empty if it consists of tool calls or images. */
   text: string;
+  /** The reasoning that the model showed. */
   reasoning?: string;
+  /** Why the model stopped writing. */
   finishReason: "stop" | "length" | "tool_calls" | "content_filter" | "stopped";
+  /** Tokens and cost, of all attempts together. */
   usage: Usage;
+  /** How long the answer took. */
   timing: Timing;
+  /** Whether a stored answer was reused, at no cost (the feature's `cacheSeconds`). */
   cached: boolean;
+  /** Every request that was sent to OpenRouter for this answer, in order. */
   attempts: AttemptInfo[];
+  /** What the user should know about the answer. */
   notices?: Notice[];
+  /** The tools that the app should run now, with `finishReason: "tool_calls"`. */
   toolCalls?: ToolCallInfo[];
+  /** The web pages that the answer is based on, at most 50. */
   citations?: Citation[];
+  /** The images that the model generated, at most 10. */
   images?: ImageInfo[];
+  /** The reasoning in the provider's own form, to be sent back unchanged and in order with the assistant's message when the app keeps the conversation itself. */
   reasoningDetails?: Record<string, unknown>[];
+  /** The answer as a JSON value, if JSON was requested and the answer satisfies the schema. */
   json?: unknown;
   /** Marks the result of a test. */
   test: true;
@@ -1473,9 +1540,13 @@ export interface ToolCall {
 
 /** A tool call is complete. */
 export interface ToolCallFrame {
+  /** What the result of the call has to name as its `toolCallId`. */
   id: string;
+  /** The tool's name. */
   name: string;
+  /** The JSON that the model wrote, as text. */
   arguments: string;
+  /** There is no such tool, or `arguments` is not a JSON object. */
   error?: "unknown_tool" | "invalid_arguments";
   type: "tool_call";
   /** Its place in `toolCalls`, from 0. */

@@ -49,6 +49,11 @@ HANDLERS: dict[str, Callable[[App], Handler[Caller]]] = {
     "test_feature_settings": lambda app: app.livetest.test,
     "save_app_settings": lambda app: app.appconfig.save,
     "set_openrouter_key": lambda app: app.keyring.set_key,
+    "remove_openrouter_key": lambda app: app.keyring.remove_key,
+    "test_openrouter_connection": lambda app: app.connection.test,
+    "get_available_models": lambda app: app.browse.get_available_models,
+    "refresh_catalog": lambda app: app.checkup.refresh,
+    "api": lambda app: app.dispatch,
 }
 
 

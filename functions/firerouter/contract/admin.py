@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -83,7 +83,7 @@ class SaveFeatureSettings(Record):
 
     feature: Name
     """The feature."""
-    settings: dict[str, Any] | None = None
+    settings: dict[str, object] | None = None
     """All settings, as [FeatureSettings](#featuresettings) has them. A field that is not given
     returns to its default. Required, unless `enabled` is given."""
     enabled: bool | None = None
@@ -157,7 +157,7 @@ class TestFeatureSettings(ExecutePrompt):
     Works on features that are switched off as well. The ledger marks the generation as a test.
     """
 
-    settings: dict[str, Any] | None = None
+    settings: dict[str, object] | None = None
     """The settings to try, as [save_feature_settings](save_feature_settings.md) takes them.
     Default: the settings that are stored."""
 
@@ -171,7 +171,7 @@ class TestFeatureSettings(ExecutePrompt):
 class SaveAppSettings(Record):
     """Change settings of the app as a whole."""
 
-    settings: dict[str, Any]
+    settings: dict[str, object]
     """The settings to change, as [GeneralSettings](#generalsettings) has them; the others stay as
     they are."""
     revision: Revision

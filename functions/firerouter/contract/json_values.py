@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
@@ -15,7 +15,7 @@ from .. import limits
 _INT64: Final = 2**63
 
 
-def _too_much(value: Any, depth: int = 0) -> Iterator[str]:
+def _too_much(value: object, depth: int = 0) -> Iterator[str]:
     """Find what keeps a JSON value from being read and sent, as ends of a sentence."""
     if depth > limits.JSON_MAX_DEPTH:
         yield f"may be nested at most {limits.JSON_MAX_DEPTH} levels deep"
@@ -26,7 +26,7 @@ def _too_much(value: Any, depth: int = 0) -> Iterator[str]:
         yield "may not contain a whole number of more than 64 bits"
 
 
-def _unstorable(value: Any) -> Iterator[str]:
+def _unstorable(value: object) -> Iterator[str]:
     """Find what else keeps it out of a Firestore document, as ends of a sentence."""
     if isinstance(value, dict):
         for name, item in value.items():
@@ -42,14 +42,14 @@ def _unstorable(value: Any) -> Iterator[str]:
             yield from _unstorable(item)
 
 
-def _storable(value: Any) -> Any:
+def _storable(value: object) -> object:
     """Return the value, which a document can hold. Raises PydanticCustomError."""
     for problem in _unstorable(value):
         raise PydanticCustomError("json", problem)
     return value
 
 
-def _json(value: Any) -> Any:
+def _json(value: object) -> object:
     """Return a JSON value that is small enough to be read. Text is parsed as JSON, because that is
     how people type it. Raises PydanticCustomError."""
     if isinstance(value, str):
@@ -73,5 +73,5 @@ def _json(value: Any) -> Any:
     return value
 
 
-SentObject = Annotated[dict[str, Any], BeforeValidator(_json)]  # that no document has to hold
+SentObject = Annotated[dict[str, object], BeforeValidator(_json)]  # that no document has to hold
 JsonObject = Annotated[SentObject, AfterValidator(_storable)]

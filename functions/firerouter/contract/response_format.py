@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
 import orjson
 from pydantic import AfterValidator, Field, model_validator
@@ -27,7 +27,7 @@ _AGAIN: Final = (
 )
 
 
-def _schema(value: dict[str, Any]) -> dict[str, Any]:
+def _schema(value: dict[str, object]) -> dict[str, object]:
     if fault := fault_of_schema(value):
         raise PydanticCustomError("schema", "is not a valid JSON Schema: see {at}", {"at": fault})
     return value
@@ -55,7 +55,7 @@ class ResponseFormat(Record):
             )
         return self
 
-    def upstream(self) -> dict[str, Any]:
+    def upstream(self) -> dict[str, object]:
         """Return `response_format` as OpenRouter takes it."""
         if self.type != "json_schema":
             return {"type": self.type}
@@ -74,16 +74,18 @@ class StoredFormat(ResponseFormat):
 
 
 class Read(NamedTuple):
-    """An answer as JSON. fault: why it is none of that format, as a path and a word."""
+    """An answer as JSON, or where it breaks its format: a path and a keyword of the schema."""
 
-    value: Any = None
+    value: object = None
     fault: str | None = None
 
 
-def read(text: str, wanted: Mapping[str, Any] | None) -> Read | None:
-    """The answer as the format has it; None where no JSON was asked for.
+def read(text: str, wanted: Mapping[str, object] | None) -> Read | None:
+    """Parse an answer and validate it. Return None if no JSON was requested.
 
-    wanted: `response_format` as OpenRouter was sent it.
+    Args:
+        text: The answer.
+        wanted: `response_format`, as it was sent to OpenRouter.
     """
     kind = (wanted or {}).get("type")
     if kind not in ("json_object", "json_schema"):
@@ -95,16 +97,16 @@ def read(text: str, wanted: Mapping[str, Any] | None) -> Read | None:
         return Read(fault="$ (json)")
     if kind == "json_object":
         return Read(value) if isinstance(value, dict) else Read(fault="$ (type)")
-    schema = ((wanted or {}).get("json_schema") or {}).get("schema") or {}
+    named = (wanted or {}).get("json_schema")
     try:
-        fault = fault_of(value, schema)
+        fault = fault_of(value, named.get("schema") or {} if isinstance(named, dict) else {})
     except TooMuch:
-        fault = "$ (too much to look at)"
+        fault = "$ (too much to validate)"
     return Read(fault=fault) if fault else Read(value)
 
 
-def partly(text: str) -> Any:
-    """What there is of a JSON value by now, ends of texts included; None where there is none."""
+def partly(text: str) -> object:
+    """Return a JSON value as far as it has been written, truncated texts included, or None."""
     begun = _FENCE.sub("", text, count=1)
     try:
         return from_json(begun, allow_partial="trailing-strings")
@@ -112,20 +114,20 @@ def partly(text: str) -> Any:
         return None
 
 
-def told(text: str, wanted: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What a result has of it: `json`, or the notice that it is none."""
+def told(text: str, wanted: Mapping[str, object] | None) -> dict[str, object]:
+    """Return a result's `json`, or the notice that the answer does not have the format."""
     found = read(text, wanted)
     if found is None:
         return {}
     if found.fault is None:
         return {"json": found.value}
-    message = f"The answer does not have the format that was asked for: {found.fault}."
+    message = f"The answer does not have the requested format: {found.fault}."
     return {"notice": {"reason": "format_not_kept", "at": found.fault, "message": message}}
 
 
 def once_more(
-    messages: list[dict[str, Any]], text: str, fault: str, read: list[Any]
-) -> list[dict[str, Any]]:
+    messages: list[dict[str, object]], text: str, fault: str, read: list[object]
+) -> list[dict[str, object]]:
     """The messages that ask for the answer again, knowing what is wrong with it.
 
     read: what the answer came with of files.
@@ -140,13 +142,13 @@ def once_more(
 # -- as the ledger keeps a result: its JSON is in its text, and not all JSON fits a document ------
 
 
-def kept(result: dict[str, Any]) -> dict[str, Any]:
+def kept(result: dict[str, object]) -> dict[str, object]:
     if "json" not in result:
         return result
     return {**{n: v for n, v in result.items() if n != "json"}, "hasJson": True}
 
 
-def restored(stored: dict[str, Any]) -> dict[str, Any]:
+def restored(stored: dict[str, object]) -> dict[str, object]:
     if "hasJson" not in stored:
         return stored
     found = read(str(stored.get("text")), {"type": "json_schema"})

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Annotated, Any, Final, Protocol
+from typing import Annotated, Final, Protocol
 
 import orjson
 from pydantic import AfterValidator, Field
@@ -25,7 +25,7 @@ from .json_values import SentObject
 CHOICES: Final = ("auto", "none", "required")
 
 
-def _schema(value: dict[str, Any]) -> dict[str, Any]:
+def _schema(value: dict[str, object]) -> dict[str, object]:
     if value.get("type") != "object":
         raise PydanticCustomError("schema", 'must be a JSON Schema whose type is "object"')
     if fault := fault_of_schema(value):
@@ -52,7 +52,7 @@ class Tool(Record):
     strict: bool | None = None
     """Whether providers that can do so should enforce `parameters`."""
 
-    def upstream(self) -> dict[str, Any]:
+    def upstream(self) -> dict[str, object]:
         """Return an entry of `tools` as OpenRouter takes it."""
         return {"type": "function", "function": self.model_dump(exclude_none=True)}
 
@@ -77,7 +77,7 @@ class ToolResult(Record):
     """What the tool returned."""
 
 
-def _not_too_long(value: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _not_too_long(value: list[dict[str, object]]) -> list[dict[str, object]]:
     most = limits.REASONING_DETAILS_MAX_BYTES
     try:
         size = len(json.dumps(value))
@@ -92,7 +92,7 @@ def _not_too_long(value: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 # reasoning in its provider's own form, which no other model understands
 ReasoningDetails = Annotated[
-    list[dict[str, Any]],
+    list[dict[str, object]],
     Field(max_length=limits.REASONING_DETAILS_MAX),
     AfterValidator(_not_too_long),
 ]
@@ -110,7 +110,7 @@ class Turn(Protocol):
     @property
     def tool_call_id(self) -> str | None: ...
     @property
-    def reasoning_details(self) -> list[dict[str, Any]]: ...
+    def reasoning_details(self) -> list[dict[str, object]]: ...
     @property
     def model_fields_set(self) -> set[str]: ...
 

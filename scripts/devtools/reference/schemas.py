@@ -234,20 +234,16 @@ def _tree(module: str) -> ast.Module:
 
 def field_strings(kind: type) -> dict[str, str]:
     """Return what the source says below each field of a class, those of its bases included."""
+    if not kind.__module__.startswith("firerouter."):
+        return {}
     strings: dict[str, str] = {}
-    for base in [*reversed(_bases(kind)), kind]:
-        if not base.__module__.startswith("firerouter."):
-            continue
-        for node in _tree(base.__module__).body:
-            if isinstance(node, ast.ClassDef) and node.name == base.__name__:
-                strings |= _strings(node.body)
+    for node in _tree(kind.__module__).body:
+        if isinstance(node, ast.ClassDef) and node.name == kind.__name__:
+            for base in node.bases:  # by their names: a TypedDict forgets what it was made of
+                found = getattr(sys.modules[kind.__module__], ast.unparse(base), None)
+                strings |= field_strings(found) if isinstance(found, type) else {}
+            strings |= _strings(node.body)
     return strings
-
-
-def _bases(kind: type) -> tuple[type, ...]:
-    original = getattr(kind, "__orig_bases__", ())  # a TypedDict hides its own
-    known = [base for base in original if is_typeddict(base)]
-    return (*known, *(deeper for base in known for deeper in _bases(base)), *kind.__mro__[1:])
 
 
 def alias_string(module: types.ModuleType, name: str) -> str:

@@ -70,6 +70,7 @@ def look(sentence: str, field: str) -> None:
 Path = tuple[str | int, ...]
 Case = tuple[Path, object, str]  # where, what is given there, which constraint that breaks
 
+MISFITS: Final[tuple[object, ...]] = (CANARY, "", " ", {"unknown": CANARY}, [[]])
 WRAPPERS: Final = {"default", "nullable", "function-after", "function-before", "function-wrap"}
 TYPES: Final[Mapping[str, tuple[object, ...]]] = {
     "str": (7, True, None, ["x"], {"x": 1}),
@@ -93,9 +94,7 @@ def walk(schema: Mapping[str, Any], path: Path, seen: Mapping[str, Any]) -> Iter
         yield from walk(seen[schema["schema_ref"]], path, seen)
     elif kind in WRAPPERS:
         if kind.startswith("function"):  # a validator of ours: patterns, blanks, shapes
-            yield from (
-                (path, value, kind) for value in (CANARY, "", " ", {"unknown": CANARY}, [[]])
-            )
+            yield from ((path, value, kind) for value in MISFITS)
         yield from walk(schema["schema"], path, seen)
     elif kind == "model":
         yield from walk(schema["schema"], path, seen)
