@@ -1,7 +1,7 @@
 """Structured logs: one JSON object a line, as Cloud Logging reads them.
 
-Only what is passed by name is written: never a request body, a header, a token or an exception's
-text, all of which can hold what must not be kept.
+Only fields that are passed by name are written: never a request body, a header, a token or an
+exception's text, all of which can hold what must not be stored.
 """
 
 from __future__ import annotations
@@ -10,23 +10,22 @@ import json
 import os
 import sys
 import traceback
-from typing import Any
 
 
-def info(event: str, **fields: Any) -> None:
+def info(event: str, **fields: object) -> None:
     _write("INFO", event, fields)
 
 
-def warning(event: str, **fields: Any) -> None:
+def warning(event: str, **fields: object) -> None:
     _write("WARNING", event, fields)
 
 
-def error(event: str, **fields: Any) -> None:
+def error(event: str, **fields: object) -> None:
     _write("ERROR", event, fields)
 
 
 def unexpected(error_: BaseException, trace_id: str) -> None:
-    """Where an exception that nobody foresaw came from: its types and places, not its text."""
+    """Log where an unforeseen exception came from: its types and places, without its text."""
     frames = traceback.extract_tb(error_.__traceback__)
     error(
         "unexpected",
@@ -37,7 +36,7 @@ def unexpected(error_: BaseException, trace_id: str) -> None:
     )
 
 
-def _write(severity: str, event: str, fields: dict[str, Any]) -> None:
+def _write(severity: str, event: str, fields: dict[str, object]) -> None:
     trace = fields.pop("trace", None)
     line = {"severity": severity, "message": event, **fields}
     if trace:

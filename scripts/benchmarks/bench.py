@@ -1,4 +1,4 @@
-"""The parts that a benchmark runs on: a suite, functions served in processes, a load process."""
+"""What the measures run on: a suite, served functions, and the load generator."""
 
 import contextlib
 import json
@@ -17,17 +17,17 @@ from scripts.devtools.seed import LOCAL_KEY, create_documents
 from scripts.devtools.suite import Suite
 
 BASELINE: Final = ROOT / "scripts" / "benchmarks" / "baseline" / "main.py"
-STARTUP_PROBE: Final = ROOT / "scripts" / "benchmarks" / "startup_probe" / "main.py"
+FIRST_TOKEN_PROBE: Final = ROOT / "scripts" / "benchmarks" / "first_token_probe" / "main.py"
 LOAD_WITHIN_S: Final = 200.0
 
-# How tokens and ends look on the wire: ours and the bare function's alike, and OpenRouter's
+# Signs of a token and of the end: of both functions' streams, of OpenRouter's, of a unary answer
 FRAMES: Final = {"token": '{"message":{"type":"text"', "end": '{"result":'}
 CHUNKS: Final = {"token": '"delta":{"role":"assistant","content":"', "end": "data: [DONE]"}
 ANSWER: Final = {"token": '{"result":', "end": '{"result":'}
 
 
 class Bench:
-    """What the measures are given."""
+    """What each measure is given."""
 
     def __init__(self, suite: Suite, log_dir: Path) -> None:
         self.suite = suite
@@ -38,6 +38,7 @@ class Bench:
     def serving(
         self, target: str, source: Path, env: Mapping[str, str] | None = None, *, wait: bool = True
     ) -> Iterator[FunctionServer]:
+        """Serve a function in a process of its own. `env` is laid over the suite's environment."""
         environment = {**self.suite.environment(), "BENCH_KEY": LOCAL_KEY, **(env or {})}
         environment.setdefault("PYTHONPATH", str(FUNCTIONS.parent))
         log = self._log_dir / f"{target}-{time.monotonic_ns()}.log"
@@ -48,7 +49,7 @@ class Bench:
             server.stop()
 
     def load(self, job: dict[str, Any]) -> Any:
-        """Runs one job in the load process. Raises RuntimeError with what it said."""
+        """Run one job in the load generator. Raises RuntimeError with its error output."""
         done = subprocess.run(
             [sys.executable, "-m", "scripts.benchmarks.load"],
             cwd=ROOT,
@@ -60,22 +61,25 @@ class Bench:
             check=False,
         )
         if done.returncode != 0:
-            raise RuntimeError(f"the load generator failed:\n{done.stderr}")
+            raise RuntimeError(f"The load generator failed:\n{done.stderr}")
         return json.loads(done.stdout)
 
 
 def create_features(suite: Suite, crowd_tokens: int) -> None:
-    """`bench`: any simulated model; `bench_crowd`: sim/ticks, cut at so many tokens;
-    `bench_compared`: those that are compared."""
+    """Create the features that the measures call.
+
+    `bench` allows the simulated models, `bench_crowd` cuts sim/ticks at `crowd_tokens`, and
+    `bench_compared` allows the models of the comparison.
+    """
     from firerouter.features.settings import Feature, FeatureSettings
     from scripts.benchmarks.comparison_latency import MODELS
 
     any_model = ["sim/steady", "sim/ticks", "sim/fast"]
     crowd = FeatureSettings(model="sim/ticks", max_tokens=crowd_tokens)
     first, *others = MODELS
-    compared = FeatureSettings(model=first, allowed_models=others)
+    comparison = FeatureSettings(model=first, allowed_models=others)
     settings = {
-        "bench_compared": compared,
+        "bench_compared": comparison,
         "bench": FeatureSettings(model=any_model[0], allowed_models=any_model),
         "bench_crowd": crowd,
     }

@@ -1,4 +1,4 @@
-"""What the list of models costs: reading all of it, and a page for a caller."""
+"""What the list of models costs: parsing all of it, and serving a page of it."""
 
 import asyncio
 import json
@@ -11,26 +11,26 @@ from scripts.benchmarks.report import Row, Table
 from scripts.devtools import ROOT
 
 MODELS: Final = 421  # as OpenRouter listed in August 2026
-LISTED: Final = ROOT / "scripts" / "standins" / "openrouter" / "model_catalog.json"
+MODEL_LIST: Final = ROOT / "scripts" / "standins" / "openrouter" / "model_catalog.json"
 READ_MAX_MS: Final = 50
 PAGE_MAX_MS: Final = 5
 TRIES: Final = 20
-ASKED: Final = {"search": "a", "free": False, "maxPromptPrice": 100.0}
+QUERY: Final = {"search": "a", "free": False, "maxPromptPrice": 100.0}
 
 
-def shelf(table: Table) -> None:
-    """CPU of this process, the best of some tries: what the work takes, whoever else is busy."""
+def measure(table: Table) -> None:
+    """Measure this process's own CPU, the best of some tries, in case the machine is busy."""
     from firerouter.callable import Call
     from firerouter.callable.envelope import encode
     from firerouter.models.model import ModelList, read_models
     from firerouter.models.search import ModelSearch
 
-    entries = recorded()
+    entries = model_entries()
     read_ms = _best_ms(lambda: read_models(entries))
     models = ModelList(1, datetime.now(UTC), read_models(entries)[0])
     caller: Any = None
-    call = Call(ASKED, {}, caller, streaming=False, trace_id="0" * 32)
-    browse = ModelSearch(_Shelf(models))  # type: ignore[arg-type]  # as much of a catalog as it asks
+    call = Call(QUERY, {}, caller, streaming=False, trace_id="0" * 32)
+    browse = ModelSearch(_FixedCatalog(models))  # type: ignore[arg-type]  # as much of a catalog as it uses
     with asyncio.Runner() as runner:
         page_ms = _best_ms(
             lambda: encode({"result": runner.run(browse.get_available_models(call))})
@@ -43,15 +43,17 @@ def shelf(table: Table) -> None:
     table.rows.append(Row(what, page_ms, target=target, met=page_ms < PAGE_MAX_MS))
 
 
-def recorded() -> list[dict[str, Any]]:
-    """As many entries as OpenRouter has: the stand-in's, again under other names."""
-    listed: list[dict[str, Any]] = json.loads(LISTED.read_text("utf-8"))
+def model_entries() -> list[dict[str, Any]]:
+    """Return as many entries as OpenRouter has: the stand-in's, repeated under other names."""
+    listed: list[dict[str, Any]] = json.loads(MODEL_LIST.read_text("utf-8"))
     again = MODELS // len(listed) + 1
     entries = [{**entry, "id": f"{entry['id']}-{n}"} for n in range(again) for entry in listed]
     return entries[:MODELS]
 
 
-class _Shelf:
+class _FixedCatalog:
+    """A catalog whose list never changes."""
+
     def __init__(self, models: Any) -> None:
         self._models = models
 

@@ -1,4 +1,4 @@
-"""How much later a comparison of six models shows its first token than the fastest one alone."""
+"""The first token of a comparison of six models, against that of the fastest one alone."""
 
 import asyncio
 import time
@@ -14,46 +14,48 @@ from scripts.devtools.callable_client import CallableClient, id_token
 from scripts.devtools.function_server import FunctionServer
 
 FASTEST: Final = "sim/prompt"
-# the suffixes choose a provider: of the stand-in's they are the same model
+# the suffixes choose a provider; to the stand-in they are the same model
 QUICK: Final = (FASTEST, *(f"{FASTEST}:{suffix}" for suffix in ("nitro", "floor", "exacto")))
 MODELS: Final = (*QUICK, "sim/slow", "sim/slow:nitro")
 RATIO_MAX: Final = 1.2
 WARM_UP: Final = 2
-SLOWER: Final = 3  # than what the plan's number of first tokens is meant for
+SLOWER: Final = 3  # than the calls that the plan's number of first tokens is meant for
 
 
-def compared(bench: Bench, ours: FunctionServer, plan: Plan, table: Table) -> None:
-    """ours: a process that serves `api`. Alone and among six in turn, so that both are as busy."""
+def measure(bench: Bench, ours: FunctionServer, plan: Plan, table: Table) -> None:
+    """Measure the fastest model alone and among six, in turn. `ours` serves `api`."""
     count = -(-plan.first_tokens // SLOWER)
-    seen = asyncio.run(_compared(bench, ours, WARM_UP + count))[WARM_UP:]
-    alone, among = (spread(column)["p50"] for column in zip(*seen, strict=True))
+    latencies = asyncio.run(_latencies(bench, ours, WARM_UP + count))[WARM_UP:]
+    alone, among = (spread(column)["p50"] for column in zip(*latencies, strict=True))
     ratio = among / alone
     what = "first token of a comparison of six, times that of the fastest alone"
     table.add(Row(what, ratio, target=f"at most {RATIO_MAX}", met=ratio <= RATIO_MAX))
     table.note(f"medians of {count} each: {alone:.0f} and {among:.0f} ms")
 
 
-async def _compared(
+async def _latencies(
     bench: Bench, ours: FunctionServer, count: int
 ) -> Sequence[tuple[float, float]]:
-    """(alone, among six), in ms."""
+    """Return pairs of first tokens, alone and among six, in milliseconds."""
     (app_check,) = app_check_tokens(bench.suite, 1)
     times = []
     for number in range(count):
         token = id_token(bench.suite.project, f"bench-compared-{number}-{time.time_ns()}")
         async with CallableClient(ours.url, token, app_check) as client:
             prompt = {"feature": "bench_compared", "prompt": f"compared {time.time_ns()}"}
-            one = {"endpoint": "execute_prompt", **prompt, "model": FASTEST}
-            six = {"endpoint": "execute_multi_model_prompt", **prompt, "models": [*MODELS]}
-            await _first_token_ms(client, one)  # who is calling is known from here on
-            times.append((await _first_token_ms(client, one), await _first_token_ms(client, six)))
+            alone = {"endpoint": "execute_prompt", **prompt, "model": FASTEST}
+            among = {"endpoint": "execute_multi_model_prompt", **prompt, "models": [*MODELS]}
+            await _first_token_ms(client, alone)  # from here on the caller is known
+            times.append(
+                (await _first_token_ms(client, alone), await _first_token_ms(client, among))
+            )
     return times
 
 
 async def _first_token_ms(client: CallableClient, data: dict[str, Any]) -> float:
-    begun = time.perf_counter()
+    began = time.perf_counter()
     first_ms = 0.0
     async for _, value in client.stream("api", data):
         if value.get("type") == "text" and not first_ms:
-            first_ms = (time.perf_counter() - begun) * 1000
+            first_ms = (time.perf_counter() - began) * 1000
     return first_ms

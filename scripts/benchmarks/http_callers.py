@@ -1,7 +1,7 @@
-"""Callers of the functions: tokens and whole HTTP requests, as many users as wanted.
+"""Callers of the functions: their tokens and whole HTTP requests, for as many users as wanted.
 
-Every stream has a user of its own, as in life: one user's counters are one document in Firestore,
-and a crowd in one name would measure the contention on it.
+Every stream has a user of its own, as in production: a user's counters are one document in
+Firestore, and a crowd of one user's streams would measure the contention on it.
 """
 
 import itertools
@@ -17,17 +17,17 @@ from scripts.devtools.suite import Suite
 
 
 def app_check_tokens(suite: Suite, count: int) -> list[str]:
-    """Signed tokens of the App Check stand-in, each another one."""
+    """Get so many different tokens from the App Check stand-in."""
     with httpx.Client(trust_env=False) as http:
-        answers = [
+        responses = [
             http.post(f"http://{suite.app_check_host}/token", json={"limitedUse": True})
             for _ in range(count)
         ]
-    return [str(answer.raise_for_status().json()["token"]) for answer in answers]
+    return [str(response.raise_for_status().json()["token"]) for response in responses]
 
 
 class Callers:
-    """Writes the requests. `fresh` users have never called before."""
+    """Writes the requests of users who have never called before."""
 
     def __init__(self, suite: Suite) -> None:
         self._project = suite.project
@@ -35,7 +35,7 @@ class Callers:
         self._numbers: Iterator[int] = itertools.count()
 
     def fresh(self, **claims: Any) -> Callable[..., str]:
-        """A new user: call it with (port, data, stream=...) to have the text of a request."""
+        """Return a new user: a function that writes the text of a request."""
         token = id_token(self._project, f"bench-{next(self._numbers)}", **claims)
 
         def write(port: int, data: Any, *, stream: bool, app_check: str | None = None) -> str:
@@ -51,7 +51,7 @@ class Callers:
 def post(
     port: int, path: str, body: Any, *, stream: bool, headers: dict[str, str] | None = None
 ) -> str:
-    """The text of an HTTP request."""
+    """Return the text of an HTTP request."""
     text = json.dumps(body)
     lines = [
         f"POST {path} HTTP/1.1",

@@ -2,13 +2,13 @@
 
     python -m scripts.benchmarks.load < job.json > result.json
 
-A client library would cost more than what is measured. The jobs, and what comes of them:
+A client library would cost more than what is measured. The jobs and their results:
 
-    {"do": "streams", "requests": [...], "hold_s", "ramp_s", "hang_up", ...}   -> Streams
-    {"do": "requests", "requests": [...], "connections"}                        -> Requests
-    {"do": "first_tokens", "targets": {name: {port, requests, ...}}}            -> {name: [ms]}
+    {"do": "streams", "requests": [...], "hold_s", "ramp_s", "hang_up", ...}   -> see `streams`
+    {"do": "requests", "requests": [...], "connections", ...}                  -> see `requests`
+    {"do": "first_tokens", "count", "pause_s", "targets": {name: {...}}}       -> {name: [ms]}
 
-Each request is the text of a whole HTTP request; the requests of a job are sent as they are.
+Each request is the text of a whole HTTP request, which is sent as it is.
 """
 
 import asyncio
@@ -32,14 +32,19 @@ SAMPLE_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """How to read an answer without parsing it. token: in each token once. end: in a whole one."""
+    """Bytes to find in a response, instead of parsing it.
+
+    Attributes:
+        token: Occurs once in each token.
+        end: Occurs in a complete response.
+    """
 
     token: bytes
     end: bytes
 
 
 class Connection(asyncio.Protocol):
-    """One connection, one request at a time; notes when each token arrived."""
+    """A connection that sends one request at a time and records when each token arrived."""
 
     def __init__(self, signs: Signs) -> None:
         self._signs = signs
@@ -51,15 +56,15 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
 
-    def ask(self, request: bytes) -> asyncio.Future[bool]:
-        """Whether the answer came whole. The times are there as the tokens come."""
+    def send(self, request: bytes) -> asyncio.Future[bool]:
+        """Send a request. The future tells whether the response was complete."""
         self.arrivals: list[tuple[float, int]] = []
         self._head: bytes | None = b""
-        self._missing: int | None = None  # of a body whose length was said
+        self._missing: int | None = None  # bytes of a body whose length is known
         self._tail = b""
         self._whole = False
         self._answered = self._loop.create_future()
-        self.asked_at = time.perf_counter()
+        self.sent_at = time.perf_counter()
         self._transport.write(request)
         return self._answered
 
@@ -73,7 +78,7 @@ class Connection(asyncio.Protocol):
             self._head = None
             self._missing = _length(head)
         text = self._tail + data
-        # the tail is shorter than a sign: none is counted twice
+        # the tail is shorter than a sign, so none is counted twice
         if count := text.count(self._signs.token):
             self.arrivals.append((now, count))
         self._whole = self._whole or self._signs.end in text
@@ -81,18 +86,18 @@ class Connection(asyncio.Protocol):
         if self._missing is not None:
             self._missing -= len(data)
         if self._missing == 0 or (self._missing is None and text.endswith(LAST_CHUNK)):
-            self._ended(self._whole)
+            self._finish(self._whole)
 
     def connection_lost(self, _: Exception | None) -> None:
-        self._ended(False)
+        self._finish(False)
 
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
 
-    def _ended(self, well: bool) -> None:
+    def _finish(self, complete: bool) -> None:
         if self._answered is not None and not self._answered.done():
-            self._answered.set_result(well)
+            self._answered.set_result(complete)
 
 
 def _length(head: bytes) -> int | None:
@@ -113,20 +118,20 @@ async def connect(port: int, signs: Signs) -> Connection:
 
 
 async def streams(job: dict[str, Any]) -> dict[str, Any]:
-    """Open streams over `ramp_s`, look at `hold_s` in which all of them run, then let them end."""
+    """Open streams over `ramp_s`, measure `hold_s` in which all of them run, then let them end."""
     signs = _signs(job)
     requests = [request.encode("latin-1") for request in job["requests"]]
     pause_s = job["ramp_s"] / len(requests)
     connections: list[Connection] = []
     answers: list[asyncio.Future[bool]] = []
-    seen_mb: list[float] = []
-    sampler = asyncio.create_task(_sample_rss(job["pid"], seen_mb))
-    begun, cpu_begun = time.perf_counter(), proc_stats.cpu_s(job["pid"])
+    samples_mb: list[float] = []
+    sampler = asyncio.create_task(_sample_rss(job["pid"], samples_mb))
+    start, cpu_start = time.perf_counter(), proc_stats.cpu_s(job["pid"])
     for number, request in enumerate(requests):
-        await asyncio.sleep(begun + number * pause_s - time.perf_counter())
+        await asyncio.sleep(start + number * pause_s - time.perf_counter())
         connections.append(await connect(job["port"], signs))
-        answers.append(connections[-1].ask(request))
-    opened = await _until_all_began(connections, answers)
+        answers.append(connections[-1].send(request))
+    opened = await _wait_until_all_started(connections, answers)
     began_at, cpu_before = time.perf_counter(), proc_stats.cpu_s(job["pid"])
     own_before = time.process_time()
     await asyncio.sleep(job["hold_s"])
@@ -150,19 +155,19 @@ async def streams(job: dict[str, Any]) -> dict[str, Any]:
         "packets": sum(_inside(at, window) for arrivals in times for at, _ in arrivals),
         "all_tokens": sum(n for arrivals in times for _, n in arrivals),
         "cpu_s": cpu_after - cpu_before,
-        "all_cpu_s": proc_stats.cpu_s(job["pid"]) - cpu_begun,
-        "own_cpu_share": own_s / (ended_at - begun),
+        "all_cpu_s": proc_stats.cpu_s(job["pid"]) - cpu_start,
+        "own_cpu_share": own_s / (ended_at - start),
         "gaps_ms": spread(_gaps(times, window)),
         "all_gaps_ms": spread(_gaps(times, (0.0, float("inf")))),
         "first_ms": spread(
-            (c.arrivals[0][0] - c.asked_at) * 1000 for c in connections if c.arrivals
+            (c.arrivals[0][0] - c.sent_at) * 1000 for c in connections if c.arrivals
         ),
-        "rss_mb": max(seen_mb),
+        "rss_mb": max(samples_mb),
     }
 
 
 async def requests(job: dict[str, Any]) -> dict[str, Any]:
-    """Every request once, over so many connections that are kept."""
+    """Send every request once, over so many persistent connections."""
     signs = _signs(job)
     waiting = [request.encode("latin-1") for request in reversed(job["requests"])]
     took: list[float] = []
@@ -171,8 +176,8 @@ async def requests(job: dict[str, Any]) -> dict[str, Any]:
     async def work(connection: Connection) -> None:
         nonlocal failed
         while waiting:
-            whole = await connection.ask(waiting.pop())
-            took.append((time.perf_counter() - connection.asked_at) * 1000)
+            whole = await connection.send(waiting.pop())
+            took.append((time.perf_counter() - connection.sent_at) * 1000)
             failed += not whole
             if not whole:
                 connection.close()
@@ -180,32 +185,36 @@ async def requests(job: dict[str, Any]) -> dict[str, Any]:
         connection.close()
 
     connections = [await connect(job["port"], signs) for _ in range(job["connections"])]
-    begun, cpu_begun, own = time.perf_counter(), proc_stats.cpu_s(job["pid"]), time.process_time()
+    start, cpu_start, own = time.perf_counter(), proc_stats.cpu_s(job["pid"]), time.process_time()
     await asyncio.gather(*map(work, connections))
-    wall_s = time.perf_counter() - begun
+    wall_s = time.perf_counter() - start
     return {
         "count": len(took),
         "failed": failed,
         "wall_s": wall_s,
-        "cpu_s": proc_stats.cpu_s(job["pid"]) - cpu_begun,
+        "cpu_s": proc_stats.cpu_s(job["pid"]) - cpu_start,
         "own_cpu_share": (time.process_time() - own) / wall_s,
         "took_ms": spread(took),
     }
 
 
 async def first_tokens(job: dict[str, Any]) -> dict[str, Any]:
-    """One call at a time, the targets in turn; each on a connection that is kept."""
+    """Send one call at a time, to the targets in turn, each over a persistent connection."""
     targets = job["targets"]
     found: dict[str, list[float]] = {name: [] for name in targets}
-    kept = {name: await connect(t["port"], _signs(t)) for name, t in targets.items()}
+    connections = {name: await connect(t["port"], _signs(t)) for name, t in targets.items()}
     for number in range(job["count"]):
         for name, target in targets.items():
-            whole = await kept[name].ask(target["requests"][number].encode("latin-1"))
+            whole = await connections[name].send(target["requests"][number].encode("latin-1"))
             if not whole:
-                raise RuntimeError(f"an answer of {name} was not whole: {kept[name]._tail!r}")
-            found[name].append((kept[name].arrivals[0][0] - kept[name].asked_at) * 1000)
+                raise RuntimeError(
+                    f"A response of {name} was incomplete: {connections[name]._tail!r}"
+                )
+            found[name].append(
+                (connections[name].arrivals[0][0] - connections[name].sent_at) * 1000
+            )
             await asyncio.sleep(job["pause_s"])
-    for connection in kept.values():
+    for connection in connections.values():
         connection.close()
     return found
 
@@ -217,25 +226,25 @@ def _signs(job: dict[str, Any]) -> Signs:
     return Signs(job["token"].encode(), job["end"].encode())
 
 
-async def _until_all_began(
+async def _wait_until_all_started(
     connections: list[Connection], answers: list[asyncio.Future[bool]]
 ) -> int:
-    """How many have brought a token, once all have or time is up."""
+    """Return how many streams have had a token, once all have or the time is up."""
     deadline = time.perf_counter() + OPEN_WITHIN_S
     while time.perf_counter() < deadline:
-        begun = sum(bool(connection.arrivals) for connection in connections)
+        started = sum(bool(connection.arrivals) for connection in connections)
         over = sum(
             answer.done() and not c.arrivals for answer, c in zip(answers, connections, strict=True)
         )
-        if begun + over == len(connections):
+        if started + over == len(connections):
             break
         await asyncio.sleep(0.02)
-    return begun
+    return started
 
 
-async def _sample_rss(pid: int, seen_mb: list[float]) -> None:
+async def _sample_rss(pid: int, samples_mb: list[float]) -> None:
     while True:
-        seen_mb.append(proc_stats.rss_mb(pid))
+        samples_mb.append(proc_stats.rss_mb(pid))
         await asyncio.sleep(SAMPLE_S)
 
 
@@ -244,7 +253,7 @@ def _inside(at: float, window: tuple[float, float]) -> bool:
 
 
 def _gaps(times: list[list[tuple[float, int]]], window: tuple[float, float]) -> Iterable[float]:
-    """Milliseconds between the packets of each stream."""
+    """Yield the milliseconds between the packets of each stream."""
     for arrivals in times:
         for (before, _), (after, _) in pairwise(arrivals):
             if _inside(after, window):
@@ -252,7 +261,7 @@ def _gaps(times: list[list[tuple[float, int]]], window: tuple[float, float]) -> 
 
 
 def spread(values: Iterable[float]) -> dict[str, float]:
-    """Median, 95th and 99th percentile, maximum; zeros of nothing."""
+    """Return the median, the 95th and 99th percentiles and the maximum; zeros without values."""
     ordered = sorted(values)
     if not ordered:
         return dict.fromkeys(("p50", "p95", "p99", "max"), 0.0)

@@ -1,4 +1,4 @@
-"""What is measured, one function a row of the table or a few of them."""
+"""The measures: each function fills one row of the table, or a few."""
 
 import json
 import statistics
@@ -8,8 +8,8 @@ from typing import Any, Final
 from scripts.benchmarks.bench import (
     ANSWER,
     CHUNKS,
+    FIRST_TOKEN_PROBE,
     FRAMES,
-    STARTUP_PROBE,
     Bench,
 )
 from scripts.benchmarks.http_callers import app_check_tokens, post
@@ -21,21 +21,21 @@ from scripts.devtools.seed import LOCAL_KEY
 PROMPT: Final = "Say something of a few words."
 PACE_MS: Final = 20  # of sim/steady
 PACE_OF_TICKS_S: Final = 0.1
-CROWD_WATCHED: Final = 0.4  # of its length: the rest goes to beginning one after the other
-PAUSE_S: Final = 0.005  # between two calls: settling is not to disturb the next one
+CROWD_SHARE: Final = 0.4  # of its length is watched; the rest passes while streams start
+PAUSE_S: Final = 0.005  # between two calls, so that settling does not disturb the next one
 WARM_UP: Final = 8
 LADDER_TRIES: Final = 2
 RSS_MAX_MB: Final = 200
 FIRST_TOKEN_MAX_MS: Final = 25
 RELAY_RATIO_MAX: Final = 1.3
-RAMP_EACH_S: Final = 0.012  # between the beginnings of two streams: admitting one is work
+RAMP_EACH_S: Final = 0.012  # between the starts of two streams, because admission takes CPU
 COMPLETIONS: Final = "/api/v1/chat/completions"
 
 Job = dict[str, Any]
 
 
 class Sides:
-    """The three that are compared: `execute_prompt`, the bare function, OpenRouter's stand-in."""
+    """The three sides: `execute_prompt`, the bare function, OpenRouter's stand-in."""
 
     def __init__(self, bench: Bench, ours: FunctionServer, bare: FunctionServer) -> None:
         self.bench = bench
@@ -50,23 +50,23 @@ class Sides:
     def to_ours(self, count: int, *, stream: bool, feature: str = "bench", **data: Any) -> Job:
         port = self.ours.port
         data = {"feature": feature, "prompt": PROMPT, **data}
-        asked = [self.bench.callers.fresh()(port, data, stream=stream) for _ in range(count)]
+        requests = [self.bench.callers.fresh()(port, data, stream=stream) for _ in range(count)]
         signs = FRAMES if stream else ANSWER
-        return {"port": port, "pid": self.ours.worker_pid, "requests": asked, **signs}
+        return {"port": port, "pid": self.ours.worker_pid, "requests": requests, **signs}
 
     def to_bare(self, count: int, *, stream: bool, **data: Any) -> Job:
         port = self.bare.port
-        asked = post(port, "/", {"data": _completion(**data)}, stream=stream)
+        request = post(port, "/", {"data": _completion(**data)}, stream=stream)
         signs = FRAMES if stream else ANSWER
-        return {"port": port, "pid": self.bare.worker_pid, "requests": [asked] * count, **signs}
+        return {"port": port, "pid": self.bare.worker_pid, "requests": [request] * count, **signs}
 
     def to_upstream(self, count: int, *, stream: bool = True, **data: Any) -> Job:
-        """Streamed even where the others are not: that is what both ask of it."""
+        """Always streamed, because both functions stream from it."""
         port = self.upstream_port
         body = {**_completion(**data), "stream": True}
         authorization = {"Authorization": f"Bearer {LOCAL_KEY}"}
-        asked = post(port, COMPLETIONS, body, stream=True, headers=authorization)
-        return {"port": port, "pid": self.upstream_pid, "requests": [asked] * count, **CHUNKS}
+        request = post(port, COMPLETIONS, body, stream=True, headers=authorization)
+        return {"port": port, "pid": self.upstream_pid, "requests": [request] * count, **CHUNKS}
 
 
 def _completion(*, model: str, tokens: int | None = None, **_: Any) -> Job:
@@ -75,7 +75,7 @@ def _completion(*, model: str, tokens: int | None = None, **_: Any) -> Job:
 
 
 def warm(sides: Sides) -> None:
-    """So that nobody pays for first imports and connections."""
+    """Make the first imports and connections, so that no measure includes them."""
     for name, to in sides.names().items():
         job = to(WARM_UP, stream=False, model="sim/fast")
         if name != "upstream":
@@ -83,7 +83,7 @@ def warm(sides: Sides) -> None:
 
 
 def relay(sides: Sides, plan: Plan, table: Table) -> None:
-    """CPU of the worker for each token of long streams, admission and settling left out."""
+    """Measure the worker's CPU per token of long streams, without admission and settling."""
     found: dict[str, list[float]] = {"ours": [], "bare": []}
     shares = []
     for _ in range(plan.rounds):
@@ -101,18 +101,18 @@ def relay(sides: Sides, plan: Plan, table: Table) -> None:
             met=_ratio(found) <= RELAY_RATIO_MAX,
         )
     )
-    table.note(f"load generator in those streams: {max(shares):.0%} of a core at most")
+    table.note(f"the load generator took {max(shares):.0%} of a core at most in those streams")
 
 
 def crowd(sides: Sides, plan: Plan, table: Table) -> None:
-    """Many streams open at once on one worker: all whole, none starved, little memory."""
-    seen = {
+    """Hold many streams on one worker: all complete, none starved, little memory."""
+    jobs = {
         "ours": sides.to_ours(plan.crowd, stream=True, feature="bench_crowd"),
         "bare": sides.to_bare(plan.crowd, stream=True, model="sim/ticks", tokens=plan.crowd_tokens),
     }
-    hold_s = PACE_OF_TICKS_S * plan.crowd_tokens * CROWD_WATCHED
-    spread = {name: sides.bench.load(_streams(job, hold_s, False)) for name, job in seen.items()}
-    ours, bare = spread["ours"], spread["bare"]
+    hold_s = PACE_OF_TICKS_S * plan.crowd_tokens * CROWD_SHARE
+    results = {name: sides.bench.load(_streams(job, hold_s, False)) for name, job in jobs.items()}
+    ours, bare = results["ours"], results["bare"]
     of = f"{plan.crowd} streams of sim/ticks"
 
     def add(what: str, find: Callable[[Job], float], target: str = "", **more: Any) -> None:
@@ -129,7 +129,7 @@ def crowd(sides: Sides, plan: Plan, table: Table) -> None:
 
 
 def unary(sides: Sides, plan: Plan, table: Table) -> None:
-    """Short unary calls over connections that are kept."""
+    """Send short unary calls over persistent connections."""
     rate: dict[str, list[float]] = {name: [] for name in sides.names()}
     cost: dict[str, list[float]] = {name: [] for name in sides.names()}
     shares, failed = [], 0
@@ -144,24 +144,24 @@ def unary(sides: Sides, plan: Plan, table: Table) -> None:
     at = f"unary, sim/fast, {plan.connections} at once"
     table.add(_row_of_three(f"requests a second ({at})", rate))
     table.add(_row_of_three(f"CPU a request, ms ({at})", cost))
-    table.note(f"load generator in unary calls: {max(shares):.0%} of a core at most")
+    table.note(f"the load generator took {max(shares):.0%} of a core at most in unary calls")
     if failed:
         table.note(f"{failed} unary calls failed")
 
 
 def ladder(sides: Sides, plan: Plan, table: Table) -> None:
-    """More and more streams at once, until 1 in 100 tokens comes later than twice its pace."""
+    """Hold more and more streams, until one token in 100 is later than twice its pace."""
     held = {name: [0] for name in sides.names()}
-    out: set[str] = set()
+    failed: set[str] = set()
     for streams in plan.ladder:
         for name in sides.names():
-            if name in out:
+            if name in failed:
                 continue
-            # a neighbour of ours on this machine may spoil a step: not twice, hopefully
+            # something else on this machine can spoil a step, but hardly twice
             if any(_keeps_pace(sides, name, streams, plan) for _ in range(LADDER_TRIES)):
                 held[name] = [streams]
             else:
-                out.add(name)
+                failed.add(name)
     tried = ", ".join(map(str, plan.ladder))
     pace = f"a token each {PACE_MS} ms, p99 gap under {2 * PACE_MS} ms"
     table.add(_row_of_three(f"streams held at {pace} (tried: {tried})", held))
@@ -173,13 +173,13 @@ def _keeps_pace(sides: Sides, name: str, streams: int, plan: Plan) -> bool:
 
 
 def first_token(sides: Sides, plan: Plan, table: Table) -> None:
-    """What we add to the wait for a first token at one stream, and where it goes.
+    """Measure what we add to the wait for a first token, and what that time is spent on.
 
-    Through a third server, which times its parts; each kind of call in turn with the others.
+    The calls go to a third server, which times its parts, with the kinds of calls in turn.
     """
     bench, count = sides.bench, plan.first_tokens
     data = {"feature": "bench", "prompt": PROMPT, "model": "sim/fast"}
-    with bench.serving("execute_prompt", STARTUP_PROBE) as server:
+    with bench.serving("execute_prompt", FIRST_TOKEN_PROBE) as server:
         port = server.port
         regulars = [bench.callers.fresh() for _ in range(max(2, count // 8))]
         warm = [write(port, data, stream=True) for write in regulars * 2]
@@ -234,7 +234,7 @@ def _parts(server: FunctionServer) -> list[dict[str, float]]:
 def _split(
     parts: list[dict[str, float]], seen_ms: list[float], upstream_ms: float
 ) -> dict[str, float]:
-    """Medians of each part of the wait, in the order in which they come."""
+    """Return the median of each part of the wait, in the order in which they come."""
 
     def of(name: str) -> float:
         return _median(part.get(name, 0.0) for part in parts)

@@ -5,13 +5,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """rounds: of each comparison, interleaved; what is reported is the median of them.
+    """The amounts of one run.
 
-    streams, window_s: of the CPU a token costs. crowd, crowd_tokens: streams open at once, and how
-    long each is. first_tokens: calls of each kind. requests, connections: unary calls of a round.
-    stops: of answers, by another process.
-    starts: of a process; uncompiled: and once without compiled files, which takes ten seconds.
-    ladder, ladder_window_s: streams held at once, step by step until the gaps double.
+    Attributes:
+        rounds: Rounds of each comparison, interleaved; their median is reported.
+        streams: Streams over which the CPU of a token is measured.
+        window_s: For how long.
+        crowd: Streams open at once.
+        crowd_tokens: Tokens of each of them.
+        first_tokens: Calls of each kind.
+        requests: Unary calls of a round.
+        connections: Connections that they share.
+        stops: Answers that another process stops.
+        starts: Starts of a process.
+        uncompiled: Whether to start one without compiled files too, which takes ten seconds.
+        ladder: Streams held at once, step by step until the gaps double.
+        ladder_window_s: For how long each step is held.
     """
 
     rounds: int

@@ -1,4 +1,4 @@
-"""What a process has used: from /proc on Linux, from ps elsewhere."""
+"""CPU and memory of a process: from /proc on Linux, from ps elsewhere."""
 
 import os
 import platform
@@ -11,9 +11,9 @@ ON_LINUX = sys.platform == "linux"
 
 
 def cpu_s(pid: int) -> float:
-    """Seconds of processor time, user and system, of all threads; in steps of 10 ms."""
+    """Return the CPU time of all threads, user and system; its resolution is 10 ms."""
     if ON_LINUX:
-        # the second field is the program's name in brackets, and may hold spaces
+        # the second field is the program's name in parentheses, which may contain spaces
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     seconds = 0.0
@@ -23,17 +23,17 @@ def cpu_s(pid: int) -> float:
 
 
 def rss_mb(pid: int) -> float:
-    """Resident memory now, in MB of 1024 * 1024 bytes."""
+    """Return the resident memory, in MB of 1024 * 1024 bytes."""
     if ON_LINUX:
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) / 1024
-        return 0.0  # a process that is ending has none
+        return 0.0  # an ending process has none
     return int(_ps("rss", pid)) / 1024
 
 
 def machine() -> str:
-    """The facts that numbers depend on; nothing that tells whose machine it is."""
+    """Return the facts that the numbers depend on, and nothing that identifies the machine."""
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     python = f"{platform.python_implementation()} {platform.python_version()}"
     served_by = ", ".join(f"{name} {version(name)}" for name in ("uvicorn", "aiohttp", "openai"))
@@ -43,8 +43,8 @@ def machine() -> str:
     )
 
 
-def _ps(what: str, pid: int) -> str:
-    asked = subprocess.run(
-        ["ps", "-o", f"{what}=", "-p", str(pid)], capture_output=True, text=True, check=True
+def _ps(column: str, pid: int) -> str:
+    listing = subprocess.run(
+        ["ps", "-o", f"{column}=", "-p", str(pid)], capture_output=True, text=True, check=True
     )
-    return asked.stdout.strip()
+    return listing.stdout.strip()

@@ -1,18 +1,18 @@
-"""Rows of results, printed as a Markdown table and written between two markers of a page."""
+"""The results of a run, as rows of a Markdown table."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-BEGIN = "<!-- bench: begin, written by ./scripts/bench --write -->"
-END = "<!-- bench: end -->"
+from scripts.devtools.generated_section import GeneratedSection
+
+SECTION = GeneratedSection("bench", "./scripts/bench --write")
 IMPORTS_HEAD = ("package", "modules", "self", "with what it imports", "self, test_…_connection")
 HEAD = ("what", "execute_prompt", "bare function", "upstream alone", "ratio to bare", "target")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line. The ratio is ours to the bare function's."""
+    """One line of the table. The ratio is that of `ours` to `bare`, unless `compare` is false."""
 
     what: str
     ours: float
@@ -40,7 +40,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A package, in milliseconds. elsewhere_ms: the same in `test_openrouter_connection`."""
+    """A package and its import times; `elsewhere_ms` is that in `test_openrouter_connection`."""
 
     package: str
     modules: int
@@ -51,7 +51,7 @@ class Imported:
 
 @dataclass(slots=True)
 class Table:
-    """What a run has found so far."""
+    """The results of a run so far."""
 
     rows: list[Row] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Table:
 
 
 def text_of(table: Table, heading: str) -> str:
-    """The whole report as Markdown."""
+    """Return the whole report as Markdown."""
     parts = [(part.what, number(part.known_ms), number(part.new_ms)) for part in table.parts]
     imports = [
         (
@@ -95,7 +95,7 @@ def text_of(table: Table, heading: str) -> str:
 
 
 def number(value: float | None) -> str:
-    """Three figures: more would claim to know more."""
+    """Format with three significant digits: more would claim more precision than there is."""
     if value is None:
         return ""
     if isinstance(value, int) or abs(value) >= 100:
@@ -104,7 +104,7 @@ def number(value: float | None) -> str:
 
 
 def markdown(head: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    """A table whose columns line up in a terminal as well; all but the first to the right."""
+    """Yield the lines of a table whose columns line up in a terminal too."""
     widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
 
     def line(cells: tuple[str, ...]) -> str:
@@ -115,13 +115,3 @@ def markdown(head: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> Iterato
     yield line(head)
     yield line(("-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])))
     yield from map(line, lines)
-
-
-def write_between(page: Path, text: str) -> None:
-    """Replace what stands between the markers. Raises ValueError where they are not."""
-    old = page.read_text("utf-8")
-    before, begin, rest = old.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{page.name} has no line {BEGIN!r} with {END!r} after it")
-    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", "utf-8")

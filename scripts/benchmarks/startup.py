@@ -1,4 +1,4 @@
-"""From the start of a process to its first streamed token, and what it imports on the way."""
+"""The time from the start of a process to its first token, and what it imports on the way."""
 
 import re
 import statistics
@@ -20,8 +20,8 @@ LINE: Final = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \| (\s*)(\S+)$")
 TOKEN: Final = FRAMES["token"].encode()
 
 
-def starts(bench: Bench, plan: Plan, table: Table) -> None:
-    """Fresh processes, interleaved with the bare function's."""
+def measure(bench: Bench, plan: Plan, table: Table) -> None:
+    """Start fresh processes, interleaved with the bare function's."""
     found: dict[str, list[float]] = {"ours": [], "bare": []}
     for _ in range(plan.starts):
         found["ours"].append(_start_ours(bench))
@@ -36,7 +36,7 @@ def starts(bench: Bench, plan: Plan, table: Table) -> None:
     if not plan.uncompiled:
         return
     with tempfile.TemporaryDirectory() as empty:
-        # where compiled files are looked for and written: none there
+        # Python looks for compiled files there, and finds none
         uncompiled = {"PYTHONPYCACHEPREFIX": empty, "PYTHONDONTWRITEBYTECODE": "1"}
         table.add(
             Row(
@@ -47,18 +47,20 @@ def starts(bench: Bench, plan: Plan, table: Table) -> None:
         )
 
 
-def imports(bench: Bench, table: Table) -> None:
-    """What each function has imported once it has answered its first call."""
+def measure_imports(bench: Bench, table: Table) -> None:
+    """Measure what each function has imported by the time of its first answer."""
     seen = {}
     for target, data, claims, sign in (
         ("execute_prompt", {"feature": "bench", "prompt": PROMPT, "model": "sim/fast"}, {}, TOKEN),
-        # an admin's account is looked up: it has to be one that there is
+        # an admin's account is looked up, so it has to exist
         ("test_openrouter_connection", {}, {"admin": True, "sub": ADMIN_UID}, b'"valid":true'),
     ):
-        with bench.serving(target, FUNCTIONS, {"PYTHONPROFILEIMPORTTIME": "1"}, wait=False) as it:
-            request = bench.callers.fresh(**claims)(it.port, data, stream=True)
-            it.seconds_until(request, sign)
-            seen[target] = read_imports(it.log.read_text("utf-8", "replace").splitlines())
+        with bench.serving(
+            target, FUNCTIONS, {"PYTHONPROFILEIMPORTTIME": "1"}, wait=False
+        ) as server:
+            request = bench.callers.fresh(**claims)(server.port, data, stream=True)
+            server.seconds_until(request, sign)
+            seen[target] = read_imports(server.log.read_text("utf-8", "replace").splitlines())
     ours, other = seen["execute_prompt"], seen["test_openrouter_connection"]
     ordered = sorted(ours.values(), key=lambda package: -package.with_children_us)
     for package in ordered[:PACKAGES_SHOWN]:
@@ -75,10 +77,12 @@ def imports(bench: Bench, table: Table) -> None:
     for name, packages in seen.items():
         total_s = sum(package.self_us for package in packages.values()) / 1e6
         modules = sum(package.modules for package in packages.values())
-        table.note(f"{name} imports {modules:,} modules, {total_s:.1f} s with the profiler's own")
+        table.note(
+            f"{name} imports {modules:,} modules, {total_s:.1f} s with the profiler's overhead"
+        )
     for one, but in (("execute_prompt", other), ("test_openrouter_connection", ours)):
         only = sorted(_own_modules(seen[one]) - _own_modules(but))
-        table.note(f"of ours only {one} imports: {', '.join(only) or 'nothing'}")
+        table.note(f"Firerouter modules that only {one} imports: {', '.join(only) or 'nothing'}")
 
 
 def _start_ours(bench: Bench, env: Mapping[str, str] | None = None) -> float:
@@ -97,7 +101,7 @@ def _start_bare(bench: Bench, env: Mapping[str, str] | None = None) -> float:
 
 @dataclass(slots=True)
 class Package:
-    """What importing it took. with_children: what it was the first to import, too."""
+    """The import times of a package; `with_children_us` includes what it imported first."""
 
     name: str
     modules: int = 0
@@ -107,10 +111,10 @@ class Package:
 
 
 def read_imports(lines: Iterable[str]) -> dict[str, Package]:
-    """The output of `python -X importtime`, added up by package.
+    """Add up the output of `python -X importtime` by package.
 
-    Lines come children first, and deeper ones are indented: read backwards, parents come first.
-    Imports of two threads at once are mixed up in it; the sums of `self` are right all the same.
+    Children precede their parents and are indented, so the lines are read backwards. Imports of two
+    threads are mixed up in the output; the sums of `self` are right nevertheless.
     """
     packages: dict[str, Package] = {}
     above: list[tuple[int, str]] = []
@@ -133,7 +137,7 @@ def read_imports(lines: Iterable[str]) -> dict[str, Package]:
 
 
 def package_of(module: str) -> str:
-    """The distribution's package, about: `google` holds many."""
+    """Return a module's package, roughly by distribution: `google` contains many."""
     parts = module.split(".")
     if parts[0] != "google":
         return parts[0]

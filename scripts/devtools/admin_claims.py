@@ -1,16 +1,16 @@
-"""`./scripts/grant-admin`: who may change the app's AI settings, by the custom claim `admin: true`.
+"""`./scripts/grant-admin`: the custom claim `admin: true`, which opens the AI settings to a user.
 
-    find the account -> is it whose it says? -> set the claim, keep the others
-      -> enter it in the audit, if it is a change -> revoked: end the account's sessions too
+    find the account -> check that its address is verified -> set the claim, keep the others
+      -> write an audit entry, if anything changed -> when revoking, end the account's sessions
 
-The claim reaches an app with its next ID token, at the next sign-in or within the hour. Losing it
-counts at once: admin calls look the account up.
+The claim reaches an app with the next ID token, at the next sign-in or within the hour. Losing it
+takes effect at once, because admin calls look the account up.
 
-Anybody can register with somebody else's address, and a password; until it is verified the account
-may be a stranger's, and it takes `--unverified` to insist.
+Anyone can register with another person's address and a password. Until the address is verified, the
+account may be a stranger's, and only `--unverified` makes it an admin's.
 
-Auth and Firestore share no commit. The claim comes first: where its entry fails, that is said, and
-whoever was to lose the claim has lost it.
+Auth and Firestore share no commit. The claim is set first: if the audit entry then fails, the
+script says so, and a claim that was to be revoked is revoked.
 """
 
 import argparse
@@ -28,18 +28,18 @@ from scripts.devtools.suite import PROJECT
 
 CLAIM = "admin"
 EMULATORS = {"auth": "FIREBASE_AUTH_EMULATOR_HOST", "firestore": "FIRESTORE_EMULATOR_HOST"}
-BY = "scripts/grant-admin"  # in the audit: nobody has signed in here
+BY = "scripts/grant-admin"  # who the audit names, because no user has signed in
 TIMEOUT_S = 20
 
 EPILOG = """\
 examples:
-  ./scripts/grant-admin user@demo.test                     in the ./scripts/dev that is up
+  ./scripts/grant-admin user@demo.test                     in the running ./scripts/dev
   ./scripts/grant-admin ann@example.com --project my-app   in a Firebase project
   ./scripts/grant-admin ann@example.com --project my-app --revoke
 
 A project needs Google credentials: gcloud auth application-default login
-What it changes is entered in the audit, in Firestore.
-exit status: 0 done, 1 it could not be done or entered, 2 wrong arguments, 3 nothing to do it with.
+Every change is recorded in the audit, in Firestore.
+exit status: 0 done, 1 not done or not recorded, 2 wrong arguments, 3 not set up.
 """
 
 
@@ -64,93 +64,95 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class Refused(Problem):
-    """Auth was asked, and would not; or it did, and Firestore would not keep the entry."""
+    """Auth refused the change, or made it and Firestore did not confirm the audit entry."""
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="./scripts/grant-admin",
-        description="Makes somebody an admin of the app: who may change its AI settings and key.",
+        description="Makes a user an admin of the app, who can change its AI settings and key.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("email", metavar="EMAIL", help="of an account that exists already")
-    parser.add_argument("--revoke", action="store_true", help="make them no admin any more")
+    parser.add_argument("email", metavar="EMAIL", help="the address of an existing account")
+    parser.add_argument("--revoke", action="store_true", help="remove the admin claim")
     parser.add_argument(
         "--unverified",
         action="store_true",
-        help="though nobody has shown yet that the address is theirs",
+        help="accept an account whose address is not verified",
     )
     parser.add_argument(
         "--project",
         metavar="ID",
-        help="a Firebase project instead of a running ./scripts/dev",
+        help="the Firebase project (default: the running ./scripts/dev)",
     )
     return parser.parse_args(arguments)
 
 
 def change(email: str, *, revoke: bool, project: str | None, unverified: bool = False) -> str:
-    """Answers with what was done, in a sentence. Raises Problem."""
+    """Set or remove the claim, and return what was done, in a sentence. Raises Problem."""
     from firebase_admin import auth, exceptions
     from google.auth.exceptions import GoogleAuthError
 
-    where = project or "the ./scripts/dev that is up"
+    where = project or "the running ./scripts/dev"
     try:
         with _app(project) as app:
             account = auth.get_user_by_email(email, app=app)
             if not revoke:
-                _check(account, email, unverified=unverified)
+                _check_account(account, email, unverified=unverified)
             claims = dict(account.custom_claims or {})
             was_admin = claims.pop(CLAIM, None) is True
             is_admin = not revoke
             claims |= {CLAIM: True} if is_admin else {}
             auth.set_custom_user_claims(account.uid, claims, app=app)
-            entered = was_admin == is_admin or _enter(
+            recorded = was_admin == is_admin or _record(
                 account.uid, project or PROJECT, before=was_admin, after=is_admin
             )
             if revoke:
                 auth.revoke_refresh_tokens(account.uid, app=app)
     except auth.UserNotFoundError:
         raise Refused(
-            f"Nobody in {where} has the email address {email}.",
-            "Let them sign in to the app once, then run this again.",
+            f"No account in {where} has the address {email}.",
+            "Have the user sign in to the app once, then run this again.",
         ) from None
-    except ValueError as error:  # firebase-admin's word for an address that is none
-        raise Refused(f"{email!r} is no email address: {error}", "Check it, please.") from None
+    except ValueError as error:  # what firebase-admin raises for a malformed address
+        raise Refused(
+            f"{email!r} is not an email address: {error}", "Correct the address."
+        ) from None
     except GoogleAuthError:
         raise Problem(
-            "There are no Google credentials here, or they do not work any more.",
+            "There are no Google credentials on this machine, or they have expired.",
             "Run `gcloud auth application-default login`, then this again.",
         ) from None
     except exceptions.FirebaseError as error:
         raise Refused(
-            f"Firebase Auth of {where} would not do it: {error}",
-            "It takes the role Firebase Authentication Admin in that project.",
+            f"Firebase Auth in {where} refused: {error}",
+            "Your account needs the role Firebase Authentication Admin in that project.",
         ) from None
     done = _sentence(email, where, revoke=revoke, was_admin=was_admin)
-    if not entered:
+    if not recorded:
         raise Refused(
-            f"{done} But Firestore did not confirm the entry in the audit: it may be missing.",
-            "It takes the role Cloud Datastore User in that project.",
+            f"{done} But Firestore did not confirm the audit entry, which may be missing.",
+            "Your account needs the role Cloud Datastore User in that project.",
         )
     return done
 
 
-def _check(account: Any, email: str, *, unverified: bool) -> None:
-    """Whether the account may be made an admin's. Raises Refused."""
+def _check_account(account: Any, email: str, *, unverified: bool) -> None:
+    """Check that the account may become an admin's. Raises Refused."""
     providers = ", ".join(one.provider_id for one in account.provider_data) or "no provider"
-    whose = f"{email} (uid {account.uid}, by {providers})"
+    named = f"{email} (uid {account.uid}, signed in with {providers})"
     if account.disabled:
-        raise Refused(f"The account of {whose} is disabled.", "Enable it, then run this again.")
+        raise Refused(f"The account {named} is disabled.", "Enable it, then run this again.")
     if not (account.email_verified or unverified):
         raise Refused(
-            f"The address of {whose} is not verified: it may be a stranger's account.",
-            "Let them verify it, or, if you know the account, add --unverified.",
+            f"The address of the account {named} is not verified. It may be a stranger's account.",
+            "Have the user verify the address or, if you know the account, add --unverified.",
         )
 
 
-def _enter(uid: str, project: str, *, before: bool, after: bool) -> bool:
-    """Write `audit/{id}` as the functions do. False: it may not be there."""
+def _record(uid: str, project: str, *, before: bool, after: bool) -> bool:
+    """Write `audit/{id}` as the functions do. Returns False if it may be missing."""
     from google.cloud.firestore import AsyncClient
 
     from firerouter.firestore.audit import Audit, Change
@@ -169,41 +171,43 @@ def _enter(uid: str, project: str, *, before: bool, after: bool) -> bool:
         await Audit(firestore).commit(firestore.batch(), change)
 
     try:
-        # the functions' log line of a failure is for Cloud Logging
+        # the functions log a failure for Cloud Logging
         with contextlib.redirect_stdout(io.StringIO()):
             asyncio.run(commit())
-    except Exception:  # whatever it was: the claim stands, and that has to be said
+    except Exception:  # whatever the cause, the claim is set, and the user must learn that
         return False
     return True
 
 
 def _sentence(email: str, where: str, *, revoke: bool, was_admin: bool) -> str:
     if revoke:
-        state = "is no admin any more" if was_admin else "was no admin"
-        return f"{email} {state} in {where}; they have to sign in again."
+        state = "is no longer an admin" if was_admin else "was not an admin"
+        return f"{email} {state} in {where}, and has been signed out."
     if was_admin:
-        return f"{email} was an admin in {where} already."
-    return f"{email} is an admin in {where}, from their next sign-in on (or within the hour)."
+        return f"{email} is already an admin in {where}."
+    return (
+        f"{email} is now an admin in {where}. It takes effect at the next sign-in, or in an hour."
+    )
 
 
 @contextlib.contextmanager
 def _app(project: str | None) -> Iterator[Any]:
-    """The Admin SDK's app, on the emulator or on Google. Raises Problem."""
+    """Open the Admin SDK's app, on the emulator or on Google. Raises Problem."""
     import firebase_admin
 
     if project is None:
         state = dev_state.find(ROOT)
         if state is None:
             raise Problem(
-                "No ./scripts/dev is up in this folder.",
-                "Start it, or say which Firebase project is meant: --project ID",
+                "No ./scripts/dev is running in this folder.",
+                "Start it, or name a Firebase project: --project ID",
             )
         for part, variable in EMULATORS.items():
             os.environ[variable] = state["addresses"][part]
     else:
-        for variable in EMULATORS.values():  # a project that is named is never an emulator
+        for variable in EMULATORS.values():  # a named project is never an emulator
             os.environ.pop(variable, None)
-        # a person's credentials, unlike a service account's, do not say whose quota is used
+        # a person's credentials, unlike a service account's, do not name the quota's project
         os.environ.setdefault("GOOGLE_CLOUD_QUOTA_PROJECT", project)
     options = {"projectId": project or PROJECT, "httpTimeout": TIMEOUT_S}
     app = firebase_admin.initialize_app(options=options, name="grant-admin")

@@ -1,4 +1,4 @@
-"""`./scripts/dev --ask`: one question, asked as an app would ask it, and its answer as it comes."""
+"""`./scripts/dev --ask`: sends one prompt as an app would, and prints the answer as it arrives."""
 
 import argparse
 import asyncio
@@ -31,7 +31,7 @@ DEFAULT_FEATURE = "chat"
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
-    """Ask the scripts/dev that is up, or a suite of our own. Raises Problem."""
+    """Send the prompt to the running scripts/dev, or to a suite of its own. Raises Problem."""
     with addresses_of(root) as addresses:
         try:
             result = asyncio.run(_ask(addresses, options))
@@ -39,10 +39,10 @@ def run(root: Path, options: argparse.Namespace) -> int:
             say(failure.message)
             return FAILED
         except httpx.HTTPError as error:
-            say(f"The connection to the functions broke: {error or type(error).__name__}.")
+            say(f"The connection to the functions failed: {error or type(error).__name__}.")
             return FAILED
         except BrokenPipeError:
-            # whoever read our output has read enough; Python would complain again at its exit
+            # the reader of our output has gone; Python would complain again at its exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FAILED
         say(summary(result))
@@ -55,7 +55,7 @@ def addresses_of(root: Path) -> Iterator[dict[str, str]]:
         yield state["addresses"]
         return
     key = os.environ.get("OPENROUTER_API_KEY") or None
-    # a question needs no known addresses, and may come while anything else runs
+    # nobody needs to know these addresses, and anything else may run at the same time
     ports = Suite.free_ports(root)
     suite = Suite(root, "ask", ports=ports, real_openrouter=key is not None, say=say)
     try:
@@ -63,12 +63,12 @@ def addresses_of(root: Path) -> Iterator[dict[str, str]]:
             suite.start(meanwhile=partial(seed, key=key))
         yield suite.addresses()
     finally:
-        # nothing in it is to be kept, so nothing waits for an orderly end
+        # nothing in it is worth saving, so there is no grace period
         suite.stop(grace_s=0)
 
 
 async def self_check(addresses: dict[str, str], prompt: str) -> str | None:
-    """Stream one prompt. Returns what went wrong, in one sentence, or None."""
+    """Stream one prompt. Returns what went wrong, in a sentence, or None."""
     try:
         async with _client(addresses) as client:
             data = {"feature": DEFAULT_FEATURE, "prompt": prompt}
@@ -116,7 +116,7 @@ async def _client(addresses: dict[str, str]) -> AsyncIterator[CallableClient]:
 
 
 class Printer:
-    """Writes text to stdout as it arrives, all else to stderr."""
+    """Writes text to stdout as it arrives, and everything else to stderr."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
@@ -140,7 +140,7 @@ class Printer:
 
 
 def summary(result: dict[str, Any]) -> str:
-    """One line: the model, tokens, cost and time, as far as they are known."""
+    """Return one line: the model, tokens, cost and time, as far as they are known."""
     usage = result.get("usage") or {}
     parts = [str(result.get("model", "unknown model"))]
     if (tokens := usage.get("totalTokens")) is not None:

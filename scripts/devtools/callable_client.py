@@ -1,11 +1,11 @@
-"""A callable client in Python: what the Firebase SDKs do, as far as our own scripts and tests need.
+"""A client of callable functions: as much of the Firebase SDKs as scripts and tests need.
 
     async with CallableClient(suite.functions_url, id_token, app_check_token) as client:
         result = await client.call("list_features", {})
         async for kind, value in client.stream("execute_prompt", {"feature": "chat", ...}):
             ...  # ("message", {"type": "text", "delta": "Hel"}), ..., ("result", {...})
 
-It is stricter than they are: a frame that any of them would drop is an error here.
+It is stricter than the SDKs: a frame that any of them would drop is an error here.
 """
 
 import base64
@@ -18,7 +18,7 @@ from typing import Any, Literal, Self
 import httpx
 
 CONNECT_S = 10
-SILENCE_MAX_S = 330  # a function's own deadline is 300
+SILENCE_MAX_S = 330  # a function's own deadline is 300 s
 FRAME_END = b"\n\n"
 FRAME_START = b"data: "
 
@@ -26,7 +26,7 @@ Frame = tuple[Literal["message", "result"], Any]
 
 
 class CallableFailure(Exception):
-    """The callable answered with an error: `status` like "NOT_FOUND", one sentence, details."""
+    """The callable's error: a `status` like "NOT_FOUND", one sentence, and details."""
 
     def __init__(self, status: str, message: str, details: Any = None) -> None:
         super().__init__(f"{status}: {message}")
@@ -36,7 +36,7 @@ class CallableFailure(Exception):
 
 
 async def sign_in(auth_host: str, email: str, password: str) -> str:
-    """An ID token of the Auth emulator."""
+    """Get an ID token from the Auth emulator."""
     url = f"http://{auth_host}/identitytoolkit.googleapis.com/v1/accounts:signInWithPassword"
     account = {"email": email, "password": password, "returnSecureToken": True}
     async with _http() as http:
@@ -46,7 +46,7 @@ async def sign_in(auth_host: str, email: str, password: str) -> str:
 
 
 async def app_check_token(host: str) -> str:
-    """A token of the App Check stand-in."""
+    """Get a token from the App Check stand-in."""
     async with _http() as http:
         response = await http.post(f"http://{host}/token", json={})
     response.raise_for_status()
@@ -54,9 +54,9 @@ async def app_check_token(host: str) -> str:
 
 
 def id_token(project: str, uid: str, *, expires_in_s: float = 3600, **claims: Any) -> str:
-    """What the Auth emulator would issue to `uid`, unsigned as there, with `claims` laid over it.
+    """Make the token that the Auth emulator would issue to `uid`, unsigned, overlaid with `claims`.
 
-    For as many users as wanted, without an account for each.
+    This serves as many users as wanted, without an account for each.
     """
     now = int(time.time())
     payload = {
@@ -78,7 +78,7 @@ def _part(value: dict[str, Any]) -> str:
 
 
 class CallableClient:
-    """Calls the functions under one URL, as one user. A token that is None is not sent."""
+    """Calls the functions under one URL, as one user. A token of None is not sent."""
 
     def __init__(
         self, url_prefix: str, id_token: str | None = None, app_check_token: str | None = None
@@ -92,28 +92,30 @@ class CallableClient:
         self._http = _http()
 
     async def call(self, name: str, data: Any) -> Any:
-        """The result of one callable. Raises CallableFailure."""
+        """Return the result of a callable. Raises CallableFailure."""
         response = await self._http.post(
             f"{self._url}/{name}", json={"data": data}, headers=self._headers
         )
         kind, value = read_answer(response.content, response.status_code)
         if kind != "result":
-            raise CallableFailure("INTERNAL", f"An answer without a result: {value!r}")
+            raise CallableFailure("INTERNAL", f"The response has no result: {value!r}")
         return value
 
     async def stream(self, name: str, data: Any) -> AsyncIterator[Frame]:
-        """Each message as it arrives, then the result. Raises CallableFailure.
+        """Yield each message as it arrives, then the result. Raises CallableFailure.
 
-        Closing the iterator, or cancelling its task, closes the connection: the function sees its
-        client leave.
+        Closing the iterator, or cancelling its task, closes the connection, which the function
+        notices.
         """
         headers = {**self._headers, "Accept": "text/event-stream"}
         url = f"{self._url}/{name}"
         async with self._http.stream("POST", url, json={"data": data}, headers=headers) as response:
             if not response.headers.get("content-type", "").startswith("text/event-stream"):
-                # the emulator itself, or a proxy: a callable answers every stream with frames
+                # the emulator itself, or a proxy; a callable answers every stream with frames
                 read_answer(await response.aread(), response.status_code)
-                raise CallableFailure("INTERNAL", "Asked for a stream, answered without one.")
+                raise CallableFailure(
+                    "INTERNAL", "The response to a streaming call is not a stream."
+                )
             pending = b""
             async for chunk in response.aiter_bytes():
                 *frames, pending = (pending + chunk).split(FRAME_END)
@@ -140,14 +142,14 @@ class CallableClient:
 
 
 def read_frame(frame: bytes) -> Frame:
-    """One event: a single line, `data: ` and JSON, which spaces that kept it alive may precede."""
+    """Read one event: a line of `data: ` and JSON, with the spaces of keep-alives before it."""
     if not frame.startswith(FRAME_START) or b"\n" in frame or not frame.isascii():
-        raise CallableFailure("INTERNAL", f"Not a frame of a callable: {frame[:200]!r}")
+        raise CallableFailure("INTERNAL", f"This is not a frame of a callable: {frame[:200]!r}")
     return _read_object(frame.removeprefix(FRAME_START))
 
 
 def read_answer(body: bytes, status: int) -> Frame:
-    """A whole answer. An error in the body counts more than the HTTP status, as in the SDKs."""
+    """Read a whole response. As in the SDKs, an error in the body overrides the HTTP status."""
     try:
         return _read_object(body)
     except ValueError:
@@ -164,10 +166,10 @@ def _read_object(text: bytes) -> Frame:
             return "message", message
         case {"result": result}:
             return "result", result
-    raise CallableFailure("INTERNAL", f"Neither message, result nor error: {value!r}")
+    raise CallableFailure("INTERNAL", f"This is neither message, result nor error: {value!r}")
 
 
 def _http() -> httpx.AsyncClient:
-    # trust_env: a proxy is not asked for what runs on this machine
+    # trust_env: no proxy for what runs on this machine
     timeout = httpx.Timeout(SILENCE_MAX_S, connect=CONNECT_S)
     return httpx.AsyncClient(timeout=timeout, trust_env=False)

@@ -1,7 +1,6 @@
-"""`./scripts/test`: lint, types and tests, in the words CI uses too.
+"""`./scripts/test`: style, types and tests. CI runs the same command.
 
-With arguments only pytest runs, on those, one test after the other. The tests never see
-OPENROUTER_API_KEY: no run of them may cost anybody anything.
+The tests never see OPENROUTER_API_KEY: running them must not cost anything.
 """
 
 import os
@@ -12,8 +11,8 @@ from scripts.devtools import ROOT
 from scripts.devtools.cli_errors import INTERRUPTED, NOT_SET_UP, Problem
 from scripts.devtools.setup import enter, say
 
-FAILED_CHECKS = "FIREROUTER_FAILED_CHECKS"  # read by tests/conftest.py, which ends the run with it
-# of all tests: two processes with a suite each, for half the time goes into waiting
+FAILED_CHECKS = "FIREROUTER_FAILED_CHECKS"  # tests/conftest.py reads it at the end of the run
+# two processes with a suite each, because half the time is spent waiting
 SIDE_BY_SIDE = ("--numprocesses", "2", "--dist", "loadfile")
 CHECKS = (
     ("ruff check", "ruff", "check", "."),
@@ -22,8 +21,30 @@ CHECKS = (
 )
 
 
+USAGE = """\
+usage: ./scripts/test [-h] [PYTEST_ARGUMENT ...]
+
+Checks the style (ruff) and the types (mypy), then runs every test, in two processes. The first run
+installs what is missing into this folder (a few minutes).
+
+options:
+  -h, --help       show this help message and exit
+  PYTEST_ARGUMENT  run pytest alone, with these arguments, in one process
+
+examples:
+  ./scripts/test
+  ./scripts/test tests/unit
+  ./scripts/test tests/unit/test_sse.py -k cut
+
+exit status: 0 everything passed, 3 could not set up, otherwise pytest's own.
+"""
+
+
 def main() -> int:
     arguments = sys.argv[1:]
+    if arguments[:1] in (["-h"], ["--help"]):
+        print(USAGE, end="")
+        return 0
     try:
         enter("scripts.devtools.check")
         os.environ.pop("OPENROUTER_API_KEY", None)
@@ -35,7 +56,7 @@ def main() -> int:
         return INTERRUPTED
     os.environ[FAILED_CHECKS] = ", ".join(failed)
     sys.stdout.flush()
-    # in this process's place: Ctrl-C then reaches pytest alone, which stops what it started
+    # in place of this process: Ctrl-C then reaches pytest alone, which stops what it started
     pytest = [sys.executable, "-m", "pytest", *(arguments or SIDE_BY_SIDE)]
     os.execv(sys.executable, pytest)  # noqa: S606
     return 0

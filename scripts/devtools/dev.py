@@ -1,10 +1,10 @@
 """`./scripts/dev`: the whole backend on this machine, or one question to it.
 
-    parse the arguments -> set up what is missing -> go on in the virtualenv
+    parse the arguments -> set up what is missing -> continue in the virtualenv
       -> --ask: ask_cli.py
-      -> else:  start, seed, ask one question as a check, stay until Ctrl-C, stop everything
+      -> otherwise: start, seed, send one prompt as a check, wait for Ctrl-C, stop everything
 
-Standard library only until it has gone on in the virtualenv.
+Standard library only until it continues in the virtualenv.
 """
 
 import argparse
@@ -26,17 +26,17 @@ CHECK_PROMPT = "Say hello in five words."
 
 DESCRIPTION = """\
 Runs the whole backend on this machine: the Firebase emulators with the functions, and stand-ins
-for OpenRouter, Secret Manager and App Check. No account and no key are needed. The first run
-installs what is missing into this folder (a few minutes); later ones start in seconds.
+for OpenRouter, Secret Manager, App Check and Cloud Storage. You need neither an account nor a key.
+The first run installs what is missing into this folder (a few minutes); later ones take seconds.
 """
 EPILOG = """\
 examples:
-  ./scripts/dev                               start everything and stay until Ctrl-C
+  ./scripts/dev                               start everything; Ctrl-C stops it
   ./scripts/dev --ask "Why is the sky blue?"  ask once; starts and stops what is needed
-  OPENROUTER_API_KEY=sk-or-... ./scripts/dev  the same against the real OpenRouter
+  OPENROUTER_API_KEY=sk-or-... ./scripts/dev  the same with the real OpenRouter
 
-An --ask while scripts/dev is up goes to that one, and answers at once.
-The answer goes to stdout, all else to stderr. Logs are in .local/log.
+While ./scripts/dev is running, --ask uses it and answers at once.
+The answer goes to stdout, everything else to stderr. Logs are in .local/log.
 exit status: 0 fine, 1 the question failed, 2 wrong arguments, 3 could not set up or start.
 """
 
@@ -65,29 +65,29 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--free-ports", action="store_true", help="run on ports that nobody uses, and say which"
-    )
+    parser.add_argument("--free-ports", action="store_true", help="use free ports and print them")
     parser.add_argument("--ask", metavar="PROMPT", help="ask one question and print the answer")
-    asking = parser.add_argument_group("with --ask")
-    asking.add_argument("--feature", metavar="ID", help="the feature that answers (default: chat)")
-    asking.add_argument(
-        "--model", metavar="ID", help="a model, where the feature lets callers choose"
+    with_ask = parser.add_argument_group("with --ask")
+    with_ask.add_argument(
+        "--feature", metavar="ID", help="the feature that answers (default: chat)"
     )
-    asking.add_argument("--no-stream", action="store_true", help="wait for the whole answer")
-    asking.add_argument("--json", action="store_true", help="print the whole result as JSON")
+    with_ask.add_argument(
+        "--model", metavar="ID", help="the model, if the feature lets callers choose"
+    )
+    with_ask.add_argument("--no-stream", action="store_true", help="wait for the whole answer")
+    with_ask.add_argument("--json", action="store_true", help="print the whole result as JSON")
     options = parser.parse_args(arguments)
     if options.ask is None and (
         options.feature or options.model or options.no_stream or options.json
     ):
-        parser.error("--feature, --model, --no-stream and --json go with --ask")
+        parser.error("--feature, --model, --no-stream and --json require --ask")
     if options.ask is not None and not options.ask.strip():
         parser.error("--ask needs a question")
     return options
 
 
 def serve(root: Path, *, free_ports: bool) -> int:
-    """Everything up until Ctrl-C. Raises Problem."""
+    """Run everything until Ctrl-C. Raises Problem."""
     from scripts.devtools import ask_cli
     from scripts.devtools.seed import seed
     from scripts.devtools.suite import Suite
@@ -103,9 +103,9 @@ def serve(root: Path, *, free_ports: bool) -> int:
             with setup.step("starting the emulators and the stand-ins"):
                 suite.start(meanwhile=partial(seed, key=key))
             note(root, suite.id, suite.addresses())
-            with setup.step("asking it a question"):
+            with setup.step("sending a prompt as a check"):
                 problem = asyncio.run(ask_cli.self_check(suite.addresses(), CHECK_PROMPT))
-            say(f"  that failed: {problem}\n{suite.tails(5)}" if problem else "  it answers")
+            say(f"  the check failed: {problem}\n{suite.tails(5)}" if problem else "  it answers")
             say(welcome(suite.addresses(), logs))
             while True:
                 time.sleep(CHECK_EVERY_S)
@@ -114,7 +114,7 @@ def serve(root: Path, *, free_ports: bool) -> int:
             if suite.is_started:
                 say("\nstopping ...")
                 suite.stop()
-                say("stopped: nothing of it runs any more")
+                say("stopped: nothing is left running")
 
 
 def welcome(addresses: dict[str, str], logs: Path) -> str:

@@ -1,4 +1,4 @@
-"""Whether a `scripts/dev` is up in this folder, and where: `.local/dev.json`."""
+"""The running `scripts/dev` of this folder, if there is one, recorded in `.local/dev.json`."""
 
 import contextlib
 import fcntl
@@ -14,7 +14,7 @@ from scripts.devtools.toolchain import write_whole
 
 
 def find(root: Path) -> dict[str, Any] | None:
-    """What the one that is up noted: pid, suite, addresses. None: none is up."""
+    """Return the record of the running one: pid, suite, addresses. None if none runs."""
     try:
         state: dict[str, Any] = json.loads(_file(root).read_text("utf-8"))
     except (OSError, ValueError):
@@ -23,14 +23,14 @@ def find(root: Path) -> dict[str, Any] | None:
 
 
 def note(root: Path, suite_id: str, addresses: dict[str, str]) -> None:
-    """For others to find, as long as the suite runs."""
+    """Write the record, which counts for as long as the suite runs."""
     state = {"pid": os.getpid(), "suite": suite_id, "addresses": addresses}
     write_whole(_file(root), json.dumps(state, indent=2) + "\n")
 
 
 @contextlib.contextmanager
 def only_one(root: Path) -> Iterator[None]:
-    """Raises AlreadyRuns."""
+    """Hold the lock of this folder's `scripts/dev`. Raises AlreadyRuns."""
     with (root / ".local" / "dev.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

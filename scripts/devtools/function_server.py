@@ -26,7 +26,7 @@ POLL_S: Final = 0.005
 class FunctionServer:
     """functions-framework on a free port: gunicorn with one uvicorn worker.
 
-    The process starts at once. Whoever makes a server stops it.
+    The process starts at once. The caller stops it.
     """
 
     def __init__(

@@ -1,10 +1,8 @@
-"""Writes functions/functions.yaml, the deploy manifest, from the Functions SDK's own options.
-
-    python -m scripts.devtools.manifest            write it
-    python -m scripts.devtools.manifest --check    exit 1 when it is not what would be written
+"""`./scripts/manifest`: writes functions/functions.yaml, the deploy manifest.
 
 firebase-tools reads the file instead of importing main.py, so a serving process never imports the
-SDK: 0.9 s of each cold start. Region, memory, CPU, concurrency and timeouts have their home here.
+Functions SDK, which would take 0.9 s of each cold start. Region, memory, CPU, concurrency and
+timeouts are defined here.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ SHARED: Final[dict[str, Any]] = {
     "max_instances": 20,
 }
 CALLABLES: Final[dict[str, dict[str, Any]]] = {
-    "execute_prompt": {"timeout_sec": 300},  # limits.TOTAL_S and the settling fit inside
+    "execute_prompt": {"timeout_sec": 300},  # has room for limits.TOTAL_S and settling
     "execute_multi_model_prompt": {"timeout_sec": 600},  # a judge may follow the answers
     "create_embeddings": {"timeout_sec": 300},
     "stop_generation": {"timeout_sec": 60},
@@ -51,16 +49,17 @@ CALLABLES: Final[dict[str, dict[str, Any]]] = {
     "api": {"timeout_sec": 600},
 }
 SCHEDULED: Final[dict[str, dict[str, Any]]] = {
-    # at night where the functions are, away from the full hour when everybody asks
+    # at night in the functions' region, and not on the hour, when everyone calls
     "refresh_catalog_daily": {"schedule": "17 17 * * *", "timezone": "UTC", "timeout_sec": 120},
-    # limits.RECONCILE_S, and what has begun by then, fit inside
+    # has room for limits.RECONCILE_S and what has begun by then
     "reconcile_generations": {"schedule": "*/5 * * * *", "timezone": "UTC", "timeout_sec": 120},
 }
 QUEUED: Final[dict[str, dict[str, Any]]] = {
-    # no underscore: Cloud Tasks names the queue after it. limits.TOTAL_S, and claiming, fit inside
+    # no underscore, because Cloud Tasks names the queue after it; has room for limits.TOTAL_S and
+    # the claim
     "continuation": {"timeout_sec": 360},
 }
-# tried again where Firestore was away: a task that comes later than limits.QUEUED_MAX_S is too late
+# retried while Firestore is unavailable; after LedgerLimits.queued_max_s a task is too late
 QUEUE_RETRIES: Final = {
     "max_attempts": 5,
     "max_retry_seconds": 120,
@@ -72,7 +71,7 @@ SCHEDULED_SHARED: Final[dict[str, Any]] = {"max_instances": 1, "retry_count": 3}
 
 
 def manifest() -> str:
-    """The manifest as YAML, through the SDK's own decorators and serialiser."""
+    """Return the manifest as YAML, made by the SDK's own decorators and serializer."""
     from firebase_functions import https_fn, options, scheduler_fn, tasks_fn
     from firebase_functions.private.serving import functions_as_yaml
 
@@ -92,7 +91,7 @@ def manifest() -> str:
     for name, decorator in decorators():
 
         def stub(request: Any) -> None:
-            """Never called: only its name and its options count."""
+            """Stand for the function, of which only the name and the options count."""
 
         stub.__name__ = stub.__qualname__ = name
         functions[name] = decorator(stub)
@@ -101,12 +100,19 @@ def manifest() -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--check", action="store_true", help="write nothing, exit 1 when stale")
+    parser = argparse.ArgumentParser(
+        prog="./scripts/manifest",
+        description="Writes functions/functions.yaml, the deploy manifest, from the options in "
+        "scripts/devtools/manifest.py.",
+        epilog="exit status: 0 written or fresh, 1 stale, 2 wrong arguments, 3 not set up.",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit with 1 if the file is stale"
+    )
     if parser.parse_args().check:
         fresh = MANIFEST.exists() and MANIFEST.read_text() == manifest()
         if not fresh:
-            print("functions/functions.yaml is stale: run ./scripts/manifest", file=sys.stderr)
+            print("functions/functions.yaml is stale. Run ./scripts/manifest.", file=sys.stderr)
         return 0 if fresh else 1
     MANIFEST.write_text(manifest())
     print("wrote functions/functions.yaml")

@@ -1,4 +1,4 @@
-"""Which port each part of the suite listens on, and who has it when it is taken."""
+"""The port of each part of the suite, and the program that has it if it is taken."""
 
 import contextlib
 import dataclasses
@@ -17,15 +17,15 @@ from scripts.devtools.cli_errors import PortTaken
 
 LOOPBACK = "127.0.0.1"
 CONFIGURED = ("auth", "functions", "firestore", "hub", "logging", "hosting", "eventarc", "tasks")
-# The Functions emulator gives its Python workers ports from 8081 on, and outgoing connections take
-# theirs from 32768 on (Linux) or 49152 on (macOS): in between nobody grabs a port by itself.
+# The Functions emulator gives its Python workers ports from 8081 up, and outgoing connections take
+# theirs from 32768 up (Linux) or 49152 up (macOS). In between, ports stay free.
 FREE_RANGE = range(20_000, 30_000)
 FREE_TRIES = 1_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Ports:
-    """One port for each part. None: left to firebase-tools, or not started at all."""
+    """A port for each part. None leaves it to firebase-tools, or the part is not started."""
 
     auth: int = 9099
     functions: int = 5001
@@ -44,7 +44,7 @@ class Ports:
 
     @classmethod
     def standard(cls, config: dict[str, Any]) -> "Ports":
-        """Those of `firebase.json`, and ours."""
+        """Return the ports of `firebase.json`, and the default ones of our stand-ins."""
         emulators = config.get("emulators", {})
         named = {
             name: emulators[name]["port"]
@@ -57,7 +57,7 @@ class Ports:
 
     @classmethod
     def free(cls, config: dict[str, Any]) -> "Ports":
-        """Ports that nobody listens on, for a suite beside another one."""
+        """Return unused ports, for a suite beside another one."""
         names = [field.name for field in dataclasses.fields(cls)]
         if "hosting" not in config:
             names.remove("hosting")
@@ -69,13 +69,13 @@ class Ports:
 
 
 def read_config(root: Path) -> dict[str, Any]:
-    """`firebase.json`."""
+    """Return the content of `firebase.json`."""
     config: dict[str, Any] = json.loads((root / "firebase.json").read_text("utf-8"))
     return config
 
 
 def config_with_ports(config: dict[str, Any], ports: Ports) -> dict[str, Any]:
-    """The same configuration, its emulators on other ports."""
+    """Return the configuration with its emulators on other ports."""
     emulators = {**config.get("emulators", {})}
     for name, port in ports.named().items():
         if name in CONFIGURED:
@@ -92,7 +92,10 @@ def is_listening(port: int) -> bool:
 
 
 def get_json(port: int, path: str) -> dict[str, Any] | None:
-    """The JSON object a server answers with 200; {} when it is something else; None: not yet."""
+    """Return the JSON object that a server answers with 200.
+
+    {} if the answer is something else; None if there is no such answer yet.
+    """
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
     with contextlib.closing(connection):
         try:
@@ -114,7 +117,7 @@ def is_free(port: int) -> bool:
     if is_listening(port):
         return False
     with socket.socket() as server:
-        # as the servers themselves do; else a port stays "taken" for a minute after its last use
+        # as the servers do; otherwise a port stays "taken" for a minute after its last use
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             server.bind((LOOPBACK, port))
@@ -129,7 +132,7 @@ def check(
     free: Callable[[int], bool] = is_free,
     holder: Callable[[int], str | None] | None = None,
 ) -> None:
-    """Raises PortTaken, naming each port, what wanted it and, where it can be told, who has it."""
+    """Raise PortTaken if a port is taken, naming the part that needs it and who has it."""
     taken = {name: port for name, port in wanted.items() if not free(port)}
     if taken:
         raise taken_ports(taken, holder or holder_of)
@@ -167,7 +170,7 @@ PART_NAMES = {
 
 
 def holder_of(port: int) -> str | None:
-    """The program that listens on the port, like `node (process 4711)`, where lsof can tell."""
+    """Return the program that listens on the port, like `node (process 4711)`, if lsof knows."""
     lsof = shutil.which("lsof")
     if lsof is None:
         return None
@@ -178,7 +181,7 @@ def holder_of(port: int) -> str | None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now. Take it soon: nothing keeps it free."""
+    """Return an unused port. Take it soon: nothing reserves it."""
     with socket.socket() as server:
         server.bind((LOOPBACK, 0))
         return int(server.getsockname()[1])

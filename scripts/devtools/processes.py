@@ -1,10 +1,10 @@
-"""Processes of one suite: started, watched, and stopped to the last one.
+"""The processes of a suite: started, watched, and stopped to the last one.
 
 The Functions emulator starts its Python workers through a shell and stops only that shell, and the
-Firestore emulator is started in a session of its own, so neither process groups nor waiting for a
-child is enough. Whatever a suite starts carries FIREROUTER_SUITE=<id> in its environment, which
-children inherit: that finds them wherever they were re-parented to. Processes are ended by their
-number, never by their name.
+Firestore emulator gets a session of its own, so neither process groups nor waiting for a child is
+enough. Whatever a suite starts carries FIREROUTER_SUITE=<id> in its environment, which children
+inherit; this finds them whatever their parent is by then. Processes are ended by their IDs, never
+by their names.
 """
 
 import contextlib
@@ -22,9 +22,9 @@ from typing import IO, Any
 
 MARKER = "FIREROUTER_SUITE"
 POLL_S = 0.02
-KILL_ROUNDS = 250  # of POLL_S: a process that survives five seconds of SIGKILL is not ours to end
+KILL_ROUNDS = 250  # of POLL_S: five seconds of SIGKILL; we cannot end what survives that
 
-# Variables of the caller that would point the suite at something else, or at something real.
+# Variables of the caller that would point the suite at other services, or at real ones
 NOT_INHERITED = (
     "OPENROUTER_API_KEY",
     "OPENROUTER_BASE_URL",
@@ -39,7 +39,7 @@ NOT_INHERITED = (
 
 
 class Part:
-    """One started process and its log."""
+    """A started process and its log."""
 
     def __init__(
         self, name: str, command: Sequence[str], *, log: Path, cwd: Path, env: Mapping[str, str]
@@ -47,7 +47,7 @@ class Part:
         self.name = name
         self.log = log
         with log.open("wb") as output:
-            # a session of its own: Ctrl-C in the terminal reaches us alone, and we stop the rest
+            # a session of its own: Ctrl-C in the terminal reaches only us, and we stop the rest
             self.process = subprocess.Popen(
                 command,
                 cwd=cwd,
@@ -71,20 +71,20 @@ class Part:
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without what would lead a suite to somebody else's services."""
+    """Return this process's environment without variables that lead to other services."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if name not in NOT_INHERITED and "_EMULATOR_" not in name and name != "FUNCTIONS_EMULATOR"
     }
-    # a proxy is not asked for what runs on this machine
+    # no proxy for what runs on this machine
     for name in ("NO_PROXY", "no_proxy"):
         kept[name] = ",".join(filter(None, [kept.get(name), "127.0.0.1", "localhost"]))
     return kept
 
 
 def tail(log: Path, lines: int = 20) -> str:
-    """The last lines of a log, indented; says so when there are none."""
+    """Return the last lines of a log, indented, or a line that says that there are none."""
     try:
         text = log.read_text("utf-8", "replace")
     except OSError:
@@ -94,12 +94,12 @@ def tail(log: Path, lines: int = 20) -> str:
 
 
 def marked(suite_id: str) -> set[int]:
-    """The living processes whose environment carries the mark of this suite."""
+    """Return the living processes whose environment carries the mark of this suite."""
     return carrying(f"{MARKER}={suite_id}")
 
 
 def carrying(mark: str) -> set[int]:
-    """The living processes that were started with this in their environment, like "NAME=value"."""
+    """Return the living processes whose environment contains this "NAME=value"."""
     if sys.platform == "linux":
         return {pid for pid, environ in _environs() if mark.encode() in environ.split(b"\0")}
     listing = _ps("-axEww", "-o", "pid=,command=")
@@ -107,7 +107,7 @@ def carrying(mark: str) -> set[int]:
 
 
 def descendants(roots: Iterable[int]) -> set[int]:
-    """The roots and all that they started and that still has a living line of parents."""
+    """Return the roots and their descendants, through living parents."""
     parents = _parents()
     children: dict[int, list[int]] = {}
     for pid, parent in parents.items():
@@ -122,15 +122,15 @@ def descendants(roots: Iterable[int]) -> set[int]:
 
 
 def _parents() -> dict[int, int]:
-    """Every living process and its parent. What ended and was not asked for yet is not living."""
+    """Return every living process and its parent; zombies are not living."""
     rows = (line.split(None, 2) for line in _ps("-ax", "-o", "pid=,ppid=,stat="))
     return {int(pid): int(parent) for pid, parent, state in rows if not state.startswith("Z")}
 
 
 def end(suite_id: str, roots: Sequence[int] = (), *, grace_s: float) -> None:
-    """SIGTERM to every process of the suite, SIGKILL to what is left after `grace_s` seconds.
+    """Send every process of the suite SIGTERM, and SIGKILL after `grace_s` seconds if it lives on.
 
-    Returns when none is left: what forked meanwhile is looked for again each round.
+    Each round looks again for what has been forked in the meantime. It returns when none is left.
     """
     known = descendants(roots)
 
@@ -151,9 +151,9 @@ def end(suite_id: str, roots: Sequence[int] = (), *, grace_s: float) -> None:
 
 @contextlib.contextmanager
 def ending_on_signals() -> Iterator[None]:
-    """SIGTERM and a closed terminal end this process as Ctrl-C does: through its `finally`s.
+    """Let SIGTERM and a closed terminal end this process as Ctrl-C does: through its `finally`s.
 
-    SIGINT too: shells start what is in the background with SIGINT ignored.
+    SIGINT too, because shells start background processes with SIGINT ignored.
     """
 
     def interrupt(number: int, frame: object) -> None:
@@ -165,10 +165,10 @@ def ending_on_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def held() -> Iterator[Callable[[], None]]:
-    """Inside, a signal waits for the next call of what this yields, or for the end: then it raises.
+    """Hold signals back until the yielded function is called, or until the end; then raise.
 
-    For wherever threads run too. A KeyboardInterrupt in the middle of an import, or of a thread's
-    start, leaves a lock taken for good, and with it hangs whoever asks for that lock.
+    This is for code beside which threads run. A KeyboardInterrupt in the middle of an import, or of
+    a thread's start, would leave a lock taken forever, and block everyone who wants that lock.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
@@ -187,7 +187,7 @@ def held() -> Iterator[Callable[[], None]]:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """A second Ctrl-C does not cut short the cleaning up after the first."""
+    """Keep a second Ctrl-C from cutting the cleanup after the first one short."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -215,7 +215,7 @@ def _signal_all(pids: Iterable[int], number: signal.Signals) -> None:
 def _environs() -> Iterator[tuple[int, bytes]]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            # gone meanwhile, or another user's
+            # it has ended, or is another user's
             with contextlib.suppress(OSError):
                 yield int(entry.name), (entry / "environ").read_bytes()
 
@@ -226,10 +226,10 @@ def _ps(*options: str) -> list[str]:
 
 
 class Lease:
-    """Holds a file in `.local/suites` while a suite runs, so that the next run can tell.
+    """A locked file in `.local/suites` that shows, while a suite runs, that its owner is alive.
 
-    The lock on the file goes away with its owner, however that ends: a file that nobody locks is
-    a suite whose owner was killed, and `sweep` ends what it left running.
+    The lock ends with its owner, however that ends. An unlocked file therefore belongs to a suite
+    whose owner was killed, and `sweep` ends what it left running.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -241,7 +241,7 @@ class Lease:
 
     @property
     def has_namesake(self) -> bool:
-        """Whether another suite of this name runs, or was killed and is not swept yet."""
+        """Whether another suite of this name runs, or was killed and has not been swept yet."""
         name = self.id.rpartition("-")[0]
         return any(path != self._path for path in self._path.parent.glob(f"{name}-*"))
 
@@ -262,7 +262,7 @@ class Lease:
 
     @staticmethod
     def sweep(folder: Path) -> list[str]:
-        """End what suites left behind whose owner is gone. Returns their ids."""
+        """End what suites without a living owner left running. Returns their IDs."""
         swept = []
         with _locked(folder):
             for path in folder.glob("*-*"):

@@ -1,6 +1,7 @@
-"""What a fresh suite holds: the key, two users, the default features. Seeding twice is no harm.
+"""The initial content of a suite: a key, two users, the default features.
 
-Written through the emulators' own REST interfaces, where `Bearer owner` is an administrator.
+It is written through the emulators' REST interfaces, where `Bearer owner` is an administrator.
+Seeding twice is harmless.
 """
 
 import sys
@@ -19,15 +20,15 @@ if TYPE_CHECKING:
 ADMIN = "admin@demo.test"
 ADMIN_UID = "demo-admin"
 USER = "user@demo.test"
-PASSWORD = "firerouter"  # noqa: S105  # of two users that exist on this machine only
+PASSWORD = "firerouter"  # noqa: S105  # of two users that exist only on this machine
 SECRET_ID = "OPENROUTER_API_KEY"  # noqa: S105  # its name
 LOCAL_KEY = "sk-or-v1-local-0000000000000000000000000000000000000000000000000000000000000000"
-FUNCTIONS = str(ROOT / "functions")  # where the functions import from
+FUNCTIONS = str(ROOT / "functions")  # where the functions' imports start
 OWNER = {"Authorization": "Bearer owner"}
 TIMEOUT_S = 30
 REST_TYPES = (
     (type(None), "nullValue"),
-    (bool, "booleanValue"),  # before int, which it is one of
+    (bool, "booleanValue"),  # before int, its base class
     (int, "integerValue"),
     (float, "doubleValue"),
     (str, "stringValue"),
@@ -37,10 +38,11 @@ REST_TYPES = (
 
 
 def seed(suite: "Suite", *, key: str | None = None, app: dict[str, Any] | None = None) -> None:
-    """Seed whatever of it the suite runs, each as soon as it listens.
+    """Seed every part that the suite runs, as soon as it listens. Raises PartDied.
 
-    key: the OpenRouter key to store instead of the stand-in's. app: of `config/app`, what is not
-    to be as by default. Raises PartDied.
+    Args:
+        key: The OpenRouter key to store, instead of one for the stand-in.
+        app: Fields of `config/app` that differ from the defaults.
     """
     jobs: list[tuple[int, Callable[[], None]]] = []
     if suite.with_functions:
@@ -59,15 +61,15 @@ def seed(suite: "Suite", *, key: str | None = None, app: dict[str, Any] | None =
         job()
 
     with ThreadPoolExecutor() as pool:
-        for running in [pool.submit(run, *job) for job in jobs]:
-            running.result()
+        for future in [pool.submit(run, *job) for job in jobs]:
+            future.result()
 
 
 # What the functions expect to find
 
 
 def default_features() -> dict[str, dict[str, Any]]:
-    """`features/{id}`, from the functions' own defaults."""
+    """Return the documents `features/{id}` of the functions' own defaults."""
     if FUNCTIONS not in sys.path:
         sys.path.append(FUNCTIONS)
     from firerouter.features.defaults import DEFAULTS
@@ -76,7 +78,7 @@ def default_features() -> dict[str, dict[str, Any]]:
 
 
 def default_app_settings() -> dict[str, Any]:
-    """`config/app`: the key that `store_key` wrote is version 1 of its secret."""
+    """Return `config/app`, for the key that `store_key` writes as version 1 of its secret."""
     return {"keys": {"default": [{"version": 1}]}}
 
 
@@ -84,7 +86,7 @@ def default_app_settings() -> dict[str, Any]:
 
 
 def store_key(host: str, project: str, key: str) -> None:
-    """Version 1 of the secret, unless there is a secret already."""
+    """Write version 1 of the secret, unless the secret exists."""
     import grpc
     from google.api_core.exceptions import AlreadyExists
     from google.cloud import secretmanager_v1 as sm
@@ -119,19 +121,19 @@ def create_users(host: str, project: str) -> None:
 
 def create_user(auth: "httpx.Client", uid: str, email: str, claims: str) -> None:
     account = {"localId": uid, "email": email, "password": PASSWORD, "emailVerified": True}
-    made = auth.post("/accounts", json=account)
-    if made.is_success:
+    created = auth.post("/accounts", json=account)
+    if created.is_success:
         claimed = auth.post("/accounts:update", json={"localId": uid, "customAttributes": claims})
         claimed.raise_for_status()
-    elif made.json()["error"]["message"] not in {"DUPLICATE_LOCAL_ID", "EMAIL_EXISTS"}:
-        made.raise_for_status()
+    elif created.json()["error"]["message"] not in {"DUPLICATE_LOCAL_ID", "EMAIL_EXISTS"}:
+        created.raise_for_status()
 
 
 # Firestore
 
 
 def create_documents(host: str, project: str, documents: dict[str, dict[str, Any]]) -> None:
-    """By path, each only if there is none: what somebody changed stays changed."""
+    """Create the documents, by path, that do not exist yet; changes to others are kept."""
     database = f"projects/{project}/databases/(default)"
     writes = [
         {
@@ -144,28 +146,28 @@ def create_documents(host: str, project: str, documents: dict[str, dict[str, Any
         for path, document in documents.items()
     ]
     with _client(f"http://{host}/v1/{database}") as firestore:
-        answer = firestore.post("/documents:batchWrite", json={"writes": writes})
-    answer.raise_for_status()
-    for path, status in zip(documents, answer.json()["status"], strict=True):
+        response = firestore.post("/documents:batchWrite", json={"writes": writes})
+    response.raise_for_status()
+    for path, status in zip(documents, response.json()["status"], strict=True):
         if status.get("code", 0) not in {0, 6, 9}:  # OK; ALREADY_EXISTS or FAILED_PRECONDITION
             raise RuntimeError(f"{path} could not be written: {status.get('message')}")
 
 
 def to_value(value: Any) -> dict[str, Any]:
-    """A JSON value in Firestore's REST encoding."""
+    """Encode a JSON value as Firestore's REST interface does."""
     match value:
         case dict():
             encoded: Any = {"fields": {name: to_value(item) for name, item in value.items()}}
         case list() | tuple():
             encoded = {"values": [to_value(item) for item in value]}
         case int() if not isinstance(value, bool):
-            encoded = str(value)  # 64 bits do not fit a JavaScript number
+            encoded = str(value)  # 64 bits do not fit into a JavaScript number
         case _:
             encoded = value
     for type_, name in REST_TYPES:
         if isinstance(value, type_):
             return {name: encoded}
-    raise TypeError(f"Firestore has no {type(value).__name__}")
+    raise TypeError(f"Firestore has no type for {type(value).__name__}.")
 
 
 def _client(url: str) -> "httpx.Client":

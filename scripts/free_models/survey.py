@@ -1,141 +1,165 @@
-"""The order of it all: what the account may still ask, which models, one by one, when to stop."""
+"""The survey: one short question to each free model.
+
+    GET /key     how many free requests the account has left today; no more are sent
+    GET /models  the free models: Firerouter's defaults, then the newest
+    each         one question, within a deadline, under OpenRouter's rate limit
+
+Nothing is sent twice: a failed request can count against the day's free requests too.
+"""
 
 import asyncio
+import math
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from firerouter.errors import FreeDailyLimit, KeyInvalid, KeyLimitReached, NoCredit, UpstreamError
+from firerouter.errors import (
+    EmptyAnswer,
+    FreeDailyLimit,
+    KeyInvalid,
+    KeyLimitReached,
+    NoCredit,
+    OutOfTime,
+    UpstreamError,
+    UpstreamMalformed,
+)
 from firerouter.features.settings import FREE_FALLBACK, FREE_MODEL
-from firerouter.models.model import ROUTERS, Model
-from scripts.devtools.cli_errors import Problem
-from scripts.devtools.setup import say
-from scripts.free_models.asking import Row, Source, Upstream, words
+from firerouter.keys.secret import Secret
+from firerouter.models.model import ROUTERS, Model, read_models
+from firerouter.openrouter import AttemptLog, ChatRequest, Deadline, Interrupted, OpenRouter
 
-VARIABLE: Final = "OPENROUTER_API_KEY"
-FIRST: Final = (FREE_MODEL, FREE_FALLBACK)  # what Firerouter asks itself, out of the box
-SIMULATED: Final = "sim/"  # the stand-in's faults, which are no models
-# true of the account, and so of every model after it
-FOR_ALL: Final = (FreeDailyLimit, KeyInvalid, KeyLimitReached, NoCredit)
-
-
-class Refused(Problem):
-    """OpenRouter was asked, and there is nothing to measure."""
+DEADLINE_S: Final = 30.0  # for one model, from the request to the end of its answer
+LIST_WITHIN_S: Final = 20.0
+GAP_S: Final = 4.0  # between two requests: OpenRouter allows 20 a minute
+PROMPT: Final = "Say hello in one word."
+ANSWER_TOKENS: Final = 32  # some providers refuse fewer than 16
+DEFAULTS: Final = (FREE_MODEL, FREE_FALLBACK)
+OF_THE_ACCOUNT: Final = {e.reason for e in (FreeDailyLimit, KeyInvalid, KeyLimitReached, NoCredit)}
+HEAD: Final = "| model | context | answered | first token ms | total ms |\n|---|--:|---|--:|--:|"
 
 
-@dataclass(slots=True)
-class Survey:
-    """What is known so far. Kept by the caller: an interruption leaves it as it is.
+@dataclass(frozen=True, slots=True)
+class OneKey:
+    """A source of keys that has no second one."""
 
-    left_today: free requests of the account before the first question; None: it was not said.
-    offered: how many free models there are. chosen: those that were to be asked.
+    key: Secret
+
+    async def get(self) -> Secret:
+        return self.key
+
+    async def another(self, tried: Sequence[Secret]) -> Secret | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The outcome of one question; times in milliseconds since it was sent."""
+
+    model: Model
+    outcome: str  # "yes", or the reason why not, as docs/wire.md lists it
+    first_token_ms: int | None = None
+    total_ms: int | None = None
+
+    def __str__(self) -> str:
+        numbers = (self.model.context_length, self.first_token_ms, self.total_ms)
+        context, *times = ("–" if number is None else f"{number:,}" for number in numbers)
+        return f"| {' | '.join([f'`{self.model.id}`', context, self.outcome, *times])} |"
+
+
+async def survey(
+    openrouter: OpenRouter,
+    key: Secret,
+    limit: int,
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> AsyncIterator[Row]:
+    """Ask `limit` models at most, one after the other, and yield each outcome.
+
+    Raises:
+        UpstreamError: There is nothing to measure: OpenRouter reports neither on the key nor its
+            models, or the account has no free requests left.
     """
-
-    simulated: bool
-    began: datetime  # UTC
-    left_today: int | None = None
-    offered: int = 0
-    chosen: list[Model] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
-    stopped_by: UpstreamError | None = None
-
-
-class Pace:
-    """Turns, each at least 60 / `per_minute` seconds after the one before it."""
-
-    def __init__(
-        self,
-        per_minute: int,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        self._gap_s = 60 / per_minute
-        self._clock = clock
-        self._sleep = sleep
-        self._next: float | None = None
-
-    async def turn(self) -> None:
-        while self._next is not None and (early_s := self._next - self._clock()) > 0:
-            await self._sleep(early_s)
-        self._next = self._clock() + self._gap_s
+    report = await openrouter.key_report(key)
+    left = (report.free_model_requests_today or {}).get("remaining")
+    if type(left) is int:
+        limit = min(limit, left)
+    if limit < 1:
+        raise FreeDailyLimit
+    for number, model in enumerate(free_models(await _listed_models(openrouter))[:limit]):
+        if number:
+            await sleep(GAP_S)
+        row = await ask(openrouter, key, model)
+        yield row
+        if row.outcome in OF_THE_ACCOUNT:
+            return  # every other model would answer the same
 
 
-async def take(survey: Survey, source: Source, most: int, pace: Pace) -> None:
-    """Fill in the survey. Raises Refused: then no model was asked."""
-    async with Upstream(source) as upstream:
-        survey.left_today = await _left_today(upstream)
-        free = pick(await _models(upstream))
-        survey.offered, survey.chosen = len(free), free[:most]
-        if not free:
-            raise Refused("OpenRouter's list names no free model.", "Look again another day.")
-        allowed = survey.chosen[: survey.left_today]
-        if not allowed:
-            raise Refused(
-                "The account has no free request left today, so none was made.",
-                "They start again at midnight UTC.",
-            )
-        left = "an unknown number of" if survey.left_today is None else survey.left_today
-        say(f"The account has {left} free requests left today; to ask: {len(allowed)}.")
-        for number, model in enumerate(allowed, 1):
-            await pace.turn()
-            row = await upstream.ask(model)
-            survey.rows.append(row)
-            say(f"  {number}/{len(allowed)}  {model.id}: {row.answered}")
-            if isinstance(row.failure, FOR_ALL):
-                survey.stopped_by = row.failure
-                break
+def free_models(models: Iterable[Model]) -> list[Model]:
+    """Return the free models worth asking: the defaults, then the newest, in one variant each.
 
-
-def pick(models: Iterable[Model]) -> list[Model]:
-    """The free models worth asking: Firerouter's defaults, then the newest, each in one variant.
-
-    Left out: what writes no text, what only the batch API takes, aliases, and routers, whose answer
-    is another model's; but for the router that is a default.
+    Without models that write no text, batch variants, aliases, and routers, whose answer comes from
+    another model; the one router that is a default stays.
     """
 
     def rank(model: Model) -> tuple[int, int, str]:
-        first = FIRST.index(model.id) if model.id in FIRST else len(FIRST)
+        first = DEFAULTS.index(model.id) if model.id in DEFAULTS else len(DEFAULTS)
         return first, -(model.created or 0), model.id
 
     distinct: dict[str, Model] = {}
-    for model in sorted(filter(_can_be_asked, models), key=rank):
+    for model in sorted(filter(_is_worth_asking, models), key=rank):
         distinct.setdefault(model.canonical_slug or model.id, model)
     return list(distinct.values())
 
 
-def _can_be_asked(model: Model) -> bool:
+def _is_worth_asking(model: Model) -> bool:
     if not model.free or "text" not in model.output_modalities or model.variant == "batch":
         return False
-    return model.id in FIRST or not model.id.startswith((ROUTERS, SIMULATED, "~"))
+    return model.id in DEFAULTS or not model.id.startswith((ROUTERS, "~"))
 
 
-async def _left_today(upstream: Upstream) -> int | None:
-    """Free requests that the account has left. Raises Refused, also for a key that can not ask."""
+async def _listed_models(openrouter: OpenRouter) -> Iterable[Model]:
+    """Fetch the whole list, which is public: the key is not sent. Raises UpstreamError."""
+    document = await openrouter.get("/models", None, LIST_WITHIN_S)
+    entries = document.get("data") if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        raise UpstreamMalformed
+    return read_models(entries)[0]
+
+
+async def ask(openrouter: OpenRouter, key: Secret, model: Model) -> Row:
+    """Send one request, once. Reasoning counts as an answer: few tokens may hold nothing else."""
+    watch = Deadline(DEADLINE_S)
+
+    async def give_up(_next_model: str, reason: str) -> None:
+        watch.stop(reason)
+
+    request = ChatRequest(
+        keys=OneKey(key),
+        models=[model.id],
+        messages=[{"role": "user", "content": PROMPT}],
+        parameters={"max_tokens": ANSWER_TOKENS},
+        app_name="Firerouter",
+        referer="",
+        first_token_s=math.inf,  # the deadline is for all of it
+    )
+    began = time.perf_counter()
+    first_ms: int | None = None
     try:
-        key = await upstream.key_report()
-    except KeyInvalid:
-        raise Refused(
-            f"OpenRouter does not accept the key in {VARIABLE}.", "Copy it once more, or make one."
-        ) from None
-    except UpstreamError as failure:
-        raise _refused("OpenRouter says nothing of the key", failure) from None
-    if key.is_management_key:
-        raise Refused(
-            f"{VARIABLE} holds a management key, which can not ask a model.",
-            "Use an ordinary one.",
-        )
-    left = (key.free_model_requests_today or {}).get("remaining")
-    return max(left, 0) if type(left) is int else None
+        async with openrouter.answer(request, watch, AttemptLog(on_retry=give_up)) as answer:
+            with watch.guard():
+                async for _ in answer:
+                    first_ms = _ms_since(began) if first_ms is None else first_ms
+        if first_ms is None:
+            raise EmptyAnswer
+    except OutOfTime:
+        return Row(model, f"not within {DEADLINE_S:.0f} s", first_ms)
+    except UpstreamError as error:
+        return Row(model, error.reason, first_ms)
+    except Interrupted as retry:
+        return Row(model, retry.why, first_ms)
+    return Row(model, "yes", first_ms, _ms_since(began))
 
 
-async def _models(upstream: Upstream) -> tuple[Model, ...]:
-    try:
-        return await upstream.models()
-    except UpstreamError as failure:
-        raise _refused("OpenRouter's list of models can not be read", failure) from None
-
-
-def _refused(what: str, failure: UpstreamError) -> Refused:
-    return Refused(f"{what}: {words(failure)}.", "No model was asked. Try again in a while.")
+def _ms_since(began: float) -> int:
+    return round((time.perf_counter() - began) * 1000)

@@ -1,4 +1,4 @@
-"""Reads the books of a project and adds them up, knowing nothing of how they are kept."""
+"""Audits the ledger of a project from its documents alone, without the code that writes them."""
 
 from __future__ import annotations
 
@@ -14,45 +14,51 @@ from google.cloud.firestore import AsyncClient
 
 from scripts.devtools.seed import LOCAL_KEY
 from scripts.devtools.suite import BUCKET, Suite
-from scripts.kill_test.plan import CAPPED, PROMPT, RETRIED
+from scripts.kill_test.plan import CAPPED, PROMPT, TRIES
 
 NANO: Final = 1_000_000_000
 ANSWER: Final = re.compile(re.escape(PROMPT).replace(re.escape("{{request}}"), r"(\d+-\w+)"))
-ASIDE: Final = re.compile(r"for (\d+-\w+)\.")
+TITLE: Final = re.compile(r"for (\d+-\w+)\.")
 MINUTE: Final = re.compile(r"requests-\d{8}T\d{4}Z(-.*)?")
+HTTP_TIMEOUT_S: Final = 30.0
 Json = dict[str, Any]
 
 
 @dataclass
 class Findings:
-    """What does not add up, a line each, by the check that found it."""
+    """What does not add up: a line for each case, by the check that found it."""
 
-    wrong: dict[str, list[str]] = field(default_factory=dict)
+    lines: dict[str, list[str]] = field(default_factory=dict)
 
-    def check(self, name: str, found: list[str]) -> None:
-        self.wrong[name] = found
+    def check(self, name: str, lines: list[str]) -> None:
+        self.lines[name] = lines
 
     @property
     def count(self) -> int:
-        return sum(map(len, self.wrong.values()))
+        return sum(map(len, self.lines.values()))
 
 
-class Books:
-    """The entries and the counters, as they stand. windows: by user, then by name. written: by
-    generation, the text that is kept of one that is not over."""
+class LedgerAudit:
+    """The ledger's entries and counters at one moment.
+
+    Attributes:
+        entries: The ledger entries by generation.
+        windows: The counters, by user and then by name.
+        saved_text: By generation, the text that is saved of an unfinished answer.
+    """
 
     def __init__(
         self,
         entries: dict[str, Json],
         windows: dict[str, dict[str, Json]],
-        written: dict[str, str] | None = None,
+        saved_text: dict[str, str] | None = None,
     ) -> None:
         self.entries = entries
         self.windows = windows
-        self.written = written or {}
+        self.saved_text = saved_text or {}
 
     @classmethod
-    async def read(cls, firestore: AsyncClient) -> Books:
+    async def read(cls, firestore: AsyncClient) -> LedgerAudit:
         entries = {
             s.id: s.to_dict() or {} async for s in firestore.collection("generations").stream()
         }
@@ -60,112 +66,121 @@ class Books:
         async for snapshot in firestore.collection_group("windows").stream():
             user = snapshot.reference.parent.parent.id
             windows.setdefault(user, {})[snapshot.id] = snapshot.to_dict() or {}
-        written: dict[str, str] = {}
+        saved_text: dict[str, str] = {}
         pieces = firestore.collection_group("progress").stream()
         for piece in sorted([piece async for piece in pieces], key=lambda piece: piece.id):
             generation = piece.reference.parent.parent.id
-            written[generation] = written.get(generation, "") + piece.get("text")
-        return cls(entries, windows, written)
+            saved_text[generation] = saved_text.get(generation, "") + piece.get("text")
+        return cls(entries, windows, saved_text)
 
     @property
-    def running(self) -> list[Json]:
+    def running_entries(self) -> list[Json]:
         return [entry for entry in self.entries.values() if entry["status"] == "running"]
 
-    def of(self, user: str, feature: str | None = None) -> list[Json]:
+    def entries_of(self, user: str, feature: str | None = None) -> list[Json]:
         return [
             entry
             for entry in self.entries.values()
             if entry["uid"] == user and feature in (None, entry["feature"])
         ]
 
-    def findings(self, asked: list[Json], charged: dict[str, int]) -> Findings:
-        """asked: what OpenRouter was, of this project; charged: nano dollars by its id."""
+    def findings(self, requests: list[Json], charges: dict[str, int]) -> Findings:
+        """Compare entries, counters and OpenRouter's records.
+
+        Args:
+            requests: The requests of this project that OpenRouter received.
+            charges: Nano dollars by OpenRouter's ID of the answer.
+        """
         found = Findings()
-        found.check("generations still running", [entry["requestId"] for entry in self.running])
+        running = [entry["requestId"] for entry in self.running_entries]
+        found.check("generations still running", running)
         users = sorted({entry["uid"] for entry in self.entries.values()} | self.windows.keys())
-        places, reserved, counted = [], [], []
+        slots, spending, counters = [], [], []
         for user in users:
             windows = self.windows.get(user, {})
             if count := windows.get("concurrent", {}).get("count", 0):
-                places.append(f"{user}: {count}")
+                slots.append(f"{user}: {count}")
             spent = sum(w["nanoUsd"] for name, w in windows.items() if name.startswith("usd-"))
-            cost = sum(entry.get("costNanoUsd", 0) for entry in self.of(user))
+            cost = sum(entry.get("costNanoUsd", 0) for entry in self.entries_of(user))
             if spent != cost:
-                reserved.append(f"{user}: counted {spent}, cost {cost}")
+                spending.append(f"{user}: the counter says {spent}, the entries {cost}")
             for feature in (None, CAPPED):
-                requests, entries = self._requests(windows, feature), len(self.of(user, feature))
-                if requests != entries:
-                    counted.append(f"{user} {feature or ''}: counted {requests}, are {entries}")
-        found.check("places not given back", places)
-        found.check("reservations left, or spending that differs", reserved)
-        found.check("generations counted twice, or not", counted)
-        found.check("requests that OpenRouter was asked twice for", _asked_twice(asked))
-        found.check("requests to OpenRouter with no entry", self._unknown(asked))
-        found.check("costs that differ from OpenRouter's", self._costs(charged))
+                counted = self._counted_requests(windows, feature)
+                entries = len(self.entries_of(user, feature))
+                if counted != entries:
+                    counters.append(
+                        f"{user} {feature or ''}: the counter says {counted}, there are {entries}"
+                    )
+        found.check("concurrency slots not released", slots)
+        found.check("spending that differs from the entries", spending)
+        found.check("request counters that differ from the entries", counters)
+        found.check("requests sent to OpenRouter twice", _repeated(requests))
+        found.check("requests to OpenRouter without an entry", self._without_entry(requests))
+        found.check("costs that differ from OpenRouter's", self._wrong_costs(charges))
         return found
 
-    def _requests(self, windows: dict[str, Json], feature: str | None) -> int:
+    def _counted_requests(self, windows: dict[str, Json], feature: str | None) -> int:
         suffix = None if feature is None else f"-{feature}"
-        matches = ((MINUTE.fullmatch(name), kept) for name, kept in windows.items())
-        return sum(kept["count"] for match, kept in matches if match and match[1] == suffix)
+        matches = ((MINUTE.fullmatch(name), window) for name, window in windows.items())
+        return sum(window["count"] for match, window in matches if match and match[1] == suffix)
 
-    def _unknown(self, asked: list[Json]) -> list[str]:
+    def _without_entry(self, requests: list[Json]) -> list[str]:
         known = {entry["requestId"] for entry in self.entries.values()}
-        return [marker for marker, _ in map(marker_of, asked) if marker not in known]
+        return [id_ for id_, _ in map(origin_of, requests) if id_ not in known]
 
-    def _costs(self, charged: dict[str, int]) -> list[str]:
-        wrong = []
+    def _wrong_costs(self, charges: dict[str, int]) -> list[str]:
+        lines = []
         for entry in self.entries.values():
             ids = [a["upstreamId"] for a in entry["attempts"] if a["upstreamId"]]
-            cost = sum(charged.get(id_, 0) for id_ in ids)
+            cost = sum(charges.get(id_, 0) for id_ in ids)
             exact = not entry.get("costIsEstimate", True)
             if (exact and entry["costNanoUsd"] != cost) or cost > entry.get("costNanoUsd", 0):
-                wrong.append(f"{entry['requestId']}: {entry.get('costNanoUsd')}, charged {cost}")
-        return wrong
+                lines.append(f"{entry['requestId']}: {entry.get('costNanoUsd')}, charged {cost}")
+        return lines
 
 
-def marker_of(request: Json) -> tuple[str, str]:
-    """(the request id, `answer` or `aside`): every answer's system prompt says whose it is; that
-    of a title does not, but it quotes the question."""
+def origin_of(request: Json) -> tuple[str, str]:
+    """Return the request ID that a request to OpenRouter belongs to, and `answer` or `title`.
+
+    Every answer's system prompt names its request; a title's does not, but it quotes the question.
+    """
     messages = request["body"]["messages"]
     first, last = messages[0], messages[-1]
-    for kind, message, said in (("answer", first, ANSWER), ("aside", last, ASIDE)):
-        if found := re.search(said, str(message["content"])):
+    for kind, message, pattern in (("answer", first, ANSWER), ("title", last, TITLE)):
+        if found := re.search(pattern, str(message["content"])):
             return found[1], kind
     return "?", "?"
 
 
-def _asked_twice(asked: list[Json]) -> list[str]:
-    counts = Counter((*marker_of(request), request["model"]) for request in asked)
-    return [
-        f"{marker}: {n}" for (marker, _, model), n in counts.items() if n > RETRIED.get(model, 1)
-    ]
+def _repeated(requests: list[Json]) -> list[str]:
+    counts = Counter((*origin_of(request), request["model"]) for request in requests)
+    return [f"{id_}: {n}" for (id_, _, model), n in counts.items() if n > TRIES.get(model, 1)]
 
 
-async def asked_of(suite: Suite, referer: str) -> list[Json]:
-    """What the stand-in was asked, of one project's app."""
-    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
-        seen = (await http.get(f"{suite.openrouter_root}/sim/requests")).json()
-    return [r for r in seen if r["headers"].get("http-referer") == referer]
+async def requests_from(suite: Suite, referer: str) -> list[Json]:
+    """Return the requests that the stand-in received from one project's app."""
+    async with httpx.AsyncClient(trust_env=False, timeout=HTTP_TIMEOUT_S) as http:
+        requests = (await http.get(f"{suite.openrouter_root}/sim/requests")).json()
+    return [r for r in requests if r["headers"].get("http-referer") == referer]
 
 
-async def charged_by(suite: Suite, books: Books) -> dict[str, int]:
-    """What the stand-in charged for each id that the books know, in nano dollars."""
-    charged = {}
+async def charges_of(suite: Suite, ledger: LedgerAudit) -> dict[str, int]:
+    """Return what the stand-in charged for each ID in the ledger, in nano dollars."""
+    charges = {}
     headers = {"Authorization": f"Bearer {LOCAL_KEY}"}
-    async with httpx.AsyncClient(trust_env=False, timeout=30, headers=headers) as http:
-        for entry in books.entries.values():
+    async with httpx.AsyncClient(trust_env=False, timeout=HTTP_TIMEOUT_S, headers=headers) as http:
+        for entry in ledger.entries.values():
             for id_ in (a["upstreamId"] for a in entry["attempts"]):
                 if id_:
                     url = f"{suite.openrouter_url}/generation"
-                    told = (await http.get(url, params={"id": id_})).raise_for_status().json()
-                    charged[id_] = int(Decimal(str(told["data"]["total_cost"])) * NANO)
-    return charged
+                    found = (await http.get(url, params={"id": id_})).raise_for_status().json()
+                    charges[id_] = int(Decimal(str(found["data"]["total_cost"])) * NANO)
+    return charges
 
 
-async def files_lost(suite: Suite, paths: list[str]) -> list[str]:
-    """Those of the paths where nothing lies."""
-    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+async def missing_files(suite: Suite, paths: list[str]) -> list[str]:
+    """Return the paths under which Cloud Storage has no file."""
+    async with httpx.AsyncClient(trust_env=False, timeout=HTTP_TIMEOUT_S) as http:
         bucket = f"{suite.storage_url}/storage/v1/b/{BUCKET}/o"
-        looked = [await http.get(f"{bucket}/{quote(path, safe='')}") for path in paths]
-    return [path for path, found in zip(paths, looked, strict=True) if not found.is_success]
+        responses = [await http.get(f"{bucket}/{quote(path, safe='')}") for path in paths]
+    return [path for path, got in zip(paths, responses, strict=True) if not got.is_success]

@@ -1,4 +1,4 @@
-"""What is asked, of which process, and when that is killed: all of it from one seed. Pure."""
+"""The plan: every call, the process it goes to, and when that is killed, drawn from one seed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ CAPPED: Final = "killed_capped"  # refuses more than two requests a minute
 CONTINUES: Final = "killed_continues"  # needs no listener: `continuation` answers it
 USERS: Final = 5
 CALLS_MAX: Final = 4  # at once
-OPEN_TALKS: Final = 4  # of a user: those that are gone on with
-LONG: Final = ("sim/ticks", "sim/paid-ticks")  # they write for ten seconds
+OPEN_CONVERSATIONS: Final = 4  # of a user: the newest, which later calls continue
+LONG: Final = ("sim/ticks", "sim/paid-ticks")  # their answers take ten seconds
 MODELS: Final = (
     "z-ai/glm-4.5-air:free",  # reserves nothing
     "sim/fast",
@@ -24,13 +24,13 @@ MODELS: Final = (
     *LONG,
     "sim/silent-after-headers",
     "sim/paid-cut-mid-stream",
-    "sim/flaky-2",  # asked up to three times
+    "sim/flaky-2",  # tried up to three times
 )
-RETRIED: Final = {"sim/flaky-2": 3}
-PROMPT: Final = "For {{request}}, as an assistant:"  # tells OpenRouter's records whose they are
+TRIES: Final = {"sim/flaky-2": 3}
+PROMPT: Final = "For {{request}}, as an assistant:"  # names the request in OpenRouter's records
 COLD_S: Final = 3.0  # a fresh process imports for a second or two before it admits anything
-WARM_S: Final = 1.8  # the attempts are noted half a second after their ids
-LONG_S: Final = (3.0, 7.0)  # of an answer's text something is kept from its third second on
+WARM_S: Final = 1.8  # attempts are recorded half a second after their IDs
+LONG_S: Final = (3.0, 7.0)  # an answer's text is saved from its third second on
 OTHER_S: Final = 3.0  # a round's second process outlives the first one
 
 
@@ -38,10 +38,13 @@ OTHER_S: Final = 3.0  # a round's second process outlives the first one
 class Call:
     """One request.
 
-    leave_after_s: the client hangs up by then; None: it stays. stop_after_s: another device stops
-    it. opener: the request whose conversation it goes on with; its own: it opens one; None:
-    stateless. again: the request whose answer it asks for once more, or whose question it has
-    answered, as `of` says. file: it brings one along.
+    Attributes:
+        leave_after_s: When the client hangs up; None if it stays.
+        stop_after_s: When another device stops it; None if none does.
+        opener: The request that opened the conversation, which may be this one; None if stateless.
+        again: The request that it regenerates: its question or its answer, as `of` says.
+        of: `q` or `a`.
+        file: Whether the question comes with a file.
     """
 
     uid: str
@@ -67,7 +70,7 @@ class Call:
     @property
     def data(self) -> dict[str, Any]:
         return {
-            **self._place(),
+            **self._conversation_field(),
             **self._question(),
             "feature": self.feature,
             "model": self.model,
@@ -75,7 +78,7 @@ class Call:
             "requestId": self.request_id,
         }
 
-    def _place(self) -> dict[str, Any]:
+    def _conversation_field(self) -> dict[str, Any]:
         if self.opener is None:
             return {}
         opens = self.opener == self.request_id
@@ -90,10 +93,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """`execute_prompt` and, where a call needs it, `continuation`, a process each: warmed up by a
-    call of its own or not, called, killed.
+    """Processes that are served, called and killed: `execute_prompt` and, if a call needs it,
+    `continuation`.
 
-    first: which of them is killed first. then_after_s: the other one is, that much later.
+    Attributes:
+        warm: A call that warms `execute_prompt` up first; None for a cold start.
+        first: Which of the two is killed first.
+        then_after_s: How much later the other one is killed.
     """
 
     number: int
@@ -105,7 +111,7 @@ class Round:
 
     @property
     def functions(self) -> tuple[str, ...]:
-        """In the order in which they are killed."""
+        """The functions in the order in which they are killed."""
         if all(call.feature != CONTINUES for call in self.calls):
             return ("execute_prompt",)
         if self.first == "continuation":
@@ -114,34 +120,37 @@ class Round:
 
 
 @dataclass
-class _Made:
-    """What was planned so far, to be sent again, gone on with, and answered again."""
+class _History:
+    """The calls planned so far, which later ones repeat, continue or regenerate."""
 
     calls: list[Call] = field(default_factory=list)
 
-    def talks(self, uid: str) -> list[str]:
+    def openers(self, uid: str) -> list[str]:
         return [call.opener for call in self.calls if call.uid == uid and call.opener]
 
     def questions(self, uid: str, opener: str) -> list[str]:
-        there = (call for call in self.calls if (call.uid, call.opener) == (uid, opener))
-        return [call.request_id for call in there if call.again is None]
+        same = (call for call in self.calls if (call.uid, call.opener) == (uid, opener))
+        return [call.request_id for call in same if call.again is None]
 
 
 def plan(times: int, seed: int) -> list[Round]:
-    """So many rounds. Some calls are an earlier one again, as a client whose connection broke
-    sends it. Some rounds last until there is something of a long answer to be kept."""
-    dice = random.Random(seed)  # noqa: S311  # to be repeated, not to be secret
+    """Draw the rounds.
+
+    Some calls repeat an earlier one, as a client does whose connection broke. Some rounds last
+    until part of a long answer is saved.
+    """
+    dice = random.Random(seed)  # noqa: S311  # repeatable, not secret
     rounds: list[Round] = []
-    made = _Made()
+    history = _History()
     for number in range(times):
         warm, lasts = dice.random() < 0.6, dice.random() < 0.35
         calls = []
         for at in range(dice.randint(1, CALLS_MAX)):
-            if made.calls and dice.random() < 0.15:
-                calls.append(dice.choice(made.calls))
+            if history.calls and dice.random() < 0.15:
+                calls.append(dice.choice(history.calls))
             else:
-                calls.append(_call(dice, f"{number}-{at}", made, lasts))
-        made.calls += calls
+                calls.append(_call(dice, f"{number}-{at}", history, lasts))
+        history.calls += calls
         first = Call("user-0", FEATURE, "sim/fast", False, f"{number}-warm") if warm else None
         kill_after_s = (
             dice.uniform(*LONG_S) if lasts else dice.uniform(0, WARM_S if warm else COLD_S)
@@ -152,13 +161,14 @@ def plan(times: int, seed: int) -> list[Round]:
     return rounds
 
 
-def _call(dice: random.Random, request_id: str, made: _Made, lasts: bool) -> Call:
+def _call(dice: random.Random, request_id: str, history: _History, lasts: bool) -> Call:
     uid = f"user-{dice.randrange(USERS)}"
-    openers = made.talks(uid)
-    goes_on = dice.choice(openers[-OPEN_TALKS:]) if openers and dice.random() < 0.7 else request_id
-    opener = goes_on if dice.random() < 0.7 else None
-    asked = made.questions(uid, opener) if opener is not None else []
-    again = dice.choice(asked) if asked and dice.random() < 0.35 else None
+    openers = history.openers(uid)
+    continues = bool(openers) and dice.random() < 0.7
+    continued = dice.choice(openers[-OPEN_CONVERSATIONS:]) if continues else request_id
+    opener = continued if dice.random() < 0.7 else None
+    questions = history.questions(uid, opener) if opener is not None else []
+    again = dice.choice(questions) if questions and dice.random() < 0.35 else None
     ends = dice.random()
     return Call(
         uid=uid,

@@ -1,4 +1,4 @@
-"""The rounds: processes are served, called, and killed with their workers, by their numbers."""
+"""The rounds: processes are served, called, and killed together with their workers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,18 @@ from scripts.devtools.suite import Suite
 from scripts.kill_test.plan import CAPPED, CONTINUES, FEATURE, MODELS, PROMPT, Call, Round
 from scripts.kill_test.task_queue import TaskQueue
 
-LANES: Final = 3  # rounds at once: while processes start, others are called
+LANES: Final = 3  # rounds at once: some start processes while others call theirs
 
 
-class Killing:
-    """Makes the rounds, in a project of its own. `ends`: what came of the calls, counted.
-    `stopped`: how many were told to stop by a device that asks a process which is not killed."""
+class KillRounds:
+    """Runs rounds in a project of its own.
+
+    Attributes:
+        outcomes: How the calls ended, for their callers.
+        calls: How many calls were made.
+        killed: How many instances were killed.
+        stopped: How many generations another device stopped, through a process that lives on.
+    """
 
     def __init__(self, suite: Suite, project: str, logs: Path) -> None:
         self._suite = suite
@@ -33,13 +39,13 @@ class Killing:
         self._stops_url = ""
         self._rounds = 0
         self.project = project
-        self.ends: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter()
         self.calls = 0
         self.killed = 0
         self.stopped = 0
 
     def prepare(self) -> None:
-        """The project's key, settings and features, and a token of the app."""
+        """Store the project's key, settings and features, and get an App Check token."""
         store_key(self._suite.secret_manager_host, self.project, LOCAL_KEY)
         settings = {
             "model": MODELS[0],
@@ -47,7 +53,7 @@ class Killing:
             "systemPrompt": PROMPT,
             "firstTokenS": 30,
         }
-        most = {"requestsPerMinute": 10_000, "concurrent": 1_000, "usdPerDay": 10_000}
+        high_limits = {"requestsPerMinute": 10_000, "concurrent": 1_000, "usdPerDay": 10_000}
         features = {
             FEATURE: settings,
             CAPPED: {**settings, "limits": {"requestsPerMinute": 2}},
@@ -57,16 +63,16 @@ class Killing:
             "config/app": {
                 "keys": {"default": [{"version": 1}]},
                 "freeModelsOnly": False,
-                "limits": most,  # the killed ones' places are not free before the end
+                "limits": high_limits,  # slots of killed instances stay taken until the end
             },
         }
         for name, value in features.items():
             feature = {"enabled": True, "revision": 1, "settings": value}
             documents[f"features/{name}"] = feature
         create_documents(self._suite.firestore_host, self.project, documents)
-        asked = {"projectId": self.project, "audience": [f"projects/{self.project}"]}
+        app = {"projectId": self.project, "audience": [f"projects/{self.project}"]}
         url = f"http://{self._suite.app_check_host}/token"
-        issued = httpx.post(url, json=asked, trust_env=False).raise_for_status()
+        issued = httpx.post(url, json=app, trust_env=False).raise_for_status()
         self._app_check = str(issued.json()["token"])
 
     @property
@@ -74,8 +80,8 @@ class Killing:
         """How many answers were handed over to `continuation`."""
         return self._queue.added
 
-    async def run(self, rounds: list[Round], said: Callable[[int], None]) -> None:
-        """All of them; `said` is told how many there were so far."""
+    async def run(self, rounds: list[Round], on_round: Callable[[int], None]) -> None:
+        """Run the rounds. `on_round` is called after each one with the number of rounds so far."""
         waiting = iter(rounds)
         async with self._queue:
             stops = self._serve("stop_generation", "stops")
@@ -84,19 +90,19 @@ class Killing:
                 self._stops_url = stops.url
                 async with asyncio.TaskGroup() as lanes:
                     for _ in range(min(LANES, len(rounds))):
-                        lanes.create_task(self._lane(waiting, said))
+                        lanes.create_task(self._lane(waiting, on_round))
             finally:
                 await asyncio.to_thread(stops.stop)
 
-    async def _lane(self, waiting: Iterator[Round], said: Callable[[int], None]) -> None:
+    async def _lane(self, waiting: Iterator[Round], on_round: Callable[[int], None]) -> None:
         for round_ in waiting:
             await self._round(round_)
             self._rounds += 1
-            said(self._rounds)
+            on_round(self._rounds)
 
     async def _round(self, round_: Round) -> None:
         alive = {name: self._serve(name, f"{round_.number}-{name}") for name in round_.functions}
-        calling: list[asyncio.Task[None]] = []
+        tasks: list[asyncio.Task[None]] = []
         try:
             for server in alive.values():
                 await asyncio.to_thread(server.wait_until_healthy)
@@ -106,9 +112,9 @@ class Killing:
             if round_.warm is not None:
                 await self._call(url, round_.warm)
             for call in round_.calls:
-                calling.append(asyncio.create_task(self._call(url, call)))
+                tasks.append(asyncio.create_task(self._call(url, call)))
                 if call.stop_after_s is not None:
-                    calling.append(asyncio.create_task(self._stop(call, call.stop_after_s)))
+                    tasks.append(asyncio.create_task(self._stop(call, call.stop_after_s)))
             pause_s = round_.kill_after_s
             for name in round_.functions:
                 await asyncio.sleep(pause_s)
@@ -117,7 +123,7 @@ class Killing:
         finally:
             for server in alive.values():
                 await asyncio.to_thread(server.stop)
-        await asyncio.gather(*calling)
+        await asyncio.gather(*tasks)
 
     async def _kill(self, server: FunctionServer) -> None:
         await asyncio.to_thread(server.stop)
@@ -140,7 +146,7 @@ class Killing:
 
     async def _stop(self, call: Call, after_s: float) -> None:
         await asyncio.sleep(after_s)
-        with suppress(CallableFailure):  # it was not admitted
+        with suppress(CallableFailure):  # the call was not admitted
             async with self._client(self._stops_url, call.uid) as client:
                 answer = await client.call("", {"requestId": call.request_id})
                 self.stopped += answer["stopped"]
@@ -154,10 +160,10 @@ class Killing:
                         pass
                 else:
                     await client.call("", call.data)
-            self.ends["answered"] += 1
+            self.outcomes["answered"] += 1
         except TimeoutError:
-            self.ends["left"] += 1
+            self.outcomes["left"] += 1
         except CallableFailure as failure:
-            self.ends[(failure.details or {}).get("reason", "cut")] += 1
+            self.outcomes[(failure.details or {}).get("reason", "cut")] += 1
         except httpx.TransportError:
-            self.ends["cut"] += 1
+            self.outcomes["cut"] += 1

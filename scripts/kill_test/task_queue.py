@@ -1,7 +1,7 @@
-"""Cloud Tasks in small, for processes that come and go: at least once, until somebody answers 200.
+"""A small Cloud Tasks for processes that come and go: it delivers until one of them answers 200.
 
-Speaks what the Admin SDK speaks to CLOUD_TASKS_EMULATOR_HOST. The functions emulator has a queue
-too, which delivers to the functions emulator alone.
+It speaks the protocol of the Admin SDK behind CLOUD_TASKS_EMULATOR_HOST. The Functions emulator has
+a queue too, but that one delivers to the Functions emulator alone.
 """
 
 from __future__ import annotations
@@ -16,19 +16,25 @@ from aiohttp import web
 
 from scripts.devtools.ports import LOOPBACK
 
-AGAIN_AFTER_S: Final = 0.3
-DELIVERY_S: Final = 120.0
+RETRY_AFTER_S: Final = 0.3
+DELIVERY_TIMEOUT_S: Final = 120.0
 
 
 class TaskQueue:
-    """`urls`: where `continuation` is served at the moment. `added`: how many tasks there were."""
+    """An HTTP server that takes tasks and delivers them.
+
+    Attributes:
+        urls: Where `continuation` is served at the moment; the newest is used.
+        added: How many tasks have been added.
+        host: Its own address, for CLOUD_TASKS_EMULATOR_HOST.
+    """
 
     def __init__(self) -> None:
         self.urls: list[str] = []
         self.added = 0
         self.host = ""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._http = httpx.AsyncClient(trust_env=False, timeout=DELIVERY_S)
+        self._http = httpx.AsyncClient(trust_env=False, timeout=DELIVERY_TIMEOUT_S)
         app = web.Application()
         app.router.add_post("/projects/{rest:.*}/tasks", self._add)
         self._runner = web.AppRunner(app)
@@ -56,9 +62,9 @@ class TaskQueue:
         task = (await request.json())["task"]
         self.added += 1
         body = base64.b64decode(task["httpRequest"]["body"])
-        delivering = asyncio.create_task(self._deliver(body))
-        self._tasks.add(delivering)
-        delivering.add_done_callback(self._tasks.discard)
+        delivery = asyncio.create_task(self._deliver(body))
+        self._tasks.add(delivery)
+        delivery.add_done_callback(self._tasks.discard)
         return web.json_response({"task": {"name": f"{request.path}/{self.added}"}})
 
     async def _deliver(self, body: bytes) -> None:
@@ -66,9 +72,9 @@ class TaskQueue:
         while True:
             if self.urls:
                 try:
-                    answer = await self._http.post(self.urls[-1], content=body, headers=headers)
-                    if answer.is_success:
+                    response = await self._http.post(self.urls[-1], content=body, headers=headers)
+                    if response.is_success:
                         return
                 except httpx.TransportError:
-                    pass  # it was killed: maybe there is another one
-            await asyncio.sleep(AGAIN_AFTER_S)
+                    pass  # it was killed; another one may be served by then
+            await asyncio.sleep(RETRY_AFTER_S)

@@ -1,22 +1,22 @@
-"""A stand-in for Firebase App Check: an issuer of tokens that really verify, on loopback.
+"""A stand-in for Firebase App Check, which issues tokens that pass verification.
 
 It signs with an RSA key of its own and publishes the public half as App Check does, so that the
-verifier under test checks signature, key id, audience, issuer and times as in production, against
+verifier under test checks signature, key ID, audience, issuer and times as in production, against
 another key set. The claims follow "Verify App Check tokens from a custom backend" in the Firebase
 docs: RS256 with a `kid`; `iss` names the project's number; `aud` lists the project by number and by
-id; `sub` is the app id; `iat` and `exp` in seconds. Limited-use tokens carry a `jti` as well.
+ID; `sub` is the app ID; `iat` and `exp` are in seconds. Limited-use tokens also carry a `jti`.
 
     GET  /v1/jwks           -> {"keys": [...]}
     POST /token             <- {"appId"?, "projectId"?, "ttlSeconds"?, "limitedUse"?,
                                 "audience"?, "issuer"?}
                             -> {"token", "expireTimeMillis"}, as a client's CustomProvider wants it
-    GET  /sim/jwks-fetches  -> {"count"}: how often the key set was asked for, failures included
+    GET  /sim/jwks-fetches  -> {"count"}: how often the key set was fetched, failures included
     POST /sim/fail          <- {"status": 503, "count": 2}: the next fetches of the key set fail
 
-Bad tokens can be had as well: a negative `ttlSeconds` mints one that has expired, `audience` (a
-list) and `issuer` (a string) one that is meant for somebody else.
+It issues bad tokens too: with a negative `ttlSeconds` an expired one, with `audience` (a list) and
+`issuer` (a string) one that is meant for another service.
 
-Any web page may ask for a token: it hands out entrance to the local suite and nothing else.
+Any web page may request a token, which opens the local suite and nothing else.
 """
 
 import argparse
@@ -25,7 +25,6 @@ import base64
 import hashlib
 import json
 import os
-import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -40,15 +39,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from scripts.standins.options import add_address_options
+from scripts.standins import DEMO_PROJECT, DEMO_PROJECT_NUMBER
+from scripts.standins.server import add_address_options, stop_event
 
 DEFAULT_PORT = 9183
-DEMO_PROJECT = "demo-firerouter"
-DEMO_PROJECT_NUMBER = 123456789012
 DEMO_APP_ID = f"1:{DEMO_PROJECT_NUMBER}:web:demo"
 ISSUER = "https://firebaseappcheck.googleapis.com/"
 TOKEN_TTL_S = 3600  # the default of App Check's providers
-TOKEN_TTL_MAX_S = 7 * 24 * 3600  # the longest it lets a project set
+TOKEN_TTL_MAX_S = 7 * 24 * 3600  # the longest that a project can set
 RSA_KEY_BITS = 2048
 
 _TOKEN_FIELDS = frozenset({"appId", "projectId", "ttlSeconds", "limitedUse", "audience", "issuer"})
@@ -56,17 +54,17 @@ _Wanted = TypeVar("_Wanted")
 
 
 class BadRequest(ValueError):
-    """A request body that does not say what the module's docstring allows."""
+    """The request body is not one that the module's docstring allows."""
 
 
 @dataclass(frozen=True)
 class TokenRequest:
-    """What POST /token was asked for, checked."""
+    """A validated request to POST /token."""
 
     app_id: str
     audience: list[str]
     issuer: str
-    ttl_s: int  # negative: expired that long ago
+    ttl_s: int  # negative: it expired that long ago
     limited_use: bool
 
     @classmethod
@@ -96,7 +94,7 @@ class TokenRequest:
 
 def _field(body: dict[str, Any], name: str, kind: type[_Wanted], default: _Wanted) -> _Wanted:
     value = body.get(name, default)
-    # to Python a bool is an int; to a caller of JSON it is not
+    # a bool is an int in Python, but not in JSON
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise BadRequest(f"{name} must be of type {kind.__name__}")
     return value
@@ -109,20 +107,20 @@ class Issuer:
         self._key = key
         numbers: dict[str, Any] = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
         public = {name: numbers[name] for name in ("e", "kty", "n")}
-        # the id is the key's thumbprint (RFC 7638), so a persisted key keeps it
+        # the ID is the key's thumbprint (RFC 7638), so a saved key keeps its ID
         plain = json.dumps(public, separators=(",", ":"), sort_keys=True).encode()
         digest = hashlib.sha256(plain).digest()
         self.kid = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         self.jwk = {**public, "use": "sig", "alg": "RS256", "kid": self.kid}
 
     def mint(self, request: TokenRequest, now_s: int) -> tuple[str, int]:
-        """A signed token, and when it expires in milliseconds since the epoch."""
+        """Return a signed token, and when it expires, in milliseconds since the epoch."""
         expires_s = now_s + request.ttl_s
         claims: dict[str, Any] = {
             "iss": request.issuer,
             "aud": request.audience,
             "sub": request.app_id,
-            # one that has expired was issued before that
+            # an expired token was issued before it expired
             "iat": now_s if request.ttl_s > 0 else expires_s - TOKEN_TTL_S,
             "exp": expires_s,
         }
@@ -133,7 +131,7 @@ class Issuer:
 
 
 class Endpoints:
-    """The HTTP side: the issuer, how often its keys were fetched, the failures ordered."""
+    """The HTTP interface, which counts fetches of the keys and fails on request."""
 
     def __init__(self, issuer: Issuer, project: str) -> None:
         self._issuer = issuer
@@ -178,7 +176,7 @@ class Endpoints:
         return web.json_response({"count": self._fetches})
 
     async def _order_failures(self, request: web.Request) -> web.Response:
-        """Replaces what was ordered before; a count of 0 ends it."""
+        """Order failures, in place of earlier orders; a count of 0 ends them."""
         body = await _json(request)
         if not isinstance(body, dict):
             raise BadRequest("the body must be a JSON object")
@@ -190,7 +188,7 @@ class Endpoints:
 
 
 async def _json(request: web.Request) -> Any:
-    """The body as JSON; no body at all means no wishes."""
+    """Parse the body; an empty one counts as {}."""
     text = await request.read()
     try:
         return json.loads(text or b"{}")
@@ -200,7 +198,7 @@ async def _json(request: web.Request) -> Any:
 
 @web.middleware
 async def _answer_any_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """CORS for every route, errors included, or a page could not read what went wrong."""
+    """Answer CORS for every route, and for errors too, so that a page can read them."""
     response: web.StreamResponse
     if request.method == "OPTIONS":
         response = web.Response(status=204)
@@ -222,9 +220,11 @@ async def _answer_any_origin(request: web.Request, handler: Handler) -> web.Stre
 
 
 def load_key(path: Path | None) -> rsa.RSAPrivateKey:
-    """The key in a PEM file, made and written first where there is none; no path: a fresh key.
+    """Read the key of a PEM file, which is created if it is missing; without a path, create a key.
 
-    Raises ValueError for a file that holds no RSA private key, OSError for one out of reach.
+    Raises:
+        ValueError: The file contains no RSA private key.
+        OSError: The file cannot be read or written.
     """
     if path is not None and path.exists():
         try:
@@ -242,17 +242,15 @@ def load_key(path: Path | None) -> rsa.RSAPrivateKey:
             serialization.NoEncryption(),
         )
         path.parent.mkdir(parents=True, exist_ok=True)
-        # owner only from the first moment on; O_EXCL so that two starts can not mix two keys
+        # private from the start; O_EXCL, so that two starts cannot mix two keys
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(pem)
     return key
 
 
 async def serve(issuer: Issuer, *, host: str, port: int, project: str) -> None:
-    """Serve until SIGINT or SIGTERM. A `port` of 0 takes a free one, named in the line printed."""
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    """Serve until SIGINT or SIGTERM. A `port` of 0 picks a free one; the printed line names it."""
+    stop = stop_event()
     runner = web.AppRunner(Endpoints(issuer, project).app(), access_log=None)
     await runner.setup()
     try:
@@ -268,12 +266,16 @@ async def serve(issuer: Issuer, *, host: str, port: int, project: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m scripts.standins.app_check",
-        description="A stand-in for Firebase App Check: issues tokens signed with its own key.",
+        description="A stand-in for Firebase App Check, which signs tokens with a key of its own.",
     )
     add_address_options(parser, default_port=DEFAULT_PORT)
-    parser.add_argument("--project", default=DEMO_PROJECT, help="the project id (%(default)s)")
     parser.add_argument(
-        "--key", type=Path, help="PEM file of the key, made if missing (default: a key per start)"
+        "--project", default=DEMO_PROJECT, help="the project ID (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--key",
+        type=Path,
+        help="the PEM file of the key, created if missing (default: a new key each time)",
     )
     options = parser.parse_args()
     try:

@@ -1,16 +1,16 @@
-"""Cloud Storage on loopback, held in memory: the PyPI package gcp-storage-emulator, made stricter.
+"""Cloud Storage on loopback, in memory: the PyPI package gcp-storage-emulator, made stricter.
 
-    STORAGE_EMULATOR_HOST=http://127.0.0.1:9199        the stock clients talk to it then
+    STORAGE_EMULATOR_HOST=http://127.0.0.1:9199        points Google's clients to it
 
-The emulator that firebase-tools has needs a jar that is not always to be had. This one speaks the
-JSON API of Cloud Storage, and what it leaves out and we depend on is added here:
+The emulator of firebase-tools needs a jar that is not always available. This package speaks the
+JSON API of Cloud Storage. Here it gets what it lacks and we depend on:
 
-  * an upload session takes exactly the length that it was opened for, and nothing over an object
-    that exists (`ifGenerationMatch=0`);
-  * web pages may upload to it (CORS), as to a bucket that was set up as docs/operations.md says;
-  * one slow reader does not keep the others waiting.
+  * an upload session takes exactly the length that it was opened for, and does not overwrite an
+    object (`ifGenerationMatch=0`);
+  * web pages can upload to it (CORS), as to a bucket that was set up as docs/operations.md says;
+  * a slow reader does not keep the others waiting.
 
-It knows no rules and asks nobody who they are.
+It has no security rules and authenticates nobody.
 """
 
 import argparse
@@ -26,14 +26,14 @@ from gcp_storage_emulator.handlers.buckets import create_bucket
 from gcp_storage_emulator.server import RequestHandler
 from gcp_storage_emulator.storage import Storage
 
-from scripts.standins.options import add_address_options
+from scripts.standins.server import add_address_options
 
 DEFAULT_PORT = 9199
 METHODS = "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"
 
 
 class Handler(RequestHandler):  # type: ignore[misc]  # it ships no types
-    """The package's own, with what is said above."""
+    """The package's handler, with the additions above."""
 
     storage: Storage
 
@@ -55,10 +55,10 @@ class Handler(RequestHandler):  # type: ignore[misc]  # it ships no types
             self.send_header("Access-Control-Allow-Origin", origin)
         super().end_headers()
 
-    def _unless_refused(self, go_on: Callable[[], None]) -> None:
+    def _unless_refused(self, respond: Callable[[], None]) -> None:
         refused = self._refusal()
         if refused is None:
-            go_on()
+            respond()
             return
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.send_response(refused)
@@ -66,7 +66,7 @@ class Handler(RequestHandler):  # type: ignore[misc]  # it ships no types
         self.end_headers()
 
     def _refusal(self) -> HTTPStatus | None:
-        """What the real one would say, and the package does not."""
+        """Return the status of a refusal that the package lacks."""
         address = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(address.query).items()}
         session = self.storage.resumable.get(query.get("upload_id", ""))
@@ -81,7 +81,7 @@ class Handler(RequestHandler):  # type: ignore[misc]  # it ships no types
         return None
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Nothing: an address of an upload is as good as a key."""
+        """Log nothing, because the URL of an upload is as good as a key."""
 
 
 class Server(ThreadingHTTPServer):
@@ -91,10 +91,10 @@ class Server(ThreadingHTTPServer):
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m scripts.standins.cloud_storage",
-        description="Cloud Storage on loopback, held in memory.",
+        description="Cloud Storage on loopback, in memory.",
     )
     add_address_options(parser, default_port=DEFAULT_PORT)
-    parser.add_argument("--bucket", required=True, help="made at the start")
+    parser.add_argument("--bucket", required=True, help="the bucket to create")
     options = parser.parse_args()
     storage = Storage(use_memory_fs=True)
     create_bucket(options.bucket, storage)

@@ -1,34 +1,33 @@
-"""A stand-in for Google Secret Manager: the real gRPC service on loopback, held in memory.
+"""A stand-in for Google Secret Manager: its gRPC service on loopback, in memory.
 
-The stock clients talk to it over a plaintext channel; Google offers no emulator and no variable
-that points the clients elsewhere:
+Google's clients reach it over a plaintext channel, because there is neither an emulator nor a
+variable that points the clients elsewhere:
 
     channel = grpc.aio.insecure_channel("127.0.0.1:9182")
     transport = SecretManagerServiceGrpcAsyncIOTransport(channel=channel)
     client = SecretManagerServiceAsyncClient(transport=transport)
 
-What it answers follows Google's `google.cloud.secretmanager.v1` reference and the guides on secret
-versions, ETags and quotas. What most often surprises is true here too:
+Its answers follow Google's `google.cloud.secretmanager.v1` reference and the guides on secret
+versions, ETags and quotas. The usual surprises are the same:
 
-  * the API takes a project id but answers with names that hold the project's number;
+  * the API takes a project ID, but answers with names that contain the project's number;
   * `latest` is the highest number whatever its state, so disabling the newest breaks `latest`;
-  * a destroyed version stays in the list, without its data, for good;
-  * a delete and a fresh create begin again at version 1.
+  * a destroyed version stays in the list, without its data, forever;
+  * a secret that is deleted and created again starts again at version 1.
 
-It knows no IAM, no regional secrets, no aliases, no rotation, no quotas. It prints no payload.
+It has no IAM, regional secrets, aliases, rotation or quotas. It prints no payload.
 
-With `--control-port`, tests see and disturb it over HTTP:
+With `--control-port`, tests observe and disturb it over HTTP:
 
     GET  /sim/accesses  -> {"count": 3, "failed": 1, "versions": {"projects/.../versions/1": 2}}
     POST /sim/fail      <- {"code": "UNAVAILABLE", "count": 2, "method": "AccessSecretVersion"}
                            the next calls of that method (the default) fail with that status;
-                           with "applied": true they do what they are for, and then fail
+                           with "applied": true they take effect, and then fail
 """
 
 import argparse
 import asyncio
 import re
-import signal
 import sys
 import zlib
 from collections import Counter
@@ -43,14 +42,13 @@ import grpc
 from aiohttp import web
 from google.cloud import secretmanager_v1 as sm
 
-from scripts.standins.options import add_address_options
+from scripts.standins import DEMO_PROJECT, DEMO_PROJECT_NUMBER
+from scripts.standins.server import add_address_options, stop_event
 
 SERVICE = "google.cloud.secretmanager.v1.SecretManagerService"
 DEFAULT_PORT = 9182
-DEMO_PROJECT = "demo-firerouter"
-DEMO_PROJECT_NUMBER = 123456789012
 PAYLOAD_MAX_BYTES = 64 * 1024  # "Quotas and limits" of Secret Manager
-PAGE_MAX_ITEMS = 25_000  # larger page sizes are capped, says ListSecretVersionsRequest
+PAGE_MAX_ITEMS = 25_000  # larger page sizes are capped, according to ListSecretVersionsRequest
 
 _SECRET_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _PROJECT = re.compile(r"projects/([^/]+)")
@@ -63,7 +61,7 @@ _Item = TypeVar("_Item")
 
 
 class Refusal(Exception):
-    """A call answered with a gRPC status other than OK."""
+    """The call ends with a gRPC status other than OK."""
 
     def __init__(self, code: grpc.StatusCode, text: str) -> None:
         super().__init__(text)
@@ -84,7 +82,7 @@ class _Secret:
 
 
 class SecretStore:
-    """The secrets of one process: one method for each RPC, from its request to its reply."""
+    """The secrets of one process, with a method for each RPC, from its request to its reply."""
 
     def __init__(self) -> None:
         self._secrets: dict[str, _Secret] = {}
@@ -165,7 +163,7 @@ class SecretStore:
                     grpc.StatusCode.UNIMPLEMENTED, "The stand-in filters by `state:NAME` alone."
                 )
             found = [record for record in found if _State(record.state).name == match[1]]
-            total = 0  # the real service does not count what a filter leaves
+            total = 0  # the real service does not count filtered versions
         page, token = _page(found, request.page_size, request.page_token)
         return sm.ListSecretVersionsResponse(versions=page, next_page_token=token, total_size=total)
 
@@ -182,7 +180,7 @@ class SecretStore:
         return version.record
 
     def _change(self, name: str, etag: str, state: int) -> _Version:
-        """Move a version to a state; to the one it is in is allowed and renews the ETag."""
+        """Set a version's state, which may be its present one; the ETag changes either way."""
         version = self._find_version(name)
         if version.record.state == _State.DESTROYED:
             raise _wrong_state(version.record)
@@ -222,7 +220,7 @@ class SecretStore:
 
 
 def _project_name(parent: str) -> str:
-    """`projects/<number>` for either spelling of a project."""
+    """Return `projects/<number>` for either spelling of a project."""
     match = _PROJECT.fullmatch(parent)
     if not match:
         raise _invalid("The parent must be projects/*")
@@ -231,12 +229,12 @@ def _project_name(parent: str) -> str:
         return parent
     if project == DEMO_PROJECT:
         return f"projects/{DEMO_PROJECT_NUMBER}"
-    # any other id: a number of its own, the same after a restart
+    # any other ID gets a number of its own, which is the same after a restart
     return f"projects/{100_000_000_000 + zlib.crc32(project.encode())}"
 
 
 def _page(items: Sequence[_Item], size: int, token: str) -> tuple[Sequence[_Item], str]:
-    """One page of a list, and the token of the next one ("" after the last)."""
+    """Return a page of a list, and the token of the next one ("" after the last)."""
     if size < 0:
         raise _invalid("page_size must not be negative")
     if token and not (token.isascii() and token.isdecimal()):
@@ -278,10 +276,10 @@ RPCS: dict[str, Callable[[SecretStore, Any], Any]] = {
 
 @dataclass
 class Control:
-    """What tests see of the accesses, and the failures they have asked for."""
+    """The accesses that tests observe, and the failures that they order."""
 
     accesses: Counter[str] = field(default_factory=Counter)  # by the version served
-    failed: int = 0  # accesses answered with an error, the real ones and the ordered
+    failed: int = 0  # accesses answered with an error, ordered or not
     failures: dict[tuple[str, bool], list[grpc.StatusCode]] = field(default_factory=dict)
 
     def fail_if_ordered(self, method: str, *, applied: bool) -> None:
@@ -302,7 +300,7 @@ class Control:
         )
 
     async def _order(self, request: web.Request) -> web.Response:
-        """Replaces what was ordered for the method before; a count of 0 ends it."""
+        """Order failures of a method, in place of earlier orders; a count of 0 ends them."""
         try:
             order = await request.json()
             code = grpc.StatusCode[order["code"]]
@@ -318,36 +316,36 @@ class Control:
         return web.json_response({"method": method, "code": code.name, "count": times})
 
 
-def _behaviour(method: str, store: SecretStore, control: Control) -> Any:
-    """The gRPC handler of one method; the only place that turns a Refusal into a status."""
-    answer = RPCS[method]
-    wanted: Any = getattr(sm, f"{method}Request")  # the type reads itself from the wire
+def _handler(method: str, store: SecretStore, control: Control) -> Any:
+    """Return the gRPC handler of a method, the only place that turns a Refusal into a status."""
+    call = RPCS[method]
+    request_type: Any = getattr(sm, f"{method}Request")  # it deserializes itself
     is_access = method == "AccessSecretVersion"
 
-    async def behaviour(request: Any, context: Any) -> bytes:
+    async def handle(request: Any, context: Any) -> bytes:
         try:
             control.fail_if_ordered(method, applied=False)
-            reply = answer(store, request)
+            reply = call(store, request)
             control.fail_if_ordered(method, applied=True)
         except Refusal as refusal:
             control.failed += is_access
             await context.abort(refusal.code, refusal.text)
         if is_access:
             control.accesses[reply.name] += 1
-        # nothing at all is how protobuf writes an Empty
+        # protobuf writes an Empty as nothing at all
         return b"" if reply is None else bytes(type(reply).serialize(reply))
 
-    return grpc.unary_unary_rpc_method_handler(behaviour, request_deserializer=wanted.deserialize)
+    return grpc.unary_unary_rpc_method_handler(
+        handle, request_deserializer=request_type.deserialize
+    )
 
 
 async def serve(host: str, port: int, control_port: int) -> None:
-    """Serve until SIGINT or SIGTERM. A `port` of 0 takes a free one; `control_port` 0 is none."""
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    """Serve until SIGINT or SIGTERM. A `port` of 0 picks a free one; no control port if it is 0."""
+    stop = stop_event()
     store, control = SecretStore(), Control()
-    handlers = {method: _behaviour(method, store, control) for method in RPCS}
-    # without this a second process on the same port would silently share its calls
+    handlers = {method: _handler(method, store, control) for method in RPCS}
+    # otherwise a second process on the same port would silently share its calls
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, handlers)])
     runner = web.AppRunner(control.app(), access_log=None)
@@ -370,16 +368,19 @@ async def serve(host: str, port: int, control_port: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m scripts.standins.secret_manager",
-        description="A stand-in for Google Secret Manager: gRPC on loopback, held in memory.",
+        description="A stand-in for Google Secret Manager: gRPC on loopback, in memory.",
     )
     add_address_options(parser, default_port=DEFAULT_PORT)
     parser.add_argument(
-        "--control-port", type=int, default=0, help="HTTP port for tests: see the module (0: off)"
+        "--control-port",
+        type=int,
+        default=0,
+        help="an HTTP port for tests, see the module (default: none)",
     )
     options = parser.parse_args()
     try:
         asyncio.run(serve(options.host, options.port, options.control_port))
-    except (OSError, RuntimeError) as error:  # grpc says RuntimeError where a port is taken
+    except (OSError, RuntimeError) as error:  # grpc raises RuntimeError if the port is taken
         sys.exit(f"Secret Manager stand-in: {error}")
 
 

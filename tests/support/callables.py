@@ -90,7 +90,7 @@ class Server:
 def serving(log: Path) -> Iterator[Server]:
     """Serve tests/wire/functions as it would be deployed, until the end of the block."""
     path = {"PYTHONPATH": str(FUNCTIONS)}
-    with served("callables", log, path, source=SOURCE) as process:
+    with served("callables", log, path, source=SOURCE, health="/plain/notes") as process:
         yield Server(process.port, log)
 
 

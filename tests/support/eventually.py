@@ -11,19 +11,29 @@ T = TypeVar("T")
 
 
 @overload
-async def until(condition: Callable[[], Awaitable[T]], *, within_s: float = ...) -> T: ...
+async def until(
+    condition: Callable[[], Awaitable[T]], *, within_s: float = ..., every_s: float = ...
+) -> T: ...
 
 
 @overload
-async def until(condition: Callable[[], T], *, within_s: float = ...) -> T: ...
+async def until(
+    condition: Callable[[], T], *, within_s: float = ..., every_s: float = ...
+) -> T: ...
 
 
-async def until(condition: Callable[[], Any], *, within_s: float = EVENTUALLY_S) -> Any:
+async def until(
+    condition: Callable[[], Any],
+    *,
+    within_s: float = EVENTUALLY_S,
+    every_s: float = LOOK_EVERY_S,
+) -> Any:
     """Return what the condition returns as soon as that is true.
 
     Args:
         condition: A function, or a coroutine function, that is called again and again.
         within_s: How long to go on.
+        every_s: The pause between two calls, for conditions that cost something.
 
     Raises:
         AssertionError: It did not become true. The message has its last value.
@@ -38,4 +48,4 @@ async def until(condition: Callable[[], Any], *, within_s: float = EVENTUALLY_S)
         if loop.time() > deadline:
             name = getattr(condition, "__qualname__", repr(condition))
             raise AssertionError(f"{name} is still {value!r} after {within_s} s")
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(every_s)

@@ -15,20 +15,26 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import pytest
 
 from firerouter.app import bootstrap
 from firerouter.app.bootstrap import App
-from firerouter.callable import CallableError, Handler
+from firerouter.app.limits import Limits
+from firerouter.callable import Call, CallableError, Handler
+from firerouter.ledger import LedgerLimits
 from firerouter.users.identity import Caller
 from scripts.devtools.seed import LOCAL_KEY, store_key
 from scripts.devtools.suite import BUCKET, Suite
 from tests.support.calls import ADMIN, call_of
+from tests.support.eventually import until
 from tests.support.faulty_firestore import Send, send_commits
 from tests.support.secret_store import SecretStore
+
+_LEDGER: Final = LedgerLimits()
+OVERDUE_S: Final = _LEDGER.run_s + _LEDGER.settle_s + 1  # after admission, nobody can run it
 
 HANDLERS: dict[str, Callable[[App], Handler[Caller]]] = {
     "execute_prompt": lambda app: app.generate.execute_prompt,
@@ -60,8 +66,11 @@ HANDLERS: dict[str, Callable[[App], Handler[Caller]]] = {
 class Instance:
     """The functions' own parts, as one instance has them."""
 
-    def __init__(self, suite: Suite, project: str, **environ: str) -> None:
-        self.app = App({**suite.environment(), "GCLOUD_PROJECT": project, **environ})
+    def __init__(
+        self, suite: Suite, project: str, *, limits: Limits | None = None, **environ: str
+    ) -> None:
+        environment = {**suite.environment(), "GCLOUD_PROJECT": project, **environ}
+        self.app = App(environment, limits=limits)
 
     async def call(self, name: str, data: Any, uid: str = ADMIN) -> Any:
         """The result of a callable. Raises CallableError."""
@@ -74,11 +83,16 @@ class Instance:
         json.dumps(refused.value.details, allow_nan=False)
         return refused.value
 
-    async def frames(self, name: str, data: Any, uid: str = ADMIN) -> tuple[list[Any], Any]:
-        """The messages of a streamed call, and its result."""
+    def begin(self, name: str, data: Any, uid: str = ADMIN) -> "Streaming":
+        """Begin a streamed call."""
         call = call_of(data, uid, streaming=True)
-        result = await HANDLERS[name](self.app)(call)
-        return [json.loads(frame)["message"] for frame in call.take() if frame], result
+        return Streaming(call, asyncio.ensure_future(HANDLERS[name](self.app)(call)))
+
+    async def frames(self, name: str, data: Any, uid: str = ADMIN) -> tuple[list[Any], Any]:
+        """Return the messages of a streamed call, and its result."""
+        streaming = self.begin(name, data, uid)
+        result = await streaming.task
+        return streaming.messages, result
 
     async def save(self, feature: str, settings: Any, revision: int = 0, **more: Any) -> Any:
         data = {"feature": feature, "settings": settings, "revision": revision, **more}
@@ -105,6 +119,31 @@ class Instance:
         send_commits(self.app.firestore, send)
 
 
+class Streaming:
+    """A streamed call that runs: what has come of it so far, and the task of its result."""
+
+    def __init__(self, call: Call[Caller], task: "asyncio.Future[Any]") -> None:
+        self.call = call
+        self.task = task
+        self._messages: list[dict[str, Any]] = []
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """All that came until now. Raises what the call has failed with."""
+        self._messages += [json.loads(frame)["message"] for frame in self.call.take() if frame]
+        if self.task.done() and not self.task.cancelled():
+            self.task.result()
+        return self._messages
+
+    @property
+    def text(self) -> str:
+        return "".join(one["delta"] for one in self.messages if one["type"] == "text")
+
+    async def has_text(self) -> None:
+        """Wait until some of its text has come."""
+        await until(lambda: self.text)
+
+
 class World:
     """One project: its instances and its documents."""
 
@@ -119,13 +158,13 @@ class World:
         """Return the project's keys, as Secret Manager has them."""
         return SecretStore(self.suite, self.project)
 
-    def instance(self, **environ: str) -> Instance:
-        self._instances.append(Instance(self.suite, self.project, **environ))
+    def instance(self, *, limits: Limits | None = None, **environ: str) -> Instance:
+        self._instances.append(Instance(self.suite, self.project, limits=limits, **environ))
         return self._instances[-1]
 
     async def close(self) -> None:
         for instance in self._instances:
-            await instance.app.ledger.drain()
+            await instance.app.background.drain()
             await instance.app.conversations.drain()
             await instance.app.stops.close()
             if (client := instance.app.openrouter._client) is not None:
@@ -141,11 +180,26 @@ class World:
             asked = await http.get(f"{self.suite.openrouter_root}/sim/requests")
         return list(asked.json())
 
-    async def bodies(self, marker: str | None = None) -> list[dict[str, Any]]:
-        """Return the bodies with a marker in them, by default the project's name, oldest first."""
+    async def requests(self, marker: str | None = None) -> list[dict[str, Any]]:
+        """Return the requests with a marker in them, by default the project's name, oldest first.
+
+        Each has its `body`, and what the stand-in says of it: `open`, `endedAt`, `tokensSent`, ...
+        """
         wanted = marker or self.project
-        bodies = [request["body"] for request in await self.upstream()]
-        return [body for body in bodies if wanted in json.dumps(body)]
+        return [one for one in await self.upstream() if wanted in json.dumps(one["body"])]
+
+    async def sent_tokens(self, count: int, marker: str | None = None) -> None:
+        """Wait until OpenRouter has sent so many tokens to the one such request."""
+
+        async def enough() -> bool:
+            requests = await self.requests(marker)
+            return any(request["tokensSent"] >= count for request in requests)
+
+        await until(enough)
+
+    async def bodies(self, marker: str | None = None) -> list[dict[str, Any]]:
+        """Return the bodies of `requests`."""
+        return [request["body"] for request in await self.requests(marker)]
 
     async def embedded(self, marker: str) -> list[dict[str, Any]]:
         """Return the requests for embeddings with a marker in them, oldest first."""

@@ -71,12 +71,22 @@ def served(
     *,
     source: Path = MAIN,
     port: int | None = None,
+    health: str = "/__/health",
 ) -> Iterator[Served]:
-    """Serve one function until the end of the block, and wait until it answers."""
+    """Serve one function until the end of the block, and wait until it answers.
+
+    Args:
+        target: The function.
+        log: Where its output goes.
+        environment: Laid over a clean one.
+        source: The module that has it.
+        port: Where it listens; a free one if it is not given.
+        health: The path that is asked until something answers, whatever that is.
+    """
     port = port or free_port()
     process = start(target, log, environment, port=port, source=source)
     try:
-        _wait(process, port, log)
+        _wait(process, f"http://{LOOPBACK}:{port}{health}", log)
         yield Served(port, process.pid, log)
     finally:
         # by family, not by the suite's mark, which would end the suite as well
@@ -118,12 +128,11 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+def _wait(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
     deadline = time.monotonic() + SERVED_WITHIN_S
     while process.poll() is None and time.monotonic() < deadline:
         # a request, as the emulator makes one: gunicorn listens before its worker can answer
         with contextlib.suppress(httpx.TransportError):
-            url = f"http://{LOOPBACK}:{port}/__/health"
             httpx.get(url, timeout=SERVED_WITHIN_S, trust_env=False)
             return
         time.sleep(LOOK_EVERY_S)

@@ -1,7 +1,6 @@
 """The admins' calls through the wire: who may make them, and what becomes of a key."""
 
 import ast
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,6 +13,7 @@ from scripts.devtools.callable_client import CallableClient, CallableFailure, id
 from scripts.devtools.seed import OWNER, PASSWORD
 from scripts.devtools.suite import Suite
 from tests.support.accounts import auth_url, create_account
+from tests.support.eventually import until
 from tests.support.repository import FUNCTIONS, served_functions
 from tests.support.serve import Serve
 
@@ -130,7 +130,7 @@ async def test_an_admin_who_is_none_any_more_is_out_at_the_next_call(
         await clients[uid].aclose()
 
 
-async def test_while_accounts_can_not_be_looked_up_no_admin_gets_in(
+async def test_while_accounts_cannot_be_looked_up_no_admin_gets_in(
     suite: Suite, serve: Serve, admin: str, user: str, app_check: str
 ) -> None:
     env = {"FIREBASE_AUTH_EMULATOR_HOST": "127.0.0.1:9"}
@@ -176,13 +176,12 @@ class Keys:
 
     async def eventually(self, reason: str | None) -> None:
         """execute_prompt answers with that reason, or with text, as soon as it has to."""
-        deadline = time.monotonic() + limits.SETTINGS_STALE_S + MARGIN_S
-        while time.monotonic() < deadline:
+
+        async def does() -> bool:
             details = await self.call("execute_prompt", ASKED)
-            if details.get("reason") == reason and (reason or details.get("text")):
-                return
-            await asyncio.sleep(0.5)
-        pytest.fail(f"still {details}")
+            return details.get("reason") == reason and bool(reason or details.get("text"))
+
+        await until(does, within_s=limits.SETTINGS_STALE_S + MARGIN_S, every_s=0.5)
 
     async def documents(self) -> str:
         """Every document of the project's that could hold something of a key."""

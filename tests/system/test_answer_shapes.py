@@ -9,7 +9,7 @@ import pytest
 
 from firerouter.ledger.ids import generation_id
 from scripts.devtools.suite import BUCKET, Suite
-from scripts.standins.openrouter.completions import drawn
+from scripts.standins.openrouter.completions import simulated_png as drawn
 from tests.support.calls import ASK
 from tests.support.eventually import until
 from tests.support.over_http import Home, Person, Streamed, new_home

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from scripts.benchmarks import report
 from scripts.benchmarks.__main__ import main
 from scripts.benchmarks.plan import SMOKE
+from scripts.benchmarks.report import SECTION
 from scripts.devtools import ROOT
 from scripts.devtools.seed import OWNER
 from scripts.devtools.suite import Suite
@@ -70,4 +70,4 @@ def test_says_what_it_does() -> None:
 
 def test_the_page_takes_a_table() -> None:
     page = (ROOT / "docs" / "performance.md").read_text("utf-8")
-    assert page.index(report.BEGIN) < page.index(report.END)
+    assert page.index(SECTION.begin) < page.index(SECTION.end)

@@ -13,6 +13,7 @@ from google.cloud.firestore import AsyncClient
 from firerouter import limits
 from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
 from scripts.devtools.suite import Suite
+from tests.support.eventually import until
 from tests.support.serve import Serve
 
 CHAT = {"feature": "chat", "prompt": "Why is the sky blue?"}
@@ -245,7 +246,11 @@ async def test_the_same_request_at_the_same_time_attaches_to_the_one_that_runs(
         raise AssertionError("no result")
 
     first = asyncio.create_task(text_and_result(client_for("twice")))
-    await asyncio.sleep(1.0)
+
+    async def some_text() -> bool:
+        return any(one["tokensSent"] > 2 for one in await sent_upstream(suite, "marker-attach"))
+
+    await until(some_text)
     second = await text_and_result(client_for("twice"))
     assert await first == second
     assert second[0] == second[1]["text"]
@@ -267,8 +272,7 @@ async def test_one_of_two_listeners_may_leave(
         raise AssertionError("a stream without a result")
 
     first = asyncio.create_task(client_for("pair").call("", asked))
-    while not await sent_upstream(suite, "marker-leave-one"):
-        await asyncio.sleep(0.05)
+    await until(lambda: sent_upstream(suite, "marker-leave-one"))
     second = asyncio.create_task(listen())
     await asyncio.wait_for(joined.wait(), 10)
     first.cancel()

@@ -78,7 +78,7 @@ def test_an_admin_is_made_and_keeps_the_other_claims(
 ) -> None:
     assert admins.main([EMAIL]) == 0
     assert claims(dev) == {"team": "red", "admin": True}
-    assert f"{EMAIL} is an admin in the ./scripts/dev that is up" in capsys.readouterr().out
+    assert f"{EMAIL} is now an admin in the running ./scripts/dev" in capsys.readouterr().out
     assert admins.main([EMAIL]) == 0
     assert "already" in capsys.readouterr().out
 
@@ -91,9 +91,9 @@ def test_revoking_takes_the_claim_alone_and_ends_the_sessions(
     assert admins.main([EMAIL, "--revoke"]) == 0
     assert claims(dev) == {"team": "red"}
     assert int(account(dev)["validSince"]) >= before
-    assert "is no admin any more" in capsys.readouterr().out
+    assert "is no longer an admin" in capsys.readouterr().out
     assert admins.main([EMAIL, "--revoke"]) == 0
-    assert "was no admin" in capsys.readouterr().out
+    assert "was not an admin" in capsys.readouterr().out
 
 
 def test_each_change_is_in_the_audit_and_what_changes_nothing_is_not(dev: Suite) -> None:
@@ -135,8 +135,8 @@ def test_a_change_that_could_not_be_entered_stands_and_is_said(
         assert int(account(dev)["validSince"]) >= before
     said = capsys.readouterr()
     assert not said.out
-    assert ("is no admin any more" if arguments else "is an admin in") in said.err
-    assert "did not confirm the entry in the audit" in said.err
+    assert ("is no longer an admin" if arguments else "is now an admin in") in said.err
+    assert "did not confirm the audit entry" in said.err
 
 
 async def test_who_is_granted_can_make_admin_calls_until_revoked(
@@ -175,14 +175,14 @@ def test_an_unknown_email_is_said_to_be_that(
     dev: Suite, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     assert admins.main(["nobody@demo.test", *arguments]) == FAILED
-    assert "Nobody in the ./scripts/dev that is up has" in capsys.readouterr().err
+    assert "No account in the running ./scripts/dev has" in capsys.readouterr().err
 
 
 def test_what_is_no_email_address_is_said_to_be_that(
     dev: Suite, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert admins.main(["nobody"]) == FAILED
-    assert "is no email address" in capsys.readouterr().err
+    assert "is not an email address" in capsys.readouterr().err
 
 
 def test_without_a_dev_it_says_what_to_do(
@@ -191,7 +191,7 @@ def test_without_a_dev_it_says_what_to_do(
     monkeypatch.setattr(running, "find", lambda _root: None)
     assert admins.main([EMAIL]) == NOT_SET_UP
     error = capsys.readouterr().err
-    assert "No ./scripts/dev is up" in error
+    assert "No ./scripts/dev is running" in error
     assert "--project" in error
 
 

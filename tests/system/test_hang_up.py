@@ -74,15 +74,16 @@ async def write_feature(firestore: AsyncClient, model: str) -> None:
 async def ended_entry(firestore: AsyncClient, uid: str) -> dict[str, Any]:
     """The caller's one entry, once it has ended, its reservation given back."""
     query = firestore.collection("generations").where(filter=FieldFilter("uid", "==", uid))
-    deadline = time.monotonic() + EVENTUALLY_S
-    while time.monotonic() < deadline:
+
+    async def ended() -> dict[str, Any]:
         entries = [snapshot.to_dict() or {} for snapshot in await query.get()]
-        if len(entries) == 1 and entries[0]["status"] != "running":
-            window = await firestore.document("quotas", uid, "windows", "concurrent").get()
-            assert (window.to_dict() or {})["count"] == 0
-            return entries[0]
-        await asyncio.sleep(0.05)
-    pytest.fail(f"no ended entry of {uid}")
+        return entries[0] if entries and entries[0]["status"] != "running" else {}
+
+    entry: dict[str, Any] = await until(ended)
+    window = await firestore.document("quotas", uid, "windows", "concurrent").get()
+    assert (window.to_dict() or {})["count"] == 0
+    assert len(await query.get()) == 1
+    return entry
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "unary"])
@@ -175,8 +176,11 @@ async def test_an_instance_that_is_shut_down_ends_its_answers_as_interrupted(
     app = App(suite, served, "interrupted", app_check)
     never = asyncio.Event()
     asking = asyncio.create_task(app.call_and_leave("slow-drip", stream=True, leave=never))
-    await until(app.upstream)
-    await asyncio.sleep(1.5)
+
+    async def some_text() -> bool:
+        return any(request["tokensSent"] for request in await app.upstream())
+
+    await until(some_text)
     os.kill(served.pid, signal.SIGTERM)
     entry = await ended_entry(firestore, app.uid)
     asking.cancel()

@@ -1,6 +1,6 @@
 """The official JavaScript client, unchanged, calls and streams `execute_prompt` in the emulator.
 
-It is the only judge of whether we speak the callable protocol: what it can not read it drops
+It is the only judge of whether we speak the callable protocol: what it cannot read it drops
 without a word. tests/system/js/client.mjs plays the scenarios, in one process for all of them.
 """
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from scripts.devtools.suite import Suite
-from scripts.kill_test.__main__ import run
 from scripts.kill_test.plan import plan
+from scripts.kill_test.trial import run
 
 
 async def test_five_killed_instances_leave_books_that_add_up(

@@ -171,7 +171,7 @@ async def everything_an_admin_does(wire: Wire) -> None:
         await wire.call(REMOVE, {} if feature is None else {"feature": feature})
 
 
-async def test_a_secret_that_can_not_be_made_is_not_seen_either(suite: Suite, serve: Serve) -> None:
+async def test_a_secret_that_cannot_be_made_is_not_seen_either(suite: Suite, serve: Serve) -> None:
     async with new_world(suite, key=False) as world:
         create_account(suite, "ann", '{"admin":true}', world.project)
         served = serve(SET, env={"GCLOUD_PROJECT": world.project})

@@ -16,6 +16,7 @@ from google.cloud.firestore import AsyncClient, FieldFilter
 from scripts.devtools.callable_client import CallableClient, id_token
 from scripts.devtools.seed import create_documents
 from scripts.devtools.suite import PROJECT, REGION, Suite
+from tests.support.eventually import until
 from tests.support.serve import serving
 
 EVENTUALLY_S = 30.0
@@ -64,12 +65,12 @@ class Person:
 
     async def ended(self) -> dict[str, Any]:
         """The one entry, once it has ended, and what it held was given back."""
-        async with asyncio.timeout(EVENTUALLY_S):
-            while True:
-                (entry,) = await self.entries()
-                if entry["status"] != "running":
-                    break
-                await asyncio.sleep(0.1)
+
+        async def has_ended() -> dict[str, Any]:
+            (entry,) = await self.entries()
+            return {} if entry["status"] == "running" else entry
+
+        entry: dict[str, Any] = await until(has_ended)
         window = self._firestore.document("quotas", self.uid, "windows", "concurrent")
         assert ((await window.get()).to_dict() or {})["count"] == 0
         return entry
@@ -117,10 +118,11 @@ async def test_who_leaves_finds_it_finished(person: Person) -> None:
 
 async def test_a_stop_from_another_device_ends_it(person: Person) -> None:
     id_ = await person.ask_and_leave("ticks", conversationId="new")
-    async with asyncio.timeout(EVENTUALLY_S):
-        while not await person.upstream():
-            await asyncio.sleep(0.05)
-    await asyncio.sleep(1)
+
+    async def some_text() -> bool:
+        return any(request["tokensSent"] for request in await person.upstream())
+
+    await until(some_text)
     stopped = await person.stops.call("stop_generation", {"generationId": id_})
     assert stopped["stopped"]
     entry = await person.ended()

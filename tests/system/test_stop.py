@@ -370,7 +370,7 @@ async def test_it_takes_exactly_one_id(device_of: DeviceOf, data: dict[str, Any]
     assert (await device_of("guesser").refusal(**data)).status == "INVALID_ARGUMENT"
 
 
-async def test_a_stranger_can_not(urls: tuple[str, str], app_check: str) -> None:
+async def test_a_stranger_cannot(urls: tuple[str, str], app_check: str) -> None:
     async with CallableClient(urls[1], None, app_check) as client:
         with pytest.raises(CallableFailure) as refused:
             await client.call("stop_generation", {"generationId": "0" * 32})

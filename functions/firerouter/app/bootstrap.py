@@ -59,7 +59,7 @@ class App(Services):
     def stopping(self) -> StopCallable:
         from ..delivery import StopCallable
 
-        return StopCallable(self.stops)
+        return StopCallable(self.stops, limits=self.limits.delivery)
 
     @cached_property
     def generate(self) -> PromptExecution:
@@ -225,10 +225,9 @@ class App(Services):
     @cached_property
     def reconcile(self) -> Reconciler:
         from ..generation import Reconciler
-        from ..ledger import LedgerStore
 
         return Reconciler(
-            books=LedgerStore(self.firestore),
+            store=self.ledger_store,
             progress=self.progress,
             conversations=self.conversations,
             keys=self.keys,

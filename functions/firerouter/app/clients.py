@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .. import limits
+from ..users import IdentityLimits
 
 
 def firebase_app(project: str) -> Any:
@@ -15,7 +15,7 @@ def firebase_app(project: str) -> Any:
     try:
         return firebase_admin.get_app()
     except ValueError:
-        options = {"projectId": project, "httpTimeout": limits.KEYS_FETCH_S}
+        options = {"projectId": project, "httpTimeout": IdentityLimits().keys_fetch_s}
         return firebase_admin.initialize_app(options=options)
 
 

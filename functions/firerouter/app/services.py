@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from ..users import APP_CHECK_KEYS_URL, Identity
 from . import clients
 from .environment import OPENROUTER_BASE_URL, check_environment
+from .limits import Limits
 
 if TYPE_CHECKING:
     from google.cloud.firestore import AsyncClient
 
+    from ..background import BackgroundTasks
     from ..conversations import ConversationStore
     from ..delivery import Handover, Progress, StopSignals
     from ..features import AppSettingsStore, FeatureStore
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from ..firestore import Audit
     from ..generation import ResponseCache
     from ..keys import Keys, Vault
-    from ..ledger import Ledger
+    from ..ledger import Ledger, LedgerStore
     from ..models import Catalog
     from ..openrouter import OpenRouter
     from ..users import PreferenceStore, Pseudonyms
@@ -32,9 +34,12 @@ if TYPE_CHECKING:
 class Services:
     """The parts of an instance that use cases are made of."""
 
-    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, environ: Mapping[str, str] = os.environ, *, limits: Limits | None = None
+    ) -> None:
         check_environment(environ)
         self._environ = environ
+        self.limits = limits or Limits()
 
     @cached_property
     def project(self) -> str:
@@ -56,6 +61,7 @@ class Services:
             self.project,
             firebase_app=lambda: clients.firebase_app(self.project),
             app_check_keys_url=url,
+            limits=self.limits.identity,
         )
 
     @cached_property
@@ -92,7 +98,7 @@ class Services:
     def audit(self) -> Audit:
         from ..firestore import Audit
 
-        return Audit(self.firestore)
+        return Audit(self.firestore, limits=self.limits.firestore)
 
     @cached_property
     def vault(self) -> Vault:
@@ -110,14 +116,40 @@ class Services:
     def ledger(self) -> Ledger:
         from ..ledger import Ledger
 
-        return Ledger(self.firestore, instance=self.instance)
+        return Ledger(
+            self.ledger_store,
+            background=self.background,
+            instance=self.instance,
+            limits=self.limits.ledger,
+        )
+
+    @cached_property
+    def ledger_store(self) -> LedgerStore:
+        from ..ledger import LedgerStore
+
+        return LedgerStore(self.firestore, limits=self.limits.ledger)
+
+    @cached_property
+    def background(self) -> BackgroundTasks:
+        """What goes on after callers have been answered."""
+        from ..background import BackgroundTasks
+
+        return BackgroundTasks()
 
     @cached_property
     def handover(self) -> Handover:
         from ..delivery import Handover, TaskQueue
 
-        queue = TaskQueue(self.project, lambda: clients.firebase_app(self.project))
-        return Handover(self.firestore, queue, instance=self.instance)
+        limits = self.limits.delivery
+        queue = TaskQueue(self.project, lambda: clients.firebase_app(self.project), limits=limits)
+        return Handover(
+            self.firestore,
+            queue,
+            store=self.ledger_store,
+            instance=self.instance,
+            limits=limits,
+            ledger_limits=self.limits.ledger,
+        )
 
     @cached_property
     def instance(self) -> str:
@@ -128,7 +160,12 @@ class Services:
     def stops(self) -> StopSignals:
         from ..delivery import StopSignals
 
-        return StopSignals(self.firestore, self.instance)
+        return StopSignals(
+            self.firestore,
+            self.instance,
+            store=self.ledger_store,
+            limits=self.limits.delivery,
+        )
 
     @cached_property
     def openrouter(self) -> OpenRouter:
@@ -159,7 +196,12 @@ class Services:
     def progress(self) -> Progress:
         from ..delivery import Progress
 
-        return Progress(self.firestore)
+        return Progress(
+            self.firestore,
+            store=self.ledger_store,
+            background=self.background,
+            limits=self.limits.delivery,
+        )
 
     @cached_property
     def uploads(self) -> FileStorage:

@@ -59,6 +59,11 @@ class OpenRouter:
         self._client: AsyncOpenAI | None = None
         self._key: Secret | None = None
 
+    async def close(self) -> None:
+        """Close its connections. A process that ends with it need not."""
+        if self._client is not None:
+            await self._client.close()
+
     @asynccontextmanager
     async def answer(
         self, request: ChatRequest, watch: Deadline, tries: AttemptLog

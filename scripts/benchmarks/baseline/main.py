@@ -1,7 +1,7 @@
 """The least that a streaming function in Python can do: the yardstick of the benchmarks.
 
-The same client library and transport, the same lines parsed, the same frames written. No caller is
-checked, nothing is counted or recorded, no client's leaving is noticed, nothing has a deadline.
+It uses the same client library and transport, parses the same lines and writes the same frames, but
+verifies no caller, records nothing, has no deadlines and does not notice a disconnect.
 """
 
 import json
@@ -23,14 +23,14 @@ DONE = "[DONE]"
 
 @aio.http
 async def relay(request: Request) -> Response:
-    """Takes `{"data": <a chat completion request>}`; answers as `execute_prompt` does."""
+    """Answer `{"data": <a chat completion request>}` in the frames of `execute_prompt`."""
     if request.method == "GET":
         return Response("OK")
-    asked = orjson.loads(await request.body())["data"]
+    completion = orjson.loads(await request.body())["data"]
     response = await _client().post(
         "/chat/completions",
         cast_to=httpx2.Response,
-        body={**asked, "stream": True},
+        body={**completion, "stream": True},
         stream=True,
         stream_cls=AsyncStream[Any],
     )

@@ -1,22 +1,23 @@
 """A stand-in for OpenRouter: a real HTTP server on loopback that speaks its documented protocol.
 
-It never calls a model. Ordinary model ids get a friendly simulated answer; ids under `sim/`
-misbehave in one named way each (`python -m scripts.standins.openrouter --list-faults`).
+It never calls a model. Ordinary model IDs get a friendly simulated answer; each ID under `sim/`
+misbehaves in one named way (`python -m scripts.standins.openrouter --list-faults`).
 
-    __main__     the command line
-    app          routes, and the straight line a chat request follows
-    account      who a key belongs to, by words inside the key
-    asks         a request body, checked and made a value
-    catalog      the models, their prices, and which one answers
-    completions  an answer as tokens, as chunks, as one body, as usage
-    streams      the order of events of an ordinary stream
-    behaviours   what each fault does on the wire
-    answers      what odd answers say
-    faults       the table: model name -> behaviour and one line about it
-    refusals     error envelopes, and the statuses that can be asked for by name
-    replays      recorded streams, byte for byte
-    embeddings   deterministic vectors
-    images       pictures of one colour
-    record       what was asked and how it ended, without any key
-    wire         the one place that touches the connection
+    __main__          the command line
+    routes            the endpoints, and the straight line that a chat request follows
+    accounts          the account of a key, according to words inside the key
+    chat_requests     a chat request: validated, as a value
+    model_catalog     the models, their prices, and which one serves a request
+    completions       an answer as tokens, as chunks, as one body, as usage
+    streams           the order of events of an ordinary stream
+    faults            the table: model name -> behavior and one line about it
+    behaviors         what each fault does on the wire
+    odd_answers       what odd answers say
+    error_responses   error envelopes, and the statuses that a model name selects
+    key_leaks         keys that make errors quote them
+    recordings        recorded streams, byte for byte
+    vectors           deterministic embeddings
+    image_generation  images of one color
+    request_log       the requests and how they ended, without any key
+    wire              the only place that touches the connection
 """

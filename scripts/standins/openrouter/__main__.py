@@ -1,16 +1,15 @@
-"""The command line: start the stand-in, or list what it can do wrong."""
+"""The command line: start the stand-in, or list its faults."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import sys
 from pathlib import Path
 
 from aiohttp import web
 
-from scripts.standins.options import add_address_options
+from scripts.standins.server import add_address_options, stop_event
 
 from .faults import FAULTS
 from .image_generation import FAULTS as IMAGES
@@ -40,17 +39,19 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m scripts.standins.openrouter",
-        description="An OpenRouter stand-in on loopback. It simulates; no model is ever called.",
+        description="A stand-in for OpenRouter on loopback. It simulates; no model is ever called.",
     )
     add_address_options(parser, default_port=DEFAULT_PORT)
-    parser.add_argument("--token-delay-ms", type=_delay, default=25.0, help="between tokens (25)")
+    parser.add_argument(
+        "--token-delay-ms", type=_delay, default=25.0, help="the pause between tokens (default: 25)"
+    )
     parser.add_argument(
         "--replay",
         type=Path,
         action="append",
         default=[],
         metavar="DIR",
-        help="also answer sim/replay/<name> with the .sse files of DIR",
+        help="answer sim/replay/<name> with the .sse files of DIR as well",
     )
     parser.add_argument("--list-faults", action="store_true", help="print the sim/* models")
     return parser.parse_args()
@@ -72,7 +73,7 @@ def _list_faults() -> None:
 
 
 async def _serve(app: web.Application, host: str, port: int) -> None:
-    # handler_cancellation: a handler that says nothing still learns at once of a closed connection
+    # handler_cancellation: a silent handler, too, learns at once of a closed connection
     runner = web.AppRunner(
         app, handler_cancellation=True, access_log=None, shutdown_timeout=SHUTDOWN_S
     )
@@ -85,17 +86,9 @@ async def _serve(app: web.Application, host: str, port: int) -> None:
             f"on http://{address[0]}:{address[1]}/api/v1",
             flush=True,
         )
-        await _until_stopped()
+        await stop_event().wait()
     finally:
         await runner.cleanup()
-
-
-async def _until_stopped() -> None:
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Who a key belongs to. Words inside the key decide, so that a test can ask for an account.
+"""The account of a key. Words inside the key select one, so that a test can choose it.
 
-revoked       nobody's: 401 everywhere
-lapsed        GET /key takes it, then it is nobody's: as if it was deleted meanwhile
-management    may look, but not ask
-free-tier     of an account that never bought credits
-no-credit     of an account that has spent them: 402
-key-limit     has spent its own limit: 402
-key-budget    a budget that it is under is spent: 403
+revoked       no account: 401 everywhere
+lapsed        GET /key accepts it, anything else does not, as if it had just been deleted
+management    may read, but not run completions
+free-tier     an account that never bought credits
+no-credit     an account that has spent its credits: 402
+key-limit     the key has spent its own limit: 402
+key-budget    a budget of the key is spent: 403
 rate-limited  429
 """
 
@@ -23,7 +23,7 @@ KEY_PREFIX = "sk-or-v1-"
 ANONYMOUS = ""
 FREE_DAILY_LOW = 50
 FREE_DAILY_HIGH = 1000
-CAN_NOT_ASK: Final[Mapping[str, Callable[[], error_responses.Refusal]]] = {
+INFERENCE_REFUSALS: Final[Mapping[str, Callable[[], error_responses.Refusal]]] = {
     "lapsed": error_responses.user_not_found,
     "management": error_responses.management_key,
     "no-credit": error_responses.no_credits,
@@ -39,7 +39,7 @@ def key_of(authorization: str) -> str:
 
 
 def admit(key: str) -> None:
-    """Raises Refusal for no key, or one that belongs to nobody."""
+    """Raise Refusal for a missing key, or one without an account."""
     if not key:
         raise error_responses.no_credentials()
     if not key.startswith(KEY_PREFIX) or "revoked" in key:
@@ -47,15 +47,15 @@ def admit(key: str) -> None:
 
 
 def admit_inference(key: str) -> None:
-    """Raises Refusal also for keys that may look but not spend."""
+    """Raise Refusal as `admit` does, and for keys that may read but not spend."""
     admit(key)
-    for word, refuse in CAN_NOT_ASK.items():
+    for word, refuse in INFERENCE_REFUSALS.items():
         if word in key:
             raise refuse()
 
 
 def key_data(key: str) -> Json:
-    """The `data` of `GET /key`."""
+    """Return the `data` of `GET /key`."""
     free_tier = "free-tier" in key
     spent = "no-credit" in key or "key-limit" in key
     manages = "management" in key

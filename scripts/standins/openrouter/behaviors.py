@@ -1,4 +1,4 @@
-"""What each fault does. A behaviour answers one exchange; the table in `faults` names them."""
+"""What each fault does: a behavior answers one exchange. The table in `faults` names them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .error_responses import overloaded
 from .streams import BREAK_AFTER_S, SHORT_TOKENS, Event, Exchange, script_of, usage_event
 
 Json = dict[str, Any]
-Behaviour = Callable[[Exchange], Awaitable[None]]
+Behavior = Callable[[Exchange], Awaitable[None]]
 
 SLOW_S = 3.0
 PROMPT_S = 0.5
@@ -56,10 +56,10 @@ async def stream_steady(ex: Exchange) -> None:
 
 
 async def flaky(ex: Exchange) -> None:
-    """Fails with 503 twice for each distinct prompt, then answers it for good."""
-    if ex.flaky.fails_again(ex.ask.last_text, FLAKY_TIMES):
+    """Fail with 503 twice for each distinct prompt, then answer it from then on."""
+    if ex.flaky.fails_again(ex.chat.last_text, FLAKY_TIMES):
         raise overloaded()
-    await (stream(ex) if ex.ask.stream else whole(ex))
+    await (stream(ex) if ex.chat.stream else whole(ex))
 
 
 # Time
@@ -75,7 +75,7 @@ async def prompt(ex: Exchange) -> None:
 
 
 async def slow(ex: Exchange) -> None:
-    """Keep-alive comments until the first token, as from a busy provider."""
+    """Send keep-alive comments until the first token, as a busy provider does."""
     ex.settle()
     script = script_of(ex)
     await ex.open()
@@ -87,8 +87,8 @@ async def slow(ex: Exchange) -> None:
 
 
 async def silent_again(ex: Exchange) -> None:
-    """Answers; asked again, not a word."""
-    await (silent(ex) if ex.ask.turns > 1 else stream_fast(ex))
+    """Answer the first question of a conversation, and nothing after that."""
+    await (silent(ex) if ex.chat.turns > 1 else stream_fast(ex))
 
 
 async def slow_whole(ex: Exchange) -> None:
@@ -139,7 +139,7 @@ async def endless(ex: Exchange) -> None:
     await ex.open()
     while True:
         await ex.wire.send(chunk, 1)
-        await asyncio.sleep(0)  # lets the loop notice that the client is gone
+        await asyncio.sleep(0)  # lets the loop notice that the client has disconnected
 
 
 # The connection
@@ -176,7 +176,7 @@ async def cut_mid_body(ex: Exchange) -> None:
 
 
 async def split_utf8(ex: Exchange) -> None:
-    """Cuts every event inside its first character of several bytes."""
+    """Split every event inside its first multi-byte character."""
     ex.settle()
     await ex.open()
     for event in script_of(ex).all()[:-1]:
@@ -208,7 +208,7 @@ async def html_for_sse(ex: Exchange) -> None:
 
 
 async def malformed_json(ex: Exchange) -> None:
-    """One broken event in the middle; what follows is sound again."""
+    """Break one event in the middle; those after it are valid."""
     ex.settle()
     script = script_of(ex)
     first, *rest = script.content
@@ -274,8 +274,8 @@ async def no_finish(ex: Exchange) -> None:
     await ex.play(script_of(ex).body)
 
 
-def with_usage(*shapes: str) -> Behaviour:
-    """An ordinary stream whose usage chunks have these shapes; the last one counts it all."""
+def with_usage(*shapes: str) -> Behavior:
+    """Return a stream whose usage chunks have these shapes; the last one counts everything."""
 
     async def behave(ex: Exchange) -> None:
         ex.settle()
@@ -293,8 +293,8 @@ async def no_usage_whole(ex: Exchange) -> None:
     await _json(ex, body)
 
 
-def with_choices(value: list[Json] | None) -> Behaviour:
-    """An ordinary stream with two chunks whose `choices` is this: one first, one mid-text."""
+def with_choices(value: list[Json] | None) -> Behavior:
+    """Return a stream with two odd chunks, whose `choices` is `value`: one first, one mid-text."""
 
     async def behave(ex: Exchange) -> None:
         ex.settle()
@@ -307,7 +307,7 @@ def with_choices(value: list[Json] | None) -> Behaviour:
     return behave
 
 
-def with_choices_whole(value: list[Json] | None) -> Behaviour:
+def with_choices_whole(value: list[Json] | None) -> Behavior:
     async def behave(ex: Exchange) -> None:
         await _json(ex, {**ex.whole(), "choices": value}, tokens=0)
 
@@ -351,7 +351,7 @@ async def _json(ex: Exchange, body: Json, tokens: int | None = None) -> None:
 
 
 async def _half(ex: Exchange) -> None:
-    """Promises the whole body and sends half of it."""
+    """Announce the whole body and send half of it."""
     body = _dumped(ex.whole())
     await ex.wire.open(content_type="application/json", headers=ex.id_header, length=len(body))
     await ex.wire.send(body[: len(body) // 2])

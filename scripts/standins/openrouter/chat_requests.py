@@ -1,4 +1,4 @@
-"""A chat request body, checked and made a value. The checks are the real one's mild kind."""
+"""A chat request: its body, validated as mildly as OpenRouter does, as a value."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ RANGES = {
     "max_completion_tokens": (1, 10_000_000),
 }
 WHOLE = frozenset({"max_tokens", "max_completion_tokens"})
-TITLE_ASKED = "Write a title"
+TITLE_PROMPT = "Write a title"
 
 
-class AskInvalid(Exception):
-    """The body cannot be answered; the message says why. `typed` is false for gate errors."""
+class RequestInvalid(Exception):
+    """The body is invalid, as the message says. `typed` is false for errors of the gate."""
 
     def __init__(self, message: str, *, typed: bool = True) -> None:
         super().__init__(message)
@@ -41,16 +41,16 @@ class AskInvalid(Exception):
 
 
 @dataclass(frozen=True)
-class Ask:
+class ChatRequest:
     model: str
     fallbacks: tuple[str, ...]
     stream: bool
     last_role: str
     last_text: str
-    turns: int  # messages that are the user's
+    turns: int  # the number of user messages
     prompt_tokens: int
     max_tokens: int | None
-    tools: tuple[Json, ...]  # the functions that an answer may call
+    tools: tuple[Json, ...]  # the functions that the answer may call
     must_call: bool
     reasons: bool
     shows_reasoning: bool
@@ -58,12 +58,12 @@ class Ask:
     wants_image: bool
     wants_title: bool
     session_id: str | None
-    unread: tuple[Json, ...]  # what reading each file gives that was not read before
+    unread: tuple[Json, ...]  # the annotations of files that came without theirs
 
 
-def read_ask(raw: bytes) -> Ask:
-    """Raises AskInvalid."""
-    body = _object(raw)
+def read_chat_request(raw: bytes) -> ChatRequest:
+    """Validate a body. Raises RequestInvalid."""
+    body = json_object(raw)
     _check(body)
     messages: list[Json] = body["messages"]
     named, *fallbacks = [
@@ -71,7 +71,7 @@ def read_ask(raw: bytes) -> Ask:
     ] or [DEFAULT_MODEL]
     users = [message for message in messages if message["role"] == "user"]
     reasons, shows = _reasoning(body)
-    return Ask(
+    return ChatRequest(
         model=named,
         fallbacks=tuple(fallbacks),
         stream=body.get("stream") is True,
@@ -88,14 +88,14 @@ def read_ask(raw: bytes) -> Ask:
         format=body.get("response_format") or {"type": "text"},
         wants_image="image" in (body.get("modalities") or ()),
         wants_title=messages[0]["role"] == "system"
-        and _text(messages[0].get("content")).startswith(TITLE_ASKED),
+        and _text(messages[0].get("content")).startswith(TITLE_PROMPT),
         session_id=body.get("session_id"),
         unread=tuple(_unread(messages)),
     )
 
 
 def _unread(messages: list[Json]) -> Iterator[Json]:
-    """A `file` annotation for each file that no message brings back the annotation of."""
+    """Yield a `file` annotation for each file whose annotation is not in the messages."""
     seen = {
         annotation["file"]["hash"]
         for message in messages
@@ -112,18 +112,19 @@ def _unread(messages: list[Json]) -> Iterator[Json]:
             if hash_ not in seen:
                 seen.add(hash_)
                 text = f"Simulated text of {file.get('filename')}."
-                told = {"hash": hash_, "name": file.get("filename")}
-                read = [{"type": "text", "text": text}]
-                yield {"type": "file", "file": {**told, "content": read}}
+                file_info = {"hash": hash_, "name": file.get("filename")}
+                content_parts = [{"type": "text", "text": text}]
+                yield {"type": "file", "file": {**file_info, "content": content_parts}}
 
 
-def _object(raw: bytes) -> Json:
+def json_object(raw: bytes) -> Json:
+    """Parse a body. Raises RequestInvalid."""
     try:
         body = json.loads(raw)
     except ValueError:
-        raise AskInvalid("Invalid JSON in the request body") from None
+        raise RequestInvalid("Invalid JSON in the request body") from None
     if not isinstance(body, dict):
-        raise AskInvalid("The request body must be a JSON object")
+        raise RequestInvalid("The request body must be a JSON object")
     return body
 
 
@@ -131,70 +132,70 @@ def _check(body: Json) -> None:
     _check_messages(body.get("messages"))
     _check_model(body)
     if not isinstance(body.get("stream") or False, bool):
-        raise AskInvalid("stream must be a boolean")
+        raise RequestInvalid("stream must be a boolean")
     if not isinstance(body.get("tools") or [], list):
-        raise AskInvalid("tools must be an array")
+        raise RequestInvalid("tools must be an array")
     if not isinstance(body.get("response_format") or {}, dict):
-        raise AskInvalid("response_format must be an object")
+        raise RequestInvalid("response_format must be an object")
     for name, (low, high) in RANGES.items():
         given = body.get(name)
         if given is None:
             continue
         if isinstance(given, bool) or not isinstance(given, int | float):
-            raise AskInvalid(f"{name} must be a number")
+            raise RequestInvalid(f"{name} must be a number")
         if name in WHOLE and not isinstance(given, int):
-            raise AskInvalid(f"{name} must be a whole number")
+            raise RequestInvalid(f"{name} must be a whole number")
         if not low <= given <= high:
-            raise AskInvalid(f"{name} must be from {low} to {high}, not {given}")
+            raise RequestInvalid(f"{name} must be from {low} to {high}, not {given}")
 
 
 def _check_calls(messages: list[Json]) -> None:
-    """As providers do: each call has its result, and each result its call, in the next messages."""
+    """Check, as providers do, that results follow their tool calls in the next messages."""
     unanswered: set[Any] = set()
     for place, message in enumerate(messages):
         if message["role"] == "tool":
             if message.get("tool_call_id") not in unanswered:
-                raise AskInvalid(f"messages.{place}.tool_call_id has no tool call before it")
+                raise RequestInvalid(f"messages.{place}.tool_call_id has no tool call before it")
             unanswered.discard(message["tool_call_id"])
             continue
         if unanswered:
-            raise AskInvalid(f"messages.{place} comes before the results of tool calls")
+            raise RequestInvalid(f"messages.{place} comes before the results of tool calls")
         calls = message.get("tool_calls") or []
         unanswered = {call["id"] for call in calls}
         try:
             for call in calls:
                 json.loads(call["function"]["arguments"])
         except ValueError:
-            raise AskInvalid(
+            raise RequestInvalid(
                 f"messages.{place}.tool_calls have arguments that are no JSON"
             ) from None
     if unanswered:
-        raise AskInvalid("the last tool calls have no results")
+        raise RequestInvalid("the last tool calls have no results")
 
 
 def _check_messages(messages: Any) -> None:
     if not isinstance(messages, list) or not messages:
-        raise AskInvalid('Input required: specify "prompt" or "messages"', typed=False)
+        raise RequestInvalid('Input required: specify "prompt" or "messages"', typed=False)
     for place, message in enumerate(messages):
         if not isinstance(message, dict) or message.get("role") not in ROLES:
-            raise AskInvalid(f"messages.{place}.role must be one of {', '.join(sorted(ROLES))}")
+            raise RequestInvalid(f"messages.{place}.role must be one of {', '.join(sorted(ROLES))}")
         content = message.get("content")
         parts = content if isinstance(content, list) else []
         if not isinstance(content, str | list | None) or not all(
             isinstance(part, dict) for part in parts
         ):
-            raise AskInvalid(f"messages.{place}.content must be a string, parts or null")
+            raise RequestInvalid(f"messages.{place}.content must be a string, parts or null")
     _check_calls(messages)
 
 
 def _check_model(body: Json) -> None:
     models = body.get("models") or []
     if not isinstance(models, list) or not all(isinstance(name, str) for name in models):
-        raise AskInvalid("models must be an array of strings")
+        raise RequestInvalid("models must be an array of strings")
     if len(models) > MODELS_MAX:
-        raise AskInvalid(f"'models' array must have {MODELS_MAX} items or fewer.", typed=False)
+        raise RequestInvalid(f"'models' array must have {MODELS_MAX} items or fewer.", typed=False)
     if not isinstance(body.get("model") or "", str):
-        raise AskInvalid("model must be a string")
+        raise RequestInvalid("model must be a string")
 
 
 def _text(content: Any) -> str:
@@ -205,8 +206,11 @@ def _text(content: Any) -> str:
 
 
 def _tokens(message: Json) -> int:
-    """An estimate: four characters a token, one where they are not ASCII, and a fixed price for
-    each part that is no text."""
+    """Estimate a message's tokens.
+
+    Four ASCII characters are a token, any other character is one, and each part that is not text
+    has a fixed number.
+    """
     content = message.get("content")
     media = len([p for p in content if "text" not in p]) if isinstance(content, list) else 0
     text = _text(content)
@@ -216,7 +220,7 @@ def _tokens(message: Json) -> int:
 
 
 def _tools(body: Json) -> tuple[Json, ...]:
-    """The functions a tool call may name: the chosen one, else all."""
+    """Return the functions that a tool call may name: the chosen one, or all."""
     choice = body.get("tool_choice")
     functions = [
         tool["function"]
@@ -233,7 +237,7 @@ def _tools(body: Json) -> tuple[Json, ...]:
 
 
 def _reasoning(body: Json) -> tuple[bool, bool]:
-    """Whether it thinks, and whether the thoughts are shown."""
+    """Return whether the model reasons, and whether the reasoning is shown."""
     given = body.get("reasoning")
     effort = body.get("reasoning_effort")
     included = body.get("include_reasoning")

@@ -1,4 +1,4 @@
-"""What a chat answer is: its tokens, and how they look as chunks, as one body and as usage."""
+"""A chat answer: its tokens, and how they look as chunks, as one body and as usage."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from .chat_requests import Ask
-from .model_catalog import Answering
+from .chat_requests import ChatRequest
+from .model_catalog import ServedModel
 
 Json = dict[str, Any]
 
@@ -30,7 +30,7 @@ ITEMS_MAX = 20
 SIGNED_FORMAT = "anthropic-claude-v1"
 KEEP_ALIVE = b": OPENROUTER PROCESSING\n\n"
 DONE = b"data: [DONE]\n\n"
-THOUGHTS = ("The user ", "asks something; ", "a simulated ", "answer ", "is enough.")
+REASONING = ("The user ", "asks something; ", "a simulated ", "answer ", "is enough.")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Answer:
     tokens: tuple[str, ...]
     reasoning: tuple[str, ...] = ()
     tools: tuple[ToolCall, ...] = ()
-    annotations: tuple[Json, ...] = ()  # pages that it cites, files that were read to it
+    annotations: tuple[Json, ...] = ()  # cited pages, and files that OpenRouter read for the model
     image: str | None = None
     finish_reason: str = "stop"
     native_finish_reason: str = "stop"
@@ -63,7 +63,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Head:
-    """What every chunk of one answer begins with."""
+    """The fields that every chunk of an answer begins with."""
 
     id: str
     provider: str
@@ -80,19 +80,19 @@ class Head:
         }
 
 
-def new_head(answering: Answering) -> Head:
+def new_head(served: ServedModel) -> Head:
     created = int(time.time())
     unique = "".join(secrets.choice(ID_ALPHABET) for _ in range(ID_CHARS))
-    return Head(f"gen-{created}-{unique}", answering.provider, answering.shown, created)
+    return Head(f"gen-{created}-{unique}", served.provider, served.shown, created)
 
 
-def ordinary_answer(ask: Ask, answering: Answering) -> Answer:
-    """Deterministic: the same request gets the same words. Respects `max_tokens`."""
-    reasoning = THOUGHTS if ask.reasons else ()
-    hidden = ask.reasons and not ask.shows_reasoning
-    read = () if answering.reads_files else ask.unread
-    if ask.tools and _calls(ask):
-        called = (tool_call(ask.tools[0], ask.last_text),)
+def ordinary_answer(chat: ChatRequest, served: ServedModel) -> Answer:
+    """Return an answer that depends on the request alone, within `max_tokens`."""
+    reasoning = REASONING if chat.reasons else ()
+    hidden = chat.reasons and not chat.shows_reasoning
+    read = () if served.reads_files else chat.unread
+    if chat.tools and _calls(chat):
+        called = (tool_call(chat.tools[0], chat.last_text),)
         answer = Answer(
             (),
             reasoning,
@@ -103,12 +103,12 @@ def ordinary_answer(ask: Ask, answering: Answering) -> Answer:
             hidden_reasoning=hidden,
         )
     else:
-        text = _json_text(ask, answering) if _wants_json(ask) else _friendly_text(ask, answering)
-        image = _image(ask.last_text) if answering.draws and ask.wants_image else None
+        text = _json_text(chat, served) if _wants_json(chat) else _friendly_text(chat, served)
+        image = _image(chat.last_text) if served.draws and chat.wants_image else None
         answer = Answer(
             words(text), reasoning, annotations=read, image=image, hidden_reasoning=hidden
         )
-    return limited(answer, ask.max_tokens)
+    return limited(answer, chat.max_tokens)
 
 
 def limited(answer: Answer, max_tokens: int | None) -> Answer:
@@ -126,42 +126,42 @@ def limited(answer: Answer, max_tokens: int | None) -> Answer:
 
 
 def words(text: str) -> tuple[str, ...]:
-    """Each word with the space after it, so that they join to the text again."""
+    """Split a text into words with the spaces after them, so that they join to the same text."""
     return tuple(re.findall(r"\s*\S+\s*", text)) or ((text,) if text else ())
 
 
-def _calls(ask: Ask) -> bool:
-    asked = "tool" in ask.last_text.lower() or ask.must_call
-    return asked and ask.last_role != "tool"
+def _calls(chat: ChatRequest) -> bool:
+    asked = "tool" in chat.last_text.lower() or chat.must_call
+    return asked and chat.last_role != "tool"
 
 
-def _wants_json(ask: Ask) -> bool:
-    return ask.format.get("type") in ("json_object", "json_schema")
+def _wants_json(chat: ChatRequest) -> bool:
+    return chat.format.get("type") in ("json_object", "json_schema")
 
 
-def _friendly_text(ask: Ask, answering: Answering) -> str:
-    if ask.wants_title:  # or every conversation on this machine would have the same one
-        return " ".join(ask.last_text.partition("\n")[0].split()[:TITLE_WORDS])
-    asked = " ".join(ask.last_text.split())
+def _friendly_text(chat: ChatRequest, served: ServedModel) -> str:
+    if chat.wants_title:  # otherwise every conversation on this machine would have the same one
+        return " ".join(chat.last_text.partition("\n")[0].split()[:TITLE_WORDS])
+    asked = " ".join(chat.last_text.split())
     if len(asked) > QUOTED_CHARS:
         asked = asked[:QUOTED_CHARS] + "…"
     said = f"You asked: {asked}" if asked else "You asked nothing in words."
-    read = " It read the tool's result." if ask.last_role == "tool" else ""
-    if ask.unread and not answering.reads_files:  # or nobody would see that it is done once
+    read = " It read the tool's result." if chat.last_role == "tool" else ""
+    if chat.unread and not served.reads_files:  # shows that it is read only once
         read += " The file was read for it."
-    return f"This is a simulated answer from {answering.id}.{read} {said}"
+    return f"This is a simulated answer from {served.id}.{read} {said}"
 
 
-def _json_text(ask: Ask, answering: Answering) -> str:
-    schema = (ask.format.get("json_schema") or {}).get("schema")
+def _json_text(chat: ChatRequest, served: ServedModel) -> str:
+    schema = (chat.format.get("json_schema") or {}).get("schema")
     if isinstance(schema, dict):
         return json.dumps(_filled(schema), ensure_ascii=False)
-    plain = {"simulated": True, "model": answering.id, "asked": ask.last_text[:QUOTED_CHARS]}
+    plain = {"simulated": True, "model": served.id, "asked": chat.last_text[:QUOTED_CHARS]}
     return json.dumps(plain, ensure_ascii=False)
 
 
 def _filled(schema: Any, depth: int = 0) -> Any:
-    """A value that fits the common part of JSON Schema."""
+    """Return a value that fits a schema, as far as its keywords are common ones."""
     if not isinstance(schema, dict):
         return "simulated"
     fixed = [schema["const"]] if "const" in schema else schema.get("enum")
@@ -190,20 +190,20 @@ def tool_call(function: Json, text: str) -> ToolCall:
 
 
 def _image(text: str) -> str:
-    return f"data:image/png;base64,{drawn(text)}"
+    return f"data:image/png;base64,{simulated_png(text)}"
 
 
 @lru_cache(maxsize=64)
-def drawn(text: str) -> str:
-    """An 8 by 8 PNG of one colour, which the text picks, in base64."""
+def simulated_png(text: str) -> str:
+    """Return an 8 by 8 PNG, in base64, of a color that depends on the text."""
 
     def part(kind: bytes, data: bytes) -> bytes:
         return (
             struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         )
 
-    colour = zlib.crc32(text.encode()).to_bytes(4, "big")[:3]
-    rows = (b"\0" + colour * 8) * 8
+    color = zlib.crc32(text.encode()).to_bytes(4, "big")[:3]
+    rows = (b"\0" + color * 8) * 8
     shape = struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)
     png = b"\x89PNG\r\n\x1a\n" + part(b"IHDR", shape) + part(b"IDAT", zlib.compress(rows))
     return base64.b64encode(png + part(b"IEND", b"")).decode()
@@ -215,13 +215,13 @@ def _pieces(arguments: str) -> list[str]:
 
 
 def as_number(cost: Decimal) -> float | int:
-    """JSON has no decimals; a free answer costs the integer 0, as recorded."""
+    """Return a JSON number, as recorded: a free answer costs the integer 0."""
     return float(cost) if cost else 0
 
 
-def usage_of(prompt_tokens: int, completion: int, reasoning: int, answering: Answering) -> Json:
-    prompt_cost = prompt_tokens * answering.prompt_price
-    completion_cost = completion * answering.completion_price
+def usage_of(prompt_tokens: int, completion: int, reasoning: int, served: ServedModel) -> Json:
+    prompt_cost = prompt_tokens * served.prompt_price
+    completion_cost = completion * served.completion_price
     cost = as_number(prompt_cost + completion_cost)
     return {
         "prompt_tokens": prompt_tokens,
@@ -249,7 +249,7 @@ def usage_of(prompt_tokens: int, completion: int, reasoning: int, answering: Ans
 
 
 def whole_body(head: Head, answer: Answer, usage: Json | None) -> Json:
-    """The answer to a request that did not ask for a stream."""
+    """Return the body of an answer that is not streamed."""
     message: Json = {"role": "assistant", "content": answer.text, "refusal": None}
     shown = "" if answer.hidden_reasoning else "".join(answer.reasoning)
     message["reasoning"] = shown or None
@@ -289,7 +289,7 @@ def _image_part(url: str) -> Json:
 
 
 class Chunks:
-    """Chunks of one answer, as bytes. Head and tail of a text chunk are built once."""
+    """Chunks of an answer, as bytes. The head and the tail of a text chunk are built once."""
 
     def __init__(self, head: Head) -> None:
         self._head = head.of("chat.completion.chunk")
@@ -309,7 +309,7 @@ class Chunks:
         return self.delta({"content": "", "reasoning": shown, "reasoning_details": [detail]})
 
     def tool(self, tool: ToolCall, index: int = 0) -> list[bytes]:
-        """Id and name first, then the arguments in pieces; `index` ties them together."""
+        """Return the ID and name first, then the arguments in pieces, all with the same `index`."""
         opening = {"index": index, **_call(tool, "")}
         rest = [{"index": index, "function": {"arguments": p}} for p in _pieces(tool.arguments)]
         return [self.delta({"content": "", "tool_calls": [part]}) for part in (opening, *rest)]
@@ -321,7 +321,7 @@ class Chunks:
         return self.delta({"content": "", "images": [_image_part(url)]})
 
     def delta(self, delta: Json, finish: str | None = None, native: str | None = None) -> bytes:
-        """Role (and mostly empty content) come again in every chunk, as recorded."""
+        """Return a chunk. As recorded, each one repeats the role and usually has empty content."""
         choice = {
             "index": 0,
             "delta": {"role": "assistant", **delta},

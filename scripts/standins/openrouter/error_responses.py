@@ -1,9 +1,9 @@
-"""Error envelopes, and the statuses that can be asked for by model name.
+"""Error envelopes, and the statuses that a model name selects.
 
     {"error": {"message", "code", "metadata"?}, "user_id"?}
 
-`metadata.error_type` is there where OpenRouter documents it. Errors of the gate (no key, unknown
-model, no credits) carry none, as recorded.
+`metadata.error_type` is present where OpenRouter documents it. As recorded, errors of the gate (no
+key, unknown model, no credits) have none.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .chat_requests import Ask
+from . import chat_requests
+from .chat_requests import ChatRequest
 
 Json = dict[str, Any]
 
@@ -30,7 +31,7 @@ EDGE_TIMEOUT_HTML = (
 
 @dataclass
 class Refusal(Exception):
-    """The request gets this status and envelope, and nothing else."""
+    """The response is this status and envelope, and nothing else."""
 
     status: int
     message: str
@@ -69,6 +70,14 @@ def invalid_model(model: str) -> Refusal:
 
 def invalid_request(message: str) -> Refusal:
     return Refusal(400, message, {"error_type": "invalid_request"})
+
+
+def json_object(raw: bytes) -> Json:
+    """Parse a body. Raises Refusal."""
+    try:
+        return chat_requests.json_object(raw)
+    except chat_requests.RequestInvalid as invalid:
+        raise invalid_request(str(invalid)) from None
 
 
 def context_exceeded() -> Refusal:
@@ -135,18 +144,22 @@ def overloaded(retry_after_s: int | None = None) -> Refusal:
 class NamedStatus:
     name: str
     line: str
-    refuse: Callable[[Ask], Refusal]
+    refuse: Callable[[ChatRequest], Refusal]
 
 
-def _typed(status: int, message: str, error_type: str, **metadata: Any) -> Callable[[Ask], Refusal]:
+def _typed(
+    status: int, message: str, error_type: str, **metadata: Any
+) -> Callable[[ChatRequest], Refusal]:
     return lambda _: Refusal(status, message, {"error_type": error_type, **metadata})
 
 
-def _plain(status: int, message: str, metadata: Json | None = None) -> Callable[[Ask], Refusal]:
+def _plain(
+    status: int, message: str, metadata: Json | None = None
+) -> Callable[[ChatRequest], Refusal]:
     return lambda _: Refusal(status, message, metadata)
 
 
-def _in_flight(_: Ask) -> Refusal:
+def _in_flight(_: ChatRequest) -> Refusal:
     metadata = {
         "reason": "in_flight_budget_exhausted",
         "limit_source": "openrouter_in_flight_budget",
@@ -159,8 +172,8 @@ def _in_flight(_: Ask) -> Refusal:
     return Refusal(402, message, metadata, {"Retry-After": "1"})
 
 
-def _free_daily(_: Ask) -> Refusal:
-    """The reset is the next midnight UTC, in milliseconds."""
+def _free_daily(_: ChatRequest) -> Refusal:
+    """Name the next midnight UTC, in milliseconds, as the reset."""
     next_midnight_ms = (int(time.time()) // DAY_S + 1) * DAY_S * 1000
     limits = {
         "X-RateLimit-Limit": "50",
@@ -180,29 +193,29 @@ def _free_daily(_: Ask) -> Refusal:
     return Refusal(429, message, metadata, limits)
 
 
-def _provider_429(ask: Ask) -> Refusal:
-    """As recorded: no `error_type`; the provider's own text repeats the prompt to us."""
-    raw = {"error": f"{ask.model} is temporarily rate-limited upstream", "input": ask.last_text}
+def _provider_429(chat: ChatRequest) -> Refusal:
+    """Answer as recorded: no `error_type`, and the provider's text quotes the prompt."""
+    raw = {"error": f"{chat.model} is temporarily rate-limited upstream", "input": chat.last_text}
     metadata = {"raw": json.dumps(raw, ensure_ascii=False), "provider_name": "Simulated"}
     return Refusal(429, "Provider returned error", metadata)
 
 
-def _moderation(ask: Ask) -> Refusal:
+def _moderation(chat: ChatRequest) -> Refusal:
     metadata = {
         "error_type": "content_policy_violation",
         "reasons": ["violence"],
-        "flagged_input": ask.last_text[:100],
+        "flagged_input": chat.last_text[:100],
         "provider_name": "Simulated",
-        "model_slug": ask.model,
+        "model_slug": chat.model,
     }
-    message = f"{ask.model} requires moderation. Your input was flagged"
+    message = f"{chat.model} requires moderation. Your input was flagged"
     return Refusal(403, message, metadata)
 
 
-def too_long(ask: Ask) -> Refusal | None:
-    """Where there is no room for what is asked, and the answer."""
-    asked = ask.prompt_tokens + (ask.max_tokens or 0)
-    asked += len(json.dumps([ask.tools, ask.format])) // 4
+def too_long(chat: ChatRequest) -> Refusal | None:
+    """Refuse if the context has no room for the request and its answer."""
+    asked = chat.prompt_tokens + (chat.max_tokens or 0)
+    asked += len(json.dumps([chat.tools, chat.format])) // 4
     if asked <= SMALL_CONTEXT_TOKENS:
         return None
     message = (
@@ -212,11 +225,11 @@ def too_long(ask: Ask) -> Refusal | None:
     return Refusal(400, message, {"error_type": "context_length_exceeded"})
 
 
-def pdf_then_502(ask: Ask) -> Refusal | None:
-    """Where a file had to be read first: by then no provider is left."""
-    if not ask.unread:
+def pdf_then_502(chat: ChatRequest) -> Refusal | None:
+    """Refuse if a file had to be read first, after which no provider is left."""
+    if not chat.unread:
         return None
-    metadata = {"error_type": "provider_unavailable", "file_annotations": [*ask.unread]}
+    metadata = {"error_type": "provider_unavailable", "file_annotations": [*chat.unread]}
     return Refusal(502, "Provider returned an error", metadata)
 
 
@@ -237,7 +250,7 @@ NAMED_STATUSES = (
     NamedStatus(
         "sim/400-invalid-model",
         "400, the model does not exist; no metadata",
-        lambda ask: invalid_model(ask.model),
+        lambda chat: invalid_model(chat.model),
     ),
     NamedStatus(
         "sim/400-context-length",
@@ -249,7 +262,7 @@ NAMED_STATUSES = (
         "400, max_tokens_exceeded",
         _typed(400, "max_tokens must be at most 16384", "max_tokens_exceeded"),
     ),
-    NamedStatus("sim/401", "401, the key belongs to nobody", lambda _: user_not_found()),
+    NamedStatus("sim/401", "401, the key belongs to no account", lambda _: user_not_found()),
     NamedStatus(
         "sim/402",
         "402, not enough credits for max_tokens",
@@ -316,7 +329,7 @@ NAMED_STATUSES = (
         "422, well-formed but impossible",
         _typed(422, "The request cannot be processed", "unprocessable"),
     ),
-    NamedStatus("sim/429", "429, no hint when to retry", lambda _: rate_limited()),
+    NamedStatus("sim/429", "429, without a hint when to retry", lambda _: rate_limited()),
     NamedStatus("sim/429-retry-after", "429, Retry-After 1", lambda _: rate_limited(1)),
     NamedStatus("sim/429-retry-after-60", "429, Retry-After 60", lambda _: rate_limited(60)),
     NamedStatus(
@@ -326,7 +339,7 @@ NAMED_STATUSES = (
     ),
     NamedStatus(
         "sim/429-provider",
-        "429, the provider's, as recorded; metadata.raw repeats the prompt",
+        "429 from the provider, as recorded; metadata.raw quotes the prompt",
         _provider_429,
     ),
     NamedStatus("sim/500", "500, message masked", _typed(500, "Internal Server Error", "server")),

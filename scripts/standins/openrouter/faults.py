@@ -1,4 +1,4 @@
-"""The table: model name -> what it does, and one line about it. Names are stable."""
+"""The table of faults: model name -> what it does, and one line about it. Names are stable."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from . import behaviors as does
 from . import odd_answers as says
-from .behaviors import Behaviour
-from .chat_requests import Ask
+from .behaviors import Behavior
+from .chat_requests import ChatRequest
 from .completions import Answer, limited
 from .error_responses import NAMED_STATUSES, SMALL_CONTEXT_TOKENS, Refusal, pdf_then_502, too_long
 from .model_catalog import CONTEXT_TOKENS
@@ -17,28 +17,34 @@ from .streams import Exchange
 
 @dataclass(frozen=True)
 class Fault:
-    """`streamed` answers `stream: true`, `whole` the rest; `reshape` alters the answer first.
+    """A model that misbehaves in one way.
 
-    `refuse` gives a status, which is sent before anything is accepted, if it is to be one.
+    Attributes:
+        streamed: Answers requests with `stream: true`.
+        whole: Answers the others.
+        reshape: Alters the ordinary answer first.
+        plain: Lists few supported parameters.
+        refuse: Returns the status to send instead of accepting the request, if any.
+        answer: Makes an answer that depends on the request.
     """
 
     name: str
     line: str
-    streamed: Behaviour = does.stream
-    whole: Behaviour = does.whole
+    streamed: Behavior = does.stream
+    whole: Behavior = does.whole
     reshape: Callable[[Answer], Answer] | None = None
     paid: bool = False
-    plain: bool = False  # lists few parameters that it takes
+    plain: bool = False
     context: int = CONTEXT_TOKENS
-    refuse: Callable[[Ask], Refusal | None] = lambda _: None
-    answer: Callable[[Exchange], Answer] | None = None  # by what is asked
+    refuse: Callable[[ChatRequest], Refusal | None] = lambda _: None
+    answer: Callable[[Exchange], Answer] | None = None
 
     async def behave(self, ex: Exchange) -> None:
         if self.answer is not None:
-            ex.answer = limited(self.answer(ex), ex.ask.max_tokens)
+            ex.answer = limited(self.answer(ex), ex.chat.max_tokens)
         if self.reshape is not None:
-            ex.answer = limited(self.reshape(ex.answer), ex.ask.max_tokens)
-        await (self.streamed(ex) if ex.ask.stream else self.whole(ex))
+            ex.answer = limited(self.reshape(ex.answer), ex.chat.max_tokens)
+        await (self.streamed(ex) if ex.chat.stream else self.whole(ex))
 
 
 ORDINARY = Fault("", "answers")
@@ -80,30 +86,32 @@ _ANSWERS = (
 _READS = (
     Fault(
         "sim/8k",
-        "a context of 8,192 tokens, and a 400 where that is not enough",
+        "a context of 8,192 tokens, and a 400 if that is not enough",
         does.stream_fast,
         context=SMALL_CONTEXT_TOKENS,
         refuse=too_long,
     ),
     Fault(
         "sim/pdf-then-502",
-        "502 with what it read of a PDF; answers whoever brings that along",
+        "502 with a PDF's annotations; answers once the request includes them",
         does.stream_fast,
         refuse=pdf_then_502,
     ),
 )
 
 _TOOLS = (
-    Fault("sim/plain", "answers; takes max_tokens and top_p alone", plain=True),
-    Fault("sim/parallel-tools", "asks for each tool, by turns", answer=says.parallel_tools),
+    Fault("sim/plain", "answers; supports only max_tokens and top_p", plain=True),
+    Fault(
+        "sim/parallel-tools", "calls each tool, the pieces interleaved", answer=says.parallel_tools
+    ),
     Fault(
         "sim/bad-arguments",
-        "the first call's arguments are no JSON",
+        "the first call's arguments are not JSON",
         does.stream_fast,
         answer=says.bad_arguments,
     ),
-    Fault("sim/10000-tools", "asks for 10,000 tools", does.one_packet, answer=says.many_tools),
-    Fault("sim/unknown-tool", "asks for a tool that nobody declared", answer=says.unknown_tool),
+    Fault("sim/10000-tools", "calls 10,000 tools", does.one_packet, answer=says.many_tools),
+    Fault("sim/unknown-tool", "calls a tool that was not declared", answer=says.unknown_tool),
     Fault(
         "sim/long-arguments",
         "a call with 150,000 characters of arguments",
@@ -114,24 +122,24 @@ _TOOLS = (
 )
 
 _JSON = (
-    Fault("sim/bad-json", "no JSON; JSON once it is asked again", answer=says.bad_json),
+    Fault("sim/bad-json", "not JSON; JSON when asked again", answer=says.bad_json),
     Fault(
         "sim/paid-bad-json", "the same, at the price of sim/paid", answer=says.bad_json, paid=True
     ),
     Fault(
         "sim/slow-bad-json",
-        "the same, in 20 words at first, a token each 100 ms",
+        "the same, with 20 words first, a token each 100 ms",
         does.stream_ticks,
         answer=says.long_bad_json,
     ),
     Fault(
         "sim/bad-json-silent",
-        "no JSON; asked again, no byte",
+        "not JSON; when asked again, not a byte",
         does.silent_again,
         does.silent,
         answer=says.worse_json,
     ),
-    Fault("sim/worse-json", "no JSON, however often it is asked", answer=says.worse_json),
+    Fault("sim/worse-json", "not JSON, however often it is asked", answer=says.worse_json),
     Fault("sim/fenced-json", "JSON inside a fence of Markdown", answer=says.fenced_json),
 )
 
@@ -146,7 +154,7 @@ _TIME = (
         does.silent_after_headers_whole,
     ),
     Fault("sim/stall", "three tokens, then silence", does.stall, does.stall_whole),
-    Fault("sim/comments-only", "keep-alive comments for ever", does.comments_only),
+    Fault("sim/comments-only", "keep-alive comments forever", does.comments_only),
     Fault("sim/slow-drip", "a token each second, 600 of them", does.slow_drip),
     Fault("sim/endless", "tokens without delay until the client closes", does.endless),
 )
@@ -174,7 +182,7 @@ _CONNECTION = (
     ),
     Fault(
         "sim/split-utf8",
-        "characters of several bytes split across packets",
+        "multi-byte characters split across packets",
         does.split_utf8,
         reshape=says.many_bytes_text,
     ),
@@ -183,11 +191,13 @@ _CONNECTION = (
 )
 
 _BODIES = (
-    Fault("sim/json-for-sse", "a JSON completion though a stream was asked for", does.json_for_sse),
+    Fault(
+        "sim/json-for-sse", "a JSON completion instead of the requested stream", does.json_for_sse
+    ),
     Fault("sim/html-for-sse", "200 with a web page", does.html_for_sse, does.html_for_sse),
     Fault(
         "sim/malformed-json",
-        "a broken event among sound ones; not streamed: half a JSON body",
+        "a broken event among valid ones; not streamed: half a JSON body",
         does.malformed_json,
         does.malformed_whole,
     ),
@@ -223,7 +233,7 @@ _ERRORS = (
 
 _ENDS = (
     Fault("sim/no-done", "ends cleanly with a finish reason, without [DONE]", does.no_done),
-    Fault("sim/no-finish", "ends cleanly without finish reason, usage and [DONE]", does.no_finish),
+    Fault("sim/no-finish", "ends cleanly without finish reason, usage or [DONE]", does.no_finish),
     Fault(
         "sim/usage-null-finish",
         "usage chunk with one choice whose finish_reason is null",

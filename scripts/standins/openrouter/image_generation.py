@@ -1,7 +1,7 @@
-"""`POST /images`: pictures of one colour, as one JSON or as events, partial ones first.
+"""`POST /images`: images of one color, as one JSON document or as events, partial ones first.
 
-`sim/images` is the ordinary one; the other `sim/images-*` misbehave, as `FAULTS` says. A field that
-the official SDK does not know is refused, where OpenRouter would leave it out in silence.
+`sim/images` is ordinary; the other `sim/images-*` misbehave, as `FAULTS` says. Fields that the
+official SDK does not know are refused, whereas OpenRouter would silently ignore them.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from decimal import Decimal
 from typing import Any
 
 from .chat_requests import CHARS_PER_TOKEN
-from .completions import DONE, as_number, drawn
-from .error_responses import invalid_model, invalid_request
-from .model_catalog import Answering, Catalog
+from .completions import DONE, as_number, simulated_png
+from .error_responses import invalid_model, invalid_request, json_object
+from .model_catalog import Catalog, ServedModel
 from .streams import BREAK_AFTER_S
 from .wire import Wire
 
 Json = dict[str, Any]
 
 IMAGES_MAX = 10
-IMAGE_TOKENS = 1290  # of one image, whatever its size
-PARTIAL_IMAGES = 2  # before each whole one, in a stream
+IMAGE_TOKENS = 1290  # for one image of any size
+PARTIAL_IMAGES = 2  # before each complete one, in a stream
 MEDIA_TYPE = "image/png"
 FIELDS = frozenset(
     {
@@ -60,20 +60,20 @@ FAULTS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class ImageAsk:
-    """A request that can be answered."""
+class ImageRequest:
+    """A valid request."""
 
-    answering: Answering
+    served: ServedModel
     prompt: str
     number: int
     stream: bool
 
     @property
     def fault(self) -> str:
-        return self.answering.id.removeprefix("sim/images-")
+        return self.served.id.removeprefix("sim/images-")
 
     @property
-    def made(self) -> int:
+    def count(self) -> int:
         return self.number - (self.fault == "fewer")
 
     @property
@@ -81,69 +81,66 @@ class ImageAsk:
         return -(-len(self.prompt) // CHARS_PER_TOKEN)
 
     def usage(self) -> Json:
-        made = IMAGE_TOKENS * self.made
-        prices = self.answering
-        cost = self.prompt_tokens * prices.prompt_price + made * prices.image_price
+        tokens = IMAGE_TOKENS * self.count
+        prices = self.served
+        cost = self.prompt_tokens * prices.prompt_price + tokens * prices.image_price
         return {
             "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": made,
-            "total_tokens": self.prompt_tokens + made,
-            "completion_tokens_details": {"image_tokens": made},
+            "completion_tokens": tokens,
+            "total_tokens": self.prompt_tokens + tokens,
+            "completion_tokens_details": {"image_tokens": tokens},
             "cost": as_number(Decimal(cost)),
             "is_byok": False,
         }
 
     def images(self) -> list[str]:
         same = self.fault == "alike"
-        return [drawn(f"{self.prompt} {0 if same else place}") for place in range(self.made)]
+        return [
+            simulated_png(f"{self.prompt} {0 if same else place}") for place in range(self.count)
+        ]
 
     def whole(self) -> Json:
         data = [{"b64_json": image, "media_type": MEDIA_TYPE} for image in self.images()]
         return {"created": int(time.time()), "data": data, "usage": self.usage()}
 
     def events(self) -> Iterator[bytes]:
-        """The last one has the usage: nothing is billed before it."""
+        """Yield the events. The last one has the usage, because nothing is billed before it."""
         images = self.images()
-        told = 0 if self.fault == "usage-first" else len(images) - 1
+        usage_place = 0 if self.fault == "usage-first" else len(images) - 1
         for place, image in enumerate(images):
             for index in range(50 if self.fault == "partial" else PARTIAL_IMAGES):
-                partial = drawn(f"{self.prompt} {place} {index}")
+                partial = simulated_png(f"{self.prompt} {place} {index}")
                 yield _event("partial_image", b64_json=partial, partial_image_index=index)
             done: Json = {"b64_json": image, "created": int(time.time()), "media_type": MEDIA_TYPE}
-            if place == told and self.fault != "no-usage":
+            if place == usage_place and self.fault != "no-usage":
                 done["usage"] = self.usage()
             yield _event("completed", **done)
 
 
-async def play(ask: ImageAsk, wire: Wire, pace_s: float) -> None:
-    """The events of a stream, or what its fault leaves of them."""
-    for event in ask.events():
+async def play(request: ImageRequest, wire: Wire, pace_s: float) -> None:
+    """Send the events of a stream, or what its fault leaves of them."""
+    for event in request.events():
         await asyncio.sleep(pace_s)
         await wire.send(event)
-        if ask.fault == "silent":
+        if request.fault == "silent":
             await wire.hold()
-        if b".completed" in event and ask.fault in ("error", "cut", "usage-first"):
+        if b".completed" in event and request.fault in ("error", "cut", "usage-first"):
             break
-    if ask.fault in ("error", "cut", "usage-first"):
+    if request.fault in ("error", "cut", "usage-first"):
         await asyncio.sleep(BREAK_AFTER_S)
-    if ask.fault == "error":
+    if request.fault == "error":
         error = {"code": "502", "message": "Provider disconnected unexpectedly"}
         await wire.send(b"data: %b\n\n" % json.dumps({"type": "error", "error": error}).encode())
         await wire.end()
-    elif ask.fault in ("cut", "usage-first"):
+    elif request.fault in ("cut", "usage-first"):
         wire.cut()
     else:
-        await wire.end(DONE, IMAGE_TOKENS * ask.made)
+        await wire.end(DONE, IMAGE_TOKENS * request.count)
 
 
-def read_image_ask(raw: bytes, catalog: Catalog) -> ImageAsk:
-    """Raises Refusal."""
-    try:
-        body = json.loads(raw)
-    except ValueError:
-        raise invalid_request("Invalid JSON in the request body") from None
-    if not isinstance(body, dict):
-        raise invalid_request("The request body must be a JSON object")
+def read_image_request(raw: bytes, catalog: Catalog) -> ImageRequest:
+    """Validate a body. Raises Refusal."""
+    body = json_object(raw)
     model, prompt, number = body.get("model"), body.get("prompt"), body.get("n", 1)
     known = catalog.find(model) if isinstance(model, str) else None
     if known is None or "image" not in known["architecture"]["output_modalities"]:
@@ -154,7 +151,7 @@ def read_image_ask(raw: bytes, catalog: Catalog) -> ImageAsk:
         raise invalid_request(f"n must be from 1 to {IMAGES_MAX}")
     _check(body)
     streams = body.get("stream") is True and model != "sim/images-json"
-    return ImageAsk(catalog.answering(str(model)), prompt, number, streams)
+    return ImageRequest(catalog.resolve(str(model)), prompt, number, streams)
 
 
 def _check(body: Json) -> None:
@@ -169,7 +166,7 @@ def _check(body: Json) -> None:
 
 
 def image_model(model: Json) -> Json:
-    """A model as `GET /images/models` lists it."""
+    """Return a model as `GET /images/models` lists it."""
     shape = model["architecture"]
     return {
         "id": model["id"],

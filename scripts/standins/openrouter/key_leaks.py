@@ -1,9 +1,9 @@
-"""Keys whose words make everything that goes wrong quote them, or spoil what they may look at.
+"""Keys that make errors quote them, or their own look-ups fail, according to words inside them.
 
-echo          the key is in the text of every error, in its metadata, in comments and in a header
-look-down     GET /key is answered with a 500, look-limited with a 429, look-silent never,
-              look-garbled with half of its JSON
-list-down     the same of GET /models, for whoever lists them with a key
+echo          the key is in the text and the metadata of every error, in comments and in a header
+look-down     GET /key answers with a 500; look-limited: with a 429; look-silent: never;
+              look-garbled: with half of its JSON
+list-down     the same for GET /models, if it is called with a key
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from . import error_responses
 
 Json = dict[str, Any]
 
-HOLD_LIMIT_S: Final = 3600.0  # a silence outlives every client, not the server
+HOLD_LIMIT_S: Final = 3600.0  # longer than any client waits
 HEADER: Final = "X-Echo"
 _QUOTED: Final = (
     (re.compile(rb'("message": ?")'), rb"\1Bearer %s: "),
@@ -28,8 +28,8 @@ _QUOTED: Final = (
 )
 
 
-def quoted(data: bytes, key: str) -> bytes:
-    """What is sent to whoever asks with that key."""
+def leak(data: bytes, key: str) -> bytes:
+    """Return the data with the key in it, if the key leaks."""
     if "echo" not in key:
         return data
     for place, text in _QUOTED:
@@ -37,12 +37,18 @@ def quoted(data: bytes, key: str) -> bytes:
     return data
 
 
-def header(key: str) -> dict[str, str]:
+def leak_header(key: str) -> dict[str, str]:
     return {HEADER: key} if "echo" in key else {}
 
 
-async def spoiled(what: str, key: str, body: Json) -> web.Response:
-    """The answer to a look (`what`: look, list), as the key's words want it. Raises Refusal."""
+async def lookup_response(what: str, key: str, body: Json) -> web.Response:
+    """Return the response of a look-up, as the key's words want it. Raises Refusal.
+
+    Args:
+        what: `look` for GET /key, `list` for GET /models.
+        key: The key.
+        body: The ordinary response.
+    """
     if f"{what}-down" in key:
         raise error_responses.Refusal(500, "Internal Server Error", {"error_type": "server"})
     if f"{what}-limited" in key:
@@ -51,6 +57,6 @@ async def spoiled(what: str, key: str, body: Json) -> web.Response:
         await asyncio.sleep(HOLD_LIMIT_S)
     if f"{what}-garbled" in key:
         half = json.dumps({"message": "", **body})
-        text = quoted(half[: len(half) // 2].encode(), key)
+        text = leak(half[: len(half) // 2].encode(), key)
         return web.Response(body=text, content_type="application/json")
     return web.json_response(body)

@@ -1,4 +1,4 @@
-"""The models the stand-in lists: realistic ones from `catalog.json`, and every `sim/*` name."""
+"""The models of the stand-in: realistic ones from `model_catalog.json`, and every `sim/*` name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAID = ("0.000003", "0.000015")
 PAGE_DEFAULT = 500
 PAGE_MAX = 1000
 
-# suffixes that work on any id without being listed
+# suffixes that work with any ID without being listed
 VIRTUAL_SUFFIXES = (":nitro", ":floor", ":online", ":exacto")
 ROUTED = {
     "openrouter/auto": "anthropic/claude-haiku-4.5",
@@ -36,12 +36,12 @@ PROVIDERS = {
     "z-ai": "Z.AI",
 }
 
-CONTEXT_TOKENS = 131_072  # of what is only simulated
+CONTEXT_TOKENS = 131_072  # of simulated models
 
 
 @dataclass(frozen=True)
 class Simulated:
-    """A `sim/*` model as the catalog needs to know it."""
+    """What the catalog needs to know of a `sim/*` model."""
 
     name: str
     line: str
@@ -52,8 +52,8 @@ class Simulated:
 
 
 @dataclass(frozen=True)
-class Answering:
-    """The model that answers, which a router or an alias makes differ from the one asked for."""
+class ServedModel:
+    """The model that serves a request, which a router or an alias chooses."""
 
     id: str
     shown: str
@@ -61,31 +61,31 @@ class Answering:
     router: str | None
     prompt_price: Decimal
     completion_price: Decimal
-    reads_files: bool  # itself: nobody else reads them to it
+    reads_files: bool  # by itself, without OpenRouter's parser
     draws: bool
-    image_price: Decimal  # of a token of an image
+    image_price: Decimal  # for a token of an image
 
 
 class Catalog:
     def __init__(self, models: Iterable[Json]) -> None:
         self.models: Mapping[str, Json] = {model["id"]: model for model in models}
 
-    def find(self, asked: str) -> Json | None:
-        return self.models.get(_without_virtual_suffix(asked))
+    def find(self, model_id: str) -> Json | None:
+        return self.models.get(_without_virtual_suffix(model_id))
 
-    def answering(self, asked: str) -> Answering:
-        """Raises KeyError for an id that `find` does not know."""
-        asked = _without_virtual_suffix(asked)
-        model = self.models[asked]
-        target = ROUTED.get(asked) or model.get("alias_target", {}).get("slug", asked)
+    def resolve(self, model_id: str) -> ServedModel:
+        """Return the model that serves a request for this one. Raises KeyError if `find` fails."""
+        model_id = _without_virtual_suffix(model_id)
+        model = self.models[model_id]
+        target = ROUTED.get(model_id) or model.get("alias_target", {}).get("slug", model_id)
         model = self.models[target]
         author = target.split("/")[0]
-        return Answering(
+        return ServedModel(
             id=target,
             # recorded: Claude answers under its dated slug
             shown=model["canonical_slug"] if author == "anthropic" else target,
             provider=PROVIDERS.get(author, "Simulated"),
-            router=asked if asked.startswith("openrouter/") else None,
+            router=model_id if model_id.startswith("openrouter/") else None,
             prompt_price=Decimal(model["pricing"]["prompt"]),
             completion_price=Decimal(model["pricing"]["completion"]),
             reads_files="file" in model["architecture"]["input_modalities"],
@@ -96,7 +96,7 @@ class Catalog:
         )
 
     def listed(self, query: Mapping[str, str], default_output: str = "text") -> list[Json]:
-        """The models that pass the filters the stand-in knows; other filters are ignored."""
+        """Return the models that pass the filters; unknown filters are ignored."""
         output = _words(query.get("output_modalities", default_output))
         inputs = _words(query.get("input_modalities", ""))
         parameters = _words(query.get("supported_parameters", ""))
@@ -118,9 +118,9 @@ def load_catalog(simulated: Iterable[Simulated]) -> Catalog:
 
 
 def page_of(models: list[Json], query: Mapping[str, str], url: str) -> Json:
-    """One page, in OpenRouter's envelope. Without `offset` and `limit` it is the whole list.
+    """Return a page in OpenRouter's envelope, or the whole list without `offset` and `limit`.
 
-    Raises ValueError naming the field that is no sensible number.
+    Raises ValueError, which names the invalid field.
     """
     if "offset" not in query and "limit" not in query:
         return {"data": models, "total_count": len(models), "links": {"next": None}}

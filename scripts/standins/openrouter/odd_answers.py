@@ -1,4 +1,4 @@
-"""What odd answers say: each alters or makes one, and the table in `faults` names them."""
+"""Odd answers: each function alters or makes one. The table in `faults` names them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HARD_TEXT = Answer(
 MANY_BYTES_TEXT = Answer(("żółć ", "日本語 ", "😀😀 ", "👩‍👩‍👧 ", "end"))
 
 
-# Odd in content, and ordinary on the wire
+# Odd in content, ordinary on the wire
 
 
 def ticks(_: Answer) -> Answer:
@@ -51,8 +51,8 @@ def many_bytes_text(_: Answer) -> Answer:
 
 
 def length_no_text(_: Answer) -> Answer:
-    thoughts = ("All ", "tokens ", "went ", "into ", "thinking ")
-    return Answer((), thoughts, finish_reason="length", native_finish_reason="length")
+    reasoning = ("All ", "tokens ", "went ", "into ", "thinking ")
+    return Answer((), reasoning, finish_reason="length", native_finish_reason="length")
 
 
 def empty(_: Answer) -> Answer:
@@ -68,38 +68,38 @@ def megabyte(_: Answer) -> Answer:
     return Answer(("x" * MEGABYTE,))
 
 
-# Asking for tools, or citing
+# Tool calls and citations
 
 
 def parallel_tools(ex: Exchange) -> Answer:
-    """Each function once, whatever the prompt; their pieces come by turns."""
-    if ex.ask.last_role == "tool" or not ex.ask.tools:
+    """Call each function once, whatever the prompt, with the pieces interleaved."""
+    if ex.chat.last_role == "tool" or not ex.chat.tools:
         return ex.answer
-    return _asking(tuple(tool_call(tool, ex.ask.last_text) for tool in ex.ask.tools))
+    return _tool_request(tuple(tool_call(tool, ex.chat.last_text) for tool in ex.chat.tools))
 
 
 def bad_arguments(ex: Exchange) -> Answer:
-    """As `parallel_tools`, the first one's arguments cut off before their end."""
+    """Answer like `parallel_tools`, but truncate the arguments of the first call."""
     first, *rest = parallel_tools(ex).tools or [ToolCall("call_none", "none", "{}")]
-    return _asking((replace(first, arguments='{"city": "Syd'), *rest))
+    return _tool_request((replace(first, arguments='{"city": "Syd'), *rest))
 
 
 def many_tools(_: Exchange) -> Answer:
-    return _asking(tuple(ToolCall(f"call_{n}", f"f{n}", "{}") for n in range(MANY_CALLS)))
+    return _tool_request(tuple(ToolCall(f"call_{n}", f"f{n}", "{}") for n in range(MANY_CALLS)))
 
 
 def unknown_tool(_: Exchange) -> Answer:
-    return _asking((ToolCall("call_1", "no_such_tool", "{}"),))
+    return _tool_request((ToolCall("call_1", "no_such_tool", "{}"),))
 
 
 def long_arguments(_: Exchange) -> Answer:
     arguments = json.dumps({"text": "x" * LONG_ARGUMENTS_CHARS})
-    return _asking((ToolCall("call_1", "f", arguments),))
+    return _tool_request((ToolCall("call_1", "f", arguments),))
 
 
 def ranks(ex: Exchange) -> Answer:
-    """The answers that a judge is told of, the last one first."""
-    numbers = re.findall(r"^Answer ([0-9]+):$", ex.ask.last_text, re.MULTILINE)
+    """Rank the answers that a judge is given, the last one first."""
+    numbers = re.findall(r"^Answer ([0-9]+):$", ex.chat.last_text, re.MULTILINE)
     ranking = ", ".join(reversed(numbers))
     return Answer(words(f"{ranking}\n\nThe last of the {len(numbers)} is the best."))
 
@@ -116,23 +116,23 @@ def cites(ex: Exchange) -> Answer:
     return replace(ex.answer, annotations=(*ex.answer.annotations, *annotations))
 
 
-def _asking(tools: tuple[ToolCall, ...]) -> Answer:
+def _tool_request(tools: tuple[ToolCall, ...]) -> Answer:
     return Answer((), tools=tools, finish_reason="tool_calls", native_finish_reason="tool_calls")
 
 
-# What is to be JSON
+# Answers that should be JSON
 
 
 def bad_json(ex: Exchange) -> Answer:
-    """No JSON, until the answer before is in the messages too."""
-    if ex.ask.turns > 1:
+    """Answer without JSON, until the messages include the earlier answer."""
+    if ex.chat.turns > 1:
         return ex.answer
     return replace(ex.answer, tokens=words("Sure! Here it is: {"))
 
 
 def long_bad_json(ex: Exchange) -> Answer:
-    """The same, in more words."""
-    return ex.answer if ex.ask.turns > 1 else replace(ex.answer, tokens=TICKS.tokens[:20])
+    """Do the same as `bad_json`, in more words."""
+    return ex.answer if ex.chat.turns > 1 else replace(ex.answer, tokens=TICKS.tokens[:20])
 
 
 def worse_json(_: Exchange) -> Answer:

@@ -23,7 +23,7 @@ class Recording:
 
     @property
     def generation_id(self) -> str | None:
-        """The id inside the recording, which the header has to equal."""
+        """The ID inside the recording, which the header must equal."""
         found = RECORDED_ID.search(self.data)
         return found.group(1).decode() if found else None
 
@@ -36,7 +36,7 @@ class Recording:
 
 
 def load_recordings(directories: Iterable[Path]) -> dict[str, Recording]:
-    """By model name. Raises NotADirectoryError for a directory that is none."""
+    """Load recordings by model name. Raises NotADirectoryError if a directory is missing."""
     found = {}
     for directory in (OWN, *directories):
         if not directory.is_dir():

@@ -1,4 +1,4 @@
-"""What was asked and how it ended: the memory tests look into. No key is ever kept here."""
+"""The requests and how they ended, for tests to inspect. It never stores a key."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Json = dict[str, Any]
 REQUESTS_KEPT = 2000
 GENERATIONS_KEPT = 2000
 BODY_KEPT_BYTES = 1_048_576
-GENERATION_DELAY_S = 0.150  # the real one does not know an answer at once either
-KEY_SHOWN_FROM_CHARS = 16  # four characters of a shorter key would be most of it
+GENERATION_DELAY_S = 0.150  # OpenRouter does not know an answer at once either
+KEY_SHOWN_FROM_CHARS = 16  # the last four characters of a shorter key would reveal most of it
 
 
 @dataclass
 class Record:
-    """One chat request. Times are Unix seconds."""
+    """A request. Times are Unix seconds."""
 
     id: int
     path: str
@@ -41,7 +41,7 @@ class Record:
     tokens_sent: int = 0
 
     def end(self, *, by_client: bool = False) -> None:
-        """The first end counts: closing after the last byte is not hanging up."""
+        """Record the end. The first one counts: closing after the last byte is no hang-up."""
         if self.ended_at is None:
             self.ended_at = time.time()
             self.ended_clock = time.monotonic()
@@ -66,7 +66,7 @@ class Record:
 
 @dataclass
 class Generation:
-    """What `/generation` will tell about one accepted request."""
+    """What `/generation` reports on an accepted request."""
 
     id: str
     record: Record
@@ -86,7 +86,7 @@ class Generation:
         return ended and time.monotonic() - self.record.ended_clock >= GENERATION_DELAY_S
 
     def cost(self) -> Decimal:
-        """Zero-completion insurance: no output, or an error for an ending, is not billed."""
+        """Return the cost: without output, or after an error, nothing is billed."""
         if not self.record.tokens_sent or self.finish_reason == "error":
             return Decimal(0)
         sent = self.record.tokens_sent * self.completion_price
@@ -139,7 +139,7 @@ class Generation:
 
 @dataclass
 class Log:
-    """The last requests and generations, in order, and nothing older."""
+    """The latest requests and generations, in order."""
 
     records: deque[Record] = field(default_factory=lambda: deque(maxlen=REQUESTS_KEPT))
     generations: OrderedDict[str, Generation] = field(default_factory=OrderedDict)
@@ -148,13 +148,13 @@ class Log:
 
     def begin(self, path: str, key: str, headers: Mapping[str, str], raw: bytes) -> Record:
         body = _body_without_key(raw, key)
-        asked = body if isinstance(body, dict) else {}
-        model = asked.get("model")
+        fields = body if isinstance(body, dict) else {}
+        model = fields.get("model")
         record = Record(
             id=next(self.numbers),
             path=path,
             model=model if isinstance(model, str) else None,
-            stream=asked.get("stream") is True,
+            stream=fields.get("stream") is True,
             key_last4=key[-4:] if len(key) >= KEY_SHOWN_FROM_CHARS else "",
             headers=_headers_without_key(headers, key),
             body=body,
@@ -170,7 +170,7 @@ class Log:
             self.generations.popitem(last=False)
 
     def forget(self) -> None:
-        """Requests still open go on, unlisted."""
+        """Clear the lists. Open requests continue, unlisted."""
         self.records.clear()
         self.generations.clear()
 
@@ -184,7 +184,7 @@ def _headers_without_key(headers: Mapping[str, str], key: str) -> dict[str, str]
 
 
 def _body_without_key(raw: bytes, key: str) -> Any:
-    """The parsed body; `None` when it is not JSON, a note when it is too long to keep."""
+    """Return the parsed body: None if it is not JSON, a note if it is too long to store."""
     if len(raw) > BODY_KEPT_BYTES:
         return {"notKept": f"{len(raw)} bytes, the limit is {BODY_KEPT_BYTES}"}
     if key:

@@ -1,10 +1,11 @@
-"""Routes, and the straight line a chat request follows."""
+"""The endpoints, and the straight line that a chat request follows."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,16 @@ from typing import Any
 from aiohttp import web
 
 from . import accounts
-from .chat_requests import Ask, AskInvalid, read_ask
+from .chat_requests import ChatRequest, RequestInvalid, read_chat_request
 from .completions import Chunks, Head, new_head, ordinary_answer
 from .error_responses import Refusal, invalid_model, invalid_request, not_found, too_large
 from .faults import FAULTS, ORDINARY, Fault
 from .image_generation import FAULTS as IMAGES
-from .image_generation import IMAGE_TOKENS, ImageAsk, image_model, play, read_image_ask
-from .key_leaks import header, quoted, spoiled
-from .model_catalog import Catalog, Simulated, load_catalog, page_of
+from .image_generation import IMAGE_TOKENS, ImageRequest, image_model, play, read_image_request
+from .key_leaks import leak, leak_header, lookup_response
+from .model_catalog import Catalog, ServedModel, Simulated, load_catalog, page_of
 from .recordings import Recording, load_recordings
-from .request_log import Generation, Log, Record
+from .request_log import Generation, Log
 from .streams import Exchange, Flaky
 from .vectors import FAULTS as VECTORS
 from .vectors import embed
@@ -43,7 +44,7 @@ class Settings:
 
 @dataclass
 class StandIn:
-    """The server's whole state. Nothing of it is a global."""
+    """The whole state of the server."""
 
     settings: Settings
     catalog: Catalog
@@ -52,19 +53,26 @@ class StandIn:
     log: Log = field(default_factory=Log)
     flaky: Flaky = field(default_factory=Flaky)
 
-    # the chat line
+    # chat
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         key = _key_of(request)
         raw = await request.read()
+        async with self._recorded(request, key, raw) as wire:
+            accounts.admit(key)
+            chat = _read_chat(raw)
+            accounts.admit_inference(key)
+            fault, model = self._choose(chat)
+            await fault.behave(self._accept(wire, chat, model))
+        return wire.response
+
+    @contextlib.asynccontextmanager
+    async def _recorded(self, request: web.Request, key: str, raw: bytes) -> AsyncIterator[Wire]:
+        """Record a request, answer its refusal, and end the record however the request ends."""
         record = self.log.begin(request.path, key, request.headers, raw)
         wire = Wire(request, record)
         try:
-            accounts.admit(key)
-            ask = _asked(raw)
-            accounts.admit_inference(key)
-            fault, model = self._chosen(ask)
-            await fault.behave(self._accept(request, record, wire, ask, model))
+            yield wire
         except Refusal as refusal:
             await _refuse(wire, refusal)
         except ConnectionError:
@@ -75,48 +83,36 @@ class StandIn:
         finally:
             record.end()
             self.log.open -= 1
-        return wire.response
 
-    def _chosen(self, ask: Ask) -> tuple[Fault, str]:
-        """The first of `model` and `models` that does not refuse; the last refusal otherwise."""
-        refusal = invalid_model(ask.model)
-        for model in (ask.model, *ask.fallbacks):
+    def _choose(self, chat: ChatRequest) -> tuple[Fault, str]:
+        """Return the first of `model` and `models` that accepts. Raises the last refusal."""
+        refusal = invalid_model(chat.model)
+        for model in (chat.model, *chat.fallbacks):
             known = self.catalog.find(model)
             if known is None:
                 raise invalid_model(model)
             fault = self.faults.get(known["id"], ORDINARY)
-            if (refused := fault.refuse(ask)) is not None:
-                refusal = refused
+            if (found := fault.refuse(chat)) is not None:
+                refusal = found
             elif model.endswith(":batch") or _not_for_chat(known):
                 refusal = not_found(f"No endpoints found for {model}.")
             else:
                 return fault, model
         raise refusal
 
-    def _accept(
-        self, request: web.Request, record: Record, wire: Wire, ask: Ask, model: str
-    ) -> Exchange:
-        answering = self.catalog.answering(model)
-        head = new_head(answering)
-        recording = self.recordings.get(answering.id)
+    def _accept(self, wire: Wire, chat: ChatRequest, model: str) -> Exchange:
+        served = self.catalog.resolve(model)
+        head = new_head(served)
+        recording = self.recordings.get(served.id)
         if recording is not None and recording.generation_id:
             head = Head(recording.generation_id, head.provider, head.model, head.created)
-        generation = Generation(
-            id=head.id,
-            record=record,
-            model=answering.shown,
-            provider=answering.provider,
-            router=answering.router,
-            prompt_tokens=ask.prompt_tokens,
-            prompt_price=answering.prompt_price,
-            completion_price=answering.completion_price,
-            session_id=ask.session_id,
-        )
+        generation = _generation(wire, head, served, prompt_tokens=chat.prompt_tokens)
+        generation.session_id = chat.session_id
         self.log.accept(generation)
         return Exchange(
-            ask=ask,
-            answering=answering,
-            answer=ordinary_answer(ask, answering),
+            chat=chat,
+            served=served,
+            answer=ordinary_answer(chat, served),
             head=head,
             chunks=Chunks(head),
             generation=generation,
@@ -129,7 +125,7 @@ class StandIn:
 
     async def models(self, request: web.Request) -> web.StreamResponse:
         body = _page(request, self.catalog.listed(request.query))
-        return await spoiled("list", _key_of(request), body)
+        return await lookup_response("list", _key_of(request), body)
 
     async def models_count(self, request: web.Request) -> web.StreamResponse:
         return _data({"count": len(self.catalog.listed(request.query))})
@@ -144,7 +140,7 @@ class StandIn:
 
     async def key(self, request: web.Request) -> web.StreamResponse:
         key = _key(request)
-        return await spoiled("look", key, {"data": accounts.key_data(key)})
+        return await lookup_response("look", key, {"data": accounts.key_data(key)})
 
     async def credits(self, request: web.Request) -> web.StreamResponse:
         if "management" not in _key(request):
@@ -167,8 +163,8 @@ class StandIn:
         try:
             made = await embed(raw, self.catalog, self.flaky)
             if made.get("model") == "sim/vectors-cut":
-                return await _cut(request, made)
-            body = quoted(json.dumps(made).encode(), key)
+                return await _half_response(request, made)
+            body = leak(json.dumps(made).encode(), key)
             return web.Response(body=body, content_type="application/json")
         except asyncio.CancelledError:
             record.end(by_client=True)
@@ -183,45 +179,26 @@ class StandIn:
     async def images(self, request: web.Request) -> web.StreamResponse:
         key = _key_of(request)
         raw = await request.read()
-        record = self.log.begin(request.path, key, request.headers, raw)
-        wire = Wire(request, record)
-        try:
+        async with self._recorded(request, key, raw) as wire:
             accounts.admit_inference(key)
-            await self._draw(read_image_ask(raw, self.catalog), record, wire)
-        except Refusal as refusal:
-            await _refuse(wire, refusal)
-        except (ConnectionError, asyncio.CancelledError):
-            record.end(by_client=True)
-            raise
-        finally:
-            record.end()
-            self.log.open -= 1
+            await self._draw(read_image_request(raw, self.catalog), wire)
         return wire.response
 
-    async def _draw(self, ask: ImageAsk, record: Record, wire: Wire) -> None:
-        answering = ask.answering
-        head = new_head(answering)
-        generation = Generation(
-            id=head.id,
-            record=record,
-            model=answering.shown,
-            provider=answering.provider,
-            router=answering.router,
-            prompt_tokens=ask.prompt_tokens,
-            prompt_price=answering.prompt_price,
-            completion_price=answering.image_price,
-            finish_reason="stop",
-        )
+    async def _draw(self, image: ImageRequest, wire: Wire) -> None:
+        head = new_head(image.served)
+        generation = _generation(wire, head, image.served, prompt_tokens=image.prompt_tokens)
+        generation.completion_price = image.served.image_price
+        generation.finish_reason = "stop"
         self.log.accept(generation)
         headers = {"X-Generation-Id": head.id}
-        if not ask.stream:
-            tokens = IMAGE_TOKENS * ask.made
-            await wire.whole(json.dumps(ask.whole()).encode(), headers=headers, tokens=tokens)
+        if not image.stream:
+            tokens = IMAGE_TOKENS * image.count
+            await wire.whole(json.dumps(image.whole()).encode(), headers=headers, tokens=tokens)
             return
         await wire.open(headers=headers)
-        await play(ask, wire, self.settings.token_delay_s)
+        await play(image, wire, self.settings.token_delay_s)
 
-    # what tests look into
+    # for tests
 
     async def about(self, _: web.Request) -> web.StreamResponse:
         return web.json_response({"service": "OpenRouter stand-in", "simulated": True})
@@ -239,14 +216,14 @@ class StandIn:
 
 
 def build_app(settings: Settings) -> web.Application:
-    """Raises NotADirectoryError when a directory to replay is missing."""
+    """Build the application. Raises NotADirectoryError if a directory to replay is missing."""
     recordings = load_recordings(settings.replay)
     replays = {name: recording.fault() for name, recording in recordings.items()}
     faults = {**FAULTS, **replays}
-    catalog = load_catalog([*_simulated(faults.values()), *_others()])
+    catalog = load_catalog([*_simulated(faults.values()), *_other_models()])
     stand_in = StandIn(settings, catalog, faults, recordings)
-    app = web.Application(client_max_size=BODY_MAX_BYTES, middlewares=[_envelopes])
-    app.on_response_prepare.append(_say_it_is_simulated)
+    app = web.Application(client_max_size=BODY_MAX_BYTES, middlewares=[_wrap_errors])
+    app.on_response_prepare.append(_add_headers)
     app.add_routes(_routes(stand_in))
     return app
 
@@ -273,14 +250,14 @@ def _routes(stand_in: StandIn) -> list[web.RouteDef]:
     ]
 
 
-async def _say_it_is_simulated(request: web.Request, response: web.StreamResponse) -> None:
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(EVERYWHERE)
-    response.headers.update(header(_key_of(request)))
+    response.headers.update(leak_header(_key_of(request)))
 
 
 @web.middleware
-async def _envelopes(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Errors of every endpoint leave in OpenRouter's envelope."""
+async def _wrap_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer errors of every endpoint in OpenRouter's envelope."""
     try:
         return await handler(request)
     except Refusal as refusal:
@@ -291,14 +268,27 @@ async def _envelopes(request: web.Request, handler: Handler) -> web.StreamRespon
         error = not_found("Not Found")
     except web.HTTPMethodNotAllowed:
         error = Refusal(405, "Method Not Allowed", user_id=None)
-    body = quoted(error.body(), _key_of(request))
+    body = leak(error.body(), _key_of(request))
     return web.Response(body=body, status=error.status, content_type="application/json")
 
 
-def _asked(raw: bytes) -> Ask:
+def _generation(wire: Wire, head: Head, served: ServedModel, *, prompt_tokens: int) -> Generation:
+    return Generation(
+        id=head.id,
+        record=wire.record,
+        model=served.shown,
+        provider=served.provider,
+        router=served.router,
+        prompt_tokens=prompt_tokens,
+        prompt_price=served.prompt_price,
+        completion_price=served.completion_price,
+    )
+
+
+def _read_chat(raw: bytes) -> ChatRequest:
     try:
-        return read_ask(raw)
-    except AskInvalid as problem:
+        return read_chat_request(raw)
+    except RequestInvalid as problem:
         raise (invalid_request if problem.typed else _plain_400)(str(problem)) from problem
 
 
@@ -340,8 +330,8 @@ def _page(request: web.Request, models: list[Json]) -> Json:
         raise invalid_request(str(problem)) from problem
 
 
-async def _cut(request: web.Request, made: Json) -> web.StreamResponse:
-    body = json.dumps(made).encode()
+async def _half_response(request: web.Request, document: Json) -> web.StreamResponse:
+    body = json.dumps(document).encode()
     response = web.StreamResponse()
     response.content_type = "application/json"
     response.content_length = len(body)
@@ -352,8 +342,8 @@ async def _cut(request: web.Request, made: Json) -> web.StreamResponse:
     return response
 
 
-def _others() -> list[Simulated]:
-    """Those that are no chat's."""
+def _other_models() -> list[Simulated]:
+    """Return the simulated models of the other endpoints."""
     vectors = (
         Simulated(name, line, "paid" in name, "embeddings") for name, line in VECTORS.items()
     )

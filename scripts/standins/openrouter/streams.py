@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from .chat_requests import Ask
+from .chat_requests import ChatRequest
 from .completions import DONE, KEEP_ALIVE, Answer, Chunks, Head, usage_of, whole_body
-from .model_catalog import Answering
+from .model_catalog import ServedModel
 from .request_log import Generation
 from .wire import Wire
 
 Json = dict[str, Any]
 
 FLAKY_PROMPTS_KEPT = 1000
-BREAK_AFTER_S = 0.1  # lets the client read what came before
-SHORT_TOKENS = 3  # how much of an answer arrives before it breaks
+BREAK_AFTER_S = 0.1  # lets the client read what has been sent
+SHORT_TOKENS = 3  # the tokens that arrive before an answer breaks
 
 
 class Event(NamedTuple):
@@ -29,7 +29,7 @@ class Event(NamedTuple):
 
 @dataclass
 class Flaky:
-    """How often each prompt has failed already. Bounded: the oldest prompt is forgotten."""
+    """How often each prompt has failed. The oldest prompts are forgotten."""
 
     failures: dict[str, int] = field(default_factory=dict)
 
@@ -43,10 +43,10 @@ class Flaky:
 
 @dataclass
 class Exchange:
-    """Everything a behaviour needs to answer one request."""
+    """Everything that a behavior needs to answer a request."""
 
-    ask: Ask
-    answering: Answering
+    chat: ChatRequest
+    served: ServedModel
     answer: Answer
     head: Head
     chunks: Chunks
@@ -62,13 +62,13 @@ class Exchange:
     def usage(self, completion: int | None = None) -> Json:
         spent = self.answer.spent if completion is None else completion
         reasoning = min(spent, len(self.answer.reasoning))
-        return usage_of(self.ask.prompt_tokens, spent, reasoning, self.answering)
+        return usage_of(self.chat.prompt_tokens, spent, reasoning, self.served)
 
     def whole(self) -> Json:
         return whole_body(self.head, self.answer, self.usage())
 
     def settle(self) -> None:
-        """From here on `/generation` knows how it finished."""
+        """Tell `/generation` how the answer finishes."""
         self.generation.finish_reason = self.answer.finish_reason
         self.generation.native_finish_reason = self.answer.native_finish_reason
         self.generation.reasoning_tokens = len(self.answer.reasoning)
@@ -77,7 +77,7 @@ class Exchange:
         await self.wire.open(headers=self.id_header)
 
     async def play(self, events: Iterable[Event]) -> None:
-        """Headers, the events one write each, and a clean end in the write of the last."""
+        """Send the headers, then each event in its own write, the last one with a clean end."""
         await self.open()
         *earlier, last = events
         await self.send(earlier)
@@ -136,16 +136,16 @@ def _content(ex: Exchange) -> list[Event]:
     if answer.image is not None:
         events.append(Event(chunks.image(answer.image)))
     if answer.tools:
-        # the pieces of several calls come by turns, as some providers send them
-        called = [chunks.tool(tool, index) for index, tool in enumerate(answer.tools)]
-        events += [Event(opening) for opening, *_ in called]
-        by_turns = zip_longest(*(pieces for _, *pieces in called))
-        events += [Event(piece, 1, pace) for turn in by_turns for piece in turn if piece]
+        # the pieces of several calls are interleaved, as some providers send them
+        calls = [chunks.tool(tool, index) for index, tool in enumerate(answer.tools)]
+        events += [Event(opening) for opening, *_ in calls]
+        turns = zip_longest(*(pieces for _, *pieces in calls))
+        events += [Event(piece, 1, pace) for turn in turns for piece in turn if piece]
     return events
 
 
 def usage_event(ex: Exchange, shape: str, completion: int | None = None) -> Event:
-    """Three shapes were recorded over the years; `repeats` is the documented one today."""
+    """Return a usage chunk, in one of three recorded shapes; `repeats` is documented today."""
     usage = ex.usage(completion)
     if shape == "empty-choices":
         return Event(ex.chunks.event({"choices": [], "usage": usage}))

@@ -1,6 +1,6 @@
-"""Deterministic vectors: the same text has the same one, and its length is 1.
+"""Deterministic embeddings: the same text has the same vector, and its length is 1.
 
-`sim/vectors` is free; the other `sim/vectors-*` misbehave, each in the way that `FAULTS` names.
+`sim/vectors` is free; each of the other `sim/vectors-*` misbehaves in the way that `FAULTS` names.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from .error_responses import (
     context_exceeded,
     invalid_model,
     invalid_request,
+    json_object,
     overloaded,
     rate_limited,
 )
@@ -55,9 +56,9 @@ FAULTS: Mapping[str, str] = {
 
 
 async def embed(raw: bytes, catalog: Catalog, flaky: Flaky) -> Json:
-    """The body of `POST /embeddings`. Raises Refusal."""
-    made = _made(raw, catalog)
-    model, inputs = made["model"], _inputs(_object(raw)["input"])
+    """Return the body of `POST /embeddings`. Raises Refusal."""
+    response = _response(raw, catalog)
+    model, inputs = response["model"], _inputs(json_object(raw)["input"])
     if model == "sim/vectors-flaky-2" and flaky.fails_again(inputs[0], FLAKY_TIMES):
         raise overloaded()
     if model.endswith("-silent"):
@@ -65,20 +66,20 @@ async def embed(raw: bytes, catalog: Catalog, flaky: Flaky) -> Json:
     if model == "sim/vectors-429":
         raise rate_limited()
     if model == "sim/vectors-shuffled":
-        made["data"] = made["data"][::-1]
+        response["data"] = response["data"][::-1]
     if model == "sim/vectors-missing":
-        made["data"] = made["data"][1:]
+        response["data"] = response["data"][1:]
     if model == "sim/vectors-uneven":
-        made["data"][0]["embedding"] = made["data"][0]["embedding"][:-1]
+        response["data"][0]["embedding"] = response["data"][0]["embedding"][:-1]
     if model == "sim/vectors-error-in-200":
         metadata = {"error_type": "provider_unavailable"}
         error = {"code": 502, "message": "Provider disconnected", "metadata": metadata}
-        return {"id": made["id"], "error": error}
-    return made
+        return {"id": response["id"], "error": error}
+    return response
 
 
-def _made(raw: bytes, catalog: Catalog) -> Json:
-    body = _object(raw)
+def _response(raw: bytes, catalog: Catalog) -> Json:
+    body = json_object(raw)
     model = body.get("model")
     known = catalog.find(model) if isinstance(model, str) else None
     if known is None or "embeddings" not in known["architecture"]["output_modalities"]:
@@ -96,34 +97,24 @@ def _made(raw: bytes, catalog: Catalog) -> Json:
         raise invalid_request("encoding_format must be float or base64")
     if model == "sim/vectors-floats":
         form = "float"
-    answering = catalog.answering(str(model))
+    served = catalog.resolve(str(model))
     tokens = sum(-(-len(text) // CHARS_PER_TOKEN) for text in inputs)
-    cost = as_number(tokens * answering.prompt_price)
+    cost = as_number(tokens * served.prompt_price)
     return {
-        "id": new_head(answering).id,
+        "id": new_head(served).id,
         "object": "list",
-        "model": answering.id,
-        "provider": answering.provider,
+        "model": served.id,
+        "provider": served.provider,
         "data": [
-            {"object": "embedding", "index": place, "embedding": _shaped(text, dimensions, form)}
+            {"object": "embedding", "index": place, "embedding": _encoded(text, dimensions, form)}
             for place, text in enumerate(inputs)
         ],
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens, "cost": cost, "is_byok": False},
     }
 
 
-def _object(raw: bytes) -> Json:
-    try:
-        body = json.loads(raw)
-    except ValueError:
-        raise invalid_request("Invalid JSON in the request body") from None
-    if not isinstance(body, dict):
-        raise invalid_request("The request body must be a JSON object")
-    return body
-
-
 def _inputs(given: Any) -> list[str]:
-    """One string for each input. A list of numbers is one input: the tokens of a text."""
+    """Return a string for each input. A list of numbers is one input: the tokens of a text."""
     problem: Refusal = invalid_request("input must be a text, tokens, or a list of those")
     if isinstance(given, str) and given:
         return [given]
@@ -136,7 +127,7 @@ def _inputs(given: Any) -> list[str]:
     return [item if isinstance(item, str) else json.dumps(item) for item in given]
 
 
-def _shaped(text: str, dimensions: int, form: str) -> list[float] | str:
+def _encoded(text: str, dimensions: int, form: str) -> list[float] | str:
     vector = _vector(text, dimensions)
     if form == "float":
         return vector
@@ -144,7 +135,7 @@ def _shaped(text: str, dimensions: int, form: str) -> list[float] | str:
 
 
 def _vector(text: str, dimensions: int) -> list[float]:
-    """Numbers from a hash, rounded to what a 32-bit float can hold in both forms."""
+    """Return numbers from a hash, rounded to 32-bit floats, so that both encodings agree."""
     digest = hashlib.shake_256(text.encode()).digest(2 * dimensions)
     numbers = [number + 0.5 for number in struct.unpack(f"<{dimensions}h", digest)]
     length = math.hypot(*numbers)

@@ -49,7 +49,7 @@ async def is_untouched(world: World, feature: str) -> bool:
 # -- through the wire ------------------------------------------------------------------------------
 
 
-async def test_what_can_not_be_set_is_refused_through_the_wire_field_by_field(
+async def test_what_cannot_be_set_is_refused_through_the_wire_field_by_field(
     suite: Suite, admin: str, app_check: str
 ) -> None:
     feature = f"wire-{secrets.token_hex(4)}"
@@ -296,7 +296,7 @@ REFUSED: list[tuple[dict[str, Any], list[str], list[str]]] = [
 
 
 @pytest.mark.parametrize("only", [False, True])
-async def test_what_can_not_be_is_said_field_by_field_and_keeps_nothing(
+async def test_what_cannot_be_is_said_field_by_field_and_keeps_nothing(
     world: World, only: bool
 ) -> None:
     instance = world.instance()

@@ -636,7 +636,7 @@ async def test_a_store_that_fails_after_the_change_is_a_warning(world: World) ->
     await assert_clean_after_another(world, THREE, [OFF, OFF, ON])
 
 
-async def test_one_of_several_that_can_not_be_disabled_is_left_to_the_next_change(
+async def test_one_of_several_that_cannot_be_disabled_is_left_to_the_next_change(
     world: World,
 ) -> None:
     for position, key in enumerate((ONE, TWO, THREE), 1):
@@ -710,7 +710,7 @@ async def test_at_first_boot_what_serves_then_is_a_key_that_was_checked(
         ("DEADLINE_EXCEEDED", True, KeyUnavailable),
     ],
 )
-async def test_a_secret_that_can_not_be_made_leaves_nothing_that_serves(
+async def test_a_secret_that_cannot_be_made_leaves_nothing_that_serves(
     world: World, code: str, applied: bool, failure: type[Exception]
 ) -> None:
     await world.secrets.fail("CreateSecret", code, applied=applied)

@@ -94,7 +94,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-async def test_what_can_not_be_tried_is_said_and_asks_nobody(world: World) -> None:
+async def test_what_cannot_be_tried_is_said_and_asks_nobody(world: World) -> None:
     instance = world.instance()
     for data, reason, field in REFUSED:
         refused = await instance.refusal(TEST, {**ASKED, **data})

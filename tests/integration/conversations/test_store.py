@@ -9,7 +9,8 @@ from google.api_core.exceptions import ServiceUnavailable
 
 from firerouter import limits
 from tests.support.conversations import FEATURE, chosen, messages, said, sent, talk
-from tests.support.faulty_firestore import applied_twice
+from tests.support.eventually import until
+from tests.support.faulty_firestore import applied_twice, firestore_api
 from tests.support.files import inline
 from tests.support.in_process import Instance, World
 
@@ -74,12 +75,7 @@ async def test_the_question_is_there_while_it_is_answered(world: World, instance
     await instance.save("talk", {**FEATURE, "model": "sim/ticks", "totalS": 2}, 1)
     data = {"prompt": "slow", "conversationId": "new", "requestId": "r1"}
     running = asyncio.create_task(talk(instance, **data))
-    for _ in range(100):
-        await asyncio.sleep(0.05)
-        conversations = await world.all("users/user/conversations")
-        if conversations:
-            break
-    (id_,) = conversations
+    (id_,) = await until(lambda: world.all("users/user/conversations"))
     assert [m["text"] for m in (await messages(world, id_)).values()] == ["slow"]
     with pytest.raises(Exception, match="took too long"):
         await running
@@ -355,7 +351,7 @@ async def write_turns(world: World, id_: str, leaf: str, count: int) -> None:
 def count_reads(instance: Instance) -> list[str]:
     """The name of every document that is read from now on, by its name or by a query: of one that
     finds none, too, which is charged as a read."""
-    api = instance.app.firestore._firestore_api
+    api = firestore_api(instance.app.firestore)
     read: list[str] = []
     get, query = api.batch_get_documents, api.run_query
 
@@ -422,7 +418,7 @@ async def test_a_conversation_is_deleted_with_all_it_holds_also_in_two_goes(
     entries = await world.all("generations")
     assert [e["place"]["conversationId"] for e in entries.values() if e["result"] is not None] == [
         other["conversationId"]
-    ], "no text is left in the books"
+    ], "no text is left in the ledger"
     assert await world.all("users/user/deleting") == {}
     again = await instance.refusal("delete_conversation", {"conversationId": id_}, "user")
     assert again.reason == "conversation_unknown"
@@ -434,8 +430,9 @@ async def test_an_answer_does_not_bring_a_deleted_conversation_back(
     first = await talk(instance, "One", conversationId="new")
     id_ = first["conversationId"]
     await instance.save("talk", {**FEATURE, "model": "sim/slow"}, 1)
-    running = asyncio.create_task(talk(instance, "Two", conversationId=id_))
-    await asyncio.sleep(1)
+    marker = f"Two {world.project}"
+    running = asyncio.create_task(talk(instance, marker, conversationId=id_))
+    await until(lambda: world.requests(marker))  # a few seconds go by until its first token
     await instance.call("delete_conversation", {"conversationId": id_}, "user")
     assert (await running)["text"]
     assert await world.all("users/user/conversations") == {}

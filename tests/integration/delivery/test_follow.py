@@ -1,48 +1,57 @@
 """Answers that were lost on the way: what there is of them, then the rest, from any instance."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from firerouter import limits
+from firerouter.app.limits import Limits
+from firerouter.delivery import DeliveryLimits, ProgressLimits
+from firerouter.ledger import LedgerLimits
 from tests.support.calls import call_of
-from tests.support.in_process import Instance, World
+from tests.support.eventually import EVENTUALLY_S, until
+from tests.support.in_process import OVERDUE_S, Instance, World
 from tests.support.response_formats import LONG_JSON
 
 TICKS = {"model": "sim/ticks"}  # a hundred tokens in ten seconds
 
 
+def often(after_s: float = 0.5, every_s: float = 0.3) -> Limits:
+    """Limits by which progress is stored, and looked for, often."""
+    progress = replace(ProgressLimits(), after_s=after_s, every_s=every_s)
+    return Limits(
+        delivery=replace(DeliveryLimits(), progress=progress),
+        ledger=replace(LedgerLimits(), settle_before_result_s=0.1),
+    )
+
+
 @pytest.fixture
-async def instance(world: World, monkeypatch: pytest.MonkeyPatch) -> Instance:
-    monkeypatch.setattr(limits, "PROGRESS_AFTER_S", 0.5)
-    monkeypatch.setattr(limits, "PROGRESS_EVERY_S", 0.3)
-    instance = world.instance()
+async def instance(world: World) -> Instance:
+    instance = world.instance(limits=often())
     await instance.save("ticks", TICKS)
     return instance
 
 
-def begin(instance: Instance, **more: Any) -> tuple[Any, asyncio.Task[Any]]:
-    data = {"feature": "ticks", "prompt": "x", "requestId": "r", **more}
+def begin(world: World, instance: Instance, **more: Any) -> tuple[Any, asyncio.Task[Any]]:
+    data = {"feature": "ticks", "prompt": world.project, "requestId": "r", **more}
     call = call_of(data, "user", streaming=True)
     return call, asyncio.create_task(instance.app.generate.execute_prompt(call))
 
 
 async def started(world: World, *, pieces: bool = True) -> str:
     """The id of the generation that runs, once something of it is kept."""
-    for _ in range(200):
-        await asyncio.sleep(0.05)
+
+    async def kept() -> str:
         for id_, entry in (await world.all("generations")).items():
-            if entry["status"] == "running":
-                kept = await world.all(f"generations/{id_}/progress")
-                if len(kept) > 1 or not pieces:
-                    return id_
-    raise AssertionError("nothing is kept")
+            if entry["status"] == "running" and (
+                not pieces or len(await world.all(f"generations/{id_}/progress")) > 1
+            ):
+                return id_
+        return ""
 
-
-def text_of(frames: list[Any]) -> str:
-    return "".join(frame["delta"] for frame in frames if frame["type"] == "text")
+    return await until(kept)
 
 
 async def stop(instance: Instance, id_: str) -> None:
@@ -52,32 +61,32 @@ async def stop(instance: Instance, id_: str) -> None:
 async def test_another_instance_gives_what_was_written_and_then_the_rest(
     world: World, instance: Instance
 ) -> None:
-    _, running = begin(instance)
+    _, running = begin(world, instance)
     id_ = await started(world)
-    other = world.instance()
-    following = asyncio.create_task(other.frames("execute_prompt", {"resume": id_}, "user"))
-    await asyncio.sleep(1.5)
+    other = world.instance(limits=often())
+    following = other.begin("execute_prompt", {"resume": id_}, "user")
+    await until(lambda: len(following.messages) > 3)
     await stop(world.instance(), id_)
-    frames, result = await following
+    result = await following.task
+    frames = following.messages
     assert result == await running
     assert result["finishReason"] == "stopped"
     assert result["text"].startswith("tick-1 ")
     assert frames[0] == {"type": "start", "generationId": id_, "model": "sim/ticks"}
-    assert len(frames) > 3
     assert len(frames[1]["delta"]) > len("tick-1 tick-2 ")
-    assert text_of(frames) == result["text"]
+    assert following.text == result["text"]
     assert await world.all(f"generations/{id_}/progress") == {}, "the result is kept whole"
 
 
 async def test_the_same_instance_joins_in(world: World, instance: Instance) -> None:
-    _, running = begin(instance)
+    _, running = begin(world, instance)
     id_ = await started(world)
-    following = asyncio.create_task(instance.frames("execute_prompt", {"resume": id_}, "user"))
-    await asyncio.sleep(0.5)
+    following = instance.begin("execute_prompt", {"resume": id_}, "user")
+    await following.has_text()
     await stop(instance, id_)
-    frames, result = await following
+    result = await following.task
     assert result == await running
-    assert text_of(frames) == result["text"]
+    assert following.text == result["text"]
 
 
 async def test_one_that_has_ended_is_just_its_result(world: World, instance: Instance) -> None:
@@ -98,26 +107,24 @@ async def test_a_resume_of_nothing_is_none(instance: Instance) -> None:
 
 async def test_where_streams_are_off_nobody_is_sent_any(world: World, instance: Instance) -> None:
     await instance.save("ticks", {**TICKS, "stream": False}, 1)
-    _, running = begin(instance)
+    _, running = begin(world, instance)
     id_ = await started(world)
-    following = asyncio.create_task(
-        world.instance().frames("execute_prompt", {"resume": id_}, "user")
-    )
-    await asyncio.sleep(1)
+    following = world.instance(limits=often()).begin("execute_prompt", {"resume": id_}, "user")
+    await until(lambda: following.messages)
+    await world.sent_tokens(20)
     await stop(instance, id_)
-    frames, result = await following
-    assert [frame["type"] for frame in frames] == ["start"]
+    result = await following.task
+    assert [frame["type"] for frame in following.messages] == ["start"]
     assert result["text"] == (await running)["text"] != ""
 
 
 async def test_whoever_follows_may_leave_and_ends_nothing(world: World, instance: Instance) -> None:
-    _, running = begin(instance)
+    _, running = begin(world, instance)
     id_ = await started(world)
-    call = call_of({"resume": id_}, "user", streaming=True)
-    following = asyncio.create_task(world.instance().app.generate.execute_prompt(call))
-    await asyncio.sleep(0.5)
-    call.leave()
-    await asyncio.wait({following}, timeout=5)
+    following = world.instance().begin("execute_prompt", {"resume": id_}, "user")
+    await following.has_text()
+    following.call.leave()
+    await asyncio.wait({following.task}, timeout=EVENTUALLY_S)
     assert not running.done()
     await stop(instance, id_)
     assert (await running)["text"]
@@ -129,9 +136,10 @@ async def test_nothing_is_kept_where_nothing_may_be(
 ) -> None:
     if settings:
         await instance.save("ticks", {**TICKS, **settings}, 1)
-    _, running = begin(instance, temporary=not settings)
+    _, running = begin(world, instance, temporary=not settings)
     id_ = await started(world, pieces=False)
-    await asyncio.sleep(1.5)
+    # a hundred tokens in ten seconds: longer than progress waits here
+    await world.sent_tokens(15)
     assert await world.all(f"generations/{id_}/progress") == {}
     await stop(instance, id_)
     await running
@@ -152,12 +160,11 @@ async def test_a_failed_or_temporary_one_has_no_result_to_give(
 
 
 async def test_an_instance_that_was_killed_is_said_to_be(world: World, instance: Instance) -> None:
-    _, running = begin(instance)
+    _, running = begin(world, instance)
     id_ = await started(world)
-    past = limits.TOTAL_S + limits.SETTLE_S + 1
     later = world.instance()
     now = later.app.generate._following._now
-    later.app.generate._following._now = lambda: now() + timedelta(seconds=past)
+    later.app.generate._following._now = lambda: now() + timedelta(seconds=OVERDUE_S)
     refused = await later.refusal("execute_prompt", {"resume": id_}, "user")
     assert refused.reason == "interrupted"
     await stop(instance, id_)
@@ -179,7 +186,7 @@ async def test_odd_resumes_are_refused(instance: Instance, data: Any, reason: st
 
 
 async def test_somebody_elses_is_as_good_as_none(world: World, instance: Instance) -> None:
-    _, running = begin(instance)
+    _, running = begin(world, instance)
     id_ = await started(world)
     for where in (instance, world.instance()):
         refused = await where.refusal("execute_prompt", {"resume": id_}, "stranger")
@@ -188,28 +195,27 @@ async def test_somebody_elses_is_as_good_as_none(world: World, instance: Instanc
     await running
 
 
-def mute(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+def mute(instance: Instance) -> None:
     """Of how an answer ends nothing comes through: as where its instance is killed."""
 
     async def never(*_: Any, **__: Any) -> Any:
         await asyncio.sleep(3600)
 
-    monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.1)
     instance.app.conversations.answer = never  # type: ignore[method-assign]
     instance.app.ledger.settle = never  # type: ignore[method-assign]
     instance.app.progress.forget = never  # type: ignore[method-assign]
 
 
 async def test_what_a_killed_instance_had_written_is_kept_in_the_conversation(
-    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance
 ) -> None:
-    mute(instance, monkeypatch)
-    _, running = begin(instance, conversationId="new")
+    mute(instance)
+    _, running = begin(world, instance, conversationId="new")
     id_ = await started(world)
     running.cancel()
     entry = await world.document(f"generations/{id_}")
     tidy = world.instance().app.reconcile
-    past = timedelta(seconds=limits.TOTAL_S + limits.SETTLE_S + 1)
+    past = timedelta(seconds=OVERDUE_S)
     tidy._now = lambda: entry["createdAt"] + past
     assert (await tidy.run())["closed"] == 1
     place = entry["place"]
@@ -223,24 +229,22 @@ async def test_what_a_killed_instance_had_written_is_kept_in_the_conversation(
     assert len(await world.all(f"{conversation}/messages")) == 2
 
 
-async def test_of_a_repair_that_was_killed_the_newer_text_is_kept(
-    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "PROGRESS_AFTER_S", 0.0)
-    monkeypatch.setattr(limits, "PROGRESS_EVERY_S", 0.1)
-    await instance.save("ticks", {"model": "sim/slow-bad-json", **LONG_JSON}, 1)
-    mute(instance, monkeypatch)
-    _, running = begin(instance, conversationId="new")
+async def test_of_a_repair_that_was_killed_the_newer_text_is_kept(world: World) -> None:
+    instance = world.instance(limits=often(after_s=0.0, every_s=0.1))
+    await instance.save("ticks", {"model": "sim/slow-bad-json", **LONG_JSON})
+    mute(instance)
+    _, running = begin(world, instance, conversationId="new")
     id_ = await started(world)
-    pieces: dict[str, Any] = {}
-    async with asyncio.timeout(20):
-        while not any(piece.get("again") for piece in pieces.values()):
-            pieces = await world.all(f"generations/{id_}/progress")
-            await asyncio.sleep(0.02)
+
+    async def some_of_the_repair() -> bool:
+        pieces = await world.all(f"generations/{id_}/progress")
+        return any(piece.get("again") for piece in pieces.values())
+
+    await until(some_of_the_repair)
     running.cancel()
     entry = await world.document(f"generations/{id_}")
     tidy = world.instance().app.reconcile
-    tidy._now = lambda: entry["createdAt"] + timedelta(seconds=limits.TOTAL_S + limits.SETTLE_S + 1)
+    tidy._now = lambda: entry["createdAt"] + timedelta(seconds=OVERDUE_S)
     assert (await tidy.run())["closed"] == 1
     place = entry["place"]
     conversation = f"users/user/conversations/{place['conversationId']}"

@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -22,14 +23,16 @@ from aiohttp import web
 from google.api_core import exceptions
 
 from firerouter import limits
+from firerouter.app.limits import Limits
 from firerouter.callable import CallableError
-from firerouter.delivery.progress import latest
+from firerouter.delivery import DeliveryLimits, ProgressLimits, QueueLimits, latest
 from firerouter.generation.execution import PromptExecution
+from firerouter.ledger import LedgerLimits
 from scripts.devtools import processes
 from tests.support.calls import call_of
-from tests.support.eventually import EVENTUALLY_S
+from tests.support.eventually import EVENTUALLY_S, until
 from tests.support.faulty_firestore import applied_twice
-from tests.support.in_process import Instance, World
+from tests.support.in_process import OVERDUE_S, Instance, World
 from tests.support.response_formats import LONG_JSON
 from tests.support.serve import Serve
 
@@ -66,10 +69,8 @@ class Queue:
     async def deliver(self, instance: Instance) -> Any:
         return await instance.app.generate.deliver(self.id)
 
-    async def filled(self) -> None:
-        async with asyncio.timeout(EVENTUALLY_S):
-            while not self.tasks:
-                await asyncio.sleep(0.02)
+    async def filled(self, count: int = 1) -> None:
+        await until(lambda: len(self.tasks) >= count)
 
 
 def forget_firebase() -> None:
@@ -130,9 +131,12 @@ def begin(world: World, instance: Instance, feature: str, **more: Any) -> Any:
 
 async def ended(world: World, id_: str) -> dict[str, Any]:
     """The entry, once it has ended, all that it held given back."""
-    async with asyncio.timeout(EVENTUALLY_S):
-        while (entry := await world.document(f"generations/{id_}"))["status"] == "running":
-            await asyncio.sleep(0.05)
+
+    async def has_ended() -> dict[str, Any]:
+        entry = await world.document(f"generations/{id_}")
+        return {} if entry["status"] == "running" else entry
+
+    entry: dict[str, Any] = await until(has_ended)
     assert (await world.document("quotas/user/windows/concurrent"))["count"] == 0
     return entry
 
@@ -158,7 +162,7 @@ async def test_a_task_says_the_generation_alone_and_nothing_of_it_stays(
     assert queue.id == result["generationId"]
     assert prompt(world) not in json.dumps(task)
     assert task["queue"] == f"/projects/{world.project}/locations/australia-southeast1"
-    assert task["dispatchDeadline"] == f"{limits.TASK_DEADLINE_S}s"
+    assert task["dispatchDeadline"] == f"{QueueLimits().delivery_deadline_s}s"
     entry = await ended(world, queue.id)
     assert (entry["status"], entry["continues"], entry["result"]) == ("done", True, result)
     assert entry["instance"] == queue.to.app.instance  # type: ignore[union-attr]
@@ -171,16 +175,13 @@ async def test_a_task_says_the_generation_alone_and_nothing_of_it_stays(
 async def test_it_is_followed_as_it_is_written(
     world: World, instance: Instance, queue: Queue
 ) -> None:
-    call, running = begin(world, instance, "ticks", conversationId="new")
-    frames: list[Any] = []
-    async with asyncio.timeout(EVENTUALLY_S):
-        while len(texts(frames)) < 4:
-            frames += [json.loads(frame)["message"] for frame in call.take() if frame]
-            await asyncio.sleep(0.05)
-    assert not running.done(), "what is written is shown before its end"
+    data = {"feature": "ticks", "prompt": prompt(world), "conversationId": "new"}
+    asking = instance.begin("execute_prompt", data, "user")
+    await until(lambda: len(texts(asking.messages)) >= 4)
+    assert not asking.task.done(), "what is written is shown before its end"
     await instance.call("stop_generation", {"generationId": queue.id}, "user")
-    result = await running
-    frames += [json.loads(frame)["message"] for frame in call.take() if frame]
+    result = await asking.task
+    frames = asking.messages
     assert frames[0]["type"] == "start"
     assert frames[0]["messageId"] == result["messageId"]
     assert "".join(texts(frames)) == result["text"]
@@ -200,14 +201,17 @@ async def test_it_is_written_down_no_more_than_once_a_second(
     await queue.filled()
     pieces: dict[str, Any] = {}
     firestore = world.firestore.collection(f"generations/{queue.id}/progress")
-    for _ in range(50):
+
+    async def several() -> bool:
+        nonlocal pieces
         pieces |= {s.id: s.create_time async for s in firestore.stream()}
-        await asyncio.sleep(0.1)
+        return len(pieces) > 3
+
+    await until(several)
     await instance.call("stop_generation", {"generationId": queue.id}, "user")
     await running
     entry = await ended(world, queue.id)
     times = [pieces[id_] for id_ in sorted(pieces)]
-    assert len(times) > 1
     assert times[0] - entry["createdAt"] > timedelta(seconds=1.9)
     for before, after in pairwise(times):
         assert after - before > timedelta(seconds=0.9)
@@ -216,19 +220,19 @@ async def test_it_is_written_down_no_more_than_once_a_second(
 
 
 async def test_a_repair_takes_the_place_of_what_was_written_before_it(
-    world: World, instance: Instance, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance, queue: Queue
 ) -> None:
-    monkeypatch.setattr(limits, "PROGRESS_AFTER_S", 0.0)
-    monkeypatch.setattr(limits, "PROGRESS_LIVE_S", 0.15)
+    progress = replace(ProgressLimits(), after_s=0.0, live_s=0.15)
+    queue.to = world.instance(limits=Limits(delivery=replace(DeliveryLimits(), progress=progress)))
     await instance.save("shaped", {"model": "sim/slow-bad-json", **LONG_JSON, **CONTINUE})
     call, running = begin(world, instance, "shaped", conversationId="new")
     await queue.filled()
-    pieces: dict[str, Any] = {}
-    async with asyncio.timeout(EVENTUALLY_S):
-        while not any(piece.get("again") for piece in pieces.values()):
-            pieces = await world.all(f"generations/{queue.id}/progress")
-            await asyncio.sleep(0.02)
-    assert len(pieces) > 1
+
+    async def some_of_the_repair() -> bool:
+        pieces = await world.all(f"generations/{queue.id}/progress")
+        return len(pieces) > 1 and any(piece.get("again") for piece in pieces.values())
+
+    await until(some_of_the_repair)
     written = "".join(piece.text for piece in latest(await instance.app.progress.read(queue.id)))
     result = await running
     assert result["text"].startswith(written), "what would be left of it, were it killed now"
@@ -267,7 +271,7 @@ async def test_where_streams_are_off_the_text_comes_with_the_result_alone(
 async def test_who_leaves_changes_nothing(world: World, instance: Instance, queue: Queue) -> None:
     call, running = begin(world, instance, "slow", conversationId="new")
     await queue.filled()
-    await asyncio.sleep(0.5)
+    await until(world.requests)  # a few seconds go by until its first token
     call.leave()
     await asyncio.wait({running})
     assert isinstance(running.exception(), CallableError)  # nobody hears it
@@ -298,15 +302,13 @@ async def test_it_may_run_where_it_was_asked_and_be_joined_there(
     queue.to = instance
     call, running = begin(world, instance, "slow", requestId="r")
     await queue.filled()
-    await asyncio.sleep(1)
-    data = {"resume": queue.id}
-    looking_on = call_of(data, "user", streaming=True)
-    joined = asyncio.create_task(instance.app.generate.execute_prompt(looking_on))
-    await asyncio.sleep(0.2)
-    looking_on.leave()
+    await until(world.requests)  # a few seconds go by until its first token
+    joined = instance.begin("execute_prompt", {"resume": queue.id}, "user")
+    await until(lambda: joined.messages)
+    joined.call.leave()
     result = await running
     assert result["finishReason"] == "stop"
-    assert await joined == result
+    assert await joined.task == result
     assert call.left is False
 
 
@@ -347,8 +349,7 @@ async def test_turns_of_one_conversation_follow_each_other_as_they_were_asked(
     to, queue.to = queue.to, None
     place = {"conversationId": begun["conversationId"]}
     _, running = begin(world, instance, "fast", **place)
-    while len(queue.tasks) < 2:
-        await asyncio.sleep(0.05)
+    await queue.filled(2)
     await instance.save("plain", {"model": "sim/fast"})
     await ask(world, instance, "plain", **place)
     await queue.deliver(to)  # type: ignore[arg-type]
@@ -364,8 +365,7 @@ async def test_turns_of_one_conversation_follow_each_other_as_they_were_asked(
             "user",
         )
     )
-    while len(queue.tasks) < 3:
-        await asyncio.sleep(0.05)
+    await queue.filled(3)
     await queue.deliver(to)  # type: ignore[arg-type]
     sibling = await world.document(f"{messages}/{(await regenerated)['messageId']}")
     assert sibling["parent"] == answer["parent"]
@@ -513,14 +513,14 @@ async def test_a_claim_whose_answer_is_lost_is_not_lost(
     await ended(world, queue.id)
 
 
-async def test_what_can_not_be_claimed_is_to_be_delivered_again(
-    world: World, instance: Instance, queue: Queue, monkeypatch: pytest.MonkeyPatch
+async def test_what_cannot_be_claimed_is_to_be_delivered_again(
+    world: World, instance: Instance, queue: Queue
 ) -> None:
-    monkeypatch.setattr(limits, "CLAIM_PAUSES_S", (0.0, 0.0))
+    at_once = replace(QueueLimits(), claim_pauses_s=(0.0, 0.0))
     queue.to = None
     _, running = begin(world, instance, "fast")
     await queue.filled()
-    there = world.instance()
+    there = world.instance(limits=Limits(delivery=replace(DeliveryLimits(), queue=at_once)))
 
     async def away(*_: Any, **__: Any) -> Any:
         raise exceptions.DeadlineExceeded("away")  # type: ignore[no-untyped-call]
@@ -556,17 +556,17 @@ async def test_without_a_queue_nothing_is_begun_and_nothing_held(
 
 
 async def test_a_task_that_never_comes_costs_nothing_and_comes_too_late(
-    world: World, instance: Instance, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    world: World, queue: Queue
 ) -> None:
-    monkeypatch.setattr(limits, "QUEUED_MAX_S", 2.0)
+    instance = world.instance(limits=Limits(ledger=replace(LedgerLimits(), queued_max_s=2.0)))
     await instance.call("save_app_settings", {"revision": 0, "settings": {"freeModelsOnly": False}})
     await instance.save("paid", {"model": "sim/paid", **CONTINUE})
-    to, queue.to = queue.to, None
+    to = world.instance()
     _, running = begin(world, instance, "paid", conversationId="new")
     assert (await refused(running)).reason == "interrupted"
     entry = await world.document(f"generations/{queue.id}")
     assert entry["reservedNanoUsd"] > 0
-    assert await queue.deliver(to) == {}  # type: ignore[arg-type]
+    assert await queue.deliver(to) == {}
     assert (await world.instance().app.reconcile.run())["closed"] == 1
     entry = await ended(world, queue.id)
     assert (entry["status"], entry["costNanoUsd"]) == ("interrupted", 0)
@@ -576,23 +576,22 @@ async def test_a_task_that_never_comes_costs_nothing_and_comes_too_late(
     assert await world.all(f"generations/{queue.id}/asked") == {}
     (day,) = [w for name, w in (await world.all("quotas/user/windows")).items() if "usd" in name]
     assert day["nanoUsd"] == 0
-    assert await queue.deliver(to) == {}  # type: ignore[arg-type]
+    assert await queue.deliver(to) == {}
     assert await upstream(world) == []
 
 
 async def test_an_instance_that_dies_with_it_is_closed_and_not_followed_for_ever(
-    world: World, instance: Instance, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance, queue: Queue
 ) -> None:
     """Killed: nothing that it would still have done comes through."""
 
     async def never(*_: Any, **__: Any) -> Any:
         await asyncio.sleep(3600)
 
-    monkeypatch.setattr(limits, "TOTAL_S", 2.0)
-    monkeypatch.setattr(limits, "SETTLE_S", 1.0)
     queue.to = None
-    there = world.instance()
-    there.app.handover.asked = never  # type: ignore[method-assign]
+    short = replace(LedgerLimits(), run_s=2.0, settle_s=1.0)
+    there = world.instance(limits=Limits(ledger=short))
+    there.app.handover.take_request = never  # type: ignore[method-assign]
     _, running = begin(world, instance, "fast")
     await queue.filled()
     dying = asyncio.create_task(queue.deliver(there))
@@ -600,8 +599,11 @@ async def test_an_instance_that_dies_with_it_is_closed_and_not_followed_for_ever
     dying.cancel()
     await asyncio.wait({dying})
     assert await queue.deliver(world.instance()) == {}, "claimed once, for good"
-    await asyncio.sleep(1.2)
-    assert (await world.instance().app.reconcile.run())["closed"] == 1
+
+    async def its_deadline_has_passed() -> bool:
+        return bool((await world.instance().app.reconcile.run())["closed"] == 1)
+
+    await until(its_deadline_has_passed)
     assert (await ended(world, queue.id))["status"] == "interrupted"
 
 
@@ -615,9 +617,11 @@ async def test_a_process_that_is_killed_with_it_leaves_what_it_had_written(
     task = {"data": {"generationId": queue.id}}
     async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
         delivering = asyncio.create_task(http.post(served.url, json=task))
-        async with asyncio.timeout(EVENTUALLY_S):
-            while len(await world.all(f"generations/{queue.id}/progress")) < 2:
-                await asyncio.sleep(0.1)
+
+        async def several_pieces() -> bool:
+            return len(await world.all(f"generations/{queue.id}/progress")) > 1
+
+        await until(several_pieces)
         for pid in processes.descendants([served.pid]):
             os.kill(pid, signal.SIGKILL)
         with pytest.raises(httpx.HTTPError):
@@ -627,7 +631,7 @@ async def test_a_process_that_is_killed_with_it_leaves_what_it_had_written(
     await asyncio.wait({running})
     running.exception()
     tidy = world.instance().app.reconcile
-    past = timedelta(seconds=limits.TOTAL_S + limits.SETTLE_S + 1)
+    past = timedelta(seconds=OVERDUE_S)
     tidy._now = lambda: datetime.now(UTC) + past
     assert (await tidy.run())["closed"] == 1
     entry = await ended(world, queue.id)
@@ -642,15 +646,14 @@ async def test_a_process_that_is_killed_with_it_leaves_what_it_had_written(
     assert len(asked) == 1
 
 
-async def test_what_can_not_be_asked_any_more_is_ended(
+async def test_what_cannot_be_asked_any_more_is_ended(
     world: World, instance: Instance, queue: Queue
 ) -> None:
     begun = await ask(world, instance, "fast", conversationId="new")
     to, queue.to = queue.to, None
     place = {"conversationId": begun["conversationId"]}
     _, running = begin(world, instance, "fast", **place)
-    while len(queue.tasks) < 2:
-        await asyncio.sleep(0.05)
+    await queue.filled(2)
     await instance.call("delete_conversation", place, "user")
     await queue.deliver(to)  # type: ignore[arg-type]
     assert (await refused(running)).reason == "conversation_unknown"
@@ -658,7 +661,7 @@ async def test_what_can_not_be_asked_any_more_is_ended(
     assert (entry["status"], entry["costNanoUsd"]) == ("failed", 0)
 
 
-async def test_somebody_elses_can_not_be_followed(
+async def test_somebody_elses_cannot_be_followed(
     world: World, instance: Instance, queue: Queue
 ) -> None:
     _, running = begin(world, instance, "slow")
@@ -675,9 +678,7 @@ async def test_an_instance_that_goes_down_ends_it_as_interrupted(
     await queue.filled()
     assert queue.to is not None
     generate: PromptExecution = queue.to.app.generate
-    async with asyncio.timeout(EVENTUALLY_S):
-        while not any(one.written()[0] for one in generate._running.values()):
-            await asyncio.sleep(0.05)
+    await until(lambda: any(one.written()[0] for one in generate._running.values()))
     generate.interrupt()
     assert (await refused(running)).reason == "interrupted"
     entry = await ended(world, queue.id)
@@ -692,9 +693,7 @@ async def test_a_comparison_goes_on_as_well(world: World, instance: Instance, qu
     data = {"feature": "pair", "prompt": prompt(world), "models": models, "requestId": "r"}
     call = call_of(data, "user", streaming=True)
     running = asyncio.create_task(instance.app.compare.execute_multi_model_prompt(call))
-    async with asyncio.timeout(EVENTUALLY_S):
-        while len(queue.tasks) < 2:
-            await asyncio.sleep(0.05)
+    await queue.filled(2)
     bodies = [json.loads(base64.b64decode(t["httpRequest"]["body"])) for t in queue.tasks]
     assert to is not None
     await asyncio.gather(*(to.app.generate.deliver(b["data"]["generationId"]) for b in bodies))

@@ -143,7 +143,7 @@ async def test_whatever_the_documents_hold_a_feature_that_is_on_answers(
     answer, reason = await prepared.ask()
     event("answered" if answer else str(reason))
     assert answer or reason not in OURS
-    # settings that are right may ask for what can not be had; what is not right is not to blame
+    # settings that are right may ask for what cannot be had; what is not right is not to blame
     right = any(is_right(values.get("settings")) for values in typed)
     assert answer or right or (reason == "key_missing" and "keys" in app), reason
     assert "chat" in await prepared.listed()

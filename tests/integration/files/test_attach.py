@@ -543,7 +543,7 @@ async def test_a_user_uploads_only_so_much_in_a_day(
 # -- models ----------------------------------------------------------------------------------------
 
 
-async def test_a_model_that_can_not_take_a_file_is_not_asked(
+async def test_a_model_that_cannot_take_a_file_is_not_asked(
     world: World, instance: Instance, uid: str
 ) -> None:
     path = await upload(instance, WAV, "audio/wav", uid)
@@ -571,9 +571,7 @@ async def test_a_question_with_an_image_is_not_asked_again_of_a_model_that_sees_
     assert (await asked(world))[-1][1] == {"role": "user", "content": "What is it?"}
 
 
-async def test_a_fallback_that_can_not_take_a_file_is_left_out(
-    instance: Instance, uid: str
-) -> None:
+async def test_a_fallback_that_cannot_take_a_file_is_left_out(instance: Instance, uid: str) -> None:
     image_, unknown = inline(), "somebody/new"
     request = parse(ExecutePrompt, {"feature": "talk", "prompt": "x", "attachments": [image_]})
     models = [HEARS_TOO, READS, SEES, unknown]

@@ -11,6 +11,7 @@ from firerouter import limits
 from firerouter.ledger.ids import comparison_ids, generation_id
 from tests.support.calls import call_of
 from tests.support.comparisons import FEATURE, compared, data, windows
+from tests.support.eventually import until
 from tests.support.in_process import HANDLERS, Instance, World
 
 
@@ -153,12 +154,12 @@ async def test_a_stop_upon_the_first_frame_ends_them_all(
     third = asyncio.Event()
     admit, admitted = instance.app.ledger.admit, 0
 
-    async def admit_some(admission: Any) -> Any:
+    async def admit_some(admission: Any, caps: Any) -> Any:
         nonlocal admitted
         admitted += 1
         if admitted == 3:
             await third.wait()
-        return await admit(admission)
+        return await admit(admission, caps)
 
     monkeypatch.setattr(instance.app.ledger, "admit", admit_some)
     models = ["sim/ticks", "sim/steady", "sim/slow-drip"]
@@ -171,11 +172,12 @@ async def test_a_stop_upon_the_first_frame_ends_them_all(
     whole = json.loads(frame)["message"]["comparisonId"]
     stopping = world.instance().call("stop_generation", {"comparisonId": whole}, "user")
     assert (await stopping)["stopped"] is True
-    while True:
+
+    async def both_are_stopped() -> bool:
         entries = (await world.all("generations")).values()
-        if len(entries) == 2 and all(entry["status"] == "stopped" for entry in entries):
-            break
-        await asyncio.sleep(0.05)
+        return [entry["status"] for entry in entries] == ["stopped"] * 2
+
+    await until(both_are_stopped)
     third.set()
     result = await running
     assert [r["finishReason"] for r in result["results"]] == ["stopped"] * 3
@@ -205,8 +207,11 @@ async def test_a_client_that_leaves_stops_them_all(world: World, instance: Insta
     call = call_of(data(world, "sim/ticks", "sim/slow"), "user", streaming=True)
     handler = HANDLERS["execute_multi_model_prompt"](instance.app)
     running = asyncio.ensure_future(handler(call))
-    while len(await world.all("generations")) < 2:
-        await asyncio.sleep(0.05)
+
+    async def both_are_admitted() -> bool:
+        return len(await world.all("generations")) == 2
+
+    await until(both_are_admitted)
     call.leave()
     result = await asyncio.wait_for(running, 10)
     assert [r["finishReason"] for r in result["results"]] == ["stopped", "stopped"]
@@ -262,10 +267,10 @@ async def test_a_comparison_is_reserved_as_so_many_generations(
     admit, reserved, held = instance.app.ledger.admit, list[int](), list[Any]()
     decided = asyncio.Event()
 
-    async def admit_together(admission: Any) -> Any:
+    async def admit_together(admission: Any, caps: Any) -> Any:
         """Nothing is asked, and nothing given back, until each is admitted or refused."""
         try:
-            return await admit(admission)
+            return await admit(admission, caps)
         finally:
             reserved.append(admission.reserve_nano_usd)
             if len(reserved) == 3:

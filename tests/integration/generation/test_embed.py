@@ -1,4 +1,4 @@
-"""`create_embeddings`: vectors in order, in few requests, and every end of one in the books."""
+"""`create_embeddings`: vectors in order, in few requests, and every end of one in the ledger."""
 
 import asyncio
 import base64
@@ -14,6 +14,7 @@ from firerouter.ledger.ids import generation_id
 from scripts.devtools.callable_client import CallableClient, CallableFailure
 from scripts.devtools.suite import Suite
 from tests.support.calls import ADMIN, call_of
+from tests.support.eventually import until
 from tests.support.in_process import Instance, World
 
 EMBED, TEST = "create_embeddings", "test_feature_settings"
@@ -185,7 +186,7 @@ async def test_a_model_of_one_length_is_refused_or_taken_as_the_feature_says(wor
     assert "notices" not in await embed(instance, input="x")
 
 
-async def test_an_input_that_can_not_fit_is_named_before_any_is_asked(world: World) -> None:
+async def test_an_input_that_cannot_fit_is_named_before_any_is_asked(world: World) -> None:
     instance = await paid(world, PAID)  # reads 8,192 tokens
     marker, texts = marked(2)
     error = await refused(instance, input=[*texts, "x" * 66_000])
@@ -386,9 +387,7 @@ async def test_silence_ends_at_its_deadline(world: World) -> None:
 
 
 async def begun(world: World, marker: str) -> None:
-    async with asyncio.timeout(SOON_S):
-        while not await world.embedded(marker):
-            await asyncio.sleep(0.02)
+    await until(lambda: world.embedded(marker))
 
 
 async def test_a_hang_up_closes_the_connection_and_settles(world: World) -> None:
@@ -401,9 +400,11 @@ async def test_a_hang_up_closes_the_connection_and_settles(world: World) -> None
     with pytest.raises(CallableError) as ended:
         await asyncio.wait_for(running, SOON_S)
     assert ended.value.reason == "stopped"
-    async with asyncio.timeout(SOON_S):
-        while not (await world.embedded(marker))[0]["closedByClient"]:
-            await asyncio.sleep(0.02)
+
+    async def is_closed() -> bool:
+        return bool((await world.embedded(marker))[0]["closedByClient"])
+
+    await until(is_closed)
     entry = await world.document(f"generations/{ended.value.details['generationId']}")
     assert (entry["status"], entry["costIsEstimate"]) == ("stopped", True)
     assert entry["costNanoUsd"] == entry["reservedNanoUsd"] > 0

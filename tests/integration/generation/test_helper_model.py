@@ -8,6 +8,7 @@ import pytest
 from firerouter import limits
 from firerouter.conversations.history import TOLD_BEFORE
 from firerouter.generation.helper_model import SUMMARY, TITLE
+from tests.support.eventually import until
 from tests.support.in_process import Instance, World
 
 FEATURE = {"model": "sim/fast", "maxTokens": 64, "helperModel": "sim/one-packet"}
@@ -57,7 +58,7 @@ async def test_the_helper_model_names_a_new_conversation(world: World, instance:
     assert len(await asked(world, TITLE)) == 1
 
 
-async def test_what_a_title_costs_is_in_the_books(world: World, instance: Instance) -> None:
+async def test_what_a_title_costs_is_in_the_ledger(world: World, instance: Instance) -> None:
     paid = {"settings": {"freeModelsOnly": False}, "revision": 0}
     await instance.call("save_app_settings", paid)
     await instance.save("talk", {**FEATURE, "helperModel": "sim/paid"}, 1)
@@ -104,10 +105,7 @@ async def test_titles_can_be_switched_off(world: World, instance: Instance) -> N
 async def test_a_title_that_the_user_gave_meanwhile_stays(world: World, instance: Instance) -> None:
     await instance.save("talk", {**FEATURE, "model": "sim/slow"}, 1)
     asking = asyncio.create_task(first(instance, world.project))
-    id_ = ""
-    while not id_:
-        await asyncio.sleep(0.05)
-        id_ = next(iter(await world.all("users/user/conversations")), "")
+    (id_,) = await until(lambda: world.all("users/user/conversations"))
     await instance.call("update_conversation", {"conversationId": id_, "title": "Mine"}, "user")
     assert await title(world, await asking) == "Mine"
     assert len(await asked(world, TITLE)) == 1

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from firerouter.callable import CallableError
+from tests.support.eventually import until
 from tests.support.in_process import Instance, World
 
 FEATURE = {"model": "sim/fast", "maxTokens": 64, "titles": "beginning"}
@@ -121,8 +122,7 @@ async def test_another_payload_while_the_first_one_runs_is_refused(
 ) -> None:
     data = {"feature": "slow", "prompt": world.project, "requestId": "mine"}
     running = asyncio.create_task(instances[0].call("execute_prompt", data, "user"))
-    while not await world.all("generations"):
-        await asyncio.sleep(0.02)
+    await until(lambda: world.all("generations"))
     for one in instances:
         refusal = await one.refusal("execute_prompt", {**data, "context": "more"}, "user")
         assert refusal.reason == "request_id_reused"

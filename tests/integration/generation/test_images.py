@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from firerouter import limits
-from scripts.standins.openrouter.completions import drawn
-from tests.support.calls import call_of
+from scripts.standins.openrouter.completions import simulated_png as drawn
+from tests.support.eventually import until
 from tests.support.files import image_part
 from tests.support.in_process import Instance, World
 
@@ -527,22 +527,17 @@ async def test_whoever_leaves_ends_the_images(
 ) -> None:
     await save(instance, world, 1, imageApi="images")
     data = {"feature": "draw", "prompt": PROMPT, "imageOptions": {"n": 10}}
-    call = call_of(data, uid, streaming=True)
-    asking = asyncio.create_task(instance.app.generate.execute_prompt(call))
-    async with asyncio.timeout(10):
-        while not any(b'"image"' in frame for frame in call.take() if frame):
-            await asyncio.sleep(0.01)
-    call.leave()
-    assert (await asking)["finishReason"] == "stopped"
+    asking = instance.begin("execute_prompt", data, uid)
+    await until(lambda: any("image" in message for message in asking.messages))
+    asking.call.leave()
+    assert (await asking.task)["finishReason"] == "stopped"
     (entry,) = await settled(world, uid)
     assert entry["status"] == "stopped"
-    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(5):
-        closed = False
-        while not closed:
-            seen = (await http.get(f"{world.suite.openrouter_root}/sim/requests")).json()
-            closed = any(
-                r["closedByClient"] for r in seen if world.project in json.dumps(r["body"])
-            )
+
+    async def is_closed() -> bool:
+        return any(request["closedByClient"] for request in await world.requests())
+
+    await until(is_closed)
 
 
 async def test_models_side_by_side_draw_each_for_itself(
@@ -563,22 +558,23 @@ async def test_whoever_stops_an_image_pays_for_none(
 ) -> None:
     await save(instance, world, 1, imageApi="images", model="sim/images-silent")
     data = {"feature": "draw", "prompt": PROMPT, "requestId": "r1"}
-    call = call_of(data, uid, streaming=True)
-    asking = asyncio.create_task(instance.app.generate.execute_prompt(call))
-    async with asyncio.timeout(30):
-        while not any(b'"partial"' in frame for frame in call.take() if frame):
-            await asyncio.sleep(0.01)
+    asking = instance.begin("execute_prompt", data, uid)
+    await until(lambda: any("partial" in m.get("image", ()) for m in asking.messages))
     await instance.call("stop_generation", {"requestId": "r1"}, uid)
-    result = await asking
+    result = await asking.task
     assert result["finishReason"] == "stopped"
     assert "images" not in result
     (entry,) = await settled(world, uid)
     assert (entry["status"], entry["usage"]["costIsEstimate"]) == ("stopped", True)
     asked = {"id": entry["attempts"][0]["upstreamId"]}
     url, key = f"{world.suite.openrouter_root}/api/v1/generation", "Bearer sk-or-v1-simulated"
-    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(60):
-        while (await http.get(url, params=asked, headers={"Authorization": key})).is_error:
-            await asyncio.sleep(0.1)  # OpenRouter knows a moment later
+
+    async def openrouter_knows() -> bool:
+        async with httpx.AsyncClient(trust_env=False) as http:
+            headers = {"Authorization": key}
+            return (await http.get(url, params=asked, headers=headers)).is_success
+
+    await until(openrouter_knows)
     await instance.app.reconcile.run()
     (entry,) = await settled(world, uid)
     assert (entry["costNanoUsd"], entry["usage"]["cost"]) == (0, 0)

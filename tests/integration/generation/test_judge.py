@@ -8,6 +8,7 @@ import pytest
 from firerouter.ledger.ids import comparison_ids, comparison_request, generation_id
 from tests.support.calls import call_of
 from tests.support.comparisons import FEATURE, compared, data, windows
+from tests.support.eventually import until
 from tests.support.in_process import HANDLERS, Instance, World
 
 JUDGES = ["sim/ranks", "sim/paid-ticks", "sim/reset", "sim/empty"]
@@ -22,6 +23,15 @@ async def instance(world: World) -> Instance:
     await instance.call("save_app_settings", paid)
     await instance.save("compared", {**FEATURE, "allowedModels": ALLOWED})
     return instance
+
+
+async def runs(world: World, id_: str) -> None:
+    """Wait until this generation is admitted."""
+
+    async def is_running() -> bool:
+        return (await world.document(f"generations/{id_}")).get("status") == "running"
+
+    await until(is_running)
 
 
 async def told(world: World, model: str) -> list[dict[str, Any]]:
@@ -128,8 +138,7 @@ async def test_one_that_is_stopped_drops_no_judge(world: World, instance: Instan
     request = data(world, "sim/fast", "sim/ticks", judge=judge, requestId="straggler")
     running = asyncio.create_task(compared(instance, request))
     straggler = comparison_ids(generation_id("user", "straggler"), "user")[1]
-    while (await world.document(f"generations/{straggler}")).get("status") != "running":
-        await asyncio.sleep(0.05)
+    await runs(world, straggler)
     stop = {"generationId": straggler}
     assert (await world.instance().call("stop_generation", stop, "user"))["stopped"] is True
     result = await running
@@ -143,8 +152,7 @@ async def test_a_stop_reaches_a_judge_that_writes(world: World, instance: Instan
     running = asyncio.create_task(compared(instance, request))
     whole = generation_id("user", "judged")
     judging = generation_id("user", comparison_request(whole, 2))
-    while (await world.document(f"generations/{judging}")).get("status") != "running":
-        await asyncio.sleep(0.05)
+    await runs(world, judging)
     stopped = await world.instance().call("stop_generation", {"comparisonId": whole}, "user")
     assert stopped["stopped"] is True
     result = await running

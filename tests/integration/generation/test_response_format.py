@@ -8,6 +8,7 @@ import pytest
 
 from firerouter.contract import response_format
 from tests.support.calls import ASK
+from tests.support.eventually import until
 from tests.support.in_process import Instance, World
 
 SCHEMA = {
@@ -117,7 +118,7 @@ async def test_a_repair_is_one_more_call_whose_cost_counts(world: World) -> None
     assert len(await world.all("generations")) == 1
 
 
-async def test_what_can_not_be_repaired_is_said_after_one_try(world: World) -> None:
+async def test_what_cannot_be_repaired_is_said_after_one_try(world: World) -> None:
     instance = await feature(world, "sim/worse-json", responseFormat=WANTED, repairJson=True)
     marker = marked()
     result = await instance.call(ASK, data(marker), "user")
@@ -134,9 +135,11 @@ async def test_a_repair_that_is_stopped_before_its_first_token_leaves_the_first_
     )
     asked = data(marker, requestId="r1", conversationId="new")
     running = asyncio.create_task(instance.call(ASK, asked, "user"))
-    async with asyncio.timeout(20):
-        while len(await world.bodies(marker)) < 2:
-            await asyncio.sleep(0.05)
+
+    async def is_repaired() -> bool:
+        return len(await world.bodies(marker)) == 2
+
+    await until(is_repaired)
     assert (await instance.call("stop_generation", {"requestId": "r1"}, "user"))["stopped"]
     result = await running
     assert (result["finishReason"], result["text"]) == ("stopped", "Sure! Here it is: {")
@@ -210,7 +213,7 @@ async def test_the_same_request_again_has_the_json_too(world: World) -> None:
     assert cached["json"] == first["json"]
 
 
-async def test_a_result_that_can_not_be_made_ends_its_entry_all_the_same(
+async def test_a_result_that_cannot_be_made_ends_its_entry_all_the_same(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def falls_over(*_: Any) -> Any:

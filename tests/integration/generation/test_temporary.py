@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from firerouter.delivery import ProgressLimits
 from scripts.devtools.suite import BUCKET
 from tests.support.files import inline
 from tests.support.in_process import Instance, World
@@ -98,7 +99,8 @@ async def test_nothing_said_in_passing_is_anywhere(
 async def test_nor_of_one_that_is_stopped_half_way(world: World, instance: Instance) -> None:
     data = {"feature": "ticks", "prompt": MARKER, "temporary": True, "requestId": "r"}
     asking = asyncio.create_task(instance.call("execute_prompt", data, "user"))
-    await asyncio.sleep(3)  # longer than progress would wait
+    # a hundred tokens in ten seconds: longer than progress would wait
+    await world.sent_tokens(10 * int(ProgressLimits().after_s + 1), MARKER)
     assert await found(world, "tick-1 ") == []
     await instance.call("stop_generation", {"requestId": "r"}, "user")
     assert (await asking)["text"].startswith("tick-1 ")

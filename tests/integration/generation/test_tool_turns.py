@@ -189,7 +189,7 @@ async def test_a_clash_with_a_tool_of_the_features_is_refused(world: World) -> N
     assert (error.reason, error.details["field"]) == ("invalid_argument", "tools")
 
 
-async def test_what_the_model_can_not_do_is_refused_or_dropped_as_the_feature_says(
+async def test_what_the_model_cannot_do_is_refused_or_dropped_as_the_feature_says(
     world: World,
 ) -> None:
     model = "sim/plain"

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import logging
 import pickle
-import socket
 import subprocess
 import sys
 import traceback
@@ -29,6 +28,7 @@ from firerouter.keys.secret import Secret
 from firerouter.keys.slots import KeyEntry, KeySlots
 from firerouter.keys.vault import SECRET_ID, Vault
 from tests.support.repository import ROOT
+from tests.support.serve import free_port
 
 VALUE = "sk-or-v1-canary-5d1e"
 MARGIN_S = 5.0  # a busy machine's
@@ -136,9 +136,7 @@ class Standin:
 
 @pytest.fixture(scope="module")
 def process() -> Iterator[Standin]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        control = free.getsockname()[1]
+    control = free_port()
     command = [sys.executable, "-m", "scripts.standins.secret_manager", "--port", "0"]
     with subprocess.Popen(
         [*command, "--control-port", str(control)],
@@ -246,7 +244,7 @@ async def test_white_space_around_a_stored_key_is_no_part_of_it(
 
 
 @pytest.mark.parametrize("data", [b"  \n", b"\xff\xfe", b"sk-one\nsk-two", "sk-ü".encode()])
-async def test_a_stored_key_that_can_not_be_one_is_as_good_as_missing(
+async def test_a_stored_key_that_cannot_be_one_is_as_good_as_missing(
     standin: Standin, client: Any, data: bytes
 ) -> None:
     """None of these can go into a header."""
@@ -320,7 +318,7 @@ async def test_a_store_that_does_not_answer_is_unavailable_and_soon(
     mute.close()
 
 
-async def test_a_config_that_can_not_be_read_is_said_to_be_that(
+async def test_a_config_that_cannot_be_read_is_said_to_be_that(
     standin: Standin, client: Any
 ) -> None:
     config = Config(1)
@@ -508,7 +506,7 @@ async def test_no_key_is_looked_for_twice_where_there_is_none(
     assert config.asked == 1
 
 
-async def test_there_is_no_other_key_when_it_can_not_be_looked_up(
+async def test_there_is_no_other_key_when_it_cannot_be_looked_up(
     standin: Standin, client: Any
 ) -> None:
     await store(client, standin.project, "sk-one", "sk-two")

@@ -1,4 +1,4 @@
-"""`./scripts/free-models`, against the stand-in: whom it asks, how often, what it makes of it."""
+"""`./scripts/free-models`: which models it asks, how often, and what it prints."""
 
 import json
 import os
@@ -7,9 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,34 +16,20 @@ from typing import Any
 import httpx
 import pytest
 
-from firerouter.models.model import Model, read_models
-from scripts.devtools import dev_state as running
+from firerouter.keys.secret import Secret
+from firerouter.models.model import read_models
+from firerouter.openrouter import OpenRouter
 from scripts.devtools.cli_errors import FAILED, INTERRUPTED, NOT_SET_UP, USAGE
 from scripts.free_models import __main__ as cli
-from scripts.free_models import asking, report, survey
-from scripts.free_models.survey import FIRST, Pace, pick
+from scripts.free_models import survey
+from scripts.free_models.survey import DEFAULTS, ask, free_models
 from tests.support.openrouter_standin import Server, serving
 from tests.support.repository import ROOT
 
 SCRIPT = ROOT / "scripts" / "free-models"
 CANARY = "sk-or-v1-canary-0123456789"
 PAGE = b"# Mine\r\n\r\nkept \xe2\x80\x94 \xff\n%b\nold table\n%b\nkept too"
-MARKERS = (report.BEGIN.encode(), report.END.encode())
-
-
-class Clock:
-    """Seconds that pass only in sleep."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(round(seconds, 6))
-        self.now += seconds
+MARKERS = (cli.SECTION.begin.encode(), cli.SECTION.end.encode())
 
 
 @pytest.fixture(scope="module")
@@ -54,33 +39,19 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def stand_in(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
-    """Found as the one of a `scripts/dev` that is up; it remembers no request."""
-    monkeypatch.delenv(survey.VARIABLE, raising=False)
-    monkeypatch.setattr(running, "find", lambda _: {"addresses": {"openrouter": server.api}})
+async def openrouter(server: Server) -> AsyncIterator[OpenRouter]:
+    """A client of the stand-in, which remembers no request."""
     httpx.delete(f"{server.url}/sim/requests", trust_env=False).raise_for_status()
-    return server
-
-
-def asked(server: Server) -> list[str]:
-    """The models that were asked, in order."""
-    records = httpx.get(f"{server.url}/sim/requests", trust_env=False).json()
-    return [record["body"]["model"] for record in records]
-
-
-def choose(monkeypatch: pytest.MonkeyPatch, *ids: str) -> None:
-    """These models of the stand-in's list instead of those that are picked."""
-
-    def chosen(models: Sequence[Model]) -> list[Model]:
-        known = {model.id: model for model in models}
-        return [known[id_] for id_ in ids]
-
-    monkeypatch.setattr(survey, "pick", chosen)
+    client = OpenRouter(base_url=server.api)
+    yield client
+    await client.close()
 
 
 def run(*arguments: str) -> int:
-    clock = Clock()
-    return cli.main(arguments, clock=clock, sleep=clock.sleep)
+    async def sleep(_: float) -> None:
+        """No time passes."""
+
+    return cli.main(arguments, sleep=sleep)
 
 
 def rows(text: str) -> dict[str, list[str]]:
@@ -105,12 +76,12 @@ def listed(id_: str, created: int = 0, **changes: Any) -> dict[str, Any]:
 def picked(*entries: dict[str, Any]) -> list[str]:
     models, skipped = read_models(entries)
     assert not skipped
-    return [model.id for model in pick(models)]
+    return [model.id for model in free_models(models)]
 
 
-def test_firerouters_defaults_come_first_and_then_the_newest() -> None:
+def test_the_defaults_come_first_and_then_the_newest_models() -> None:
     old, new = listed("a/old:free", 10), listed("b/new:free", 20)
-    assert picked(old, new, *map(listed, FIRST)) == [*FIRST, "b/new:free", "a/old:free"]
+    assert picked(old, new, *map(listed, DEFAULTS)) == [*DEFAULTS, "b/new:free", "a/old:free"]
 
 
 @pytest.mark.parametrize(
@@ -127,133 +98,59 @@ def test_firerouters_defaults_come_first_and_then_the_newest() -> None:
     ],
     ids=lambda entry: entry["id"],
 )
-def test_what_is_no_free_model_of_its_own_is_left_out(entry: dict[str, Any]) -> None:
+def test_only_free_models_that_answer_themselves_with_text_are_asked(entry: dict[str, Any]) -> None:
     assert picked(entry, listed("a/free:free")) == ["a/free:free"]
 
 
-def test_a_model_that_is_listed_twice_is_asked_once() -> None:
+def test_two_variants_of_a_model_are_asked_once() -> None:
     assert picked(listed("a/b:free"), listed("a/b"), listed("a/c:free")) == ["a/b", "a/c:free"]
 
 
 # Against the stand-in
 
 
-def test_each_free_model_is_asked_once_and_the_table_says_that_it_is_simulated(
-    stand_in: Server, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run() == 0
-    said = capsys.readouterr()
-    assert said.out.startswith("**Simulated answers")
-    assert re.search(r"Measured on \d{4}-\d\d-\d\d at \d\d:\d\d UTC: 4 of 4 free", said.out)
-    table = rows(said.out)
-    assert list(table) == [
-        *FIRST,
-        "openai/gpt-oss-20b:free",
-        "meta-llama/llama-3.3-70b-instruct:free",
-    ]
-    assert asked(stand_in) == list(table)
-    for context, answered, first, total in table.values():
-        assert answered == "yes"
-        assert int(context.replace(",", "")) > 60_000
-        assert 0 <= int(first) <= int(total) < 10_000
-    assert re.search(r"has \d+ free requests left today; to ask: 4", said.err)
-    assert "Left to ask" not in said.out
-
-
-def test_no_more_are_asked_than_wanted(
-    stand_in: Server, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run("--max", "1") == 0
-    assert asked(stand_in) == [FIRST[0]]
-    out = capsys.readouterr().out
-    assert list(rows(out)) == [FIRST[0]]
-    assert "1 of 4 free models" in out
-    assert "Left to ask" not in out
-
-
 @pytest.mark.parametrize(
-    ("model", "answered"),
+    ("id_", "outcome"),
     [
         ("sim/fast", "yes"),
-        ("sim/length-no-text", "yes"),  # it thought
+        ("sim/length-no-text", "yes"),  # it reasoned
         ("sim/json-for-sse", "yes"),
-        ("sim/empty", "empty answer"),
-        ("sim/429", "rate limited"),
-        ("sim/503", "upstream busy"),
-        ("sim/524", "upstream timeout"),
-        ("sim/reset", "upstream unreachable"),
-        ("sim/cut-mid-stream", "stream cut"),
-        ("sim/html-for-sse", "upstream malformed"),
-        ("sim/error-first", "upstream busy"),
+        ("sim/empty", "empty_answer"),
+        ("sim/429", "rate_limited"),
+        ("sim/429-free-daily", "free_daily_limit"),
+        ("sim/503", "upstream_busy"),
+        ("sim/524", "upstream_timeout"),
+        ("sim/reset", "upstream_unreachable"),
+        ("sim/cut-mid-stream", "stream_cut"),
+        ("sim/html-for-sse", "upstream_malformed"),
+        ("sim/error-first", "upstream_busy"),
         ("sim/silent", "not within 3 s"),
         ("sim/comments-only", "not within 3 s"),
         ("sim/stall", "not within 3 s"),
     ],
 )
-def test_a_model_that_fails_is_a_row_and_is_not_asked_again(
-    stand_in: Server,
+async def test_a_model_is_asked_once_whatever_it_answers(
+    server: Server,
+    openrouter: OpenRouter,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    model: str,
-    answered: str,
+    id_: str,
+    outcome: str,
 ) -> None:
-    monkeypatch.setattr(asking, "DEADLINE_S", 3.0)  # of those that answer: a busy machine's
-    choose(monkeypatch, model, "openrouter/free")
-    assert run() == 0
-    table = rows(capsys.readouterr().out)
-    assert table[model][1] == answered
-    assert (table[model][3] == "–") == (answered != "yes")
-    assert table["openrouter/free"][1] == "yes"
-    assert asked(stand_in) == [model, "openrouter/free"]
+    monkeypatch.setattr(survey, "DEADLINE_S", 3.0)  # of those that answer: a busy machine's
+    (model,), _ = read_models([listed(id_)])
+    row = await ask(openrouter, Secret(CANARY), model)
+    assert row.outcome == outcome
+    assert (row.total_ms is None) == (outcome != "yes")
+    assert row.total_ms is None or 0 <= (row.first_token_ms or 0) <= row.total_ms < 10_000
+    asked = httpx.get(f"{server.url}/sim/requests", trust_env=False).json()
+    assert [record["body"]["model"] for record in asked] == [id_]
 
 
-def test_the_days_limit_ends_it(
-    stand_in: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    choose(monkeypatch, "openrouter/free", "sim/429-free-daily", "sim/fast", "sim/ticks")
-    assert run() == 0
-    out = capsys.readouterr().out
-    assert asked(stand_in) == ["openrouter/free", "sim/429-free-daily"]
-    assert [cells[1] for cells in rows(out).values()] == ["yes", "free daily limit"]
-    assert "Left to ask: 2. Today's free requests are used up." in out
-
-
-def test_ctrl_c_prints_what_has_been_measured(server: Server) -> None:
-    state = {"addresses": {"openrouter": server.api}}
-    code = (
-        "import sys\nfrom scripts.devtools import dev_state\n"
-        f"dev_state.find = lambda root: {state!r}\n"
-        "from scripts.free_models.__main__ import main\nsys.exit(main(['--per-minute', '1']))"
-    )
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}"}
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    try:
-        lines = iter(process.stderr.readline, "")
-        assert any("1/4" in line for line in lines)
-        time.sleep(0.2)  # into the minute's pause
-        process.send_signal(signal.SIGINT)
-        out, error = process.communicate(timeout=20)
-    finally:
-        process.kill()
-    assert process.returncode == INTERRUPTED
-    assert list(rows(out)) == [FIRST[0]]
-    assert "Left to ask: 3. It was interrupted." in out
-    assert "Traceback" not in error
-
-
-# Against answers that the stand-in never gives
+# Against responses that the stand-in never gives
 
 
 class Fake:
-    """An OpenRouter whose answers are given; each is (status, JSON) by path."""
+    """An OpenRouter whose responses are given: (status, JSON) by path."""
 
     def __init__(self) -> None:
         free = {"used": 40, "limit": 50, "remaining": 10}
@@ -276,7 +173,7 @@ class Fake:
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
-    """Asked as the real OpenRouter, with the canary for a key."""
+    """Takes the place of the real OpenRouter; the canary is the key."""
     fake = Fake()
 
     class Handler(BaseHTTPRequestHandler):
@@ -299,38 +196,44 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         threading.Thread(target=http.serve_forever, args=(0.05,)).start()
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        monkeypatch.setenv(survey.VARIABLE, f" {CANARY}\n")
+        monkeypatch.setenv(cli.VARIABLE, f" {CANARY}\n")
         monkeypatch.setattr(cli, "OPENROUTER", f"http://127.0.0.1:{http.server_port}")
-        monkeypatch.setattr(running, "find", lambda _: pytest.fail("there is a key"))
         yield fake
         http.shutdown()
 
 
-def test_the_key_goes_to_openrouter_and_not_with_the_public_list(
+def test_the_key_is_sent_to_openrouter_but_not_for_the_public_list(
     fake: Fake, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("--max", "1") == 0
     bearer = f"Bearer {CANARY}"
     assert fake.seen == [("/key", bearer), ("/models", None), ("/chat/completions", bearer)]
-    out = capsys.readouterr().out
-    assert "imulated" not in out
-    assert "asked of OpenRouter." in out
+    said = capsys.readouterr()
+    assert re.match(r"Measured on \d{4}-\d\d-\d\d at \d\d:\d\d UTC: ", said.out)
+    assert list(rows(said.out)) == ["a/m0:free"]
+    assert not said.err
+
+
+def test_the_requests_keep_their_distance(fake: Fake) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    assert cli.main(["--max", "3"], sleep=sleep) == 0
+    assert slept == [survey.GAP_S] * 2
+    assert survey.GAP_S > 60 / 20  # OpenRouter's limit for free models
 
 
 @pytest.mark.parametrize("left", [3, 1])
-def test_never_more_are_asked_than_the_account_has_left(
-    fake: Fake, capsys: pytest.CaptureFixture[str], left: int
-) -> None:
+def test_no_more_models_are_asked_than_the_account_has_requests_left(fake: Fake, left: int) -> None:
     fake.free_left(left)
     assert run() == 0
     assert fake.questions == left
-    said = capsys.readouterr()
-    assert f"{left} free requests left today; to ask: {left}" in said.err
-    assert f"Left to ask: {9 - left}. The account had {left} free requests left" in said.out
 
 
 @pytest.mark.parametrize("left", [0, -2])
-def test_with_none_left_nothing_is_asked(
+def test_an_account_without_requests_left_is_asked_nothing(
     fake: Fake, capsys: pytest.CaptureFixture[str], left: int
 ) -> None:
     fake.free_left(left)
@@ -338,52 +241,47 @@ def test_with_none_left_nothing_is_asked(
     assert not fake.questions
     said = capsys.readouterr()
     assert not said.out
-    assert "no free request left today" in said.err
+    assert "free_daily_limit" in said.err
 
 
 @pytest.mark.parametrize("left", [None, "10", 1.5, True])
-def test_what_is_left_may_not_be_said(
-    fake: Fake, capsys: pytest.CaptureFixture[str], left: Any
-) -> None:
+def test_a_key_report_may_not_say_what_is_left(fake: Fake, left: Any) -> None:
     fake.free_left(left)
     assert run("--max", "2") == 0
     assert fake.questions == 2
-    assert "an unknown number of free requests" in capsys.readouterr().err
 
 
 ECHO = {"error": {"code": 401, "message": f"bad key {CANARY}", "metadata": {"raw": CANARY}}}
 
 
 @pytest.mark.parametrize(
-    ("key", "models", "said"),
+    ("key", "models", "reason"),
     [
-        ((401, ECHO), None, "does not accept the key in OPENROUTER_API_KEY"),
-        ((500, ECHO), None, "says nothing of the key: upstream busy"),
-        ((200, [CANARY]), None, "says nothing of the key: upstream malformed"),
-        ((200, {"data": {"is_management_key": True}}), None, "a management key"),
-        (None, (200, {"data": []}), "names no free model"),
-        (None, (200, {"data": CANARY}), "list of models can not be read: upstream malformed"),
-        (None, (503, ECHO), "list of models can not be read: upstream busy"),
+        ((401, ECHO), None, "key_invalid"),
+        ((500, ECHO), None, "upstream_busy"),
+        ((200, [CANARY]), None, "upstream_malformed"),
+        (None, (200, {"data": CANARY}), "upstream_malformed"),
+        (None, (503, ECHO), "upstream_busy"),
     ],
 )
-def test_where_nothing_can_be_measured_one_sentence_says_why(
+def test_one_sentence_says_why_nothing_can_be_measured(
     fake: Fake,
     capsys: pytest.CaptureFixture[str],
     key: tuple[int, Any] | None,
     models: tuple[int, Any] | None,
-    said: str,
+    reason: str,
 ) -> None:
     fake.key, fake.models = key or fake.key, models or fake.models
     assert run() == FAILED
     assert not fake.questions
-    shown = capsys.readouterr()
-    assert said in shown.err
-    assert not shown.out
-    assert CANARY not in shown.err
+    said = capsys.readouterr()
+    assert reason in said.err
+    assert not said.out
+    assert CANARY not in said.err
 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 429, 502])
-def test_the_key_is_shown_nowhere_whatever_openrouter_says(
+def test_the_key_is_never_shown_whatever_openrouter_answers(
     fake: Fake, capsys: pytest.CaptureFixture[str], status: int
 ) -> None:
     fake.chat = (status, ECHO)
@@ -394,82 +292,63 @@ def test_the_key_is_shown_nowhere_whatever_openrouter_says(
 
 
 def test_the_key_is_in_no_traceback(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any) -> Any:
+    def broken(**_: Any) -> Any:
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr(asking, "Answer", broken)
+    monkeypatch.setattr(survey, "ChatRequest", broken)
     with pytest.raises(RuntimeError) as error:
         run()
     assert CANARY not in "".join(traceback.format_exception(error.value))
 
 
-def test_an_openrouter_that_is_away_is_said_to_be(
+def test_an_unreachable_openrouter_is_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv(survey.VARIABLE, CANARY)
+    monkeypatch.setenv(cli.VARIABLE, CANARY)
     monkeypatch.setattr(cli, "OPENROUTER", "http://127.0.0.1:9")
     assert run() == FAILED
-    assert "upstream unreachable" in capsys.readouterr().err
+    assert "upstream_unreachable" in capsys.readouterr().err
 
 
-# Pace
+def test_ctrl_c_leaves_what_has_been_measured(fake: Fake) -> None:
+    code = (
+        "import sys\nfrom scripts.free_models import __main__ as cli\n"
+        f"cli.OPENROUTER = {cli.OPENROUTER!r}\nsys.exit(cli.main([]))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        lines: list[str] = []
+        while not rows("".join(lines)):
+            lines.append(process.stdout.readline())
+        process.send_signal(signal.SIGINT)  # in the pause before the next model
+        _, error = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == INTERRUPTED
+    assert list(rows("".join(lines))) == ["a/m0:free"]
+    assert not error
 
 
-@pytest.mark.parametrize(("per_minute", "gap_s"), [(15, 4.0), (20, 3.0), (1, 60.0)])
-async def test_turns_keep_their_distance(per_minute: int, gap_s: float) -> None:
-    clock = Clock()
-    pace = Pace(per_minute, clock, clock.sleep)
-    for _ in range(3):
-        await pace.turn()
-    assert clock.slept == [gap_s, gap_s]
-    clock.now += gap_s / 4  # a model takes its time, which counts
-    await pace.turn()
-    assert clock.slept[2] == gap_s * 3 / 4
-    clock.now += 2 * gap_s  # and what was not used is not made up for
-    for _ in range(2):
-        await pace.turn()
-    assert clock.slept[3:] == [gap_s]
-
-
-async def test_a_sleep_that_ends_early_is_slept_again() -> None:
-    clock = Clock()
-
-    async def restless(seconds: float) -> None:
-        await clock.sleep(min(seconds, 1.0))
-
-    pace = Pace(15, clock, restless)
-    await pace.turn()
-    await pace.turn()
-    assert clock.now == 1004.0
-
-
-def test_the_requests_keep_the_pace(fake: Fake) -> None:
-    clock = Clock()
-    assert cli.main(["--per-minute", "20", "--max", "4"], clock=clock, sleep=clock.sleep) == 0
-    assert clock.slept == [3.0, 3.0, 3.0]
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--per-minute", "21"],
-        ["--per-minute", "0"],
-        ["--max", "51"],
-        ["--max", "0"],
-        ["--max", "²"],
-    ],
-)
-def test_more_than_openrouter_allows_can_not_be_asked_for(arguments: list[str]) -> None:
+@pytest.mark.parametrize("most", ["51", "0", "²", "-1"])
+def test_more_models_than_an_account_may_ask_are_refused(most: str) -> None:
     with pytest.raises(SystemExit) as refused:
-        run(*arguments)
+        run("--max", most)
     assert refused.value.code == USAGE
 
 
 # The file
 
 
-def test_all_but_the_table_stays_byte_for_byte(fake: Fake, tmp_path: Path) -> None:
+def test_the_rest_of_the_file_stays_as_it_is_byte_for_byte(fake: Fake, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_bytes(PAGE % MARKERS)
     for _ in range(2):  # what it wrote, it finds again
@@ -491,7 +370,7 @@ def test_all_but_the_table_stays_byte_for_byte(fake: Fake, tmp_path: Path) -> No
         MARKERS[0] + MARKERS[1] * 2,
     ],
 )
-def test_a_file_with_no_place_for_it_is_refused_before_anything_is_asked(
+def test_a_file_without_both_markers_is_refused_before_anything_is_asked(
     fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: bytes
 ) -> None:
     page = tmp_path / "page.md"
@@ -499,10 +378,10 @@ def test_a_file_with_no_place_for_it_is_refused_before_anything_is_asked(
     assert run("--write", str(page)) == NOT_SET_UP
     assert not fake.seen
     assert page.read_bytes() == text
-    assert report.BEGIN in capsys.readouterr().err
+    assert cli.SECTION.begin in capsys.readouterr().err
 
 
-def test_where_nothing_was_measured_the_old_table_stays(fake: Fake, tmp_path: Path) -> None:
+def test_the_old_table_stays_if_nothing_was_measured(fake: Fake, tmp_path: Path) -> None:
     fake.free_left(0)
     page = tmp_path / "page.md"
     page.write_bytes(PAGE % MARKERS)
@@ -510,67 +389,37 @@ def test_where_nothing_was_measured_the_old_table_stays(fake: Fake, tmp_path: Pa
     assert page.read_bytes() == PAGE % MARKERS
 
 
-def test_what_can_not_be_written_is_printed(
-    fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+# Without a key
+
+
+def test_a_missing_key_is_reported_with_where_to_get_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    page = tmp_path / "page.md"
-    page.write_bytes(PAGE % MARKERS)
-    find = cli.find_source
-
-    def meanwhile() -> asking.Source:
-        page.unlink()
-        return find()
-
-    monkeypatch.setattr(cli, "find_source", meanwhile)
-    assert run("--max", "1", "--write", str(page)) == NOT_SET_UP
-    said = capsys.readouterr()
-    assert list(rows(said.out)) == ["a/m0:free"]
-    assert "is printed instead" in said.err
-
-
-# Nothing to ask with
-
-
-@pytest.mark.parametrize(
-    ("state", "said"),
-    [
-        (None, "no ./scripts/dev is up"),
-        ({"addresses": {"functions": "http://127.0.0.1:9"}}, "uses the real one"),
-    ],
-)
-def test_with_no_key_and_no_stand_in_it_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], state: Any, said: str
-) -> None:
-    monkeypatch.setenv(survey.VARIABLE, "")
-    monkeypatch.setattr(running, "find", lambda _: state)
+    monkeypatch.setenv(cli.VARIABLE, " ")
     assert run() == NOT_SET_UP
-    error = capsys.readouterr().err
-    assert said in error
-    assert "Set OPENROUTER_API_KEY to a key from https://openrouter.ai" in error
+    assert "Set it to a key from https://openrouter.ai" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("key", [f"{CANARY}\nx", f"{CANARY} x", f"{CANARY}é"])
-def test_what_can_not_be_a_key_is_not_sent_and_not_shown(
+def test_a_value_that_cannot_be_a_key_is_neither_sent_nor_shown(
     fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], key: str
 ) -> None:
-    monkeypatch.setenv(survey.VARIABLE, key)
+    monkeypatch.setenv(cli.VARIABLE, key)
     assert run() == NOT_SET_UP
     assert not fake.seen
     said = capsys.readouterr()
     assert CANARY not in said.out + said.err
 
 
-def test_the_launcher_explains_itself_and_takes_a_file_of_the_callers_folder(
-    tmp_path: Path,
-) -> None:
-    def told(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [str(SCRIPT), *arguments]
-        return subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-        )
-
+def test_the_file_is_looked_for_in_the_callers_folder(tmp_path: Path) -> None:
     (tmp_path / "mine.md").write_text("no markers here")
-    assert "--per-minute" in told("--help").stdout
-    refused = told("--write", "mine.md")
+    refused = subprocess.run(
+        [str(SCRIPT), "--write", "mine.md"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert refused.returncode == NOT_SET_UP
-    assert "mine.md does not have" in refused.stderr
+    assert "mine.md must contain the two lines" in refused.stderr

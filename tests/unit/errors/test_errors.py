@@ -4,11 +4,13 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
+import openrouter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openrouter.components.apierrortype import APIErrorType
 
 from firerouter import errors
 from firerouter.callable import HTTP_STATUS, BodyTooLarge, CallableError, MalformedRequest
@@ -190,8 +192,20 @@ def test_a_status_alone_is_a_leaf(status: int, leaf: type[UpstreamError]) -> Non
     assert type(from_event({"code": str(status), "message": "x"})) is leaf
 
 
-def test_the_table_of_statuses_is_the_documented_one() -> None:
-    assert dict(BY_STATUS) == STATUSES
+def documented_statuses() -> set[int]:
+    """Return the statuses that OpenRouter's own SDK, made from its specification, tells apart."""
+    code = "".join(
+        file.read_text("utf-8") for file in Path(openrouter.__file__).parent.glob("*.py")
+    )
+    return set(map(int, re.findall(r'match_response\(\s*http_res, "([45]\d\d)"', code)))
+
+
+def test_each_status_that_openrouter_documents_is_in_the_table() -> None:
+    assert len(documented_statuses()) > 15
+    assert documented_statuses() <= BY_STATUS.keys()
+    # that of an error type which has no status of its own in the specification
+    assert BY_STATUS.keys() - documented_statuses() == {412}
+    assert BY_STATUS.keys() == STATUSES.keys()
 
 
 @pytest.mark.parametrize(("kind", "found"), TYPES.items())
@@ -208,8 +222,9 @@ def test_an_error_type_counts_for_more_than_an_odd_status(
     assert type(from_status(418, error(418, error_type=kind), {})) is found[1]
 
 
-def test_the_table_of_error_types_is_the_documented_one() -> None:
-    assert BY_ERROR_TYPE.keys() == TYPES.keys()
+def test_each_error_type_that_openrouter_documents_is_in_the_table() -> None:
+    (known,) = [kind for kind in get_args(APIErrorType) if get_origin(kind) is Literal]
+    assert BY_ERROR_TYPE.keys() == TYPES.keys() == set(get_args(known))
 
 
 @pytest.mark.parametrize(

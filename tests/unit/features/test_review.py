@@ -154,7 +154,7 @@ SAID: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
     "an alias": ({"model": "~a/all-latest"}, [], []),
     "an alias of nothing": ({"model": "~a/none-latest"}, ["model: model_unknown"], []),
     "an alias whose model is not listed": ({"model": "~a/lost-latest"}, [], []),
-    "what its model can not": ({**SEARCH, "model": "~a/all-latest"}, ["tools: no_tools"], []),
+    "what its model does not take": ({**SEARCH, "model": "~a/all-latest"}, ["tools: no_tools"], []),
     "a router": ({"model": "openrouter/free"}, [], []),
     "a router that is not listed": (
         {"model": "openrouter/bodybuilder"},
@@ -196,7 +196,7 @@ SAID: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
     ),
     "no JSON": ({**OBJECT, "model": "a/plain"}, ["responseFormat: no_json"], []),
     "text is text": ({"responseFormat": {"type": "text"}, "model": "a/plain"}, [], []),
-    "a fallback that can not": (
+    "a fallback that does not": (
         {**SEARCH, **SCHEMA, "fallbackModels": ["a/plain"], "allowedModels": ["a/all", "a/plain"]},
         [],
         [

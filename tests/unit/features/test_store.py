@@ -167,7 +167,7 @@ def test_settings_that_are_not_right_are_not_settings(wrong: dict[str, Any]) -> 
         FeatureSettings.model_validate({**GOOD, **wrong}, by_alias=True, by_name=False)
 
 
-def test_what_is_ours_can_not_be_set_as_a_parameter() -> None:
+def test_what_is_ours_cannot_be_set_as_a_parameter() -> None:
     assert {"model", "models", "messages", "stream", "user", "stream_options"} <= OWNED_PARAMETERS
 
 
@@ -328,7 +328,7 @@ async def test_an_odd_number_of_a_revision_is_none(documents: Documents, revisio
 
 
 @pytest.mark.parametrize("failure", [away(), TimeoutError()])
-async def test_a_store_that_can_not_be_read_is_said_to_be_that(
+async def test_a_store_that_cannot_be_read_is_said_to_be_that(
     documents: Documents, failure: Exception
 ) -> None:
     documents.fails = failure
@@ -419,7 +419,7 @@ async def test_the_apps_settings_are_read(documents: Documents) -> None:
 @pytest.mark.parametrize(
     "referer", ["javascript:alert(1)", "my.app", "https://a b", "https://a\r\nX: y", "https://ü"]
 )
-async def test_what_can_not_be_a_header_is_left_out(documents: Documents, referer: str) -> None:
+async def test_what_cannot_be_a_header_is_left_out(documents: Documents, referer: str) -> None:
     documents["config/app"] = {
         "referer": referer,
         "appName": "Name\r\nX: y",

@@ -66,7 +66,7 @@ def test_where_a_feature_has_keys_the_newest_version_serves_nobody() -> None:
     "entry",
     [None, "sk-or-v1-canary", 3, {}, {"version": "3"}, {"version": True}, {"version": 0}, [3]],
 )
-def test_an_entry_that_can_not_be_read_is_skipped_and_said(
+def test_an_entry_that_cannot_be_read_is_skipped_and_said(
     entry: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     slots = read_slots({"default": [entry, {"version": 2}], "features": {"chat": [entry]}})

@@ -1,19 +1,33 @@
-"""The kill test would say so if something did not add up."""
+"""The kill test kills, and would say so if something did not add up."""
 
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scripts.devtools.cli_errors import FAILED
-from scripts.kill_test.__main__ import _judge, main
-from scripts.kill_test.conversation_audit import Talk, Talks, doubled
-from scripts.kill_test.ledger_audit import Books
+from scripts.devtools.suite import Suite
+from scripts.kill_test.__main__ import main
+from scripts.kill_test.conversation_audit import Conversation, Conversations, duplicates
+from scripts.kill_test.ledger_audit import LedgerAudit
 from scripts.kill_test.plan import CALLS_MAX, CAPPED, CONTINUES, PROMPT, Call, plan
-from tests.support.repository import SCRIPTS
+from scripts.kill_test.trial import report, run
 
 CENT = 10_000_000  # in nano dollars
+
+
+async def test_five_killed_instances_leave_a_ledger_that_adds_up(
+    suite: Suite, tmp_path: Path, firestore: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await run(suite, tmp_path, times=5, seed=7) == 0, capsys.readouterr().out
+    said = capsys.readouterr().out
+    killed = sum(len(round_.functions) for round_ in plan(5, 7))
+    assert killed > 5, "some of `continuation`"
+    assert f"{killed} instances killed (seed 7)" in said
+    assert "   0  generations still running" in said
+    assert said.endswith("Everything adds up.\n")
 
 
 def test_the_same_seed_makes_the_same_plan_and_another_one_another() -> None:
@@ -69,23 +83,23 @@ SOUND: dict[str, Any] = {
 }
 UNSOUND: dict[str, dict[str, Any]] = {
     "generations still running": {"entries": {"a": entry(status="running")}},
-    "places not given back": {"windows": {"user": windows(concurrent=1)}},
-    "reservations left, or spending that differs": {"windows": {"user": windows(spent=2 * CENT)}},
-    "generations counted twice, or not": {"windows": {"user": windows(requests=2)}},
-    "requests that OpenRouter was asked twice for": {"asked": [asked(), asked()]},
-    "requests to OpenRouter with no entry": {"asked": [asked(), asked("1-1")]},
+    "concurrency slots not released": {"windows": {"user": windows(concurrent=1)}},
+    "spending that differs from the entries": {"windows": {"user": windows(spent=2 * CENT)}},
+    "request counters that differ from the entries": {"windows": {"user": windows(requests=2)}},
+    "requests sent to OpenRouter twice": {"asked": [asked(), asked()]},
+    "requests to OpenRouter without an entry": {"asked": [asked(), asked("1-1")]},
     "costs that differ from OpenRouter's": {"charged": {"gen-1": CENT - 1}},
 }
 
 
 def judged(changed: dict[str, Any]) -> tuple[dict[str, list[str]], int]:
     given = {**SOUND, **changed}
-    books = Books(given["entries"], given["windows"])
-    findings = books.findings(given["asked"], given["charged"])
-    return {name: wrong for name, wrong in findings.wrong.items() if wrong}, _judge(findings)
+    ledger = LedgerAudit(given["entries"], given["windows"])
+    findings = ledger.findings(given["asked"], given["charged"])
+    return {name: lines for name, lines in findings.lines.items() if lines}, report(findings)
 
 
-def test_books_that_add_up_are_found_to() -> None:
+def test_a_ledger_that_adds_up_is_found_to() -> None:
     assert judged({}) == ({}, 0)
     assert judged({"asked": [asked(), titled()]}) == ({}, 0)
     estimate = entry(costIsEstimate=True)
@@ -101,7 +115,7 @@ def test_whatever_does_not_add_up_is_found(name: str) -> None:
 
 def test_a_feature_with_a_cap_is_counted_by_itself() -> None:
     wrong, _ = judged({"entries": {"a": entry(feature=CAPPED)}})
-    assert list(wrong) == ["generations counted twice, or not"]
+    assert list(wrong) == ["request counters that differ from the entries"]
     assert judged(
         {"entries": {"a": entry(feature=CAPPED)}, "windows": {"user": windows(capped=1)}}
     ) == ({}, 0)
@@ -113,7 +127,7 @@ ASKED, ANSWERED = f"q{CALL.generation}", f"a{CALL.generation}"
 FILE = {"path": "users/user/uploads/notes.txt"}
 
 
-def talk(**changed: Any) -> Talk:
+def talk(**changed: Any) -> Conversation:
     """One question and its answer; None leaves something out."""
     question = {"role": "user", "parent": None, "text": "for 0-0.", "attachments": [FILE]}
     messages = {
@@ -128,7 +142,7 @@ def talk(**changed: Any) -> Talk:
     kept = {**messages, **changed.get("messages", {})}
     kept = {id_: message for id_, message in kept.items() if message is not None}
     head = {"leaf": changed.get("leaf", ANSWERED)}
-    return Talk("user", str(CALL.conversation), head, kept, changed.get("sent", kept))
+    return Conversation("user", str(CALL.conversation), head, kept, changed.get("sent", kept))
 
 
 def ended(status: str, text: str = "Yes.") -> dict[str, Any]:
@@ -139,20 +153,20 @@ NO_ANSWER = talk(messages={ANSWERED: None}, leaf=ASKED)
 
 
 def test_a_conversation_that_is_whole_is_found_to_be() -> None:
-    talks = Talks([talk()])
-    assert talks.lost() == doubled(talks) == []
+    talks = Conversations([talk()])
+    assert talks.broken_links() == duplicates(talks) == []
     for status in ("done", "stopped", "failed", "interrupted"):
-        assert talks.questions_lost([CALL], ended(status)) == []
-        assert talks.answers_lost([CALL], ended(status)) == []
-    assert talks.texts_lost([CALL], {CALL.generation: "Ye"}) == []
-    assert talks.paths_lost(Talks([NO_ANSWER])) == []
-    assert talks.files() == [FILE["path"]]
-    none = Talks([])
-    assert none.questions_lost([CALL], {}) == none.answers_lost([CALL], {}) == []
-    assert none.answers_lost([CALL], ended("failed")) == []
-    assert Talks([NO_ANSWER]).answers_lost([CALL], ended("stopped", "")) == []
+        assert talks.missing_questions([CALL], ended(status)) == []
+        assert talks.missing_answers([CALL], ended(status)) == []
+    assert talks.missing_text([CALL], {CALL.generation: "Ye"}) == []
+    assert talks.abandoned_paths(Conversations([NO_ANSWER])) == []
+    assert talks.file_paths() == [FILE["path"]]
+    none = Conversations([])
+    assert none.missing_questions([CALL], {}) == none.missing_answers([CALL], {}) == []
+    assert none.missing_answers([CALL], ended("failed")) == []
+    assert Conversations([NO_ANSWER]).missing_answers([CALL], ended("stopped", "")) == []
     again = {AGAIN.generation: {"status": "failed"}}
-    assert Talks([talk()]).questions_lost([AGAIN], again) == []
+    assert Conversations([talk()]).missing_questions([AGAIN], again) == []
 
 
 @pytest.mark.parametrize(
@@ -165,41 +179,41 @@ def test_a_conversation_that_is_whole_is_found_to_be() -> None:
     ],
 )
 def test_a_message_that_is_lost_is_found(changed: dict[str, Any]) -> None:
-    assert Talks([talk(**changed)]).lost()
+    assert Conversations([talk(**changed)]).broken_links()
 
 
 @pytest.mark.parametrize("status", ["running", "done", "stopped", "failed", "interrupted"])
 def test_a_question_that_is_lost_is_found(status: str) -> None:
     question = talk().messages[ASKED]
     for changed in (None, {**question, "text": "for 0"}):
-        talks = Talks([talk(messages={ASKED: changed})])
-        assert len(talks.questions_lost([CALL, CALL], ended(status))) == 1
-    assert len(Talks([]).questions_lost([CALL], ended(status))) == 1
-    no_file = Talks([talk(messages={ASKED: {**question, "attachments": []}})])
-    assert len(no_file.questions_lost([CALL], ended(status))) == (status != "interrupted")
+        talks = Conversations([talk(messages={ASKED: changed})])
+        assert len(talks.missing_questions([CALL, CALL], ended(status))) == 1
+    assert len(Conversations([]).missing_questions([CALL], ended(status))) == 1
+    no_file = Conversations([talk(messages={ASKED: {**question, "attachments": []}})])
+    assert len(no_file.missing_questions([CALL], ended(status))) == (status != "interrupted")
 
 
 @pytest.mark.parametrize("status", ["done", "stopped"])
 def test_an_answer_that_is_lost_is_found(status: str) -> None:
-    assert len(Talks([NO_ANSWER]).answers_lost([CALL], ended(status))) == 1
-    assert len(Talks([]).answers_lost([CALL], ended(status))) == 1
-    assert len(Talks([talk()]).answers_lost([CALL], ended(status, "Yes. And"))) == 1
+    assert len(Conversations([NO_ANSWER]).missing_answers([CALL], ended(status))) == 1
+    assert len(Conversations([]).missing_answers([CALL], ended(status))) == 1
+    assert len(Conversations([talk()]).missing_answers([CALL], ended(status, "Yes. And"))) == 1
 
 
 def test_a_text_that_was_kept_and_is_lost_is_found() -> None:
-    assert len(Talks([NO_ANSWER]).texts_lost([CALL], {CALL.generation: "Ye"})) == 1
-    assert len(Talks([talk()]).texts_lost([CALL], {CALL.generation: "Yes. And"})) == 1
+    assert len(Conversations([NO_ANSWER]).missing_text([CALL], {CALL.generation: "Ye"})) == 1
+    assert len(Conversations([talk()]).missing_text([CALL], {CALL.generation: "Yes. And"})) == 1
 
 
 def test_a_path_that_is_taken_back_is_found() -> None:
-    assert len(Talks([NO_ANSWER]).paths_lost(Talks([talk()]))) == 1
+    assert len(Conversations([NO_ANSWER]).abandoned_paths(Conversations([talk()]))) == 1
 
 
 def test_a_message_that_is_there_twice_is_found() -> None:
     again = {"role": "user", "parent": None, "text": "for 0-0.", "generationId": "another"}
-    assert len(doubled(Talks([talk(messages={"qanother": again})]))) == 1
+    assert len(duplicates(Conversations([talk(messages={"qanother": again})]))) == 1
     answer = {"role": "assistant", "generationId": CALL.generation, "parent": ASKED, "text": ""}
-    assert len(doubled(Talks([talk(messages={"another": answer})]))) == 1
+    assert len(duplicates(Conversations([talk(messages={"another": answer})]))) == 1
 
 
 @pytest.mark.parametrize("times", ["0", "401", "x"])
@@ -210,7 +224,7 @@ def test_a_count_that_makes_no_sense_is_refused(times: str) -> None:
 
 
 def test_says_what_it_does() -> None:
-    script = SCRIPTS / "kill-test"
+    script = Path(__file__).parents[2] / "scripts" / "kill-test"
     said = subprocess.run([script, "--help"], capture_output=True, text=True, check=True).stdout
     assert "--times" in said
     assert "--seed" in said

@@ -14,7 +14,10 @@ import pytest
 import yaml
 
 from firerouter import limits
-from firerouter.delivery import queue
+from firerouter.delivery import QueueLimits, queue
+from firerouter.firestore import READ_S
+from firerouter.ledger import LedgerLimits
+from firerouter.users import IdentityLimits
 from scripts.devtools.manifest import (
     CALLABLES,
     MANIFEST,
@@ -31,6 +34,7 @@ from tests.support.repository import served_functions
 
 FUNCTIONS = MANIFEST.parent
 DISCOVER = Path(__file__).parent / "js" / "discover.cjs"
+IDENTITY, LEDGER, QUEUE = IdentityLimits(), LedgerLimits(), QueueLimits()
 GENERATING = ("execute_prompt", "api", "continuation")  # those behind which a model answers
 
 
@@ -114,7 +118,7 @@ def test_a_deploy_finds_each_function_as_it_is_meant(deployed: dict[str, Any]) -
 
 @pytest.mark.parametrize("name", GENERATING)
 def test_a_whole_answer_and_its_settling_fit_the_timeout(name: str) -> None:
-    whole_s = limits.VERIFY_S + limits.TOTAL_S + limits.SETTLE_BEFORE_RESULT_S
+    whole_s = IDENTITY.verify_s + LEDGER.run_s + LEDGER.settle_before_result_s
     assert whole_s < timeout_s(name)
 
 
@@ -125,21 +129,21 @@ def test_the_queue_is_where_the_functions_look_for_it() -> None:
 
 
 def test_a_task_is_not_given_up_while_it_may_still_be_answered() -> None:
-    assert timeout_s(queue.FUNCTION) < limits.TASK_DEADLINE_S
-    assert QUEUE_RETRIES["max_retry_seconds"] <= limits.QUEUED_MAX_S
-    claimed_s = len(limits.CLAIM_PAUSES_S) * (limits.READ_S + limits.ADMIT_S)
-    claimed_s += sum(limits.CLAIM_PAUSES_S)
-    whole_s = claimed_s + limits.TOTAL_S + limits.SETTLE_BEFORE_RESULT_S
+    assert timeout_s(queue.FUNCTION) < QUEUE.delivery_deadline_s
+    assert QUEUE_RETRIES["max_retry_seconds"] <= LEDGER.queued_max_s
+    claimed_s = len(QUEUE.claim_pauses_s) * (READ_S + QUEUE.claim_s)
+    claimed_s += sum(QUEUE.claim_pauses_s)
+    whole_s = claimed_s + LEDGER.run_s + LEDGER.settle_before_result_s
     assert whole_s < timeout_s(queue.FUNCTION)
-    assert limits.QUEUE_S < limits.QUEUED_MAX_S
+    assert QUEUE.enqueue_s < LEDGER.queued_max_s
 
 
 def test_the_shorter_deadlines_fit_into_the_longer_ones() -> None:
     assert limits.CONNECT_S < limits.FIRST_TOKEN_DEFAULT_S <= limits.FIRST_TOKEN_MAX_S
     assert limits.FIRST_TOKEN_MAX_S + limits.CONNECT_S < limits.TOTAL_S
     assert limits.IDLE_DEFAULT_S <= limits.IDLE_MAX_S < limits.TOTAL_S
-    assert limits.KEYS_FETCH_S < limits.VERIFY_S
-    ping_s = limits.VERIFY_S + limits.READ_S + limits.PING_S
+    assert IDENTITY.keys_fetch_s < IDENTITY.verify_s
+    ping_s = IDENTITY.verify_s + limits.READ_S + limits.PING_S
     assert ping_s < timeout_s("test_openrouter_connection")
 
 

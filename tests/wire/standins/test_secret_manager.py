@@ -3,7 +3,6 @@
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports im
 )
 
 from tests.support.repository import ROOT
+from tests.support.serve import free_port
 
 PARENT = "projects/demo-firerouter"
 NUMBERED = "projects/123456789012"  # how the service itself names that project
@@ -54,9 +54,7 @@ def started(*options: str) -> Iterator[Standin]:
 
 @pytest.fixture(scope="module")
 def control() -> str:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +183,7 @@ def test_refuses_to_create_a_secret_twice(client: Client, secret: str) -> None:
     assert caught.value.message == f"Secret [{secret}] already exists."
 
 
-def test_refuses_a_secret_it_can_not_name_or_place(client: Client) -> None:
+def test_refuses_a_secret_it_cannot_name_or_place(client: Client) -> None:
     with pytest.raises(exceptions.InvalidArgument, match="secret_id"):
         create(client, PARENT, "has spaces")
     with pytest.raises(exceptions.InvalidArgument, match="replication"):

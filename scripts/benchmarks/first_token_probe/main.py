@@ -1,7 +1,7 @@
-"""`execute_prompt` with a stop watch around its parts: where the wait for a first token goes.
+"""`execute_prompt` with a stopwatch around its parts: how the wait for a first token is spent.
 
-Prints one line of JSON for each streamed call, at its first text frame: milliseconds by part. It
-wraps from outside; the functions themselves know nothing of it. One call at a time, please.
+It prints one line of JSON for each streamed call, at its first text frame: milliseconds by part. It
+wraps the functions from outside. It serves one call at a time.
 """
 
 import functools
@@ -29,7 +29,7 @@ PARTS: tuple[tuple[type, str, str], ...] = (
     (AppSettingsStore, "get", "settings"),
     (KeySlot, "get", "keys"),
     (Ledger, "admit", "admit"),
-    (OpenRouter, "_post", "headers"),  # connecting included, once
+    (OpenRouter, "_post", "headers"),  # includes connecting, once
     (Answer, "prime", "token"),
 )
 FIRST_TEXT = b'{"message":{"type":"text"'
@@ -40,25 +40,25 @@ _spans: dict[str, list[tuple[float, float]]] = {}
 
 @aio.http
 async def execute_prompt(request: Request) -> Any:
-    """As in functions/main.py."""
+    """Answer as functions/main.py does."""
     return edge.answer(lambda app: app.generate.execute_prompt)
 
 
 def _timed(part: str, work: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     @functools.wraps(work)
-    async def timed(*args: Any, **kwargs: Any) -> Any:
-        begun = time.perf_counter()
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        began = time.perf_counter()
         try:
             return await work(*args, **kwargs)
         finally:
-            _spans.setdefault(part, []).append((begun, time.perf_counter()))
+            _spans.setdefault(part, []).append((began, time.perf_counter()))
 
-    return timed
+    return wrapper
 
 
-def _report(begun: float) -> None:
-    # two reads that run side by side are waited for once: from the first start to the last end
-    took = {"all": time.perf_counter() - begun}
+def _report(began: float) -> None:
+    # parallel reads are waited for once: from the first start to the last end
+    took = {"all": time.perf_counter() - began}
     for part, spans in _spans.items():
         if part == "settings":
             took[part] = max(end for _, end in spans) - min(start for start, _ in spans)
@@ -67,25 +67,25 @@ def _report(begun: float) -> None:
     print(json.dumps({name: round(s * 1000, 3) for name, s in took.items()}), flush=True)
 
 
-def _watched(call: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+def _with_report(call: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
     @functools.wraps(call)
-    async def watched(self: Any, scope: Any, receive: Any, send: Any) -> None:
-        begun = time.perf_counter()
+    async def wrapper(self: Any, scope: Any, receive: Any, send: Any) -> None:
+        began = time.perf_counter()
         _spans.clear()
-        told = False
+        reported = False
 
-        async def sent(message: Any) -> None:
-            nonlocal told
+        async def send_and_report(message: Any) -> None:
+            nonlocal reported
             await send(message)
-            if not told and FIRST_TEXT in message.get("body", b""):
-                told = True
-                _report(begun)
+            if not reported and FIRST_TEXT in message.get("body", b""):
+                reported = True
+                _report(began)
 
-        await call(self, scope, receive, sent)
+        await call(self, scope, receive, send_and_report)
 
-    return watched
+    return wrapper
 
 
 for _class, _name, _part in PARTS:
     setattr(_class, _name, _timed(_part, getattr(_class, _name)))
-CallableResponse.__call__ = _watched(CallableResponse.__call__)  # type: ignore[method-assign, assignment]
+CallableResponse.__call__ = _with_report(CallableResponse.__call__)  # type: ignore[method-assign, assignment]

@@ -1,0 +1,158 @@
+"""One trial: rounds of killing, then reconciliation, then the audits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import secrets
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from google.cloud.firestore import AsyncClient
+
+from firerouter.app.bootstrap import App
+from firerouter.generation.reconciler import Reconciler
+from firerouter.ledger import LedgerStore
+from scripts.devtools.cli_errors import FAILED
+from scripts.devtools.setup import say
+from scripts.devtools.suite import Suite
+from scripts.kill_test.conversation_audit import duplicates, read_conversations
+from scripts.kill_test.ledger_audit import (
+    NANO,
+    Findings,
+    LedgerAudit,
+    charges_of,
+    missing_files,
+    requests_from,
+)
+from scripts.kill_test.plan import plan
+from scripts.kill_test.rounds import KillRounds
+
+STEP: Final = timedelta(minutes=6)  # past every deadline, by the reconciler's clock
+RECONCILIATIONS_MAX: Final = 10
+SETTLES_WITHIN_S: Final = 1.0  # until OpenRouter's stand-in notices that its clients are gone
+PROGRESS_EVERY: Final = 10  # rounds
+EXAMPLES_MAX: Final = 5  # shown of each finding
+
+
+async def run(suite: Suite, logs: Path, times: int, seed: int) -> int:
+    """Run a trial against a started suite, in a project of its own.
+
+    Returns:
+        The exit status.
+    """
+    began = time.monotonic()
+
+    def report_progress(count: int) -> None:
+        if count % PROGRESS_EVERY == 0:
+            say(f"{time.monotonic() - began:5.0f} s  {count} rounds")
+
+    killer = KillRounds(suite, f"demo-kill-{secrets.token_hex(4)}", logs)
+    await asyncio.to_thread(killer.prepare)
+    rounds = plan(times, seed)
+    await killer.run(rounds, report_progress)
+    await asyncio.sleep(SETTLES_WITHIN_S)
+    app = App({**suite.environment(), "GCLOUD_PROJECT": killer.project})
+    before = await LedgerAudit.read(app.firestore)
+    conversations_before = await read_conversations(app.firestore)
+    summary = await _reconcile(app)
+    after = await LedgerAudit.read(app.firestore)
+    conversations = await read_conversations(app.firestore)
+    requests = await requests_from(suite, f"https://{killer.project}.web.app")
+    charges = await charges_of(suite, after)
+    took_s = time.monotonic() - began
+    print(f"{killer.killed} instances killed (seed {seed}), {killer.calls} calls, {took_s:.0f} s")
+    _describe(killer, before, after, summary)
+    findings = after.findings(requests, charges)
+    calls = [call for round_ in rounds for call in round_.calls]
+    paths = conversations.file_paths()
+    findings.check("missing messages", conversations.broken_links())
+    findings.check("duplicated messages", duplicates(conversations))
+    findings.check("missing questions", conversations.missing_questions(calls, after.entries))
+    findings.check("missing answers", conversations.missing_answers(calls, before.entries))
+    findings.check("saved text missing", conversations.missing_text(calls, before.saved_text))
+    findings.check("paths abandoned", conversations.abandoned_paths(conversations_before))
+    findings.check("missing files", await missing_files(suite, paths))
+    messages = sum(len(conversation.messages) for conversation in conversations)
+    count = len(list(conversations))
+    print(f"{'conversations':<22}{count}, with {messages} messages, {len(paths)} files")
+    print(f"{'OpenRouter':<22}{len(requests)} requests, charged {_usd(sum(charges.values()))}")
+    return report(findings)
+
+
+def report(findings: Findings) -> int:
+    """Print the findings. Returns the exit status."""
+    for name, lines in findings.lines.items():
+        print(f"{len(lines):>4}  {name}")
+        for line in lines[:EXAMPLES_MAX]:
+            print(f"        {line}")
+    print("Some things do not add up." if findings.count else "Everything adds up.")
+    return FAILED if findings.count else 0
+
+
+async def _reconcile(app: App) -> Counter[str]:
+    """Reconcile until nothing is left to do, with two reconcilers at once each time."""
+    ahead = STEP
+    summary: Counter[str] = Counter()
+
+    def reconciler(firestore: AsyncClient) -> Reconciler:
+        return Reconciler(
+            store=LedgerStore(firestore),
+            progress=app.progress,
+            conversations=app.conversations,
+            keys=app.keys,
+            openrouter=app.openrouter,
+            look=app.uploads.look,
+            now=lambda: datetime.now(UTC) + ahead,
+        )
+
+    for _ in range(RECONCILIATIONS_MAX):
+        pair = [reconciler(app.firestore).run() for _ in range(2)]
+        with contextlib.redirect_stdout(io.StringIO()):  # its log lines are for Cloud Logging
+            done = await asyncio.gather(*pair)
+        for one in done:
+            summary.update({name: one[name] for name in ("closed", "costed", "givenUp")})
+        if not any(one["waiting"] for one in done):
+            break
+        ahead += STEP
+    await app.openrouter.close()
+    return summary
+
+
+def _describe(
+    killer: KillRounds, before: LedgerAudit, after: LedgerAudit, summary: Counter[str]
+) -> None:
+    with_attempt = sum(bool(entry["attempts"]) for entry in before.running_entries)
+    claimed = sum(bool(e.get("continues") and e["instance"]) for e in after.entries.values())
+    ended = Counter(e["status"] for e in before.entries.values() if e["status"] != "running")
+    costs: dict[bool, list[int]] = {True: [], False: []}  # by whether they are estimates
+    for entry in after.entries.values():
+        costs[bool(entry.get("costIsEstimate"))].append(entry.get("costNanoUsd", 0))
+    estimates = f"{len(costs[True])} estimates {_usd(sum(costs[True]))}"
+    for what, text in (
+        ("calls ended", _counts(killer.outcomes)),
+        ("  by another device", f"{killer.stopped} stopped"),
+        ("generations", f"{len(after.entries)} admitted"),
+        ("  ended by themselves", _counts(ended)),
+        ("  without a listener", f"{killer.queued} queued, {claimed} of them answered"),
+        (
+            "  left running",
+            f"{len(before.running_entries)}, {with_attempt} of them with a recorded attempt, "
+            f"{len(before.saved_text)} with saved text",
+        ),
+        ("reconciled", _counts(summary)),
+        ("the ledger", f"{_usd(sum(costs[False]))}, and {estimates}"),
+    ):
+        print(f"{what:<22}{text}")
+
+
+def _usd(nano_usd: int) -> str:
+    return f"${nano_usd / NANO:.6f}"
+
+
+def _counts(counter: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counter.items())) or "none"

@@ -1,0 +1,86 @@
+"""Every query of the functions is run, and Firestore would have an index for each of them."""
+
+import ast
+import asyncio
+import importlib
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+from google.api_core.exceptions import FailedPrecondition
+
+from firerouter.app.limits import Limits
+from firerouter.callable import CallableError
+from firerouter.delivery import DeliveryLimits, StopLimits
+from firerouter.ledger.ids import generation_id
+from tests.support.eventually import until
+from tests.support.firestore_indexes import Query, refuse_queries_without_index
+from tests.support.in_process import World
+from tests.support.repository import FUNCTIONS
+
+UID = "user"
+
+
+def queried_fields() -> set[str]:
+    """Return the fields that the source filters by or orders by."""
+    found = set()
+    for file in sorted((FUNCTIONS / "firerouter").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if name in {"FieldFilter", "order_by", "equals"} and node.args:
+                parts = file.relative_to(FUNCTIONS).with_suffix("").parts
+                module = ".".join(parts).removesuffix(".__init__")
+                # a constant that the module knows, or a literal
+                expression = compile(ast.Expression(node.args[0]), str(file), "eval")
+                found.add(eval(expression, vars(importlib.import_module(module))))
+    return found
+
+
+async def test_firestore_has_an_index_for_each_query(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[Query] = set()
+    refuse_queries_without_index(monkeypatch, seen.add)  # which fails the query, and the call
+    at_once = replace(StopLimits(), listen_after_s=0.0)
+    instance = world.instance(limits=Limits(delivery=DeliveryLimits(stops=at_once)))
+    other = world.instance()
+
+    # revisions, also in place of a document that is broken; the shards of an older list of models
+    await instance.save("talk", {"model": "sim/stall"})
+    await instance.save("broken", {"model": "sim/fast"})
+    await world.firestore.document("features/broken").update({"settings": 7})
+    await world.instance().ask("broken", UID)
+    for _ in range(2):
+        await instance.app.catalog.refresh()
+
+    # a stop that another instance hears, and what it shows of the answer until then
+    answering = asyncio.create_task(
+        instance.ask("talk", UID, requestId="r", conversationId="new", prompt=world.project)
+    )
+    id_ = generation_id(UID, "r")
+    await until(lambda: world.document(f"generations/{id_}"))
+    await until(world.bodies)
+    await other.app.progress.read(id_)
+    await other.call("stop_generation", {"requestId": "r"}, UID)
+    stopped = await answering
+
+    # what is left for the reconciler, for the queue, and of a conversation
+    await other.app.reconcile.run()
+    with suppress(CallableError):  # nothing is queued
+        await other.app.handover.take_request(id_)
+    gone = {"conversationId": stopped["conversationId"]}
+    await other.call("delete_conversation", gone, UID)
+
+    assert {field for query in seen for field in query.fields} == queried_fields()
+
+
+async def test_a_query_without_an_index_fails_here_as_in_production(world: World) -> None:
+    from google.cloud.firestore import FieldFilter
+
+    entries = world.firestore.collection("generations")
+    late = entries.where(filter=FieldFilter("status", "==", "running"))
+    assert await late.order_by("deadlineAt").get() == []
+    with pytest.raises(FailedPrecondition, match="costDueAt ASCENDING"):
+        await late.order_by("costDueAt").get()
