@@ -569,9 +569,11 @@ export interface FeatureInfo {
   variables: string[];
 }
 
-/** What one user may do with this feature, within what the app allows. */
+/** What one user may do with one feature, within what the app allows. */
 export interface FeatureLimits {
+  /** How many requests a user may send to this feature in a minute. */
   requestsPerMinute?: number | null;
+  /** How many requests a user may send to this feature in a day (UTC). */
   requestsPerDay?: number | null;
 }
 
@@ -1623,11 +1625,15 @@ export interface Usage {
   costIsEstimate?: true;
 }
 
-/** What one user may do. usd_per_day and reserve_usd are US dollars. */
+/** What one user may do. Amounts are US dollars. */
 export interface UserLimits {
+  /** How many requests a user may send in a minute. */
   requestsPerMinute?: number;
+  /** How many answers a user may have in progress at once. */
   concurrent?: number;
+  /** What a user may spend in a day (UTC), in US dollars. */
   usdPerDay?: number;
+  /** What is reserved for one paid answer while it is in progress, in US dollars. */
   reserveUsd?: number;
 }
 

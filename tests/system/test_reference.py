@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from firerouter.callable import encode
 from scripts.devtools.reference import schemas
-from scripts.devtools.reference.callables import CALLABLES
+from scripts.devtools.reference.callable_table import CALLABLES
 from scripts.devtools.reference.pages import Example, examples
 from tests.support.in_process import World
 

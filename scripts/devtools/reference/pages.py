@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from firerouter.callable import HTTP_STATUS
-from scripts.devtools.reference.callables import ADMINS, CALLABLES, EVERY, Callable, failures_of
+from scripts.devtools.reference.callable_table import (
+    ADMINS,
+    CALLABLES,
+    EVERY,
+    Callable,
+    failures_of,
+)
 from scripts.devtools.reference.schemas import REF, Schema, leaves
 
 NOTES: Final = Path(__file__).parent / "notes"

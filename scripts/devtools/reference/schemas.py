@@ -18,7 +18,7 @@ from pydantic.json_schema import models_json_schema
 from firerouter import contract
 from firerouter.callable import CallableError
 from firerouter.contract import admin_result, frames, result
-from scripts.devtools.reference.callables import CALLABLES
+from scripts.devtools.reference.callable_table import CALLABLES
 
 Schema = dict[str, Any]
 

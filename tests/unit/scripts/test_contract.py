@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from firerouter.callable import HTTP_STATUS
 from scripts.devtools.reference import schemas
 from scripts.devtools.reference.__main__ import FOLDER, rendered, stale
-from scripts.devtools.reference.callables import ADMINS, CALLABLES, EVERY
+from scripts.devtools.reference.callable_table import ADMINS, CALLABLES, EVERY
 from scripts.devtools.reference.deployed import DEPLOYED
 from scripts.devtools.reference.pages import NOTES
 from tests.support.repository import ROOT, served_functions
