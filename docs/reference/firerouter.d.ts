@@ -342,7 +342,7 @@ export interface ErrorBody {
 
 /** What programs go by. The first three are always present; the others depend on `reason`. */
 export interface ErrorDetails {
-  /** Stable and for programs; errors.md lists them all. */
+  /** Stable and for programs. */
   reason: Reason;
   /** Whether the same request may succeed if it is sent again later. */
   retryable: boolean;
@@ -1475,14 +1475,6 @@ export interface TestFeatureSettings {
   temporary?: boolean;
   /** Makes the call idempotent: repeating it with the same id never asks OpenRouter twice. */
   requestId?: string | null;
-  /** Append to this conversation and include its history; `new` starts one. Default: the answer is not stored. */
-  conversationId?: string | null;
-  /** The message that the prompt follows, which edits an earlier question; `root` for none. Default: the last message of the chosen path. */
-  parentMessageId?: string | null;
-  /** The id of an answer to regenerate, or of a question that has no answer. */
-  regenerate?: string | null;
-  /** The results of all tool calls of the conversation's last answer. */
-  toolResults?: ToolResult[] | null;
   /** Functions of the app that the model may call, 50,000 bytes of JSON together. */
   tools?: Tool[];
   /** `auto`, `none`, `required`, or the name of the tool to call. Default: the model's, `auto`. */

@@ -45,7 +45,7 @@ class Matches:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return {**handler(schema), "pattern": f"^{self.pattern}$"}
+        return {**handler(schema), "pattern": f"^{self.pattern}$", "$comment": self.what}
 
 
 _NAME: Final = r"[A-Za-z][A-Za-z0-9_-]*"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from firerouter.callable import HTTP_STATUS
+from firerouter.callable import HTTP_STATUS, CallableError
 from scripts.devtools.reference.callable_table import (
     ADMINS,
     CALLABLES,
@@ -166,7 +166,7 @@ class Pages:
                         str(HTTP_STATUS[leaf.status]),
                         "yes" if leaf.retryable else "no",
                         leaf.sentence,
-                        _first_paragraph(leaf.__doc__) if "__doc__" in vars(leaf) else "",
+                        _first_paragraph(leaf.__doc__) if leaf is not CallableError else "",
                     )
                     for leaf in leaves()
                 ],
@@ -285,6 +285,8 @@ class Pages:
         return "any JSON"
 
     def _link(self, name: str, home: str) -> str:
+        if name == "Reason":
+            return f"[Reason]({'' if home == 'errors' else 'errors.md'}#all-errors)"
         page = self._homes.get(name)
         if page is None:
             return f"`{name}`"
@@ -364,6 +366,7 @@ def _bounds(schema: Schema) -> str:
     for name, unit in (("imum", ""), ("Length", " characters"), ("Items", " entries")):
         found += _range(schema.get(f"min{name}"), schema.get(f"max{name}"), unit)
     found += _range(None, schema.get("maxProperties"), " entries")
+    found += [schema["$comment"]] if "$comment" in schema else []
     values = [schema.get("items"), *schema.get("patternProperties", {}).values()]
     found += [f"each {inner}" for inner in map(_bounds, filter(None, values)) if inner]
     return ", ".join(found)

@@ -32,6 +32,8 @@ _SIMPLE: Final[Mapping[object, Schema]] = {
     object: {},
     Any: {},
 }
+# fields of a prompt that require a stored conversation
+_OF_CONVERSATIONS: Final = ("conversationId", "parentMessageId", "regenerate", "toolResults")
 # what a union of frames is called: an alias has no name of its own at run time
 _UNIONS: Final = ("AnswerFrame", "Frame", "ComparisonEndFrame")
 
@@ -87,12 +89,14 @@ def _requests() -> dict[str, Schema]:
         if one.settings is not None:  # the contract holds them as an object: their home is above it
             _point_at(defs[one.requests[0].__name__], one.settings.__name__)
     _point_at(defs["TestFeatureSettings"], "FeatureSettings")
-    shared = defs["ExecutePrompt"]["properties"]
-    others = contract.CompareModels.model_fields.keys() | {"feature"}
-    defs["CompareModels"]["properties"] |= {
+    for name in _OF_CONVERSATIONS:
+        del defs["TestFeatureSettings"]["properties"][name]
+    own = defs["CompareModels"]["properties"]
+    left_out = {*own, *contract.FOR_ONE_MODEL, *_OF_CONVERSATIONS}
+    own |= {
         name: field
-        for name, field in shared.items()
-        if name not in contract.FOR_ONE_MODEL | others and name not in ("requestId", "toolResults")
+        for name, field in defs["ExecutePrompt"]["properties"].items()
+        if name not in left_out
     }
     defs["CompareModels"]["additionalProperties"] = False
     return {name: _without_titles(schema) for name, schema in defs.items()}
