@@ -10,6 +10,8 @@ MESSAGES_MAX: Final = 64
 VARIABLES_MAX: Final = 32
 VARIABLE_MAX_CHARS: Final = 20_000
 NAME_MAX_CHARS: Final = 64  # feature and variable names
+WHOLE_NUMBER_MAX: Final = 2**53 - 1  # what JavaScript counts exactly
+SEED_MAX: Final = 2**31 - 1
 MODEL_ID_MAX_CHARS: Final = 128
 REQUEST_ID_MAX_CHARS: Final = 128
 ID_MAX_CHARS: Final = 64  # of conversations and messages; ours have 33
@@ -91,6 +93,7 @@ TOTAL_S: Final = 280.0  # inside a function timeout of 300 s
 MODELS_PER_PAGE: Final = 50
 MODELS_PER_PAGE_MAX: Final = 200
 SEARCH_MAX_CHARS: Final = 200
+CAPABILITIES_MAX: Final = 20  # that one search asks for
 PAGE_TOKEN_MAX_CHARS: Final = 512
 
 # Firestore

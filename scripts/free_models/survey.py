@@ -59,7 +59,7 @@ class Row:
     """The outcome of one question; times in milliseconds since it was sent."""
 
     model: Model
-    outcome: str  # "yes", or the reason why not, as docs/wire.md lists it
+    outcome: str  # "yes", or the reason why not, as docs/reference/errors.md lists it
     first_token_ms: int | None = None
     total_ms: int | None = None
 

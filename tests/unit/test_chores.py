@@ -33,7 +33,16 @@ def bare_clone(tmp_path: Path) -> Path:
 
 
 def test_every_chore_is_known() -> None:
-    assert CHORES == ["bench", "dev", "free-models", "grant-admin", "kill-test", "manifest", "test"]
+    assert CHORES == [
+        "bench",
+        "contract",
+        "dev",
+        "free-models",
+        "grant-admin",
+        "kill-test",
+        "manifest",
+        "test",
+    ]
 
 
 @pytest.mark.parametrize("option", ["--help", "-h"])

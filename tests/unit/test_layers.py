@@ -345,6 +345,7 @@ HARMLESS_CALLS = {
     "AfterValidator",
     "PlainSerializer",
     "Kind",
+    "Matches",
     "_starts",
     "_riff",
     "_brand",

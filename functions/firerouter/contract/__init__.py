@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         Frame,
         ImageFrame,
         JsonFrame,
+        ModelTag,
         ReasoningFrame,
         RepairFrame,
         ResultFrame,
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     )
     from .models import Capability, GetAvailableModels
     from .prompts import (
+        FOR_ONE_MODEL,
         NEW,
         ROOT,
         CompareModels,
@@ -86,7 +88,15 @@ if TYPE_CHECKING:
         ResumeGeneration,
         StopGeneration,
     )
-    from .response_format import ResponseFormat, StoredFormat, restored
+    from .response_format import (
+        ResponseFormat,
+        StoredFormat,
+        from_stored,
+        parse_answer,
+        parse_partial,
+        result_fields,
+        to_stored,
+    )
     from .result import (
         AttemptInfo,
         Citation,
@@ -112,7 +122,6 @@ if TYPE_CHECKING:
         FinishReason,
         GenerationStatus,
         ImageInfo,
-        Json,
         Judgement,
         ModelInfo,
         ModelsPage,
@@ -198,6 +207,7 @@ else:
                 "Frame",
                 "ImageFrame",
                 "JsonFrame",
+                "ModelTag",
                 "ReasoningFrame",
                 "RepairFrame",
                 "ResultFrame",
@@ -238,6 +248,7 @@ else:
             "prompts": (
                 "CompareModels",
                 "ExecutePrompt",
+                "FOR_ONE_MODEL",
                 "Judge",
                 "NEW",
                 "QueuedGeneration",
@@ -248,7 +259,11 @@ else:
             "response_format": (
                 "ResponseFormat",
                 "StoredFormat",
-                "restored",
+                "from_stored",
+                "parse_answer",
+                "parse_partial",
+                "result_fields",
+                "to_stored",
             ),
             "result": (
                 "AttemptInfo",
@@ -275,7 +290,6 @@ else:
                 "FinishReason",
                 "GenerationStatus",
                 "ImageInfo",
-                "Json",
                 "Judgement",
                 "ModelInfo",
                 "ModelsPage",
@@ -302,6 +316,7 @@ else:
     )
 
 __all__ = (
+    "FOR_ONE_MODEL",
     "KINDS",
     "NANO_PER_USD",
     "NEW",
@@ -375,6 +390,7 @@ __all__ = (
     "ModelFlag",
     "ModelId",
     "ModelInfo",
+    "ModelTag",
     "ModelsPage",
     "Name",
     "Notice",
@@ -431,10 +447,14 @@ __all__ = (
     "decode_base64",
     "encode_base64",
     "faults",
+    "from_stored",
     "images",
     "is_name",
     "parse",
+    "parse_answer",
+    "parse_partial",
     "response_format",
-    "restored",
+    "result_fields",
+    "to_stored",
     "tools",
 )

@@ -1,156 +1,180 @@
-"""What admins send: the data of their callables, read as `contract` reads everybody's."""
+"""The requests of the callables for admins."""
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any
+from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field, model_validator
 
 from .. import limits
 from .base import Record
-from .fields import Name, Number
+from .fields import Matches, Name, Number, invalid_part
 from .prompts import ExecutePrompt
 
 
-def _key(value: str) -> str:
-    if not re.fullmatch(r"[\x21-\x7e]+", value.strip()):
-        raise PydanticCustomError("key", "must be printable ASCII without spaces")
-    return value.strip()
+def _stripped(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
 
 
+Key = Annotated[
+    str,
+    BeforeValidator(_stripped),  # as it was pasted
+    Field(min_length=limits.KEY_MIN_CHARS, max_length=limits.KEY_MAX_CHARS),
+    Matches(r"[\x21-\x7e]+", "must be printable ASCII without spaces"),
+]
 Position = Annotated[int, Field(ge=1, le=limits.KEYS_MAX)]
+Note = Annotated[str, Field(max_length=limits.NOTE_MAX_CHARS)]
+Revision = Annotated[int, Field(ge=0, le=limits.WHOLE_NUMBER_MAX)]
+Percent = Annotated[Number, Field(ge=0, le=100)]
+
+_KEY_FIELDS: Final = frozenset({"feature", "position"})
 
 
 class TestConnection(Record):
-    """The data of `test_openrouter_connection`: a candidate key, or the place of a stored one.
+    """Ask OpenRouter about a key: a stored one, or one that is not stored yet. It costs nothing."""
 
-    feature: one that has keys of its own; without it the default ones are meant.
-    position: the first, if it is not given.
-    """
-
-    key: Annotated[str, AfterValidator(_key)] | None = Field(
-        default=None, min_length=limits.KEY_MIN_CHARS, max_length=limits.KEY_MAX_CHARS, repr=False
-    )
+    key: Key | None = Field(default=None, repr=False)
+    """A key that is not stored yet. Not with `feature` or `position`."""
     feature: Name | None = None
+    """A feature that has keys of its own. Default: the default keys."""
     position: Position = 1
+    """The key's place in the order."""
 
     @model_validator(mode="after")
     def _one_key(self) -> TestConnection:
-        if self.key is not None and self.model_fields_set & {"feature", "position"}:
-            raise PydanticCustomError("key", "give either key or the place of a stored one")
+        if self.key is not None and self.model_fields_set & _KEY_FIELDS:
+            raise invalid_part("key", "is not allowed with feature or position")
         return self
 
 
 class SetKey(Record):
-    """The data of `set_openrouter_key`: the key that is to serve.
+    """Validate an OpenRouter key with OpenRouter, store it and make it active.
 
-    feature: which is to have it as its own. It need not exist yet.
-    position: its place in the order; the key that is there is replaced, one past the end appends.
+    The key that it replaces is disabled in Secret Manager. No call ever returns a key.
     """
 
-    key: Annotated[str, AfterValidator(_key)] = Field(
-        min_length=limits.KEY_MIN_CHARS, max_length=limits.KEY_MAX_CHARS, repr=False
-    )
+    key: Key = Field(repr=False)
+    """The key."""
     feature: Name | None = None
+    """The feature that gets it as its own, which need not exist yet. Default: it is one of the
+    default keys."""
     position: Position = 1
+    """Its place in the order. The key that is there is replaced; one past the end appends."""
 
 
 class RemoveKey(Record):
-    """The data of `remove_openrouter_key`: one key of a slot, or without a position all of them."""
+    """Remove one OpenRouter key, or all default keys, or all keys of a feature's own."""
 
     feature: Name | None = None
+    """The feature whose own keys are meant. Default: the default keys."""
     position: Position | None = None
+    """The place of the key to remove; the ones after it move up. Default: all of them."""
 
 
 class RefreshCatalog(Record):
-    """The data of `refresh_catalog`: none."""
-
-
-Note = Annotated[str, Field(max_length=limits.NOTE_MAX_CHARS)]
-Revision = Annotated[int, Field(ge=0, lt=2**53)]
+    """Fetch the list of models from OpenRouter now, however new the stored one is."""
 
 
 class SaveFeatureSettings(Record):
-    """The data of `save_feature_settings`.
+    """Change a feature's settings, or save a draft of them for a share of the users.
 
-    settings: all of them, as FeatureSettings has them; what is not given returns to its default.
-    enabled: on or off; alone, the settings stay as they are.
-    revision: the one that the settings were made from, 0 for a feature that is new.
-    draft_percent: of the users, who get these settings as a draft; nobody else does.
-    note: why, for whoever reads the revisions. validate_only: look, but save nothing.
+    A feature of the admin's own is created by its first save.
     """
 
     feature: Name
-    settings: dict[str, Any] | None = None
+    """The feature."""
+    settings: dict[str, object] | None = None
+    """All settings, as [FeatureSettings](#featuresettings) has them. A field that is not given
+    returns to its default. Required, unless `enabled` is given."""
     enabled: bool | None = None
+    """Switches the feature on or off. Without `settings` that makes no revision and needs no
+    `revision`."""
     revision: Revision | None = None
-    draft_percent: Annotated[Number, Field(ge=0, le=100)] | None = None
+    """The revision that the settings were based on, or the draft's with `draftPercent`, if there
+    is a draft. Default: 0, for a feature that was never saved."""
+    draft_percent: Percent | None = None
+    """Makes these settings a draft that this share of the users gets, always the same users. The
+    draft's own settings with another percentage remain the same draft."""
     note: Note = ""
+    """Why, for those who read the revisions."""
     validate_only: bool = False
+    """Validate the settings and save nothing."""
 
     @model_validator(mode="after")
     def _one_change(self) -> SaveFeatureSettings:
         if self.settings is None:
             if self.enabled is None:
-                raise PydanticCustomError("settings", "give settings, or enabled, or both")
+                raise invalid_part("settings", "or enabled is required")
             if self.draft_percent is not None or self.validate_only:
-                raise PydanticCustomError("settings", "settings are required for that")
+                raise invalid_part("settings", "is required with draftPercent and validateOnly")
         elif self.enabled is not None and self.draft_percent is not None:
-            raise PydanticCustomError(
-                "enabled", "enabled is for everybody: save it apart from a draft"
-            )
+            raise invalid_part("enabled", "applies to all users: save it apart from a draft")
         return self
 
 
 class ResetFeature(Record):
-    """The data of `reset_feature_settings`. revision: the one that serves, as was looked at."""
+    """Make a built-in feature's original settings active again, as a new revision."""
 
     feature: Name
+    """The feature, one of the built-in ones."""
     revision: Revision
+    """The revision that is active, to notice when another admin has changed it meanwhile."""
     note: Note = ""
+    """Why, for those who read the revisions."""
 
 
 class RestoreFeature(Record):
-    """The data of `restore_feature_settings`. restore: the revision whose settings are to serve."""
+    """Make the settings of an older revision active again, as a new revision."""
 
     feature: Name
+    """The feature."""
     revision: Revision
+    """The revision that is active, to notice when another admin has changed it meanwhile."""
     restore: Revision
+    """The revision whose settings become active again; 0 for the built-in settings."""
     note: Note = ""
+    """Why, for those who read the revisions."""
 
 
 class PromoteDraft(Record):
-    """The data of `promote_draft`. revision: the draft's."""
+    """Make a feature's draft active for all users."""
 
     feature: Name
+    """The feature."""
     revision: Revision
+    """The draft's revision, to notice when another admin has changed it meanwhile."""
     note: Note = ""
+    """Why, for those who read the revisions."""
 
 
 class DropDraft(PromoteDraft):
-    """The data of `drop_draft`. revision: the draft's."""
+    """Discard a feature's draft. Its users get the active settings again."""
 
 
 class TestFeatureSettings(ExecutePrompt):
-    """The data of `test_feature_settings`: a prompt, and the settings to try it with.
+    """Try settings with one prompt, before anybody else gets them.
 
-    settings: as `save_feature_settings` takes them; None for those that are stored.
+    Works on features that are switched off as well. The ledger marks the generation as a test.
     """
 
-    settings: dict[str, Any] | None = None
+    settings: dict[str, object] | None = None
+    """The settings to try, as [save_feature_settings](save_feature_settings.md) takes them.
+    Default: the settings that are stored."""
 
     @model_validator(mode="after")
     def _stateless(self) -> TestFeatureSettings:
         if self.conversation_id is not None:
-            raise PydanticCustomError("conversation", "a test is written down in no conversation")
+            raise invalid_part("conversationId", "is not allowed: a test is not stored")
         return self
 
 
 class SaveAppSettings(Record):
-    """The data of `save_app_settings`. settings: those that change. revision: of those seen."""
+    """Change settings of the app as a whole."""
 
-    settings: dict[str, Any]
+    settings: dict[str, object]
+    """The settings to change, as [GeneralSettings](#generalsettings) has them; the others stay as
+    they are."""
     revision: Revision
+    """The revision that the change is based on; 0 if these settings were never saved."""
     note: Note = ""
+    """Why, for those who read the audit."""

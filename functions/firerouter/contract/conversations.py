@@ -1,48 +1,50 @@
-"""The data of the callables for stored conversations."""
+"""The requests of the callables for stored conversations."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, model_validator
 
 from .. import limits
 from .base import Record
-from .fields import (
-    OwnId,
-    not_blank,
-)
+from .fields import OwnId, invalid_part, not_blank
 
 
 class UpdateConversation(Record):
-    """The data of `update_conversation`: its title, or the message that ends the chosen path."""
+    """Give a conversation another title, or choose another path through its messages."""
 
     conversation_id: OwnId
-    title: Annotated[str, Field(max_length=limits.TITLE_MAX_CHARS), AfterValidator(not_blank)] | (
-        None
+    """The conversation."""
+    title: (
+        Annotated[str, Field(max_length=limits.TITLE_MAX_CHARS), AfterValidator(not_blank)] | None
     ) = None
+    """Its new title."""
     message_id: OwnId | None = None
+    """The message that ends the chosen path from now on."""
 
     @model_validator(mode="after")
     def _some_change(self) -> UpdateConversation:
         if self.title is None and self.message_id is None:
-            raise PydanticCustomError("title", "give title, or messageId, or both")
+            raise invalid_part("title", "or messageId is required")
         return self
 
 
 class DeleteConversation(Record):
-    """The data of `delete_conversation`."""
+    """Delete a conversation with all that it holds.
+
+    The files of its messages and the text of its answers in the ledger are deleted too. It is gone
+    for every call at once; a deletion that was interrupted is finished by calling again.
+    """
 
     conversation_id: OwnId
+    """The conversation."""
 
 
 class ExportConversation(Record):
-    """The data of `export_conversation`."""
+    """Get a whole conversation as JSON, or its chosen path as Markdown."""
 
     conversation_id: OwnId
+    """The conversation."""
     format: Literal["json", "markdown"] = "json"
+    """`json`: every message of every branch. `markdown`: the chosen path as a text."""

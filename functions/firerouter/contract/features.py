@@ -1,20 +1,19 @@
-"""The data of `list_features` and `set_preferences`."""
+"""The requests of `list_features` and `set_preferences`."""
 
 from __future__ import annotations
 
 from .base import Record
-from .fields import (
-    ModelId,
-    Name,
-)
+from .fields import ModelId, Name
 
 
 class ListFeatures(Record):
-    """The data of `list_features`: none."""
+    """List the features that are switched on, as this user may see them."""
 
 
 class SetPreferences(Record):
-    """The data of `set_preferences`. model: the user's own default; None for the feature's."""
+    """Choose the user's own default model of a feature."""
 
     feature: Name
+    """The feature."""
     model: ModelId | None
+    """One of the feature's `models`; `null` for the feature's own model again."""

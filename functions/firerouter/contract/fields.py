@@ -3,45 +3,67 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from pydantic_core import PydanticCustomError
+from pydantic_core.core_schema import no_info_after_validator_function
 
 from .. import limits
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
 
 NANO_PER_USD: Final = 1_000_000_000  # money is counted in billionths of a US dollar
 
 
-def _model_id(value: str) -> str:
-    if not re.fullmatch(r"[~@]?[A-Za-z0-9][A-Za-z0-9._~:/@-]*", value):
-        raise PydanticCustomError("model_id", "must be a model id such as author/name")
-    return value
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Requires that a text matches a pattern, and says so in words: `Annotated[str, Matches(...)]`.
+
+    Args:
+        pattern: What the whole text matches, in what Python and JSON Schema have in common.
+        what: The end of a sentence that begins with the field, such as "must be a model id".
+    """
+
+    pattern: str
+    what: str
+
+    def check(self, value: str) -> str:
+        if not re.fullmatch(self.pattern, value):
+            raise PydanticCustomError("form", "{what}", {"what": self.what})
+        return value
+
+    def __get_pydantic_core_schema__(
+        self, source: type, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(schema), "pattern": f"^{self.pattern}$", "$comment": self.what}
+
+
+_NAME: Final = r"[A-Za-z][A-Za-z0-9_-]*"
 
 
 def is_name(value: object) -> bool:
-    """Whether a feature, say, may be called so; its length aside."""
-    return isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", value) is not None
+    """Return whether a feature, say, may have this name, whatever its length."""
+    return isinstance(value, str) and re.fullmatch(_NAME, value) is not None
 
 
-def _name(value: str) -> str:
-    if not is_name(value):
-        raise PydanticCustomError(
-            "name", "must be letters, digits, _ and -, beginning with a letter"
-        )
-    return value
+def invalid_part(field: str, what: str) -> PydanticCustomError:
+    """Return the error of a validator of the whole that means one of its fields.
 
-
-def _request_id(value: str) -> str:
-    if not re.fullmatch(r"[\x21-\x7e]+", value):
-        raise PydanticCustomError("request_id", "must be printable ASCII without spaces")
-    return value
-
-
-def _generation_id(value: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{32}", value):
-        raise PydanticCustomError("generation_id", "must be an id that an answer came with")
-    return value
+    Args:
+        field: The field as callers write it.
+        what: The end of a sentence that begins with it.
+    """
+    return PydanticCustomError("part", "{what}", {"field": field, "what": what})
 
 
 def not_blank(value: str) -> str:
@@ -51,25 +73,29 @@ def not_blank(value: str) -> str:
 
 
 ModelId = Annotated[
-    str, Field(max_length=limits.MODEL_ID_MAX_CHARS, min_length=1), AfterValidator(_model_id)
+    str,
+    Field(max_length=limits.MODEL_ID_MAX_CHARS, min_length=1),
+    Matches(r"[~@]?[A-Za-z0-9][A-Za-z0-9._~:/@-]*", "must be a model id such as author/name"),
 ]
-Name = Annotated[str, Field(max_length=limits.NAME_MAX_CHARS, min_length=1), AfterValidator(_name)]
+Name = Annotated[
+    str,
+    Field(max_length=limits.NAME_MAX_CHARS, min_length=1),
+    Matches(_NAME, "must be letters, digits, _ and -, and begin with a letter"),
+]
 RequestId = Annotated[
-    str, Field(max_length=limits.REQUEST_ID_MAX_CHARS, min_length=1), AfterValidator(_request_id)
+    str,
+    Field(max_length=limits.REQUEST_ID_MAX_CHARS, min_length=1),
+    Matches(r"[\x21-\x7e]+", "must be printable ASCII without spaces"),
 ]
-GenerationId = Annotated[str, AfterValidator(_generation_id)]
+GenerationId = Annotated[
+    str, Matches(r"[0-9a-f]{32}", "must be an id of 32 hexadecimal digits, as a result has it")
+]
+OwnId = Annotated[
+    str,
+    Field(max_length=limits.ID_MAX_CHARS, min_length=1),
+    Matches(r"[A-Za-z0-9]+", "must be letters and digits only"),
+]
 Text = Annotated[str, Field(max_length=limits.PROMPT_MAX_CHARS)]
 Variable = Annotated[str, Field(max_length=limits.VARIABLE_MAX_CHARS)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
-
-
 Usd = Annotated[Number, Field(ge=0, le=1_000_000)]
-
-
-def _own_id(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9]+", value):
-        raise PydanticCustomError("id", "must be letters and digits")
-    return value
-
-
-OwnId = Annotated[str, Field(max_length=limits.ID_MAX_CHARS, min_length=1), AfterValidator(_own_id)]

@@ -124,6 +124,16 @@ class ComparisonStartFrame(TypedDict):
     """What all of it may cost at most, in US dollars."""
 
 
+class ModelTag(TypedDict):
+    """What each frame of a model's answer has besides, in a comparison."""
+
+    index: int
+    """The model's place in `models`; the judge's comes after the last one. In the frames
+    `tool_call` and `citation` it is the place of the call or citation instead."""
+    model: str
+    """The model."""
+
+
 class ResultFrame(TypedDict):
     """One model of a comparison has finished."""
 

@@ -1,10 +1,4 @@
-"""Images that a model makes: what an app may ask of them, and what is told and kept of each. Pure.
-
-    users/{uid}/images/{generation}-{n}.png    in Cloud Storage, where they may be stored
-
-An image is told as `{index, contentType, bytes, path?, data?}`. Its `data` is for whoever asks
-now: no document has it.
-"""
+"""What a caller, or a feature, may ask of generated images. Pure."""
 
 from __future__ import annotations
 
@@ -16,38 +10,57 @@ from pydantic_core import PydanticCustomError
 
 from .. import limits
 from .base import Record
+from .fields import Matches
 
-# of OpenRouter's image API, what Firerouter itself puts into a request
+# the parameters of OpenRouter's image API that Firerouter itself sets
 OWNED_PARAMETERS: Final = frozenset(
     {"prompt", "input_references", "n", "size", "resolution", "aspect_ratio", "quality"}
 )
 
 
-class ImageOptions(Record):
-    """What images are to be like. size: a tier such as 2K, or pixels such as 1024x1536. n: how many
-    of them, through OpenRouter's image API alone."""
+AspectRatio = Annotated[
+    str,
+    Matches(
+        r"(auto|[0-9]{1,2}(\.[0-9]{1,2})?:[0-9]{1,2}(\.[0-9])?)",
+        "must be auto or a ratio such as 16:9",
+    ),
+]
+Size = Annotated[
+    str,
+    Matches(
+        r"([0-9](\.[0-9])?K|[0-9]{3,4}|[0-9]{2,5}x[0-9]{2,5})",
+        "must be a tier such as 2K or pixels such as 1024x1536",
+    ),
+]
 
-    aspect_ratio: (
-        Annotated[str, Field(pattern=r"^(auto|[0-9]{1,2}(\.[0-9]{1,2})?:[0-9]{1,2}(\.[0-9])?)$")]
-        | None
-    ) = None
-    size: (
-        Annotated[str, Field(pattern=r"^([0-9](\.[0-9])?K|[0-9]{3,4}|[0-9]{2,5}x[0-9]{2,5})$")]
-        | None
-    ) = None
+
+class ImageOptions(Record):
+    """What generated images should be like. Unset fields are left to the model."""
+
+    aspect_ratio: AspectRatio | None = None
+    """Width to height, such as `16:9`, or `auto`."""
+    size: Size | None = None
+    """A tier such as `2K`, or pixels such as `1024x1536`, which are a shape: no `aspectRatio` goes
+    with them."""
     quality: Literal["auto", "low", "medium", "high", "xhigh", "max"] | None = None
+    """How much work goes into an image."""
     n: Annotated[int, Field(ge=1, le=limits.IMAGES_MAX)] | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    """How many images, for features whose `imageApi` is `images`. A chat model generates as many
+    as it likes."""
+    seed: Annotated[int, Field(ge=0, le=limits.SEED_MAX)] | None = None
+    """Makes the same request more likely to give the same image."""
 
     def without(self, names: Collection[str]) -> ImageOptions:
-        """names: as the wire has them."""
+        """Return the options without these, named as on the wire."""
         given = self.model_dump(by_alias=True)
         return ImageOptions.model_validate({n: v for n, v in given.items() if n not in names})
 
     @model_validator(mode="after")
     def _one_shape(self) -> ImageOptions:
         if self._pixels and self.aspect_ratio:
-            raise PydanticCustomError("shape", "takes a size in pixels or aspectRatio, not both")
+            raise PydanticCustomError(
+                "shape", "must have either a size in pixels or aspectRatio, not both"
+            )
         return self
 
     @property
@@ -55,9 +68,9 @@ class ImageOptions(Record):
         return "x" in (self.size or "")
 
     def over(self, other: ImageOptions | None) -> ImageOptions:
-        """These, and the other ones where these say nothing."""
+        """Return these options, completed by the other ones."""
         below = other.model_dump(exclude_none=True) if other else {}
-        if self._pixels:  # they are a shape as well
+        if self._pixels:  # they determine the shape as well
             below.pop("aspect_ratio", None)
         if other is not None and other._pixels and self.aspect_ratio:
             del below["size"]

@@ -1,14 +1,15 @@
-"""JSON Schema, and whether a value fits one. The only home of jsonschema.
+"""Validates JSON Schemas, and values against them. The only home of jsonschema.
 
-Schemas come from people, values from models, and both are read on the loop that serves everybody:
-so nothing is fetched, no regular expression of a schema's is run, and a comparison that takes too
-many steps is given up. Whatever they hold, the answer is a word about it, not an exception.
+Schemas come from people and values from models, and both are validated on the loop that serves
+everybody. So nothing is fetched, no regular expression of a schema is run, and validating a value
+stops after a number of steps. A schema itself is not counted in steps: its size is limited.
+Whatever they hold, the result is a short description of the fault, not an exception.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 _REFERENCES: Final = ("$ref", "$dynamicRef")
 _DATA: Final = ("const", "default", "enum", "examples")  # hold values, not schemas
-_LISTS: Final = ("const", "enum", "required", "type")  # a value is held against each part of them
-# those that run regular expressions, or look for such, or take steps that are not counted
+_LISTS: Final = ("const", "enum", "required", "type")  # a value is compared with each part of them
+# keywords that run regular expressions or look for them, or take steps that are not counted
 _UNCHECKED: Final = (
     "pattern",
     "patternProperties",
@@ -32,16 +33,21 @@ _UNCHECKED: Final = (
 )
 
 
+Container = dict[str, object] | list[object]
+Keywords = Mapping[str, object]  # of the schema that a keyword's check belongs to
+Check = Callable[..., object]  # of one keyword, as jsonschema calls it
+
+
 class TooMuch(Exception):
-    """The comparison takes more steps than it is worth."""
+    """Validating the value takes too many steps."""
 
 
-def fault_of_schema(schema: Any) -> str | None:
-    """What makes it no JSON Schema, as a path and a word; None where it is one."""
+def fault_of_schema(schema: object) -> str | None:
+    """Return where it is not a valid JSON Schema, as a path and a keyword; None if it is one."""
     return _fault_of_schema(json.dumps(schema))
 
 
-@lru_cache(maxsize=256)  # an app sends the same ones with each call, and 20 kB take 0.1 s
+@lru_cache(maxsize=256)  # an app sends the same schemas with each call, and 20 kB take 0.1 s
 def _fault_of_schema(text: str) -> str | None:
     from jsonschema import Draft202012Validator
 
@@ -53,21 +59,21 @@ def _fault_of_schema(text: str) -> str | None:
     return next(_broken_references(schema), None)
 
 
-def _broken_references(schema: Any) -> Iterator[str]:
-    """Those within the schema that lead to no schema: the validator would fall over them."""
+def _broken_references(schema: object) -> Iterator[str]:
+    """Find references within the schema that lead to no schema: the validator fails on them."""
     from referencing import Registry
     from referencing.jsonschema import DRAFT202012
 
     resolver = Registry().resolver_with_root(DRAFT202012.create_resource(schema))
-    ahead: list[tuple[tuple[Any, ...], Any]] = [((), schema)] if isinstance(schema, dict) else []
+    ahead: list[tuple[tuple[object, ...], Container]]
+    ahead = [((), schema)] if isinstance(schema, dict) else []
     while ahead:
         path, part = ahead.pop()
-        inner = enumerate(part) if isinstance(part, list) else part.items()
-        for key, value in inner:
+        for key, value in enumerate(part) if isinstance(part, list) else part.items():
             if key in _REFERENCES and isinstance(value, str) and value.startswith("#"):
                 try:
                     target = resolver.lookup(value).contents
-                except Exception:  # it raises what it likes for a pointer into a text, say
+                except Exception:  # it raises various errors, for a pointer into a text, say
                     target = None
                 if not isinstance(target, (dict, bool)):
                     yield f"{_path(path)} ({key})"
@@ -75,10 +81,11 @@ def _broken_references(schema: Any) -> Iterator[str]:
                 ahead.append(((*path, key), value))
 
 
-def fault_of(value: Any, schema: Any) -> str | None:
-    """Where the value does not fit, as a path and the schema's word for it; None where it does.
+def fault_of(value: Any, schema: object) -> str | None:
+    """Return where the value breaks the schema, as a path and a keyword; None if it does not.
 
-    Raises TooMuch.
+    Raises:
+        TooMuch: Validating it takes too many steps.
     """
     from referencing.exceptions import Unresolvable
 
@@ -87,38 +94,38 @@ def fault_of(value: Any, schema: Any) -> str | None:
     except RecursionError:
         raise TooMuch from None
     except Unresolvable:
-        return "$ ($ref)"  # to something outside, which is not fetched
+        return "$ ($ref)"  # to another document, which is not fetched
     except TooMuch:
         raise
-    except Exception:  # what no look at a schema finds must not cost anybody an answer
+    except Exception:  # a fault that validating the schema did not find must not cost the answer
         return "$ (schema)"
     return None if error is None else f"{_path(error.absolute_path)} ({error.validator})"
 
 
-def _path(path: Iterable[Any]) -> str:
+def _path(path: Iterable[object]) -> str:
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return ("$" + "".join(parts))[: limits.SCHEMA_PATH_MAX_CHARS]
 
 
-def _validator(schema: Any) -> Validator:
+def _validator(schema: object) -> Validator:
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend
     from referencing import Registry
 
     left, sizes = [limits.SCHEMA_STEPS_MAX], dict[int, int]()
 
-    def weight(rule: Any, value: Any, of: Any) -> int:
-        """Steps that one check takes by itself."""
+    def weight(rule: object, value: object, of: Keywords) -> int:
+        """Return how many steps one check takes by itself."""
         if rule is of.get("uniqueItems") is True and isinstance(value, list):
-            return len(value) ** 2  # it is compared with itself
+            return len(value) ** 2  # each entry is compared with each other one
         if not isinstance(rule, (dict, list)) or not any(rule is of.get(word) for word in _LISTS):
             return 0
         if id(rule) not in sizes:
-            sizes[id(rule)] = len(json.dumps(rule)) // 4  # a value of it, and what is around it
+            sizes[id(rule)] = len(json.dumps(rule)) // 4  # characters of one value, and around it
         return sizes[id(rule)]
 
-    def counted(check: Callable[..., Any]) -> Callable[..., Any]:
-        def step(validator: Any, rule: Any, value: Any, of: Any) -> Any:
+    def counted(check: Check) -> Check:
+        def step(validator: object, rule: object, value: object, of: Keywords) -> object:
             left[0] -= 1 + weight(rule, value, of)
             if left[0] < 0:
                 raise TooMuch
@@ -126,7 +133,7 @@ def _validator(schema: Any) -> Validator:
 
         return step
 
-    checks: dict[str, Any] = {
+    checks: dict[str, Check] = {
         word: counted(check) for word, check in Draft202012Validator.VALIDATORS.items()
     }
     for word in _UNCHECKED:
@@ -138,13 +145,13 @@ def _validator(schema: Any) -> Validator:
     return made
 
 
-def _unchecked(*_: Any) -> Iterator[Any]:
+def _unchecked(*_: object) -> Iterator[object]:
     return iter(())
 
 
-def _additional(check: Callable[..., Any]) -> Callable[..., Any]:
-    def additional(validator: Any, rule: Any, value: Any, of: Any) -> Any:
-        # which properties are additional, only regular expressions could tell
+def _additional(check: Check) -> Check:
+    def additional(validator: object, rule: object, value: object, of: Keywords) -> object:
+        # only regular expressions could tell which properties are additional
         return iter(()) if "patternProperties" in of else check(validator, rule, value, of)
 
     return additional

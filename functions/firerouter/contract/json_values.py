@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
@@ -15,42 +15,43 @@ from .. import limits
 _INT64: Final = 2**63
 
 
-def _too_much(value: Any, depth: int = 0) -> Iterator[str]:
-    """What keeps a JSON value from being read and sent, as ends of a sentence."""
+def _too_much(value: object, depth: int = 0) -> Iterator[str]:
+    """Find what keeps a JSON value from being read and sent, as ends of a sentence."""
     if depth > limits.JSON_MAX_DEPTH:
-        yield f"may be nested {limits.JSON_MAX_DEPTH} deep at most"
+        yield f"may be nested at most {limits.JSON_MAX_DEPTH} levels deep"
     elif isinstance(value, (dict, list)):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _too_much(item, depth + 1)
     elif type(value) is int and not -_INT64 <= value < _INT64:
-        yield "may not have a whole number of more than 64 bits"
+        yield "may not contain a whole number of more than 64 bits"
 
 
-def _unstorable(value: Any) -> Iterator[str]:
-    """What else keeps it out of a Firestore document."""
+def _unstorable(value: object) -> Iterator[str]:
+    """Find what else keeps it out of a Firestore document, as ends of a sentence."""
     if isinstance(value, dict):
         for name, item in value.items():
             if not name or re.fullmatch(r"__.*__", name, re.DOTALL):
-                yield "may not have a name that is empty or begins and ends with __"
+                yield "may not contain a name that is empty or begins and ends with __"
             if len(name) > limits.JSON_NAME_MAX_CHARS:
-                yield f"may not have a name of more than {limits.JSON_NAME_MAX_CHARS} characters"
+                yield f"may not contain a name of more than {limits.JSON_NAME_MAX_CHARS} characters"
             yield from _unstorable(item)
     elif isinstance(value, list):
         if any(isinstance(item, list) for item in value):
-            yield "may not have a list directly inside a list"
+            yield "may not contain a list directly inside a list"
         for item in value:
             yield from _unstorable(item)
 
 
-def _storable(value: Any) -> Any:
-    """JSON that a document can hold, or PydanticCustomError."""
+def _storable(value: object) -> object:
+    """Return the value, which a document can hold. Raises PydanticCustomError."""
     for problem in _unstorable(value):
         raise PydanticCustomError("json", problem)
     return value
 
 
-def _json(value: Any) -> Any:
-    """JSON of a size that can be read. Text is taken for JSON: that is how people type it."""
+def _json(value: object) -> object:
+    """Return a JSON value that is small enough to be read. Text is parsed as JSON, because that is
+    how people type it. Raises PydanticCustomError."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -59,16 +60,18 @@ def _json(value: Any) -> Any:
     for problem in _too_much(value):
         raise PydanticCustomError("json", problem)
     try:
-        # what UTF-8 can not write, half a surrogate pair, no document holds
+        # no document holds what UTF-8 cannot write: half a surrogate pair
         size = len(json.dumps(value, allow_nan=False, ensure_ascii=False).encode())
     except (ValueError, TypeError, RecursionError):
         raise PydanticCustomError("json", "must be JSON") from None
     if size > limits.PARAMETERS_MAX_BYTES:
         raise PydanticCustomError(
-            "size", "may be at most {limit} bytes of JSON", {"limit": limits.PARAMETERS_MAX_BYTES}
+            "size",
+            "may have at most {limit} bytes of JSON, not {size}",
+            {"limit": f"{limits.PARAMETERS_MAX_BYTES:,}", "size": f"{size:,}"},
         )
     return value
 
 
-SentObject = Annotated[dict[str, Any], BeforeValidator(_json)]  # which no document has to hold
+SentObject = Annotated[dict[str, object], BeforeValidator(_json)]  # that no document has to hold
 JsonObject = Annotated[SentObject, AfterValidator(_storable)]

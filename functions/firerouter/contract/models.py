@@ -1,18 +1,14 @@
-"""The data of `get_available_models`."""
+"""The request of `get_available_models`."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import (
-    Field,
-)
+from pydantic import Field
 
 from .. import limits
 from .base import Record
-from .fields import (
-    Usd,
-)
+from .fields import Usd
 
 Capability = Literal[
     "tools",
@@ -33,22 +29,33 @@ Capability = Literal[
 
 
 class GetAvailableModels(Record):
-    """The data of `get_available_models`; what is not given does not filter.
+    """List the models that OpenRouter offers, filtered, sorted and page by page.
 
-    search: words, each of which the id, the name or the description has.
-    max_prompt_price, max_completion_price: US dollars per million tokens.
-    min_context: tokens. free: true for free models alone, false for the others alone.
-    sort: by name; by price, the cheapest first; the longest context or the newest first.
+    Models of OpenRouter's batch API are left out.
     """
 
     search: Annotated[str, Field(max_length=limits.SEARCH_MAX_CHARS)] = ""
-    capabilities: Annotated[list[Capability], Field(max_length=20)] = Field(default_factory=list)
+    """Words that all have to occur in a model's id, name or description."""
+    capabilities: Annotated[list[Capability], Field(max_length=limits.CAPABILITIES_MAX)] = Field(
+        default_factory=list
+    )
+    """What a model has to be able to do, all of it."""
     max_prompt_price: Usd | None = None
+    """US dollars per million tokens of the prompt. A dynamic price never matches."""
     max_completion_price: Usd | None = None
-    min_context: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    """US dollars per million tokens of the completion. A dynamic price never matches."""
+    min_context: Annotated[int, Field(ge=0, le=limits.WHOLE_NUMBER_MAX)] | None = None
+    """How many tokens have to fit, prompt and completion together."""
     provider: Annotated[str, Field(max_length=limits.NAME_MAX_CHARS)] | None = None
+    """The author in the id, such as `anthropic`."""
     free: bool | None = None
+    """`true`: only free models; `false`: only the others."""
     output_modality: Annotated[str, Field(max_length=limits.NAME_MAX_CHARS)] | None = None
+    """What a model has to generate, such as `text`, `image` or `embeddings`."""
     sort: Literal["name", "price", "context", "newest"] = "name"
+    """By name, by price (the cheapest first), by context (the longest first), or the newest
+    first."""
     page_size: Annotated[int, Field(ge=1, le=limits.MODELS_PER_PAGE_MAX)] = limits.MODELS_PER_PAGE
+    """How many models a page has at most."""
     page_token: Annotated[str, Field(max_length=limits.PAGE_TOKEN_MAX_CHARS)] | None = None
+    """The `nextPageToken` of the page before, with the same filters."""

@@ -1,15 +1,11 @@
-"""What callers send and get: the fields, their types and limits, read once at the edge."""
+"""The requests of the callables that generate, follow and end answers."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Iterator
+from typing import Annotated, Final, Literal
 
-from pydantic import (
-    AfterValidator,
-    ConfigDict,
-    Field,
-    model_validator,
-)
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from .. import limits
@@ -25,215 +21,243 @@ from .fields import (
     Text,
     Usd,
     Variable,
+    invalid_part,
     not_blank,
 )
 from .images import ImageOptions
 from .response_format import ResponseFormat
 from .tools import ReasoningDetails, Tool, ToolCall, ToolResult, problem_of, size_of
 
-# where a conversation goes on, there is one answer
-_OF_ONE_MODEL: Final = frozenset(
+NEW: Final = "new"  # in place of the id of a conversation that does not exist yet
+ROOT: Final = "root"  # in place of the message that the first message of a conversation follows
+
+# what a comparison cannot have: its answers are several, and a conversation goes on with one
+FOR_ONE_MODEL: Final = frozenset(
     {"model", "conversationId", "parentMessageId", "regenerate", "resume"}
 )
 
 
-NEW: Final = "new"  # a conversation that is to begin
-
-
-ROOT: Final = "root"  # where a conversation's first message hangs
-
-
 class Message(Record):
-    """One earlier turn. The system prompt is the admin's: there is no such role here.
-
-    tool_calls: of an assistant that asked for tools. tool_call_id: which of them a tool answers.
-    reasoning_details: of an assistant, as its answer had them.
-    """
+    """An earlier message. There is no role for the system prompt: it is the admin's."""
 
     role: Literal["user", "assistant", "tool"]
+    """Who wrote it."""
     content: Text = ""
+    """What it says. Only an assistant that called tools may leave it out."""
     tool_calls: Annotated[list[ToolCall], Field(max_length=limits.TOOL_CALLS_MAX)] = Field(
         default_factory=list
     )
+    """The tools that an assistant called, as its result had them."""
     tool_call_id: Annotated[str, Field(max_length=limits.TOOL_CALL_ID_MAX_CHARS)] | None = None
+    """The call that a tool's message answers."""
     reasoning_details: ReasoningDetails = Field(default_factory=list)
+    """An assistant's reasoning, as its result had it: unchanged and in order."""
 
 
 class ExecutePrompt(Record):
-    """The data of `execute_prompt`.
-
-    feature: which feature answers. prompt, messages, regenerate or tool_results: what is asked,
-    exactly one. tool_results: what the tools gave that the answer before asked for, all of them.
-    conversation_id: where it is written down, with what was said before; `new` begins one.
-    parent_message_id: the message that the prompt follows, `root` for none: an earlier turn is
-    edited so. regenerate: the answer to give once more, or the question to answer.
-    context: put before the prompt, with a blank line between.
-    attachments: files that go with the prompt.
-    variables: for the `{{name}}` places of the feature's system prompt.
-    model, temperature: only where the feature allows a choice.
-    tools: functions of the app's, which the model may ask for; the app runs them. tool_choice:
-    auto, none, required, or the name of one. parallel_tool_calls: whether it may ask for several.
-    response_format: the JSON that the answer is to be, where the feature does not say.
-    partial_json: send what that has come to, while it grows.
-    image_options: what images are to be like, of a feature that makes any. inline_images: small
-    ones come with the answer as well.
-    temporary: no text of it is stored.
-    request_id: calling again with the same one never asks OpenRouter twice.
-    """
+    """Send one prompt through one feature and get the answer, whole or streamed."""
 
     feature: Name
+    """The feature that answers: `chat`, `code`, `summarize`, or one that an admin has created."""
     prompt: Annotated[Text, AfterValidator(not_blank)] | None = None
+    """The question. Give exactly one of `prompt`, `messages`, `regenerate` and `toolResults`."""
     messages: (
         Annotated[list[Message], Field(min_length=1, max_length=limits.MESSAGES_MAX)] | None
     ) = None
+    """The conversation so far, kept by the app; the last message is the user's or a tool's. Not
+    with `conversationId`."""
     context: Text | None = None
+    """Text that goes before the prompt, separated by an empty line."""
     variables: Annotated[dict[Name, Variable], Field(max_length=limits.VARIABLES_MAX)] = Field(
         default_factory=dict
     )
+    """Values of the `{{name}}` placeholders in the feature's system prompt, inserted literally."""
     model: ModelId | None = None
+    """The model to ask, if the feature allows a choice. Default: the user's own default
+    (`set_preferences`), else the feature's model."""
     temperature: Annotated[Number, Field(ge=0, le=2)] | None = None
+    """The sampling temperature, if the feature allows a choice. Default: the feature's."""
     temporary: bool = False
+    """Store neither text nor images of this call. The ledger keeps the numbers."""
     request_id: RequestId | None = None
+    """Makes the call idempotent: repeating it with the same id never asks OpenRouter twice."""
     conversation_id: OwnId | None = None
+    """Append to this conversation and include its history; `new` starts one. Default: the answer
+    is not stored."""
     parent_message_id: OwnId | None = None
+    """The message that the prompt follows, which edits an earlier question; `root` for none.
+    Default: the last message of the chosen path."""
     regenerate: OwnId | None = None
+    """The id of an answer to regenerate, or of a question that has no answer."""
     tool_results: (
         Annotated[list[ToolResult], Field(min_length=1, max_length=limits.TOOL_CALLS_MAX)] | None
     ) = None
+    """The results of all tool calls of the conversation's last answer."""
     tools: Annotated[list[Tool], Field(max_length=limits.CALLER_TOOLS_MAX)] = Field(
         default_factory=list
     )
+    """Functions of the app that the model may call, 50,000 bytes of JSON together."""
     tool_choice: Annotated[str, Field(max_length=limits.NAME_MAX_CHARS)] | None = None
+    """`auto`, `none`, `required`, or the name of the tool to call. Default: the model's, `auto`."""
     parallel_tool_calls: bool | None = None
+    """`false` allows one tool call at a time. Default: the model's."""
     response_format: ResponseFormat | None = None
+    """The JSON that the answer has to be, if the feature allows callers to say so and has no
+    format of its own."""
     partial_json: bool = False
+    """Stream the JSON as it grows, in `json` frames."""
     attachments: Annotated[list[Attachment], Field(max_length=limits.ATTACHMENTS_MAX)] = Field(
         default_factory=list
     )
-
+    """Files that go with `prompt`."""
     image_options: ImageOptions | None = None
+    """What generated images should be like, for features that generate images and allow it."""
     inline_images: bool = False
+    """Return images of at most 200,000 bytes in base64 as well."""
 
     @model_validator(mode="after")
     def _tools_fit(self) -> ExecutePrompt:
         if problem := problem_of(self.tools, self.tool_choice, self.messages or []):
-            field, what = problem
-            raise PydanticCustomError("part", "{what}", {"field": field, "what": what})
+            raise invalid_part(*problem)
         return self
 
     @model_validator(mode="after")
     def _files(self) -> ExecutePrompt:
         if self.attachments and self.prompt is None:
-            raise PydanticCustomError("attachments", "attachments go with prompt alone")
+            raise invalid_part("attachments", "are only allowed with prompt")
         inline = sum(len(file.data or "") for file in self.attachments) * 3 // 4  # base64
         if inline > limits.INLINE_MAX_BYTES:
-            raise PydanticCustomError(
-                "inline",
-                "attachments may have {limit} bytes of data together: upload larger ones",
-                {"limit": limits.INLINE_MAX_BYTES},
-            )
+            most = f"{limits.INLINE_MAX_BYTES:,} bytes of data together"
+            what = f"may have at most {most}, not {inline:,}: upload larger files"
+            raise invalid_part("attachments", what)
         return self
 
     @model_validator(mode="after")
     def _one_question(self) -> ExecutePrompt:
-        asked = [self.prompt, self.messages, self.regenerate, self.tool_results]
-        if asked.count(None) != 3:
-            raise PydanticCustomError(
-                "prompt", "give either prompt or messages or regenerate or toolResults"
-            )
-        alone = self.regenerate is not None or self.tool_results is not None
-        if self.conversation_id is None:
-            if alone or self.parent_message_id is not None:
-                raise PydanticCustomError("conversation", "conversationId is required for that")
-        elif self.messages is not None:
-            raise PydanticCustomError("messages", "messages are for calls without conversationId")
-        elif self.conversation_id == NEW and (alone or self.parent_message_id):
-            raise PydanticCustomError("conversation", "a new conversation has no messages yet")
-        if self.regenerate is not None and (self.context or self.parent_message_id):
-            raise PydanticCustomError("regenerate", "regenerate takes neither context nor parent")
-        if self.tool_results is not None and self.context:
-            raise PydanticCustomError("toolResults", "toolResults take no context")
-        if self.messages and self.messages[-1].role == "assistant":
-            raise PydanticCustomError("messages", "the last of messages must be the user's")
+        questions = [self.prompt, self.messages, self.regenerate, self.tool_results]
+        if questions.count(None) != len(questions) - 1:
+            what = "exactly one of prompt, messages, regenerate and toolResults is required"
+            raise PydanticCustomError("question", "{what}", {"what": what})
+        for holds, field, what in self._conflicts():
+            if holds:
+                raise invalid_part(field, what)
         if self.size > limits.PROMPT_MAX_CHARS:
             raise PydanticCustomError(
-                "too_long",
-                "prompt, context and messages together are {size} characters, the most is {limit}",
-                {"limit": limits.PROMPT_MAX_CHARS, "size": self.size},
+                "size",
+                "together, prompt, context and messages may have at most {most} characters, "
+                "not {size}",
+                {"most": f"{limits.PROMPT_MAX_CHARS:,}", "size": f"{self.size:,}"},
             )
         return self
+
+    def _conflicts(self) -> Iterator[tuple[bool, str, str]]:
+        """Find what does not go together: (whether it is so, the field, the end of a sentence)."""
+        stored, new = self.conversation_id is not None, self.conversation_id == NEW
+        for field, value in (
+            ("regenerate", self.regenerate),
+            ("toolResults", self.tool_results),
+            ("parentMessageId", self.parent_message_id),
+        ):
+            yield value is not None and not stored, field, "is only allowed with conversationId"
+            yield value is not None and new, field, "is not allowed in a new conversation"
+        yield (
+            stored and self.messages is not None,
+            "messages",
+            "are not allowed with conversationId, which has its own",
+        )
+        regenerates = self.regenerate is not None
+        yield regenerates and bool(self.context), "context", "is not allowed with regenerate"
+        parent = bool(self.parent_message_id)
+        yield regenerates and parent, "parentMessageId", "is not allowed with regenerate"
+        answers_calls = self.tool_results is not None and bool(self.context)
+        yield answers_calls, "context", "is not allowed with toolResults"
+        last = self.messages[-1].role if self.messages else None
+        yield last == "assistant", "messages", "must end with a message of the user's or a tool's"
 
     @property
     def size(self) -> int:
         """Characters of prompt, context and messages together."""
-        told = sum(len(m.content) + size_of(m.tool_calls) for m in self.messages or ())
-        told += sum(len(result.content) for result in self.tool_results or ())
-        return told + len(self.prompt or "") + len(self.context or "")
+        said = sum(len(m.content) + size_of(m.tool_calls) for m in self.messages or ())
+        said += sum(len(result.content) for result in self.tool_results or ())
+        return said + len(self.prompt or "") + len(self.context or "")
 
     @property
     def question(self) -> str:
-        """What is asked, with what goes before it."""
+        """The prompt, or the last message, with the context before it."""
         asked = self.prompt or (self.messages[-1].content if self.messages else "")
         return "\n\n".join(text for text in (self.context, asked) if text)
 
 
 class Judge(Record):
-    """A model that reads the answers of a comparison: it merges them into one, or ranks them."""
+    """A model that reads the answers of a comparison."""
 
     model: ModelId
+    """The model."""
     mode: Literal["merge", "rank"] = "merge"
+    """`merge` writes one answer out of all of them, `rank` orders them."""
 
 
 class CompareModels(Record):
-    """The data of `execute_multi_model_prompt`: fields of `execute_prompt` beside these.
-
-    models: those that answer side by side. max_cost: US dollars that all of it may cost, refused
-    before anything is asked. request_id: calling again with the same one asks nobody twice.
-    """
+    """Send one prompt to several models side by side. Each answers and fails by itself."""
 
     model_config = ConfigDict(extra="allow")
 
     feature: Name
+    """The feature that answers."""
     models: Annotated[list[ModelId], Field(min_length=2, max_length=limits.COMPARED_MODELS_MAX)]
+    """The models to ask, without fallbacks: another model's answer would be taken for theirs."""
     max_cost: Usd | None = None
+    """US dollars. A comparison that may cost more is refused (`cost_too_high`) before any model is
+    asked."""
     judge: Judge | None = None
+    """A model that reads the answers. Not for features that generate images."""
     request_id: RequestId | None = None
+    """Makes the call idempotent: repeating it with the same id asks no model twice."""
 
     @model_validator(mode="after")
     def _stateless(self) -> CompareModels:
         if len(set(self.models)) < len(self.models):
-            raise PydanticCustomError("models", "models must differ from each other")
-        for name in sorted(_OF_ONE_MODEL & (self.model_extra or {}).keys()):
-            raise PydanticCustomError("one", "{name} is for a call of one model", {"name": name})
+            raise invalid_part("models", "must differ from each other")
+        for name in sorted(FOR_ONE_MODEL & (self.model_extra or {}).keys()):
+            raise invalid_part(name, "is not allowed in a comparison")
         return self
 
-    def shared(self) -> dict[str, Any]:
-        """What `execute_prompt` is given for each model, but for model and request."""
+    def shared(self) -> dict[str, object]:
+        """Return what each model's `execute_prompt` has in common."""
         kept = {} if self.request_id else {"temporary": True}
         return {**(self.model_extra or {}), "feature": self.feature, **kept}
 
 
 class ResumeGeneration(Record):
-    """The data of `execute_prompt` for an answer that was asked for before: `resume`, alone."""
+    """Get the answer of an earlier call: what there is of it at once, then the rest."""
 
     resume: GenerationId
+    """The `generationId` of the answer, as the `start` frame or a result has it. No other field
+    goes with it."""
 
 
 class QueuedGeneration(Record):
     """The data of a task in the queue."""
 
     generation_id: GenerationId
+    """The generation to answer."""
 
 
 class StopGeneration(Record):
-    """The data of `stop_generation`: which one, by its own id or by that of its request."""
+    """End an answer that is being written, from any device of its user."""
 
     generation_id: GenerationId | None = None
+    """The generation, as the `start` frame or a result has it. Exactly one of the three ids is
+    given."""
     comparison_id: GenerationId | None = None
+    """A comparison: all of its answers end, those that have not begun and the judge's too."""
     request_id: RequestId | None = None
+    """The `requestId` that the call was given, for a stop before its first frame."""
 
     @model_validator(mode="after")
     def _one_id(self) -> StopGeneration:
         if [self.generation_id, self.comparison_id, self.request_id].count(None) != 2:
-            raise PydanticCustomError("id", "give generationId or comparisonId or requestId")
+            raise PydanticCustomError(
+                "id", "exactly one of generationId, comparisonId and requestId is required"
+            )
         return self

@@ -1,23 +1,24 @@
-"""The format that an answer is to have: asked for, looked at, and asked for once more. Pure.
+"""JSON answers: what callers may ask for, and whether an answer satisfies it. Pure.
 
-Models and providers keep to a format more or less, so what comes is looked at here as well.
+Models and providers do not always comply with a format, so the answer is validated here as well.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
 import orjson
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError, from_json
 
 from .base import Record
+from .fields import Name
 from .json_schema import TooMuch, fault_of, fault_of_schema
 from .json_values import JsonObject, SentObject
 
-# as many models write JSON, whatever they were told
+# many models put JSON into a fence of Markdown, whatever the request says
 _FENCED: Final = re.compile(r"\s*```(?:json)?[ \t]*\n(.*)\n[ \t]*```\s*", re.DOTALL)
 _FENCE: Final = re.compile(r"\A\s*```(?:json)?[ \t]*\n")
 _AGAIN: Final = (
@@ -26,29 +27,36 @@ _AGAIN: Final = (
 )
 
 
-def _schema(value: dict[str, Any]) -> dict[str, Any]:
+def _schema(value: dict[str, object]) -> dict[str, object]:
     if fault := fault_of_schema(value):
-        raise PydanticCustomError("schema", "is no JSON Schema: look at {at}", {"at": fault})
+        raise PydanticCustomError("schema", "is not a valid JSON Schema: see {at}", {"at": fault})
     return value
 
 
 class ResponseFormat(Record):
-    """The shape of the answer. name, schema, strict: of type json_schema alone."""
+    """The shape that an answer has to have."""
 
     type: Literal["text", "json_object", "json_schema"] = "text"
-    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")] | None = None
+    """`text`: any. `json_object`: any JSON object. `json_schema`: what `schema` describes."""
+    name: Name | None = None
+    """With `json_schema`, required: what the model is told that the JSON is."""
     schema_: Annotated[SentObject, AfterValidator(_schema)] | None = Field(
         default=None, alias="schema"
     )
+    """With `json_schema`, required: a JSON Schema (draft 2020-12), as an object or as its text."""
     strict: bool = True
+    """With `json_schema`: whether providers that can do so should enforce the schema."""
 
     @model_validator(mode="after")
     def _whole(self) -> ResponseFormat:
         if self.type == "json_schema" and not (self.name and self.schema_ is not None):
-            raise PydanticCustomError("schema", "of type json_schema needs name and schema")
+            raise PydanticCustomError(
+                "schema", "must have name and schema if its type is json_schema"
+            )
         return self
 
-    def upstream(self) -> dict[str, Any]:
+    def upstream(self) -> dict[str, object]:
+        """Return `response_format` as OpenRouter takes it."""
         if self.type != "json_schema":
             return {"type": self.type}
         schema = {"name": self.name, "schema": self.schema_, "strict": self.strict}
@@ -56,24 +64,28 @@ class ResponseFormat(Record):
 
 
 class StoredFormat(ResponseFormat):
-    """One that a document can hold."""
+    """A format of a feature's own, which a Firestore document can hold."""
 
     schema_: Annotated[JsonObject, AfterValidator(_schema)] | None = Field(
         default=None, alias="schema"
     )
+    """With `json_schema`, required: a JSON Schema (draft 2020-12), as an object or as its text. No
+    list is directly inside a list, and no name begins and ends with two underscores."""
 
 
-class Read(NamedTuple):
-    """An answer as JSON. fault: why it is none of that format, as a path and a word."""
+class ParsedAnswer(NamedTuple):
+    """An answer as JSON, or where it breaks its format: a path and a keyword of the schema."""
 
-    value: Any = None
+    value: object = None
     fault: str | None = None
 
 
-def read(text: str, wanted: Mapping[str, Any] | None) -> Read | None:
-    """The answer as the format has it; None where no JSON was asked for.
+def parse_answer(text: str, wanted: Mapping[str, object] | None) -> ParsedAnswer | None:
+    """Parse an answer and validate it. Return None if no JSON was requested.
 
-    wanted: `response_format` as OpenRouter was sent it.
+    Args:
+        text: The answer.
+        wanted: `response_format`, as it was sent to OpenRouter.
     """
     kind = (wanted or {}).get("type")
     if kind not in ("json_object", "json_schema"):
@@ -82,19 +94,19 @@ def read(text: str, wanted: Mapping[str, Any] | None) -> Read | None:
     try:
         value = orjson.loads(fenced[1] if fenced else text)
     except ValueError:
-        return Read(fault="$ (json)")
+        return ParsedAnswer(fault="$ (json)")
     if kind == "json_object":
-        return Read(value) if isinstance(value, dict) else Read(fault="$ (type)")
-    schema = ((wanted or {}).get("json_schema") or {}).get("schema") or {}
+        return ParsedAnswer(value) if isinstance(value, dict) else ParsedAnswer(fault="$ (type)")
+    named = (wanted or {}).get("json_schema")
     try:
-        fault = fault_of(value, schema)
+        fault = fault_of(value, named.get("schema") or {} if isinstance(named, dict) else {})
     except TooMuch:
-        fault = "$ (too much to look at)"
-    return Read(fault=fault) if fault else Read(value)
+        fault = "$ (too much to validate)"
+    return ParsedAnswer(fault=fault) if fault else ParsedAnswer(value)
 
 
-def partly(text: str) -> Any:
-    """What there is of a JSON value by now, ends of texts included; None where there is none."""
+def parse_partial(text: str) -> object:
+    """Return a JSON value as far as it has been written, truncated texts included, or None."""
     begun = _FENCE.sub("", text, count=1)
     try:
         return from_json(begun, allow_partial="trailing-strings")
@@ -102,14 +114,14 @@ def partly(text: str) -> Any:
         return None
 
 
-def told(text: str, wanted: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What a result has of it: `json`, or the notice that it is none."""
-    found = read(text, wanted)
+def result_fields(text: str, wanted: Mapping[str, object] | None) -> dict[str, object]:
+    """Return a result's `json`, or the notice that the answer does not have the format."""
+    found = parse_answer(text, wanted)
     if found is None:
         return {}
     if found.fault is None:
         return {"json": found.value}
-    message = f"The answer does not have the format that was asked for: {found.fault}."
+    message = f"The answer does not have the requested format: {found.fault}."
     return {"notice": {"reason": "format_not_kept", "at": found.fault, "message": message}}
 
 
@@ -121,15 +133,17 @@ def repair_request(fault: str) -> str:
 # -- as the ledger keeps a result: its JSON is in its text, and not all JSON fits a document ------
 
 
-def kept(result: dict[str, Any]) -> dict[str, Any]:
+def to_stored(result: Mapping[str, object]) -> dict[str, object]:
+    """Return a result as the ledger stores it: its JSON is in its text already."""
     if "json" not in result:
-        return result
+        return dict(result)
     return {**{n: v for n, v in result.items() if n != "json"}, "hasJson": True}
 
 
-def restored(stored: dict[str, Any]) -> dict[str, Any]:
+def from_stored(stored: Mapping[str, object]) -> dict[str, object]:
+    """Return a stored result as a caller gets it."""
     if "hasJson" not in stored:
-        return stored
-    found = read(str(stored.get("text")), {"type": "json_schema"})
+        return dict(stored)
+    found = parse_answer(str(stored.get("text")), {"type": "json_schema"})
     shown = {name: value for name, value in stored.items() if name != "hasJson"}
     return {**shown, "json": found.value if found else None}

@@ -198,7 +198,7 @@ class ErrorDetails(TypedDict):
     """What programs go by. The first three are always present; the others depend on `reason`."""
 
     reason: str
-    """Stable and for programs; errors.md lists them all."""
+    """Stable and for programs."""
     retryable: bool
     """Whether the same request may succeed if it is sent again later."""
     traceId: str

@@ -1,16 +1,16 @@
-"""Tools that an app declares and runs itself: what it says of them, and what is said to a model.
+"""Tools that an app declares and runs itself: what it sends of them, and whether it fits. Pure.
 
-    the app declares tools -> the model asks for some (calls) -> the app runs them -> results
+    the app declares tools -> the model calls some -> the app runs them -> results
 
 A call and its result belong together by an id. Providers refuse a call without a result, and a
-result without a call: so neither is ever sent. Pure.
+result without a call, so neither is ever sent.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Annotated, Any, Final, Protocol
+from typing import Annotated, Final, Protocol
 
 import orjson
 from pydantic import AfterValidator, Field
@@ -18,74 +18,88 @@ from pydantic_core import PydanticCustomError
 
 from .. import limits
 from .base import Record
+from .fields import Matches
 from .json_schema import fault_of_schema
 from .json_values import SentObject
 
 CHOICES: Final = ("auto", "none", "required")
 
 
-def _schema(value: dict[str, Any]) -> dict[str, Any]:
+def _schema(value: dict[str, object]) -> dict[str, object]:
     if value.get("type") != "object":
         raise PydanticCustomError("schema", 'must be a JSON Schema whose type is "object"')
     if fault := fault_of_schema(value):
-        raise PydanticCustomError("schema", "is no JSON Schema: look at {at}", {"at": fault})
+        raise PydanticCustomError("schema", "is not a valid JSON Schema: see {at}", {"at": fault})
     return value
 
 
-ToolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-
-
+ToolName = Annotated[
+    str, Matches(r"[A-Za-z0-9_-]{1,64}", "must be 1 to 64 letters, digits, _ and -")
+]
 CallId = Annotated[str, Field(min_length=1, max_length=limits.TOOL_CALL_ID_MAX_CHARS)]
 
 
 class Tool(Record):
-    """A function of the app's. parameters: a JSON Schema of the object that it takes."""
+    """A function of the app that the model may call."""
 
     name: ToolName
+    """Its name. No two tools share one, it is not the name of a tool of the feature's own, and not
+    `auto`, `none` or `required`."""
     description: Annotated[str, Field(max_length=limits.TOOL_DESCRIPTION_MAX_CHARS)] | None = None
+    """What the model is told about it."""
     parameters: Annotated[SentObject, AfterValidator(_schema)] | None = None
+    """A JSON Schema of its arguments, whose type is `object`. Default: it takes none."""
     strict: bool | None = None
+    """Whether providers that can do so should enforce `parameters`."""
 
-    def upstream(self) -> dict[str, Any]:
+    def upstream(self) -> dict[str, object]:
+        """Return an entry of `tools` as OpenRouter takes it."""
         return {"type": "function", "function": self.model_dump(exclude_none=True)}
 
 
 class ToolCall(Record):
-    """What a model asked for. arguments: the JSON that it wrote, as text."""
+    """A tool call that a model made."""
 
     id: CallId
+    """The call's id."""
     name: ToolName
+    """The tool's name."""
     arguments: Annotated[str, Field(max_length=limits.TOOL_ARGUMENTS_MAX_CHARS)]
+    """The JSON that the model wrote, as text."""
 
 
 class ToolResult(Record):
-    """What came of a call."""
+    """The result of a tool call."""
 
     tool_call_id: CallId
+    """The call's `id`."""
     content: Annotated[str, Field(max_length=limits.PROMPT_MAX_CHARS)]
+    """What the tool returned."""
 
 
-def _not_too_long(value: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _not_too_long(value: list[dict[str, object]]) -> list[dict[str, object]]:
     most = limits.REASONING_DETAILS_MAX_BYTES
     try:
         size = len(json.dumps(value))
     except RecursionError:
         size = most + 1
     if size > most:
-        raise PydanticCustomError("size", "may be at most {limit} bytes of JSON", {"limit": most})
+        raise PydanticCustomError(
+            "size", "may have at most {limit} bytes of JSON", {"limit": f"{most:,}"}
+        )
     return value
 
 
-# a model's thoughts as it gave them: it alone knows what they mean
+# reasoning in its provider's own form, which no other model understands
 ReasoningDetails = Annotated[
-    list[dict[str, Any]],
+    list[dict[str, object]],
     Field(max_length=limits.REASONING_DETAILS_MAX),
     AfterValidator(_not_too_long),
 ]
 
 
 class Turn(Protocol):
-    """A message of the caller's, as far as it concerns tools."""
+    """A message that a caller sends, as far as it concerns tools."""
 
     @property
     def role(self) -> str: ...
@@ -96,7 +110,7 @@ class Turn(Protocol):
     @property
     def tool_call_id(self) -> str | None: ...
     @property
-    def reasoning_details(self) -> list[dict[str, Any]]: ...
+    def reasoning_details(self) -> list[dict[str, object]]: ...
     @property
     def model_fields_set(self) -> set[str]: ...
 
@@ -104,7 +118,7 @@ class Turn(Protocol):
 def problem_of(
     tools: Sequence[Tool], choice: str | None, messages: Sequence[Turn]
 ) -> tuple[str, str] | None:
-    """(the field, the end of a sentence) of what does not fit together in a request."""
+    """Return (the field, the end of a sentence) for the first thing that does not fit together."""
     return next(_problems(tools, choice, messages), None)
 
 
@@ -114,46 +128,52 @@ def _problems(
     names: dict[str, int] = {}
     for at, tool in enumerate(tools):
         if tool.name in CHOICES:
-            yield f"tools[{at}].name", f"may not be {tool.name}, which toolChoice gives a meaning"
+            yield (
+                f"tools[{at}].name",
+                f"may not be {tool.name}, which means something else in toolChoice",
+            )
         if tool.name in names:
-            yield f"tools[{at}].name", f"is that of tools[{names[tool.name]}] too"
+            yield f"tools[{at}].name", f"is the name of tools[{names[tool.name]}] as well"
         names[tool.name] = at
     if choice is not None and choice not in (*CHOICES, *names):
-        yield "toolChoice", "must be auto, none, required or the name of one of tools"
+        yield "toolChoice", "must be auto, none, required or the name of a tool in tools"
     if choice == "required" and not tools:
-        yield "toolChoice", "asks for a tool, and there are no tools"
+        yield "toolChoice", "may not be required without tools"
     if sum(len(orjson.dumps(tool.model_dump())) for tool in tools) > limits.TOOLS_MAX_BYTES:
-        yield "tools", f"may be at most {limits.TOOLS_MAX_BYTES} bytes of JSON together"
+        yield "tools", f"may have at most {limits.TOOLS_MAX_BYTES:,} bytes of JSON together"
     yield from _unpaired(messages)
 
 
 def _unpaired(messages: Sequence[Turn]) -> Iterator[tuple[str, str]]:
-    """A call without a result, a result without a call, and what makes no message."""
+    """Find calls without a result, results without a call, and messages that are incomplete."""
     asked, unanswered = 0, set[str]()
     for at, message in enumerate(messages):
         here, calls = f"messages[{at}]", message.tool_calls
         if "content" not in message.model_fields_set and not calls:
             yield f"{here}.content", "is required"
         if calls and message.role != "assistant":
-            yield f"{here}.toolCalls", "are an assistant's alone"
+            yield f"{here}.toolCalls", "are only allowed in an assistant's message"
         if message.reasoning_details and message.role != "assistant":
-            yield f"{here}.reasoningDetails", "are an assistant's alone"
+            yield f"{here}.reasoningDetails", "are only allowed in an assistant's message"
         if message.role == "tool":
             if message.tool_call_id not in unanswered:
-                yield f"{here}.toolCallId", "is none that the assistant before asked for"
+                yield (
+                    f"{here}.toolCallId",
+                    "does not match a call of the assistant's message before it",
+                )
             unanswered.discard(message.tool_call_id or "")
             continue
         if message.tool_call_id is not None:
-            yield f"{here}.toolCallId", "is a tool's alone"
+            yield f"{here}.toolCallId", "is only allowed in a tool's message"
         if unanswered:
-            yield f"messages[{asked}].toolCalls", "are not all answered by the messages after it"
+            yield f"messages[{asked}].toolCalls", "are not all answered by the messages that follow"
         asked, unanswered = at, {call.id for call in calls}
         if len(unanswered) < len(calls):
-            yield f"{here}.toolCalls", "have the same id twice"
+            yield f"{here}.toolCalls", "must have different ids"
     if unanswered:
-        yield f"messages[{asked}].toolCalls", "are not all answered by the messages after it"
+        yield f"messages[{asked}].toolCalls", "are not all answered by the messages that follow"
 
 
 def size_of(calls: Iterable[ToolCall]) -> int:
-    """In characters, as a model is sent them."""
+    """Return how many characters of these calls a model is sent."""
     return sum(len(call.name) + len(call.arguments) for call in calls)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import chain, repeat
 
 from ..callable import Call
-from ..contract import restored
+from ..contract import from_stored
 from ..errors import AlreadyRunning, Restarting, ResultNotKept, failure_of
 from ..firestore import Document
 from ..ledger import StoredEntry
@@ -143,7 +143,7 @@ def _pauses(entry: StoredEntry, limits: ProgressLimits) -> Iterator[float]:
 def _result(entry: StoredEntry) -> Document:
     if entry.result is None:
         raise ResultNotKept(previousStatus=entry.status, previousReason=entry.error)
-    return restored(entry.result)
+    return from_stored(entry.result)
 
 
 def _text(result: Mapping[str, object], name: str) -> str:

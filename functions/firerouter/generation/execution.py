@@ -23,7 +23,7 @@ from contextlib import suppress
 
 from .. import log
 from ..callable import Call, CallableError
-from ..contract import ROOT, ExecutePrompt, PromptResult, ResumeGeneration, parse, restored
+from ..contract import ROOT, ExecutePrompt, PromptResult, ResumeGeneration, from_stored, parse
 from ..conversations import ConversationStore
 from ..delivery import Follower, Handover, Progress, QueuedRequest, StopSignals
 from ..errors import AlreadyRunning, RequestIdReused, Restarting
@@ -225,7 +225,7 @@ class PromptExecution:
                 return HandedOver()
             raise
         if not isinstance(admitted, Admitted):
-            return restored(admitted.result)  # the same request was answered before
+            return from_stored(admitted.result)  # the same request was answered before
         writer = self._conversations.writer(prepared.thread) if prepared.thread else None
         generation = AdmittedGeneration(active, prepared, admitted.entry, cached, writer)
         if continues and not active.stop_requested:

@@ -246,7 +246,7 @@ async def test_it_streams_to_those_who_ask_for_a_stream(
         ({"input": 7}, "input"),
         ({"input": ["a"] * (limits.EMBED_INPUTS_MAX + 1)}, "input"),
         ({"input": ["a" * (limits.PROMPT_MAX_CHARS + 1)]}, "input[0]"),
-        ({"input": ["a" * limits.PROMPT_MAX_CHARS] * 6}, ""),
+        ({"input": ["a" * limits.PROMPT_MAX_CHARS] * 6}, "input"),
         ({"input": "a", "dimensions": 0}, "dimensions"),
         ({"input": "a", "dimensions": limits.DIMENSIONS_MAX + 1}, "dimensions"),
         ({"input": "a", "encodingFormat": "hex"}, "encodingFormat"),

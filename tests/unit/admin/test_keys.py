@@ -102,8 +102,8 @@ def test_the_request_does_not_show_its_key() -> None:
         (SetKey, {"key": "sk-or-v1-canary", "feature": "no name"}, "feature"),
         (RemoveKey, {"position": 0}, "position"),
         (RemoveKey, {"key": "sk-or-v1-canary"}, "key"),
-        (admin.TestConnection, {"key": "sk-or-v1-canary", "position": 1}, ""),
-        (admin.TestConnection, {"key": "sk-or-v1-canary", "feature": "chat"}, ""),
+        (admin.TestConnection, {"key": "sk-or-v1-canary", "position": 1}, "key"),
+        (admin.TestConnection, {"key": "sk-or-v1-canary", "feature": "chat"}, "key"),
     ],
 )
 def test_a_place_that_can_be_none_is_refused_by_name(

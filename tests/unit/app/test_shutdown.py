@@ -13,7 +13,7 @@ from firerouter.app import shutdown
 
 
 @pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
+def from_stored() -> Iterator[None]:
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)

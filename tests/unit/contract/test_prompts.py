@@ -147,9 +147,9 @@ def test_prompt_context_and_messages_share_one_limit() -> None:
     half = "x" * (limits.PROMPT_MAX_CHARS // 2)
     parse(ExecutePrompt, {"feature": "chat", "prompt": half, "context": half})
     error = refused({"feature": "chat", "prompt": half, "context": half + "x"})
-    assert str(limits.PROMPT_MAX_CHARS) in error.message
+    assert f"{limits.PROMPT_MAX_CHARS:,}" in error.message
     turns = [{"role": "user", "content": half}] * 3
-    assert str(limits.PROMPT_MAX_CHARS) in refused({"feature": "chat", "messages": turns}).message
+    assert f"{limits.PROMPT_MAX_CHARS:,}" in refused({"feature": "chat", "messages": turns}).message
 
 
 def test_an_unknown_field_is_named_before_anything_else() -> None:
@@ -158,14 +158,14 @@ def test_an_unknown_field_is_named_before_anything_else() -> None:
 
 def test_a_refusal_says_the_limit_but_not_what_was_sent() -> None:
     error = refused({**LEAST, "prompt": "canary" * limits.PROMPT_MAX_CHARS})
-    assert str(limits.PROMPT_MAX_CHARS) in error.message
+    assert f"{limits.PROMPT_MAX_CHARS:,}" in error.message
     assert "canary" not in error.message
     assert error.__suppress_context__
 
 
 def test_the_name_of_an_unknown_field_is_not_repeated_at_any_length() -> None:
     error = refused({**LEAST, "x" * 100_000: 1})
-    assert len(error.message) < 400
+    assert len(error.message) <= 200
     assert len(error.details["field"]) <= 200
 
 

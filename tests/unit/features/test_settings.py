@@ -77,7 +77,7 @@ def test_a_number_is_within_its_bounds_and_is_one(field: str) -> None:
 
 @pytest.mark.parametrize("field", ["topK", "seed", "maxTokens"])
 def test_half_of_a_token_is_none(field: str) -> None:
-    assert wrong({field: 1.5}) == {field: f"{field} must be a whole number."}
+    assert wrong({field: 1.5}) == {field: f"{field} must be a whole number, not 1.5."}
 
 
 LONGEST: dict[str, tuple[Any, Any]] = {
@@ -103,7 +103,8 @@ def test_a_text_or_a_list_ends_somewhere(field: str) -> None:
 
 def test_a_megabyte_is_no_prompt_and_is_not_repeated() -> None:
     said = wrong({"systemPrompt": "canary" * 170_000})
-    assert said == {"systemPrompt": "systemPrompt may be at most 50000 characters."}
+    sentence = "systemPrompt may have at most 50,000 characters, not 1,020,000."
+    assert said == {"systemPrompt": sentence}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1657 @@
+// Written by ./scripts/contract from functions/firerouter/contract. Do not edit.
+// What every callable of Firerouter takes, returns and streams; see the pages beside this file.
+
+/** What may follow the first frame of an answer. */
+export type AnswerFrame = TextFrame | ReasoningFrame | RetryFrame | RepairFrame | JsonFrame | ToolCallFrame | CitationFrame | ImageFrame;
+
+/**
+ * A file that goes with a prompt: one that was uploaded, or the bytes themselves in base64.
+ * content_type, name: of `data` alone; an upload has those that it was begun with.
+ */
+export interface Attachment {
+  path?: string | null;
+  data?: string | null;
+  contentType?: "image/png" | "image/jpeg" | "image/webp" | "image/gif" | "application/pdf" | "text/plain" | "text/csv" | "text/markdown" | "application/json" | "audio/wav" | "audio/mpeg" | "audio/flac" | "audio/ogg" | "audio/mp4" | "video/mp4" | "video/quicktime" | "video/webm" | null;
+  name?: string | null;
+}
+
+/** One request that was sent to OpenRouter for this answer. */
+export interface AttemptInfo {
+  /** The model that was asked. */
+  model: string;
+  /** Why the attempt failed, as a reason of errors.md; absent if it succeeded. */
+  reason?: string;
+}
+
+/** The list of models as it is now. */
+export interface CatalogRefreshed {
+  /** How many models it has. */
+  count: number;
+  /** Its number, which grows whenever the list changes. */
+  generation: number;
+  /** The ids that are new. */
+  added: string[];
+  /** The ids that are gone. */
+  removed: string[];
+  /** The features that the list concerns. */
+  flags: ModelFlag[];
+}
+
+/** A web page that the answer is based on. */
+export interface Citation {
+  /** Its address, `https://` or `http://`. */
+  url: string;
+  /** Its title, truncated to 500 characters. */
+  title?: string;
+  /** The passage that is cited, truncated to 500 characters. */
+  content?: string;
+  /** Where in `text` the citation begins, in characters. */
+  startIndex?: number;
+  /** Where in `text` it ends. */
+  endIndex?: number;
+}
+
+/** A citation is complete. */
+export interface CitationFrame {
+  /** Its address, `https://` or `http://`. */
+  url: string;
+  /** Its title, truncated to 500 characters. */
+  title?: string;
+  /** The passage that is cited, truncated to 500 characters. */
+  content?: string;
+  /** Where in `text` the citation begins, in characters. */
+  startIndex?: number;
+  /** Where in `text` it ends. */
+  endIndex?: number;
+  type: "citation";
+  /** Its place in `citations`, from 0. */
+  index: number;
+}
+
+/** Send one prompt to several models side by side. Each answers and fails by itself. */
+export interface CompareModels {
+  /** The feature that answers. */
+  feature: string;
+  /** The models to ask, without fallbacks: another model's answer would be taken for theirs. */
+  models: string[];
+  /** US dollars. A comparison that may cost more is refused (`cost_too_high`) before any model is asked. */
+  maxCost?: number | null;
+  /** A model that reads the answers. Not for features that generate images. */
+  judge?: Judge | null;
+  /** Makes the call idempotent: repeating it with the same id asks no model twice. */
+  requestId?: string | null;
+  /** The question. Give exactly one of `prompt`, `messages`, `regenerate` and `toolResults`. */
+  prompt?: string | null;
+  /** The conversation so far, kept by the app; the last message is the user's or a tool's. Not with `conversationId`. */
+  messages?: Message[] | null;
+  /** Text that goes before the prompt, separated by an empty line. */
+  context?: string | null;
+  /** Values of the `{{name}}` placeholders in the feature's system prompt, inserted literally. */
+  variables?: Record<string, string>;
+  /** The sampling temperature, if the feature allows a choice. Default: the feature's. */
+  temperature?: number | null;
+  /** Store neither text nor images of this call. The ledger keeps the numbers. */
+  temporary?: boolean;
+  /** Functions of the app that the model may call, 50,000 bytes of JSON together. */
+  tools?: Tool[];
+  /** `auto`, `none`, `required`, or the name of the tool to call. Default: the model's, `auto`. */
+  toolChoice?: string | null;
+  /** `false` allows one tool call at a time. Default: the model's. */
+  parallelToolCalls?: boolean | null;
+  /** The JSON that the answer has to be, if the feature allows callers to say so and has no format of its own. */
+  responseFormat?: ResponseFormat | null;
+  /** Stream the JSON as it grows, in `json` frames. */
+  partialJson?: boolean;
+  /** Files that go with `prompt`. */
+  attachments?: Attachment[];
+  /** What generated images should be like, for features that generate images and allow it. */
+  imageOptions?: ImageOptions | null;
+  /** Return images of at most 200,000 bytes in base64 as well. */
+  inlineImages?: boolean;
+}
+
+/** The last frame of each model of a comparison. */
+export type ComparisonEndFrame = ResultFrame | ErrorFrame;
+
+/** The frames of `execute_multi_model_prompt`. */
+export type ComparisonFrame = ComparisonStartFrame | ModelFrame | ComparisonEndFrame;
+
+/** The answers of several models to one prompt. */
+export interface ComparisonResult {
+  /** Identifies the comparison: what `stop_generation` takes. */
+  comparisonId: string;
+  /** One result for each of `models`, in their order. */
+  results: (PromptResult | FailedAnswer)[];
+  /** What the comparison could have cost at most, in US dollars, as estimated before it began. */
+  estimate: number;
+  /** What it cost, in US dollars, failed answers and the judge included. */
+  totalCost: number;
+  /** OpenRouter did not report every cost, and we estimated what it left out. */
+  totalCostIsEstimate?: true;
+  /** What the judge made of the answers; absent if there was none to judge. */
+  judgement?: Judgement | FailedJudgement;
+}
+
+/** The comparison has begun. Always its first frame. */
+export interface ComparisonStartFrame {
+  type: "start";
+  /** What `stop_generation` takes. */
+  comparisonId: string;
+  /** The models that answer, in the order of `results`. */
+  models: string[];
+  /** What all of it may cost at most, in US dollars. */
+  estimate: number;
+}
+
+/** The conversation is gone. */
+export interface ConversationDeleted {
+  /** The conversation that was deleted. */
+  conversationId: string;
+  /** Always `true`. */
+  deleted: true;
+}
+
+/** A conversation to take away. */
+export interface ConversationExport {
+  /** The conversation. */
+  conversationId: string;
+  /** The format that was asked for. */
+  format: "json" | "markdown";
+  /** With `json`: all of it. */
+  conversation?: ExportedConversation;
+  /** With `markdown`: the chosen path as a text. */
+  markdown?: string;
+}
+
+/** The change that was made. */
+export interface ConversationUpdated {
+  /** The conversation. */
+  conversationId: string;
+  /** Its new title. */
+  title?: string;
+  /** The message that ends the chosen path now. */
+  messageId?: string;
+}
+
+/** Turn one text or several into vectors, through a feature of the kind `embedding`. */
+export interface CreateEmbeddings {
+  /** The feature that answers: `embedding`, or one of that kind that an admin has created. */
+  feature: string;
+  /** A text, or up to 256 of them, with 1,000,000 characters together. */
+  input: string | string[];
+  /** How many numbers each vector should have, if the model can shorten them. Default: the model's. */
+  dimensions?: number | null;
+  /** `float`: lists of numbers. `base64`: 32-bit floats, little-endian, a quarter of the size. */
+  encodingFormat?: "float" | "base64";
+  /** What the texts are for, for models that distinguish the two. Models don't report whether they honor it. */
+  inputType?: "search_query" | "search_document" | null;
+  /** The model to ask, if the feature allows a choice. Vectors of different models cannot be compared, so there are no fallbacks. */
+  model?: string | null;
+  /** Makes the call idempotent: repeating it with the same id never asks OpenRouter twice. */
+  requestId?: string | null;
+}
+
+/** The data of `create_upload`: what is going to be uploaded. size: in bytes, exactly. */
+export interface CreateUpload {
+  contentType: "image/png" | "image/jpeg" | "image/webp" | "image/gif" | "application/pdf" | "text/plain" | "text/csv" | "text/markdown" | "application/json" | "audio/wav" | "audio/mpeg" | "audio/flac" | "audio/ogg" | "audio/mp4" | "video/mp4" | "video/quicktime" | "video/webm";
+  bytes: number;
+  name?: string | null;
+}
+
+/**
+ * Delete a conversation with all that it holds.
+ * The files of its messages and the text of its answers in the ledger are deleted too. It is gone for every call at once; a deletion that was interrupted is finished by calling again.
+ */
+export interface DeleteConversation {
+  /** The conversation. */
+  conversationId: string;
+}
+
+/** A field that differs between two versions of some settings. A list counts as one value. */
+export interface Difference {
+  /** The field, such as `provider.sort`. */
+  field: string;
+  /** Its value before; absent if it was not set. */
+  before?: unknown;
+  /** Its value after; absent if it is not set. */
+  after?: unknown;
+}
+
+/** Call any of the callables for users behind one function, so that a page waits for one cold start at most. */
+export interface Dispatch {
+  /** The name of the callable. Its own fields stand beside this one. */
+  endpoint: string;
+  [field: string]: unknown;
+}
+
+/** Settings on trial with a share of the users. */
+export interface DraftInfo {
+  /** The draft's revision. */
+  revision: number;
+  /** The share of the users who have it, 0 to 100. */
+  percent: number;
+  /** The draft's settings, in full. */
+  settings: FeatureSettings;
+}
+
+/** Discard a feature's draft. Its users get the active settings again. */
+export interface DropDraft {
+  /** The feature. */
+  feature: string;
+  /** The draft's revision, to notice when another admin has changed it meanwhile. */
+  revision: number;
+  /** Why, for those who read the revisions. */
+  note?: string;
+}
+
+/** The vector of one input. */
+export interface Embedding {
+  /** The input's place in `input`, from 0. */
+  index: number;
+  /** The vector; with `encodingFormat: "base64"` its 32-bit floats, little-endian, in base64. */
+  embedding: number[] | string;
+}
+
+/** One vector for each input. */
+export interface EmbeddingsResult {
+  /** Identifies the request. */
+  generationId: string;
+  /** The feature that answered. */
+  feature: string;
+  /** The revision of its settings; 0 for the built-in settings. */
+  revision: number;
+  /** The model that made the vectors. */
+  model: string;
+  /** The provider that ran the model, as OpenRouter names it. */
+  provider?: string;
+  /** How many numbers each vector has. */
+  dimensions: number;
+  /** Tokens and cost, of all batches together. */
+  usage: Usage;
+  /** How long it took. */
+  timing: Timing;
+  /** Every request that was sent to OpenRouter, in order. */
+  attempts: AttemptInfo[];
+  /** What the user should know about the vectors. */
+  notices?: Notice[];
+  /** The vectors, in the order of the inputs, all of one length. */
+  embeddings: Embedding[];
+}
+
+/** What a result of `create_embeddings` says beside the vectors. */
+export interface EmbeddingsSummary {
+  /** Identifies the request. */
+  generationId: string;
+  /** The feature that answered. */
+  feature: string;
+  /** The revision of its settings; 0 for the built-in settings. */
+  revision: number;
+  /** The model that made the vectors. */
+  model: string;
+  /** The provider that ran the model, as OpenRouter names it. */
+  provider?: string;
+  /** How many numbers each vector has. */
+  dimensions: number;
+  /** Tokens and cost, of all batches together. */
+  usage: Usage;
+  /** How long it took. */
+  timing: Timing;
+  /** Every request that was sent to OpenRouter, in order. */
+  attempts: AttemptInfo[];
+  /** What the user should know about the vectors. */
+  notices?: Notice[];
+}
+
+/** What an admin gets who tries an embedding feature: no vector, but all that is known of it. */
+export interface EmbeddingsTestResult {
+  /** Identifies the request. */
+  generationId: string;
+  /** The feature that answered. */
+  feature: string;
+  /** The revision of its settings; 0 for the built-in settings. */
+  revision: number;
+  /** The model that made the vectors. */
+  model: string;
+  /** The provider that ran the model, as OpenRouter names it. */
+  provider?: string;
+  /** How many numbers each vector has. */
+  dimensions: number;
+  /** Tokens and cost, of all batches together. */
+  usage: Usage;
+  /** How long it took. */
+  timing: Timing;
+  /** Every request that was sent to OpenRouter, in order. */
+  attempts: AttemptInfo[];
+  /** What the user should know about the vectors. */
+  notices?: Notice[];
+  /** Marks the result of a test. */
+  test: true;
+  /** What saving the settings would warn of. */
+  warnings: FindingInfo[];
+}
+
+/** A failure as callers get it. */
+export interface ErrorBody {
+  /** The canonical code of the callable protocol, such as `NOT_FOUND`. */
+  status: string;
+  /** One sentence for people. It may change: programs go by `details.reason`. */
+  message: string;
+  /** What programs go by. */
+  details: ErrorDetails;
+}
+
+/** What programs go by. The first three are always present; the others depend on `reason`. */
+export interface ErrorDetails {
+  /** Stable and for programs. */
+  reason: Reason;
+  /** Whether the same request may succeed if it is sent again later. */
+  retryable: boolean;
+  /** Identifies the call in the logs. */
+  traceId: string;
+  /** How long to wait before trying again. */
+  retryAfterSeconds?: number;
+  /** The field of the request that is wrong, such as `messages[2].content`; empty if it is the request as a whole. */
+  field?: string;
+  /** With `quota_exceeded`: which limit was reached. */
+  limit?: string;
+  /** How much is allowed: of the limit in `limit`, of tool calls, of images, or in US dollars. */
+  max?: number;
+  /** With `images_too_large`: how large they may be. */
+  maxBytes?: number;
+  /** With `cost_too_high`: what the comparison may cost, in US dollars. */
+  estimate?: number;
+  /** The generation that failed, or that is running already and can be resumed. */
+  generationId?: string;
+  /** Of an answer that failed and may be charged nevertheless. */
+  usage?: Usage;
+  /** With `result_not_kept`: how the earlier generation ended. */
+  previousStatus?: string | null;
+  /** With `result_not_kept`: the reason for which the earlier generation failed. */
+  previousReason?: string | null;
+  /** With `wrong_kind`: the feature's kind. */
+  kind?: string;
+  /** With `attachment_not_taken`: what the model would have to accept. */
+  modality?: string | null;
+  /** With `upstream_timeout`: what took too long. */
+  phase?: "connect" | "first_token" | "idle" | "total";
+  /** With `answer_too_long` and `too_many_tool_calls`: the part of the answer that was too large. */
+  part?: string;
+  /** With `catalog_incomplete`: how many models the new list has. */
+  count?: number;
+  /** With `catalog_incomplete`: how many it should have had at least. */
+  expected?: number;
+  /** With `settings_refused`: what is wrong, at most 50 findings. */
+  errors?: FindingInfo[];
+  /** With `settings_refused`: what else was found, at most 50 findings. */
+  warnings?: FindingInfo[];
+  /** With `settings_changed`: the settings of this request. */
+  yours?: SettingsVersion;
+  /** With `settings_changed`: the settings that another admin has saved meanwhile. */
+  current?: SettingsVersion;
+  /** With `settings_changed`: where both differ, from `current` to `yours`. */
+  differences?: Difference[];
+}
+
+/** One model of a comparison has failed. */
+export interface ErrorFrame {
+  type: "error";
+  /** The model's place in `models`; the judge's comes after the last one. */
+  index: number;
+  /** The model. */
+  model: string;
+  /** Why it failed. */
+  error: ErrorBody;
+}
+
+/** Send one prompt through one feature and get the answer, whole or streamed. */
+export interface ExecutePrompt {
+  /** The feature that answers: `chat`, `code`, `summarize`, or one that an admin has created. */
+  feature: string;
+  /** The question. Give exactly one of `prompt`, `messages`, `regenerate` and `toolResults`. */
+  prompt?: string | null;
+  /** The conversation so far, kept by the app; the last message is the user's or a tool's. Not with `conversationId`. */
+  messages?: Message[] | null;
+  /** Text that goes before the prompt, separated by an empty line. */
+  context?: string | null;
+  /** Values of the `{{name}}` placeholders in the feature's system prompt, inserted literally. */
+  variables?: Record<string, string>;
+  /** The model to ask, if the feature allows a choice. Default: the user's own default (`set_preferences`), else the feature's model. */
+  model?: string | null;
+  /** The sampling temperature, if the feature allows a choice. Default: the feature's. */
+  temperature?: number | null;
+  /** Store neither text nor images of this call. The ledger keeps the numbers. */
+  temporary?: boolean;
+  /** Makes the call idempotent: repeating it with the same id never asks OpenRouter twice. */
+  requestId?: string | null;
+  /** Append to this conversation and include its history; `new` starts one. Default: the answer is not stored. */
+  conversationId?: string | null;
+  /** The message that the prompt follows, which edits an earlier question; `root` for none. Default: the last message of the chosen path. */
+  parentMessageId?: string | null;
+  /** The id of an answer to regenerate, or of a question that has no answer. */
+  regenerate?: string | null;
+  /** The results of all tool calls of the conversation's last answer. */
+  toolResults?: ToolResult[] | null;
+  /** Functions of the app that the model may call, 50,000 bytes of JSON together. */
+  tools?: Tool[];
+  /** `auto`, `none`, `required`, or the name of the tool to call. Default: the model's, `auto`. */
+  toolChoice?: string | null;
+  /** `false` allows one tool call at a time. Default: the model's. */
+  parallelToolCalls?: boolean | null;
+  /** The JSON that the answer has to be, if the feature allows callers to say so and has no format of its own. */
+  responseFormat?: ResponseFormat | null;
+  /** Stream the JSON as it grows, in `json` frames. */
+  partialJson?: boolean;
+  /** Files that go with `prompt`. */
+  attachments?: Attachment[];
+  /** What generated images should be like, for features that generate images and allow it. */
+  imageOptions?: ImageOptions | null;
+  /** Return images of at most 200,000 bytes in base64 as well. */
+  inlineImages?: boolean;
+}
+
+/** Get a whole conversation as JSON, or its chosen path as Markdown. */
+export interface ExportConversation {
+  /** The conversation. */
+  conversationId: string;
+  /** `json`: every message of every branch. `markdown`: the chosen path as a text. */
+  format?: "json" | "markdown";
+}
+
+/** A conversation with every message of every branch. Times are text in ISO 8601. */
+export interface ExportedConversation {
+  /** Its title. */
+  title: string;
+  /** The feature that it began with. */
+  feature: string;
+  /** When it began. */
+  createdAt: string;
+  /** When a message was last added. */
+  updatedAt: string;
+  /** The message that ends the chosen path. */
+  leaf: string;
+  /** What stands for the older part of the path when a model is asked. */
+  summary?: SummaryInfo;
+  /** All messages, the oldest first. */
+  messages: ExportedMessage[];
+}
+
+/** A message of a conversation. Times are text in ISO 8601. */
+export interface ExportedMessage {
+  /** The message's id. */
+  id: string;
+  /** Who wrote it. */
+  role: "user" | "assistant" | "tool";
+  /** What it says; empty for a tool. */
+  text: string;
+  /** The message that it follows; `null` for the first one. */
+  parent: string | null;
+  /** When it was stored. */
+  createdAt: string;
+  /** The generation that it belongs to. */
+  generationId: string;
+  /** How the answer ended; `done` for a question. */
+  status: "done" | "stopped" | "failed" | "interrupted";
+  /** The feature that was asked. */
+  feature: string;
+  /** The question's `context`. */
+  context?: string;
+  /** The question's files. */
+  attachments?: FileInfo[];
+  /** The answer's images. */
+  images?: FileInfo[];
+  /** The reasoning that the model showed. */
+  reasoning?: string;
+  /** The reasoning in the provider's own form: JSON, as text. */
+  reasoningDetails?: string;
+  /** The model that `reasoningDetails` are for. */
+  askedModel?: string;
+  /** The tools that the answer asked for. */
+  toolCalls?: ToolCallInfo[];
+  /** What the tools returned. */
+  toolResults?: ToolResultInfo[];
+  /** The web pages that the answer is based on. */
+  citations?: Citation[];
+  /** The model that answered. */
+  model?: string;
+  /** The provider that ran it. */
+  provider?: string;
+  /** The revision of the feature's settings. */
+  revision?: number;
+  /** Why the model stopped writing. */
+  finishReason?: "stop" | "length" | "tool_calls" | "content_filter" | "stopped";
+  /** Tokens and cost. */
+  usage?: Usage;
+  /** How long the answer took. */
+  timing?: Timing;
+  /** The reason for which the answer failed. */
+  error?: string;
+}
+
+/** A model of a comparison that gave no answer. */
+export interface FailedAnswer {
+  /** The model that was asked. */
+  model: string;
+  /** Why it failed. */
+  error: ErrorBody;
+}
+
+/** A judge that gave no answer. */
+export interface FailedJudgement {
+  /** The model that was asked. */
+  model: string;
+  /** Why it failed. */
+  error: ErrorBody;
+  /** What the judge was asked for. */
+  mode: "merge" | "rank";
+}
+
+/** A feature as one user may see it: never a prompt, a parameter or a key. */
+export interface FeatureInfo {
+  /** What `execute_prompt` takes. */
+  feature: string;
+  /** Its name for people. */
+  displayName: string;
+  /** `chat`, `code`, `summarize`, `image`, `embedding`, or a name of the admin's own. */
+  kind: string;
+  /** Whether the text arrives as it is written. `false`: whole, in the result. */
+  stream: boolean;
+  /** The feature's own model. */
+  model: string;
+  /** What the user may choose, the feature's own first. A single entry means there is no choice. */
+  models: string[];
+  /** What the user has chosen with `set_preferences`. */
+  preferredModel?: string;
+  /** Whether the user may set the temperature. */
+  allowTemperature: boolean;
+  /** What the temperature is otherwise, if the user may set it. */
+  temperature?: number;
+  /** The names of the system prompt's `{{name}}` placeholders. */
+  variables: string[];
+}
+
+/** What one user may do with one feature, within what the app allows. */
+export interface FeatureLimits {
+  /** How many requests a user may send to this feature in a minute. */
+  requestsPerMinute?: number | null;
+  /** How many requests a user may send to this feature in a day (UTC). */
+  requestsPerDay?: number | null;
+}
+
+/** The features that are switched on. */
+export interface FeatureList {
+  /** Each feature as this user may see it. */
+  features: FeatureInfo[];
+}
+
+/** A feature as the change left it. */
+export interface FeatureSaved {
+  /** The feature. */
+  feature: string;
+  /** Whether it is switched on. */
+  enabled: boolean;
+  /** The revision that is active. */
+  revision: number;
+  /** The settings that are active, in full; unset fields are left out. */
+  settings: FeatureSettings;
+  /** The draft, if there is one. */
+  draft: DraftInfo | null;
+  /** What changed. */
+  changes: Difference[];
+  /** What the admin should know about these settings. */
+  warnings: FindingInfo[];
+}
+
+/**
+ * What an admin may change of a feature. Not given (None) means: not sent upstream.
+ * kind: chat, code, summarize, image, embedding, or a name of the admin's own. fallback_models: tried in order when the model fails before its first token. allowed_models: what callers may choose besides `model`; empty means no choice. allow_tools: callers may send functions of their own, which the app runs. allow_response_format: callers may say which JSON they want, where this says nothing of it. repair_json: an answer that is not the JSON it should be is asked for once more. unsupported: what becomes of a call that sends what the model can not do: it is refused, or that part is left out, and the caller told. system_prompt: `{{name}}` places are replaced by the caller's variables, literally. caps: what one user may do; `limits` on the wire. stream: off, and a streaming caller gets the whole answer at its end. service_tier: how fast, and for which price, where the provider has a choice. prompt_caching: how long a provider that has to be asked for it keeps what was sent, so that the same beginning is cheaper the next time. send_user, send_session: OpenRouter is told users, and conversations, apart, by hashes. parameters: sent upstream as they are, for whatever has no field of its own. titles: who names a conversation, the helper model or its first question's beginning. history: whether earlier turns that do not fit are left out or summarised by the helper model. helper_model: writes both; a free one where none is named. on_disconnect: whether an answer that nobody listens to any more is ended, or finished. resume: what is written of a long answer is kept while it grows, for whoever lost it. image_api: how a feature of kind image asks: in a chat, or of OpenRouter's image API. image_options: what images are like, unless a caller says so, who may with allow_image_options. cache_seconds: how long the same question gets the same answer, 0 for never. cache_shared: from any user, which is only for features that answer everybody alike. first_token_s, idle_s: how long OpenRouter may be silent before and between tokens. total_s: how long the whole call may take, tries and fallbacks included.
+ */
+export interface FeatureSettings {
+  displayName?: string;
+  kind?: string;
+  model?: string;
+  fallbackModels?: string[];
+  allowedModels?: string[];
+  allowTemperature?: boolean;
+  allowTools?: boolean;
+  allowResponseFormat?: boolean;
+  repairJson?: boolean;
+  unsupported?: "refuse" | "drop";
+  systemPrompt?: string;
+  temperature?: number | null;
+  topP?: number | null;
+  topK?: number | null;
+  minP?: number | null;
+  topA?: number | null;
+  presencePenalty?: number | null;
+  frequencyPenalty?: number | null;
+  repetitionPenalty?: number | null;
+  seed?: number | null;
+  stop?: string[];
+  maxTokens?: number | null;
+  stream?: boolean;
+  responseFormat?: StoredFormat | null;
+  reasoning?: Reasoning | null;
+  tools?: ServerTool[];
+  plugins?: Record<string, unknown>[];
+  provider?: ProviderRouting | null;
+  serviceTier?: "auto" | "default" | "flex" | "priority" | "fast" | "scale" | "ultrafast" | null;
+  promptCaching?: "off" | "5m" | "1h";
+  sendUser?: boolean;
+  sendSession?: boolean;
+  parameters?: Record<string, unknown>;
+  limits?: FeatureLimits;
+  titles?: "model" | "beginning";
+  history?: "newest" | "summarised";
+  helperModel?: string | null;
+  onDisconnect?: "stop" | "continue";
+  resume?: boolean;
+  imageApi?: "chat" | "images";
+  imageOptions?: ImageOptions | null;
+  allowImageOptions?: boolean;
+  cacheSeconds?: number;
+  cacheShared?: boolean;
+  firstTokenS?: number;
+  idleS?: number;
+  totalS?: number;
+}
+
+/** The answer to `validateOnly`: the settings are valid, and nothing was saved. */
+export interface FeatureValidated {
+  /** The feature. */
+  feature: string;
+  /** Always `true`: invalid settings are refused as `settings_refused`. */
+  valid: true;
+  /** What saving these settings would warn of. */
+  warnings: FindingInfo[];
+}
+
+/** A file of a stored message. */
+export interface FileInfo {
+  /** Where it is in Cloud Storage. */
+  path: string;
+  /** Its media type. */
+  contentType: string;
+  /** Its size. */
+  bytes: number;
+  /** Its name, if one was given. */
+  name?: string;
+}
+
+/** An error or a warning about one field of the settings. */
+export interface FindingInfo {
+  /** The field, such as `fallbackModels[1]`. */
+  field: string;
+  /** Stable and for programs; see save_feature_settings. */
+  reason: string;
+  /** One sentence for people. */
+  message: string;
+}
+
+/** The frames of `execute_prompt` and `test_feature_settings`. */
+export type Frame = StartFrame | TextFrame | ReasoningFrame | RetryFrame | RepairFrame | JsonFrame | ToolCallFrame | CitationFrame | ImageFrame;
+
+/**
+ * What an admin sets for the app as a whole.
+ * app_name and referer tell OpenRouter which app calls. free_models_only: what would be billed is refused, when it is saved and when it is asked. replace_gone_models: the daily check may put another model where one is gone.
+ */
+export interface GeneralSettings {
+  appName?: string;
+  referer?: string;
+  limits?: UserLimits;
+  freeModelsOnly?: boolean;
+  replaceGoneModels?: boolean;
+}
+
+/**
+ * List the models that OpenRouter offers, filtered, sorted and page by page.
+ * Models of OpenRouter's batch API are left out.
+ */
+export interface GetAvailableModels {
+  /** Words that all have to occur in a model's id, name or description. */
+  search?: string;
+  /** What a model has to be able to do, all of it. */
+  capabilities?: ("tools" | "structuredOutputs" | "json" | "reasoning" | "temperature" | "webSearch" | "vision" | "files" | "audio" | "video" | "imageOutput" | "audioOutput" | "videoOutput" | "embeddings")[];
+  /** US dollars per million tokens of the prompt. A dynamic price never matches. */
+  maxPromptPrice?: number | null;
+  /** US dollars per million tokens of the completion. A dynamic price never matches. */
+  maxCompletionPrice?: number | null;
+  /** How many tokens have to fit, prompt and completion together. */
+  minContext?: number | null;
+  /** The author in the id, such as `anthropic`. */
+  provider?: string | null;
+  /** `true`: only free models; `false`: only the others. */
+  free?: boolean | null;
+  /** What a model has to generate, such as `text`, `image` or `embeddings`. */
+  outputModality?: string | null;
+  /** By name, by price (the cheapest first), by context (the longest first), or the newest first. */
+  sort?: "name" | "price" | "context" | "newest";
+  /** How many models a page has at most. */
+  pageSize?: number;
+  /** The `nextPageToken` of the page before, with the same filters. */
+  pageToken?: string | null;
+}
+
+/** An image is complete, or a part of it is. */
+export interface ImageFrame {
+  type: "image";
+  /** The image; `partial: true` tells one that is not complete. */
+  image: ImageInfo | PartialImage;
+}
+
+/** An image that the model generated. */
+export interface ImageInfo {
+  /** Its place among the answer's images, from 0. */
+  index: number;
+  /** `image/png`, `image/jpeg`, `image/webp` or `image/gif`. */
+  contentType: string;
+  /** Its size. */
+  bytes: number;
+  /** Where it is in Cloud Storage; absent if it is not stored. */
+  path?: string;
+  /** The image in base64, if it is not stored, or if it is small and `inlineImages` asked for it. */
+  data?: string;
+}
+
+/** What generated images should be like. Unset fields are left to the model. */
+export interface ImageOptions {
+  /** Width to height, such as `16:9`, or `auto`. */
+  aspectRatio?: string | null;
+  /** A tier such as `2K`, or pixels such as `1024x1536`, which are a shape: no `aspectRatio` goes with them. */
+  size?: string | null;
+  /** How much work goes into an image. */
+  quality?: "auto" | "low" | "medium" | "high" | "xhigh" | "max" | null;
+  /** How many images, for features whose `imageApi` is `images`. A chat model generates as many as it likes. */
+  n?: number | null;
+  /** Makes the same request more likely to give the same image. */
+  seed?: number | null;
+}
+
+/** The JSON as it has grown so far, for calls with `partialJson`; at most four per second. */
+export interface JsonFrame {
+  type: "json";
+  /** The value so far, not validated; its last text may be truncated. */
+  json: unknown;
+}
+
+/** A model that reads the answers of a comparison. */
+export interface Judge {
+  /** The model. */
+  model: string;
+  /** `merge` writes one answer out of all of them, `rank` orders them. */
+  mode?: "merge" | "rank";
+}
+
+/** The judge's answer. */
+export interface Judgement {
+  /** Identifies the answer: what `stop_generation` and `resume` take. */
+  generationId: string;
+  /** The conversation that the question and the answer belong to, if any. */
+  conversationId?: string;
+  /** The answer's message in that conversation; absent if the call was `temporary`. */
+  messageId?: string;
+  /** The feature that answered. */
+  feature: string;
+  /** The revision of its settings: that of a draft for users who have the draft, and 0 for the built-in settings. */
+  revision: number;
+  /** The model that answered, which may be a fallback. */
+  model: string;
+  /** The provider that ran the model, as OpenRouter names it. */
+  provider?: string;
+  /** The answer; empty if it consists of tool calls or images. */
+  text: string;
+  /** The reasoning that the model showed. */
+  reasoning?: string;
+  /** Why the model stopped writing. */
+  finishReason: "stop" | "length" | "tool_calls" | "content_filter" | "stopped";
+  /** Tokens and cost, of all attempts together. */
+  usage: Usage;
+  /** How long the answer took. */
+  timing: Timing;
+  /** Whether a stored answer was reused, at no cost (the feature's `cacheSeconds`). */
+  cached: boolean;
+  /** Every request that was sent to OpenRouter for this answer, in order. */
+  attempts: AttemptInfo[];
+  /** What the user should know about the answer. */
+  notices?: Notice[];
+  /** The tools that the app should run now, with `finishReason: "tool_calls"`. */
+  toolCalls?: ToolCallInfo[];
+  /** The web pages that the answer is based on, at most 50. */
+  citations?: Citation[];
+  /** The images that the model generated, at most 10. */
+  images?: ImageInfo[];
+  /** The reasoning in the provider's own form, to be sent back unchanged and in order with the assistant's message when the app keeps the conversation itself. */
+  reasoningDetails?: Record<string, unknown>[];
+  /** The answer as a JSON value, if JSON was requested and the answer satisfies the schema. */
+  json?: unknown;
+  /** What the judge was asked for. */
+  mode: "merge" | "rank";
+  /** With `rank`: places in `results`, the best first; absent if the judge did not list every answer exactly once. */
+  ranking?: number[];
+}
+
+/** A key that was stored and is active. The key itself is never returned. */
+export interface KeyInfo {
+  /** The key's version of the secret in Secret Manager. */
+  version: number;
+  /** Its last four characters. */
+  lastFour: string;
+  /** When OpenRouter accepted it, in ISO 8601. */
+  checkedAt: string;
+  /** Whether the account has never bought credits. */
+  isFreeTier: boolean;
+  /** Its spending limit in US dollars; `null` if it has none. */
+  limitUsd: number | null;
+  /** How much of the limit is left, in US dollars. */
+  limitRemainingUsd: number | null;
+  /** When it expires, in ISO 8601; `null` if it does not. */
+  expiresAt: string | null;
+  /** The feature that it belongs to; absent for a default key. */
+  feature?: string;
+  /** Its place in the order, from 1. */
+  position: number;
+  /** How many keys the feature, or the default order, has now. */
+  count: number;
+  /** What the admin should know. */
+  warnings: KeyWarning[];
+}
+
+/** A key that OpenRouter does not accept. */
+export interface KeyRefused {
+  /** OpenRouter does not accept the key. */
+  valid: false;
+  /** The key's last four characters. */
+  lastFour: string;
+  /** How long OpenRouter took to answer, in milliseconds. */
+  latencyMs: number;
+  /** Stable and for programs: `key_invalid`. */
+  reason: string;
+  /** One sentence for people. */
+  message: string;
+}
+
+/** The keys that are left after one or all were removed. */
+export interface KeyRemoved {
+  /** Whether there was a key to remove. */
+  removed: boolean;
+  /** The last four characters of the first key that was removed. */
+  lastFour: string | null;
+  /** The feature, if the request named one. */
+  feature?: string;
+  /** The place, if the request named one. */
+  position?: number;
+  /** How many keys the feature, or the default order, has now. */
+  count: number;
+  /** What the admin should know. */
+  warnings: KeyWarning[];
+}
+
+/** What OpenRouter says about a key. */
+export interface KeyReportInfo {
+  /** OpenRouter accepts the key. */
+  valid: true;
+  /** The key's last four characters. */
+  lastFour: string;
+  /** How long OpenRouter took to answer, in milliseconds. */
+  latencyMs: number;
+  /** Whether it is a management key, which cannot run completions. */
+  isManagementKey: boolean;
+  /** Whether the account has never bought credits. */
+  isFreeTier: boolean;
+  /** What the key has spent, in US dollars. */
+  usageUsd: number | null;
+  /** What it has spent today, in US dollars. */
+  usageTodayUsd: number | null;
+  /** Its spending limit in US dollars; `null` if it has none. */
+  limitUsd: number | null;
+  /** How much of the limit is left, in US dollars. */
+  limitRemainingUsd: number | null;
+  /** How often the limit starts anew, as OpenRouter says it. */
+  limitReset: string | null;
+  /** When the key expires, in ISO 8601; `null` if it does not. */
+  expiresAt: string | null;
+  /** What OpenRouter says about the day's requests of free models. */
+  freeModelRequestsToday: Record<string, unknown> | null;
+}
+
+/** Something an admin should know about a key that was accepted or removed. */
+export interface KeyWarning {
+  /** Stable and for programs. */
+  reason: "free_tier" | "low_limit" | "expires_soon" | "old_key_enabled";
+  /** One sentence for people. */
+  message: string;
+}
+
+/** List the features that are switched on, as this user may see them. */
+export interface ListFeatures {
+
+}
+
+/** US dollars per million tokens, of the last three per piece: providers that ask more are not used. */
+export interface MaxPrice {
+  prompt?: number | null;
+  completion?: number | null;
+  request?: number | null;
+  image?: number | null;
+  audio?: number | null;
+}
+
+/** An earlier message. There is no role for the system prompt: it is the admin's. */
+export interface Message {
+  /** Who wrote it. */
+  role: "user" | "assistant" | "tool";
+  /** What it says. Only an assistant that called tools may leave it out. */
+  content?: string;
+  /** The tools that an assistant called, as its result had them. */
+  toolCalls?: ToolCall[];
+  /** The call that a tool's message answers. */
+  toolCallId?: string | null;
+  /** An assistant's reasoning, as its result had it: unchanged and in order. */
+  reasoningDetails?: Record<string, unknown>[];
+}
+
+/** A model of a feature that an admin should look at. */
+export interface ModelFlag {
+  /** The feature. */
+  feature: string;
+  /** Where its settings name the model, such as `fallbackModels[0]`; with `broken`, the part of the document that cannot be read. */
+  field: string;
+  /** The model. */
+  model: string;
+  /** What happened to it. `broken`: the feature was edited by hand and cannot be read. */
+  flag: "gone" | "renamed" | "repriced" | "expires" | "broken";
+  /** One sentence for people. */
+  message: string;
+  /** With `renamed`: its new id. */
+  to?: string;
+  /** With `expires`: the day, `YYYY-MM-DD`. */
+  on?: string;
+  /** With `repriced`: `promptPrice` and `completionPrice` when the feature was saved, in US dollars per million tokens, as text. */
+  before?: Record<string, unknown>;
+  /** With `repriced`: the same, now. */
+  after?: Record<string, unknown>;
+}
+
+/** A frame of one model's answer, with the model's place in `models`. */
+export type ModelFrame = Frame & ModelTag;
+
+/** A model that OpenRouter offers. What OpenRouter does not say is left out. */
+export interface ModelInfo {
+  /** What `model` takes in other calls. */
+  id: string;
+  /** Its name for people. */
+  name: string;
+  /** The author in its id, such as `anthropic`. */
+  provider: string;
+  /** What OpenRouter says of it, on one line. */
+  description?: string;
+  /** Its version, which stays the same when its id changes. */
+  canonicalSlug?: string;
+  /** When OpenRouter added it, in Unix seconds. */
+  created?: number;
+  /** When OpenRouter will withdraw it, `YYYY-MM-DD`. */
+  expirationDate?: string;
+  /** How many tokens fit, prompt and completion together. */
+  contextLength?: number;
+  /** How many tokens a completion may have. */
+  maxCompletionTokens?: number;
+  /** What it accepts, such as `text`, `image`, `file`, `audio`, `video`. */
+  inputModalities: string[];
+  /** What it generates, such as `text`, `image`, `embeddings`. */
+  outputModalities: string[];
+  /** What it can do, in the words that `get_available_models` filters by. */
+  capabilities: string[];
+  /** The parameters it supports, by OpenRouter's names. */
+  supportedParameters: string[];
+  /** Whether OpenRouter moderates prompts before the model gets them. */
+  moderated: boolean;
+  /** US dollars per million tokens of the prompt; `dynamic` if it depends on the request. */
+  promptPrice?: number | "dynamic";
+  /** US dollars per million tokens of the completion, likewise. */
+  completionPrice?: number | "dynamic";
+  /** Whether nothing about it is ever billed. */
+  free: boolean;
+  /** What follows the colon in its id, such as `free`. */
+  variant?: string;
+  /** The id behind an alias such as `~author/name-latest`. */
+  aliasTarget?: string;
+  /** Its reasoning cannot be switched off. */
+  reasoningRequired?: true;
+  /** The reasoning efforts it supports. */
+  reasoningEfforts?: string[];
+  /** What OpenRouter's image API accepts for it, by that API's names. */
+  imageParameters?: string[];
+}
+
+/** What each frame of a model's answer has besides, in a comparison. */
+export interface ModelTag {
+  /** The model's place in `models`; the judge's comes after the last one. In the frames `tool_call` and `citation` it is the place of the call or citation instead. */
+  index: number;
+  /** The model. */
+  model: string;
+}
+
+/** One page of the catalog. */
+export interface ModelsPage {
+  /** The models of this page. */
+  models: ModelInfo[];
+  /** Fetches the next page, with the same filters; absent on the last page. */
+  nextPageToken?: string;
+  /** How many models match, on all pages together. */
+  total: number;
+  /** Grows whenever the list changes: a client may keep what it has until then. */
+  generation: number;
+  /** How long ago OpenRouter gave the list. */
+  ageSeconds: number;
+  /** Whether the list should have been renewed by now. */
+  stale: boolean;
+}
+
+/** Something the user should know about an answer that was given nevertheless. */
+export interface Notice {
+  /** Stable and for programs: `preference_dropped`, `attachment_left_out`, `reasoning_not_kept`, `image_not_kept`, `format_not_kept`, `parameter_dropped`. */
+  reason: string;
+  /** One sentence for people. */
+  message: string;
+  /** With `parameter_dropped`: the field that the model does not support. */
+  field?: string;
+  /** With `format_not_kept`: where the answer breaks the schema, and which keyword of it, such as `$.items[3].price (type)`; `$ (json)` if it is not JSON at all. */
+  at?: string;
+}
+
+/** An image as far as it has been generated. The next one of this `index` takes its place. */
+export interface PartialImage {
+  /** The place that the finished image will have among the answer's images, from 0. */
+  index: number;
+  /** Tells it from a finished image. */
+  partial: true;
+  /** As in the finished image. */
+  contentType: string;
+  /** The image in base64. */
+  data: string;
+}
+
+/** The user's default model of a feature. */
+export interface PreferencesSaved {
+  /** The feature. */
+  feature: string;
+  /** The model that was chosen; `null` for the feature's own. */
+  model: string | null;
+}
+
+/** Make a feature's draft active for all users. */
+export interface PromoteDraft {
+  /** The feature. */
+  feature: string;
+  /** The draft's revision, to notice when another admin has changed it meanwhile. */
+  revision: number;
+  /** Why, for those who read the revisions. */
+  note?: string;
+}
+
+/** The answer to a prompt. */
+export interface PromptResult {
+  /** Identifies the answer: what `stop_generation` and `resume` take. */
+  generationId: string;
+  /** The conversation that the question and the answer belong to, if any. */
+  conversationId?: string;
+  /** The answer's message in that conversation; absent if the call was `temporary`. */
+  messageId?: string;
+  /** The feature that answered. */
+  feature: string;
+  /** The revision of its settings: that of a draft for users who have the draft, and 0 for the built-in settings. */
+  revision: number;
+  /** The model that answered, which may be a fallback. */
+  model: string;
+  /** The provider that ran the model, as OpenRouter names it. */
+  provider?: string;
+  /** The answer; empty if it consists of tool calls or images. */
+  text: string;
+  /** The reasoning that the model showed. */
+  reasoning?: string;
+  /** Why the model stopped writing. */
+  finishReason: "stop" | "length" | "tool_calls" | "content_filter" | "stopped";
+  /** Tokens and cost, of all attempts together. */
+  usage: Usage;
+  /** How long the answer took. */
+  timing: Timing;
+  /** Whether a stored answer was reused, at no cost (the feature's `cacheSeconds`). */
+  cached: boolean;
+  /** Every request that was sent to OpenRouter for this answer, in order. */
+  attempts: AttemptInfo[];
+  /** What the user should know about the answer. */
+  notices?: Notice[];
+  /** The tools that the app should run now, with `finishReason: "tool_calls"`. */
+  toolCalls?: ToolCallInfo[];
+  /** The web pages that the answer is based on, at most 50. */
+  citations?: Citation[];
+  /** The images that the model generated, at most 10. */
+  images?: ImageInfo[];
+  /** The reasoning in the provider's own form, to be sent back unchanged and in order with the assistant's message when the app keeps the conversation itself. */
+  reasoningDetails?: Record<string, unknown>[];
+  /** The answer as a JSON value, if JSON was requested and the answer satisfies the schema. */
+  json?: unknown;
+}
+
+/** The answer to a prompt that an admin tries settings with. */
+export interface PromptTestResult {
+  /** Identifies the answer: what `stop_generation` and `resume` take. */
+  generationId: string;
+  /** The conversation that the question and the answer belong to, if any. */
+  conversationId?: string;
+  /** The answer's message in that conversation; absent if the call was `temporary`. */
+  messageId?: string;
+  /** The feature that answered. */
+  feature: string;
+  /** The revision of its settings: that of a draft for users who have the draft, and 0 for the built-in settings. */
+  revision: number;
+  /** The model that answered, which may be a fallback. */
+  model: string;
+  /** The provider that ran the model, as OpenRouter names it. */
+  provider?: string;
+  /** The answer; empty if it consists of tool calls or images. */
+  text: string;
+  /** The reasoning that the model showed. */
+  reasoning?: string;
+  /** Why the model stopped writing. */
+  finishReason: "stop" | "length" | "tool_calls" | "content_filter" | "stopped";
+  /** Tokens and cost, of all attempts together. */
+  usage: Usage;
+  /** How long the answer took. */
+  timing: Timing;
+  /** Whether a stored answer was reused, at no cost (the feature's `cacheSeconds`). */
+  cached: boolean;
+  /** Every request that was sent to OpenRouter for this answer, in order. */
+  attempts: AttemptInfo[];
+  /** What the user should know about the answer. */
+  notices?: Notice[];
+  /** The tools that the app should run now, with `finishReason: "tool_calls"`. */
+  toolCalls?: ToolCallInfo[];
+  /** The web pages that the answer is based on, at most 50. */
+  citations?: Citation[];
+  /** The images that the model generated, at most 10. */
+  images?: ImageInfo[];
+  /** The reasoning in the provider's own form, to be sent back unchanged and in order with the assistant's message when the app keeps the conversation itself. */
+  reasoningDetails?: Record<string, unknown>[];
+  /** The answer as a JSON value, if JSON was requested and the answer satisfies the schema. */
+  json?: unknown;
+  /** Marks the result of a test. */
+  test: true;
+  /** What saving the settings would warn of. */
+  warnings: FindingInfo[];
+}
+
+/**
+ * Which providers OpenRouter may use, and in which order. zdr: zero data retention.
+ * preferred_min_throughput: tokens a second; preferred_max_latency: seconds. options: of each provider's own.
+ */
+export interface ProviderRouting {
+  order?: string[] | null;
+  only?: string[] | null;
+  ignore?: string[] | null;
+  allowFallbacks?: boolean | null;
+  requireParameters?: boolean | null;
+  dataCollection?: "allow" | "deny" | null;
+  zdr?: boolean | null;
+  sort?: "price" | "throughput" | "latency" | "exacto" | null;
+  quantizations?: string[] | null;
+  maxPrice?: MaxPrice | null;
+  enforceDistillableText?: boolean | null;
+  preferredMinThroughput?: number | null;
+  preferredMaxLatency?: number | null;
+  options?: Record<string, unknown> | null;
+}
+
+/** The stable reason of an error. */
+export type Reason = "already_running" | "answer_too_long" | "app_check_failed" | "attachment_not_taken" | "attachment_unknown" | "body_too_large" | "catalog_incomplete" | "catalog_unavailable" | "context_too_long" | "conversation_unknown" | "cost_too_high" | "credit_busy" | "empty_answer" | "feature_disabled" | "feature_unknown" | "firestore_forbidden" | "free_daily_limit" | "generation_unknown" | "history_unavailable" | "image_unreadable" | "images_too_large" | "internal" | "interrupted" | "invalid_argument" | "key_invalid" | "key_limit_reached" | "key_missing" | "key_store_forbidden" | "key_unavailable" | "ledger_unavailable" | "malformed_request" | "management_key" | "max_tokens_too_high" | "message_unknown" | "model_not_allowed" | "model_not_found" | "moderated" | "no_credit" | "no_draft" | "no_provider" | "not_admin" | "overloaded" | "paid_model" | "queue_unavailable" | "quota_exceeded" | "rate_limited" | "request_id_reused" | "result_not_kept" | "revision_unknown" | "session_expired" | "session_invalid" | "session_revoked" | "settings_changed" | "settings_invalid" | "settings_refused" | "settings_unavailable" | "sign_in_required" | "sign_in_unavailable" | "stopped" | "storage_missing" | "storage_unavailable" | "stream_cut" | "too_many_tool_calls" | "upstream_busy" | "upstream_forbidden" | "upstream_malformed" | "upstream_rejected" | "upstream_timeout" | "upstream_unreachable" | "wrong_kind";
+
+/** How much a model thinks first. max_tokens: of thought; either this or effort. */
+export interface Reasoning {
+  effort?: "max" | "xhigh" | "high" | "medium" | "low" | "minimal" | "none" | null;
+  maxTokens?: number | null;
+  exclude?: boolean | null;
+  enabled?: boolean | null;
+}
+
+/** More of the model's reasoning. */
+export interface ReasoningFrame {
+  type: "reasoning";
+  /** What follows the reasoning so far. */
+  delta: string;
+}
+
+/** Fetch the list of models from OpenRouter now, however new the stored one is. */
+export interface RefreshCatalog {
+
+}
+
+/** Remove one OpenRouter key, or all default keys, or all keys of a feature's own. */
+export interface RemoveKey {
+  /** The feature whose own keys are meant. Default: the default keys. */
+  feature?: string | null;
+  /** The place of the key to remove; the ones after it move up. Default: all of them. */
+  position?: number | null;
+}
+
+/** The text begins anew: discard what came so far. The answer was not the JSON that it had to be, and the model is asked once more (the feature's `repairJson`). */
+export interface RepairFrame {
+  type: "repair";
+  /** The model that is asked again. */
+  model: string;
+  /** What was wrong, as in the notice `format_not_kept`. A client that follows an answer of another instance may not be told. */
+  at?: string;
+}
+
+/** Make a built-in feature's original settings active again, as a new revision. */
+export interface ResetFeature {
+  /** The feature, one of the built-in ones. */
+  feature: string;
+  /** The revision that is active, to notice when another admin has changed it meanwhile. */
+  revision: number;
+  /** Why, for those who read the revisions. */
+  note?: string;
+}
+
+/** The shape that an answer has to have. */
+export interface ResponseFormat {
+  /** `text`: any. `json_object`: any JSON object. `json_schema`: what `schema` describes. */
+  type?: "text" | "json_object" | "json_schema";
+  /** With `json_schema`, required: what the model is told that the JSON is. */
+  name?: string | null;
+  /** With `json_schema`, required: a JSON Schema (draft 2020-12), as an object or as its text. */
+  schema?: Record<string, unknown> | null;
+  /** With `json_schema`: whether providers that can do so should enforce the schema. */
+  strict?: boolean;
+}
+
+/** Make the settings of an older revision active again, as a new revision. */
+export interface RestoreFeature {
+  /** The feature. */
+  feature: string;
+  /** The revision that is active, to notice when another admin has changed it meanwhile. */
+  revision: number;
+  /** The revision whose settings become active again; 0 for the built-in settings. */
+  restore: number;
+  /** Why, for those who read the revisions. */
+  note?: string;
+}
+
+/** One model of a comparison has finished. */
+export interface ResultFrame {
+  type: "result";
+  /** The model's place in `models`; the judge's comes after the last one. */
+  index: number;
+  /** The model. */
+  model: string;
+  /** Its answer. */
+  result: PromptResult;
+}
+
+/** Get the answer of an earlier call: what there is of it at once, then the rest. */
+export interface ResumeGeneration {
+  /** The `generationId` of the answer, as the `start` frame or a result has it. No other field goes with it. */
+  resume: string;
+}
+
+/** An attempt failed before its first token, and another one follows. */
+export interface RetryFrame {
+  type: "retry";
+  /** The number of the attempt that follows, from 2. */
+  attempt: number;
+  /** The model that is asked next, which may be a fallback. */
+  model: string;
+  /** Why the attempt failed, as a reason of errors.md. */
+  reason: string;
+}
+
+/** Change settings of the app as a whole. */
+export interface SaveAppSettings {
+  /** The settings to change, as [GeneralSettings](#generalsettings) has them; the others stay as they are. */
+  settings: GeneralSettings;
+  /** The revision that the change is based on; 0 if these settings were never saved. */
+  revision: number;
+  /** Why, for those who read the audit. */
+  note?: string;
+}
+
+/**
+ * Change a feature's settings, or save a draft of them for a share of the users.
+ * A feature of the admin's own is created by its first save.
+ */
+export interface SaveFeatureSettings {
+  /** The feature. */
+  feature: string;
+  /** All settings, as [FeatureSettings](#featuresettings) has them. A field that is not given returns to its default. Required, unless `enabled` is given. */
+  settings?: FeatureSettings;
+  /** Switches the feature on or off. Without `settings` that makes no revision and needs no `revision`. */
+  enabled?: boolean | null;
+  /** The revision that the settings were based on, or the draft's with `draftPercent`, if there is a draft. Default: 0, for a feature that was never saved. */
+  revision?: number | null;
+  /** Makes these settings a draft that this share of the users gets, always the same users. The draft's own settings with another percentage remain the same draft. */
+  draftPercent?: number | null;
+  /** Why, for those who read the revisions. */
+  note?: string;
+  /** Validate the settings and save nothing. */
+  validateOnly?: boolean;
+}
+
+/** A tool that OpenRouter runs itself, such as openrouter:web_search. */
+export interface ServerTool {
+  type: string;
+  parameters?: Record<string, unknown>;
+}
+
+/**
+ * Validate an OpenRouter key with OpenRouter, store it and make it active.
+ * The key that it replaces is disabled in Secret Manager. No call ever returns a key.
+ */
+export interface SetKey {
+  /** The key. */
+  key: string;
+  /** The feature that gets it as its own, which need not exist yet. Default: it is one of the default keys. */
+  feature?: string | null;
+  /** Its place in the order. The key that is there is replaced; one past the end appends. */
+  position?: number;
+}
+
+/** Choose the user's own default model of a feature. */
+export interface SetPreferences {
+  /** The feature. */
+  feature: string;
+  /** One of the feature's `models`; `null` for the feature's own model again. */
+  model: string | null;
+}
+
+/** The app's settings as the change left them. */
+export interface SettingsSaved {
+  /** The revision that is active. */
+  revision: number;
+  /** The app's settings, in full. */
+  settings: GeneralSettings;
+  /** What changed. */
+  changes: Difference[];
+  /** The features that are refused from now on. */
+  warnings: FindingInfo[];
+}
+
+/** One side of a conflict between two admins. */
+export interface SettingsVersion {
+  /** The revision that is stored, or the one that the refused change was based on. */
+  revision: number;
+  /** The settings of this side, in full. */
+  settings: Record<string, unknown>;
+  /** Of a stored feature: whether it is switched on. */
+  enabled?: boolean;
+  /** Of a stored feature: when it was saved, in ISO 8601. */
+  savedAt?: string | null;
+  /** Of a stored feature: the uid of the admin who saved it. */
+  savedBy?: string | null;
+}
+
+/** The answer has begun. Always the first frame. */
+export interface StartFrame {
+  type: "start";
+  /** What `stop_generation` and `resume` take. */
+  generationId: string;
+  /** The conversation that the question and the answer belong to, if any. */
+  conversationId?: string;
+  /** The message that the answer will be, if it is stored. */
+  messageId?: string;
+  /** The model that is asked first. */
+  model: string;
+}
+
+/** End an answer that is being written, from any device of its user. */
+export interface StopGeneration {
+  /** The generation, as the `start` frame or a result has it. Exactly one of the three ids is given. */
+  generationId?: string | null;
+  /** A comparison: all of its answers end, those that have not begun and the judge's too. */
+  comparisonId?: string | null;
+  /** The `requestId` that the call was given, for a stop before its first frame. */
+  requestId?: string | null;
+}
+
+/** What became of a request to stop. */
+export interface StopResult {
+  /** The generation; absent if the request named a comparison. */
+  generationId?: string;
+  /** The comparison, if the request named one. */
+  comparisonId?: string;
+  /** Whether it was running, and the stop is on its way. */
+  stopped: boolean;
+  /** The status that the stop found: `running`, or how the generation had ended before. */
+  status: "running" | "done" | "stopped" | "failed" | "interrupted";
+}
+
+/** A format of a feature's own, which a Firestore document can hold. */
+export interface StoredFormat {
+  /** `text`: any. `json_object`: any JSON object. `json_schema`: what `schema` describes. */
+  type?: "text" | "json_object" | "json_schema";
+  /** With `json_schema`, required: what the model is told that the JSON is. */
+  name?: string | null;
+  /** With `json_schema`, required: a JSON Schema (draft 2020-12), as an object or as its text. No list is directly inside a list, and no name begins and ends with two underscores. */
+  schema?: Record<string, unknown> | null;
+  /** With `json_schema`: whether providers that can do so should enforce the schema. */
+  strict?: boolean;
+}
+
+/** What stands for the older part of a path. */
+export interface SummaryInfo {
+  /** The summary. */
+  text: string;
+  /** The last message that it covers. */
+  upTo: string;
+}
+
+/** Ask OpenRouter about a key: a stored one, or one that is not stored yet. It costs nothing. */
+export interface TestConnection {
+  /** A key that is not stored yet. Not with `feature` or `position`. */
+  key?: string | null;
+  /** A feature that has keys of its own. Default: the default keys. */
+  feature?: string | null;
+  /** The key's place in the order. */
+  position?: number;
+}
+
+/**
+ * Try settings with one prompt, before anybody else gets them.
+ * Works on features that are switched off as well. The ledger marks the generation as a test.
+ */
+export interface TestFeatureSettings {
+  /** The feature that answers: `chat`, `code`, `summarize`, or one that an admin has created. */
+  feature: string;
+  /** The question. Give exactly one of `prompt`, `messages`, `regenerate` and `toolResults`. */
+  prompt?: string | null;
+  /** The conversation so far, kept by the app; the last message is the user's or a tool's. Not with `conversationId`. */
+  messages?: Message[] | null;
+  /** Text that goes before the prompt, separated by an empty line. */
+  context?: string | null;
+  /** Values of the `{{name}}` placeholders in the feature's system prompt, inserted literally. */
+  variables?: Record<string, string>;
+  /** The model to ask, if the feature allows a choice. Default: the user's own default (`set_preferences`), else the feature's model. */
+  model?: string | null;
+  /** The sampling temperature, if the feature allows a choice. Default: the feature's. */
+  temperature?: number | null;
+  /** Store neither text nor images of this call. The ledger keeps the numbers. */
+  temporary?: boolean;
+  /** Makes the call idempotent: repeating it with the same id never asks OpenRouter twice. */
+  requestId?: string | null;
+  /** Functions of the app that the model may call, 50,000 bytes of JSON together. */
+  tools?: Tool[];
+  /** `auto`, `none`, `required`, or the name of the tool to call. Default: the model's, `auto`. */
+  toolChoice?: string | null;
+  /** `false` allows one tool call at a time. Default: the model's. */
+  parallelToolCalls?: boolean | null;
+  /** The JSON that the answer has to be, if the feature allows callers to say so and has no format of its own. */
+  responseFormat?: ResponseFormat | null;
+  /** Stream the JSON as it grows, in `json` frames. */
+  partialJson?: boolean;
+  /** Files that go with `prompt`. */
+  attachments?: Attachment[];
+  /** What generated images should be like, for features that generate images and allow it. */
+  imageOptions?: ImageOptions | null;
+  /** Return images of at most 200,000 bytes in base64 as well. */
+  inlineImages?: boolean;
+  /** The settings to try, as [save_feature_settings](save_feature_settings.md) takes them. Default: the settings that are stored. */
+  settings?: FeatureSettings;
+}
+
+/** More of the answer's text. */
+export interface TextFrame {
+  type: "text";
+  /** What follows the text so far. */
+  delta: string;
+}
+
+/** How long the answer took, in milliseconds. */
+export interface Timing {
+  /** From the start of the call to the first token; absent if there was none. */
+  firstTokenMs?: number;
+  /** From the start of the call to the end of the answer. */
+  totalMs: number;
+}
+
+/** A function of the app that the model may call. */
+export interface Tool {
+  /** Its name. No two tools share one, it is not the name of a tool of the feature's own, and not `auto`, `none` or `required`. */
+  name: string;
+  /** What the model is told about it. */
+  description?: string | null;
+  /** A JSON Schema of its arguments, whose type is `object`. Default: it takes none. */
+  parameters?: Record<string, unknown> | null;
+  /** Whether providers that can do so should enforce `parameters`. */
+  strict?: boolean | null;
+}
+
+/** A tool call that a model made. */
+export interface ToolCall {
+  /** The call's id. */
+  id: string;
+  /** The tool's name. */
+  name: string;
+  /** The JSON that the model wrote, as text. */
+  arguments: string;
+}
+
+/** A tool call is complete. */
+export interface ToolCallFrame {
+  /** What the result of the call has to name as its `toolCallId`. */
+  id: string;
+  /** The tool's name. */
+  name: string;
+  /** The JSON that the model wrote, as text. */
+  arguments: string;
+  /** There is no such tool, or `arguments` is not a JSON object. */
+  error?: "unknown_tool" | "invalid_arguments";
+  type: "tool_call";
+  /** Its place in `toolCalls`, from 0. */
+  index: number;
+}
+
+/** A call of one of the app's tools that the model asks for. */
+export interface ToolCallInfo {
+  /** What the result of the call has to name as its `toolCallId`. */
+  id: string;
+  /** The tool's name. */
+  name: string;
+  /** The JSON that the model wrote, as text. */
+  arguments: string;
+  /** There is no such tool, or `arguments` is not a JSON object. */
+  error?: "unknown_tool" | "invalid_arguments";
+}
+
+/** The result of a tool call. */
+export interface ToolResult {
+  /** The call's `id`. */
+  toolCallId: string;
+  /** What the tool returned. */
+  content: string;
+}
+
+/** The result of a tool call, as a stored message has it. */
+export interface ToolResultInfo {
+  /** The call's `id`. */
+  toolCallId: string;
+  /** What the tool returned. */
+  content: string;
+}
+
+/** Give a conversation another title, or choose another path through its messages. */
+export interface UpdateConversation {
+  /** The conversation. */
+  conversationId: string;
+  /** Its new title. */
+  title?: string | null;
+  /** The message that ends the chosen path from now on. */
+  messageId?: string | null;
+}
+
+/** Where to upload one file. */
+export interface UploadResult {
+  /** What `attachments` takes once the file is uploaded. */
+  path: string;
+  /** Where to send the file. Whoever has this URL can upload: keep it secret. */
+  uploadUrl: string;
+  /** The HTTP method to send it with. */
+  method: "PUT";
+  /** The headers to send it with: `Content-Type`, and no token. */
+  headers: Record<string, string>;
+  /** When the URL stops working, in ISO 8601. */
+  expiresAt: string;
+}
+
+/** The tokens that were processed and what they cost. */
+export interface Usage {
+  /** Tokens of the prompt, counted by the model's own tokenizer. */
+  promptTokens: number;
+  /** Tokens of the completion, reasoning included. */
+  completionTokens: number;
+  /** The sum of both. */
+  totalTokens: number;
+  /** How many of the completion's tokens were reasoning. */
+  reasoningTokens?: number;
+  /** How many of the prompt's tokens the provider read from its cache. */
+  cachedTokens?: number;
+  /** US dollars. */
+  cost: number;
+  /** OpenRouter reported no cost, and `cost` is our estimate. */
+  costIsEstimate?: true;
+}
+
+/** What one user may do. Amounts are US dollars. */
+export interface UserLimits {
+  /** How many requests a user may send in a minute. */
+  requestsPerMinute?: number;
+  /** How many answers a user may have in progress at once. */
+  concurrent?: number;
+  /** What a user may spend in a day (UTC), in US dollars. */
+  usdPerDay?: number;
+  /** What is reserved for one paid answer while it is in progress, in US dollars. */
+  reserveUsd?: number;
+}
+
+/** Every callable. */
+export interface Callables {
+  execute_prompt: { request: ExecutePrompt | ResumeGeneration; result: PromptResult; frame: Frame };
+  execute_multi_model_prompt: { request: CompareModels; result: ComparisonResult; frame: ComparisonFrame };
+  create_embeddings: { request: CreateEmbeddings; result: EmbeddingsResult; frame: never };
+  stop_generation: { request: StopGeneration; result: StopResult; frame: never };
+  create_upload: { request: CreateUpload; result: UploadResult; frame: never };
+  get_available_models: { request: GetAvailableModels; result: ModelsPage; frame: never };
+  list_features: { request: ListFeatures; result: FeatureList; frame: never };
+  set_preferences: { request: SetPreferences; result: PreferencesSaved; frame: never };
+  update_conversation: { request: UpdateConversation; result: ConversationUpdated; frame: never };
+  delete_conversation: { request: DeleteConversation; result: ConversationDeleted; frame: never };
+  export_conversation: { request: ExportConversation; result: ConversationExport; frame: never };
+  api: { request: Dispatch; result: unknown; frame: never };
+  save_feature_settings: { request: SaveFeatureSettings; result: FeatureSaved | FeatureValidated; frame: never };
+  reset_feature_settings: { request: ResetFeature; result: FeatureSaved; frame: never };
+  restore_feature_settings: { request: RestoreFeature; result: FeatureSaved; frame: never };
+  promote_draft: { request: PromoteDraft; result: FeatureSaved; frame: never };
+  drop_draft: { request: DropDraft; result: FeatureSaved; frame: never };
+  test_feature_settings: { request: TestFeatureSettings; result: PromptTestResult | EmbeddingsTestResult; frame: Frame };
+  save_app_settings: { request: SaveAppSettings; result: SettingsSaved; frame: never };
+  set_openrouter_key: { request: SetKey; result: KeyInfo; frame: never };
+  remove_openrouter_key: { request: RemoveKey; result: KeyRemoved; frame: never };
+  test_openrouter_connection: { request: TestConnection; result: KeyReportInfo | KeyRefused; frame: never };
+  refresh_catalog: { request: RefreshCatalog; result: CatalogRefreshed; frame: never };
+}

@@ -1,0 +1,130 @@
+"""What is said of a wrong value: one plain sentence for each of pydantic's errors. Pure.
+
+A sentence repeats numbers, lengths and names of fields, but no text that was given: it may be a
+prompt or a key. No text of pydantic's and no regular expression reaches a person
+(tests/unit/contract/test_sentences.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, get_args
+
+from pydantic_core.core_schema import ErrorType
+
+from .. import limits
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+PATH_MAX_CHARS: Final = 200  # of `details.field`: the names in it are the caller's
+SHOWN_PATH_MAX_CHARS: Final = 80  # of the same in a sentence
+CHOICES_MAX_CHARS: Final = 100  # of the allowed values in a sentence
+EXACT_BELOW: Final = 10**16  # a larger number is not repeated: it may have any length
+
+_SECRET: Final = re.compile(r"sk-[A-Za-z0-9_-]+")  # a key in the place of a name
+_QUOTED: Final = re.compile(r"'([^']*)'")
+
+# the end of the sentence for each type of pydantic's errors that our models can raise
+_ENDS: Final[Mapping[str, str]] = {
+    "extra_forbidden": "is not a known field",
+    "missing": "is required",
+    "empty": "must not be empty",
+    "string_type": "must be text{but_kind}",
+    "bool_type": "must be true or false{but_kind}",
+    "list_type": "must be a list{but_kind}",
+    "dict_type": "must be an object{but_kind}",
+    "model_type": "must be an object{but_kind}",
+    "float_type": "must be a number{but_kind}",
+    "int_type": "must be a whole number{but_number}",
+    "int_from_float": "must be a whole number{but_number}",
+    "finite_number": "must be a finite number",
+    "string_too_long": "may have at most {max_length} characters{but_length}",
+    "string_too_short": "must have at least {min_length} characters{but_length}",
+    "too_long": "may have at most {max_length} entries{but_length}",
+    "too_short": "must have at least {min_length} entries{but_length}",
+    "greater_than": "must be greater than {gt}{but_number}",
+    "greater_than_equal": "must be at least {ge}{but_number}",
+    "less_than": "must be less than {lt}{but_number}",
+    "less_than_equal": "may be at most {le}{but_number}",
+    "literal_error": "must be {choice}",
+    "string_pattern_mismatch": "does not have the right form",
+}
+
+
+def fault(item: ErrorDetails) -> tuple[str, str]:
+    """Return (the field's path, a sentence) for one of pydantic's errors."""
+    context = item.get("ctx", {})
+    kind = "empty" if context.get("min_length") == 1 else item["type"]
+    path, is_name = _path(item["loc"])
+    if kind == "part":  # the validator of the whole means a part of it
+        path = ".".join(part for part in (path, str(context["field"])) if part)
+    if kind in _ENDS:
+        what = _ENDS[kind].format_map(_words(context, item["input"]))
+    else:  # our own validators say it themselves
+        what = "is not valid" if kind in get_args(ErrorType) else item["msg"]
+    if not path:
+        return path, f"{what[0].upper()}{what[1:]}."
+    shown = _cut(path, SHOWN_PATH_MAX_CHARS)
+    return path, f"A name in {shown} {what}." if is_name else f"{shown} {what}."
+
+
+def _path(parts: tuple[int | str, ...]) -> tuple[str, bool]:
+    """Return (the path as a caller would write it, whether it is a name in it that is wrong)."""
+    is_name = parts[-1:] == ("[key]",)
+    path = ""
+    for part in parts[:-2] if is_name else parts:
+        path += f"[{part}]" if isinstance(part, int) else f".{_cut(part, limits.NAME_MAX_CHARS)}"
+    return _SECRET.sub("sk-***", path.removeprefix("."))[:PATH_MAX_CHARS], is_name
+
+
+def _words(context: Mapping[str, object], given: object) -> dict[str, str]:
+    """Return what may stand in the ends of sentences: bounds, and what was given."""
+    number = "" if isinstance(given, bool) else _number(given)
+    length = len(given) if isinstance(given, (str, list, dict)) else None
+    return {
+        **{name: _number(value) for name, value in context.items()},
+        "choice": _choice(str(context.get("expected", ""))),
+        "but_kind": _but_not(_kind(given)),
+        "but_number": _but_not(number or _kind(given)),
+        "but_length": _but_not(_number(length)),
+    }
+
+
+def _but_not(given: str) -> str:
+    return f", not {given}" if given else ""
+
+
+def _kind(given: object) -> str:
+    """Return what JSON calls a value of this type; nothing for what JSON does not have."""
+    kinds: tuple[tuple[type, str], ...] = (
+        (type(None), "null"),
+        (bool, "true or false"),
+        (int, "a number"),
+        (float, "a number"),
+        (str, "text"),
+        (list, "a list"),
+        (dict, "an object"),
+    )
+    return next((name for kind, name in kinds if isinstance(given, kind)), "")
+
+
+def _number(value: object) -> str:
+    """Return a number as people write it; nothing for one that is too long, or is none."""
+    if not isinstance(value, (int, float)) or not abs(value) < EXACT_BELOW:
+        return ""
+    return f"{int(value):,}" if value == int(value) else f"{value:,}"
+
+
+def _choice(expected: str) -> str:
+    """Return the allowed values, which pydantic lists as `'a', 'b' or 'c'`."""
+    values = _QUOTED.findall(expected)
+    text = " or ".join(", ".join(some) for some in (values[:-1], values[-1:]) if some)
+    if len(text) <= CHOICES_MAX_CHARS:
+        return text
+    return f"one of {len(values)} values, such as {values[0]}, {values[1]} or {values[2]}"
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
