@@ -6,7 +6,7 @@ from ..callable import Call
 from ..contract import CreateEmbeddings, TestFeatureSettings, parse
 from ..errors import FeatureUnknown, InvalidArgument
 from ..features import EMBEDDING, Feature, FeatureStore
-from ..generation import EmbeddingExecution, PromptExecution
+from ..generation import EmbeddingExecution, PromptExecution, origin_of
 from ..users import Caller
 from .features import FeatureAdmin
 
@@ -19,13 +19,13 @@ class Preview:
         *,
         features: FeatureStore,
         feature_admin: FeatureAdmin,
-        generate: PromptExecution,
-        embed: EmbeddingExecution,
+        prompts: PromptExecution,
+        embeddings: EmbeddingExecution,
     ) -> None:
         self._features = features
         self._feature_admin = feature_admin
-        self._generate = generate
-        self._embed = embed
+        self._prompts = prompts
+        self._embeddings = embeddings
 
     async def test(self, call: Call[Caller]) -> dict[str, object]:
         """Run one prompt with unsaved settings, or with the stored ones, enabled or not.
@@ -51,7 +51,7 @@ class Preview:
         if settings.kind == EMBEDDING:
             result = await self._embed_prompt(call, request, feature)
         else:
-            result = await self._generate.run(call, request, feature)
+            result = dict(await self._prompts.run(origin_of(call), request, feature))
         return {**result, "test": True, "warnings": warnings}
 
     async def _embed_prompt(
@@ -66,5 +66,5 @@ class Preview:
             model=request.model,
             request_id=request.request_id,
         )
-        result = await self._embed.run(call, embeddings, feature)
+        result = await self._embeddings.run(origin_of(call), embeddings, feature)
         return {name: value for name, value in result.items() if name != "embeddings"}

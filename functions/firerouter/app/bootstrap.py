@@ -14,7 +14,6 @@ from .. import (
     delivery,
     features,
     files,
-    firestore,
     generation,
     keys,
     ledger,
@@ -23,6 +22,7 @@ from .. import (
     openrouter,
     users,
 )
+from .. import firestore as firestore_room  # the property of that name is the client
 from ..background import BackgroundTasks
 from ..callable import Headers, Wire
 from . import clients, rooms
@@ -32,6 +32,8 @@ from .limits import Limits
 if TYPE_CHECKING:
     import firebase_admin
     from google.cloud.firestore import AsyncClient
+
+    from ..firestore import Audit, ConfigDocument
 
 
 class App:
@@ -62,6 +64,7 @@ class App:
             self.environment.project,
             firebase_app=self._firebase_app,
             app_check_keys_url=f"http://{host}/v1/jwks" if host else users.APP_CHECK_KEYS_URL,
+            limits=self.limits.identity,
         )
         return rooms.Wires(
             user=_wire(self, identity.verify, for_admins=False),
@@ -74,6 +77,16 @@ class App:
         return clients.firestore(self.environment)
 
     @cached_property
+    def audit(self) -> Audit:
+        """Commits admins' changes together with their audit entries."""
+        return firestore_room.Audit(self.firestore, limits=self.limits.firestore)
+
+    @cached_property
+    def config(self) -> ConfigDocument:
+        """The document that the settings of the app, the keys and the catalog share."""
+        return firestore_room.ConfigDocument(self.firestore, self.audit, limits=self.limits.config)
+
+    @cached_property
     def users(self) -> rooms.Users:
         """What is known of users."""
         return rooms.Users(
@@ -82,27 +95,30 @@ class App:
         )
 
     @cached_property
-    def app_settings(self) -> features.AppSettingsStore:
-        """The settings of the app as a whole."""
-        return features.AppSettingsStore(self.firestore, firestore.Audit(self.firestore))
-
-    @cached_property
     def keys(self) -> rooms.Keys:
         """OpenRouter keys."""
         vault = keys.Vault(
-            self.environment.project, client=lambda: clients.secret_manager(self.environment)
+            self.environment.project,
+            client=lambda: clients.secret_manager(self.environment),
+            limits=self.limits.keys,
         )
-        return rooms.Keys(pool=keys.Keys(vault, self.app_settings), vault=vault)
+        slots = keys.KeySlotStore(self.config)
+        pool = keys.KeyPool(vault, slots, limits=self.limits.keys)
+        return rooms.Keys(pool=pool, slots=slots, vault=vault)
 
     @cached_property
-    def ledger_store(self) -> ledger.LedgerStore:
-        """The ledger's documents, for those who look at entries of other instances."""
-        return ledger.LedgerStore(self.firestore)
-
-    @cached_property
-    def ledger(self) -> ledger.Ledger:
-        """The ledger of this instance's generations."""
-        return ledger.Ledger(self.firestore, instance=self.instance)
+    def ledger(self) -> rooms.Ledger:
+        """The ledger, and its documents for those who look at entries of other instances."""
+        store = ledger.LedgerStore(self.firestore, limits=self.limits.ledger)
+        return rooms.Ledger(
+            ledger=ledger.Ledger(
+                store,
+                background=self.background,
+                instance=self.instance,
+                limits=self.limits.ledger,
+            ),
+            store=store,
+        )
 
     @cached_property
     def openrouter(self) -> openrouter.OpenRouter:
@@ -117,130 +133,166 @@ class App:
         catalog = models.Catalog(
             self.firestore,
             openrouter=lambda: self.openrouter,
-            keys=self.keys.pool.of(None),
+            keys=self.keys.pool.slot(None),
+            limits=self.limits.models,
         )
         return rooms.Models(catalog=catalog, search=models.ModelSearch(catalog))
 
     @cached_property
     def features(self) -> rooms.Features:
-        """The settings of features."""
-        store = features.FeatureStore(self.firestore, firestore.Audit(self.firestore))
+        """The settings of features, and those of the app as a whole."""
+        store = features.FeatureStore(self.firestore, self.audit, limits=self.limits.features)
+        app_settings = features.AppSettingsStore(self.config)
         preferences = self.users.preferences
         choice = features.ModelChoice(preferences=preferences, catalog=lambda: self.models.catalog)
         listing = features.FeatureListing(
-            features=store, app_settings=self.app_settings, choice=choice, preferences=preferences
+            features=store, app_settings=app_settings, choice=choice, preferences=preferences
         )
-        return rooms.Features(store=store, choice=choice, listing=listing)
+        return rooms.Features(
+            store=store, app_settings=app_settings, choice=choice, listing=listing
+        )
 
     @cached_property
     def files(self) -> rooms.Files:
         """Files and images."""
+        limits = self.limits.files
         storage = files.FileStorage(
-            self.environment.storage_bucket, client=lambda: clients.storage(self.environment)
+            self.environment.storage_bucket,
+            client=lambda: clients.storage(self.environment),
+            limits=limits,
         )
         attachments = files.Attachments(
-            uploads=storage,
-            allowance=files.UploadQuota(self.firestore),
+            storage=storage,
+            quota=files.UploadQuota(self.firestore, limits=limits),
             choice=self.features.choice,
+            limits=limits,
         )
-        return rooms.Files(
-            attachments=attachments, images=files.ImageStore(storage), storage=storage
-        )
+        images = files.ImageStore(storage, limits=limits)
+        return rooms.Files(attachments=attachments, images=images, storage=storage)
 
     @cached_property
     def delivery(self) -> rooms.Delivery:
         """Generations on other instances."""
-        queue = delivery.TaskQueue(self.environment.project, self._firebase_app)
-        stops = delivery.StopSignals(self.firestore, self.instance)
+        limits, store = self.limits.delivery, self.ledger.store
+        stops = delivery.StopSignals(self.firestore, self.instance, store=store, limits=limits)
+        progress = delivery.Progress(
+            self.firestore, store=store, background=self.background, limits=limits
+        )
+        handover = delivery.Handover(
+            self.firestore,
+            delivery.TaskQueue(self.environment.project, self._firebase_app, limits=limits),
+            store=store,
+            instance=self.instance,
+            limits=limits,
+            ledger_limits=self.limits.ledger,
+        )
         return rooms.Delivery(
-            progress=delivery.Progress(self.firestore),
-            handover=delivery.Handover(self.firestore, queue, instance=self.instance),
+            progress=progress,
+            follower=delivery.Follower(progress),
+            handover=handover,
             stops=stops,
-            stop=delivery.StopCallable(stops),
+            stop=delivery.StopCallable(stops, limits=limits),
         )
 
     @cached_property
     def conversations(self) -> rooms.Conversations:
         """Conversations."""
-        store = conversations.ConversationStore(self.firestore)
+        limits = self.limits.conversations
+        store = conversations.ConversationStore(
+            self.firestore, background=self.background, limits=limits
+        )
         deletion = conversations.ConversationDeletion(
-            self.firestore, conversations=store, forget=self.files.storage.delete
+            self.firestore,
+            conversations=store,
+            delete_files=self.files.storage.delete,
+            limits=limits,
         )
         return rooms.Conversations(
-            store=store, callables=conversations.ConversationCallables(store, deletion)
+            store=store,
+            callables=conversations.ConversationCallables(store, deletion, limits=limits),
         )
 
     @cached_property
     def generation(self) -> rooms.Generation:
         """Prompts, comparisons and embeddings."""
-        responses = generation.ResponseCache(self.firestore)
-        requests = generation.RequestBuilder(
+        limits = self.limits.generation
+        cache = generation.ResponseCache(self.firestore, limits=limits)
+        builder = generation.RequestBuilder(
             features=self.features.store,
             choice=self.features.choice,
-            attaching=self.files.attachments,
+            attachments=self.files.attachments,
             conversations=self.conversations.store,
             keys=self.keys.pool,
             pseudonyms=self.users.pseudonyms,
             default_referer=self.environment.default_referer,
+            limits=limits,
         )
         prompts = generation.PromptExecution(
-            app_settings=self.app_settings,
-            asking=requests,
-            answering=_answerer(self, responses),
-            attaching=self.files.attachments,
+            app_settings=self.features.app_settings,
+            builder=builder,
+            answerer=_answerer(self),
+            attachments=self.files.attachments,
             conversations=self.conversations.store,
-            ledger=self.ledger,
+            ledger=self.ledger.ledger,
             handover=self.delivery.handover,
             progress=self.delivery.progress,
-            responses=responses,
+            follower=self.delivery.follower,
+            cache=cache,
             stops=self.delivery.stops,
+            limits=limits,
+            file_limits=self.limits.files,
         )
         comparisons = generation.ModelComparison(
-            asking=requests,
-            attaching=self.files.attachments,
-            app_settings=self.app_settings,
+            builder=builder,
+            attachments=self.files.attachments,
+            app_settings=self.features.app_settings,
             choice=self.features.choice,
-            generate=prompts,
+            execution=prompts,
             stops=self.delivery.stops,
+            limits=limits,
         )
         return rooms.Generation(
             prompts=prompts,
             comparisons=comparisons,
             embeddings=_embeddings(self),
             reconciler=_reconciler(self),
-            responses=responses,
+            cache=cache,
         )
 
     @cached_property
     def admin(self) -> rooms.Admin:
         """What admins call."""
-        store, catalog = self.features.store, self.models.catalog
+        store, catalog, limits = self.features.store, self.models.catalog, self.limits.admin
+        app_settings = self.features.app_settings
         feature_admin = admin.FeatureAdmin(
-            features=store, app_settings=self.app_settings, catalog=catalog
+            features=store, app_settings=app_settings, catalog=catalog, limits=limits
         )
         return rooms.Admin(
             features=feature_admin,
             app_settings=admin.AppSettingsAdmin(
-                app_settings=self.app_settings, features=store, choice=self.features.choice
+                app_settings=app_settings, features=store, choice=self.features.choice
             ),
             keys=admin.KeyAdmin(
                 vault=self.keys.vault,
                 keys=self.keys.pool,
-                app_settings=self.app_settings,
+                slots=self.keys.slots,
                 openrouter=self.openrouter,
+                limits=limits,
             ),
             key_check=admin.KeyCheck(keys=self.keys.pool, openrouter=self.openrouter),
             model_check=admin.ModelCheck(
                 catalog=catalog,
                 features=store,
-                app_settings=self.app_settings,
-                configure=feature_admin,
+                app_settings=app_settings,
+                config=self.config,
+                feature_admin=feature_admin,
+                limits=limits,
             ),
             preview=admin.Preview(
                 features=store,
-                configure=feature_admin,
-                generate=self.generation.prompts,
-                embed=self.generation.embeddings,
+                feature_admin=feature_admin,
+                prompts=self.generation.prompts,
+                embeddings=self.generation.embeddings,
             ),
         )
 
@@ -260,45 +312,45 @@ def _wire(
     )
 
 
-def _answerer(app: App, responses: generation.ResponseCache) -> generation.Answerer:
+def _answerer(app: App) -> generation.Answerer:
+    limits = app.limits.generation
     helper_model = generation.HelperModel(
-        openrouter=app.openrouter,
-        choice=app.features.choice,
-        conversations=app.conversations.store,
-        ledger=app.ledger,
+        openrouter=app.openrouter, choice=app.features.choice, limits=limits
     )
     return generation.Answerer(
-        asides=helper_model,
-        attaching=app.files.attachments,
+        helper_model=helper_model,
+        attachments=app.files.attachments,
         conversations=app.conversations.store,
-        gallery=app.files.images,
-        ledger=app.ledger,
+        images=app.files.images,
+        ledger=app.ledger.ledger,
         progress=app.delivery.progress,
-        responses=responses,
         openrouter=app.openrouter,
+        limits=limits,
     )
 
 
 def _embeddings(app: App) -> generation.EmbeddingExecution:
     return generation.EmbeddingExecution(
         features=app.features.store,
-        app_settings=app.app_settings,
+        app_settings=app.features.app_settings,
         keys=app.keys.pool,
         choice=app.features.choice,
-        ledger=app.ledger,
+        ledger=app.ledger.ledger,
         stops=app.delivery.stops,
         openrouter=app.openrouter,
         pseudonyms=app.users.pseudonyms,
         default_referer=app.environment.default_referer,
+        limits=app.limits.generation,
     )
 
 
 def _reconciler(app: App) -> generation.Reconciler:
     return generation.Reconciler(
-        books=app.ledger_store,
+        store=app.ledger.store,
         progress=app.delivery.progress,
         conversations=app.conversations.store,
         keys=app.keys.pool,
         openrouter=app.openrouter,
-        look=app.files.storage.look,
+        find_file=app.files.storage.look,
+        limits=app.limits.generation,
     )

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .. import admin, conversations, delivery, features, files, generation, keys, models, users
+from .. import (
+    admin,
+    conversations,
+    delivery,
+    features,
+    files,
+    generation,
+    keys,
+    ledger,
+    models,
+    users,
+)
 from ..callable import Wire
 
 
@@ -32,8 +43,17 @@ class Users:
 class Keys:
     """OpenRouter keys, and where they are stored."""
 
-    pool: keys.Keys
+    pool: keys.KeyPool
+    slots: keys.KeySlotStore
     vault: keys.Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The ledger of this instance's generations, and the documents of all."""
+
+    store: ledger.LedgerStore
+    ledger: ledger.Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +66,10 @@ class Models:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """The settings of features, and which models a user may choose there."""
+    """The settings of features and of the app, and which models a user may choose there."""
 
     store: features.FeatureStore
+    app_settings: features.AppSettingsStore
     choice: features.ModelChoice
     listing: features.FeatureListing
 
@@ -67,6 +88,7 @@ class Delivery:
     """A generation on another instance: its progress, its queue, its stop."""
 
     progress: delivery.Progress
+    follower: delivery.Follower
     handover: delivery.Handover
     stops: delivery.StopSignals
     stop: delivery.StopCallable
@@ -88,7 +110,7 @@ class Generation:
     comparisons: generation.ModelComparison
     embeddings: generation.EmbeddingExecution
     reconciler: generation.Reconciler
-    responses: generation.ResponseCache
+    cache: generation.ResponseCache
 
     def interrupt(self) -> None:
         """End all that runs, because the instance is going down."""

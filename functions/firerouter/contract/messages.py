@@ -17,7 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-Json = dict[str, object]
+from .result import Json
+
 Role = Literal["system", "user", "assistant", "tool"]
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .listing import FeatureListing
     from .model_choice import ModelChoice
     from .review import Finding, Review, review_settings
-    from .selection import ModelSelection, Notice, SupportedRequest, unsupported_notice
+    from .selection import ModelSelection, SupportedRequest, unsupported_notice
     from .settings import EMBEDDING, FREE_MODEL, IMAGE, FeatureSettings
     from .store import FeatureStore
     from .template import render
@@ -46,7 +46,6 @@ else:
             ),
             "selection": (
                 "ModelSelection",
-                "Notice",
                 "SupportedRequest",
                 "unsupported_notice",
             ),
@@ -76,7 +75,6 @@ __all__ = (
     "Finding",
     "ModelChoice",
     "ModelSelection",
-    "Notice",
     "Review",
     "SettingsLimits",
     "StoredAppSettings",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .. import log
 from ..callable import CallableError
-from ..contract import ExecutePrompt
+from ..contract import ExecutePrompt, Notice
 from ..errors import InvalidArgument, PaidModel
 from ..models import Model, is_free
 from ..users import PreferenceStore
@@ -16,7 +16,6 @@ from .app_settings import AppSettings
 from .feature import Feature
 from .selection import (
     ModelSelection,
-    Notice,
     SupportedRequest,
     models_in_order,
     optional_features,

@@ -9,27 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NotRequired, TypedDict
+from typing import Final
 
 from .. import limits
-from ..contract import ExecutePrompt
+from ..contract import ExecutePrompt, Notice
 from ..errors import ModelNotAllowed
 from ..models import Model
 from .abilities import unsupported_fields, unsupported_image_options
 from .settings import FeatureSettings
-
-
-class Notice(TypedDict):
-    """Something that the caller should know about an answer, as the result holds it."""
-
-    reason: str
-    """Stable, for programs."""
-    message: str
-    """A sentence for the user."""
-    field: NotRequired[str]
-    """The field of the request or of the settings that it is about."""
-    at: NotRequired[str]
-    """Where in the answer, and what is wrong there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from .placeholders import (
 )
 
 if TYPE_CHECKING:
-    from ..features import Notices
+    from ..contract import Notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class FilePlan:
     history_files: tuple[FileRef, ...] = ()
     previous_images: tuple[str, ...] = ()
     is_regeneration: bool = False
-    notices: Notices = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
 
     @classmethod
     def without_files(cls, models: Sequence[str], history: Sequence[HistoryMessage]) -> FilePlan:
@@ -174,7 +174,7 @@ class SizeBudget:
         return True
 
 
-def left_out(count: int, reason: str) -> dict[str, str]:
+def left_out(count: int, reason: str) -> Notice:
     """Return the notice that files of earlier messages were left out, for a reason in singular."""
     if count == 1:
         message = f"A file of an earlier message was not sent: {reason}."
@@ -191,7 +191,7 @@ def _choose(
     model: str,
     inputs: tuple[str, ...],
     limits: FileLimits,
-) -> tuple[list[FileRef], Notices]:
+) -> tuple[list[FileRef], list[Notice]]:
     """Return the files of earlier messages that go along, the newest first, and the notices of
     those that do not."""
     budget = SizeBudget([ref.file for ref in question_files], limits)

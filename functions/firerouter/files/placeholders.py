@@ -10,7 +10,7 @@ from ..contract import FilePlaceholder, Json, Message, Part, StoredAnnotations
 from .file import File
 
 if TYPE_CHECKING:
-    from ..features import Notices
+    from ..contract import Notice
 
 IMAGE_ALONE: Final = "[image]"  # the text of an answer that was an image and no word
 
@@ -43,7 +43,7 @@ class FetchedFiles:
     parts: Mapping[str, Part] = field(default_factory=dict)
     annotations: Mapping[StoredAnnotations, tuple[Json, ...]] = field(default_factory=dict)
     question_annotations: tuple[Json, ...] = ()
-    notices: Notices = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
 
     @property
     def annotated_hashes(self) -> frozenset[str]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
+    from .active import origin_of
     from .answer import Answerer
     from .cache import ResponseCache
     from .comparison import ModelComparison
@@ -19,6 +20,7 @@ else:
     __getattr__ = lazily(
         __name__,
         {
+            "active": ("origin_of",),
             "answer": ("Answerer",),
             "cache": ("ResponseCache",),
             "comparison": ("ModelComparison",),
@@ -43,4 +45,5 @@ __all__ = (
     "Reconciler",
     "RequestBuilder",
     "ResponseCache",
+    "origin_of",
 )

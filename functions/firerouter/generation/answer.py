@@ -25,7 +25,15 @@ from ..contract import Notice, parse_answer, parse_partial
 from ..conversations import ConversationStore, Summary, ThreadWriter
 from ..delivery import Progress, Repair
 from ..errors import ContextTooLong, ImagesTooLarge, ImageUnreadable, UpstreamError
-from ..files import Attachments, FetchedFiles, File, GeneratedImage, GeneratedImages, ImageStore
+from ..files import (
+    Attachments,
+    FetchedFiles,
+    File,
+    GeneratedImage,
+    GeneratedImages,
+    ImageStore,
+    image_files,
+)
 from ..ledger import AttemptRecord, Ledger, OpenEntry
 from ..openrouter import (
     Answer,
@@ -220,20 +228,15 @@ class AnswerRun:
         if not self._generation.prepared.files.has_unverified_files:
             self._begin_question()
         try:
-            cached = self._generation.cached
-            with self._active.deadline.guard():
-                files = (
-                    await self._services.images.fetch(cached.get("images", ())) if cached else []
-                )
-            fresh = cached is None or files is None  # an image of it is gone: it is asked for anew
-            if fresh:
+            cached, images = self._generation.cached, await self._cached_images()
+            if images is None:
                 await self._fetch_files()
             self._begin_question()
             async with self._helper.beside():
-                if cached is None or files is None:
+                if cached is None or images is None:
                     await self._ask()
                 else:
-                    await self._replay(cached, files)
+                    await self._replay(cached, images)
         finally:
             if self._question is not None:
                 await self._question  # while OpenRouter was busy: it took no time of anybody's
@@ -257,7 +260,7 @@ class AnswerRun:
         if cached is None:
             return None
         with self._active.deadline.guard():
-            return await self._services.images.fetch(cached.get("images", ()))
+            return await self._services.images.fetch(image_files(cached))
 
     async def _fetch_files(self) -> None:
         prepared = self._generation.prepared
@@ -379,14 +382,14 @@ class AnswerRun:
             self._log,
             on_id=self._note,
             on_retry=self._announce_retry,
-        ) as answer:
+        ) as stream:
             self._first_token_ms = self._first_token_ms or active.elapsed_ms()
-            self._answer = answer
+            self._answer = stream.answer
             if self._start is not None:
                 await self._start
             async with self._recorded(repair) if stored else nullcontext(), self._partial(upstream):
                 with active.deadline.guard(settings.idle_s, "idle"):
-                    async for deltas in answer:
+                    async for deltas in stream:
                         for delta in deltas:
                             await self._handle(delta, upstream.tool_names)
 

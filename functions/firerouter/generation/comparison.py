@@ -14,11 +14,13 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import cast
 
 from ..callable import Call, CallableError
 from ..contract import (
     CompareModels,
     ComparisonResult,
+    ErrorBody,
     ExecutePrompt,
     FailedAnswer,
     FailedJudgement,
@@ -216,7 +218,7 @@ class ModelComparison:
         settings, reserve = feature.settings, Decimal(str(app.limits.reserve_usd))
         files = await self._attachments.find(prompt, uid, prompt.request_id or "")
         tokens = estimate.prompt_tokens(
-            settings, prompt, [reference.file for reference in files], self._limits
+            settings, prompt, [reference.file for reference in files], self._limits.prompts
         )
         judge_ = request.judge.model if request.judge else None
         ids = [*request.models, *([judge_] if judge_ else [])]
@@ -301,7 +303,8 @@ class ModelComparison:
         ranking = None
         if judge_.mode == "rank" and not isinstance(outcome, CallableError):
             ranking = judge.parse_ranking(outcome["text"], texts)
-        return {"mode": judge_.mode, **judged, **({"ranking": ranking} if ranking else {})}
+        judgement = {"mode": judge_.mode, **judged, **({"ranking": ranking} if ranking else {})}
+        return cast(Judgement | FailedJudgement, judgement)
 
 
 def _parts(request: CompareModels, id_: str) -> list[ComparisonPart]:
@@ -323,7 +326,7 @@ def _error_or_result(
     outcome: PromptResult | CallableError, model: str, trace_id: str
 ) -> PromptResult | FailedAnswer:
     if isinstance(outcome, CallableError):
-        return {"model": model, "error": outcome.to_wire(trace_id)}
+        return {"model": model, "error": cast(ErrorBody, outcome.to_wire(trace_id))}
     return outcome
 
 
@@ -333,21 +336,23 @@ def _build_result(
     answers: list[PromptResult | FailedAnswer],
     judgement: Judgement | FailedJudgement | None,
 ) -> ComparisonResult:
-    parts: list[Mapping[str, object]] = [*answers, *([judgement] if judgement else [])]
-    usages = [_usage(part) for part in parts]
-    estimated = any(usage.get("costIsEstimate") for usage in usages)
-    return {
+    usages = [_usage(answer) for answer in (*answers, *([judgement] if judgement else []))]
+    result: ComparisonResult = {
         "comparisonId": id_,
         "results": answers,
         "estimate": cost,
-        "totalCost": sum(usage.get("cost", 0) for usage in usages),
-        **({"totalCostIsEstimate": True} if estimated else {}),
-        **({"judgement": judgement} if judgement else {}),
+        "totalCost": sum(usage["cost"] for usage in usages if usage),
     }
+    if any(usage.get("costIsEstimate") for usage in usages if usage):
+        result["totalCostIsEstimate"] = True
+    if judgement is not None:
+        result["judgement"] = judgement
+    return result
 
 
-def _usage(answer: PromptResult | FailedAnswer) -> Usage:
+def _usage(answer: PromptResult | FailedAnswer | Judgement | FailedJudgement) -> Usage | None:
     """Return an answer's usage. What failed may have cost something too: its error tells."""
-    if "error" in answer:
-        return answer["error"].get("details", {}).get("usage", {})
-    return answer.get("usage", {})
+    failure = answer.get("error")
+    if failure is not None:
+        return failure["details"].get("usage")
+    return answer["usage"]

@@ -212,11 +212,16 @@ class EmbeddingExecution:
             Admission(
                 id=id_,
                 uid=origin.uid,
-                request=RequestKey(origin.payload, request.request_id),
-                feature=FeatureUse(feature.id, feature.revision, requests[0].model, feature.test),
+                request=RequestKey(payload=origin.payload, request_id=request.request_id),
+                feature=FeatureUse(
+                    id=feature.id,
+                    revision=feature.revision,
+                    model=requests[0].model,
+                    is_test=feature.test,
+                ),
                 reserve_nano_usd=reserve([requests[0].model], app),
             ),
-            Caps(app.limits, feature.settings.caps),
+            Caps(user=app.limits, feature=feature.settings.caps),
         )
         if not isinstance(admitted, Admitted):  # the same request was answered before
             stored = cast(EmbeddingsResult, admitted.result)

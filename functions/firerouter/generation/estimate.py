@@ -18,7 +18,7 @@ from ..files import File
 from ..models import TOKENS_PER_PRICE, Model, is_free
 from ..openrouter import nano_usd
 from . import prompts
-from .limits import GenerationLimits
+from .prompts import PromptLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def prompt_tokens(
     settings: FeatureSettings,
     request: ExecutePrompt,
     files: Iterable[File],
-    limits_: GenerationLimits,
+    limits_: PromptLimits,
 ) -> int:
     """Return how many tokens a model may be sent, with variables, tools, schema and files.
 

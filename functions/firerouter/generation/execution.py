@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
+from typing import cast
 
 from .. import log
 from ..callable import Call, CallableError
@@ -218,14 +219,16 @@ class PromptExecution:
         try:
             admitted = await self._ledger.admit(
                 _admission(active, prepared, continues=continues),
-                Caps(app.limits, feature.settings.caps),
+                Caps(user=app.limits, feature=feature.settings.caps),
             )
         except AlreadyRunning as elsewhere:
             if continues and "generationId" in elsewhere.details:
                 return HandedOver()
             raise
         if not isinstance(admitted, Admitted):
-            return from_stored(admitted.result)  # the same request was answered before
+            return cast(
+                PromptResult, from_stored(admitted.result)
+            )  # the same request was answered before
         writer = self._conversations.writer(prepared.thread) if prepared.thread else None
         generation = AdmittedGeneration(active, prepared, admitted.entry, cached, writer)
         if continues and not active.stop_requested:
@@ -235,7 +238,9 @@ class PromptExecution:
     async def _hand_over(self, generation: AdmittedGeneration) -> HandedOver:
         active, prepared, writer = generation.active, generation.prepared, generation.writer
         request = prepared.request
-        if writer is not None and not (writer.thread.place.is_new or request.regenerate):
+        if writer is not None and not (
+            writer.thread.place.is_new or writer.thread.place.is_regeneration
+        ):
             # where it belongs now: another message may come before the task does
             parent = writer.thread.place.parent.message or ROOT
             request = request.model_copy(update={"parent_message_id": parent})
@@ -351,16 +356,21 @@ def _admission(
 ) -> Admission:
     request, feature, thread = prepared.request, prepared.feature, prepared.thread
     models = [*prepared.upstream.models, *helper_models(feature.settings, thread)]
+    place = Place.from_document(thread.entry_place()) if thread else None
     link = None
-    if thread is not None:
-        place = Place.from_document(thread.entry_place())
-        link = ConversationLink(place, thread.entry_question())
+    if thread is not None and place is not None:
+        link = ConversationLink(place=place, question=thread.entry_question())
     return Admission(
         id=active.id,
         uid=active.uid,
-        request=RequestKey(active.payload, request.request_id),
-        feature=FeatureUse(feature.id, feature.revision, prepared.upstream.models[0], feature.test),
-        reserve_nano_usd=prepared.upstream.makes * reserve(models, prepared.app),
+        request=RequestKey(payload=active.payload, request_id=request.request_id),
+        feature=FeatureUse(
+            id=feature.id,
+            revision=feature.revision,
+            model=prepared.upstream.models[0],
+            is_test=feature.test,
+        ),
+        reserve_nano_usd=prepared.upstream.image_count * reserve(models, prepared.app),
         conversation=link,
         continues=continues,
         streams=feature.settings.stream,

@@ -180,16 +180,16 @@ class HelperRun:
             deadline = Deadline(self._limits.helper_call_s)
             async with self._services.openrouter.answer(
                 request, deadline, call.attempts, on_id=self._note
-            ) as answer:
-                call.answer = answer
+            ) as stream:
+                call.answer = stream.answer
                 with deadline.guard():
-                    async for _ in answer:
+                    async for _ in stream:
                         pass
         except (CallableError, Interrupted) as error:
             reason = error.reason if isinstance(error, CallableError) else error.cause
             log.info("helper_call_failed", purpose=purpose, reason=reason)
             return ""
-        return answer.text
+        return call.answer.text
 
 
 def parameters(

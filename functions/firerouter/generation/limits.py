@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .. import limits
 from ..ledger import LedgerLimits
+from .prompts import PromptLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,15 +17,11 @@ class GenerationLimits:
     total_s: float = limits.TOTAL_S
     question_wait_s: float = 1.0  # that an answer waits for its question to be stored
     settle_s: float = LedgerLimits().settle_before_result_s  # of what is stored before the result
-    result_max_bytes: int = LedgerLimits().result_max_bytes  # of a stored result
+    result_max_bytes: int = 700_000  # of a stored result: a document ends at 1 MiB
     partial_json_every_s: float = 0.25
     partial_json_max_chars: int = 100_000  # of an answer: a longer one is sent as text alone
 
-    # What of a conversation a model is sent
-    history_max_bytes: int = 256_000  # of earlier messages, some 64,000 tokens
-    context_default_tokens: int = 8_192  # of a model that the catalog does not know
-    answer_default_tokens: int = 1_024  # kept free for an answer where the feature sets no maximum
-    bytes_per_token_min: int = 3  # of UTF-8, for what has to fit; English has about four
+    prompts: PromptLimits = field(default_factory=PromptLimits)
 
     # Titles and summaries, by the helper model
     helper_call_s: float = 20.0  # one call, its retries included

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..contract import ExecutePrompt, ImageOptions, Notice
@@ -125,7 +125,7 @@ class RequestBuilder:
                 request,
                 await self._choice.context_tokens(models[0]),
                 sum(reference.file.prompt_bytes for reference in question_files),
-                limits=self._limits,
+                limits=self._limits.prompts,
             )
             thread = await self._conversations.open(
                 request,
@@ -139,7 +139,7 @@ class RequestBuilder:
             check_results(request.tool_results, history[-1].message if history else None)
         if settings.through_image_api:  # no more of a conversation is sent
             history = history[-2:] if request.regenerate else history[-1:]
-        files = await self._attachments.plan(request, uid, question_files, models, history)
+        files = await self._attachments.plan(request, question_files, models, history)
         if settings.through_image_api:
             files.require_images_or_text()
         if thread is not None:
@@ -187,7 +187,7 @@ class RequestBuilder:
 
     async def _parameters(
         self, settings: FeatureSettings, request: ExecutePrompt, models: Sequence[str]
-    ) -> Mapping[str, object]:
+    ) -> dict[str, object]:
         """Raises InvalidArgument."""
         given, requested = prompts.build_parameters(settings, request), request.image_options
         if requested is not None and not (settings.kind == IMAGE and settings.allow_image_options):

@@ -52,13 +52,14 @@ def minimal_result(generation: AdmittedGeneration, outcome: AnswerOutcome) -> Pr
     """Return what a generation is settled with where no result can be made of its answer."""
     usage = usage_of(outcome) or Usage(0, 0)
     answer = outcome.answer
-    return {
+    result = {
         **_ids(generation),
         "model": generation.prepared.upstream.models[0],
         "text": outcome.cached["text"] if outcome.cached else answer.text if answer else "",
         "usage": usage.to_wire(estimate_nano_usd=_spent_estimate(generation, outcome)),
         "timing": _timing(outcome),
     }
+    return cast(PromptResult, result)
 
 
 def _answer_result(
@@ -100,7 +101,7 @@ def _cached_result(
     """Nothing was asked, so nothing is billed."""
     usage = {n: v for n, v in cached["usage"].items() if n != "costIsEstimate"}
     images = [image.to_wire() for image in outcome.images]
-    return {
+    result = {
         **cached,
         **_ids(generation),
         "usage": {**usage, "cost": 0.0},
@@ -110,6 +111,7 @@ def _cached_result(
         **({"notices": list(outcome.notices)} if outcome.notices else {}),
         "attempts": [],
     }
+    return cast(PromptResult, result)
 
 
 def _with_json(generation: AdmittedGeneration, result: PromptResult) -> PromptResult:
@@ -119,7 +121,7 @@ def _with_json(generation: AdmittedGeneration, result: PromptResult) -> PromptRe
     found = result_fields(result["text"], generation.prepared.upstream.response_format)
     notice = found.pop("notice", None)
     notices = [*result.get("notices", []), notice] if notice else None
-    return {**result, **found, **({"notices": notices} if notices else {})}
+    return cast(PromptResult, {**result, **found, **({"notices": notices} if notices else {})})
 
 
 def _ids(generation: AdmittedGeneration) -> dict[str, object]:
