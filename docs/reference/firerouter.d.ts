@@ -694,7 +694,7 @@ export type Frame = StartFrame | TextFrame | ReasoningFrame | RetryFrame | Repai
  * What an admin sets for the app as a whole.
  * app_name and referer tell OpenRouter which app calls. free_models_only: what would be billed is refused, when it is saved and when it is asked. replace_gone_models: the daily check may put another model where one is gone.
  */
-export interface GeneralSettings {
+export interface AppSettings {
   appName?: string;
   referer?: string;
   limits?: UserLimits;
@@ -1305,8 +1305,8 @@ export interface RetryFrame {
 
 /** Change settings of the app as a whole. */
 export interface SaveAppSettings {
-  /** The settings to change, as [GeneralSettings](#generalsettings) has them; the others stay as they are. */
-  settings: GeneralSettings;
+  /** The settings to change, as [AppSettings](#appsettings) has them; the others stay as they are. */
+  settings: AppSettings;
   /** The revision that the change is based on; 0 if these settings were never saved. */
   revision: number;
   /** Why, for those who read the audit. */
@@ -1366,7 +1366,7 @@ export interface SettingsSaved {
   /** The revision that is active. */
   revision: number;
   /** The app's settings, in full. */
-  settings: GeneralSettings;
+  settings: AppSettings;
   /** What changed. */
   changes: Difference[];
   /** The features that are refused from now on. */

@@ -1,4 +1,8 @@
-"""Every bound, with its unit last in its name. Settings move between a default and a maximum."""
+"""Bounds of what callers send and admins set, with the unit last in each name.
+
+They are part of the wire (docs/reference). What a room does at run time is bounded in its own
+`limits`.
+"""
 
 from __future__ import annotations
 
@@ -29,16 +33,10 @@ REASONING_DETAILS_MAX_BYTES: Final = 100_000  # of one answer, kept to be sent b
 REASONING_DETAILS_MAX: Final = 100  # of one message that a caller sends
 READINGS_MAX_BYTES: Final = 4_000_000  # of one answer, and of all that go back with a request
 
-PARTIAL_JSON_EVERY_S: Final = 0.25
-PARTIAL_JSON_MAX_CHARS: Final = 100_000  # of an answer: a longer one is sent as text alone
-
 # Embeddings
 EMBED_INPUTS_MAX: Final = 256  # of one call: as floats, at 4,096 each, they are 22 MB
 EMBED_INPUTS_MAX_CHARS: Final = 1_000_000  # together; each is at most PROMPT_MAX_CHARS
-EMBED_BATCH_INPUTS: Final = 128  # of one request to OpenRouter
-EMBED_BATCH_CHARS: Final = 500_000
 DIMENSIONS_MAX: Final = 8_192
-TOKEN_MAX_CHARS: Final = 8  # what no language's text has more of, by and large
 
 # Files that go with a question
 ATTACHMENTS_MAX: Final = 10  # of one question
@@ -53,16 +51,9 @@ IMAGES_MAX: Final = 10  # of one answer
 
 # Conversations
 TITLE_MAX_CHARS: Final = 60
-SUMMARY_MAX_TOKENS: Final = 1_500
-TITLE_MAX_TOKENS: Final = 200  # some models think aloud first
-TITLE_READS_MAX_CHARS: Final = 2_000  # of the question, and of its answer
-TITLE_AFTER_S: Final = 1.0  # of a first answer, so that there is something of it to read
-ASIDE_S: Final = 20.0  # one question of ours for a title or a summary, tries included
-ASIDE_WAIT_S: Final = 1.0  # that a result waits for one at its end
 
 # A comparison
 COMPARED_MODELS_MAX: Final = 6
-JUDGE_READS_MAX_CHARS: Final = 60_000  # of the question and all answers
 
 # A feature's settings
 SYSTEM_PROMPT_MAX_CHARS: Final = 50_000
@@ -95,26 +86,6 @@ MODELS_PER_PAGE_MAX: Final = 200
 SEARCH_MAX_CHARS: Final = 200
 CAPABILITIES_MAX: Final = 20  # that one search asks for
 PAGE_TOKEN_MAX_CHARS: Final = 512
-
-# Firestore
-READ_S: Final = 5.0
-ADMIT_S: Final = 8.0
-SETTLE_BEFORE_RESULT_S: Final = 3.0  # after the response Cloud Run may stop the CPU
-SETTLE_S: Final = 30.0
-QUESTION_WAIT_S: Final = 1.0  # that an answer waits for its question to be written down
-RESULT_MAX_BYTES: Final = 700_000  # of a stored result: a document ends at 1 MiB
-WINDOW_TTL_DAYS: Final = 2
-
-# The reconciler: every five minutes
-RESCUE_S: Final = 3600.0  # after its admission; then an entry is closed without its answer
-RECONCILE_S: Final = 60.0  # then it begins nothing more
-RECONCILE_END_S: Final = 45.0  # for what it has begun; both, inside a function timeout of 120 s
-RECONCILE_PAGE: Final = 100  # entries read at a time
-RECONCILE_AT_ONCE: Final = 4  # looks at OpenRouter, and commits
-COST_PAUSE_S: Final = 240.0  # before a cost that was not known is asked for again, and longer later
-COST_SOUGHT_S: Final = 86_400.0  # after the answer's end; then the estimate stands
-
-CHANGE_S: Final = 8.0  # an admin's change and its audit entry
 
 # Keys
 KEYS_MAX: Final = 5  # the default ones, or a feature's own

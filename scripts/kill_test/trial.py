@@ -15,6 +15,7 @@ from typing import Final
 from google.cloud.firestore import AsyncClient
 
 from firerouter.app.bootstrap import App
+from firerouter.generation.limits import GenerationLimits
 from firerouter.generation.reconciler import Reconciler
 from firerouter.ledger import LedgerStore
 from scripts.devtools.cli_errors import FAILED
@@ -106,7 +107,8 @@ async def _reconcile(app: App) -> Counter[str]:
             conversations=app.conversations.store,
             keys=app.keys.pool,
             openrouter=app.openrouter,
-            look=app.files.storage.look,
+            find_file=app.files.storage.look,
+            limits=GenerationLimits(),
             now=lambda: datetime.now(UTC) + ahead,
         )
 

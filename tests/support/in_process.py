@@ -21,9 +21,9 @@ import httpx
 import pytest
 
 from firerouter.app.bootstrap import App
-from firerouter.app.limits import Limits
 from firerouter.app.callables import FUNCTIONS
-from firerouter.callable import CallableError
+from firerouter.app.limits import Limits
+from firerouter.callable import Call, CallableError
 from firerouter.features.limits import SettingsLimits
 from firerouter.firestore.limits import ConfigLimits
 from firerouter.ledger import LedgerLimits

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from firerouter.app.callables import ADMIN, USER, Audience, functions_for
 from firerouter.firestore.limits import ConfigLimits
 from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token, sign_in
 from scripts.devtools.seed import OWNER, PASSWORD

@@ -14,7 +14,6 @@ import httpx
 import pytest
 from google.cloud.firestore import Client
 
-from firerouter import limits
 from scripts.devtools import admin_claims as admins
 from scripts.devtools import dev_state as running
 from scripts.devtools.callable_client import CallableClient, CallableFailure, sign_in
@@ -125,7 +124,6 @@ def test_a_change_that_could_not_be_entered_stands_and_is_said(
     if arguments:
         admins.main([EMAIL])
         capsys.readouterr()
-    monkeypatch.setattr(limits, "CHANGE_S", 0.5)
     away = {"addresses": {**dev.addresses(), "firestore": "127.0.0.1:9"}}
     monkeypatch.setattr(running, "find", lambda _root: away)
     before = int(time.time())

@@ -107,17 +107,18 @@ class App:
         return rooms.Keys(pool=pool, slots=slots, vault=vault)
 
     @cached_property
-    def ledger(self) -> rooms.Ledger:
-        """The ledger, and its documents for those who look at entries of other instances."""
-        store = ledger.LedgerStore(self.firestore, limits=self.limits.ledger)
-        return rooms.Ledger(
-            ledger=ledger.Ledger(
-                store,
-                background=self.background,
-                instance=self.instance,
-                limits=self.limits.ledger,
-            ),
-            store=store,
+    def ledger_store(self) -> ledger.LedgerStore:
+        """The ledger's documents, for those who look at entries of other instances."""
+        return ledger.LedgerStore(self.firestore, limits=self.limits.ledger)
+
+    @cached_property
+    def ledger(self) -> ledger.Ledger:
+        """The ledger of this instance's generations."""
+        return ledger.Ledger(
+            self.ledger_store,
+            background=self.background,
+            instance=self.instance,
+            limits=self.limits.ledger,
         )
 
     @cached_property
@@ -173,7 +174,7 @@ class App:
     @cached_property
     def delivery(self) -> rooms.Delivery:
         """Generations on other instances."""
-        limits, store = self.limits.delivery, self.ledger.store
+        limits, store = self.limits.delivery, self.ledger_store
         stops = delivery.StopSignals(self.firestore, self.instance, store=store, limits=limits)
         progress = delivery.Progress(
             self.firestore, store=store, background=self.background, limits=limits
@@ -233,7 +234,7 @@ class App:
             answerer=_answerer(self),
             attachments=self.files.attachments,
             conversations=self.conversations.store,
-            ledger=self.ledger.ledger,
+            ledger=self.ledger,
             handover=self.delivery.handover,
             progress=self.delivery.progress,
             follower=self.delivery.follower,
@@ -322,7 +323,7 @@ def _answerer(app: App) -> generation.Answerer:
         attachments=app.files.attachments,
         conversations=app.conversations.store,
         images=app.files.images,
-        ledger=app.ledger.ledger,
+        ledger=app.ledger,
         progress=app.delivery.progress,
         openrouter=app.openrouter,
         limits=limits,
@@ -335,7 +336,7 @@ def _embeddings(app: App) -> generation.EmbeddingExecution:
         app_settings=app.features.app_settings,
         keys=app.keys.pool,
         choice=app.features.choice,
-        ledger=app.ledger.ledger,
+        ledger=app.ledger,
         stops=app.delivery.stops,
         openrouter=app.openrouter,
         pseudonyms=app.users.pseudonyms,
@@ -346,7 +347,7 @@ def _embeddings(app: App) -> generation.EmbeddingExecution:
 
 def _reconciler(app: App) -> generation.Reconciler:
     return generation.Reconciler(
-        store=app.ledger.store,
+        store=app.ledger_store,
         progress=app.delivery.progress,
         conversations=app.conversations.store,
         keys=app.keys.pool,

@@ -16,7 +16,6 @@ from .. import (
     files,
     generation,
     keys,
-    ledger,
     models,
     users,
 )
@@ -46,14 +45,6 @@ class Keys:
     pool: keys.KeyPool
     slots: keys.KeySlotStore
     vault: keys.Vault
-
-
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """The ledger of this instance's generations, and the documents of all."""
-
-    store: ledger.LedgerStore
-    ledger: ledger.Ledger
 
 
 @dataclass(frozen=True, slots=True)

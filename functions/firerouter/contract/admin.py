@@ -172,7 +172,7 @@ class SaveAppSettings(Record):
     """Change settings of the app as a whole."""
 
     settings: dict[str, object]
-    """The settings to change, as [GeneralSettings](#generalsettings) has them; the others stay as
+    """The settings to change, as [AppSettings](#appsettings) has them; the others stay as
     they are."""
     revision: Revision
     """The revision that the change is based on; 0 if these settings were never saved."""

@@ -106,7 +106,7 @@ class SettingsSaved(TypedDict):
 
     revision: int
     """The revision that is active."""
-    settings: Annotated[Json, "GeneralSettings"]
+    settings: Annotated[Json, "AppSettings"]
     """The app's settings, in full."""
     changes: list[Difference]
     """What changed."""

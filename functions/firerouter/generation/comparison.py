@@ -352,7 +352,7 @@ def _build_result(
 
 def _usage(answer: PromptResult | FailedAnswer | Judgement | FailedJudgement) -> Usage | None:
     """Return an answer's usage. What failed may have cost something too: its error tells."""
-    failure = answer.get("error")
-    if failure is not None:
-        return failure["details"].get("usage")
-    return answer["usage"]
+    match answer:
+        case {"error": {"details": {"usage": dict() as usage}}} | {"usage": dict() as usage}:
+            return cast(Usage, usage)
+    return None

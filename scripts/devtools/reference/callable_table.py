@@ -8,11 +8,12 @@ from typing import Final
 from pydantic import BaseModel
 
 from firerouter import contract, errors
+from firerouter.app import FUNCTIONS
 from firerouter.callable import BodyTooLarge, CallableError, MalformedRequest, Overloaded
-from firerouter.features import FeatureSettings, GeneralSettings
-from scripts.devtools.reference.deployed import DEPLOYED
+from firerouter.features import AppSettings, FeatureSettings
 
 Failure = type[CallableError]
+_DEPLOYED: Final = {function.name: function for function in FUNCTIONS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,11 @@ class Callable:
 
     @property
     def audience(self) -> str:
-        return DEPLOYED[self.name].audience
+        return _DEPLOYED[self.name].audience
 
     @property
     def timeout_s(self) -> int:
-        return DEPLOYED[self.name].timeout_s
+        return _DEPLOYED[self.name].timeout_s
 
 
 # -- the errors that go together -------------------------------------------------------------------
@@ -298,7 +299,7 @@ CALLABLES: Final = (
         (contract.SettingsSaved,),
         None,
         (errors.SettingsRefused, *_CHANGES),
-        settings=GeneralSettings,
+        settings=AppSettings,
     ),
     Callable(
         "set_openrouter_key",

@@ -126,7 +126,7 @@ async def test_what_is_given_changes_and_the_rest_stays(world: World) -> None:
         "keys": {"default": [{"version": 1}]},
         "catalog": {"x": 1},
     }
-    app = await instance.app.app_settings.get()  # at once, where they were saved
+    app = await instance.app.features.app_settings.get()  # at once, where they were saved
     assert (app.app_name, app.limits.usd_per_day) == ("My App", 2)
     again = await save(instance, 2, appName="My App")
     assert (again["revision"], again["changes"]) == (2, [])

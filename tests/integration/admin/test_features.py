@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,12 +19,13 @@ from firerouter.features.defaults import DEFAULTS
 from firerouter.features.feature import Draft
 from firerouter.features.limits import SettingsLimits
 from firerouter.features.settings import FeatureSettings
+from firerouter.firestore import FirestoreLimits
 from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
 from scripts.devtools.suite import Suite
 from tests.support.accounts import create_account
 from tests.support.calls import ADMIN
 from tests.support.faulty_firestore import Commit, applied_twice
-from tests.support.in_process import Instance, World
+from tests.support.in_process import UNCACHED, Instance, World
 from tests.support.serve import Serve
 
 SAVE = "save_feature_settings"
@@ -681,11 +683,10 @@ async def test_a_commit_that_is_not_made_leaves_nothing(world: World) -> None:
         raise ServiceUnavailable("x")  # type: ignore[no-untyped-call]  # it ships no types
 
     await world.instance().app.models.catalog.get()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(limits, "CHANGE_S", 0.2)
-        (instance := world.instance()).commits(away)
-        data = {"feature": "chat", "settings": PLAIN, "revision": 0}
-        refused = await instance.refusal(SAVE, data)
+    hurried = replace(UNCACHED, firestore=FirestoreLimits(change_s=0.2))
+    (instance := world.instance(hurried)).commits(away)
+    data = {"feature": "chat", "settings": PLAIN, "revision": 0}
+    refused = await instance.refusal(SAVE, data)
     assert (refused.reason, refused.retryable) == ("settings_unavailable", True)
     assert await is_untouched(world, "chat")
 

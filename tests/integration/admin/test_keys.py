@@ -56,8 +56,8 @@ async def world(suite: Suite) -> AsyncIterator[World]:
 
 async def orders_of(world: World) -> dict[str, list[str]]:
     """Return every slot's keys in order, the default one's as "": each can be read."""
-    keys = world.instance().app.keys.pool
-    slots = await keys.slots()
+    room = world.instance().app.keys
+    keys, slots = room.pool, await room.slots.get()
     return {
         feature or "": [(await keys.read(v)).reveal() for v in slots.versions_for(feature)]
         for feature in (None, *slots.features)
@@ -66,7 +66,7 @@ async def orders_of(world: World) -> dict[str, list[str]]:
 
 async def is_tidy(world: World) -> bool:
     """Return whether the versions that are enabled are those that serve somebody."""
-    slots = await world.instance().app.keys.slots()
+    slots = await world.instance().app.keys.slots.get()
     return await world.instance().app.keys.vault.enabled_versions() == slots.all_versions()
 
 
@@ -944,7 +944,7 @@ async def test_an_instance_that_has_not_heard_of_a_rotation_looks_again(world: W
     """It knows which version was in use, and finds it disabled."""
     await world.instance().set_key(ONE)
     late = world.instance(limits=Limits(config=ConfigLimits(fresh_s=60.0)))
-    assert (await late.app.keys.slots()).versions_for(None) == (1,)
+    assert (await late.app.keys.slots.get()).versions_for(None) == (1,)
     await world.instance().set_key(TWO)
     assert await late.serving_key() == TWO
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from google.api_core.exceptions import InvalidArgument, PermissionDenied, ServiceUnavailable
 
-from firerouter import limits
 from firerouter.app.limits import Limits
 from firerouter.conversations.limits import ConversationLimits
+from firerouter.generation.limits import GenerationLimits
 from tests.support.conversations import (
     FEATURE,
     chosen,
@@ -129,7 +129,9 @@ async def test_the_ledger_does_not_wait_for_ever(world: World) -> None:
     entry = await killed(world, conversationId="new")
 
     broken = without_messages(world, answer_s=0.3)
-    broken.app.generation.reconciler._now = lambda: datetime.now(UTC) + timedelta(seconds=limits.RESCUE_S + 1)
+    broken.app.generation.reconciler._now = lambda: (
+        datetime.now(UTC) + timedelta(seconds=GenerationLimits().rescue_s + 1)
+    )
     assert (await broken.app.generation.reconciler.run())["closed"] == 1
     assert (await world.document(f"generations/{entry['id']}"))["status"] == "interrupted"
 

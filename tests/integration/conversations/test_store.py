@@ -9,6 +9,7 @@ from google.api_core.exceptions import ServiceUnavailable
 
 from firerouter.app.limits import Limits
 from firerouter.conversations.limits import ConversationLimits
+from firerouter.generation.limits import GenerationLimits
 from firerouter.generation.prompts import PromptLimits
 from tests.support.conversations import FEATURE, chosen, messages, said, sent, talk
 from tests.support.eventually import until
@@ -248,7 +249,9 @@ async def test_what_has_no_room_is_left_out_and_the_question_never(
     id_ = first["conversationId"]
     marker = f"Short {world.project}"
     await instance.save("talk", {**FEATURE, "maxTokens": 16_000}, 1)
-    narrow = world.instance(limits=Limits(prompts=PromptLimits(history_max_bytes=1_000)))
+    narrow = world.instance(
+        limits=Limits(generation=GenerationLimits(prompts=PromptLimits(history_max_bytes=1_000)))
+    )
     await talk(narrow, marker, conversationId=id_)
     (told,) = await sent(world, marker)
     assert told == [("system", "Be brief."), ("user", marker)]
@@ -291,7 +294,7 @@ async def test_what_a_model_finds_too_long_it_is_told_half_of(
     world: World, instance: Instance
 ) -> None:
     far_off = PromptLimits(bytes_per_token_min=12)
-    instance = world.instance(limits=Limits(prompts=far_off))
+    instance = world.instance(limits=Limits(generation=GenerationLimits(prompts=far_off)))
     small = {"model": "sim/8k", "systemPrompt": "Be brief.", "maxTokens": 1_000}
     await instance.save("talk", {**small, "titles": "beginning"}, 1)
     id_ = "new"

@@ -164,8 +164,8 @@ async def test_an_instance_that_was_killed_is_said_to_be(world: World, instance:
     _, running = begin(world, instance)
     id_ = await started(world)
     later = world.instance()
-    now = later.app.generation.prompts._following._now
-    later.app.generation.prompts._following._now = lambda: now() + timedelta(seconds=OVERDUE_S)
+    now = later.app.delivery.follower._now
+    later.app.delivery.follower._now = lambda: now() + timedelta(seconds=OVERDUE_S)
     refused = await later.refusal("execute_prompt", {"resume": id_}, "user")
     assert refused.reason == "interrupted"
     await stop(instance, id_)

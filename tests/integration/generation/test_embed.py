@@ -4,6 +4,7 @@ import asyncio
 import base64
 import secrets
 import struct
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from firerouter import limits
 from firerouter.app.limits import Limits
 from firerouter.callable import CallableError
+from firerouter.generation.limits import GenerationLimits
 from firerouter.ledger.ids import generation_id
 from firerouter.openrouter import OpenRouterLimits
 from scripts.devtools.callable_client import CallableClient, CallableFailure
@@ -89,7 +91,7 @@ async def test_more_than_one_request_may_hold_go_in_batches_in_order(world: Worl
     result = await embed(instance, input=texts, dimensions=4)
     batches = [request["body"]["input"] for request in await world.embedded(marker)]
     assert [text for batch in batches for text in batch] == texts
-    assert [len(batch) for batch in batches] == [limits.EMBED_BATCH_INPUTS] * 2
+    assert [len(batch) for batch in batches] == [GenerationLimits().batch_inputs] * 2
     assert len(result["attempts"]) == 2
     last = await embed(instance, input=texts[-1], dimensions=4)
     assert result["embeddings"][-1]["embedding"] == last["embeddings"][0]["embedding"]
@@ -196,11 +198,9 @@ async def test_an_input_that_cannot_fit_is_named_before_any_is_asked(world: Worl
     assert await world.embedded(marker) == []
 
 
-async def test_an_input_that_does_not_fit_after_all_is_named(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "EMBED_BATCH_INPUTS", 2)
-    instance = await feature(world, "sim/vectors-short")
+async def test_an_input_that_does_not_fit_after_all_is_named(world: World) -> None:
+    await feature(world, "sim/vectors-short")
+    instance = world.instance(Limits(generation=replace(GenerationLimits(), batch_inputs=2)))
     error = await refused(instance, input=["a", "b", "c", "d" * 101])
     assert (error.reason, error.details["field"]) == ("context_too_long", "input[3]")
     assert await is_settled(world)

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from firerouter import limits
 from firerouter.app.limits import Limits
 from firerouter.conversations.history import SUMMARY_PREFIX
 from firerouter.conversations.limits import ConversationLimits
 from firerouter.generation.helper_model import SUMMARY, TITLE
+from firerouter.generation.limits import GenerationLimits
 from firerouter.generation.prompts import PromptLimits
 from tests.support.eventually import until
 from tests.support.in_process import Instance, World
@@ -92,7 +92,7 @@ async def test_a_title_that_is_not_had_keeps_the_beginning_of_the_question(
     prompt = f"{world.project} please tell me about the many ways in which bridges are built"
     begin = asyncio.get_running_loop().time()
     result = await first(instance, prompt)
-    assert asyncio.get_running_loop().time() - begin < limits.ASIDE_WAIT_S + 5
+    assert asyncio.get_running_loop().time() - begin < GenerationLimits().helper_wait_s + 5
     assert (await title(world, result)).startswith(f"{world.project} please tell me about the many")
     entry = await world.document(f"generations/{result['generationId']}")
     assert entry["status"] == "done"
@@ -143,7 +143,7 @@ async def told(world: World, marker: str) -> list[tuple[str, str]]:
 
 
 async def test_older_turns_are_told_in_short(world: World, instance: Instance) -> None:
-    instance = world.instance(limits=Limits(prompts=NARROW))
+    instance = world.instance(limits=Limits(generation=GenerationLimits(prompts=NARROW)))
     id_ = await long_talk(world, instance, 5)
     head = await world.document(f"users/user/conversations/{id_}")
     (body,) = (await asked(world, SUMMARY))[-1:]
@@ -162,7 +162,7 @@ async def test_older_turns_are_told_in_short(world: World, instance: Instance) -
 
 
 async def test_a_summary_builds_on_the_one_before(world: World, instance: Instance) -> None:
-    instance = world.instance(limits=Limits(prompts=NARROW))
+    instance = world.instance(limits=Limits(generation=GenerationLimits(prompts=NARROW)))
     await long_talk(world, instance, 8)
     first, *_, last = await asked(world, SUMMARY)
     assert "in short" not in first["messages"][1]["content"]
@@ -173,7 +173,7 @@ async def test_a_summary_builds_on_the_one_before(world: World, instance: Instan
 async def test_without_a_summary_the_oldest_turns_are_left_out(
     world: World, instance: Instance
 ) -> None:
-    instance = world.instance(limits=Limits(prompts=NARROW))
+    instance = world.instance(limits=Limits(generation=GenerationLimits(prompts=NARROW)))
     id_ = await long_talk(world, instance, 6, helperModel="sim/reset")
     assert "summary" not in await world.document(f"users/user/conversations/{id_}")
     marker = f"{world.project} and now?"
@@ -185,7 +185,7 @@ async def test_without_a_summary_the_oldest_turns_are_left_out(
 
 
 async def test_another_branch_is_not_told_of_this_one(world: World, instance: Instance) -> None:
-    instance = world.instance(limits=Limits(prompts=NARROW))
+    instance = world.instance(limits=Limits(generation=GenerationLimits(prompts=NARROW)))
     id_ = await long_talk(world, instance, 5)
     assert "summary" in await world.document(f"users/user/conversations/{id_}")
     marker = f"{world.project} anew"
@@ -197,7 +197,9 @@ async def test_one_long_turn_leaves_the_summary_of_those_before_it(
     world: World, instance: Instance
 ) -> None:
     less = ConversationLimits(summary_reads_max_bytes=20_000)
-    instance = world.instance(limits=Limits(prompts=NARROW, conversations=less))
+    instance = world.instance(
+        limits=Limits(generation=GenerationLimits(prompts=NARROW), conversations=less)
+    )
     id_ = await long_talk(world, instance, 5)
     head = await world.document(f"users/user/conversations/{id_}")
     before = head["summary"]["text"]

@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from firerouter import limits
 from firerouter.app.limits import Limits
 from firerouter.conversations.writer import ThreadWriter
 from firerouter.files.limits import FileLimits
+from firerouter.openrouter import OpenRouterLimits
 from scripts.standins.openrouter.completions import simulated_png as drawn
 from tests.support.eventually import until
 from tests.support.files import image_part

@@ -17,7 +17,6 @@ import httpx
 import pytest
 from google.api_core import exceptions
 
-from firerouter import limits
 from firerouter.app.limits import Limits
 from firerouter.errors import (
     KeyUnavailable,
@@ -28,6 +27,7 @@ from firerouter.errors import (
     UpstreamUnreachable,
 )
 from firerouter.firestore.paths import key_of
+from firerouter.generation.limits import GenerationLimits
 from firerouter.generation.reconciler import Reconciler
 from firerouter.keys.secret import Secret
 from firerouter.ledger import (
@@ -74,15 +74,20 @@ class Tidy:
         self.asked: list[tuple[str, int | None]] = []
         self.failing: Exception | None = None
         self.told: dict[str, Usage | None] | None = None  # instead of what the stand-in says
-        self._generation = self.app.openrouter.generation
-        self.app.openrouter.generation = self.generation  # type: ignore[method-assign]
+        self._generation = self.app.openrouter.generation_usage
+        self.app.openrouter.generation_usage = self.generation  # type: ignore[method-assign]
+        self.bound()
+
+    def bound(self, **bounds: float) -> None:
+        """Give its runs other limits."""
         self._reconcile = Reconciler(
             store=LedgerStore(self.app.firestore),
             progress=self.app.delivery.progress,
             conversations=self.app.conversations.store,
             keys=self.app.keys.pool,
             openrouter=self.app.openrouter,
-            look=self.app.files.storage.look,
+            find_file=self.app.files.storage.look,
+            limits=replace(GenerationLimits(), **bounds),  # type: ignore[arg-type]
             now=lambda: datetime.now(UTC) + self.ahead,
         )
 
@@ -339,10 +344,8 @@ async def test_what_somebody_asked_to_stop_and_nobody_heard_is_closed_as_well(
     await kept.add_up()
 
 
-async def test_many_are_closed_page_by_page(
-    ledger: Ledger, tidy: Tidy, kept: Kept, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "RECONCILE_PAGE", 5)
+async def test_many_are_closed_page_by_page(ledger: Ledger, tidy: Tidy, kept: Kept) -> None:
+    tidy.bound(reconcile_page=5)
     await asyncio.gather(*(left_running(ledger) for _ in range(13)))
     assert await tidy.run() == {**NOTHING, "closed": 13, "givenUp": 13}
     await kept.add_up()
@@ -524,10 +527,12 @@ async def test_what_is_never_found_is_asked_for_less_and_less_and_given_up(
     while (await tidy.run())["waiting"]:
         tidy.ahead += timedelta(seconds=300)
         runs += 1
-        assert runs < 2 * limits.COST_SOUGHT_S / 300
+        assert runs < 2 * GenerationLimits().cost_sought_s / 300
     stored = await kept.entry()
     assert stored["costIsEstimate"] is True
-    assert stored["costGivenUpAt"] - stored["endedAt"] >= timedelta(seconds=limits.COST_SOUGHT_S)
+    assert stored["costGivenUpAt"] - stored["endedAt"] >= timedelta(
+        seconds=GenerationLimits().cost_sought_s
+    )
     assert 5 < len(tidy.asked) < 25
     tidy.ahead += timedelta(days=1)
     asked_by_now = len(tidy.asked)
@@ -621,9 +626,9 @@ async def test_with_no_key_at_all_entries_are_closed_and_their_costs_wait(
 
 @pytest.mark.parametrize("failure", [UpstreamUnreachable(), RateLimited(), KeyUnavailable()])
 async def test_an_outage_closes_entries_all_the_same_and_asks_no_more_in_this_run(
-    ledger: Ledger, tidy: Tidy, kept: Kept, failure: Exception, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, tidy: Tidy, kept: Kept, failure: Exception
 ) -> None:
-    monkeypatch.setattr(limits, "RECONCILE_AT_ONCE", 1)
+    tidy.bound(reconcile_at_once=1)
     await left_running_each(ledger, 3)
     tidy.failing = failure
     assert await tidy.run() == {**NOTHING, "closed": 3, "waiting": 3}
@@ -671,9 +676,7 @@ async def test_an_answer_that_makes_no_sense_holds_up_nobody_else(
     await kept.add_up()
 
 
-async def test_what_takes_too_long_is_left_for_the_next_run(
-    ledger: Ledger, tidy: Tidy, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_takes_too_long_is_left_for_the_next_run(ledger: Ledger, tidy: Tidy) -> None:
     await left_running_each(ledger, 8)
     tidy.told = {f"gen-{number}": Usage(cost_nano_usd=number) for number in range(8)}
     quick = tidy.app.openrouter.generation_usage
@@ -684,11 +687,11 @@ async def test_what_takes_too_long_is_left_for_the_next_run(
         return await quick(id_, key)
 
     tidy.app.openrouter.generation_usage = slow  # type: ignore[method-assign]
-    monkeypatch.setattr(limits, "RECONCILE_S", run_s)
+    tidy.bound(reconcile_s=run_s)
     summary = await tidy.run()
     assert summary["closed"] == 8
-    assert summary["costed"] == 8 - summary["waiting"] <= limits.RECONCILE_AT_ONCE
-    monkeypatch.setattr(limits, "RECONCILE_S", 60.0)
+    assert summary["costed"] == 8 - summary["waiting"] <= GenerationLimits().reconcile_at_once
+    tidy.bound()
     assert await tidy.run() == {**NOTHING, "costed": summary["waiting"]}
 
 

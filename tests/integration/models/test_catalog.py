@@ -11,7 +11,6 @@ import httpx
 import pytest
 from google.cloud.firestore import AsyncClient
 
-from firerouter import limits
 from firerouter.callable import CallableError
 from firerouter.errors import (
     CatalogIncomplete,

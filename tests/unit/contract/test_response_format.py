@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from firerouter.contract.response_format import partly
+from firerouter.contract.response_format import parse_partial
 
 
 @pytest.mark.parametrize(
@@ -24,4 +24,4 @@ from firerouter.contract.response_format import partly
     ],
 )
 def test_what_there_is_of_it(text: str, value: Any) -> None:
-    assert partly(text) == value
+    assert parse_partial(text) == value

@@ -12,7 +12,7 @@ from pydantic_core import PydanticUndefined
 
 from firerouter import contract, limits
 from firerouter.contract import ResumeGeneration, admin, faults
-from firerouter.features import FeatureSettings, GeneralSettings
+from firerouter.features import AppSettings, FeatureSettings
 
 MODELS: Final[tuple[type[BaseModel], ...]] = (
     contract.ExecutePrompt,
@@ -41,7 +41,7 @@ MODELS: Final[tuple[type[BaseModel], ...]] = (
     admin.RemoveKey,
     admin.RefreshCatalog,
     FeatureSettings,
-    GeneralSettings,
+    AppSettings,
 )
 CANARY: Final = "zqx canary \u2028 zqx"  # breaks every pattern, and must not be repeated
 KEY_CANARY: Final = "sk-or-v1-zqxcanary"

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from firerouter.contract.messages import (
-    Json,
     Message,
     StoredAnnotations,
     StoredReasoning,
     ToolReply,
     ToolRequest,
 )
+from firerouter.contract.result import Json
 from firerouter.conversations.history import SUMMARY_PREFIX, History, Path, message_of, walk
 from firerouter.conversations.limits import ConversationLimits
 from firerouter.conversations.tree import Summary, TreePosition

@@ -57,7 +57,7 @@ def follower(progress: Told, now: datetime = NOW) -> Follower:
 async def follow(*looks: tuple[StoredEntry, Sequence[Piece]]) -> tuple[list[Any], Any]:
     """Return the frames after the start, and the result."""
     call = call_of({}, "ann", streaming=True)
-    result = await follower(Told(*looks)).follow(call, ID)
+    result = await follower(Told(*looks)).follow(call, "ann", ID)
     start, *frames = sent(call)
     assert start["type"] == "start"
     return frames, result
@@ -124,7 +124,7 @@ async def test_where_streams_are_off_no_text_is_sent_and_no_progress_read() -> N
         (ended(result=result, streams=False), []),
     )
     call = call_of({}, "ann", streaming=True)
-    await follower(progress).follow(call, ID)
+    await follower(progress).follow(call, "ann", ID)
     assert [frame["type"] for frame in sent(call)] == ["start", "citation", "image"]
     assert progress.reads == 0
 
@@ -137,7 +137,7 @@ async def test_the_start_says_where_the_answer_is() -> None:
     place = Place(conversation_id="c", message_id="a1", parent="q1", parent_page=0)
     entry = StoredEntry(**{**vars_of(RUNNING), "place": place})
     call = call_of({}, "ann", streaming=True)
-    await follower(Told((entry, []), (ended(result={"text": ""}), []))).follow(call, ID)
+    await follower(Told((entry, []), (ended(result={"text": ""}), []))).follow(call, "ann", ID)
     assert sent(call)[0] == {
         "type": "start",
         "generationId": ID,
@@ -150,7 +150,8 @@ async def test_the_start_says_where_the_answer_is() -> None:
 async def test_one_that_has_ended_is_resumed_without_a_frame() -> None:
     result = {"text": "x"}
     call = call_of({}, "ann", streaming=True)
-    assert await follower(Told((ended(result=result), []))).resume(call, ID) == result
+    resumed: Any = await follower(Told((ended(result=result), []))).resume(call, "ann", ID)
+    assert resumed == result
     assert sent(call) == []
 
 
@@ -177,7 +178,7 @@ async def test_a_follower_ends_before_its_own_function_does() -> None:
     progress = Told((RUNNING, []))
     progress.limits = ProgressLimits(every_s=0.01, follow_max_s=0.05)
     with pytest.raises(AlreadyRunning) as ended_:
-        await follower(progress).follow(call_of({}, "ann", streaming=True), ID)
+        await follower(progress).follow(call_of({}, "ann", streaming=True), "ann", ID)
     assert ended_.value.retry_after_seconds == 1
 
 
@@ -185,4 +186,4 @@ async def test_who_leaves_is_not_kept() -> None:
     call = call_of({}, "ann", streaming=True)
     call.leave()
     with pytest.raises(ResultNotKept):
-        await follower(Told((RUNNING, []))).follow(call, ID)
+        await follower(Told((RUNNING, []))).follow(call, "ann", ID)

@@ -11,7 +11,7 @@ from firerouter.features.settings import FeatureSettings
 from firerouter.files.file import File
 from firerouter.generation import estimate
 from firerouter.generation.estimate import OutputPlan
-from firerouter.generation.limits import GenerationLimits
+from firerouter.generation.prompts import PromptLimits
 from firerouter.models.model import Model
 
 RESERVE = Decimal("0.05")
@@ -29,7 +29,7 @@ MODEL = Model(
 def tokens(settings: dict[str, Any], *files: File, **more: Any) -> int:
     request = parse(ExecutePrompt, {"feature": "f", "prompt": "Hi", **more})
     return estimate.prompt_tokens(
-        FeatureSettings.model_validate(settings), request, files, GenerationLimits()
+        FeatureSettings.model_validate(settings), request, files, PromptLimits()
     )
 
 

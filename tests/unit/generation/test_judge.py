@@ -41,7 +41,7 @@ def test_a_ranking_is_the_line_that_names_each_answer_once(
 
 
 def test_what_failed_was_stopped_or_says_nothing_is_not_judged() -> None:
-    results: list[dict[str, Any]] = [
+    results: Any = [
         {"text": "whole", "finishReason": "stop"},
         {"model": "m", "error": {"status": "UNAVAILABLE"}},
         {"text": "half", "finishReason": "stopped"},

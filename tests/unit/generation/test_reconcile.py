@@ -1,18 +1,21 @@
 """Which attempts of an entry can be asked for, and when nobody can know what it cost."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from firerouter import limits
 from firerouter.app.callables import FUNCTIONS, Schedule
+from firerouter.firestore import READ_S
+from firerouter.generation.limits import GenerationLimits
 from firerouter.generation.reconciler import Reconciler, billed_attempts
 from firerouter.ledger import AttemptRecord, StoredEntry
 
 (RECONCILE,) = (row for row in FUNCTIONS if row.name == "reconcile_generations")
 
+LIMITS = GenerationLimits()
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ANSWERED = AttemptRecord("a/one", "gen-1", None, 1)
 STOPPED = AttemptRecord("a/one", "gen-2", "stopped", 1)
@@ -60,7 +63,7 @@ def test_what_is_asked_for(status: str, attempts: list[AttemptRecord], asked: An
 
 def test_a_run_ends_inside_its_functions_timeout() -> None:
     # a page that was asked for just in time, or what was begun then; and the count at the end
-    longest_s = limits.RECONCILE_S + max(limits.READ_S, limits.RECONCILE_END_S) + limits.READ_S
+    longest_s = LIMITS.reconcile_s + max(READ_S, LIMITS.reconcile_end_s) + READ_S
     assert longest_s < RECONCILE.timeout_s
 
 
@@ -87,10 +90,8 @@ class HangingStore:
 
 
 async def test_what_hangs_is_ended_and_what_was_not_begun_is_left_for_the_next_run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(limits, "RECONCILE_S", 0.05)
-    monkeypatch.setattr(limits, "RECONCILE_END_S", 0.05)
     store: Any = HangingStore()
     nobody: Any = None
     reconcile = Reconciler(
@@ -99,15 +100,16 @@ async def test_what_hangs_is_ended_and_what_was_not_begun_is_left_for_the_next_r
         conversations=nobody,
         keys=nobody,
         openrouter=nobody,
-        look=nobody,
+        find_file=nobody,
+        limits=replace(LIMITS, reconcile_s=0.05, reconcile_end_s=0.05),
         now=lambda: NOW,
     )
-    summary = await asyncio.wait_for(reconcile.run(), limits.READ_S)
+    summary = await asyncio.wait_for(reconcile.run(), READ_S)
     assert summary == {"closed": 0, "costed": 0, "givenUp": 0, "waiting": 7}
-    assert store.begun == limits.RECONCILE_AT_ONCE
-    assert capsys.readouterr().out.count("reconcile_cut") == limits.RECONCILE_AT_ONCE
+    assert store.begun == LIMITS.reconcile_at_once
+    assert capsys.readouterr().out.count("reconcile_cut") == LIMITS.reconcile_at_once
 
 
 def test_a_cost_that_was_not_known_is_asked_for_at_the_next_run() -> None:
     assert RECONCILE.trigger == Schedule("*/5 * * * *")
-    assert limits.COST_PAUSE_S < 300 < limits.COST_SOUGHT_S
+    assert LIMITS.cost_pause_s < 300 < LIMITS.cost_sought_s

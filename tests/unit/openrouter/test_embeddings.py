@@ -4,15 +4,16 @@ import base64
 import json
 import math
 import struct
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firerouter import limits
 from firerouter.errors import UpstreamBusy, UpstreamMalformed
 from firerouter.generation.embeddings import batches
+from firerouter.generation.limits import GenerationLimits
 from firerouter.openrouter import convert_vector, dimensions_of
 from firerouter.openrouter.embeddings import Form, read_embeddings
 
@@ -113,9 +114,8 @@ def test_there_and_back_is_the_same(numbers: list[float]) -> None:
 
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=300))
 def test_batches_are_the_inputs_in_order_and_within_bounds(inputs: list[str]) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(limits, "EMBED_BATCH_CHARS", 100)
-        made = list(batches(inputs))
+    bounds = replace(GenerationLimits(), batch_chars=100)
+    made = list(batches(inputs, bounds))
     assert [text for batch in made for text in batch] == inputs
-    assert all(0 < len(batch) <= limits.EMBED_BATCH_INPUTS for batch in made)
+    assert all(0 < len(batch) <= bounds.batch_inputs for batch in made)
     assert all(sum(map(len, batch)) <= 100 for batch in made)

@@ -13,8 +13,9 @@ from typing import Any, Final
 import pytest
 
 from firerouter.contract.base import parse
-from firerouter.contract.messages import FilePlaceholder, ImagePart, Json, Message, TextPart
+from firerouter.contract.messages import FilePlaceholder, ImagePart, Message, TextPart
 from firerouter.contract.prompts import ExecutePrompt
+from firerouter.contract.result import Json
 from firerouter.conversations.history import Path, walk
 from firerouter.conversations.limits import ConversationLimits
 from firerouter.conversations.tree import Summary, TreePosition
@@ -26,7 +27,8 @@ from firerouter.files.limits import FileLimits
 from firerouter.files.placeholders import FetchedFiles, HistoryMessage
 from firerouter.generation import prompts
 from firerouter.keys.secret import Secret
-from firerouter.openrouter.file_annotations import Files
+from firerouter.openrouter import OpenRouterLimits
+from firerouter.openrouter.file_annotations import FileAnnotations
 from firerouter.openrouter.requests import ChatRequest, ImagesRequest, upstream_messages
 from tests.support.repository import ROOT
 
@@ -51,7 +53,7 @@ class NoKeys:
     async def get(self) -> Secret:
         raise AssertionError
 
-    async def another(self, tried: Sequence[Secret]) -> Secret | None:
+    async def next_after_refusal(self, tried: Sequence[Secret]) -> Secret | None:
         raise AssertionError
 
 
@@ -129,7 +131,7 @@ def prepared(case: dict[str, Any]) -> tuple[FeatureSettings, ExecutePrompt, list
 def test_a_chat_gets_these_messages_to_the_byte(name: str) -> None:
     case = CASES[name]
     _, _, messages = prepared(case)
-    earlier = Files()
+    earlier = FileAnnotations(OpenRouterLimits().file_annotations_max_bytes)
     earlier.add(case.get("earlierTry"))
     body = chat(messages).with_annotations(earlier).body("m")
     assert json.dumps(body["messages"]) == json.dumps(case["messages"])
@@ -139,7 +141,7 @@ def test_a_chat_gets_these_messages_to_the_byte(name: str) -> None:
 def test_the_image_api_gets_this_prompt_to_the_byte(name: str) -> None:
     case = CASES[name]
     _, _, messages = prepared(case)
-    earlier = Files()
+    earlier = FileAnnotations(OpenRouterLimits().file_annotations_max_bytes)
     earlier.add(case.get("earlierTry"))
     body = images(messages).with_annotations(earlier).body("m")
     assert json.dumps(body) == json.dumps(

@@ -14,13 +14,13 @@ import pytest
 import yaml
 
 from firerouter import limits
+from firerouter.app.callables import FUNCTIONS, QUEUE, RESOURCES, DeployedFunction, Queue, Schedule
+from firerouter.callable import WireLimits
 from firerouter.delivery import QueueLimits, queue
 from firerouter.firestore import READ_S
 from firerouter.ledger import LedgerLimits
-from firerouter.users import IdentityLimits
-from firerouter.app.callables import FUNCTIONS, QUEUE, RESOURCES, DeployedFunction, Queue, Schedule
-from firerouter.callable import WireLimits
 from firerouter.openrouter import OpenRouterLimits
+from firerouter.users import IdentityLimits
 from scripts.devtools.manifest import MANIFEST, manifest
 from scripts.devtools.suite import PROJECT, REGION, clean_environment
 from scripts.devtools.toolchain import find_node
