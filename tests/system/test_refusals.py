@@ -26,15 +26,15 @@ FIELDS: list[tuple[str, Any, str, str]] = [
     ("feature that is a path", {**GOOD, "feature": "a/b"}, "invalid_argument", "feature"),
     ("feature of dots", {**GOOD, "feature": ".."}, "invalid_argument", "feature"),
     ("reserved feature", {**GOOD, "feature": "__x__"}, "invalid_argument", "feature"),
-    ("no question", {"feature": "chat"}, "invalid_argument", "prompt or messages"),
+    ("no question", {"feature": "chat"}, "invalid_argument", "prompt, messages"),
     ("blank prompt", {**GOOD, "prompt": " \n"}, "invalid_argument", "prompt"),
     ("prompt of a wrong type", {**GOOD, "prompt": ["x"]}, "invalid_argument", "prompt"),
-    ("prompt too long", {**GOOD, "prompt": "x" * 200_001}, "invalid_argument", "200000"),
+    ("prompt too long", {**GOOD, "prompt": "x" * 200_001}, "invalid_argument", "200,000"),
     (
         "all together too long",
         {**GOOD, "prompt": "x" * 150_000, "context": "y" * 60_000},
         "invalid_argument",
-        "210000",
+        "210,000",
     ),
     ("both questions", {**GOOD, "messages": []}, "invalid_argument", "messages"),
     (
