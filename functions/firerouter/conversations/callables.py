@@ -79,11 +79,11 @@ class ConversationCallables:
         request = parse(ExportConversation, call.data)
         id_ = request.conversation_id
         head, messages = await self._read(call.caller.uid, id_)
-        told: Json = {"conversationId": id_, "format": request.format}
+        answer: Json = {"conversationId": id_, "format": request.format}
         if request.format == "markdown":
-            return {**told, "markdown": to_markdown(head, messages)}
+            return {**answer, "markdown": to_markdown(head, messages)}
         shown = [{"id": key, **_visible(message)} for key, message in messages.items()]
-        return {**told, "conversation": {**_visible(head), "messages": shown}}
+        return {**answer, "conversation": {**_visible(head), "messages": shown}}
 
     async def _read(self, uid: str, id_: str) -> tuple[Json, dict[str, Json]]:
         """Return the conversation, and its whole messages by id, the oldest first."""

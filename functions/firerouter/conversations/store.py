@@ -141,15 +141,15 @@ class ConversationStore:
             HistoryUnavailable: Firestore did not answer.
         """
         id_, answer_id = str(place.get("conversationId")), str(place.get("messageId"))
-        conversation, asked = self.reference(uid, id_), parent_of(place)
-        if asked.message is None:
+        conversation, question_at = self.reference(uid, id_), parent_of(place)
+        if question_at.message is None:
             return
         messages = self._paths.messages(uid, id_)
         with translated(HistoryUnavailable, EVENT):
             head = await get(conversation)
             if (await get(messages.document(answer_id))).exists:
                 return
-            found = await get(messages.document(asked.message))
+            found = await get(messages.document(question_at.message))
             lost = None if found.exists else await question()
             if not head.exists and not (lost and await self._begins(uid, id_, lost)):
                 return  # it was deleted
@@ -157,7 +157,7 @@ class ConversationStore:
             return  # somebody has deleted the question
         document: Json = head.to_dict() or {}
         page = (found.to_dict() or {}).get("page")
-        parent = parent_of(lost) if lost else position_of(asked.message, page or 0)
+        parent = parent_of(lost) if lost else position_of(question_at.message, page or 0)
         thread = Thread(
             ThreadPlace(
                 uid,

@@ -1,7 +1,7 @@
 """The annotations of files in Firestore, so that no PDF is parsed, and paid for, twice.
 
-Sent back with the answer that they came with, they spare OpenRouter another look at the file. One
-that is gone costs that look, and nothing else.
+They go back to OpenRouter with the answer that they came with, so that it does not parse the file
+again. If they are lost, it does, and nothing else happens.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class FilePlan:
         history_files: Those of earlier messages.
         previous_images: Keys of images of the answer before, which go with the question.
         is_regeneration: The question was asked before, and is the last of `history`.
-        notices: What the user is told of files that are left out.
+        notices: What the user reads about files that are left out.
     """
 
     models: list[str]

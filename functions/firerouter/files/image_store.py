@@ -56,7 +56,7 @@ class ImageStore:
             return await self.add(file, images, uid, id_)
 
     async def add(self, file: File, images: GeneratedImages, uid: str, id_: str) -> GeneratedImage:
-        """Add an image by its bytes; `file.path` is of no account. See `add_received`."""
+        """Add an image by its bytes; its path is chosen here. See `add_received`."""
         index, path, data = len(images.images), None, None
         if images.stores:
             path = await self._stored(file, image_path(uid, id_, index, file.content_type))

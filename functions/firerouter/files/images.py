@@ -31,9 +31,9 @@ class GeneratedImage:
 
     def to_wire(self) -> Json:
         """Return the image as a caller gets it."""
-        told: Json = {"index": self.index, "contentType": self.content_type, "bytes": self.size}
+        image: Json = {"index": self.index, "contentType": self.content_type, "bytes": self.size}
         named = {"path": self.path, "data": self.data}
-        return told | {name: value for name, value in named.items() if value is not None}
+        return image | {name: value for name, value in named.items() if value is not None}
 
     def to_file(self) -> File | None:
         """Return the file that it is stored as."""

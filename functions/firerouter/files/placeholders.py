@@ -37,7 +37,7 @@ class FetchedFiles:
         parts: What is sent of them, by key. A file that is gone has none.
         annotations: What OpenRouter read of files before, by where that is stored.
         question_annotations: Of them, those of the question that is answered again.
-        notices: What the user is told of files that are gone.
+        notices: What the user reads about files that are gone.
     """
 
     parts: Mapping[str, Part] = field(default_factory=dict)

@@ -52,7 +52,7 @@ def build_messages(
         settings: The feature's.
         request: The caller's.
         history: The earlier messages of the conversation.
-        model: The one that is asked. Reasoning that belongs to another model is left out.
+        model: The one that answers. Reasoning that belongs to another model is left out.
     """
     turns = [*history, *map(to_message, request.messages or ())]
     if request.tool_results is not None:
@@ -103,10 +103,10 @@ def prompt_bytes(settings: FeatureSettings, request: ExecutePrompt) -> int:
         InvalidArgument: See `build_parameters`.
     """
     parameters = build_parameters(settings, request)
-    told: list[object] = [*upstream_messages(build_messages(settings, request))]
-    told += [parameters[name] for name in ("tools", "response_format") if name in parameters]
-    told += [result.content for result in request.tool_results or ()]
-    return len(json.dumps(told, ensure_ascii=False).encode("utf-8", "replace"))
+    sent: list[object] = [*upstream_messages(build_messages(settings, request))]
+    sent += [parameters[name] for name in ("tools", "response_format") if name in parameters]
+    sent += [result.content for result in request.tool_results or ()]
+    return len(json.dumps(sent, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def drop_older_half(messages: Sequence[Message]) -> list[Message] | None:

@@ -58,7 +58,7 @@ class ChatRequest:
 
     @property
     def response_format(self) -> Mapping[str, object] | None:
-        """The format that was asked for, as OpenRouter is sent it."""
+        """The requested format, as OpenRouter gets it."""
         wanted = self.parameters.get("response_format")
         return wanted if isinstance(wanted, Mapping) else None
 
@@ -125,10 +125,10 @@ class ImagesRequest(ChatRequest):
         return True
 
     def body(self, model: str) -> Json:
-        told = [m for m in self.messages if m is self.messages[-1] or m.role == "system"]
-        texts = [text for message in told for text in _texts(message)]
+        sent = [m for m in self.messages if m is self.messages[-1] or m.role == "system"]
+        texts = [text for message in sent for text in _texts(message)]
         images = [
-            _part(part) for message in told for part in message.parts if isinstance(part, ImagePart)
+            _part(part) for message in sent for part in message.parts if isinstance(part, ImagePart)
         ]
         body = {**self.parameters, "model": model, "prompt": "\n\n".join(texts), "stream": True}
         if images:
@@ -159,8 +159,8 @@ class EmbeddingsRequest:
 
     def body(self, model: str) -> Json:
         # numbers written out would be four times as large
-        asked = {"model": model, "input": self.inputs, "encoding_format": "base64"}
-        return {**self.parameters, **({"user": self.user} if self.user else {}), **asked}
+        body: Json = {"model": model, "input": self.inputs, "encoding_format": "base64"}
+        return {**self.parameters, **({"user": self.user} if self.user else {}), **body}
 
 
 Request = ChatRequest | EmbeddingsRequest
@@ -186,14 +186,14 @@ def _upstream(messages: Sequence[Message], *, keyed: bool = False) -> Iterator[J
             for reply in message.tool_replies:
                 yield {"role": "tool", "tool_call_id": reply.call_id, "content": reply.content}
             continue
-        told: Json = {"role": message.role, "content": _content(message, keyed=keyed)}
+        sent: Json = {"role": message.role, "content": _content(message, keyed=keyed)}
         if message.reasoning_details:
-            told["reasoning_details"] = list(message.reasoning_details)
+            sent["reasoning_details"] = list(message.reasoning_details)
         if message.tool_requests:
-            told["tool_calls"] = [_call(request) for request in message.tool_requests]
+            sent["tool_calls"] = [_call(request) for request in message.tool_requests]
         if message.annotations:
-            told["annotations"] = list(message.annotations)
-        yield told
+            sent["annotations"] = list(message.annotations)
+        yield sent
 
 
 def _content(message: Message, *, keyed: bool) -> str | list[Json] | None:
