@@ -11,9 +11,11 @@ from google.api_core.exceptions import DeadlineExceeded, ServiceUnavailable
 from google.api_core.exceptions import InvalidArgument as FirestoreRefused
 
 from firerouter import limits
+from firerouter.app.limits import Limits
 from firerouter.callable import CallableError
 from firerouter.features.defaults import DEFAULTS
 from firerouter.features.settings import Draft, FeatureSettings
+from firerouter.firestore import FirestoreLimits
 from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
 from scripts.devtools.suite import Suite
 from tests.support.accounts import create_account
@@ -676,11 +678,10 @@ async def test_a_commit_that_is_not_made_leaves_nothing(world: World) -> None:
         raise ServiceUnavailable("x")  # type: ignore[no-untyped-call]  # it ships no types
 
     await world.instance().app.catalog.get()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(limits, "CHANGE_S", 0.2)
-        (instance := world.instance()).commits(away)
-        data = {"feature": "chat", "settings": PLAIN, "revision": 0}
-        refused = await instance.refusal(SAVE, data)
+    soon = Limits(firestore=FirestoreLimits(change_s=0.2))
+    (instance := world.instance(limits=soon)).commits(away)
+    data = {"feature": "chat", "settings": PLAIN, "revision": 0}
+    refused = await instance.refusal(SAVE, data)
     assert (refused.reason, refused.retryable) == ("settings_unavailable", True)
     assert await is_untouched(world, "chat")
 
