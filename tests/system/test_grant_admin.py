@@ -1,6 +1,7 @@
 """`./scripts/grant-admin`, against the emulators: claims merged, sessions ended, an audit kept."""
 
 import asyncio
+import functools
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ import httpx
 import pytest
 from google.cloud.firestore import Client
 
+from firerouter.firestore import Audit, FirestoreLimits
 from scripts.devtools import admin_claims as admins
 from scripts.devtools import dev_state as running
 from scripts.devtools.callable_client import CallableClient, CallableFailure, sign_in
@@ -124,6 +126,8 @@ def test_a_change_that_could_not_be_entered_stands_and_is_said(
     if arguments:
         admins.main([EMAIL])
         capsys.readouterr()
+    soon = functools.partial(Audit, limits=FirestoreLimits(change_s=0.5))
+    monkeypatch.setattr("firerouter.firestore.audit.Audit", soon)
     away = {"addresses": {**dev.addresses(), "firestore": "127.0.0.1:9"}}
     monkeypatch.setattr(running, "find", lambda _root: away)
     before = int(time.time())
