@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from .. import (
@@ -30,7 +30,6 @@ from .environment import Environment
 from .limits import Limits
 
 if TYPE_CHECKING:
-    import firebase_admin
     from google.cloud.firestore import AsyncClient
 
     from ..firestore import Audit, ConfigDocument
@@ -62,7 +61,7 @@ class App:
         host = self.environment.app_check_host
         identity = users.Identity(
             self.environment.project,
-            firebase_app=self._firebase_app,
+            firebase_app=partial(clients.firebase_app, self.environment),
             app_check_keys_url=f"http://{host}/v1/jwks" if host else users.APP_CHECK_KEYS_URL,
             limits=self.limits.identity,
         )
@@ -181,7 +180,11 @@ class App:
         )
         handover = delivery.Handover(
             self.firestore,
-            delivery.TaskQueue(self.environment.project, self._firebase_app, limits=limits),
+            delivery.TaskQueue(
+                self.environment.project,
+                partial(clients.firebase_app, self.environment),
+                limits=limits,
+            ),
             store=store,
             instance=self.instance,
             limits=limits,
@@ -296,9 +299,6 @@ class App:
                 embeddings=self.generation.embeddings,
             ),
         )
-
-    def _firebase_app(self) -> firebase_admin.App:
-        return clients.firebase_app(self.environment)
 
 
 def _wire(
