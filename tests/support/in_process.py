@@ -142,8 +142,7 @@ class World:
             await instance.app.ledger.drain()
             await instance.app.conversations.store.drain()
             await instance.app.delivery.stops.close()
-            if (client := instance.app.openrouter._client) is not None:
-                await client.close()
+            await instance.app.openrouter.close()
 
     async def document(self, path: str) -> dict[str, Any]:
         """Empty where there is none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from .. import (
@@ -30,7 +30,6 @@ from .environment import Environment
 from .limits import Limits
 
 if TYPE_CHECKING:
-    import firebase_admin
     from google.cloud.firestore import AsyncClient
 
 
@@ -60,7 +59,7 @@ class App:
         host = self.environment.app_check_host
         identity = users.Identity(
             self.environment.project,
-            firebase_app=self._firebase_app,
+            firebase_app=partial(clients.firebase_app, self.environment),
             app_check_keys_url=f"http://{host}/v1/jwks" if host else users.APP_CHECK_KEYS_URL,
         )
         return rooms.Wires(
@@ -150,7 +149,9 @@ class App:
     @cached_property
     def delivery(self) -> rooms.Delivery:
         """Generations on other instances."""
-        queue = delivery.TaskQueue(self.environment.project, self._firebase_app)
+        queue = delivery.TaskQueue(
+            self.environment.project, partial(clients.firebase_app, self.environment)
+        )
         stops = delivery.StopSignals(self.firestore, self.instance)
         return rooms.Delivery(
             progress=delivery.Progress(self.firestore),
@@ -243,9 +244,6 @@ class App:
                 embed=self.generation.embeddings,
             ),
         )
-
-    def _firebase_app(self) -> firebase_admin.App:
-        return clients.firebase_app(self.environment)
 
 
 def _wire(

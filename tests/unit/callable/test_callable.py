@@ -26,6 +26,7 @@ from firerouter.callable import (
     Wire,
     WireLimits,
     encode,
+    encode_frame,
 )
 from firerouter.callable.call import Beats, pack
 from firerouter.callable.envelope import DEPTH_MAX, parse_envelope, trace_id_of
@@ -312,6 +313,36 @@ async def test_beats_come_one_an_interval_even_where_nobody_reads() -> None:
     frames = call.take()
     assert set(frames) == {None}
     assert len(frames) <= (loop.time() - began) / interval_s
+
+
+# Frames that are encoded once
+
+
+async def test_a_frame_is_encoded_once_for_all_who_listen() -> None:
+    message = {"type": "text", "delta": "\u2028"}
+    frame = encode_frame(message)
+    calls = [streamed_call() for _ in range(2)]
+    for call in calls:
+        call.put_frame(frame)
+    await calls[0].send_frame(frame)
+    told = streamed_call()
+    told.put(message)
+    assert [call.take() for call in calls] == [[frame, frame], [frame]]
+    assert told.take() == [frame]
+
+
+async def test_nobody_is_sent_a_frame_who_does_not_listen() -> None:
+    unary: Call[str] = Call(None, {}, "ann", streaming=False, trace_id=TRACE)
+    left = streamed_call()
+    left.leave()
+    for call in (unary, left):
+        call.put_frame(b"{}")
+        await call.send_frame(b"{}")
+        assert call.take() == []
+
+
+def streamed_call() -> Call[str]:
+    return Call(None, {}, "ann", streaming=True, trace_id=TRACE)
 
 
 # A response whose server fails it

@@ -1,4 +1,4 @@
-"""Tools as a caller declares them, as a model is sent them, and as it asks for them in pieces."""
+"""Tools as a caller declares them, as a model is sent them, and as a caller gets its calls."""
 
 from typing import Any
 
@@ -7,12 +7,8 @@ import pytest
 from firerouter import limits
 from firerouter.contract.base import parse
 from firerouter.contract.prompts import ExecutePrompt
-from firerouter.errors import AnswerTooLong, InvalidArgument, TooManyToolCalls, UpstreamMalformed
+from firerouter.errors import InvalidArgument
 from firerouter.generation.tool_turns import sent, told
-from firerouter.openrouter import OpenRouterLimits
-from firerouter.openrouter.citations import CitationCollector
-from firerouter.openrouter.reasoning import ReasoningCollector
-from firerouter.openrouter.tool_calls import ToolCallCollector
 
 CALL = {"id": "c1", "name": "f", "arguments": "{}"}
 USER = {"role": "user", "content": "x"}
@@ -138,142 +134,3 @@ def test_what_lacks_its_other_half_is_not_sent() -> None:
 def test_what_is_wrong_with_a_call_is_said(arguments: str, error: str | None) -> None:
     assert told({**CALL, "arguments": arguments}, {"f"}).get("error") == error
     assert told({**CALL, "arguments": arguments}, set())["error"] == "unknown_tool"
-
-
-# -- in pieces -----------------------------------------------------------------------------------
-
-
-def piece(index: Any = None, id_: Any = None, name: Any = None, arguments: Any = None) -> Any:
-    function = {"name": name, "arguments": arguments}
-    return {"index": index, "id": id_, "type": "function", "function": function}
-
-
-def whole(*chunks: list[Any]) -> list[tuple[str, str, str]]:
-    calls = ToolCallCollector(OpenRouterLimits())
-    for chunk in chunks:
-        assert calls.add(chunk)
-    return [(call["id"], call["name"], call["arguments"]) for call in calls.finish()]
-
-
-def test_pieces_of_several_calls_by_turns() -> None:
-    assert whole(
-        [piece(0, "a", "f", "")],
-        [piece(1, "b", "g", '{"y"')],
-        [piece(0, None, None, '{"x":'), piece(1, None, None, ":2}")],
-        [piece(0, None, None, "1}")],
-    ) == [("a", "f", '{"x":1}'), ("b", "g", '{"y":2}')]
-
-
-def test_calls_without_an_index_begin_with_an_id() -> None:
-    assert whole(
-        [piece(None, "a", "f", "{")],
-        [piece(None, None, None, "}")],
-        [piece(None, "b", "g", "{}")],
-    ) == [("a", "f", "{}"), ("b", "g", "{}")]
-
-
-def test_each_call_gets_an_id_of_its_own() -> None:
-    ids = [id_ for id_, _, _ in whole([piece(0, "", "f", "{}"), piece(1, "", "g", "{}")])]
-    assert len(set(ids)) == 2
-    assert all(ids)
-
-
-def test_half_a_character_is_no_part_of_a_call() -> None:
-    ((_, _, arguments),) = whole([piece(0, "a", "f", '"\ud83d'), piece(0, None, None, '\ude00"')])
-    assert arguments == '"\U0001f600"'
-
-
-@pytest.mark.parametrize("fragments", [[None], ["x"], [[]]])
-def test_what_is_no_call_is_malformed(fragments: Any) -> None:
-    with pytest.raises(UpstreamMalformed):
-        ToolCallCollector(OpenRouterLimits()).add(fragments)
-
-
-def test_a_call_without_a_name_is_malformed() -> None:
-    with pytest.raises(UpstreamMalformed):
-        whole([piece(0, "a", None, "{}")])
-
-
-def test_nothing_is_no_call() -> None:
-    odd: list[Any] = [None, [], "x", {}, 7]
-    assert not any(ToolCallCollector(OpenRouterLimits()).add(nothing) for nothing in odd)
-
-
-def test_too_many_and_too_long() -> None:
-    calls = ToolCallCollector(OpenRouterLimits())
-    with pytest.raises(TooManyToolCalls):
-        calls.add([piece(n, f"c{n}", "f", "") for n in range(limits.TOOL_CALLS_MAX + 1)])
-    calls = ToolCallCollector(OpenRouterLimits())
-    long = piece(0, "a", "f", "x" * limits.TOOL_ARGUMENTS_MAX_CHARS)
-    assert calls.add([long])
-    with pytest.raises(AnswerTooLong):
-        calls.add([long])
-
-
-def test_citations_come_once_and_lead_somewhere() -> None:
-    def cited(**told: Any) -> Any:
-        return {"type": "url_citation", "url_citation": told}
-
-    good = cited(url="https://a.test", title="A", start_index=0, end_index=0)
-    odd = [
-        cited(url="javascript:alert(1)"),
-        cited(url=7),
-        cited(url="https://a.test/" + "x" * OpenRouterLimits().url_max_chars),
-        {"type": "file", "file": {}},
-        None,
-        "x",
-    ]
-    citations = CitationCollector(OpenRouterLimits())
-    assert citations.add([good, good, *odd]) == [{"url": "https://a.test", "title": "A"}]
-    assert citations.add([good]) == []
-    assert citations.add(None) == citations.add("x") == []
-    many = [cited(url=f"https://a.test/{n}") for n in range(2 * OpenRouterLimits().citations_max)]
-    citations.add(many)
-    assert len(citations.all) == OpenRouterLimits().citations_max
-
-
-def thoughts(*chunks: Any, whole: bool = False) -> list[dict[str, Any]]:
-    made = ReasoningCollector(limits.REASONING_DETAILS_MAX_BYTES)
-    for chunk in chunks:
-        made.add(chunk, whole=whole)
-    return made.all
-
-
-SAID = {"type": "reasoning.text", "format": "anthropic-claude-v1", "index": 0}
-
-
-def test_pieces_of_a_thought_are_one_with_its_signature() -> None:
-    assert thoughts(
-        [],
-        [{**SAID, "text": "", "signature": ""}],
-        [{**SAID, "text": "One "}],
-        [{**SAID, "text": "two"}],
-        [{**SAID, "signature": "c2ln"}],
-    ) == [{**SAID, "text": "One two", "signature": "c2ln"}]
-
-
-def test_long_thoughts_are_measured_by_what_they_come_to() -> None:
-    most = limits.REASONING_DETAILS_MAX_BYTES
-    pieces = [[{**SAID, "text": "thought "}]] * 5_000
-    assert sum(len(str(piece)) for piece in pieces) > 2 * most
-    assert thoughts(*pieces) == [{**SAID, "text": "thought " * 5_000}]
-    assert thoughts([{**SAID, "text": "x" * most}]) == []
-    assert thoughts(*[[{**SAID, "text": "x" * 1_000}]] * 101) == []
-
-
-def test_thoughts_stay_apart_and_in_order() -> None:
-    secret = {"type": "reasoning.encrypted", "data": "eA==", "id": "r1", "index": 0}
-    summary = {"type": "reasoning.summary", "summary": "S", "index": 1}
-    other = {**SAID, "text": "x", "index": 2}
-    assert thoughts([secret, secret], [summary], [other]) == [secret, secret, summary, other]
-    assert thoughts([other, other], whole=True) == [other, other]
-    assert thoughts([{**SAID, "id": "a"}], [{**SAID, "id": "b"}]) == [
-        {**SAID, "id": "a"},
-        {**SAID, "id": "b"},
-    ]
-    assert thoughts(None, "x", [None, 7]) == []
-
-
-def test_thoughts_that_are_too_long_are_all_left_out() -> None:
-    long = {**SAID, "text": "x" * limits.REASONING_DETAILS_MAX_BYTES}
-    assert thoughts([{**SAID, "text": "a"}], [long], [{**SAID, "signature": "c"}]) == []

@@ -34,7 +34,13 @@ from firerouter.errors import (
     UpstreamSilent,
     UpstreamTimeout,
 )
-from firerouter.openrouter.failures import BY_ERROR_TYPE, BY_STATUS, from_event, from_status
+from firerouter.openrouter.failures import (
+    BY_ERROR_TYPE,
+    BY_STATUS,
+    from_event,
+    from_finish_reason,
+    from_status,
+)
 from tests.support.recordings import either
 
 BODIES = either("errors.json", "errors/openrouter-error-bodies.json")
@@ -304,6 +310,12 @@ def test_a_body_of_openrouters_is_the_right_leaf(
 @pytest.mark.parametrize("bodies", BODIES)
 def test_there_are_no_other_bodies(bodies: Path) -> None:
     assert len(json.loads(bodies.read_text("utf-8"))) == 8
+
+
+def test_a_provider_that_died_says_so_in_the_finish_reason() -> None:
+    assert type(from_finish_reason("error")) is UpstreamBusy
+    for good in ("stop", "length", "tool_calls", "content_filter", "brand_new", ""):
+        assert from_finish_reason(good) is None
 
 
 # -- when to ask again -----------------------------------------------------------------------------

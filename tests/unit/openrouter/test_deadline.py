@@ -230,3 +230,9 @@ async def test_a_stop_may_come_from_within() -> None:
     with pytest.raises(Interrupted), watch.guard():
         watch.stop("stopped")
         await asyncio.sleep(LONG_S)
+
+
+async def test_guards_do_not_nest() -> None:
+    deadline = Deadline(LONG_S)
+    with deadline.guard(), pytest.raises(RuntimeError, match="of its own"), deadline.guard():
+        pass
