@@ -31,7 +31,7 @@ from firerouter.errors import (
 MAX_CHARS = 160
 # what users need not know: whose service it is, how it is paid for, where things are kept
 NOT_FOR_USERS = r"openrouter|keys?|ledger|books|firestore|secrets?|roles?|admin console"
-TRANSLATED = r"can not|any more|by now|as good as|whoever|nobody"
+TRANSLATED = r"can\s+not|any more|by now|as good as|whoever|nobody"
 SUBJECTS = {
     "AI",
     "App",
