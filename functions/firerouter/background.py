@@ -1,4 +1,4 @@
-"""Tasks that go on after their caller was answered: held, logged, waited for at the end."""
+"""Tasks that go on after their caller has been answered: held, logged, and drained at the end."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ T = TypeVar("T")
 class BackgroundTasks:
     """The background tasks of one instance.
 
-    The event loop holds tasks weakly: one that nobody else holds may vanish while it waits. An
-    exception that a task was not meant to raise is logged the moment it ends.
+    The event loop holds tasks weakly: a task without any other reference may vanish while it waits.
+    An unforeseen exception is logged the moment its task ends.
     """
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[object]] = set()
 
     def start(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
-        """Run a coroutine in a task of its own, and return the task."""
+        """Run a coroutine in a task of its own, and return that task."""
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._end)
         return task
 
     async def drain(self) -> None:
-        """Wait for every task that runs, those that they start included."""
+        """Wait for all running tasks, and for those that they start."""
         while self._running:
             await asyncio.wait(self._running)
 

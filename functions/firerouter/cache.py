@@ -1,4 +1,4 @@
-"""A value that is fetched at most once at a time and kept for a while."""
+"""A value that is fetched once at a time and served while it is fresh."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ T = TypeVar("T")
 
 
 class Cached(Generic[T]):
-    """Fresh for `fresh_s`; then, up to `stale_s`, served once more while it is fetched again.
+    """A cached value.
 
-    Older than that, callers wait for the fetch, all of them for the same one, and get its error.
+    It is served as it is for `fresh_s`. After that, up to `stale_s`, it is served once more while
+    it is fetched again. When it is older, callers wait for the fetch, all for the same one, and get
+    its error.
     """
 
     def __init__(
@@ -34,26 +36,26 @@ class Cached(Generic[T]):
         self._fetching: asyncio.Task[T] | None = None
 
     async def get(self) -> T:
-        """The value. Raises what `fetch` raises."""
+        """Return the value. Raises what `fetch` raises."""
         age = self._age()
         if age < self._fresh_s:
             return self._value  # type: ignore[return-value]  # fetched: its age is finite
         task = self._start()
         if age < self._stale_s:
             return self._value  # type: ignore[return-value]
-        # shielded: one caller's end is not the others'
+        # shielded: a caller that is cancelled does not cancel the others' fetch
         return await asyncio.shield(task)
 
     async def renew(self) -> T:
-        """Fetch now, whatever the age."""
+        """Fetch the value now, whatever its age, and return it. Raises what `fetch` raises."""
         return await asyncio.shield(self._start())
 
     def forget(self) -> None:
-        """Serve it no more."""
+        """Stop serving the value: the next caller waits for a new one."""
         self._since = None
 
     def put(self, value: T) -> None:
-        """Take a value that is known to be the newest."""
+        """Serve a value that is known to be the newest."""
         self._value, self._since = value, self._clock()
         self._puts += 1
 
@@ -67,14 +69,14 @@ class Cached(Generic[T]):
         return self._fetching
 
     async def _run(self) -> T:
-        asked, puts = self._clock(), self._puts
+        begun, puts = self._clock(), self._puts
         value = await self._fetch()
-        if puts != self._puts:  # what was put meanwhile is newer
+        if puts != self._puts:  # the value that was put meanwhile is newer
             return self._value  # type: ignore[return-value]  # put: it is a T
-        self._value, self._since = value, asked
+        self._value, self._since = value, begun
         return value
 
     def _fetched(self, task: asyncio.Task[T]) -> None:
         self._fetching = None
         if not task.cancelled():
-            task.exception()  # whoever waits gets it; nobody may be waiting
+            task.exception()  # retrieved, because perhaps no caller is waiting for it

@@ -124,8 +124,6 @@ SETTINGS_FRESH_S: Final = 4.0  # served without a look
 SETTINGS_STALE_S: Final = 8.0  # served while a look is under way: a change takes effect within 10 s
 KEY_FRESH_S: Final = 300.0
 KEY_STALE_S: Final = 3600.0  # Secret Manager may be away that long
-TOKEN_CACHE_S: Final = 300.0
-TOKEN_CACHE_MAX: Final = 2_000
 
 # The catalog of models: 421 of them were 0.7 MB of OpenRouter's JSON in 2026
 CATALOG_FRESH_S: Final = 300.0  # in memory, before an instance looks for a newer list
@@ -153,33 +151,7 @@ SETTLE_S: Final = 30.0
 WRITE_PAUSE_S: Final = 0.5  # before an answer is written into its conversation once more
 QUESTION_WAIT_S: Final = 1.0  # that an answer waits for its question to be written down
 RESULT_MAX_BYTES: Final = 700_000  # of a stored result: a document ends at 1 MiB
-NOTE_AFTER_S: Final = 0.5  # a generation that ends sooner notes its attempts with its end
-GENERATION_TTL_DAYS: Final = 90
 WINDOW_TTL_DAYS: Final = 2
-
-# Progress
-PROGRESS_AFTER_S: Final = 2.0  # an answer that ends sooner keeps none
-PROGRESS_EVERY_S: Final = 2.0
-PROGRESS_LIVE_S: Final = 1.0  # of an answer that everybody follows by what is kept of it
-PROGRESS_TTL_DAYS: Final = 1
-FOLLOW_LOOKS_S: Final = (0.3, 0.3, 0.4)  # pauses between the first looks at such an answer
-
-# Answers that need no listener
-QUEUE_S: Final = 8.0  # one call of Cloud Tasks
-QUEUE_THREADS: Final = 4  # for those calls, which block
-QUEUED_MAX_S: Final = 120.0  # that a task may take to arrive; later its generation counts as lost
-TASK_DEADLINE_S: Final = 390  # of one delivery: longer than the function's own timeout of 360 s
-CLAIM_PAUSES_S: Final = (0.5, 2.0, 0.0)  # after each try to claim a generation
-ASKED_PART_CHARS: Final = 900_000  # ASCII; a document ends at 1 MiB
-
-# Stops
-STOP_S: Final = 8.0  # writing one
-STOP_LOOKS_S: Final = (0.2, 0.5, 1.0)  # pauses before more looks for a request just sent
-LISTEN_AFTER_S: Final = 0.15  # an answer that ends sooner opens no listener
-LISTEN_OPEN_S: Final = 10.0
-LISTEN_REST_S: Final = 10.0  # that the listener stays open after the last generation
-LISTEN_PAUSE_FIRST_S: Final = 0.1  # after it broke; doubled each time it breaks again
-LISTEN_PAUSE_MAX_S: Final = 10.0
 
 # The reconciler: every five minutes
 RESCUE_S: Final = 3600.0  # after its admission; then an entry is closed without its answer
@@ -201,12 +173,6 @@ KEY_MIN_CHARS: Final = 8
 KEY_MAX_CHARS: Final = 512
 KEY_LIMIT_LOW_USD: Final = 1.0  # less than that left is worth a warning
 KEY_EXPIRES_SOON_DAYS: Final = 7
-
-# Identity
-VERIFY_S: Final = 4.0
-KEYS_FETCH_S: Final = 3.0  # one look at Google's public keys
-KEYS_OUTAGE_PAUSE_S: Final = 2.0  # before the next one after a failure
-KEYS_FRESH_S: Final = 6 * 3600.0
 
 # What one user may do, until config/app says otherwise
 REQUESTS_PER_MINUTE: Final = 20

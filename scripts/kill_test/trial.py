@@ -16,7 +16,7 @@ from google.cloud.firestore import AsyncClient
 
 from firerouter.app.bootstrap import App
 from firerouter.generation.reconciler import Reconciler
-from firerouter.ledger.store import LedgerStore
+from firerouter.ledger import LedgerStore
 from scripts.devtools.cli_errors import FAILED
 from scripts.devtools.setup import say
 from scripts.devtools.suite import Suite
@@ -101,7 +101,7 @@ async def _reconcile(app: App) -> Counter[str]:
 
     def reconciler(firestore: AsyncClient) -> Reconciler:
         return Reconciler(
-            books=LedgerStore(firestore),
+            store=LedgerStore(firestore),
             progress=app.delivery.progress,
             conversations=app.conversations.store,
             keys=app.keys.pool,

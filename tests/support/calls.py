@@ -12,6 +12,6 @@ ASK: Final = "execute_prompt"
 
 def call_of(data: Any, uid: str, *, streaming: bool = False) -> Call[Caller]:
     """Return a call of this user with the data as JSON carries it; `ADMIN` is an admin."""
-    caller = Caller(uid, "app", admin=uid == ADMIN, email=f"{uid}@demo.test")
+    caller = Caller(uid, f"{uid}@demo.test")
     decoded = json.loads(json.dumps(data))
     return Call(decoded, {}, caller=caller, streaming=streaming, trace_id="0" * 32)

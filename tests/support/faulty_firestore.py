@@ -18,6 +18,7 @@ import pytest
 from google.api_core.exceptions import DeadlineExceeded
 from google.cloud.firestore import AsyncClient
 
+from firerouter.firestore import generated_client
 from scripts.devtools.ports import LOOPBACK
 
 PIECE_MAX_BYTES: Final = 65_536
@@ -36,7 +37,12 @@ def firestore_at(host: str, project: str) -> AsyncClient:
 
 def connect_now(client: AsyncClient) -> None:
     """Have a client read FIRESTORE_EMULATOR_HOST now and not with its first request."""
-    assert client._firestore_api is not None
+    firestore_api(client)
+
+
+def firestore_api(client: AsyncClient) -> Any:
+    """Return the generated client below a client, for tests to replace one of its calls."""
+    return generated_client(client)
 
 
 # -- commits ---------------------------------------------------------------------------------------
@@ -44,7 +50,7 @@ def connect_now(client: AsyncClient) -> None:
 
 def send_commits(firestore: AsyncClient, send: Send) -> AsyncClient:
     """Send every commit of this client through `send(commit, ...)`, and return the client."""
-    api = firestore._firestore_api
+    api = firestore_api(firestore)
     commit = api.commit
     api.commit = lambda *args, **kwargs: send(commit, *args, **kwargs)
     return firestore

@@ -15,7 +15,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -24,6 +24,7 @@ from firerouter.app.bootstrap import App
 from firerouter.app.callables import FUNCTIONS
 from firerouter.app.limits import Limits
 from firerouter.callable import Call, CallableError
+from firerouter.ledger import LedgerLimits
 from firerouter.users.identity import Caller
 from scripts.devtools.seed import LOCAL_KEY, store_key
 from scripts.devtools.suite import BUCKET, Suite
@@ -31,6 +32,9 @@ from tests.support.calls import ADMIN, call_of
 from tests.support.eventually import until
 from tests.support.faulty_firestore import Send, send_commits
 from tests.support.secret_store import SecretStore
+
+_LEDGER: Final = LedgerLimits()
+OVERDUE_S: Final = _LEDGER.run_s + _LEDGER.settle_s + 1  # after admission, nobody can run it
 
 HANDLERS: dict[str, Callable[[App], Callable[..., Awaitable[Any]]]] = {
     function.name: function.handler for function in FUNCTIONS
@@ -41,7 +45,7 @@ class Instance:
     """The functions' own parts, as one instance has them."""
 
     def __init__(
-        self, suite: Suite, project: str, limits: Limits | None = None, **environ: str
+        self, suite: Suite, project: str, *, limits: Limits | None = None, **environ: str
     ) -> None:
         environment = {**suite.environment(), "GCLOUD_PROJECT": project, **environ}
         self.app = App(environment, limits=limits)
@@ -132,14 +136,13 @@ class World:
         """Return the project's keys, as Secret Manager has them."""
         return SecretStore(self.suite, self.project)
 
-    def instance(self, limits: Limits | None = None, **environ: str) -> Instance:
-        """Return another instance: with these limits, and with these variables on top."""
-        self._instances.append(Instance(self.suite, self.project, limits, **environ))
+    def instance(self, *, limits: Limits | None = None, **environ: str) -> Instance:
+        self._instances.append(Instance(self.suite, self.project, limits=limits, **environ))
         return self._instances[-1]
 
     async def close(self) -> None:
         for instance in self._instances:
-            await instance.app.ledger.drain()
+            await instance.app.background.drain()
             await instance.app.conversations.store.drain()
             await instance.app.delivery.stops.close()
             await instance.app.openrouter.close()

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from firerouter import limits
+from firerouter.delivery import ProgressLimits
 from scripts.devtools.callable_client import CallableFailure
 from scripts.devtools.suite import Suite
 from tests.support.calls import ASK
@@ -175,7 +175,7 @@ async def test_who_lost_an_answer_goes_on_with_it_from_another_process(person: P
 
     first, second, *_ = await until(two_pieces)
     entry = await person.document(f"generations/{id_}")
-    assert (first.create_time - entry["createdAt"]).total_seconds() >= limits.PROGRESS_AFTER_S
+    assert (first.create_time - entry["createdAt"]).total_seconds() >= ProgressLimits().after_s
     assert (second.create_time - first.create_time).total_seconds() >= 1
 
     follows = person.begin(ASK, at=1, resume=id_)

@@ -47,7 +47,7 @@ class Project:
         await self.admin(self.app.admin.keys.set_key, key=key(words), **place)
 
     async def admin(self, handle: Any, **data: Any) -> Any:
-        caller = Caller("ann", "app", admin=True, email="ann@demo.test")
+        caller = Caller("ann", "ann@demo.test")
         call = Call(data, {}, caller=caller, streaming=False, trace_id="0" * 32)
         try:
             result = await handle(call)

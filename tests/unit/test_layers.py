@@ -187,13 +187,17 @@ def test_there_are_no_circles() -> None:
 
 # Pure: loads no client of Google's, and no openai. Tried by importing it in a fresh process.
 PURE = (
+    "background",
     "contract.base",
     "contract.prompts",
     "contract.response_format",
+    "delivery.limits",
     "features.abilities",
     "features.settings",
     "features.template",
     "files.file",
+    "firestore.paths",
+    "firestore.pieces",
     "generation.estimate",
     "generation.judge",
     "generation.prompts",
@@ -201,7 +205,9 @@ PURE = (
     "keys.secret",
     "keys.slots",
     "ledger.caps",
+    "ledger.entry",
     "ledger.ids",
+    "ledger.limits",
     "ledger.quotas",
     "models.ids",
     "models.model",

@@ -29,8 +29,13 @@ from . import clients, rooms
 from .environment import Environment
 from .limits import Limits
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # in the class, a room's name is that of a property
     from google.cloud.firestore import AsyncClient
+
+    from ..features import AppSettingsStore
+    from ..firestore import Audit
+    from ..ledger import Ledger, LedgerStore
+    from ..openrouter import OpenRouter
 
 
 class App:
@@ -46,7 +51,8 @@ class App:
         self.environment = Environment(environ)
         self.limits = limits or Limits()
         self.instance = secrets.token_hex(8)  # who runs a generation, for those who stop it
-        self.background = BackgroundTasks()
+        self.background = BackgroundTasks()  # what goes on after callers have been answered
+        self._firebase_app = partial(clients.firebase_app, self.environment, self.limits.identity)
 
     def interrupt(self) -> None:
         """End all generations, because the instance is going down."""
@@ -59,8 +65,9 @@ class App:
         host = self.environment.app_check_host
         identity = users.Identity(
             self.environment.project,
-            firebase_app=partial(clients.firebase_app, self.environment),
+            firebase_app=self._firebase_app,
             app_check_keys_url=f"http://{host}/v1/jwks" if host else users.APP_CHECK_KEYS_URL,
+            limits=self.limits.identity,
         )
         return rooms.Wires(
             user=_wire(self, identity.verify, for_admins=False),
@@ -81,9 +88,14 @@ class App:
         )
 
     @cached_property
-    def app_settings(self) -> features.AppSettingsStore:
+    def audit(self) -> Audit:
+        """The audit of admins' changes."""
+        return firestore.Audit(self.firestore, limits=self.limits.firestore)
+
+    @cached_property
+    def app_settings(self) -> AppSettingsStore:
         """The settings of the app as a whole."""
-        return features.AppSettingsStore(self.firestore, firestore.Audit(self.firestore))
+        return features.AppSettingsStore(self.firestore, self.audit)
 
     @cached_property
     def keys(self) -> rooms.Keys:
@@ -94,17 +106,22 @@ class App:
         return rooms.Keys(pool=keys.Keys(vault, self.app_settings), vault=vault)
 
     @cached_property
-    def ledger_store(self) -> ledger.LedgerStore:
+    def ledger_store(self) -> LedgerStore:
         """The ledger's documents, for those who look at entries of other instances."""
-        return ledger.LedgerStore(self.firestore)
+        return ledger.LedgerStore(self.firestore, limits=self.limits.ledger)
 
     @cached_property
-    def ledger(self) -> ledger.Ledger:
+    def ledger(self) -> Ledger:
         """The ledger of this instance's generations."""
-        return ledger.Ledger(self.firestore, instance=self.instance)
+        return ledger.Ledger(
+            self.ledger_store,
+            background=self.background,
+            instance=self.instance,
+            limits=self.limits.ledger,
+        )
 
     @cached_property
-    def openrouter(self) -> openrouter.OpenRouter:
+    def openrouter(self) -> OpenRouter:
         """The client of OpenRouter."""
         return openrouter.OpenRouter(
             base_url=self.environment.openrouter_url, limits=self.limits.openrouter
@@ -123,7 +140,7 @@ class App:
     @cached_property
     def features(self) -> rooms.Features:
         """The settings of features."""
-        store = features.FeatureStore(self.firestore, firestore.Audit(self.firestore))
+        store = features.FeatureStore(self.firestore, self.audit)
         preferences = self.users.preferences
         choice = features.ModelChoice(preferences=preferences, catalog=lambda: self.models.catalog)
         listing = features.FeatureListing(
@@ -149,15 +166,25 @@ class App:
     @cached_property
     def delivery(self) -> rooms.Delivery:
         """Generations on other instances."""
-        queue = delivery.TaskQueue(
-            self.environment.project, partial(clients.firebase_app, self.environment)
+        limits, store = self.limits.delivery, self.ledger_store
+        queue = delivery.TaskQueue(self.environment.project, self._firebase_app, limits=limits)
+        handover = delivery.Handover(
+            self.firestore,
+            queue,
+            store=store,
+            instance=self.instance,
+            limits=limits,
+            ledger_limits=self.limits.ledger,
         )
-        stops = delivery.StopSignals(self.firestore, self.instance)
+        progress = delivery.Progress(
+            self.firestore, store=store, background=self.background, limits=limits
+        )
+        stops = delivery.StopSignals(self.firestore, self.instance, store=store, limits=limits)
         return rooms.Delivery(
-            progress=delivery.Progress(self.firestore),
-            handover=delivery.Handover(self.firestore, queue, instance=self.instance),
+            progress=progress,
+            handover=handover,
             stops=stops,
-            stop=delivery.StopCallable(stops),
+            stop=delivery.StopCallable(stops, limits=limits),
         )
 
     @cached_property
@@ -293,7 +320,7 @@ def _embeddings(app: App) -> generation.EmbeddingExecution:
 
 def _reconciler(app: App) -> generation.Reconciler:
     return generation.Reconciler(
-        books=app.ledger_store,
+        store=app.ledger_store,
         progress=app.delivery.progress,
         conversations=app.conversations.store,
         keys=app.keys.pool,

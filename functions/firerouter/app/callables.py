@@ -48,7 +48,7 @@ class Queue:
     """How Cloud Tasks delivers a function's tasks.
 
     A task is retried for as long as Firestore may be unavailable. One that arrives later than
-    `limits.QUEUED_MAX_S` is too late.
+    `LedgerLimits.queued_max_s` is too late.
     """
 
     attempts_max: int = 5

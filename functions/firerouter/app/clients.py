@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from .. import limits
+from ..users import IdentityLimits
 from .environment import Environment
 
 if TYPE_CHECKING:
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from google.cloud.storage import Client as StorageClient
 
 
-def firebase_app(environment: Environment) -> firebase_admin.App:
+def firebase_app(environment: Environment, limits: IdentityLimits) -> firebase_admin.App:
     """Return the Admin SDK's app of this process, made at the first call."""
     import firebase_admin
 
     try:
         return firebase_admin.get_app()
     except ValueError:
-        options = {"projectId": environment.project, "httpTimeout": limits.KEYS_FETCH_S}
+        options = {"projectId": environment.project, "httpTimeout": limits.keys_fetch_s}
         return firebase_admin.initialize_app(options=options)
 
 

@@ -5,7 +5,7 @@
     the conversation itself, and `deleting` in its place      one commit: clients see it no more,
                                                               and no answer under way comes back
     files of its messages, messages, transcript               page by page
-    results of its generations                                of which the books stay, and no text
+    results of its generations                                whose entries stay, without their text
     `deleting`                                                last
 
 Cut off anywhere, the same call goes on from there. What is kept of a generation that still runs is
@@ -24,6 +24,7 @@ from .. import limits
 from ..errors import ConversationUnknown
 from ..files import files_of
 from ..firestore import AWAY, commit
+from ..ledger import EntryField
 from .store import ConversationStore, away
 
 Forget = Callable[[list[str]], Awaitable[None]]  # of paths in Cloud Storage
@@ -77,11 +78,13 @@ class ConversationDeletion:
 
     async def _forget_results(self, uid: str, id_: str) -> None:
         entries = self._firestore.collection("generations")
-        query = entries.where(filter=FieldFilter("place.conversationId", "==", id_))
-        found = await query.select(["uid"]).get(retry=None, timeout=limits.READ_S)
-        mine = [snapshot for snapshot in found if snapshot.get("uid") == uid]
+        query = entries.where(filter=FieldFilter(EntryField.CONVERSATION_ID, "==", id_))
+        found = await query.select([EntryField.UID]).get(retry=None, timeout=limits.READ_S)
+        mine = [snapshot for snapshot in found if snapshot.get(EntryField.UID) == uid]
         for begin in range(0, len(mine), limits.DELETE_BATCH):
             batch = self._firestore.batch()
             for snapshot in mine[begin : begin + limits.DELETE_BATCH]:
-                batch.update(snapshot.reference, {"result": None, "question": DELETE_FIELD})
+                batch.update(
+                    snapshot.reference, {EntryField.RESULT: None, EntryField.QUESTION: DELETE_FIELD}
+                )
             await commit(batch, limits.CHANGE_S)

@@ -1,180 +1,238 @@
-"""What a long answer has come to by now, for whoever lost it or looks on from another instance.
+"""What a long answer has come to so far, for clients that lost it or follow it elsewhere.
 
-    generations/{id}/progress/{n}   {text, reasoning, again?, expireAt}: what came since the piece
-                                    before; with `again` the text begins anew, as a repair's does
+    generations/{id}/progress/{n}   {number, text, reasoning, again?, expireAt}: what came since the
+                                    piece before; with `again` the text begins anew, as a repair's
 
-Nothing is kept of an answer that ends within two seconds, and once in two seconds of any other,
-once a second of one that needs no listener; it is deleted when the answer has ended and its result
-is kept as a whole. Of an answer whose result is not to be kept there is no progress either.
+An answer that ends within two seconds stores nothing. Any other one stores a piece every two
+seconds, or every second if it needs no listener. The pieces are deleted when the answer has ended
+and its result is stored as a whole. An answer whose result is not to be stored has no progress.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Final
 
 from google.cloud.firestore import AsyncClient, FieldFilter
 
-from .. import limits, log
+from .. import log
+from ..background import BackgroundTasks
 from ..errors import GenerationUnknown, LedgerUnavailable
-from ..firestore import AWAY, commit
-
-LOOKED_AT = (
-    "uid",
-    "status",
-    "model",
-    "error",
-    "place",
-    "deadlineAt",
-    "result",
-    "continues",
-    "streams",
+from ..firestore import (
+    Document,
+    FirestoreError,
+    Paths,
+    commit,
+    content,
+    put,
+    query,
+    translated,
 )
+from ..ledger import EntryField, LedgerStore, StoredEntry
+from .limits import DeliveryLimits
+
+FOLLOWED: Final = (
+    EntryField.UID,
+    EntryField.STATUS,
+    EntryField.MODEL,
+    EntryField.ERROR,
+    EntryField.PLACE,
+    EntryField.DEADLINE_AT,
+    EntryField.RESULT,
+    EntryField.CONTINUES,
+    EntryField.STREAMS,
+)
+
+Written = Callable[[], tuple[str, str]]  # (text, reasoning) so far
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """Why the text of an answer begins anew.
+
+    Attributes:
+        model: The model that is asked again.
+        at: Where the first answer broke its format.
+    """
+
+    model: str
+    at: str
+
+    @classmethod
+    def from_document(cls, document: object) -> Repair | None:
+        if not isinstance(document, dict):
+            return None
+        return cls(str(document.get("model", "")), str(document.get("at", "")))
+
+    def to_wire(self) -> dict[str, str]:
+        """Return what a `repair` frame says of it."""
+        return {"model": self.model, "at": self.at}
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What came next. number: of the piece. again: why the text begins anew, {model, at}."""
+    """What an answer has written since the piece before.
+
+    Attributes:
+        number: The piece's place, from 0.
+        text: Of the answer.
+        reasoning: Of the answer.
+        repair: Why the text begins anew with this piece.
+    """
 
     number: int
     text: str
     reasoning: str
-    again: dict[str, Any] | None = None
+    repair: Repair | None = None
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, object]) -> Piece:
+        number, text, reasoning = (document.get(n) for n in ("number", "text", "reasoning"))
+        return cls(
+            number=number if isinstance(number, int) else 0,
+            text=text if isinstance(text, str) else "",
+            reasoning=reasoning if isinstance(reasoning, str) else "",
+            repair=Repair.from_document(document.get("again")),
+        )
+
+    def to_document(self, expire_at: datetime) -> Document:
+        repair = {} if self.repair is None else {"again": self.repair.to_wire()}
+        return {
+            "number": self.number,
+            "text": self.text,
+            "reasoning": self.reasoning,
+            **repair,
+            "expireAt": expire_at,
+        }
 
 
 def latest(pieces: list[Piece]) -> list[Piece]:
-    """Without what was written before the text began anew."""
-    begins = [at for at, piece in enumerate(pieces) if piece.again is not None]
+    """Return the pieces without what was written before the text began anew."""
+    begins = [at for at, piece in enumerate(pieces) if piece.repair is not None]
     return pieces[begins[-1] :] if begins else pieces
 
 
 class Progress:
-    """Keeps it in Firestore. Make one an instance."""
+    """Stores and reads the progress of answers. One per instance."""
 
     def __init__(
-        self, firestore: AsyncClient, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        firestore: AsyncClient,
+        *,
+        store: LedgerStore,
+        background: BackgroundTasks,
+        limits: DeliveryLimits | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._firestore = firestore
+        self._paths = Paths(firestore)
+        self._store = store
+        self._background = background
+        self.limits = (limits or DeliveryLimits()).progress
         self._now = now
-        self._pieced: dict[str, int] = {}  # the number of the next one, of who has any
+        self._next_number: dict[str, int] = {}  # of the generations that have any pieces
 
     @asynccontextmanager
-    async def kept(
+    async def record(
         self,
         id_: str,
-        written: Callable[[], tuple[str, str]],
-        pace: tuple[float, float],
-        again: dict[str, Any] | None = None,
+        written: Written,
+        *,
+        continues: bool,
+        elapsed_s: float,
+        repair: Repair | None = None,
     ) -> AsyncIterator[None]:
-        """Inside, what `written` answers, (text, reasoning) so far, is kept as it grows.
+        """Within this context, store what `written` returns as it grows.
 
-        pace: seconds until the first piece, and between it and more. again: why another answer
-        takes the place of one that was kept before.
+        Args:
+            id_: The generation's id.
+            written: Returns the text and the reasoning so far.
+            continues: The generation needs no listener: all its clients follow it by its progress.
+            elapsed_s: How long it has been running.
+            repair: Why this text takes the place of what was stored before.
         """
-        keeping = asyncio.create_task(self._keep(id_, written, pace, again))
+        first_s, every_s = self.limits.after_s, self.limits.every_s
+        if continues:
+            first_s, every_s = max(0.0, first_s - elapsed_s), self.limits.live_s
+        recording = self._background.start(self._record(id_, written, first_s, every_s, repair))
         try:
             yield
         finally:
-            keeping.cancel()
-            await asyncio.wait({keeping})
+            recording.cancel()
+            await asyncio.wait({recording})
+
+    async def entry(self, id_: str, uid: str) -> StoredEntry:
+        """Return a user's generation as a follower needs it.
+
+        Raises:
+            GenerationUnknown: This user has no such generation.
+            LedgerUnavailable: Firestore did not answer.
+        """
+        with translated(LedgerUnavailable, "progress_unavailable"):
+            stored = await self._store.read(id_, FOLLOWED)
+        if stored is None or stored.uid != uid:
+            raise GenerationUnknown(field="resume")
+        return stored
 
     async def read(self, id_: str, after: int = -1) -> list[Piece]:
-        """The pieces after that one. Raises LedgerUnavailable."""
-        query = self._pieces(id_).where(filter=FieldFilter("number", ">", after)).order_by("number")
-        try:
-            found = await query.get(retry=None, timeout=limits.READ_S)
-        except AWAY as error:
-            raise _away(error) from None
-        documents = (snapshot.to_dict() or {} for snapshot in found)
-        return [
-            Piece(d["number"], d.get("text", ""), d.get("reasoning", ""), d.get("again"))
-            for d in documents
-        ]
+        """Return the pieces after that number. Raises LedgerUnavailable."""
+        later = self._paths.progress(id_).where(filter=FieldFilter("number", ">", after))
+        with translated(LedgerUnavailable, "progress_unavailable"):
+            found = await query(later.order_by("number"))
+        return [Piece.from_document(content(snapshot)) for snapshot in found]
 
     async def forget(self, id_: str) -> None:
-        """Delete the pieces, if there are any, all at once; where that fails they expire."""
-        if id_ not in self._pieced:
+        """Delete the pieces, if there are any, all at once. If that fails, they expire."""
+        if self._next_number.pop(id_, None) is None:
             return
-        del self._pieced[id_]
         try:
-            found = await self._pieces(id_).select([]).get(retry=None, timeout=limits.READ_S)
             batch = self._firestore.batch()
-            for snapshot in found:
+            for snapshot in await query(self._paths.progress(id_).select([])):
                 batch.delete(snapshot.reference)
-            await commit(batch, limits.SETTLE_BEFORE_RESULT_S)
-        except AWAY as error:
-            log.warning("progress_not_deleted", type=type(error).__name__)
+            await commit(batch, self.limits.delete_s)
+        except FirestoreError as error:
+            log.warning("progress_not_deleted", type=error.cause)
 
     async def erase(self, id_: str) -> None:
-        """Delete what is kept of one that nobody runs any more: its progress, what was asked.
+        """Delete what is left of a generation that nobody runs: progress and queued request.
 
-        Raises what Firestore raises.
+        Raises:
+            FirestoreError: See `firestore`.
         """
-        entry = self._firestore.collection("generations").document(id_)
         batch = self._firestore.batch()
-        for name in ("progress", "asked"):
-            pieces = entry.collection(name).select([])
-            for snapshot in await pieces.get(retry=None, timeout=limits.READ_S):
+        for collection in (self._paths.progress(id_), self._paths.queued_request(id_)):
+            for snapshot in await query(collection.select([])):
                 batch.delete(snapshot.reference)
-        await commit(batch, limits.CHANGE_S)
+        await commit(batch, self.limits.erase_s)
 
-    async def look(self, id_: str, uid: str) -> dict[str, Any]:
-        """A user's generation as the ledger has it. Raises GenerationUnknown, LedgerUnavailable."""
-        reference = self._firestore.collection("generations").document(id_)
-        try:
-            snapshot = await reference.get(LOOKED_AT, retry=None, timeout=limits.READ_S)
-        except AWAY as error:
-            raise _away(error) from None
-        entry = snapshot.to_dict() or {}
-        if entry.get("uid") != uid:
-            raise GenerationUnknown(field="resume")
-        return entry
-
-    async def _keep(
-        self,
-        id_: str,
-        written: Callable[[], tuple[str, str]],
-        pace: tuple[float, float],
-        again: dict[str, Any] | None,
+    async def _record(
+        self, id_: str, written: Written, first_s: float, every_s: float, repair: Repair | None
     ) -> None:
-        after_s, every_s = pace
-        await asyncio.sleep(after_s)
-        texts, thoughts = 0, 0
+        await asyncio.sleep(first_s)
+        texts, reasonings = 0, 0
         while True:
             text, reasoning = written()
-            if len(text) > texts or len(reasoning) > thoughts:
-                number = self._pieced.get(id_, 0)
-                piece = Piece(number, text[texts:], reasoning[thoughts:], again if number else None)
+            if len(text) > texts or len(reasoning) > reasonings:
+                number = self._next_number.get(id_, 0)
+                begins_anew = repair if number else None
+                piece = Piece(number, text[texts:], reasoning[reasonings:], begins_anew)
                 if await self._write(id_, piece):
-                    again, texts, thoughts = None, len(text), len(reasoning)
+                    repair, texts, reasonings = None, len(text), len(reasoning)
             await asyncio.sleep(every_s)
 
     async def _write(self, id_: str, piece: Piece) -> bool:
-        document = {
-            "number": piece.number,
-            "text": piece.text,
-            "reasoning": piece.reasoning,
-            **({"again": piece.again} if piece.again else {}),
-            "expireAt": self._now() + timedelta(days=limits.PROGRESS_TTL_DAYS),
-        }
-        self._pieced[id_] = piece.number + 1  # also where this is cut off: it may get there yet
-        reference = self._pieces(id_).document(f"{piece.number:05}")
+        expires = self._now() + timedelta(days=self.limits.ttl_days)
+        # also if this is cancelled: the piece may arrive nevertheless
+        self._next_number[id_] = piece.number + 1
+        reference = self._paths.progress(id_).document(f"{piece.number:05}")
         try:
-            await reference.set(document, retry=None, timeout=limits.READ_S)
-        except (*AWAY, ValueError) as error:
-            log.warning("progress_not_kept", type=type(error).__name__)
-            self._pieced[id_] = piece.number
+            await put(reference, piece.to_document(expires), within_s=self.limits.write_s)
+        except FirestoreError as error:
+            log.warning("progress_not_kept", type=error.cause)
+            self._next_number[id_] = piece.number
             return False
         return True
-
-    def _pieces(self, id_: str) -> Any:
-        return self._firestore.collection("generations").document(id_).collection("progress")
-
-
-def _away(error: BaseException) -> LedgerUnavailable:
-    log.error("progress_unavailable", type=type(error).__name__)
-    return LedgerUnavailable()

@@ -1,8 +1,9 @@
 """The queue in front of the function that runs answers which need no listener: Cloud Tasks.
 
-A task says which generation, and no more: whoever may look at the queue may read it. The same one
-may be queued twice, by a call that is sent again: only one of them claims it (`handover`). So tasks
-have no names of their own, which would cost Cloud Tasks a look at all of the last hour's.
+A task names a generation and nothing else, because whoever may look at the queue may read it. A
+call that is sent again may queue the same generation twice: only one of the tasks claims it
+(`handover`). So tasks have no names of their own, for which Cloud Tasks would have to compare them
+with all tasks of the last hour.
 """
 
 from __future__ import annotations
@@ -10,30 +11,45 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
-from .. import limits, log
+from .. import log
 from ..errors import QueueUnavailable
+from .limits import DeliveryLimits
 
-FUNCTION: Final = "continuation"  # one word: the name of a queue takes no underscore
+if TYPE_CHECKING:
+    import firebase_admin
+
+FUNCTION: Final = "continuation"  # one word: the name of a queue may not contain an underscore
 REGION: Final = "australia-southeast1"  # where scripts/manifest has it deployed to
 
 
 class TaskQueue:
-    """Adds tasks. Make one an instance."""
+    """Adds tasks to the queue. One per instance."""
 
-    def __init__(self, project: str, firebase_app: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        project: str,
+        firebase_app: Callable[[], firebase_admin.App],
+        *,
+        limits: DeliveryLimits | None = None,
+    ) -> None:
         self._function = f"projects/{project}/locations/{REGION}/functions/{FUNCTION}"
         self._firebase_app = firebase_app
-        self._threads = ThreadPoolExecutor(limits.QUEUE_THREADS, thread_name_prefix="queue")
+        self._limits = (limits or DeliveryLimits()).queue
+        self._threads = ThreadPoolExecutor(self._limits.threads, thread_name_prefix="queue")
 
     async def add(self, id_: str) -> None:
-        """Queue a generation. Raises QueueUnavailable; it may be queued all the same."""
+        """Queue a generation.
+
+        Raises:
+            QueueUnavailable: It may be queued nevertheless.
+        """
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(limits.QUEUE_S):
+            async with asyncio.timeout(self._limits.enqueue_s):
                 await loop.run_in_executor(self._threads, self._add, id_)
-        except Exception as error:  # many kinds, by what is not there: a route, a role, the queue
+        except Exception as error:  # many kinds, by what is missing: a route, a role, the queue
             log.error("not_queued", type=type(error).__name__)
             raise QueueUnavailable from None
 
@@ -41,5 +57,6 @@ class TaskQueue:
         from firebase_admin import functions
 
         queue = functions.task_queue(self._function, app=self._firebase_app())
-        options = functions.TaskOptions(dispatch_deadline_seconds=limits.TASK_DEADLINE_S)
+        deadline_s = self._limits.delivery_deadline_s
+        options = functions.TaskOptions(dispatch_deadline_seconds=deadline_s)
         queue.enqueue({"data": {"generationId": id_}}, options)

@@ -1,32 +1,37 @@
-"""Ending an answer that is being written, from any device of the user who asked for it."""
+"""Ends an answer that is being written, from any device of the user who asked for it."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Any
+from itertools import chain
 
-from .. import limits
 from ..callable import Call
 from ..contract import StopGeneration, parse
 from ..errors import GenerationUnknown, LedgerUnavailable
+from ..firestore import Document
 from ..ledger import comparison_ids, generation_id
 from ..users import Caller
+from .limits import DeliveryLimits
 from .stop_signals import StopSignals
 
 
 class StopCallable:
-    """The use case `stop_generation`."""
+    """The callable `stop_generation`."""
 
-    def __init__(self, stops: StopSignals) -> None:
+    def __init__(self, stops: StopSignals, *, limits: DeliveryLimits | None = None) -> None:
         self._stops = stops
+        self._limits = (limits or DeliveryLimits()).stops
 
-    async def stop_generation(self, call: Call[Caller]) -> dict[str, Any]:
-        """`{generationId or comparisonId, stopped, status}`; status "running": the stop is on its
-        way to it.
+    async def stop_generation(self, call: Call[Caller]) -> Document:
+        """Return `{generationId or comparisonId, stopped, status}`.
 
-        Somebody else's generation and none at all are the same. Raises GenerationUnknown,
-        LedgerUnavailable.
+        With status "running" the stop is on its way to the generation. Another user's generation is
+        treated like one that does not exist.
+
+        Raises:
+            GenerationUnknown: The caller has no such generation.
+            LedgerUnavailable: Firestore did not answer.
         """
         request, uid = parse(StopGeneration, call.data), call.caller.uid
         id_ = (
@@ -42,26 +47,29 @@ class StopCallable:
         return {name: id_, "stopped": status == "running", "status": status}
 
     async def _stop_all(self, id_: str, uid: str) -> str | None:
-        """As `_stop`, of what may be a comparison: "running" is that of any of its generations.
+        """Stop what may be a comparison. Its status is "running" if any of its generations is.
 
-        It looks more than once: the request may be on its way still, and so may a judge be, when
-        all that it judges has ended.
+        It looks more than once: the request may still be on its way, and so may a judge be, when
+        all the answers that it reads have ended.
         """
-        for pause_s in (0.0, *limits.STOP_LOOKS_S):
+        statuses: list[str] = []
+        for pause_s in chain((0.0,), self._limits.look_pauses_s):
             await asyncio.sleep(pause_s)
             alone, *parts = await asyncio.gather(
                 self._stop(id_, uid),
-                *(self._stop(one, uid, comparison=id_) for one in comparison_ids(id_, uid)),
+                *(self._stop(part, uid, comparison=id_) for part in comparison_ids(id_, uid)),
             )
-            found = [status for status in (alone, *parts) if status is not None]
-            if "running" in found or alone is not None or (found and "done" not in found):
+            statuses = [status for status in (alone, *parts) if status is not None]
+            if "running" in statuses or alone is not None:
                 break
-        return max(found, key=lambda status: status == "running", default=None)
+            if statuses and "done" not in statuses:
+                break
+        return max(statuses, key=lambda status: status == "running", default=None)
 
     async def _stop(self, id_: str, uid: str, comparison: str | None = None) -> str | None:
-        """The status that the stop found, None where this user has no such generation."""
-        if not self._stops.here(id_, uid):
-            return await self._stops.ask(id_, uid, comparison)
+        """Return the status that the stop found; None if this user has no such generation."""
+        if not self._stops.stop_here(id_, uid):
+            return await self._stops.request(id_, uid, comparison)
         with suppress(LedgerUnavailable):
-            await self._stops.ask(id_, uid, comparison)  # for the record: it has been told already
+            await self._stops.request(id_, uid, comparison)  # for the record: it knows already
         return "running"

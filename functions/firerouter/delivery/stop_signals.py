@@ -2,11 +2,12 @@
 
     generations/{id}   {..., instance, status, stop: {at, by, instance, comparison?}}
 
-Whoever stops it writes `stop` onto the ledger's entry, guarded: only while it runs. The instance
-that runs it listens to the entries whose stop names it. One listener an instance, open while
-anything runs there and a little longer: an instance at rest holds nothing open. Opened again after
-a break it begins with all that match, so no stop is missed. A comparison has no entry of its own:
-each of its generations' stops names it, and the first one that is heard ends it all.
+Whoever stops a generation writes `stop` onto its ledger entry, guarded: only while it runs. The
+instance that runs it listens to the entries whose stop names this instance. There is one listener
+an instance, open while anything runs there and a little longer: an idle instance holds no
+connection open. When it is opened again after a break, it begins with all entries that match, so no
+stop is missed. A comparison has no entry of its own: the stop of each of its generations names it,
+and the first one that is heard ends the whole comparison.
 """
 
 from __future__ import annotations
@@ -14,144 +15,181 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 from google.api_core import exceptions
-from google.cloud.firestore import SERVER_TIMESTAMP, AsyncClient, FieldFilter
-from google.cloud.firestore_v1.types import ListenRequest, ListenResponse, Target, TargetChange
+from google.cloud.firestore import AsyncClient
+from google.cloud.firestore_v1.types import (
+    ListenRequest,
+    ListenResponse,
+    StructuredQuery,
+    Target,
+    TargetChange,
+    Value,
+)
 
-from .. import limits, log
+from .. import log
 from ..errors import LedgerUnavailable
-from ..firestore import AWAY, GUARD_FAILED, commit
+from ..firestore import (
+    GENERATIONS,
+    Conflict,
+    FirestoreError,
+    database_name,
+    listen,
+    translated,
+)
+from ..ledger import RUNNING, EntryField, LedgerStore, Stop
+from .limits import DeliveryLimits, StopLimits
 
-LOOKED_AT: Final = ("uid", "status", "stop", "instance")  # an entry may hold a long result as well
-TARGET: Final = 1
+STOPPABLE: Final = (EntryField.UID, EntryField.STATUS, EntryField.STOP, EntryField.INSTANCE)
+TARGET_ID: Final = 1
 
 
 class StopSignals:
-    """Asks for stops, and tells this instance's generations of theirs. Make one an instance."""
+    """Sends stops, and tells this instance's generations of theirs. One per instance."""
 
-    def __init__(self, firestore: AsyncClient, instance: str) -> None:
-        self._firestore = firestore
-        self._generations = firestore.collection("generations")
-        # equalities alone: Firestore joins single-field indexes for them, no composite one is asked
-        mine = self._generations.where(filter=FieldFilter("stop.instance", "==", instance))
-        asked = mine.where(filter=FieldFilter("status", "==", "running"))
-        self._listener = Listener(firestore, asked, self._heard)
-        self._here: dict[str, tuple[str, Callable[[], None]]] = {}
+    def __init__(
+        self,
+        firestore: AsyncClient,
+        instance: str,
+        *,
+        store: LedgerStore,
+        limits: DeliveryLimits | None = None,
+    ) -> None:
+        self._store = store
+        self._limits = (limits or DeliveryLimits()).stops
+        self._listener = Listener(firestore, instance, self._heard, limits=self._limits)
+        self._stoppable: dict[str, tuple[str, Callable[[], None]]] = {}
 
-    async def ask(self, id_: str, uid: str, comparison: str | None = None) -> str | None:
-        """Have a user's generation stopped, wherever it runs. comparison: the one that is stopped
-        with it.
+    async def request(self, id_: str, uid: str, comparison: str | None = None) -> str | None:
+        """Have a user's generation stopped, on whichever instance it runs.
 
-        "running": Firestore has taken the stop. Else the status that it had ended with; None where
-        this user has no such generation. Raises LedgerUnavailable.
+        Args:
+            id_: The generation's id.
+            uid: The user.
+            comparison: The id of the comparison that is stopped with it.
+
+        Returns:
+            "running" if Firestore has taken the stop; otherwise the status that the generation had
+            ended with; None if this user has no such generation.
+
+        Raises:
+            LedgerUnavailable: Firestore did not answer.
+            FirestoreForbidden: The functions' service account lacks a role.
         """
-        try:
-            while (status := await self._write(id_, uid, comparison)) == "moved":
-                pass
-        except AWAY as error:
-            log.error("stop_failed", type=type(error).__name__)
-            raise LedgerUnavailable from None
-        return status
+        with translated(LedgerUnavailable, "stop_failed"):
+            while True:
+                stored = await self._store.read(id_, STOPPABLE)
+                if stored is None or stored.uid != uid:
+                    return None
+                known = stored.stop is not None
+                if stored.stop is not None and comparison is not None:
+                    known = stored.stop.comparison is not None
+                if known or not stored.is_running:
+                    return str(stored.status)
+                stop = Stop(by=uid, instance=stored.instance or "", comparison=comparison)
+                try:
+                    await self._store.write_stop(stored, stop, within_s=self._limits.write_s)
+                except Conflict:
+                    continue  # the entry has changed, for example ended: look again
+                return "running"
 
-    async def told(self, ids: Iterable[str]) -> bool:
-        """Whether one of these was stopped with its comparison, on whichever instance."""
-        references = [self._generations.document(id_) for id_ in ids]
-        found = self._firestore.get_all(references, ["stop"], retry=None, timeout=limits.READ_S)
+    async def comparison_was_stopped(self, ids: Iterable[str]) -> bool:
+        """Return whether one of these was stopped with its comparison, on whichever instance."""
         try:
-            stops = [(snapshot.to_dict() or {}).get("stop") async for snapshot in found]
-        except AWAY as error:
-            log.warning("stops_not_read", type=type(error).__name__)
-            return False  # what is asked next needs Firestore too, and says so
-        return any(stop and "comparison" in stop for stop in stops)
+            found = await self._store.read_all(ids, (EntryField.STOP,))
+        except FirestoreError as error:
+            log.warning("stops_not_read", type=error.cause)
+            return False  # what comes next needs Firestore too, and reports it
+        return any(stored.stop and stored.stop.comparison for stored in found)
 
-    async def _write(self, id_: str, uid: str, comparison: str | None) -> str | None:
-        """As `ask`; "moved": the entry has changed meanwhile, by its end say."""
-        reference = self._generations.document(id_)
-        snapshot = await reference.get(LOOKED_AT, retry=None, timeout=limits.READ_S)
-        entry = snapshot.to_dict() or {}
-        if entry.get("uid") != uid:
-            return None
-        stopped = "stop" in entry and (comparison is None or "comparison" in entry["stop"])
-        if entry.get("status") != "running" or stopped:
-            return str(entry.get("status"))
-        stop = {"at": SERVER_TIMESTAMP, "by": uid, "instance": entry.get("instance")}
-        if comparison is not None:
-            stop["comparison"] = comparison
-        batch = self._firestore.batch()
-        guard = self._firestore.write_option(last_update_time=snapshot.update_time)
-        batch.update(reference, {"stop": stop}, option=guard)
-        try:
-            await commit(batch, limits.STOP_S)
-        except GUARD_FAILED:
-            return "moved"
-        return "running"
-
-    def here(self, id_: str, uid: str) -> bool:
-        """Stop a user's generation at once if it runs on this instance. Whether it does."""
-        owner, stop = self._here.get(id_, (None, None))
+    def stop_here(self, id_: str, uid: str) -> bool:
+        """Stop a user's generation at once if it runs on this instance. Return whether it does."""
+        owner, stop = self._stoppable.get(id_, (None, None))
         if stop is None or owner != uid:
             return False
         stop()
         return True
 
     @contextmanager
-    def reaching(self, id_: str, uid: str, stop: Callable[[], None]) -> Iterator[None]:
-        """Inside, `stop` is called, once or more, when a user has this generation stopped."""
-        self._here[id_] = (uid, stop)
+    def register(self, id_: str, uid: str, stop: Callable[[], None]) -> Iterator[None]:
+        """Within this context, call `stop`, once or more, when a user stops this generation."""
+        self._stoppable[id_] = (uid, stop)
         # most short answers end before anybody could stop them: they open nothing. A stop that
-        # comes before it is open is among the first that it hears of
-        opening = asyncio.get_running_loop().call_later(limits.LISTEN_AFTER_S, self._listener.open)
+        # comes before the listener is open is among the first that it hears of
+        opening = asyncio.get_running_loop().call_later(
+            self._limits.listen_after_s, self._listener.open
+        )
         try:
             yield
         finally:
             opening.cancel()
-            self._here.pop(id_, None)  # a comparison may be asked for twice at the same time
-            if not self._here:
+            self._stoppable.pop(id_, None)  # the same comparison may run twice at the same time
+            if not self._stoppable:
                 self._listener.rest()
+
+    @property
+    def is_listening(self) -> bool:
+        return self._listener.is_open
 
     async def close(self) -> None:
         """Close the listener now."""
         await self._listener.close()
 
     def _heard(self, id_: str, comparison: str) -> None:
-        for one in (id_, comparison):
-            if one in self._here:
-                _, stop = self._here[one]
+        for known in (id_, comparison):
+            if known in self._stoppable:
+                _, stop = self._stoppable[known]
                 stop()
 
 
 class Listener:
-    """A query's matches as they come, off everybody's path: nothing here is ever waited for.
+    """The stops of one instance as they come, off everybody's path: nothing ever waits for it.
 
-    The raw stream under the client, whose asynchronous `on_snapshot` is not implemented.
-    on_match: called with a document's id, and its stop's comparison or "", when it begins to match;
-    after a break, for all that do.
+    It reads the raw stream under the client, whose asynchronous `on_snapshot` is not implemented.
     """
 
     def __init__(
-        self, firestore: AsyncClient, query: Any, on_match: Callable[[str, str], None]
+        self,
+        firestore: AsyncClient,
+        instance: str,
+        on_match: Callable[[str, str], None],
+        *,
+        limits: StopLimits,
     ) -> None:
+        """Make a listener, which is closed.
+
+        Args:
+            firestore: The client whose connection it shares.
+            instance: Whose stops it hears.
+            on_match: Called with a generation's id, and its stop's comparison or "", when its entry
+                begins to match; after a break, for all that do.
+            limits: How long it stays open, and waits.
+        """
         self._firestore = firestore
-        self._query = query
+        self._instance = instance
         self._on_match = on_match
+        self._limits = limits
         self._task: asyncio.Task[None] | None = None
         self._closing: asyncio.TimerHandle | None = None
-        self._out = False  # nothing was heard since it broke, which has been logged
-        self._pause_s = limits.LISTEN_PAUSE_FIRST_S
+        self._is_broken = False  # nothing was heard since it broke, which has been logged
+        self._pause_s = limits.first_pause_s
+
+    @property
+    def is_open(self) -> bool:
+        return self._task is not None
 
     def open(self) -> None:
-        """Begin to listen, if it is not so yet."""
-        self._stay()
+        """Begin to listen, unless it does already."""
+        self._keep_open()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
 
     def rest(self) -> None:
-        """Nobody listens any more: close in a while, unless somebody does again."""
-        self._stay()  # or an older timer would close it upon whoever does
+        """Nothing runs any more: close after a while, unless it is opened again before."""
+        self._keep_open()  # cancels the previous timer, which would close a listener in use
         loop = asyncio.get_running_loop()
-        self._closing = loop.call_later(limits.LISTEN_REST_S, self._cancel)
+        self._closing = loop.call_later(self._limits.rest_s, self._cancel)
 
     async def close(self) -> None:
         """Close now."""
@@ -159,48 +197,43 @@ class Listener:
             self._cancel()
             await asyncio.wait({task})
 
-    def _stay(self) -> None:
+    def _keep_open(self) -> None:
         if self._closing is not None:
             self._closing.cancel()
             self._closing = None
 
     def _cancel(self) -> None:
-        self._stay()
+        self._keep_open()
         if self._task is not None:
             self._task.cancel()
         self._task = None
 
     async def _run(self) -> None:
-        self._pause_s = limits.LISTEN_PAUSE_FIRST_S
+        self._pause_s = self._limits.first_pause_s
         while True:
             try:
-                await self._follow()  # ends from time to time, as Firestore likes
+                await self._follow()  # the stream ends from time to time, as Firestore likes
             except asyncio.CancelledError as error:
                 task = asyncio.current_task()
                 if task is None or task.cancelling():
                     raise
-                self._broke(error)  # gRPC says this too when it was the other side that cancelled
+                self._note_break(error)  # gRPC raises this too when the server cancelled
             except Exception as error:  # whatever it is, generations go on, and so does listening
-                self._broke(error)
+                self._note_break(error)
             await asyncio.sleep(self._pause_s)
-            self._pause_s = min(2 * self._pause_s, limits.LISTEN_PAUSE_MAX_S)
+            self._pause_s = min(2 * self._pause_s, self._limits.max_pause_s)
 
-    def _broke(self, error: BaseException) -> None:
-        if not self._out:
+    def _note_break(self, error: BaseException) -> None:
+        if not self._is_broken:
             log.warning("stops_not_heard", type=type(error).__name__)
-        self._out = True
+        self._is_broken = True
 
     async def _follow(self) -> None:
-        """Listen until the stream ends. Raises what it breaks with."""
+        """Listen until the stream ends. Raises what breaks it."""
         stream, ended = None, asyncio.Event()
         try:
-            async with asyncio.timeout(limits.LISTEN_OPEN_S) as opening:
-                stream = await self._firestore._firestore_api.listen(
-                    requests=self._requests(ended),
-                    retry=None,
-                    timeout=None,
-                    metadata=self._firestore._rpc_metadata,
-                )
+            async with asyncio.timeout(self._limits.open_s) as opening:
+                stream = await listen(self._firestore, self._requests(ended))
                 async for response in stream:
                     if self._take(response):
                         opening.reschedule(None)
@@ -210,25 +243,57 @@ class Listener:
                 stream.cancel()
 
     async def _requests(self, ended: asyncio.Event) -> AsyncIterator[ListenRequest]:
-        """One: Firestore goes on answering it for as long as this does not end."""
-        parent, _ = self._query._parent._parent_info()
-        query = Target.QueryTarget(parent=parent, structured_query=self._query._to_protobuf())
-        target = Target(query=query, target_id=TARGET)
-        yield ListenRequest(database=self._firestore._database_string, add_target=target)
+        """Yield the one request, which Firestore goes on answering until this generator ends."""
+        database = database_name(self._firestore)
+        query = Target.QueryTarget(
+            parent=f"{database}/documents", structured_query=stops_of(self._instance)
+        )
+        target = Target(query=query, target_id=TARGET_ID)
+        yield ListenRequest(database=database, add_target=target)
         await ended.wait()
 
     def _take(self, response: ListenResponse) -> bool:
-        """Whether everything until now has been heard."""
+        """Return whether everything until now has been heard."""
         said = ListenResponse.pb(response)  # which costs less: the emulator speaks at each commit
-        if TARGET in said.document_change.target_ids:
+        if TARGET_ID in said.document_change.target_ids:
             document = said.document_change.document
-            stop = document.fields["stop"].map_value.fields
+            stop = document.fields[EntryField.STOP].map_value.fields
             self._on_match(document.name.rsplit("/", 1)[1], stop["comparison"].string_value)
         kind = said.target_change.target_change_type
         if kind == TargetChange.TargetChangeType.REMOVE:
-            refused: Any = exceptions.from_grpc_status  # typed nowhere
-            raise refused(said.target_change.cause.code, "")
+            code = said.target_change.cause.code
+            raise exceptions.from_grpc_status(code, "")  # type: ignore[no-untyped-call]  # no types
         if kind != TargetChange.TargetChangeType.CURRENT:
             return False
-        self._out, self._pause_s = False, limits.LISTEN_PAUSE_FIRST_S
+        self._is_broken, self._pause_s = False, self._limits.first_pause_s
         return True
+
+
+def stops_of(instance: str) -> StructuredQuery:
+    """Return the query for the running entries of an instance that were stopped.
+
+    It compares for equality alone: Firestore joins single-field indexes for that, and needs no
+    composite one.
+    """
+    filters = [
+        equals(EntryField.STOP_INSTANCE, instance),
+        equals(EntryField.STATUS, RUNNING),
+    ]
+    both = StructuredQuery.CompositeFilter(
+        op=StructuredQuery.CompositeFilter.Operator.AND, filters=filters
+    )
+    return StructuredQuery(
+        from_=[StructuredQuery.CollectionSelector(collection_id=GENERATIONS)],
+        where=StructuredQuery.Filter(composite_filter=both),
+    )
+
+
+def equals(path: str, value: str) -> StructuredQuery.Filter:
+    """Return the filter for documents whose field is this text."""
+    return StructuredQuery.Filter(
+        field_filter=StructuredQuery.FieldFilter(
+            field=StructuredQuery.FieldReference(field_path=path),
+            op=StructuredQuery.FieldFilter.Operator.EQUAL,
+            value=Value(string_value=value),
+        )
+    )

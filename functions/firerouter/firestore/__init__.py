@@ -6,7 +6,7 @@ from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .audit import Audit, Change
-    from .commits import AWAY, GUARD_FAILED, NOT_STORABLE, commit
+    from .commits import AWAY, GUARD_FAILED, NOT_STORABLE, commit, create, put
     from .errors import (
         AlreadyExists,
         Conflict,
@@ -15,14 +15,18 @@ if TYPE_CHECKING:
         Missing,
         NotStorable,
         Unavailable,
+        mapped,
         translated,
     )
-    from .paths import key_of
+    from .limits import FirestoreLimits
+    from .paths import GENERATIONS, Paths, key_of
     from .pieces import cut
-    from .reads import READ_S, Snapshot, get, get_all, query
+    from .raw import ListenStream, database_name, generated_client, listen
+    from .reads import READ_S, Document, Snapshot, content, count, get, get_all, query
 
 __all__ = (
     "AWAY",
+    "GENERATIONS",
     "GUARD_FAILED",
     "NOT_STORABLE",
     "READ_S",
@@ -30,17 +34,29 @@ __all__ = (
     "Audit",
     "Change",
     "Conflict",
+    "Document",
     "FirestoreError",
+    "FirestoreLimits",
     "Forbidden",
+    "ListenStream",
     "Missing",
     "NotStorable",
+    "Paths",
     "Snapshot",
     "Unavailable",
     "commit",
+    "content",
+    "count",
+    "create",
     "cut",
+    "database_name",
+    "generated_client",
     "get",
     "get_all",
     "key_of",
+    "listen",
+    "mapped",
+    "put",
     "query",
     "translated",
 )
@@ -48,7 +64,7 @@ __getattr__ = lazily(
     __name__,
     {
         "audit": ("Audit", "Change"),
-        "commits": ("AWAY", "GUARD_FAILED", "NOT_STORABLE", "commit"),
+        "commits": ("AWAY", "GUARD_FAILED", "NOT_STORABLE", "commit", "create", "put"),
         "errors": (
             "AlreadyExists",
             "Conflict",
@@ -57,10 +73,13 @@ __getattr__ = lazily(
             "Missing",
             "NotStorable",
             "Unavailable",
+            "mapped",
             "translated",
         ),
-        "paths": ("key_of",),
+        "limits": ("FirestoreLimits",),
+        "paths": ("GENERATIONS", "Paths", "key_of"),
         "pieces": ("cut",),
-        "reads": ("READ_S", "Snapshot", "get", "get_all", "query"),
+        "raw": ("ListenStream", "database_name", "generated_client", "listen"),
+        "reads": ("READ_S", "Document", "Snapshot", "content", "count", "get", "get_all", "query"),
     },
 )

@@ -1,12 +1,13 @@
-"""The audit: each change that an admin makes, entered in the same commit as the change itself.
+"""The audit: each change that an admin makes is recorded in the same commit as the change itself.
 
     audit/{id}   {at, by, email, action, target, before, after, note?}
 
-No change without its entry, no entry without its change. Of a key an entry holds its last four.
+There is no change without its entry, and no entry without its change. Of an OpenRouter key, an
+entry holds the last four characters.
 
-A commit may be sent again by the client library and so be applied twice. The entry, created under
-an id made before the first sending, is the guard: the second time it is there already, and finding
-it tells our own commit from somebody else's that came first.
+The client library may send a commit again, so that it is applied twice. The entry, created under an
+id that is made before the commit is first sent, is the guard: the second time it already exists,
+and finding it there tells our own commit from another admin's that came first.
 """
 
 from __future__ import annotations
@@ -14,75 +15,98 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
-from google.cloud.firestore import AsyncClient, AsyncWriteBatch
-
-from .. import limits, log
+from .. import log
 from ..errors import SettingsChanged, SettingsRefused, SettingsUnavailable
-from .commits import AWAY, GUARD_FAILED, NOT_STORABLE, commit
+from .commits import commit
+from .errors import Conflict, NotStorable, Unavailable, mapped, translated
+from .limits import FirestoreLimits
+from .paths import Paths
+from .reads import Document, get
+
+if TYPE_CHECKING:
+    from google.cloud.firestore import AsyncClient, AsyncDocumentReference, AsyncWriteBatch
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an admin does, and why. by: the uid. action: the callable. target: where, as a path."""
+    """What an admin changes.
+
+    Attributes:
+        by: The admin's uid.
+        email: The admin's email address; empty if the account has none.
+        action: The callable's name.
+        target: The path of what is changed.
+        before: The values before the change.
+        after: The values after it.
+        note: The admin's reason.
+    """
 
     by: str
     email: str
     action: str
     target: str
-    before: Any
-    after: Any
+    before: object
+    after: object
     note: str = ""
 
 
 class Audit:
-    """Commits changes together with their entries. Make one an instance."""
+    """Commits changes together with their entries. One per instance."""
 
     def __init__(
-        self, firestore: AsyncClient, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        firestore: AsyncClient,
+        *,
+        limits: FirestoreLimits | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._firestore = firestore
+        self._limits = limits or FirestoreLimits()
+        self._entries = Paths(firestore).audit()
         self._now = now
 
     async def commit(self, batch: AsyncWriteBatch, change: Change) -> None:
         """Commit the writes of `batch`, each guarded by its caller, and the entry: all or nothing.
 
-        Raises SettingsChanged, SettingsRefused: nothing was written. SettingsUnavailable: it is not
-        known whether anything was, or will yet be.
+        Raises:
+            SettingsChanged: Another admin was first. Nothing was written.
+            SettingsRefused: Firestore cannot store the change. Nothing was written.
+            SettingsUnavailable: It is not known whether anything was written, or will yet be.
+            FirestoreForbidden: The functions' service account lacks a role.
         """
-        entry = self._firestore.collection("audit").document()
-        batch.create(
-            entry,
-            {
-                "at": self._now(),
-                "by": change.by,
-                "email": change.email or None,
-                "action": change.action,
-                "target": change.target,
-                "before": change.before,
-                "after": change.after,
-                "note": change.note or None,
-            },
-        )
-        try:
-            await commit(batch, limits.CHANGE_S)
-        except GUARD_FAILED:
-            if not await self._is_entered(entry):
-                raise SettingsChanged from None
-        except NOT_STORABLE as error:
-            log.error("change_not_storable", action=change.action, type=type(error).__name__)
-            sentence = "Firestore can not keep these settings: they are too large, or too deep."
-            wrong = {"field": "settings", "reason": "not_storable", "message": sentence}
-            raise SettingsRefused(sentence, field="settings", errors=[wrong], warnings=[]) from None
-        except AWAY as error:
-            log.error("change_failed", action=change.action, type=type(error).__name__)
-            if not await self._is_entered(entry):
-                raise SettingsUnavailable from None
+        entry = self._entries.document()
+        with translated(SettingsUnavailable, "change_failed", action=change.action):
+            try:
+                with mapped():  # a value that no document holds is refused before the commit
+                    batch.create(entry, self._document(change))
+                await commit(batch, self._limits.change_s)
+            except Conflict:
+                if not await _exists(entry):
+                    raise SettingsChanged from None
+            except NotStorable as error:
+                log.error("change_not_storable", action=change.action, type=error.cause)
+                sentence = "Firestore can't store these settings: they are too large or too deep."
+                wrong = {"field": "settings", "reason": "not_storable", "message": sentence}
+                raise SettingsRefused(
+                    sentence, field="settings", errors=[wrong], warnings=[]
+                ) from None
+            except Unavailable:
+                if not await _exists(entry):  # else it was applied, and only the answer was lost
+                    raise
 
-    async def _is_entered(self, entry: Any) -> bool:
-        try:
-            snapshot = await entry.get(retry=None, timeout=limits.READ_S)
-        except AWAY:
-            raise SettingsUnavailable from None
-        return bool(snapshot.exists)
+    def _document(self, change: Change) -> Document:
+        return {
+            "at": self._now(),
+            "by": change.by,
+            "email": change.email or None,
+            "action": change.action,
+            "target": change.target,
+            "before": change.before,
+            "after": change.after,
+            "note": change.note or None,
+        }
+
+
+async def _exists(entry: AsyncDocumentReference) -> bool:
+    return bool((await get(entry)).exists)

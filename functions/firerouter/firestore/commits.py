@@ -1,11 +1,13 @@
-"""Firestore's commits, as every store of ours makes them."""
+"""Firestore's writes, as every store makes them: in commits, or one that is sent once."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from google.api_core import exceptions
 from google.api_core.retry import AsyncRetry, if_exception_type
+from google.cloud.firestore import AsyncDocumentReference
 from google.cloud.firestore_v1.types import WriteResult
 
 from .errors import Conflict, FirestoreError, NotStorable, mapped
@@ -26,10 +28,10 @@ class Batch(Protocol):
 async def commit(batch: Batch, within_s: float) -> list[WriteResult]:
     """Commit all writes of a batch, or none of them, and return their results.
 
-    It may be sent again by the client, and so be applied twice: guard what moves a counter.
+    The client may send a commit again, so that it is applied twice: guard what moves a counter.
 
     Raises:
-        Conflict: A write's guard failed. Also where the commit itself was applied before.
+        Conflict: A write's guard failed, which also happens if this commit was applied before.
         NotStorable, Unavailable, Forbidden: See `errors`.
     """
     retry = AsyncRetry(
@@ -37,6 +39,40 @@ async def commit(batch: Batch, within_s: float) -> list[WriteResult]:
     )
     with mapped():
         return await batch.commit(retry=retry, timeout=within_s)
+
+
+async def put(
+    reference: AsyncDocumentReference,
+    document: Mapping[str, object],
+    *,
+    merge: bool = False,
+    within_s: float,
+) -> WriteResult:
+    """Write one document, sent once: it needs no guard, and nothing sends it again.
+
+    Args:
+        reference: Where the document is.
+        document: Its fields.
+        merge: Whether fields that are not given stay as they are.
+        within_s: The deadline, in seconds.
+
+    Raises:
+        FirestoreError: See `errors`.
+    """
+    with mapped():
+        return await reference.set(dict(document), merge=merge, retry=None, timeout=within_s)
+
+
+async def create(
+    reference: AsyncDocumentReference, document: Mapping[str, object], *, within_s: float
+) -> WriteResult:
+    """Write a document that must not exist yet, sent once.
+
+    Raises:
+        AlreadyExists: It does. Other FirestoreErrors: see `errors`.
+    """
+    with mapped():
+        return await reference.create(dict(document), retry=None, timeout=within_s)
 
 
 # Still caught by stores that do not use `errors` yet. These go when the last of them does.

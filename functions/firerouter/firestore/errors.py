@@ -3,10 +3,10 @@
 The kinds exclude each other:
 
     FirestoreError
-      Unavailable    it did not answer, or not in time; trying again is worth it
-      Conflict       a write's guard failed: it was applied before, or the document has moved on
-      NotStorable    too large, too deep, or of a type that no document holds; never worth a retry
-      Forbidden      the functions' service account lacks a role; an admin has to act
+      Unavailable    Firestore did not answer, or not in time; a retry may help
+      Conflict       a write's guard failed: it was applied before, or the document has changed
+      NotStorable    too large, too deep, or of a type that no document holds; a retry never helps
+      Forbidden      the database is not set up for the functions; an admin has to act
 
 They stay below the stores: each store says, by `translated`, which error its callers get.
 """
@@ -25,7 +25,11 @@ from ..errors import FirestoreForbidden
 
 
 class FirestoreError(Exception):
-    """A call of Firestore that failed. Its `cause` is the name of Google's exception."""
+    """A call to Firestore that failed.
+
+    Attributes:
+        cause: The name of Google's exception.
+    """
 
     def __init__(self, cause: str) -> None:
         super().__init__(cause)
@@ -37,15 +41,15 @@ class Unavailable(FirestoreError):
 
 
 class Conflict(FirestoreError):
-    """A write's guard failed: the document exists, is gone, or is of another version."""
+    """A write's guard failed: the document exists, is gone, or has another version."""
 
 
 class AlreadyExists(Conflict):
-    """A document that was to be created is there already."""
+    """The document to create already exists."""
 
 
 class Missing(Conflict):
-    """A document that was to be updated is not there."""
+    """The document to update does not exist."""
 
 
 class NotStorable(FirestoreError):
@@ -53,16 +57,21 @@ class NotStorable(FirestoreError):
 
 
 class Forbidden(FirestoreError):
-    """The functions' service account may not use this database."""
+    """The functions cannot use this database: a role, the database or an index is missing."""
 
 
 @contextmanager
-def mapped() -> Iterator[None]:
-    """Raise the client's exceptions as ours."""
+def mapped(*, reading: bool = False) -> Iterator[None]:
+    """Raise the client's exceptions as FirestoreErrors.
+
+    Args:
+        reading: The call is a read. It has no guard that could fail: what is said to be missing
+            then is the database, or an index.
+    """
     try:
         yield
     except Exception as error:
-        kind = kind_of(error)
+        kind = kind_of(error, reading=reading)
         if kind is None:
             raise
         raise kind(type(error).__name__) from None
@@ -83,9 +92,10 @@ _KINDS: Final[tuple[tuple[type[Exception], type[FirestoreError]], ...]] = (
 )
 
 
-def kind_of(error: Exception) -> type[FirestoreError] | None:
-    """Return what an exception of the client means; None for one that is not the client's."""
-    return next((kind for google, kind in _KINDS if isinstance(error, google)), None)
+def kind_of(error: Exception, *, reading: bool = False) -> type[FirestoreError] | None:
+    """Return what an exception of the client means; None if it is not one of the client's."""
+    kind = next((kind for google, kind in _KINDS if isinstance(error, google)), None)
+    return Forbidden if reading and kind in (Missing, Conflict) else kind
 
 
 @contextmanager
@@ -93,13 +103,13 @@ def translated(unavailable: type[CallableError], event: str, **fields: str) -> I
     """Raise the caller's error for a failure of Firestore that nothing inside has handled.
 
     Args:
-        unavailable: What a caller is told where Firestore did not answer.
-        event: What the log is told, with the name of Google's exception.
-        fields: What else the log is told.
+        unavailable: The error that callers get if Firestore did not answer.
+        event: The log event, which also holds the name of Google's exception.
+        fields: More fields of the log event.
 
     Raises:
-        FirestoreForbidden: A role is missing; trying again does not help.
-        Conflict, NotStorable: As they are: our own mistake, unless the store handles them.
+        FirestoreForbidden: The database is not set up; a retry does not help.
+        Conflict, NotStorable: Unchanged: they are our own mistake, unless the store handles them.
     """
     try:
         yield

@@ -1,21 +1,115 @@
-"""Document ids and paths. Pure."""
+"""Where every document is: the one home of the names of collections. Pure.
+
+generations/{id}                                 a ledger entry
+  progress/{number}                              what its answer has come to so far
+  asked/{number}                                 the queued request, in parts
+quotas/{user}/windows/{window}                   a counter of one cap
+users/{user}                                     what a user prefers
+  conversations/{id}                             a conversation
+    messages/{id}                                one of its messages
+    transcript/{page}                            a page of the chosen path, annotations of files
+  deleting/{id}                                  a conversation that is being deleted
+features/{id}                                    a feature as it serves
+  revisions/{number}                             each saved revision of it
+config/app, config/pseudonyms                    the app's settings, the secret of its hashes
+catalog/{shard}                                  the list of models
+responses/{hash}                                 cached answers
+audit/{id}                                       an admin's change
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from google.cloud.firestore import (
+        AsyncClient,
+        AsyncCollectionReference,
+        AsyncDocumentReference,
+    )
 
 # https://firebase.google.com/docs/firestore/quotas: ids; and no % nor control character
 _NO_KEY: Final = re.compile(r"[/%\x00-\x1f\x7f-\x9f]|\A__.*__\Z|\A\Z", re.DOTALL)
 
+GENERATIONS: Final = "generations"
+
 
 def key_of(uid: str) -> str:
-    """The id of a user's documents: the uid itself, which the rules compare it with.
+    """Return the id of a user's documents: the uid itself, which the rules compare it with.
 
-    But for one that no document can be called by: any text of up to 128 characters may be a uid. It
-    is quoted, and so has a % in it, which no other key has. Its user's client can not read there.
+    Any text of up to 128 characters may be a uid, also one that no document can have as its id.
+    Such a uid is quoted, and so contains a %, which no other key does. Its user's client cannot
+    read these documents.
     """
     if uid not in {".", ".."} and not _NO_KEY.search(uid):
         return uid
     return quote(uid, safe="").replace(".", "%2E").replace("_", "%5F")
+
+
+class Paths:
+    """References to the documents and collections of one database."""
+
+    def __init__(self, firestore: AsyncClient) -> None:
+        self._firestore = firestore
+
+    # -- the ledger ----------------------------------------------------------------------------
+
+    def generations(self) -> AsyncCollectionReference:
+        return self._firestore.collection(GENERATIONS)
+
+    def generation(self, id_: str) -> AsyncDocumentReference:
+        return self._firestore.document(GENERATIONS, id_)
+
+    def progress(self, id_: str) -> AsyncCollectionReference:
+        return self._firestore.collection(GENERATIONS, id_, "progress")
+
+    def queued_request(self, id_: str) -> AsyncCollectionReference:
+        return self._firestore.collection(GENERATIONS, id_, "asked")
+
+    def quota_window(self, uid: str, name: str) -> AsyncDocumentReference:
+        return self._firestore.document("quotas", key_of(uid), "windows", name)
+
+    # -- users ---------------------------------------------------------------------------------
+
+    def user(self, uid: str) -> AsyncDocumentReference:
+        return self._firestore.document("users", key_of(uid))
+
+    def conversation(self, uid: str, id_: str) -> AsyncDocumentReference:
+        return self._firestore.document("users", key_of(uid), "conversations", id_)
+
+    def messages(self, uid: str, id_: str) -> AsyncCollectionReference:
+        return self._firestore.collection("users", key_of(uid), "conversations", id_, "messages")
+
+    def transcript(self, uid: str, id_: str) -> AsyncCollectionReference:
+        return self._firestore.collection("users", key_of(uid), "conversations", id_, "transcript")
+
+    def deletion(self, uid: str, id_: str) -> AsyncDocumentReference:
+        return self._firestore.document("users", key_of(uid), "deleting", id_)
+
+    # -- what admins set -----------------------------------------------------------------------
+
+    def features(self) -> AsyncCollectionReference:
+        return self._firestore.collection("features")
+
+    def feature(self, id_: str) -> AsyncDocumentReference:
+        return self._firestore.document("features", id_)
+
+    def revisions(self, feature: str) -> AsyncCollectionReference:
+        return self._firestore.collection("features", feature, "revisions")
+
+    def app_settings(self) -> AsyncDocumentReference:
+        return self._firestore.document("config", "app")
+
+    def pseudonyms(self) -> AsyncDocumentReference:
+        return self._firestore.document("config", "pseudonyms")
+
+    def catalog(self) -> AsyncCollectionReference:
+        return self._firestore.collection("catalog")
+
+    def responses(self) -> AsyncCollectionReference:
+        return self._firestore.collection("responses")
+
+    def audit(self) -> AsyncCollectionReference:
+        return self._firestore.collection("audit")

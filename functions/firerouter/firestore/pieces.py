@@ -1,4 +1,4 @@
-"""Long text, cut into pieces that a document holds each. A document ends at 1 MiB. Pure."""
+"""Long text, cut into pieces that each fit into a document of at most 1 MiB. Pure."""
 
 from __future__ import annotations
 

@@ -6,11 +6,12 @@ The client's own retries would go on past our deadline, so each read states `ret
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
 from google.cloud.firestore import (
     AsyncClient,
+    AsyncCollectionReference,
     AsyncDocumentReference,
     AsyncQuery,
     DocumentSnapshot,
@@ -19,35 +20,64 @@ from google.cloud.firestore import (
 from .errors import mapped
 
 Snapshot: TypeAlias = DocumentSnapshot[AsyncDocumentReference]
+Document: TypeAlias = dict[str, object]
 READ_S: Final = 5.0  # one read of a document or of a page of them
 
 
-async def get(reference: AsyncDocumentReference, *, within_s: float = READ_S) -> Snapshot:
+async def get(
+    reference: AsyncDocumentReference,
+    *,
+    fields: Iterable[str] | None = None,
+    within_s: float = READ_S,
+) -> Snapshot:
     """Return a document's snapshot; one that does not exist has `exists` False.
+
+    Args:
+        reference: Where the document is.
+        fields: The only fields to read; all of them by default.
+        within_s: The deadline, in seconds.
 
     Raises:
         FirestoreError: See `errors`.
     """
-    with mapped():
-        return await reference.get(retry=None, timeout=within_s)
+    with mapped(reading=True):
+        return await reference.get(fields, retry=None, timeout=within_s)
 
 
 async def get_all(
     firestore: AsyncClient,
     references: Sequence[AsyncDocumentReference],
     *,
+    fields: Iterable[str] | None = None,
     within_s: float = READ_S,
 ) -> list[Snapshot]:
     """Return the snapshots of several documents, read in one call, in the order of `references`."""
-    with mapped():
+    with mapped(reading=True):
         async with asyncio.timeout(within_s):
-            found = firestore.get_all(list(references), retry=None, timeout=within_s)
+            found = firestore.get_all(list(references), fields, retry=None, timeout=within_s)
             by_path = {snapshot.reference.path: snapshot async for snapshot in found}
     return [by_path[reference.path] for reference in references]
 
 
-async def query(query_: AsyncQuery, *, within_s: float = READ_S) -> list[Snapshot]:
+async def query(
+    query_: AsyncQuery | AsyncCollectionReference, *, within_s: float = READ_S
+) -> list[Snapshot]:
     """Return all snapshots of a query that the caller has bounded."""
-    with mapped():
+    with mapped(reading=True):
         async with asyncio.timeout(within_s):
             return [found async for found in query_.stream(retry=None, timeout=within_s)]
+
+
+async def count(query_: AsyncQuery, *, within_s: float = READ_S) -> int:
+    """Return how many documents match a query."""
+    with mapped(reading=True):
+        async with asyncio.timeout(within_s):
+            counting = query_.count()
+            # the library annotates `count` as if it returned the class
+            ((counted,),) = await counting.get(retry=None, timeout=within_s)  # type: ignore[call-arg]
+    return int(counted.value)
+
+
+def content(snapshot: Snapshot) -> Document:
+    """Return a document's fields; none where there is no document."""
+    return snapshot.to_dict() or {}

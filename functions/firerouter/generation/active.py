@@ -12,7 +12,7 @@ from ..callable import Call
 from ..conversations import Thread
 from ..features import AppSettings, Feature, Notices
 from ..files import Attached, GeneratedImages, Image
-from ..ledger import Entry
+from ..ledger import OpenEntry
 from ..openrouter import (
     HEARTBEAT,
     Answer,
@@ -191,17 +191,10 @@ class ActiveGeneration:
         self.stop_requested = True
         self.watch.stop("stopped")
 
-    def lasts(self, entry: Entry) -> bool:
+    def lasts(self, entry: OpenEntry) -> bool:
         """Whether its text is kept beyond the call: for the same request again, or to read."""
-        asked_again = entry.admission.request_id is not None or self.thread is not None
+        asked_again = entry.admission.request.request_id is not None or self.thread is not None
         return (asked_again or entry.admission.continues) and not self.temporary
-
-    def pace(self) -> tuple[float, float]:
-        """(seconds until something of it is kept, seconds between that and more)."""
-        if self.needs_listener:
-            return limits.PROGRESS_AFTER_S, limits.PROGRESS_EVERY_S
-        left_s = limits.PROGRESS_AFTER_S - self.elapsed_ms() / 1000
-        return max(0.0, left_s), limits.PROGRESS_LIVE_S
 
     def written(self) -> tuple[str, str]:
         """(text, reasoning) so far."""
@@ -231,5 +224,5 @@ class AdmittedGeneration:
     ask: ChatRequest
     feature: Feature
     app: AppSettings
-    entry: Entry
+    entry: OpenEntry
     recall: str | None

@@ -20,7 +20,7 @@ from typing import Any, Final
 from .. import limits, log
 from ..contract import response_format
 from ..conversations import ConversationStore
-from ..delivery import Progress
+from ..delivery import Progress, Repair
 from ..errors import ContextTooLong, ImagesTooLarge, ImageUnreadable, UpstreamError
 from ..files import Attachments, File, Image, ImageStore
 from ..ledger import Ledger
@@ -187,10 +187,10 @@ class Answerer:
             json.loads(text) for text in first.file_annotations.values()
         ]  # not to be paid for twice
         messages = response_format.once_more(ask.messages, first.text, fault, read)
-        again = {"model": model, "at": fault}
-        await running.send({"type": "repair", **again})
+        repair = Repair(model, fault)
+        await running.send({"type": "repair", **repair.to_wire()})
         try:
-            await self._read(job, replace(ask, models=[model], messages=messages), again)
+            await self._read(job, replace(ask, models=[model], messages=messages), repair)
         except UpstreamError as error:
             log.warning("not_repaired", reason=error.reason)
             running.answer, running.other = first, running.answer  # better than none
@@ -200,7 +200,7 @@ class Answerer:
             raise
 
     async def _read(
-        self, job: AdmittedGeneration, ask: ChatRequest, again: dict[str, str] | None = None
+        self, job: AdmittedGeneration, ask: ChatRequest, repair: Repair | None = None
     ) -> None:
         running, settings = job.running, job.feature.settings
         async with self._openrouter.answer(
@@ -211,10 +211,14 @@ class Answerer:
             if running.starting is not None:
                 await running.starting
             keeps = settings.resume and running.lasts(job.entry)
-            progress = self._progress
-            pace = running.pace()
-            kept = progress.kept(running.id, running.written, pace, again) if keeps else None
-            async with kept or nullcontext(), self._partly(job, ask):
+            recording = self._progress.record(
+                running.id,
+                running.written,
+                continues=not running.needs_listener,
+                elapsed_s=running.elapsed_ms() / 1000,
+                repair=repair,
+            )
+            async with recording if keeps else nullcontext(), self._partly(job, ask):
                 with running.watch.guard(settings.idle_s, "idle"):
                     async for deltas in stream:
                         for delta in deltas:

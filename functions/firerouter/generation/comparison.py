@@ -64,11 +64,13 @@ class ActiveComparison:
     def stop(self) -> None:
         self.stopped = True
         for one in comparison_ids(self.id, self._uid):
-            self._stops.here(one, self._uid)
+            self._stops.stop_here(one, self._uid)
 
     async def stop_requested(self) -> bool:
         """Whether it was stopped, even if its answers had ended before they heard of it."""
-        return self.stopped or await self._stops.told(comparison_ids(self.id, self._uid))
+        return self.stopped or await self._stops.comparison_was_stopped(
+            comparison_ids(self.id, self._uid)
+        )
 
 
 class ModelComparison:
@@ -111,7 +113,7 @@ class ModelComparison:
         await call.send({"type": "start", **start})
         whole = ActiveComparison(id_, uid, self._stops)
         branches = [ComparisonCall(call, at, data) for at, (data, _) in enumerate(asked)]
-        with self._stops.reaching(id_, uid, whole.stop):
+        with self._stops.register(id_, uid, whole.stop):
             results = await asyncio.gather(
                 *(
                     self._one(whole, branch, prompt, feature)

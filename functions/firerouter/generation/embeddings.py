@@ -40,7 +40,19 @@ from ..features import (
     left_out,
 )
 from ..keys import Keys
-from ..ledger import Admission, Entry, Ledger, Outcome, Status, generation_id, payload_hash
+from ..ledger import (
+    Admission,
+    Answered,
+    Caps,
+    FeatureUse,
+    Ledger,
+    OpenEntry,
+    Outcome,
+    RequestKey,
+    Status,
+    generation_id,
+    payload_hash,
+)
 from ..models import CHARS_PER_TOKEN
 from ..openrouter import (
     AttemptLog,
@@ -56,7 +68,7 @@ from ..openrouter import (
     total,
 )
 from ..users import Caller, Pseudonyms
-from .result import attempt_documents, reserve
+from .result import attempt_records, reserve
 
 
 @dataclass(slots=True)
@@ -134,30 +146,29 @@ class EmbeddingExecution:
         watch.cap_total(feature.settings.total_s)
         asks = await self._asks(request, feature, app, uid)
         await asks[0].keys.get()  # a key that is missing is said before anything is counted
-        entry = await self._ledger.admit(
-            Admission(
-                id=id_,
-                uid=uid,
-                feature=feature.id,
+        admission = Admission(
+            id=id_,
+            uid=uid,
+            request=RequestKey(payload=payload_hash(call.data), request_id=request.request_id),
+            feature=FeatureUse(
+                id=feature.id,
                 revision=feature.revision,
                 model=asks[0].model,
-                payload=payload_hash(call.data),
-                limits=app.limits,
-                reserve_nano_usd=reserve([asks[0].model], app),
-                request_id=request.request_id,
-                feature_limits=feature.settings.caps,
-                test=feature.test,
-            )
+                is_test=feature.test,
+            ),
+            reserve_nano_usd=reserve([asks[0].model], app),
         )
-        if isinstance(entry, dict):
-            return _unpacked(entry, request)  # the same request was answered before
+        admitted = await self._ledger.admit(admission, Caps(app.limits, feature.settings.caps))
+        if isinstance(admitted, Answered):
+            return _unpacked(admitted.result, request)  # the same request was answered before
+        entry = admitted.entry
 
         making = EmbeddingRun(feature, asks, watch, asyncio.get_running_loop().time())
         # what holds unless something below says otherwise: a cancelled task has no time to say
         status: Status = "interrupted"
         failure: CallableError | None = Restarting()
         try:
-            with self._stops.reaching(id_, uid, lambda: watch.stop("stopped")):
+            with self._stops.register(id_, uid, lambda: watch.stop("stopped")):
                 await self._make(making, entry)
             status, failure = "done", None
         except Interrupted as interrupted:
@@ -179,9 +190,9 @@ class EmbeddingExecution:
     async def _feature(self, request: CreateEmbeddings, uid: str, given: Feature | None) -> Feature:
         return given or (await self._features.get(request.feature)).for_user(uid)
 
-    async def _make(self, making: EmbeddingRun, entry: Entry) -> None:
+    async def _make(self, making: EmbeddingRun, entry: OpenEntry) -> None:
         def note() -> None:
-            self._ledger.note(entry, attempt_documents(making.tries))
+            self._ledger.note(entry, attempt_records(making.tries))
 
         for ask in making.asks:
             try:
@@ -267,7 +278,9 @@ def batches(inputs: list[str]) -> Iterator[list[str]]:
     yield batch
 
 
-def _result(making: EmbeddingRun, entry: Entry, failure: CallableError | None) -> dict[str, Any]:
+def _result(
+    making: EmbeddingRun, entry: OpenEntry, failure: CallableError | None
+) -> dict[str, Any]:
     """What the caller gets (docs/wire.md)."""
     cost = _cost(making, failure)
     known = [usage for usage in making.usages if usage is not None]
@@ -310,13 +323,13 @@ def _cost(making: EmbeddingRun, failure: CallableError | None) -> int | None:
 
 def _outcome(
     making: EmbeddingRun,
-    entry: Entry,
+    entry: OpenEntry,
     status: Status,
     failure: CallableError | None,
     result: dict[str, Any],
 ) -> Outcome:
     """How the ledger's entry ends."""
-    asked_again = failure is None and entry.admission.request_id is not None
+    asked_again = failure is None and entry.admission.request.request_id is not None
     kept = _packed(result) if asked_again else None
     if kept is not None and len(encode(kept)) > limits.RESULT_MAX_BYTES:
         kept = None
@@ -330,7 +343,7 @@ def _outcome(
         usage=result["usage"],
         cost_nano_usd=0 if free else cost,
         timing=result["timing"],
-        attempts=attempt_documents(making.tries),
+        attempts=attempt_records(making.tries),
         result=kept,
     )
 
@@ -345,7 +358,6 @@ def _unpacked(kept: dict[str, Any], request: CreateEmbeddings) -> dict[str, Any]
 
 
 def _with_vectors(result: dict[str, Any], form: Form) -> dict[str, Any]:
-    made = [
-        {**one, "embedding": convert_vector(one["embedding"], form)} for one in result["embeddings"]
-    ]
+    embeddings = result["embeddings"]
+    made = [{**one, "embedding": convert_vector(one["embedding"], form)} for one in embeddings]
     return {**result, "embeddings": made}

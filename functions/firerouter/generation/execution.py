@@ -25,12 +25,26 @@ from typing import Any
 from .. import log
 from ..callable import Call, CallableError
 from ..contract import ROOT, ExecutePrompt, ResumeGeneration, parse, response_format
-from ..conversations import ConversationStore
+from ..conversations import ConversationStore, Thread
 from ..delivery import Follower, Handover, Progress, QueuedRequest, StopSignals
 from ..errors import AlreadyRunning, RequestIdReused, Restarting
 from ..features import AppSettingsStore, Feature
 from ..files import Attachments, reading_of
-from ..ledger import Admission, Entry, Ledger, Outcome, Status, generation_id, payload_hash
+from ..ledger import (
+    Admission,
+    Answered,
+    Caps,
+    ConversationLink,
+    FeatureUse,
+    Ledger,
+    OpenEntry,
+    Outcome,
+    Place,
+    RequestKey,
+    Status,
+    generation_id,
+    payload_hash,
+)
 from ..openrouter import Interrupted
 from ..users import Caller
 from .active import ActiveGeneration, AdmittedGeneration
@@ -122,9 +136,9 @@ class PromptExecution:
         claimed = await self._handover.claim(id_)
         if claimed is not None:
             admission = claimed.entry.admission
-            running = ActiveGeneration(id_, admission.uid, admission.payload, trace_id="")
+            running = ActiveGeneration(id_, admission.uid, admission.request.payload, trace_id="")
             running.needs_listener = False
-            if claimed.stopped:
+            if claimed.is_stopped:
                 running.stop()
             with suppress(CallableError):  # the entry says which
                 await self._own(running, self._continue(running, claimed.entry))
@@ -136,7 +150,7 @@ class PromptExecution:
         """Do the work, in reach of whoever joins in or stops it."""
         self._running[running.id] = running
         try:
-            with self._stops.reaching(running.id, running.uid, running.stop):
+            with self._stops.register(running.id, running.uid, running.stop):
                 result = await work
         except BaseException as error:
             running.ended.set_exception(error if isinstance(error, CallableError) else Restarting())
@@ -170,33 +184,31 @@ class PromptExecution:
         await ask.keys.get()  # a key that is missing is said before anything is counted
         recall = None if feature.test else response_id(feature, running.uid, ask)
         continues = await self._continues(request, feature, recall)
+        admission = Admission(
+            id=running.id,
+            uid=running.uid,
+            request=RequestKey(payload=running.payload, request_id=request.request_id),
+            feature=FeatureUse(
+                id=feature.id,
+                revision=feature.revision,
+                model=ask.models[0],
+                is_test=feature.test,
+            ),
+            reserve_nano_usd=ask.makes
+            * reserve([*ask.models, *helpers(settings, running.thread)], app),
+            conversation=_link(running.thread),
+            continues=continues,
+            streams=settings.stream,
+        )
         try:
-            entry = await self._ledger.admit(
-                Admission(
-                    id=running.id,
-                    uid=running.uid,
-                    feature=feature.id,
-                    revision=feature.revision,
-                    model=ask.models[0],
-                    payload=running.payload,
-                    limits=app.limits,
-                    reserve_nano_usd=ask.makes
-                    * reserve([*ask.models, *helpers(settings, running.thread)], app),
-                    request_id=request.request_id,
-                    feature_limits=settings.caps,
-                    test=feature.test,
-                    place=running.thread.to_entry() if running.thread else None,
-                    question=running.thread.to_write() if running.thread else None,
-                    continues=continues,
-                    streams=settings.stream,
-                )
-            )
+            admitted = await self._ledger.admit(admission, Caps(app.limits, settings.caps))
         except AlreadyRunning as elsewhere:
             if continues and "generationId" in elsewhere.details:
                 return None
             raise
-        if isinstance(entry, dict):
-            return response_format.restored(entry)  # the same request was answered before
+        if isinstance(admitted, Answered):
+            return response_format.restored(admitted.result)  # the same request, answered before
+        entry = admitted.entry
         if continues and not running.stop_requested:
             await self._hand_over(running, request, feature, entry)
             return None
@@ -212,7 +224,7 @@ class PromptExecution:
         return await self._responses.get(recall) is None
 
     async def _hand_over(
-        self, running: ActiveGeneration, request: ExecutePrompt, feature: Feature, entry: Entry
+        self, running: ActiveGeneration, request: ExecutePrompt, feature: Feature, entry: OpenEntry
     ) -> None:
         thread = running.thread
         if thread is not None and not (thread.new or thread.regenerates):
@@ -223,34 +235,34 @@ class PromptExecution:
             await self._answering.write_question(running)
             written = thread.written_down() if thread else None
             asked = QueuedRequest(request, feature, running.trace_id, written)
-            await self._handover.give(running.id, asked)
+            await self._handover.enqueue(running.id, asked)
         except Exception as error:
             raise await self._refuse(running, entry, error) from None
 
-    async def _continue(self, running: ActiveGeneration, entry: Entry) -> dict[str, Any]:
+    async def _continue(self, running: ActiveGeneration, entry: OpenEntry) -> dict[str, Any]:
         """What was handed over, from where `_generate` left it."""
         try:
-            asked = await self._handover.asked(running.id)
+            asked = await self._handover.take_request(running.id)
             feature, running.trace_id = asked.feature, asked.trace_id
             running.watch.cap_total(feature.settings.total_s)
             app = await self._app_settings.get()
             ask = await self._asking.ask(running, asked.request, feature, app)
-            if running.thread is not None and asked.written is not None:
-                running.thread.go_on_from(asked.written)
+            if running.thread is not None and asked.question_state is not None:
+                running.thread.go_on_from(asked.question_state)
         except Exception as error:
             raise await self._refuse(running, entry, error) from None
         recall = response_id(feature, running.uid, ask)
         return await self._answered(AdmittedGeneration(running, ask, feature, app, entry, recall))
 
     async def _refuse(
-        self, running: ActiveGeneration, entry: Entry, error: Exception
+        self, running: ActiveGeneration, entry: OpenEntry, error: Exception
     ) -> CallableError:
         """End what was admitted and never asked. The failure to tell the caller of."""
         if not isinstance(error, CallableError):
             log.unexpected(error, running.trace_id)
             error = CallableError()
-        model, reason = entry.admission.model, error.reason
-        outcome = Outcome("failed", model, error=reason, cost_nano_usd=0)
+        model, reason = entry.admission.feature.model, error.reason
+        outcome = Outcome(status="failed", model=model, error=reason, cost_nano_usd=0)
         await self._ledger.settle(entry, outcome)
         error.details["generationId"] = running.id
         return error
@@ -301,7 +313,7 @@ class PromptExecution:
         status: Status,
         failure: CallableError | None,
     ) -> bool:
-        """Into its conversation, before the books say that it has ended. Whether it is there now,
+        """Into its conversation, before the ledger says that it has ended. Whether it is there now,
         where it belongs anywhere."""
         if running.thread is None:
             return True
@@ -312,3 +324,11 @@ class PromptExecution:
         except Exception as error:
             log.unexpected(error, running.trace_id)
             return False
+
+
+def _link(thread: Thread | None) -> ConversationLink | None:
+    """What the ledger holds for whoever has to write the answer down in our place."""
+    place = Place.from_document(thread.to_entry()) if thread else None
+    if thread is None or place is None:
+        return None
+    return ConversationLink(place=place, question=thread.to_write())

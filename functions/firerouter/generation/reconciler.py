@@ -8,7 +8,7 @@ The second is asked a while later again while OpenRouter does not know an id yet
 given up after a day: then the estimate stands. Nothing is asked where no id ever came. OpenRouter
 is asked politely: a few at once, and no more in this run after it said 429 or did not answer.
 
-Running twice is no harm, nor are two at once: see `books` for the guards.
+Running twice is no harm, nor are two at once: see `ledger.store` for the guards.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from ..errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from ..firestore import AWAY
+from ..firestore import FirestoreError
 from ..keys import Keys, Secret
 from ..ledger import AttemptRecord, LedgerStore, StoredEntry
 from ..models import is_free
@@ -59,7 +59,7 @@ class Reconciler:
     def __init__(
         self,
         *,
-        books: LedgerStore,
+        store: LedgerStore,
         progress: Progress,
         conversations: ConversationStore,
         keys: Keys,
@@ -69,7 +69,7 @@ class Reconciler:
     ) -> None:
         """look: whether there is such a file in Cloud Storage."""
         self._look = look
-        self._books = books
+        self._store = store
         self._progress = progress
         self._conversations = conversations
         self._keys = keys
@@ -83,14 +83,14 @@ class Reconciler:
         Raises LedgerUnavailable; what OpenRouter or Secret Manager fail to say is left for later.
         """
         until = asyncio.get_running_loop().time() + limits.RECONCILE_S
-        closed = await _pages(self._books.overdue, self._close, self._now, until)
-        costs = _Costs(self._books, self._keys, self._openrouter, self._now, until)
-        looked = await _pages(self._books.due, costs.look, self._now, until)
+        closed = await _pages(self._store.overdue, self._close, self._now, until)
+        costs = _Costs(self._store, self._keys, self._openrouter, self._now, until)
+        looked = await _pages(self._store.cost_due, costs.look, self._now, until)
         summary = {
             "closed": len(closed),
             "costed": looked.count("costed"),
             "givenUp": looked.count("given_up"),
-            "waiting": await self._books.waiting(),
+            "waiting": await self._store.count_cost_due(),
         }
         log.info("reconciled", **summary)
         return summary
@@ -98,48 +98,49 @@ class Reconciler:
     async def _close(self, stored: StoredEntry) -> bool:
         if not await self._rescue(stored) and not self._is_hopeless(stored):
             return False
-        closed = await self._books.close(stored, self._now())
+        closed = await self._store.close(stored, self._now())
         if closed:
-            log.warning("generation_closed", generation=stored.held.id)
+            log.warning("generation_closed", generation=stored.id)
             await self._erase(stored)
         return closed
 
     def _is_hopeless(self, stored: StoredEntry) -> bool:
-        """Whether its answer was to be rescued for so long that the books no longer wait for it."""
-        return self._now() - stored.held.admitted_at > timedelta(seconds=limits.RESCUE_S)
+        """Whether its answer could not be rescued for so long that it is closed without it."""
+        return self._now() - stored.admitted_at > timedelta(seconds=limits.RESCUE_S)
 
     async def _erase(self, stored: StoredEntry) -> None:
         """What was kept of it has its place in the conversation now, or none."""
         try:
-            await self._progress.erase(stored.held.id)
-        except AWAY as error:
-            log.warning("progress_not_deleted", type=type(error).__name__)  # it expires
+            await self._progress.erase(stored.id)
+        except FirestoreError as error:
+            log.warning("progress_not_deleted", type=error.cause)  # it expires
 
     async def _rescue(self, stored: StoredEntry) -> bool:
         """Write down in its conversation what is kept of the answer. Whether that is done with."""
-        if stored.place is None or stored.held.uid is None:
+        if stored.place is None or stored.uid is None:
             return True
         try:
-            pieces = latest(await self._progress.read(stored.held.id))
+            pieces = latest(await self._progress.read(stored.id))
             result = {"text": "".join(piece.text for piece in pieces), "finishReason": "stopped"}
             if reasoning := "".join(piece.reasoning for piece in pieces):
                 result["reasoning"] = reasoning
             await self._conversations.recover_answer(
-                stored.held.uid,
-                stored.place,
+                stored.uid,
+                stored.place.to_document(),
                 result,
                 Restarting.reason,
                 lambda: self._question(stored),
             )
         except CallableError as error:
-            log.error("answer_not_rescued", generation=stored.held.id, reason=error.reason)
+            log.error("answer_not_rescued", generation=stored.id, reason=error.reason)
             return False
         return True
 
     async def _question(self, stored: StoredEntry) -> dict[str, Any] | None:
         """Without the files that came with the call and were not stored any more."""
         question = stored.question
-        if question is None or not (files := question.get("attachments")):
+        files = question.get("attachments") if question else None
+        if question is None or not isinstance(files, list):
             return question
         kept = [file for file in files if await self._look(file["path"]) is not None]
         return {**question, "attachments": kept}
@@ -150,13 +151,13 @@ class _Costs:
 
     def __init__(
         self,
-        books: LedgerStore,
+        store: LedgerStore,
         keys: Keys,
         openrouter: OpenRouter,
         now: Callable[[], datetime],
         until: float,
     ) -> None:
-        self._books = books
+        self._store = store
         self._keys = keys
         self._openrouter = openrouter
         self._now = now
@@ -168,7 +169,7 @@ class _Costs:
         """Ask for one, and enter what came of it."""
         asked = billed(stored)
         if asked is None:
-            return "given_up" if await self._books.give_up(stored, self._now()) else None
+            return "given_up" if await self._store.give_up(stored, self._now()) else None
         if self._over or asyncio.get_running_loop().time() > self._until:
             return None
         usages = await self._usages(asked, stored.feature)
@@ -176,15 +177,15 @@ class _Costs:
         cost = total(usages).cost_nano_usd if usages else None
         if usages and cost is not None:
             own = [u for u, tried in zip(usages, asked, strict=True) if not tried.purpose]
-            corrected = await self._books.correct(stored, total(own).to_wire(), cost, now)
+            corrected = await self._store.correct(stored, total(own).to_wire(), cost, now)
             return "costed" if corrected else None
         age = now - stored.ended_at
         if age >= timedelta(seconds=limits.COST_SOUGHT_S):
-            log.warning("cost_given_up", generation=stored.held.id)
-            return "given_up" if await self._books.give_up(stored, now) else None
+            log.warning("cost_given_up", generation=stored.id)
+            return "given_up" if await self._store.give_up(stored, now) else None
         # an id that is not known yet mostly is in minutes; one that is not then is asked less often
         pause = max(timedelta(seconds=limits.COST_PAUSE_S), age / 2)
-        return "waiting" if await self._books.postpone(stored, now + pause) else None
+        return "waiting" if await self._store.postpone(stored, now + pause) else None
 
     async def _usages(
         self, asked: Sequence[AttemptRecord], feature: str | None
@@ -268,7 +269,7 @@ async def _pages(
                 async with asyncio.timeout_at(until + limits.RECONCILE_END_S):
                     return await work(stored)
             except TimeoutError:
-                log.warning("reconcile_cut", generation=stored.held.id)
+                log.warning("reconcile_cut", generation=stored.id)
                 return None
 
     while asyncio.get_running_loop().time() < until:

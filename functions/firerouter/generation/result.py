@@ -10,7 +10,7 @@ from ..contract import response_format
 from ..errors import UpstreamError
 from ..features import AppSettings, Feature, Notices
 from ..files import images, length
-from ..ledger import Entry, Outcome, Status
+from ..ledger import AttemptRecord, OpenEntry, Outcome, Status
 from ..models import CHARS_PER_TOKEN, is_free
 from ..openrouter import AttemptLog, ChatRequest, Usage, nano_usd
 from .active import ActiveGeneration, AdmittedGeneration
@@ -126,14 +126,14 @@ def _timing(running: ActiveGeneration) -> dict[str, int]:
     return {name: value for name, value in timing.items() if value is not None}
 
 
-def _spent_estimate(running: ActiveGeneration, entry: Entry) -> int:
+def _spent_estimate(running: ActiveGeneration, entry: OpenEntry) -> int:
     """Without a word from OpenRouter: nothing was spent if nothing was sent."""
     return entry.admission.reserve_nano_usd if running.tries.attempts else 0
 
 
 def build_outcome(
     running: ActiveGeneration,
-    entry: Entry,
+    entry: OpenEntry,
     status: Status,
     failure: CallableError | None,
     result: dict[str, Any],
@@ -165,23 +165,17 @@ def build_outcome(
     )
 
 
-def all_attempts(running: ActiveGeneration) -> list[dict[str, Any]]:
+def all_attempts(running: ActiveGeneration) -> list[AttemptRecord]:
     """All of them as the ledger keeps them: the answer's, then those beside it."""
     beside = [
-        noted for aside in running.asides for noted in attempt_documents(aside.tries, aside.purpose)
+        noted for aside in running.asides for noted in attempt_records(aside.tries, aside.purpose)
     ]
-    return [*attempt_documents(running.tries), *beside]
+    return [*attempt_records(running.tries), *beside]
 
 
-def attempt_documents(tries: AttemptLog, purpose: str | None = None) -> list[dict[str, Any]]:
-    """{model, upstreamId, reason, keyVersion, purpose?} of each."""
+def attempt_records(tries: AttemptLog, purpose: str | None = None) -> list[AttemptRecord]:
+    """Each attempt as the ledger keeps it."""
     return [
-        {
-            "model": a.model,
-            "upstreamId": a.upstream_id,
-            "reason": a.reason,
-            "keyVersion": a.key_version,
-            **({"purpose": purpose} if purpose else {}),
-        }
+        AttemptRecord(a.model, a.upstream_id, a.reason, a.key_version, purpose)
         for a in tries.attempts
     ]

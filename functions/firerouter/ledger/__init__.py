@@ -5,53 +5,82 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
-    from .caps import FeatureLimits, UserLimits
+    from .caps import Caps, FeatureLimits, UserLimits
+    from .entry import (
+        RUNNING,
+        Admission,
+        AttemptRecord,
+        ConversationLink,
+        EntryField,
+        EntryState,
+        FeatureUse,
+        OpenEntry,
+        Outcome,
+        Place,
+        RequestKey,
+        Status,
+        Stop,
+        StoredEntry,
+        run_deadline,
+    )
     from .ids import comparison_ids, comparison_request, generation_id, payload_hash
-    from .ledger import Admission, Entry, Ledger, Outcome, Status, deadline
-    from .store import AttemptRecord, LedgerStore, StoredEntry
+    from .ledger import Admitted, Answered, Ledger
+    from .limits import LedgerLimits
+    from .store import LedgerStore
 
 __all__ = (
+    "RUNNING",
     "Admission",
+    "Admitted",
+    "Answered",
     "AttemptRecord",
-    "Entry",
+    "Caps",
+    "ConversationLink",
+    "EntryField",
+    "EntryState",
     "FeatureLimits",
+    "FeatureUse",
     "Ledger",
+    "LedgerLimits",
     "LedgerStore",
+    "OpenEntry",
     "Outcome",
+    "Place",
+    "RequestKey",
     "Status",
+    "Stop",
     "StoredEntry",
     "UserLimits",
     "comparison_ids",
     "comparison_request",
-    "deadline",
     "generation_id",
     "payload_hash",
+    "run_deadline",
 )
 __getattr__ = lazily(
     __name__,
     {
-        "caps": (
-            "FeatureLimits",
-            "UserLimits",
-        ),
-        "ids": (
-            "comparison_ids",
-            "comparison_request",
-            "generation_id",
-            "payload_hash",
-        ),
-        "ledger": (
+        "caps": ("Caps", "FeatureLimits", "UserLimits"),
+        "entry": (
+            "RUNNING",
             "Admission",
-            "Entry",
-            "Ledger",
-            "Outcome",
-            "Status",
-            "deadline",
-        ),
-        "store": (
             "AttemptRecord",
-            "LedgerStore",
+            "ConversationLink",
+            "EntryField",
+            "EntryState",
+            "FeatureUse",
+            "OpenEntry",
+            "Outcome",
+            "Place",
+            "RequestKey",
+            "Status",
+            "Stop",
             "StoredEntry",
+            "run_deadline",
         ),
+        "ids": ("comparison_ids", "comparison_request", "generation_id", "payload_hash"),
+        "ledger": ("Admitted", "Answered", "Ledger"),
+        "limits": ("LedgerLimits",),
+        "store": ("LedgerStore",),
     },
 )

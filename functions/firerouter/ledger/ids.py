@@ -1,33 +1,38 @@
-"""The ids of generations, which follow from who asked and for what, and of documents. Pure."""
+"""The ids of generations, which follow from the user and the request. Pure."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import secrets
-from typing import Any
+from collections.abc import Mapping
 
 from .. import limits
 
 
 def generation_id(uid: str, request_id: str | None) -> str:
-    """A hash of the user and the request's id, so that the same request finds its generation."""
+    """Return the id of a user's generation: the same request finds the same generation.
+
+    Args:
+        uid: The user.
+        request_id: The request's idempotency key; None makes every call a generation of its own.
+    """
     nonce = request_id if request_id is not None else secrets.token_hex(16)
     return hashlib.sha256(f"{uid}\0{nonce}".encode()).hexdigest()[:32]
 
 
 def comparison_request(comparison_id: str, index: int) -> str:
-    """The request's id of one model's part of a comparison."""
+    """Return the request id of one model's answer within a comparison."""
     return f"{comparison_id}.{index}"
 
 
 def comparison_ids(comparison_id: str, uid: str) -> list[str]:
-    """The generations that it may have, the judge's included."""
-    parts = range(limits.COMPARED_MODELS_MAX + 1)
-    return [generation_id(uid, comparison_request(comparison_id, index)) for index in parts]
+    """Return the ids of all generations that a comparison may have, the judge's included."""
+    indexes = range(limits.COMPARED_MODELS_MAX + 1)
+    return [generation_id(uid, comparison_request(comparison_id, index)) for index in indexes]
 
 
-def payload_hash(data: dict[str, Any]) -> str:
-    """Tells requests apart: of everything the caller sent but the request's id."""
+def payload_hash(data: Mapping[str, object]) -> str:
+    """Return a hash of everything that a caller sent but the request id."""
     payload = {name: value for name, value in data.items() if name != "requestId"}
     return hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()

@@ -1,94 +1,157 @@
-"""What one user may do: the counters that a call moves, and which of the caps it is over. Pure."""
+"""What one user may do: the counters that a call moves, and which cap it exceeds. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final, Literal
 
 from ..contract import NANO_PER_USD
 from ..errors import QuotaExceeded
-from .caps import FeatureLimits, UserLimits
+from .caps import Caps
+
+COUNT: Final = "count"
+NANO_USD: Final = "nanoUsd"
+RUNNING_WINDOW: Final = "concurrent"  # no window of time: what runs now
+_TOO_QUICKLY: Final = "You're sending requests too quickly. Please wait a minute."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Counter:
-    """One counter: its document and field, by how much a call moves it, how far it may go.
+    """One counter, by how much a call moves it, and its cap.
 
-    limit: as `details.limit` names it; most: as `details.max` does. ends: when another window of it
-    begins, None for what counts what runs now.
+    Attributes:
+        window: The id of the counter's document.
+        field: The field of that document.
+        by: How much the call adds.
+        cap: The cap's name, as `details.limit` has it.
+        max: The cap, as `details.max` has it: US dollars where `field` is nano dollars.
+        sentence: What a user is told whose call exceeds the cap.
+        ends: When the next window begins; None if the counter counts what runs now.
     """
 
     window: str
-    field: str
+    field: Literal["count", "nanoUsd"]
     by: int
-    limit: str
-    most: float
+    cap: str
+    max: float
     sentence: str
     ends: datetime | None = None
 
     @property
-    def top(self) -> float:
-        return self.most * NANO_PER_USD if self.field == "nanoUsd" else self.most
+    def max_total(self) -> float:
+        """The cap in the units of `field`."""
+        return self.max * NANO_PER_USD if self.field == NANO_USD else self.max
+
+
+def day_window(at: datetime) -> str:
+    """Return the id of the counter of what is spent on a day."""
+    return f"usd-{at:%Y%m%d}"
 
 
 def counters(
-    user: UserLimits, feature: str, own: FeatureLimits, now: datetime, reserve_nano_usd: int
-) -> list[Counter]:
-    """Those that a call moves, in the order they are looked at. own: the feature's caps."""
-    minute = now.replace(second=0, microsecond=0)
-    day = minute.replace(hour=0, minute=0)
-    per_minute, per_day = f"{minute:%Y%m%dT%H%MZ}", f"{day:%Y%m%d}"
-    next_minute, next_day = minute + timedelta(minutes=1), day + timedelta(days=1)
-    slow_down = "You are asking too often. Please wait a minute."
+    caps: Caps, *, feature: str, reserve_nano_usd: int, now: datetime
+) -> tuple[Counter, ...]:
+    """Return the counters that a call moves, in the order in which their caps are checked.
+
+    Args:
+        caps: What the user may do.
+        feature: The id of the feature that is called.
+        reserve_nano_usd: What the call may cost.
+        now: When the call is admitted.
+    """
+    user, own = caps.user, caps.feature
+    minute, day = _Window.minute(now), _Window.day(now)
     moved = [
         Counter(
-            "concurrent",
-            "count",
-            1,
-            "concurrent",
-            user.concurrent,
-            f"You have {user.concurrent} answers running, the most at once. Please wait.",
+            window=RUNNING_WINDOW,
+            field=COUNT,
+            by=1,
+            cap="concurrent",
+            max=user.concurrent,
+            sentence=f"You already have {_counted(user.concurrent, 'answer')} in progress, "
+            "which is the limit. Please wait for one to finish.",
         ),
-        Counter(
-            f"requests-{per_minute}",
-            "count",
-            1,
-            "requestsPerMinute",
-            user.requests_per_minute,
-            slow_down,
-            next_minute,
-        ),
+        _requests(minute, "requestsPerMinute", user.requests_per_minute, _TOO_QUICKLY),
     ]
-    if own.requests_per_minute is not None:
-        name, most = "feature.requestsPerMinute", own.requests_per_minute
-        window = f"requests-{per_minute}-{feature}"
-        moved.append(Counter(window, "count", 1, name, most, slow_down, next_minute))
-    if own.requests_per_day is not None:
-        name, most = "feature.requestsPerDay", own.requests_per_day
-        sentence = (
-            f"You have used this {most} times today, the most for now. "
-            "It starts again at midnight UTC."
+    if (per_minute := own.requests_per_minute) is not None:
+        window = minute.of(feature)
+        moved.append(_requests(window, "feature.requestsPerMinute", per_minute, _TOO_QUICKLY))
+    if (per_day := own.requests_per_day) is not None:
+        used_up = (
+            f"You've used this feature {_counted(per_day, 'time')} today, which is the limit. "
+            "It resets at midnight UTC."
         )
-        window = f"requests-{per_day}-{feature}"
-        moved.append(Counter(window, "count", 1, name, most, sentence, next_day))
+        moved.append(_requests(day.of(feature), "feature.requestsPerDay", per_day, used_up))
     if reserve_nano_usd:
-        sentence = "You have used up today's budget. It starts again at midnight UTC."
-        window, most_usd = f"usd-{per_day}", user.usd_per_day
         moved.append(
-            Counter(window, "nanoUsd", reserve_nano_usd, "usdPerDay", most_usd, sentence, next_day)
+            Counter(
+                window=day_window(now),
+                field=NANO_USD,
+                by=reserve_nano_usd,
+                cap="usdPerDay",
+                max=user.usd_per_day,
+                sentence="You've used up today's budget. It resets at midnight UTC.",
+                ends=day.ends,
+            )
         )
-    return moved
+    return tuple(moved)
 
 
-def refusal(moved: list[Counter], totals: list[int], now: datetime) -> QuotaExceeded | None:
-    """Which cap the new totals, one for each counter, are over, if any."""
+def refusal(moved: Sequence[Counter], totals: Sequence[int], now: datetime) -> QuotaExceeded | None:
+    """Return the refusal of a call whose new totals exceed a cap; None if they exceed none.
+
+    Args:
+        moved: The counters of the call.
+        totals: The new value of each of them.
+        now: The time from which the wait is counted.
+    """
     for counter, total in zip(moved, totals, strict=True):
-        if total > counter.top:
-            wait = (counter.ends - now).total_seconds() if counter.ends else None
+        if total > counter.max_total:
+            wait_s = (counter.ends - now).total_seconds() if counter.ends else None
             return QuotaExceeded(
                 counter.sentence,
-                limit=counter.limit,
-                max=counter.most,
-                retry_after_seconds=None if wait is None else max(1, round(wait)),
+                limit=counter.cap,
+                max=counter.max,
+                retry_after_seconds=None if wait_s is None else max(1, round(wait_s)),
             )
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """A window of time that requests are counted in: its document's id, and when it ends."""
+
+    id: str
+    ends: datetime
+
+    @classmethod
+    def minute(cls, now: datetime) -> _Window:
+        begins = now.replace(second=0, microsecond=0)
+        return cls(f"requests-{begins:%Y%m%dT%H%MZ}", begins + timedelta(minutes=1))
+
+    @classmethod
+    def day(cls, now: datetime) -> _Window:
+        begins = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        return cls(f"requests-{begins:%Y%m%d}", begins + timedelta(days=1))
+
+    def of(self, feature: str) -> _Window:
+        """Return the same window for the requests to one feature."""
+        return _Window(f"{self.id}-{feature}", self.ends)
+
+
+def _requests(window: _Window, cap: str, max_: int, sentence: str) -> Counter:
+    return Counter(
+        window=window.id,
+        field=COUNT,
+        by=1,
+        cap=cap,
+        max=max_,
+        sentence=sentence,
+        ends=window.ends,
+    )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

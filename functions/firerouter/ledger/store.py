@@ -1,279 +1,332 @@
-"""The books: where the ledger's documents are, and the commits that end an entry and correct it.
+"""The ledger's documents: every read and every commit of an entry, and of the counters it moves.
 
-    generations/{id}                                   the entry
-    quotas/{uid}/windows/requests-{minute}             {count}
-    quotas/{uid}/windows/requests-{start}-{feature}    {count}     where the feature has a cap
-    quotas/{uid}/windows/concurrent                    {count}     no window: what runs now
-    quotas/{uid}/windows/usd-{day}                     {nanoUsd}   reserved and spent
+    generations/{id}                                   the entry (`entry`)
+    quotas/{user}/windows/requests-{minute}            {count}
+    quotas/{user}/windows/requests-{start}-{feature}   {count}     if the feature has a cap
+    quotas/{user}/windows/concurrent                   {count}     no window of time: what runs now
+    quotas/{user}/windows/usd-{day}                    {nanoUsd}   reserved and spent
 
-    running, past deadlineAt --close--> interrupted      what a killed instance left
+    running, past deadlineAt --close--> interrupted    what a killed instance left behind
     ended, costIsEstimate, costDueAt --correct--> costIsEstimate false, reconciledAt
                                      --postpone--> a later costDueAt
                                      --give up--> costGivenUpAt; the estimate stands
 
-Both the task that owns a generation (`ledger`) and the one that tidies up (`reconcile`) write here.
-Each commit is guarded by the version of the entry that it goes by: applied twice, or by two at
-once, it moves no counter twice. Only estimates have a `costDueAt`, so that the index of what there
-is to ask holds nothing else.
+The task that owns a generation (`ledger`), the reconciler, and whoever stops, follows or claims a
+generation on another instance (`delivery`) all read and write here. Each commit is guarded by the
+version of the entry that it is based on: applied twice, or by two at once, it moves no counter
+twice. Only estimates have a `costDueAt`, so its index holds nothing but what is left to ask for.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import cast
 
 from google.cloud.firestore import (
     DELETE_FIELD,
+    SERVER_TIMESTAMP,
     AsyncClient,
+    AsyncQuery,
     AsyncWriteBatch,
     FieldFilter,
     Increment,
+    LastUpdateOption,
 )
+from google.cloud.firestore_v1.types import WriteResult
 
-from .. import limits, log
+from .. import log
 from ..errors import LedgerUnavailable, Restarting
-from ..firestore import AWAY, GUARD_FAILED, NOT_STORABLE, commit, key_of
+from ..firestore import (
+    Conflict,
+    Document,
+    NotStorable,
+    Paths,
+    commit,
+    content,
+    count,
+    get,
+    get_all,
+    mapped,
+    query,
+    translated,
+)
+from .entry import RUNNING, Admission, EntryField, Outcome, Reservation, Stop, StoredEntry, epoch
+from .limits import LedgerLimits
+from .quotas import COUNT, NANO_USD, RUNNING_WINDOW, Counter, day_window
 
 
 @dataclass(frozen=True, slots=True)
-class Reservation:
-    """What an entry holds of its user's counters until it ends.
+class Created:
+    """A created entry: its version, and the new total of each counter that it moved."""
 
-    uid: None where somebody has spoilt the document: then there is nothing to give back.
-    version: the document's update time, the guard of the next commit.
-    """
-
-    id: str
-    uid: str | None
-    admitted_at: datetime
-    reserved_nano_usd: int
-    version: Any
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptRecord:
-    """One attempt, as the entry keeps it. reason: why it failed, None for the one that answered.
-
-    purpose: of one that was asked beside the answer, for a title or a summary.
-    """
-
-    model: str | None
-    upstream_id: str | None
-    reason: str | None
-    key_version: int | None
-    purpose: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEntry:
-    """An entry as it was read."""
-
-    held: Reservation
-    status: str
-    feature: str | None
-    ended_at: datetime
-    cost_nano_usd: int
-    attempts: list[AttemptRecord] = field(default_factory=list)
-    keeps_result: bool = False
-    place: dict[str, Any] | None = None  # in a conversation, where its answer belongs
-    question: dict[str, Any] | None = None  # that may not be written down there yet
-    queued: bool = False  # for a task that never came: nothing was asked
+    version: datetime
+    totals: list[int]
 
 
 class LedgerStore:
-    """The entries and counters in Firestore. Make one an instance."""
+    """The entries and counters in Firestore. One per instance."""
 
-    def __init__(self, firestore: AsyncClient) -> None:
+    def __init__(self, firestore: AsyncClient, *, limits: LedgerLimits | None = None) -> None:
         self._firestore = firestore
+        self._paths = Paths(firestore)
+        self._limits = limits or LedgerLimits()
 
-    def generation(self, id_: str) -> Any:
-        return self._firestore.collection("generations").document(id_)
+    # -- one entry; these raise FirestoreError -------------------------------------------------
 
-    def window(self, uid: str, name: str) -> Any:
-        return self._firestore.document("quotas", key_of(uid), "windows", name)
+    async def read(self, id_: str, fields: Collection[str] | None = None) -> StoredEntry | None:
+        """Return an entry; None if there is none.
+
+        Args:
+            id_: The generation's id.
+            fields: The only fields to read, for an entry may hold a long result; all by default.
+        """
+        snapshot = await get(self._paths.generation(id_), fields=fields)
+        return StoredEntry.from_snapshot(snapshot) if snapshot.exists else None
+
+    async def read_all(self, ids: Iterable[str], fields: Collection[str]) -> list[StoredEntry]:
+        """Return those of several entries that exist, with these fields alone."""
+        references = [self._paths.generation(id_) for id_ in ids]
+        found = await get_all(self._firestore, references, fields=fields)
+        return [StoredEntry.from_snapshot(snapshot) for snapshot in found if snapshot.exists]
+
+    async def update(
+        self, id_: str, version: datetime, fields: Mapping[str, object], *, within_s: float
+    ) -> datetime:
+        """Update an entry that still has this version, and return its new one.
+
+        Raises:
+            Conflict: It has another version by now. Other FirestoreErrors: see `firestore`.
+        """
+        batch = self._firestore.batch()
+        self._update(batch, id_, version, fields)
+        return _version(await commit(batch, within_s))
+
+    async def write_stop(self, stored: StoredEntry, stop: Stop, *, within_s: float) -> None:
+        """Write a stop onto an entry, unless it has changed since it was read: see `update`."""
+        document = {"at": SERVER_TIMESTAMP, **stop.to_document()}
+        fields = {EntryField.STOP: document}
+        await self.update(stored.id, stored.version, fields, within_s=within_s)
+
+    # -- an admission and the end of it; these raise FirestoreError ----------------------------
+
+    async def create(
+        self,
+        admission: Admission,
+        counters: Sequence[Counter],
+        *,
+        nonce: str,
+        instance: str,
+        now: datetime,
+    ) -> Created:
+        """Create an entry and move its counters, in one commit.
+
+        Raises:
+            AlreadyExists: There is an entry of this id, perhaps by this very commit.
+        """
+        batch = self._firestore.batch()
+        document = admission.to_document(
+            nonce=nonce, instance=instance, now=now, limits=self._limits
+        )
+        with mapped():
+            batch.create(self._paths.generation(admission.id), document)
+        self._move(batch, admission.uid, counters, now, times=+1)
+        results = await commit(batch, self._limits.admit_s)
+        # each counter's write has one transform: its increment, which returns the new total
+        totals = [result.transform_results[0].integer_value for result in results[1:]]
+        return Created(_version(results), totals)
+
+    async def take_back(
+        self,
+        admission: Admission,
+        counters: Sequence[Counter],
+        *,
+        version: datetime,
+        admitted_at: datetime,
+    ) -> None:
+        """Delete an entry that was refused and move its counters back, in one commit."""
+        batch = self._firestore.batch()
+        guard = LastUpdateOption(version)
+        batch.delete(self._paths.generation(admission.id), option=guard)
+        self._move(batch, admission.uid, counters, admitted_at, times=-1)
+        await commit(batch, self._limits.admit_s)
+
+    async def totals(self, uid: str, counters: Sequence[Counter]) -> list[int]:
+        """Return the present value of each counter."""
+        references = [self._paths.quota_window(uid, counter.window) for counter in counters]
+        documents = map(content, await get_all(self._firestore, references))
+        values = [
+            document.get(counter.field)
+            for document, counter in zip(documents, counters, strict=True)
+        ]
+        return [value if isinstance(value, int) else 0 for value in values]
 
     async def end(
-        self,
-        held: Reservation,
-        how: dict[str, Any],
-        cost: int | None,
-        now: datetime,
-        within_s: float,
+        self, held: Reservation, outcome: Outcome, *, now: datetime, within_s: float
     ) -> None:
-        """End a running entry and free what it holds, in one commit. Raises what `commit` raises.
+        """End a running entry and free what it holds, in one commit."""
+        await self._end(held, outcome.to_fields(), outcome.cost_nano_usd, now, within_s)
 
-        cost: in nano dollars; None, no word of it: what was reserved stands as the estimate.
-        """
-        spent = held.reserved_nano_usd if cost is None else cost
-        end = {**how, "endedAt": now, "costNanoUsd": spent, "costIsEstimate": cost is None}
-        end["question"] = DELETE_FIELD  # it is in its conversation
-        if cost is None:
-            end["costDueAt"] = now
-        batch = self._firestore.batch()
-        self._update(batch, held, end)
-        if held.uid is not None:
-            running = self.window(held.uid, "concurrent")
-            batch.set(running, {"count": Increment(-1)}, merge=True)
-        self._spend(batch, held, spent - held.reserved_nano_usd)
-        await commit(batch, within_s)
+    # -- what the reconciler finds, and what becomes of it -------------------------------------
+    # These raise LedgerUnavailable and FirestoreForbidden.
 
-    # -- what the reconciler finds, and what becomes of it; all raise LedgerUnavailable -----------
+    async def overdue(self, now: datetime, limit: int) -> list[StoredEntry]:
+        """Return entries that are running though no function can be, the oldest first."""
+        running = self._where(FieldFilter(EntryField.STATUS, "==", RUNNING))
+        late = running.where(filter=FieldFilter(EntryField.DEADLINE_AT, "<=", now))
+        return await self._find(late.order_by(EntryField.DEADLINE_AT).limit(limit))
 
-    async def overdue(self, now: datetime, most: int) -> list[StoredEntry]:
-        """Entries that still run though no function can: the oldest first."""
-        running = self._entries.where(filter=FieldFilter("status", "==", "running"))
-        late = running.where(filter=FieldFilter("deadlineAt", "<=", now))
-        return await self._read(late.order_by("deadlineAt").limit(most))
+    async def cost_due(self, now: datetime, limit: int) -> list[StoredEntry]:
+        """Return entries whose cost is to be asked for, the one that waits longest first."""
+        due = self._where(FieldFilter(EntryField.COST_DUE_AT, "<=", now))
+        return await self._find(due.order_by(EntryField.COST_DUE_AT).limit(limit))
 
-    async def due(self, now: datetime, most: int) -> list[StoredEntry]:
-        """Entries whose cost is to be asked for: the one that waits longest first."""
-        due = self._entries.where(filter=FieldFilter("costDueAt", "<=", now))
-        return await self._read(due.order_by("costDueAt").limit(most))
-
-    async def waiting(self) -> int:
-        """How many entries there are whose cost is still asked for, now or later."""
-        ever = datetime.fromtimestamp(0, UTC)
-        sought = self._entries.where(filter=FieldFilter("costDueAt", ">", ever))
-        try:
-            ((counted,),) = await sought.count().get(retry=None, timeout=limits.READ_S)
-        except AWAY as error:
-            raise _unavailable(error) from None
-        return int(counted.value)
+    async def count_cost_due(self) -> int:
+        """Return how many entries wait for their cost, whether it is due now or later."""
+        waiting = self._where(FieldFilter(EntryField.COST_DUE_AT, ">", epoch()))
+        with translated(LedgerUnavailable, "ledger_away"):
+            return await count(waiting)
 
     async def close(self, stored: StoredEntry, now: datetime) -> bool:
-        """End what nobody runs any more. Whether it was still to be ended."""
-        how: dict[str, Any] = {
-            "status": "interrupted",
-            "error": Restarting.reason,
-            "finishReason": None,
-            "provider": None,
-            "usage": {},
-            "timing": {},
-            "result": None,
+        """End an entry that nobody is running any more. Return whether this did it."""
+        fields: Document = {
+            EntryField.STATUS: "interrupted",
+            EntryField.ERROR: Restarting.reason,
+            EntryField.FINISH_REASON: None,
+            EntryField.PROVIDER: None,
+            EntryField.USAGE: {},
+            EntryField.TIMING: {},
+            EntryField.RESULT: None,
         }
         if stored.attempts and stored.attempts[-1].model:
-            how["model"] = stored.attempts[-1].model
-        cost = 0 if stored.queued else None
-        return await _guarded(self.end(stored.held, how, cost, now, limits.ADMIT_S), stored)
+            fields[EntryField.MODEL] = stored.attempts[-1].model
+        cost_nano_usd = 0 if stored.is_unclaimed else None
+        ending = self._end(
+            stored.reservation, fields, cost_nano_usd, now, within_s=self._limits.admit_s
+        )
+        return await _done(ending, stored)
 
     async def correct(
-        self, stored: StoredEntry, usage: dict[str, Any], cost: int, now: datetime
+        self, stored: StoredEntry, usage: Mapping[str, object], cost_nano_usd: int, now: datetime
     ) -> bool:
-        """Enter what it really cost, in nano dollars. usage: as a result has it."""
-        corrected = {
-            "usage": usage,
-            "costNanoUsd": cost,
-            "costIsEstimate": False,
-            "costDueAt": DELETE_FIELD,
-            "reconciledAt": now,
+        """Record what an entry really cost. Return whether this did it.
+
+        Args:
+            stored: The entry.
+            usage: What OpenRouter reports, as in a result.
+            cost_nano_usd: What OpenRouter charged.
+            now: The time of the correction.
+        """
+        fields: Document = {
+            EntryField.USAGE: dict(usage),
+            EntryField.COST: cost_nano_usd,
+            EntryField.COST_IS_ESTIMATE: False,
+            EntryField.COST_DUE_AT: DELETE_FIELD,
+            EntryField.RECONCILED_AT: now,
         }
-        if stored.keeps_result:
-            corrected["result.usage"] = usage
+        if stored.result is not None:
+            fields[EntryField.RESULT_USAGE] = dict(usage)
         batch = self._firestore.batch()
-        self._update(batch, stored.held, corrected)
-        self._spend(batch, stored.held, cost - stored.cost_nano_usd)
-        return await _guarded(commit(batch, limits.ADMIT_S), stored)
+        self._update(batch, stored.id, stored.version, fields)
+        self._spend(batch, stored.reservation, cost_nano_usd - stored.cost_nano_usd)
+        return await _done(commit(batch, self._limits.admit_s), stored)
 
     async def postpone(self, stored: StoredEntry, until: datetime) -> bool:
-        """Ask again then."""
-        return await self._note(stored, {"costDueAt": until})
+        """Have the cost asked for again then. Return whether this did it."""
+        return await self._mark(stored, {EntryField.COST_DUE_AT: until})
 
     async def give_up(self, stored: StoredEntry, now: datetime) -> bool:
-        """Ask no more: the estimate stands."""
-        return await self._note(stored, {"costDueAt": DELETE_FIELD, "costGivenUpAt": now})
+        """Let the estimate stand for good. Return whether this did it."""
+        fields = {EntryField.COST_DUE_AT: DELETE_FIELD, EntryField.COST_GIVEN_UP_AT: now}
+        return await self._mark(stored, fields)
 
     # -- pieces --------------------------------------------------------------------------------
 
-    @property
-    def _entries(self) -> Any:
-        return self._firestore.collection("generations")
+    def _where(self, filter_: FieldFilter) -> AsyncQuery:
+        return self._paths.generations().where(filter=filter_)
 
-    async def _read(self, query: Any) -> list[StoredEntry]:
-        try:
-            found = await query.get(retry=None, timeout=limits.READ_S)
-        except AWAY as error:
-            raise _unavailable(error) from None
-        return [_stored(snapshot) for snapshot in found]
+    async def _find(self, query_: AsyncQuery) -> list[StoredEntry]:
+        with translated(LedgerUnavailable, "ledger_away"):
+            return [StoredEntry.from_snapshot(snapshot) for snapshot in await query(query_)]
 
-    async def _note(self, stored: StoredEntry, fields: dict[str, Any]) -> bool:
+    async def _mark(self, stored: StoredEntry, fields: Mapping[str, object]) -> bool:
+        marking = self.update(stored.id, stored.version, fields, within_s=self._limits.admit_s)
+        return await _done(marking, stored)
+
+    async def _end(
+        self,
+        held: Reservation,
+        how: Document,
+        cost_nano_usd: int | None,
+        now: datetime,
+        within_s: float,
+    ) -> None:
+        spent = held.nano_usd if cost_nano_usd is None else cost_nano_usd
+        fields: Document = {
+            **how,
+            EntryField.ENDED_AT: now,
+            EntryField.COST: spent,
+            EntryField.COST_IS_ESTIMATE: cost_nano_usd is None,
+            EntryField.QUESTION: DELETE_FIELD,  # it is in its conversation
+        }
+        if cost_nano_usd is None:
+            fields[EntryField.COST_DUE_AT] = now
         batch = self._firestore.batch()
-        self._update(batch, stored.held, fields)
-        return await _guarded(commit(batch, limits.ADMIT_S), stored)
+        self._update(batch, held.id, held.version, fields)
+        if held.uid is not None:
+            running = self._paths.quota_window(held.uid, RUNNING_WINDOW)
+            batch.set(running, {COUNT: Increment(-1)}, merge=True)
+        self._spend(batch, held, spent - held.nano_usd)
+        await commit(batch, within_s)
 
-    def _update(self, batch: AsyncWriteBatch, held: Reservation, fields: dict[str, Any]) -> None:
-        guard = self._firestore.write_option(last_update_time=held.version)
-        batch.update(self.generation(held.id), fields, option=guard)
+    def _update(
+        self, batch: AsyncWriteBatch, id_: str, version: datetime, fields: Mapping[str, object]
+    ) -> None:
+        guard = LastUpdateOption(version)
+        with mapped():  # a value that no document holds is refused here, before the commit
+            batch.update(self._paths.generation(id_), dict(fields), option=guard)
+
+    def _move(
+        self,
+        batch: AsyncWriteBatch,
+        uid: str,
+        counters: Sequence[Counter],
+        admitted_at: datetime,
+        *,
+        times: int,
+    ) -> None:
+        for counter in counters:
+            values: Document = {counter.field: Increment(times * counter.by)}
+            if counter.ends is not None:
+                values[EntryField.EXPIRE_AT] = self._window_expiry(admitted_at)
+            batch.set(self._paths.quota_window(uid, counter.window), values, merge=True)
 
     def _spend(self, batch: AsyncWriteBatch, held: Reservation, nano_usd: int) -> None:
-        """Move the counter of the day it was admitted in, which this may be the first to write."""
+        """Move the counter of the day of admission, which this may be the first to write."""
         if nano_usd and held.uid is not None:
-            expires = held.admitted_at + timedelta(days=limits.WINDOW_TTL_DAYS)
-            moved = {"nanoUsd": Increment(nano_usd), "expireAt": expires}
-            batch.set(self.window(held.uid, day_window(held.admitted_at)), moved, merge=True)
+            expires = self._window_expiry(held.admitted_at)
+            moved = {NANO_USD: Increment(nano_usd), EntryField.EXPIRE_AT: expires}
+            window = self._paths.quota_window(held.uid, day_window(held.admitted_at))
+            batch.set(window, moved, merge=True)
+
+    def _window_expiry(self, admitted_at: datetime) -> datetime:
+        return admitted_at + timedelta(days=self._limits.window_ttl_days)
 
 
-def day_window(at: datetime) -> str:
-    """The name of the counter of what is spent in a day."""
-    return f"usd-{at:%Y%m%d}"
+def _version(results: Sequence[WriteResult]) -> datetime:
+    """Return the version that a commit gave to the first document that it wrote."""
+    return cast("datetime", results[0].update_time)
 
 
-async def _guarded(committing: Any, stored: StoredEntry) -> bool:
-    """Whether this commit was the one that did it."""
-    try:
-        await committing
-    except GUARD_FAILED:
-        return False  # by its own first sending, by the other reconciler, or by the owner
-    except NOT_STORABLE as error:
-        log.error("entry_refused", generation=stored.held.id, type=type(error).__name__)
-        return False
-    except AWAY as error:
-        raise _unavailable(error) from None
+async def _done(committing: Awaitable[object], stored: StoredEntry) -> bool:
+    """Return whether this commit was the one that did it."""
+    with translated(LedgerUnavailable, "ledger_away"):
+        try:
+            await committing
+        except Conflict:
+            return False  # done by its own first sending, another reconciler, or the owner
+        except NotStorable as error:
+            log.error("entry_refused", generation=stored.id, type=error.cause)
+            return False
     return True
-
-
-def _unavailable(error: BaseException) -> LedgerUnavailable:
-    log.error("ledger_away", type=type(error).__name__)
-    return LedgerUnavailable()
-
-
-def _stored(snapshot: Any) -> StoredEntry:
-    """Whatever is odd in a document is left out: one that is spoilt is ended as well."""
-    document = snapshot.to_dict() or {}
-    uid, feature, attempts = (document.get(name) for name in ("uid", "feature", "attempts"))
-    admitted_at = _time(document.get("createdAt")) or snapshot.create_time
-    return StoredEntry(
-        held=Reservation(
-            id=snapshot.id,
-            uid=uid if isinstance(uid, str) and uid else None,
-            admitted_at=admitted_at,
-            reserved_nano_usd=_whole(document.get("reservedNanoUsd")) or 0,
-            version=snapshot.update_time,
-        ),
-        status=str(document.get("status")),
-        feature=feature if isinstance(feature, str) else None,
-        ended_at=_time(document.get("endedAt")) or admitted_at,
-        cost_nano_usd=_whole(document.get("costNanoUsd")) or 0,
-        attempts=[_tried(attempt) for attempt in attempts] if isinstance(attempts, list) else [],
-        keeps_result=isinstance(document.get("result"), dict),
-        place=place if isinstance(place := document.get("place"), dict) else None,
-        question=asked if isinstance(asked := document.get("question"), dict) else None,
-        queued=document.get("continues") is True and not document.get("instance"),
-    )
-
-
-def _tried(attempt: Any) -> AttemptRecord:
-    of = attempt if isinstance(attempt, dict) else {}
-    model, id_, reason, purpose = (
-        value if isinstance(value := of.get(name), str) and value else None
-        for name in ("model", "upstreamId", "reason", "purpose")
-    )
-    return AttemptRecord(model, id_, reason, _whole(of.get("keyVersion")), purpose)
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _time(value: Any) -> datetime | None:
-    return value if isinstance(value, datetime) else None

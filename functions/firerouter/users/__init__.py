@@ -6,6 +6,7 @@ from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .identity import APP_CHECK_KEYS_URL, Caller, Identity
+    from .limits import IdentityLimits
     from .preferences import PreferenceStore
     from .pseudonyms import Pseudonyms
 
@@ -13,6 +14,7 @@ __all__ = (
     "APP_CHECK_KEYS_URL",
     "Caller",
     "Identity",
+    "IdentityLimits",
     "PreferenceStore",
     "Pseudonyms",
 )
@@ -24,6 +26,7 @@ __getattr__ = lazily(
             "Caller",
             "Identity",
         ),
+        "limits": ("IdentityLimits",),
         "preferences": ("PreferenceStore",),
         "pseudonyms": ("Pseudonyms",),
     },

@@ -1,21 +1,21 @@
 """Who calls: an ID token and an App Check token, both verified, both required.
 
-    headers --> ID token    --> claims --\\
-            \\-> App Check   --> app id  ---> Caller
+    headers --> ID token    --> claims --> Caller
+            \\-> App Check   --> from an app of this project
 
-An admin's account is looked up as well, at each call: see `_AdminTokens`.
+An admin's account is looked up as well, on each call: see `_AdminTokens`.
 
-The checks are blocking (public keys over HTTPS, RSA), so each has a thread of its own: off the
-event loop, and one fetch of keys at a time. A verified token is remembered for a few minutes, never
-beyond its expiry, as its hash. A public-key outage is UNAVAILABLE and not a 401, for the caller's
-token may be good. Tokens are never logged, and the verifiers' texts, which can quote them, are
-dropped.
+The checks block (public keys over HTTPS, RSA), so each kind has a thread of its own: off the event
+loop, and one request for keys at a time. A verified token is remembered for a few minutes, never
+beyond its expiry, and only as its hash. An outage of the public keys is UNAVAILABLE and not a 401,
+because the caller's token may be valid. Tokens are never logged, and neither are the verifiers'
+messages, which can quote them.
 
-ID tokens: https://firebase.google.com/docs/auth/admin/verify-id-tokens; firebase-admin does it, and
-takes the emulator's unsigned tokens where FIREBASE_AUTH_EMULATOR_HOST is set.
-App Check: https://firebase.google.com/docs/app-check/custom-resource-backend; with PyJWT rather
-than firebase-admin, which lets tokens without `exp` or `sub` pass, waits 30 s for keys and needs
-Google credentials to check a signature.
+ID tokens: https://firebase.google.com/docs/auth/admin/verify-id-tokens. firebase-admin verifies
+them, and accepts the emulator's unsigned tokens if FIREBASE_AUTH_EMULATOR_HOST is set.
+App Check: https://firebase.google.com/docs/app-check/custom-resource-backend. PyJWT verifies them
+rather than firebase-admin, which accepts tokens without `exp` or `sub`, waits 30 s for keys, and
+needs Google credentials to check a signature.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ import hashlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Protocol, TypedDict, cast
 
-from .. import limits, log
+from .. import log
 from ..callable import CallableError, Headers
 from ..errors import (
     AppCheckFailed,
@@ -39,51 +39,78 @@ from ..errors import (
     SignInRequired,
     SignInUnavailable,
 )
+from .limits import IdentityLimits
+
+if TYPE_CHECKING:
+    import firebase_admin
+    import jwt
 
 APP_CHECK_ISSUER: Final = "https://firebaseappcheck.googleapis.com/"
 APP_CHECK_KEYS_URL: Final = "https://firebaseappcheck.googleapis.com/v1/jwks"
 
-Claims = dict[str, Any]
+
+class Claims(TypedDict, total=False):
+    """The claims of a verified token that are used here."""
+
+    sub: str
+    exp: float
+    iat: float
+    iss: str
+    email: object
+    admin: object
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A verified caller. `uid` is cheap to make where anonymous sign-in is on."""
+    """A verified caller.
+
+    Attributes:
+        uid: Their user id, which anybody can get where anonymous sign-in is enabled.
+        email: Their email address; empty if the account has none.
+    """
 
     uid: str
-    app_id: str
-    admin: bool = False
-    anonymous: bool = False
     email: str = ""
 
 
 class Identity:
-    """Verifies callers. Make one an instance; nothing is fetched before the first call."""
+    """Verifies callers. One per instance; nothing is fetched before the first call."""
 
     def __init__(
         self,
         project: str,
         *,
-        firebase_app: Callable[[], Any],
+        firebase_app: Callable[[], firebase_admin.App],
         app_check_keys_url: str = APP_CHECK_KEYS_URL,
+        limits: IdentityLimits | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._clock = clock
-        self._id_tokens = _Verifier(_IdTokens(project, firebase_app), clock)
-        self._admin_tokens = _Verifier(_AdminTokens(project, firebase_app), clock, fresh_s=0)
-        self._app_check = _Verifier(_AppCheck(project, app_check_keys_url), clock)
+        limits = limits or IdentityLimits()
+        each_call = replace(limits, token_fresh_s=0)
+        self._id_tokens = _Verifier(_IdTokens(project, firebase_app), limits, clock)
+        self._admin_tokens = _Verifier(_AdminTokens(project, firebase_app), each_call, clock)
+        app_check = _AppCheck(project, app_check_keys_url, limits)
+        self._app_check = _Verifier(app_check, limits, clock)
 
     async def verify(self, headers: Headers) -> Caller:
-        """The caller of a request.
+        """Return the caller of a request.
 
-        Raises SignInRequired, SessionInvalid, SessionExpired, AppCheckFailed, SignInUnavailable.
+        Raises:
+            SignInRequired, SessionInvalid, SessionExpired: The ID token is missing or not valid.
+            AppCheckFailed: The App Check token is missing or not valid.
+            SignInUnavailable: Google's public keys cannot be reached.
         """
         return await self._caller(headers, self._id_tokens)
 
     async def verify_admin(self, headers: Headers) -> Caller:
-        """The caller of a request that only an admin may make, one by now and not an hour ago.
+        """Return the caller of a request that only an admin may make.
 
-        Raises what `verify` raises, NotAdmin and SessionRevoked.
+        It checks the account and not just the token, which may be an hour old.
+
+        Raises:
+            NotAdmin: The account does not hold the claim.
+            SessionRevoked: The account is disabled or gone, or its sessions were ended.
+            CallableError: What `verify` raises.
         """
         return await self._caller(headers, self._admin_tokens)
 
@@ -106,76 +133,76 @@ class Identity:
             raise user
         if isinstance(app, BaseException):
             raise app
-        sign_in, email = user.get("firebase"), user.get("email")
-        return Caller(
-            uid=user["sub"],
-            app_id=app["sub"],
-            admin=user.get("admin") is True,
-            anonymous=isinstance(sign_in, dict) and sign_in.get("sign_in_provider") == "anonymous",
-            email=email if isinstance(email, str) else "",
-        )
+        email = user.get("email")
+        return Caller(uid=user["sub"], email=email if isinstance(email, str) else "")
+
+
+class _Check(Protocol):
+    """One kind of check of a token. It blocks."""
+
+    expired: type[CallableError]
+
+    def load(self) -> None:
+        """Import what a check needs, which on a cold start takes longer than the check."""
+
+    def __call__(self, token: str) -> Claims:
+        """Return the claims of a valid token. Raises CallableError."""
 
 
 class _Verifier:
-    """Runs one kind of check in its own thread, remembers what it found, bears outages."""
+    """Runs one kind of check in its own thread, remembers its results, and bears outages."""
 
-    def __init__(
-        self,
-        check: _IdTokens | _AppCheck,
-        clock: Callable[[], float],
-        *,
-        fresh_s: float = limits.TOKEN_CACHE_S,
-    ) -> None:
+    def __init__(self, check: _Check, limits: IdentityLimits, clock: Callable[[], float]) -> None:
         self._check = check
+        self._limits = limits
         self._clock = clock
-        self._fresh_s = fresh_s
-        self._known: dict[bytes, tuple[float, Claims]] = {}
+        self._verified: dict[bytes, tuple[float, Claims]] = {}  # by hash: until when, and what
         self._thread: ThreadPoolExecutor | None = None
         self._loaded: asyncio.Future[None] | None = None
-        self._away_until = 0.0
+        self._unavailable_until = 0.0
 
     async def verify(self, token: str) -> Claims:
         now = self._clock()
         digest = hashlib.sha256(token.encode()).digest()
-        until, claims = self._known.get(digest, (0.0, {}))
+        until, claims = self._verified.get(digest, (0.0, Claims()))
         if now < until:
             return claims
         loop = asyncio.get_running_loop()
         if self._thread is None or self._loaded is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix=type(self._check).__name__)
             self._loaded = loop.run_in_executor(self._thread, self._check.load)
-        # a slow cold start is no outage; shielded, for whoever leaves is not the only one who waits
+        # a slow cold start is no outage; shielded, because other callers wait for it too
         await asyncio.shield(self._loaded)
         try:
-            async with asyncio.timeout(limits.VERIFY_S):
+            async with asyncio.timeout(self._limits.verify_s):
                 claims = await loop.run_in_executor(self._thread, self._run, token)
         except TimeoutError:
             raise SignInUnavailable from None
         expires = claims["exp"]
-        if expires <= self._clock():  # the Auth emulator takes expired tokens; we do not
+        if expires <= self._clock():  # the Auth emulator accepts expired tokens; we do not
             raise self._check.expired()
-        if len(self._known) >= limits.TOKEN_CACHE_MAX:
-            self._known.clear()
-        self._known[digest] = (min(expires, now + self._fresh_s), claims)
+        if len(self._verified) >= self._limits.tokens_max:
+            self._verified.clear()
+        self._verified[digest] = (min(expires, now + self._limits.token_fresh_s), claims)
         return claims
 
     def _run(self, token: str) -> Claims:
-        if self._clock() < self._away_until:
+        if self._clock() < self._unavailable_until:
             raise SignInUnavailable
         try:
             return self._check(token)
         except SignInUnavailable:
-            self._away_until = self._clock() + limits.KEYS_OUTAGE_PAUSE_S
+            self._unavailable_until = self._clock() + self._limits.keys_outage_pause_s
             log.warning("verification_unavailable", check=type(self._check).__name__)
             raise
 
 
 class _IdTokens:
-    """Blocking. ID tokens through firebase-admin."""
+    """Checks ID tokens through firebase-admin. It blocks."""
 
     expired: type[CallableError] = SessionExpired
 
-    def __init__(self, project: str, firebase_app: Callable[[], Any]) -> None:
+    def __init__(self, project: str, firebase_app: Callable[[], firebase_admin.App]) -> None:
         self._project = project
         self._firebase_app = firebase_app
 
@@ -193,23 +220,23 @@ class _IdTokens:
             if not isinstance(claims["exp"], (int, float)):
                 raise SessionInvalid
         except (auth.CertificateFetchError, GoogleAuthError):
-            # the second: firebase-admin wants credentials even to check a signature, and the
-            # metadata server that has them may be away
+            # the second: firebase-admin needs credentials even to check a signature, and the
+            # metadata server that has them may be unavailable
             raise SignInUnavailable from None
         except auth.ExpiredIdTokenError:
             raise SessionExpired from None
-        except Exception as error:  # ValueError, KeyError and more, by what is wrong with the token
+        except Exception as error:  # ValueError, KeyError and more, by what the token lacks
             log.info("id_token_refused", type=type(error).__name__)
             raise SessionInvalid from None
         return claims
 
 
 class _AdminTokens(_IdTokens):
-    """Blocking. ID tokens of admins, whose account is looked up too.
+    """Checks ID tokens of admins, and looks up their account too. It blocks.
 
-    A token says what was true when it was issued, up to an hour ago. The account says what
-    `verify_id_token(check_revoked=True)` asks it, whether it is disabled and whether its sessions
-    were ended, and in the same answer whether it still holds the claim.
+    A token says what was true when it was issued, up to an hour ago. The account says whether it is
+    disabled and whether its sessions were ended, as `verify_id_token(check_revoked=True)` would
+    ask, and in the same response whether it still holds the claim.
     """
 
     def __call__(self, token: str) -> Claims:
@@ -218,7 +245,7 @@ class _AdminTokens(_IdTokens):
 
         claims = super().__call__(token)
         if claims.get("admin") is not True:
-            raise NotAdmin  # no lookup: anybody at all could cause it
+            raise NotAdmin  # without a lookup, which any user could cause
         try:
             account = auth.get_user(claims["sub"], app=self._firebase_app())
         except auth.UserNotFoundError:
@@ -235,14 +262,15 @@ class _AdminTokens(_IdTokens):
 
 
 class _AppCheck:
-    """Blocking. App Check tokens against the JWKS, every claim that the documentation names."""
+    """Checks App Check tokens against the JWKS: every claim that the docs name. It blocks."""
 
     expired: type[CallableError] = AppCheckFailed
 
-    def __init__(self, project: str, keys_url: str) -> None:
+    def __init__(self, project: str, keys_url: str, limits: IdentityLimits) -> None:
         self._project = project
         self._keys_url = keys_url
-        self._keys: Any = None
+        self._limits = limits
+        self._keys: jwt.PyJWKClient | None = None
 
     @staticmethod
     def load() -> None:
@@ -253,18 +281,21 @@ class _AppCheck:
 
         if self._keys is None:
             self._keys = jwt.PyJWKClient(
-                self._keys_url, lifespan=limits.KEYS_FRESH_S, timeout=limits.KEYS_FETCH_S
+                self._keys_url,
+                lifespan=self._limits.keys_fresh_s,
+                timeout=self._limits.keys_fetch_s,
             )
         try:
             if jwt.get_unverified_header(token).get("typ") != "JWT":
                 raise AppCheckFailed
-            claims: Claims = jwt.decode(
+            decoded = jwt.decode(
                 token,
                 self._keys.get_signing_key_from_jwt(token).key,
                 algorithms=["RS256"],
                 audience=f"projects/{self._project}",
                 options={"require": ["exp", "iat", "iss", "aud", "sub"]},
             )
+            claims = cast("Claims", decoded)
             if not claims["iss"].startswith(APP_CHECK_ISSUER) or not claims["sub"]:
                 raise AppCheckFailed
         except jwt.PyJWKClientConnectionError:

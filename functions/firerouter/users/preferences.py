@@ -1,48 +1,47 @@
-"""What users choose for themselves: their own default model of each feature that allows a choice.
+"""What users choose for themselves: their default model of each feature that allows a choice.
 
-users/{uid}   {models: {<feature>: <model id>}}
+users/{user}   {models: {<feature>: <model id>}}
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Final
 
 from google.cloud.firestore import DELETE_FIELD, AsyncClient
 
-from .. import limits
 from ..errors import SettingsUnavailable
-from ..firestore import AWAY, key_of
+from ..firestore import Paths, content, get, put, translated
+
+CHANGE_S: Final = 8.0
 
 
 class PreferenceStore:
-    """Keeps them in Firestore, where their owner may read them too."""
+    """Stores preferences in Firestore, where their owner may read them too."""
 
     def __init__(self, firestore: AsyncClient) -> None:
-        self._firestore = firestore
+        self._paths = Paths(firestore)
 
     async def models(self, uid: str) -> dict[str, str]:
-        """The model chosen for each feature; what was typed otherwise is as good as absent.
+        """Return the model that a user chose for each feature, without malformed ones.
 
-        Raises SettingsUnavailable.
+        Raises:
+            SettingsUnavailable: Firestore did not answer.
+            FirestoreForbidden: The functions' service account lacks a role.
         """
-        try:
-            snapshot = await self._document(uid).get(retry=None, timeout=limits.READ_S)
-        except AWAY:
-            raise SettingsUnavailable from None
-        models = (snapshot.to_dict() or {}).get("models")
+        with translated(SettingsUnavailable, "preferences_unavailable"):
+            models = content(await get(self._paths.user(uid))).get("models")
         if not isinstance(models, dict):
             return {}
         return {feature: model for feature, model in models.items() if isinstance(model, str)}
 
     async def set_model(self, uid: str, feature: str, model: str | None) -> None:
-        """None: the feature's own again. Raises SettingsUnavailable."""
-        value: Any = DELETE_FIELD if model is None else model
-        try:
-            await self._document(uid).set(
-                {"models": {feature: value}}, merge=True, retry=None, timeout=limits.CHANGE_S
-            )
-        except AWAY:
-            raise SettingsUnavailable from None
+        """Store a user's model for a feature; None restores the feature's own.
 
-    def _document(self, uid: str) -> Any:
-        return self._firestore.document("users", key_of(uid))
+        Raises:
+            SettingsUnavailable: Firestore did not answer.
+            FirestoreForbidden: The functions' service account lacks a role.
+        """
+        value = DELETE_FIELD if model is None else model
+        with translated(SettingsUnavailable, "preferences_unavailable"):
+            document = {"models": {feature: value}}
+            await put(self._paths.user(uid), document, merge=True, within_s=CHANGE_S)

@@ -1,10 +1,10 @@
-"""What OpenRouter calls a user and a conversation: hashes that only this app can make.
+"""What OpenRouter knows a user and a conversation by: hashes that only this app can make.
 
     config/pseudonyms   {secret, createdAt}
 
-With them OpenRouter tells users apart, and keeps a conversation with one provider; without the
-secret nobody finds out whose they are, nor that two apps have the same user. The secret is made
-once, at a project's first call, and read once an instance. Without it nothing is sent of either.
+By them OpenRouter tells users apart and keeps a conversation with one provider. Without the secret
+nobody can tell whose they are, or that two apps share a user. The secret is made once, on a
+project's first call, and read once per instance. If it cannot be read, no hashes are sent.
 """
 
 from __future__ import annotations
@@ -14,35 +14,42 @@ import hmac
 import math
 import secrets
 from contextlib import suppress
-from typing import Any
+from typing import Final
 
 from google.cloud.firestore import SERVER_TIMESTAMP, AsyncClient
 
-from .. import limits, log
+from .. import log
 from ..cache import Cached
 from ..errors import SettingsUnavailable
-from ..firestore import AWAY, GUARD_FAILED
+from ..firestore import AlreadyExists, FirestoreError, Paths, content, create, get
+
+CREATE_S: Final = 5.0
+SECRET_MIN_CHARS: Final = 32
 
 
 class Pseudonyms:
-    """Make one an instance."""
+    """Hashes the names of users and conversations. One per instance."""
 
     def __init__(self, firestore: AsyncClient) -> None:
-        self._document: Any = firestore.document("config", "pseudonyms")
+        self._document = Paths(firestore).pseudonyms()
         self._secret = Cached(self._load, fresh_s=math.inf, stale_s=math.inf)
 
     async def user(self, uid: str) -> str | None:
-        """None where the secret can not be had."""
+        """Return the hash of a user; None if the secret is unavailable."""
         return await self._hash("user", uid)
 
     async def session(self, uid: str, conversation: str) -> str | None:
+        """Return the hash of a conversation; None if the secret is unavailable."""
         return await self._hash("session", uid, conversation)
 
     async def _hash(self, *parts: str) -> str | None:
         try:
             secret = await self._secret.get()
-        except (SettingsUnavailable, *AWAY) as error:
+        except SettingsUnavailable as error:
             log.warning("pseudonyms_unavailable", type=type(error).__name__)
+            return None
+        except FirestoreError as error:
+            log.warning("pseudonyms_unavailable", type=error.cause)
             return None
         return hmac.new(secret, "\0".join(parts).encode(), hashlib.sha256).hexdigest()[:32]
 
@@ -50,14 +57,15 @@ class Pseudonyms:
         secret = await self._read()
         if secret is None:
             made = {"secret": secrets.token_hex(32), "createdAt": SERVER_TIMESTAMP}
-            with suppress(*GUARD_FAILED):  # another instance was first: its secret is the one
-                await self._document.create(made, retry=None, timeout=limits.READ_S)
+            with suppress(AlreadyExists):  # another instance was first, and its secret counts
+                await create(self._document, made, within_s=CREATE_S)
             secret = await self._read()
         if secret is None:
-            raise SettingsUnavailable  # typed by hand, and no secret
+            raise SettingsUnavailable  # the document is malformed
         return secret
 
     async def _read(self) -> bytes | None:
-        snapshot = await self._document.get(retry=None, timeout=limits.READ_S)
-        secret = (snapshot.to_dict() or {}).get("secret")
-        return secret.encode() if isinstance(secret, str) and len(secret) >= 32 else None
+        secret = content(await get(self._document)).get("secret")
+        if not isinstance(secret, str) or len(secret) < SECRET_MIN_CHARS:
+            return None
+        return secret.encode()

@@ -372,7 +372,7 @@ async def test_a_features_own_cap_refuses_and_gives_the_counters_back(world: Wor
     assert (refused.status, refused.reason) == ("RESOURCE_EXHAUSTED", "quota_exceeded")
     assert refused.details == {"limit": "feature.requestsPerDay", "max": 2}
     assert 0 < (refused.retry_after_seconds or 0) <= 86_400
-    await instance.app.ledger.drain()
+    await instance.app.background.drain()
     windows = await world.all("quotas/user/windows")
     counts = {name: window["count"] for name, window in windows.items() if "count" in window}
     assert counts.pop("concurrent") == 0
@@ -410,7 +410,7 @@ async def test_counters_are_given_back_once_though_the_commit_is_applied_twice(
         asked = {"feature": "poems", "prompt": "x"}
         refused = await instance.refusal("execute_prompt", asked, "user")
         assert refused.details["limit"] == "feature.requestsPerDay"
-    await instance.app.ledger.drain()
+    await instance.app.background.drain()
     windows = await world.all("quotas/user/windows")
     (day,) = [window for name, window in windows.items() if name.endswith("-poems")]
     assert (day["count"], windows["concurrent"]["count"]) == (2, 0)
@@ -425,7 +425,7 @@ async def test_of_many_calls_at_once_a_cap_lets_through_what_it_says(world: Worl
     refused = [outcome for outcome in outcomes if isinstance(outcome, CallableError)]
     assert {outcome.details["limit"] for outcome in refused} == {"feature.requestsPerDay"}
     assert len(refused) >= 8  # those that are given back may have stood in the way of others
-    await instance.app.ledger.drain()
+    await instance.app.background.drain()
     windows = await world.all("quotas/user/windows")
     (day,) = [window for name, window in windows.items() if name.endswith("-poems")]
     assert day["count"] == len(outcomes) - len(refused)

@@ -12,7 +12,7 @@ from firerouter import limits
 from tests.support.conversations import FEATURE, chosen, messages, said, sent, talk
 from tests.support.eventually import until
 from tests.support.files import inline
-from tests.support.in_process import Instance, World
+from tests.support.in_process import OVERDUE_S, Instance, World
 
 Commit = Callable[..., Awaitable[Any]]
 TICKS = {**FEATURE, "model": "sim/ticks", "maxTokens": 200}
@@ -25,7 +25,7 @@ async def instance(world: World) -> Instance:
     return instance
 
 
-async def reconcile(world: World, later_s: float = limits.TOTAL_S + limits.SETTLE_S + 1) -> Any:
+async def reconcile(world: World, later_s: float = OVERDUE_S) -> Any:
     tidy = world.instance().app.generation.reconciler
     tidy._now = lambda: datetime.now(UTC) + timedelta(seconds=later_s)
     return await tidy.run()
@@ -107,7 +107,7 @@ async def test_what_could_not_be_rescued_is_at_the_next_run(
 ) -> None:
     entry = await killed(world, conversationId="new")
     conversation = f"users/user/conversations/{entry['place']['conversationId']}"
-    later = datetime.now(UTC) + timedelta(seconds=limits.TOTAL_S + limits.SETTLE_S + 1)
+    later = datetime.now(UTC) + timedelta(seconds=OVERDUE_S)
 
     broken = without_messages(world)
     monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.3)
@@ -122,7 +122,7 @@ async def test_what_could_not_be_rescued_is_at_the_next_run(
         assert await world.all(f"generations/{entry['id']}/{name}") == {}
 
 
-async def test_the_books_do_not_wait_for_ever(
+async def test_the_ledger_does_not_wait_for_ever(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = await killed(world, conversationId="new")

@@ -10,7 +10,7 @@ from google.api_core.exceptions import ServiceUnavailable
 from firerouter import limits
 from tests.support.conversations import FEATURE, chosen, messages, said, sent, talk
 from tests.support.eventually import until
-from tests.support.faulty_firestore import applied_twice
+from tests.support.faulty_firestore import applied_twice, firestore_api
 from tests.support.files import inline
 from tests.support.in_process import Instance, World
 
@@ -351,7 +351,7 @@ async def write_turns(world: World, id_: str, leaf: str, count: int) -> None:
 def count_reads(instance: Instance) -> list[str]:
     """The name of every document that is read from now on, by its name or by a query: of one that
     finds none, too, which is charged as a read."""
-    api = instance.app.firestore._firestore_api
+    api = firestore_api(instance.app.firestore)
     read: list[str] = []
     get, query = api.batch_get_documents, api.run_query
 
@@ -418,7 +418,7 @@ async def test_a_conversation_is_deleted_with_all_it_holds_also_in_two_goes(
     entries = await world.all("generations")
     assert [e["place"]["conversationId"] for e in entries.values() if e["result"] is not None] == [
         other["conversationId"]
-    ], "no text is left in the books"
+    ], "no text is left in the ledger"
     assert await world.all("users/user/deleting") == {}
     again = await instance.refusal("delete_conversation", {"conversationId": id_}, "user")
     assert again.reason == "conversation_unknown"

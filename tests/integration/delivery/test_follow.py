@@ -1,25 +1,35 @@
 """Answers that were lost on the way: what there is of them, then the rest, from any instance."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from firerouter import limits
+from firerouter.app.limits import Limits
+from firerouter.delivery import DeliveryLimits, ProgressLimits
+from firerouter.ledger import LedgerLimits
 from tests.support.calls import call_of
 from tests.support.eventually import EVENTUALLY_S, until
-from tests.support.in_process import Instance, World
+from tests.support.in_process import OVERDUE_S, Instance, World
 from tests.support.response_formats import LONG_JSON
 
 TICKS = {"model": "sim/ticks"}  # a hundred tokens in ten seconds
 
 
+def often(after_s: float = 0.5, every_s: float = 0.3) -> Limits:
+    """Limits by which progress is stored, and looked for, often."""
+    progress = replace(ProgressLimits(), after_s=after_s, every_s=every_s)
+    return Limits(
+        delivery=replace(DeliveryLimits(), progress=progress),
+        ledger=replace(LedgerLimits(), settle_before_result_s=0.1),
+    )
+
+
 @pytest.fixture
-async def instance(world: World, monkeypatch: pytest.MonkeyPatch) -> Instance:
-    monkeypatch.setattr(limits, "PROGRESS_AFTER_S", 0.5)
-    monkeypatch.setattr(limits, "PROGRESS_EVERY_S", 0.3)
-    instance = world.instance()
+async def instance(world: World) -> Instance:
+    instance = world.instance(limits=often())
     await instance.save("ticks", TICKS)
     return instance
 
@@ -53,7 +63,7 @@ async def test_another_instance_gives_what_was_written_and_then_the_rest(
 ) -> None:
     _, running = begin(world, instance)
     id_ = await started(world)
-    other = world.instance()
+    other = world.instance(limits=often())
     following = other.begin("execute_prompt", {"resume": id_}, "user")
     await until(lambda: len(following.messages) > 3)
     await stop(world.instance(), id_)
@@ -99,7 +109,7 @@ async def test_where_streams_are_off_nobody_is_sent_any(world: World, instance: 
     await instance.save("ticks", {**TICKS, "stream": False}, 1)
     _, running = begin(world, instance)
     id_ = await started(world)
-    following = world.instance().begin("execute_prompt", {"resume": id_}, "user")
+    following = world.instance(limits=often()).begin("execute_prompt", {"resume": id_}, "user")
     await until(lambda: following.messages)
     await world.sent_tokens(20)
     await stop(instance, id_)
@@ -152,10 +162,9 @@ async def test_a_failed_or_temporary_one_has_no_result_to_give(
 async def test_an_instance_that_was_killed_is_said_to_be(world: World, instance: Instance) -> None:
     _, running = begin(world, instance)
     id_ = await started(world)
-    past = limits.TOTAL_S + limits.SETTLE_S + 1
     later = world.instance()
     now = later.app.generation.prompts._following._now
-    later.app.generation.prompts._following._now = lambda: now() + timedelta(seconds=past)
+    later.app.generation.prompts._following._now = lambda: now() + timedelta(seconds=OVERDUE_S)
     refused = await later.refusal("execute_prompt", {"resume": id_}, "user")
     assert refused.reason == "interrupted"
     await stop(instance, id_)
@@ -186,28 +195,27 @@ async def test_somebody_elses_is_as_good_as_none(world: World, instance: Instanc
     await running
 
 
-def mute(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+def mute(instance: Instance) -> None:
     """Of how an answer ends nothing comes through: as where its instance is killed."""
 
     async def never(*_: Any, **__: Any) -> Any:
         await asyncio.sleep(3600)
 
-    monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.1)
     instance.app.conversations.store.answer = never  # type: ignore[method-assign]
     instance.app.ledger.settle = never  # type: ignore[method-assign]
     instance.app.delivery.progress.forget = never  # type: ignore[method-assign]
 
 
 async def test_what_a_killed_instance_had_written_is_kept_in_the_conversation(
-    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance
 ) -> None:
-    mute(instance, monkeypatch)
+    mute(instance)
     _, running = begin(world, instance, conversationId="new")
     id_ = await started(world)
     running.cancel()
     entry = await world.document(f"generations/{id_}")
     tidy = world.instance().app.generation.reconciler
-    past = timedelta(seconds=limits.TOTAL_S + limits.SETTLE_S + 1)
+    past = timedelta(seconds=OVERDUE_S)
     tidy._now = lambda: entry["createdAt"] + past
     assert (await tidy.run())["closed"] == 1
     place = entry["place"]
@@ -221,13 +229,10 @@ async def test_what_a_killed_instance_had_written_is_kept_in_the_conversation(
     assert len(await world.all(f"{conversation}/messages")) == 2
 
 
-async def test_of_a_repair_that_was_killed_the_newer_text_is_kept(
-    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "PROGRESS_AFTER_S", 0.0)
-    monkeypatch.setattr(limits, "PROGRESS_EVERY_S", 0.1)
-    await instance.save("ticks", {"model": "sim/slow-bad-json", **LONG_JSON}, 1)
-    mute(instance, monkeypatch)
+async def test_of_a_repair_that_was_killed_the_newer_text_is_kept(world: World) -> None:
+    instance = world.instance(limits=often(after_s=0.0, every_s=0.1))
+    await instance.save("ticks", {"model": "sim/slow-bad-json", **LONG_JSON})
+    mute(instance)
     _, running = begin(world, instance, conversationId="new")
     id_ = await started(world)
 
@@ -239,7 +244,7 @@ async def test_of_a_repair_that_was_killed_the_newer_text_is_kept(
     running.cancel()
     entry = await world.document(f"generations/{id_}")
     tidy = world.instance().app.generation.reconciler
-    tidy._now = lambda: entry["createdAt"] + timedelta(seconds=limits.TOTAL_S + limits.SETTLE_S + 1)
+    tidy._now = lambda: entry["createdAt"] + timedelta(seconds=OVERDUE_S)
     assert (await tidy.run())["closed"] == 1
     place = entry["place"]
     conversation = f"users/user/conversations/{place['conversationId']}"

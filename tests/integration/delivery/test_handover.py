@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -22,14 +23,16 @@ from aiohttp import web
 from google.api_core import exceptions
 
 from firerouter import limits
+from firerouter.app.limits import Limits
 from firerouter.callable import CallableError
-from firerouter.delivery.progress import latest
+from firerouter.delivery import DeliveryLimits, ProgressLimits, QueueLimits, latest
 from firerouter.generation.execution import PromptExecution
+from firerouter.ledger import LedgerLimits
 from scripts.devtools import processes
 from tests.support.calls import call_of
 from tests.support.eventually import EVENTUALLY_S, until
 from tests.support.faulty_firestore import applied_twice
-from tests.support.in_process import Instance, World
+from tests.support.in_process import OVERDUE_S, Instance, World
 from tests.support.response_formats import LONG_JSON
 from tests.support.serve import Serve
 
@@ -159,7 +162,7 @@ async def test_a_task_says_the_generation_alone_and_nothing_of_it_stays(
     assert queue.id == result["generationId"]
     assert prompt(world) not in json.dumps(task)
     assert task["queue"] == f"/projects/{world.project}/locations/australia-southeast1"
-    assert task["dispatchDeadline"] == f"{limits.TASK_DEADLINE_S}s"
+    assert task["dispatchDeadline"] == f"{QueueLimits().delivery_deadline_s}s"
     entry = await ended(world, queue.id)
     assert (entry["status"], entry["continues"], entry["result"]) == ("done", True, result)
     assert entry["instance"] == queue.to.app.instance  # type: ignore[union-attr]
@@ -217,10 +220,10 @@ async def test_it_is_written_down_no_more_than_once_a_second(
 
 
 async def test_a_repair_takes_the_place_of_what_was_written_before_it(
-    world: World, instance: Instance, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance, queue: Queue
 ) -> None:
-    monkeypatch.setattr(limits, "PROGRESS_AFTER_S", 0.0)
-    monkeypatch.setattr(limits, "PROGRESS_LIVE_S", 0.15)
+    progress = replace(ProgressLimits(), after_s=0.0, live_s=0.15)
+    queue.to = world.instance(limits=Limits(delivery=replace(DeliveryLimits(), progress=progress)))
     await instance.save("shaped", {"model": "sim/slow-bad-json", **LONG_JSON, **CONTINUE})
     call, running = begin(world, instance, "shaped", conversationId="new")
     await queue.filled()
@@ -513,13 +516,13 @@ async def test_a_claim_whose_answer_is_lost_is_not_lost(
 
 
 async def test_what_cannot_be_claimed_is_to_be_delivered_again(
-    world: World, instance: Instance, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance, queue: Queue
 ) -> None:
-    monkeypatch.setattr(limits, "CLAIM_PAUSES_S", (0.0, 0.0))
+    at_once = replace(QueueLimits(), claim_pauses_s=(0.0, 0.0))
     queue.to = None
     _, running = begin(world, instance, "fast")
     await queue.filled()
-    there = world.instance()
+    there = world.instance(limits=Limits(delivery=replace(DeliveryLimits(), queue=at_once)))
 
     async def away(*_: Any, **__: Any) -> Any:
         raise exceptions.DeadlineExceeded("away")  # type: ignore[no-untyped-call]
@@ -555,17 +558,17 @@ async def test_without_a_queue_nothing_is_begun_and_nothing_held(
 
 
 async def test_a_task_that_never_comes_costs_nothing_and_comes_too_late(
-    world: World, instance: Instance, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    world: World, queue: Queue
 ) -> None:
-    monkeypatch.setattr(limits, "QUEUED_MAX_S", 2.0)
+    instance = world.instance(limits=Limits(ledger=replace(LedgerLimits(), queued_max_s=2.0)))
     await instance.call("save_app_settings", {"revision": 0, "settings": {"freeModelsOnly": False}})
     await instance.save("paid", {"model": "sim/paid", **CONTINUE})
-    to, queue.to = queue.to, None
+    to = world.instance()
     _, running = begin(world, instance, "paid", conversationId="new")
     assert (await refused(running)).reason == "interrupted"
     entry = await world.document(f"generations/{queue.id}")
     assert entry["reservedNanoUsd"] > 0
-    assert await queue.deliver(to) == {}  # type: ignore[arg-type]
+    assert await queue.deliver(to) == {}
     assert (await world.instance().app.generation.reconciler.run())["closed"] == 1
     entry = await ended(world, queue.id)
     assert (entry["status"], entry["costNanoUsd"]) == ("interrupted", 0)
@@ -575,23 +578,22 @@ async def test_a_task_that_never_comes_costs_nothing_and_comes_too_late(
     assert await world.all(f"generations/{queue.id}/asked") == {}
     (day,) = [w for name, w in (await world.all("quotas/user/windows")).items() if "usd" in name]
     assert day["nanoUsd"] == 0
-    assert await queue.deliver(to) == {}  # type: ignore[arg-type]
+    assert await queue.deliver(to) == {}
     assert await upstream(world) == []
 
 
 async def test_an_instance_that_dies_with_it_is_closed_and_not_followed_for_ever(
-    world: World, instance: Instance, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    world: World, instance: Instance, queue: Queue
 ) -> None:
     """Killed: nothing that it would still have done comes through."""
 
     async def never(*_: Any, **__: Any) -> Any:
         await asyncio.sleep(3600)
 
-    monkeypatch.setattr(limits, "TOTAL_S", 2.0)
-    monkeypatch.setattr(limits, "SETTLE_S", 1.0)
     queue.to = None
-    there = world.instance()
-    there.app.delivery.handover.asked = never  # type: ignore[method-assign]
+    short = replace(LedgerLimits(), run_s=2.0, settle_s=1.0)
+    there = world.instance(limits=Limits(ledger=short))
+    there.app.delivery.handover.take_request = never  # type: ignore[method-assign]
     _, running = begin(world, instance, "fast")
     await queue.filled()
     dying = asyncio.create_task(queue.deliver(there))
@@ -631,7 +633,7 @@ async def test_a_process_that_is_killed_with_it_leaves_what_it_had_written(
     await asyncio.wait({running})
     running.exception()
     tidy = world.instance().app.generation.reconciler
-    past = timedelta(seconds=limits.TOTAL_S + limits.SETTLE_S + 1)
+    past = timedelta(seconds=OVERDUE_S)
     tidy._now = lambda: datetime.now(UTC) + past
     assert (await tidy.run())["closed"] == 1
     entry = await ended(world, queue.id)

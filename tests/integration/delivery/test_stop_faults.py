@@ -7,12 +7,14 @@ wire.
 import asyncio
 import json
 import secrets
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from google.api_core import exceptions
 
-from firerouter import limits
+from firerouter.app.limits import Limits
+from firerouter.delivery import DeliveryLimits, StopLimits
 from firerouter.errors import LedgerUnavailable
 from firerouter.ledger.ids import generation_id
 from scripts.devtools.suite import Suite
@@ -22,6 +24,7 @@ from tests.support.faulty_firestore import (
     applied_twice,
     at_commit,
     connect_now,
+    firestore_api,
     firestore_proxy,
 )
 from tests.support.in_process import Instance, World
@@ -193,7 +196,7 @@ def _deaf(instance: Instance, error: Exception | None = None) -> list[None]:
             raise error
         await asyncio.Event().wait()
 
-    instance.app.firestore._firestore_api.listen = listen
+    firestore_api(instance.app.firestore).listen = listen
     return openings
 
 
@@ -229,7 +232,7 @@ async def test_a_stop_written_while_the_listener_was_broken_is_heard_afterwards(
         assert not asking.done()
         await proxy.start()
         result = await asyncio.wait_for(asking, EVENTUALLY_S)
-        await runs.app.ledger.drain()
+        await runs.app.background.drain()
         assert result["finishReason"] == "stopped"
         await assert_settled_once(models, "broken", "stopped")
         assert logged(capsys, "stops_not_heard") == 1
@@ -248,32 +251,32 @@ def _through(proxy: FirestoreProxy, world: World, monkeypatch: pytest.MonkeyPatc
     return instance
 
 
-async def test_an_instance_at_rest_keeps_no_listener(
-    models: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "LISTEN_REST_S", 0.2)
-    runs, other = models.instance(), models.instance()
-    monkeypatch.setattr(limits, "LISTEN_AFTER_S", 60.0)
+def _listening(after_s: float) -> Limits:
+    """Limits by which a listener opens so long after an answer begins, and soon closes."""
+    stops = replace(StopLimits(), rest_s=0.2, listen_after_s=after_s)
+    return Limits(delivery=replace(DeliveryLimits(), stops=stops))
+
+
+async def test_a_short_answer_opens_no_listener(models: World) -> None:
+    runs = models.instance(limits=_listening(after_s=60.0))
     await runs.ask("fast")
-    assert runs.app.delivery.stops._listener._task is None, "a short answer opens none"
-    monkeypatch.setattr(limits, "LISTEN_AFTER_S", 0.0)
-    assert runs.app.delivery.stops._listener._task is None
+    assert not runs.app.delivery.stops.is_listening
+
+
+async def test_an_idle_instance_keeps_no_listener(models: World) -> None:
+    runs, other = models.instance(limits=_listening(after_s=0.0)), models.instance()
     await runs.ask("fast")
-    listening = runs.app.delivery.stops._listener._task
-    assert listening is not None
-    await asyncio.wait({listening}, timeout=EVENTUALLY_S)
-    assert runs.app.delivery.stops._listener._task is None
+    assert runs.app.delivery.stops.is_listening
+    await until(lambda: not runs.app.delivery.stops.is_listening)
     asking = asyncio.create_task(runs.ask("stall", requestId="rested"))
     await begun(models, "rested")
     await stop(other, "rested")
     assert (await asyncio.wait_for(asking, EVENTUALLY_S))["finishReason"] == "stopped"
 
 
-async def test_with_firestore_away_a_stop_is_refused_as_such(
+async def test_while_firestore_is_unavailable_a_stop_is_refused_as_such(
     suite: Suite, models: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "STOP_S", 0.5)
-    monkeypatch.setattr(limits, "READ_S", 0.5)
     async with firestore_proxy(suite.firestore_host) as proxy:
         other = _through(proxy, models, monkeypatch)
         proxy.hold()

@@ -7,6 +7,7 @@ import pytest
 
 from scripts.devtools.callable_client import CallableClient, CallableFailure
 from scripts.devtools.suite import Suite
+from tests.support.faulty_firestore import firestore_api
 from tests.support.in_process import Instance, World
 
 LIST, SET, SAVE = "list_features", "set_preferences", "save_feature_settings"
@@ -30,7 +31,7 @@ async def prefer(instance: Instance, feature: str, model: str | None, uid: str =
 def reads(instance: Instance) -> list[str]:
     """The paths of the documents that the instance reads from now on."""
     found: list[str] = []
-    api = instance.app.firestore._firestore_api
+    api = firestore_api(instance.app.firestore)
     get = api.batch_get_documents
 
     def counting(*args: Any, request: Any, **kwargs: Any) -> Any:

@@ -142,7 +142,9 @@ async def test_a_file_that_is_gone_takes_what_was_read_of_it_along(
 async def test_what_is_too_long_to_be_kept_is_not(
     world: World, instance: Instance, uid: str
 ) -> None:
-    instance = world.instance(Limits(openrouter=OpenRouterLimits(file_annotations_max_bytes=100)))
+    instance = world.instance(
+        limits=Limits(openrouter=OpenRouterLimits(file_annotations_max_bytes=100))
+    )
     first = await ask_about(instance, uid, pdf(), conversationId="new")
     here = {"conversationId": first["conversationId"]}
     assert READ in (await instance.ask("talk", uid, prompt="And now?", **here))["text"]

@@ -4,12 +4,14 @@ import ast
 import asyncio
 import importlib
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from google.api_core.exceptions import FailedPrecondition
 
-from firerouter import limits
+from firerouter.app.limits import Limits
 from firerouter.callable import CallableError
+from firerouter.delivery import DeliveryLimits, StopLimits
 from firerouter.ledger.ids import generation_id
 from tests.support.eventually import until
 from tests.support.firestore_indexes import Query, refuse_queries_without_index
@@ -27,10 +29,10 @@ def queried_fields() -> set[str]:
             if not isinstance(node, ast.Call):
                 continue
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            if name in {"FieldFilter", "order_by"}:
+            if name in {"FieldFilter", "order_by", "equals"} and node.args:
                 parts = file.relative_to(FUNCTIONS).with_suffix("").parts
                 module = ".".join(parts).removesuffix(".__init__")
-                # a constant of the module, or a literal
+                # a constant that the module knows, or a literal
                 expression = compile(ast.Expression(node.args[0]), str(file), "eval")
                 found.add(eval(expression, vars(importlib.import_module(module))))
     return found
@@ -41,8 +43,9 @@ async def test_firestore_has_an_index_for_each_query(
 ) -> None:
     seen: set[Query] = set()
     refuse_queries_without_index(monkeypatch, seen.add)  # which fails the query, and the call
-    monkeypatch.setattr(limits, "LISTEN_AFTER_S", 0.0)
-    instance, other = world.instance(), world.instance()
+    at_once = replace(StopLimits(), listen_after_s=0.0)
+    instance = world.instance(limits=Limits(delivery=DeliveryLimits(stops=at_once)))
+    other = world.instance()
 
     # revisions, also in place of a document that is broken; the shards of an older list of models
     await instance.save("talk", {"model": "sim/stall"})
@@ -66,7 +69,7 @@ async def test_firestore_has_an_index_for_each_query(
     # what is left for the reconciler, for the queue, and of a conversation
     await other.app.generation.reconciler.run()
     with suppress(CallableError):  # nothing is queued
-        await other.app.delivery.handover.asked(id_)
+        await other.app.delivery.handover.take_request(id_)
     gone = {"conversationId": stopped["conversationId"]}
     await other.call("delete_conversation", gone, UID)
 

@@ -154,12 +154,12 @@ async def test_a_stop_upon_the_first_frame_ends_them_all(
     third = asyncio.Event()
     admit, admitted = instance.app.ledger.admit, 0
 
-    async def admit_some(admission: Any) -> Any:
+    async def admit_some(admission: Any, caps: Any) -> Any:
         nonlocal admitted
         admitted += 1
         if admitted == 3:
             await third.wait()
-        return await admit(admission)
+        return await admit(admission, caps)
 
     monkeypatch.setattr(instance.app.ledger, "admit", admit_some)
     models = ["sim/ticks", "sim/steady", "sim/slow-drip"]
@@ -267,10 +267,10 @@ async def test_a_comparison_is_reserved_as_so_many_generations(
     admit, reserved, held = instance.app.ledger.admit, list[int](), list[Any]()
     decided = asyncio.Event()
 
-    async def admit_together(admission: Any) -> Any:
+    async def admit_together(admission: Any, caps: Any) -> Any:
         """Nothing is asked, and nothing given back, until each is admitted or refused."""
         try:
-            return await admit(admission)
+            return await admit(admission, caps)
         finally:
             reserved.append(admission.reserve_nano_usd)
             if len(reserved) == 3:

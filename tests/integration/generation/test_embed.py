@@ -1,4 +1,4 @@
-"""`create_embeddings`: vectors in order, in few requests, and every end of one in the books."""
+"""`create_embeddings`: vectors in order, in few requests, and every end of one in the ledger."""
 
 import asyncio
 import base64
@@ -217,7 +217,7 @@ async def test_vectors_without_end_are_not_asked_for_again(
     assert (
         request["body"]["encoding_format"] == "base64"
     )  # written out they are four times as large
-    narrow = world.instance(Limits(openrouter=OpenRouterLimits(vectors_max_bytes=1000)))
+    narrow = world.instance(limits=Limits(openrouter=OpenRouterLimits(vectors_max_bytes=1000)))
     assert (await refused(narrow, **most)).reason == "answer_too_long"
     assert len(await world.embedded(marker)) == 2
 
@@ -361,7 +361,7 @@ async def test_an_app_reaches_it_behind_the_one_instance(
 )
 async def test_a_failure_is_said_and_settled(world: World, model: str, reason: str) -> None:
     await feature(world, model)
-    instance = world.instance(Limits(openrouter=OpenRouterLimits(backoff_first_s=0.01)))
+    instance = world.instance(limits=Limits(openrouter=OpenRouterLimits(backoff_first_s=0.01)))
     marker, texts = marked(2)
     error = await refused(instance, input=texts, dimensions=4)
     assert error.reason == reason

@@ -58,7 +58,7 @@ async def test_the_helper_model_names_a_new_conversation(world: World, instance:
     assert len(await asked(world, TITLE)) == 1
 
 
-async def test_what_a_title_costs_is_in_the_books(world: World, instance: Instance) -> None:
+async def test_what_a_title_costs_is_in_the_ledger(world: World, instance: Instance) -> None:
     paid = {"settings": {"freeModelsOnly": False}, "revision": 0}
     await instance.call("save_app_settings", paid)
     await instance.save("talk", {**FEATURE, "helperModel": "sim/paid"}, 1)

@@ -158,7 +158,9 @@ async def test_what_is_too_large_ends_the_answer_and_is_not_kept(
     value: int,
     reason: str,
 ) -> None:
-    instance = world.instance(Limits(openrouter=replace(OpenRouterLimits(), **{bound: value})))
+    instance = world.instance(
+        limits=Limits(openrouter=replace(OpenRouterLimits(), **{bound: value}))
+    )
     data = {"feature": "draw", "prompt": PROMPT, "requestId": "r1"}
     refused = await instance.refusal("execute_prompt", data, uid)
     assert (refused.reason, refused.status, refused.retryable) == (reason, "OUT_OF_RANGE", False)

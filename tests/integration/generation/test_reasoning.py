@@ -64,7 +64,9 @@ async def test_thoughts_too_long_to_go_back_are_said_to_be(world: World) -> None
     here = {"feature": "tools", "conversationId": "new", "prompt": "Why?"}
     short = await instance.call(ASK, here, "user")
     assert "notices" not in short
-    narrow = world.instance(Limits(openrouter=OpenRouterLimits(reasoning_details_max_bytes=100)))
+    narrow = world.instance(
+        limits=Limits(openrouter=OpenRouterLimits(reasoning_details_max_bytes=100))
+    )
     result = await narrow.call(ASK, here, "user")
     assert [notice["reason"] for notice in result["notices"]] == ["reasoning_not_kept"]
     assert result["reasoning"] == THOUGHT

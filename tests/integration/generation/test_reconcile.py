@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from google.api_core import exceptions
 
 from firerouter import limits
+from firerouter.app.limits import Limits
 from firerouter.errors import (
     KeyUnavailable,
     LedgerUnavailable,
@@ -28,20 +30,36 @@ from firerouter.errors import (
 from firerouter.firestore.paths import key_of
 from firerouter.generation.reconciler import Reconciler
 from firerouter.keys.secret import Secret
-from firerouter.ledger.caps import UserLimits
-from firerouter.ledger.ids import generation_id, payload_hash
-from firerouter.ledger.ledger import Admission, Entry, Ledger, Outcome
-from firerouter.ledger.store import LedgerStore
+from firerouter.ledger import (
+    Admission,
+    Admitted,
+    Answered,
+    AttemptRecord,
+    Caps,
+    FeatureLimits,
+    FeatureUse,
+    Ledger,
+    LedgerLimits,
+    LedgerStore,
+    OpenEntry,
+    Outcome,
+    RequestKey,
+    UserLimits,
+    generation_id,
+    payload_hash,
+)
 from firerouter.openrouter import Usage
 from scripts.devtools.suite import PROJECT, REGION, Suite
 from tests.support.eventually import until
-from tests.support.faulty_firestore import applied_twice
-from tests.support.in_process import Instance, World
+from tests.support.faulty_firestore import applied_twice, firestore_api
+from tests.support.in_process import OVERDUE_S, Instance, World
 
 CENT = 10_000_000  # in nano dollars
 ROOMY = UserLimits(requests_per_minute=1000, concurrent=100, usd_per_day=1.0)
 PAID_PROMPT, PAID_COMPLETION = 3_000, 15_000  # nano dollars a token of sim/paid*
-LATER = timedelta(seconds=limits.TOTAL_S + limits.SETTLE_S + 1)
+LATER = timedelta(seconds=OVERDUE_S)
+NOTE_AFTER_S = LedgerLimits().note_after_s
+CAPS = Caps(ROOMY, FeatureLimits())
 GENERATION_DELAY_S = 0.15  # the stand-in knows what an answer cost so long after its end
 MARGIN_S = 0.05
 NOTHING = {"closed": 0, "costed": 0, "givenUp": 0, "waiting": 0}
@@ -58,9 +76,8 @@ class Tidy:
         self.told: dict[str, Usage | None] | None = None  # instead of what the stand-in says
         self._generation = self.app.openrouter.generation_usage
         self.app.openrouter.generation_usage = self.generation  # type: ignore[method-assign]
-        self.books = LedgerStore(self.app.firestore)
         self._reconcile = Reconciler(
-            books=self.books,
+            store=LedgerStore(self.app.firestore),
             progress=self.app.delivery.progress,
             conversations=self.app.conversations.store,
             keys=self.app.keys.pool,
@@ -135,46 +152,41 @@ def kept(world: World) -> Kept:
 @pytest.fixture
 async def ledger(instance: Instance) -> AsyncIterator[Ledger]:
     yield instance.app.ledger
-    await instance.app.ledger.drain()
+    await instance.app.background.drain()
 
 
 def asked(request_id: str | None = None, **fields: Any) -> Admission:
-    values: dict[str, Any] = {
-        "feature": "chat",
-        "revision": 1,
-        "model": "sim/paid",
-        "payload": payload_hash({"prompt": "hello"}),
-        "limits": ROOMY,
-        "reserve_nano_usd": CENT,
-        **fields,
-    }
     return Admission(
-        id=generation_id("user", request_id), uid="user", request_id=request_id, **values
+        id=generation_id("user", request_id),
+        uid="user",
+        request=RequestKey(payload=payload_hash({"prompt": "hello"}), request_id=request_id),
+        feature=FeatureUse(id="chat", revision=1, model="sim/paid"),
+        **{"reserve_nano_usd": CENT, **fields},
     )
 
 
-async def admitted(ledger: Ledger, admission: Admission | None = None) -> Entry:
-    entry = await ledger.admit(admission or asked())
-    assert isinstance(entry, Entry)
-    return entry
+async def admitted(ledger: Ledger, admission: Admission | None = None) -> OpenEntry:
+    admitted = await ledger.admit(admission or asked(), CAPS)
+    assert isinstance(admitted, Admitted)
+    return admitted.entry
 
 
-def tried(id_: str | None, reason: str | None = None, version: int | None = 1) -> dict[str, Any]:
-    return {"model": "sim/paid", "upstreamId": id_, "reason": reason, "keyVersion": version}
+def tried(id_: str | None, reason: str | None = None, version: int | None = 1) -> AttemptRecord:
+    return AttemptRecord("sim/paid", id_, reason, version)
 
 
-def stopped(*attempts: dict[str, Any]) -> Outcome:
+def stopped(*attempts: AttemptRecord) -> Outcome:
     usage = {"promptTokens": 9, "completionTokens": 9, "cost": 0.01, "costIsEstimate": True}
-    return Outcome(status="stopped", model="sim/paid", usage=usage, attempts=list(attempts))
+    return Outcome(status="stopped", model="sim/paid", usage=usage, attempts=attempts)
 
 
-async def left_running(ledger: Ledger, *attempts: dict[str, Any], **fields: Any) -> Entry:
+async def left_running(ledger: Ledger, *attempts: AttemptRecord, **fields: Any) -> OpenEntry:
     """An entry that nobody will settle, with its attempts noted."""
     entry = await admitted(ledger, asked(**fields))
     if attempts:
-        ledger.note(entry, list(attempts))
-        await asyncio.sleep(limits.NOTE_AFTER_S + 0.1)
-        await ledger.drain()
+        ledger.note(entry, attempts)
+        await asyncio.sleep(NOTE_AFTER_S + 0.1)
+        await asyncio.wait({entry.state.noting} if entry.state.noting else set())
     return entry
 
 
@@ -184,20 +196,17 @@ async def left_running_each(ledger: Ledger, count: int) -> None:
 
 
 async def killed(
-    world: World,
-    instance: Instance,
-    model: str,
-    *,
-    when: Callable[[], Awaitable[bool]] | None = None,
+    world: World, model: str, *, when: Callable[[], Awaitable[bool]] | None = None
 ) -> None:
     """Kill an instance in the middle of its one call.
 
     Args:
         world: The project.
-        instance: The one that is killed.
         model: What it asks.
         when: The moment; as soon as the call is admitted if there is none.
     """
+    at_once = replace(LedgerLimits(), settle_before_result_s=0.0)
+    instance = world.instance(limits=Limits(ledger=at_once))
     await world.write(
         "features/killed",
         {"enabled": True, "revision": 1, "settings": {"model": model, "firstTokenS": 30}},
@@ -210,16 +219,14 @@ async def killed(
     reached = asyncio.Event()
     admit = instance.app.ledger.admit
 
-    async def admit_and_say(admission: Admission) -> Any:
-        entry = await admit(admission)
+    async def admit_and_say(admission: Admission, caps: Caps) -> Any:
+        entry = await admit(admission, caps)
         reached.set()
         if when is None:
             await never()
         return entry
 
     instance.app.ledger.admit = admit_and_say  # type: ignore[method-assign]
-    limits_ = pytest.MonkeyPatch()
-    limits_.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.0)
     asking = asyncio.create_task(instance.ask("killed", prompt=world.project))
     await reached.wait()
     if when is not None:
@@ -227,8 +234,7 @@ async def killed(
     asking.cancel()
     with suppress(asyncio.CancelledError):
         await asking
-    limits_.undo()
-    for task in list(instance.app.ledger._background):
+    for task in list(instance.app.background._running):
         task.cancel()
     await until(lambda: openrouter_knows(world))
 
@@ -256,7 +262,7 @@ async def test_what_runs_within_its_deadline_is_left_alone(
 async def test_killed_after_its_admission_the_estimate_stands_and_the_place_is_free(
     world: World, instance: Instance, tidy: Tidy, kept: Kept
 ) -> None:
-    await killed(world, instance, "sim/paid-ticks")
+    await killed(world, "sim/paid-ticks")
     assert await tidy.run() == {**NOTHING, "closed": 1, "givenUp": 1}
     entry = await kept.entry()
     assert (entry["status"], entry["error"]) == ("interrupted", "interrupted")
@@ -271,7 +277,7 @@ async def test_killed_after_its_admission_the_estimate_stands_and_the_place_is_f
 async def test_killed_after_the_headers_it_costs_what_openrouter_says(
     world: World, instance: Instance, tidy: Tidy, kept: Kept
 ) -> None:
-    await killed(world, instance, "sim/silent-after-headers", when=kept.upstream_id)
+    await killed(world, "sim/silent-after-headers", when=kept.upstream_id)
     assert await tidy.run() == {**NOTHING, "closed": 1, "costed": 1}
     entry = await kept.entry()
     assert (entry["status"], entry["costNanoUsd"], entry["costIsEstimate"]) == (
@@ -291,7 +297,7 @@ async def test_killed_mid_text_it_costs_what_was_sent_by_then(
         (request,) = await world.requests()
         return request["tokensSent"] >= 5 and await kept.upstream_id()
 
-    await killed(world, instance, model, when=five_tokens_sent_and_its_id_noted)
+    await killed(world, model, when=five_tokens_sent_and_its_id_noted)
     assert await tidy.run() == {**NOTHING, "closed": 1, "costed": 1}
     entry = await kept.entry()
     usage = entry["usage"]
@@ -318,7 +324,7 @@ async def test_the_same_request_again_hears_that_it_was_interrupted(
     await left_running(ledger, request_id="again")
     await tidy.run()
     with pytest.raises(ResultNotKept) as refused:
-        await ledger.admit(asked("again"))
+        await ledger.admit(asked("again"), CAPS)
     assert refused.value.details["previousStatus"] == "interrupted"
 
 
@@ -400,7 +406,8 @@ async def test_over_midnight_the_day_of_the_admission_is_corrected(
     world: World, instance: Instance, tidy: Tidy
 ) -> None:
     late = datetime(2026, 11, 20, 23, 59, 58, tzinfo=UTC)
-    ledger = Ledger(instance.app.firestore, now=lambda: late)
+    store, background = instance.app.ledger_store, instance.app.background
+    ledger = Ledger(store, background=background, now=lambda: late)
     await left_running(ledger, tried("gen-1"))
     tidy.told = {"gen-1": Usage(cost_nano_usd=7)}
     assert (await tidy.run())["costed"] == 1
@@ -427,7 +434,7 @@ async def test_a_title_is_paid_for_and_no_part_of_what_the_answer_used(
     ledger: Ledger, tidy: Tidy, kept: Kept
 ) -> None:
     entry = await admitted(ledger)
-    title = {**tried("gen-2", "stopped"), "purpose": "title"}
+    title = replace(tried("gen-2", "stopped"), purpose="title")
     await ledger.settle(entry, stopped(tried("gen-1"), title))
     tidy.told = {"gen-1": Usage(1, 2, None, 1, 10), "gen-2": Usage(10, 20, 5, None, 100)}
     assert (await tidy.run())["costed"] == 1
@@ -457,7 +464,7 @@ async def test_with_one_of_the_attempts_unknown_nothing_is_corrected_yet(
     ids=["stopped before its id", "and so a second one", "no id at all"],
 )
 async def test_where_an_id_never_came_the_estimate_stands_and_nobody_is_asked(
-    ledger: Ledger, tidy: Tidy, kept: Kept, attempts: list[dict[str, Any]]
+    ledger: Ledger, tidy: Tidy, kept: Kept, attempts: list[AttemptRecord]
 ) -> None:
     entry = await admitted(ledger)
     await ledger.settle(entry, stopped(*attempts))
@@ -486,7 +493,7 @@ async def test_a_retry_is_noted_before_it_is_made(
         attempts = (await kept.entry()).get("attempts", [])
         return bool(attempts and attempts[-1]["reason"] == "upstream_busy")
 
-    await killed(world, instance, "sim/503-retry-after", when=noted)
+    await killed(world, "sim/503-retry-after", when=noted)
     assert (await kept.entry())["attempts"][-1]["reason"] == "upstream_busy"
     assert (await tidy.run())["givenUp"] == 1
 
@@ -538,11 +545,9 @@ async def test_a_kept_result_is_corrected_as_well(ledger: Ledger, tidy: Tidy, ke
     await ledger.settle(entry, outcome)
     tidy.told = {"gen-1": Usage(2, 3, cost_nano_usd=1000)}
     await tidy.run()
-    answered = await ledger.admit(asked("again"))
-    assert isinstance(answered, dict)
-    assert answered["text"] == "hi"
-    assert answered["usage"]["cost"] == 1e-6
-    assert "costIsEstimate" not in answered["usage"]
+    answered = await ledger.admit(asked("again"), CAPS)
+    assert isinstance(answered, Answered)
+    assert answered.result == {"text": "hi", "usage": Usage(2, 3, cost_nano_usd=1000).to_wire()}
     await kept.add_up()
 
 
@@ -700,7 +705,7 @@ async def test_an_outage_of_firestore_is_for_the_schedule_to_try_again(
     with pytest.raises(LedgerUnavailable):
         await Tidy(instance).run()
     unreadable = Tidy(world.instance())
-    unreadable.app.firestore._firestore_api.run_query = failing
+    firestore_api(unreadable.app.firestore).run_query = failing
     with pytest.raises(LedgerUnavailable):
         await unreadable.run()
     assert await kept.counters() == (1, CENT)
@@ -748,11 +753,11 @@ Commit = Callable[..., Awaitable[Any]]
 
 @pytest.mark.parametrize("first", ["reconciler", "owner"])
 async def test_the_instance_that_still_lives_and_the_reconciler_end_it_once(
-    world: World, ledger: Ledger, kept: Kept, first: str
+    instance: Instance, world: World, ledger: Ledger, kept: Kept, first: str
 ) -> None:
     entry = await left_running(ledger, tried("gen-1"))
     outcome = Outcome(status="done", model="sim/paid", cost_nano_usd=77, attempts=[tried("gen-1")])
-    instance = world.instance()
+    other = world.instance()
     meanwhile = asyncio.Event()
 
     async def owner_first(commit: Commit, *args: Any, **kwargs: Any) -> Any:
@@ -761,15 +766,15 @@ async def test_the_instance_that_still_lives_and_the_reconciler_end_it_once(
             await ledger.settle(entry, outcome)
         return await commit(*args, **kwargs)
 
-    tidy = Tidy(instance)
+    tidy = Tidy(other)
     tidy.told = {"gen-1": Usage(cost_nano_usd=55)}
     if first == "owner":
-        instance.commits(owner_first)
+        other.commits(owner_first)
         assert await tidy.run() == NOTHING
     else:
         assert await tidy.run() == {**NOTHING, "closed": 1, "costed": 1}
         await ledger.settle(entry, outcome)
-        await ledger.drain()
+        await instance.app.background.drain()
     stored = await kept.entry()
     assert stored["status"] == ("done" if first == "owner" else "interrupted")
     assert stored["costNanoUsd"] == (77 if first == "owner" else 55)
@@ -777,16 +782,16 @@ async def test_the_instance_that_still_lives_and_the_reconciler_end_it_once(
 
 
 async def test_a_note_that_comes_after_the_closing_does_not_let_it_be_ended_again(
-    ledger: Ledger, tidy: Tidy, kept: Kept
+    instance: Instance, ledger: Ledger, tidy: Tidy, kept: Kept
 ) -> None:
     """An instance whose CPU was stopped wakes up after its deadline, and goes on as if nothing."""
     entry = await left_running(ledger, tried("gen-1"))
     tidy.told = {"gen-1": Usage(cost_nano_usd=55)}
     assert (await tidy.run())["closed"] == 1
     ledger.note(entry, [tried("gen-1"), tried("gen-2")])
-    await asyncio.sleep(limits.NOTE_AFTER_S + 0.1)
+    await asyncio.sleep(NOTE_AFTER_S + 0.1)
     await ledger.settle(entry, Outcome(status="done", model="sim/paid", cost_nano_usd=77))
-    await ledger.drain()
+    await instance.app.background.drain()
     stored = await kept.entry()
     assert (stored["status"], stored["costNanoUsd"]) == ("interrupted", 55)
     assert len(stored["attempts"]) == 1
@@ -794,14 +799,14 @@ async def test_a_note_that_comes_after_the_closing_does_not_let_it_be_ended_agai
 
 
 async def test_owners_that_settle_while_it_runs_count_once(
-    world: World, ledger: Ledger, kept: Kept
+    instance: Instance, world: World, ledger: Ledger, kept: Kept
 ) -> None:
     entries = await asyncio.gather(*(left_running(ledger, tried(f"g-{n}")) for n in range(12)))
     tidy = Tidy(world.instance())
     tidy.told = {f"g-{n}": Usage(cost_nano_usd=5) for n in range(12)}
     outcome = Outcome(status="done", model="sim/paid", cost_nano_usd=7)
     await asyncio.gather(tidy.run(), *(ledger.settle(entry, outcome) for entry in entries))
-    await ledger.drain()
+    await instance.app.background.drain()
     tidy.ahead += timedelta(seconds=300)
     await tidy.run()
     assert {entry["costNanoUsd"] for entry in await kept.entries()} <= {5, 7}

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from firerouter import limits
+from firerouter.delivery import ProgressLimits
 from scripts.devtools.suite import BUCKET
 from tests.support.files import inline
 from tests.support.in_process import Instance, World
@@ -100,7 +100,7 @@ async def test_nor_of_one_that_is_stopped_half_way(world: World, instance: Insta
     data = {"feature": "ticks", "prompt": MARKER, "temporary": True, "requestId": "r"}
     asking = asyncio.create_task(instance.call("execute_prompt", data, "user"))
     # a hundred tokens in ten seconds: longer than progress would wait
-    await world.sent_tokens(10 * int(limits.PROGRESS_AFTER_S + 1), MARKER)
+    await world.sent_tokens(10 * int(ProgressLimits().after_s + 1), MARKER)
     assert await found(world, "tick-1 ") == []
     await instance.call("stop_generation", {"requestId": "r"}, "user")
     assert (await asking)["text"].startswith("tick-1 ")

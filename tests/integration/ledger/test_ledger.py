@@ -7,13 +7,14 @@ everything back or breaks the connection.
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from google.cloud.firestore import AsyncClient
 
-from firerouter import limits
+from firerouter.background import BackgroundTasks
 from firerouter.errors import (
     AlreadyRunning,
     LedgerUnavailable,
@@ -22,9 +23,24 @@ from firerouter.errors import (
     ResultNotKept,
 )
 from firerouter.firestore.paths import key_of
-from firerouter.ledger.caps import UserLimits
-from firerouter.ledger.ids import generation_id, payload_hash
-from firerouter.ledger.ledger import Admission, Entry, Ledger, Outcome
+from firerouter.ledger import (
+    Admission,
+    Admitted,
+    Answered,
+    AttemptRecord,
+    Caps,
+    FeatureLimits,
+    FeatureUse,
+    Ledger,
+    LedgerLimits,
+    LedgerStore,
+    OpenEntry,
+    Outcome,
+    RequestKey,
+    UserLimits,
+    generation_id,
+    payload_hash,
+)
 from scripts.devtools.suite import Suite
 from tests.support.faulty_firestore import (
     Commit,
@@ -56,10 +72,36 @@ async def firestore(suite: Suite, client: Client) -> AsyncClient:
 
 
 @pytest.fixture
-async def ledger(firestore: AsyncClient) -> AsyncIterator[Ledger]:
-    ledger = Ledger(firestore)
-    yield ledger
-    await ledger.drain()
+async def background() -> AsyncIterator[BackgroundTasks]:
+    background = BackgroundTasks()
+    yield background
+    await background.drain()
+
+
+Make = Callable[..., Ledger]
+
+
+@pytest.fixture
+def make(background: BackgroundTasks) -> Make:
+    """Makes a ledger on a client of Firestore, with these limits."""
+
+    def make(
+        firestore: AsyncClient, now: Callable[[], datetime] = utc_now, **fields: Any
+    ) -> Ledger:
+        limits = replace(LedgerLimits(), **fields)
+        store = LedgerStore(firestore, limits=limits)
+        return Ledger(store, background=background, limits=limits, now=now)
+
+    return make
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+def ledger(make: Make, firestore: AsyncClient) -> Ledger:
+    return make(firestore)
 
 
 @pytest.fixture
@@ -68,29 +110,34 @@ def uid() -> str:
 
 
 @pytest.fixture
-async def twice(suite: Suite, client: Client) -> AsyncIterator[Ledger]:
+def twice(make: Make, suite: Suite, client: Client) -> Ledger:
     """A ledger each commit of which is applied twice; it sees the answer to the second."""
-    ledger = Ledger(send_commits(client(suite.firestore_host), applied_twice))
-    yield ledger
-    await ledger.drain()
+    return make(send_commits(client(suite.firestore_host), applied_twice))
 
 
-def asked(uid: str, request_id: str | None = None, **fields: Any) -> Admission:
-    values: dict[str, Any] = {
-        "feature": "chat",
-        "revision": 1,
-        "model": "sim/fast",
-        "payload": payload_hash({"prompt": "hello"}),
-        "limits": ROOMY,
+def asked(
+    uid: str,
+    request_id: str | None = None,
+    payload: str = payload_hash({"prompt": "hello"}),
+    **fields: Any,
+) -> Admission:
+    return Admission(
+        id=generation_id(uid, request_id),
+        uid=uid,
+        request=RequestKey(payload=payload, request_id=request_id),
+        feature=FeatureUse(id="chat", revision=1, model="sim/fast"),
         **fields,
-    }
-    return Admission(id=generation_id(uid, request_id), uid=uid, request_id=request_id, **values)
+    )
 
 
-async def admitted(ledger: Ledger, admission: Admission) -> Entry:
-    entry = await ledger.admit(admission)
-    assert isinstance(entry, Entry)
-    return entry
+def capped(user: UserLimits = ROOMY, **feature: int) -> Caps:
+    return Caps(user, FeatureLimits(**feature))
+
+
+async def admitted(ledger: Ledger, admission: Admission, caps: Caps | None = None) -> OpenEntry:
+    admitted = await ledger.admit(admission, caps or capped())
+    assert isinstance(admitted, Admitted)
+    return admitted.entry
 
 
 def done(**fields: Any) -> Outcome:
@@ -146,7 +193,7 @@ async def test_settling_ends_the_entry_and_frees_what_was_held(
 ) -> None:
     admission = asked(uid, reserve_nano_usd=CENT)
     entry = await admitted(ledger, admission)
-    attempts = [{"model": "sim/fast", "upstreamId": "gen-1", "reason": None}]
+    attempts = [AttemptRecord("sim/fast", "gen-1", None, 7)]
 
     await ledger.settle(
         entry,
@@ -168,7 +215,10 @@ async def test_settling_ends_the_entry_and_frees_what_was_held(
     assert (stored["costNanoUsd"], stored["costIsEstimate"]) == (1234, False)
     assert (stored["provider"], stored["finishReason"]) == ("Simulated", "stop")
     assert (stored["usage"], stored["timing"]) == ({"totalTokens": 3}, {"totalMs": 5})
-    assert (stored["attempts"], stored["result"]) == (attempts, {"text": "hi"})
+    assert (stored["attempts"], stored["result"]) == (
+        [{"model": "sim/fast", "upstreamId": "gen-1", "reason": None, "keyVersion": 7}],
+        {"text": "hi"},
+    )
     assert await totals(firestore, uid) == (0, 1, 1234)
 
 
@@ -227,32 +277,37 @@ async def test_settling_twice_moves_nothing_the_second_time(
     assert await totals(firestore, uid) == (0, 1, 1)
 
 
-async def until_noted(ledger: Ledger) -> None:
-    await asyncio.sleep(limits.NOTE_AFTER_S + 0.1)
-    await ledger.drain()
+async def until_noted(background: BackgroundTasks) -> None:
+    await asyncio.sleep(LedgerLimits().note_after_s + 0.1)
+    await background.drain()
 
 
 async def test_a_generation_that_ends_soon_takes_two_commits_in_all(
-    suite: Suite, client: Client, firestore: AsyncClient, uid: str
+    make: Make,
+    suite: Suite,
+    client: Client,
+    firestore: AsyncClient,
+    uid: str,
+    background: BackgroundTasks,
 ) -> None:
     commits = CommitCounter()
 
-    ledger = Ledger(send_commits(client(suite.firestore_host), commits))
+    ledger = make(send_commits(client(suite.firestore_host), commits))
     entry = await admitted(ledger, asked(uid))
-    ledger.note(entry, [{"model": "sim/fast", "upstreamId": "gen-1", "reason": None}])
+    ledger.note(entry, [AttemptRecord("sim/fast", "gen-1")])
     await ledger.settle(entry, done())
-    await until_noted(ledger)
+    await until_noted(background)
     assert commits.sent == 2
 
 
 async def test_attempts_are_noted_while_it_runs_in_the_order_they_were_made(
-    ledger: Ledger, firestore: AsyncClient, uid: str
+    ledger: Ledger, firestore: AsyncClient, uid: str, background: BackgroundTasks
 ) -> None:
     admission = asked(uid)
     entry = await admitted(ledger, admission)
     for count in (1, 2, 3):
-        ledger.note(entry, [{"model": "sim/fast", "upstreamId": f"gen-{count}"}] * count)
-    await until_noted(ledger)
+        ledger.note(entry, [AttemptRecord("sim/fast", f"gen-{count}")] * count)
+    await until_noted(background)
 
     stored = await document(firestore, admission)
     assert stored is not None
@@ -279,10 +334,10 @@ async def test_a_uid_with_a_slash_has_counters_of_its_own(
 
 
 async def test_over_midnight_it_is_settled_in_the_windows_it_was_admitted_in(
-    firestore: AsyncClient, uid: str
+    make: Make, firestore: AsyncClient, uid: str
 ) -> None:
     times = [datetime(2026, 11, 22, 23, 59, 59, 900_000, UTC), datetime(2026, 11, 23, tzinfo=UTC)]
-    ledger = Ledger(firestore, now=lambda: times.pop(0) if len(times) > 1 else times[0])
+    ledger = make(firestore, now=lambda: times.pop(0) if len(times) > 1 else times[0])
     entry = await admitted(ledger, asked(uid, reserve_nano_usd=CENT))
     await ledger.settle(entry, done(cost_nano_usd=3))
 
@@ -294,13 +349,13 @@ async def test_over_midnight_it_is_settled_in_the_windows_it_was_admitted_in(
 
 
 async def test_a_refusal_over_midnight_gives_back_where_it_took(
-    firestore: AsyncClient, uid: str
+    make: Make, firestore: AsyncClient, uid: str
 ) -> None:
     times = [datetime(2026, 11, 22, 23, 59, 59, 900_000, UTC), datetime(2026, 11, 23, tzinfo=UTC)]
-    ledger = Ledger(firestore, now=lambda: times.pop(0) if len(times) > 1 else times[0])
+    ledger = make(firestore, now=lambda: times.pop(0) if len(times) > 1 else times[0])
     caps = UserLimits(requests_per_minute=1000, concurrent=100, usd_per_day=0)
     with pytest.raises(QuotaExceeded):
-        await ledger.admit(asked(uid, limits=caps, reserve_nano_usd=CENT))
+        await ledger.admit(asked(uid, reserve_nano_usd=CENT), capped(caps))
     assert await counters(firestore, uid) == {
         "concurrent": 0,
         "requests-20261122T2359Z": 0,
@@ -312,20 +367,20 @@ async def test_a_refusal_over_midnight_gives_back_where_it_took(
 
 
 async def test_fifty_calls_at_once_on_a_cap_of_three_are_three(
-    ledger: Ledger, firestore: AsyncClient, uid: str
+    ledger: Ledger, firestore: AsyncClient, uid: str, background: BackgroundTasks
 ) -> None:
     caps = UserLimits(requests_per_minute=1000, concurrent=3)
     results = await asyncio.gather(
-        *(ledger.admit(asked(uid, limits=caps)) for _ in range(50)), return_exceptions=True
+        *(ledger.admit(asked(uid), capped(caps)) for _ in range(50)), return_exceptions=True
     )
-    entries = [result for result in results if isinstance(result, Entry)]
+    entries = [result.entry for result in results if isinstance(result, Admitted)]
     refusals = [result for result in results if isinstance(result, QuotaExceeded)]
     assert (len(entries), len(refusals)) == (3, 47)
     assert {refusal.details["limit"] for refusal in refusals} == {"concurrent"}
     assert await totals(firestore, uid) == (3, 3, 0)
 
     await asyncio.gather(*(ledger.settle(entry, done()) for entry in entries))
-    await ledger.drain()
+    await background.drain()
     assert await totals(firestore, uid) == (0, 3, 0)
 
 
@@ -333,10 +388,10 @@ async def test_a_refused_call_leaves_nothing_behind(
     ledger: Ledger, firestore: AsyncClient, uid: str
 ) -> None:
     caps = UserLimits(requests_per_minute=1)
-    await admitted(ledger, asked(uid, limits=caps, reserve_nano_usd=CENT))
-    second = asked(uid, "second", limits=caps, reserve_nano_usd=CENT)
+    await admitted(ledger, asked(uid, reserve_nano_usd=CENT), capped(caps))
+    second = asked(uid, "second", reserve_nano_usd=CENT)
     with pytest.raises(QuotaExceeded) as refused:
-        await ledger.admit(second)
+        await ledger.admit(second, capped(caps))
 
     assert refused.value.details == {"limit": "requestsPerMinute", "max": 1}
     assert 0 < (refused.value.retry_after_seconds or 0) <= 60
@@ -349,10 +404,10 @@ async def test_the_budget_of_a_day_holds_reservations_too(
 ) -> None:
     caps = UserLimits(requests_per_minute=1000, concurrent=100, usd_per_day=0.02)
     results = await asyncio.gather(
-        *(ledger.admit(asked(uid, limits=caps, reserve_nano_usd=CENT)) for _ in range(5)),
+        *(ledger.admit(asked(uid, reserve_nano_usd=CENT), capped(caps)) for _ in range(5)),
         return_exceptions=True,
     )
-    assert sum(isinstance(result, Entry) for result in results) == 2
+    assert sum(isinstance(result, Admitted) for result in results) == 2
     refused = next(result for result in results if isinstance(result, QuotaExceeded))
     assert refused.details["limit"] == "usdPerDay"
     assert 0 < (refused.retry_after_seconds or 0) <= 86_400
@@ -363,15 +418,15 @@ async def test_the_budget_of_a_day_never_refuses_a_free_generation(
     ledger: Ledger, uid: str
 ) -> None:
     caps = UserLimits(requests_per_minute=1000, usd_per_day=0)
-    await admitted(ledger, asked(uid, limits=caps))
+    await admitted(ledger, asked(uid), capped(caps))
     with pytest.raises(QuotaExceeded):
-        await ledger.admit(asked(uid, limits=caps, reserve_nano_usd=1))
+        await ledger.admit(asked(uid, reserve_nano_usd=1), capped(caps))
 
 
 async def test_one_users_calls_do_not_count_as_anothers(ledger: Ledger, uid: str) -> None:
     caps = UserLimits(concurrent=1)
-    await admitted(ledger, asked(uid, "same", limits=caps))
-    await admitted(ledger, asked(f"{uid}-2", "same", limits=caps))
+    await admitted(ledger, asked(uid, "same"), capped(caps))
+    await admitted(ledger, asked(f"{uid}-2", "same"), capped(caps))
 
 
 # -- the same request again ------------------------------------------------------------------------
@@ -380,7 +435,7 @@ async def test_one_users_calls_do_not_count_as_anothers(ledger: Ledger, uid: str
 async def test_a_request_that_runs_elsewhere_is_said_to(ledger: Ledger, uid: str) -> None:
     await admitted(ledger, asked(uid, "again"))
     with pytest.raises(AlreadyRunning) as refused:
-        await ledger.admit(asked(uid, "again"))
+        await ledger.admit(asked(uid, "again"), capped())
     assert refused.value.retry_after_seconds
 
 
@@ -389,7 +444,9 @@ async def test_a_request_answered_before_gets_the_same_answer_and_counts_nothing
 ) -> None:
     entry = await admitted(ledger, asked(uid, "again"))
     await ledger.settle(entry, done(result={"text": "hi", "usage": {"totalTokens": 3}}))
-    assert await ledger.admit(asked(uid, "again")) == {"text": "hi", "usage": {"totalTokens": 3}}
+    assert await ledger.admit(asked(uid, "again"), capped()) == Answered(
+        {"text": "hi", "usage": {"totalTokens": 3}}
+    )
     assert await totals(firestore, uid) == (0, 1, 0)
 
 
@@ -400,7 +457,7 @@ async def test_a_request_whose_answer_was_not_kept_is_not_answered_again(
     entry = await admitted(ledger, asked(uid, "again"))
     await ledger.settle(entry, Outcome(status=status, model="sim/fast", cost_nano_usd=0))
     with pytest.raises(ResultNotKept) as refused:
-        await ledger.admit(asked(uid, "again"))
+        await ledger.admit(asked(uid, "again"), capped())
     assert refused.value.details["previousStatus"] == status
 
 
@@ -412,27 +469,27 @@ async def test_another_request_under_the_same_id_is_refused(
     if ended:
         await ledger.settle(entry, done(result={"text": "hi"}))
     with pytest.raises(RequestIdReused):
-        await ledger.admit(asked(uid, "again", payload=payload_hash({"prompt": "other"})))
+        await ledger.admit(asked(uid, "again", payload=payload_hash({"prompt": "other"})), capped())
 
 
 async def test_of_the_same_request_many_times_at_once_one_is_admitted(
     ledger: Ledger, firestore: AsyncClient, uid: str
 ) -> None:
     results = await asyncio.gather(
-        *(ledger.admit(asked(uid, "again")) for _ in range(10)), return_exceptions=True
+        *(ledger.admit(asked(uid, "again"), capped()) for _ in range(10)), return_exceptions=True
     )
-    assert sum(isinstance(result, Entry) for result in results) == 1
+    assert sum(isinstance(result, Admitted) for result in results) == 1
     assert sum(isinstance(result, AlreadyRunning) for result in results) == 9
     assert await totals(firestore, uid) == (1, 1, 0)
 
 
 async def test_a_repetition_of_a_refused_request_is_not_said_to_reuse_its_id(
-    suite: Suite, client: Client, firestore: AsyncClient, uid: str
+    make: Make, suite: Suite, client: Client, firestore: AsyncClient, uid: str
 ) -> None:
     """Between the failed create and the look at what is there, the first call gives back."""
     caps = UserLimits(requests_per_minute=1000, concurrent=1)
-    first = asked(uid, "again", limits=caps)
-    await Ledger(firestore).admit(first)
+    first = asked(uid, "again")
+    await make(firestore).admit(first, capped(caps))
 
     async def meanwhile_given_back(commit: Commit, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -440,9 +497,9 @@ async def test_a_repetition_of_a_refused_request_is_not_said_to_reuse_its_id(
         finally:
             await firestore.collection("generations").document(first.id).delete()
 
-    second = Ledger(send_commits(client(suite.firestore_host), meanwhile_given_back))
+    second = make(send_commits(client(suite.firestore_host), meanwhile_given_back))
     with pytest.raises(AlreadyRunning):
-        await second.admit(first)
+        await second.admit(first, capped(caps))
 
 
 async def test_without_a_request_id_every_call_is_a_generation_of_its_own(uid: str) -> None:
@@ -469,17 +526,17 @@ async def test_an_admission_applied_twice_counts_once_and_knows_its_own(
     await admitted(twice, admission)
     assert await totals(firestore, uid) == (1, 1, CENT)
     with pytest.raises(AlreadyRunning):
-        await twice.admit(admission)
+        await twice.admit(admission, capped())
 
 
 async def test_an_admission_applied_twice_is_still_held_to_the_caps(
     twice: Ledger, firestore: AsyncClient, uid: str
 ) -> None:
     caps = UserLimits(requests_per_minute=1000, concurrent=1, usd_per_day=1)
-    await admitted(twice, asked(uid, limits=caps, reserve_nano_usd=CENT))
-    over = asked(uid, "over", limits=caps, reserve_nano_usd=CENT)
+    await admitted(twice, asked(uid, reserve_nano_usd=CENT), capped(caps))
+    over = asked(uid, "over", reserve_nano_usd=CENT)
     with pytest.raises(QuotaExceeded):
-        await twice.admit(over)
+        await twice.admit(over, capped(caps))
     # given back, twice, and still only once
     assert await document(firestore, over) is None
     assert await totals(firestore, uid) == (1, 1, CENT)
@@ -497,13 +554,13 @@ async def test_a_settlement_applied_twice_counts_once(
 
 
 async def test_a_settlement_after_notes_applied_twice_counts_once(
-    twice: Ledger, firestore: AsyncClient, uid: str
+    twice: Ledger, firestore: AsyncClient, uid: str, background: BackgroundTasks
 ) -> None:
     admission = asked(uid, reserve_nano_usd=CENT)
     entry = await admitted(twice, admission)
     for id_ in ("gen-1", "gen-2"):
-        twice.note(entry, [{"model": "sim/fast", "upstreamId": id_, "reason": None}])
-        await until_noted(twice)
+        twice.note(entry, [AttemptRecord("sim/fast", id_)])
+        await until_noted(background)
     await twice.settle(entry, done(cost_nano_usd=None))
     stored = await document(firestore, admission)
     assert stored is not None
@@ -516,12 +573,12 @@ async def test_ten_calls_at_once_applied_twice_never_pass_the_cap(
 ) -> None:
     caps = UserLimits(requests_per_minute=1000, concurrent=3)
     results = await asyncio.gather(
-        *(twice.admit(asked(uid, limits=caps)) for _ in range(10)), return_exceptions=True
+        *(twice.admit(asked(uid), capped(caps)) for _ in range(10)), return_exceptions=True
     )
-    entries = [result for result in results if isinstance(result, Entry)]
+    entries = [result.entry for result in results if isinstance(result, Admitted)]
     # a second application reads totals that count calls about to be refused: fewer may pass
     assert len(entries) <= 3
-    assert all(isinstance(result, (Entry, QuotaExceeded)) for result in results)
+    assert all(isinstance(result, (Admitted, QuotaExceeded)) for result in results)
     assert (await totals(firestore, uid))[0] == len(entries)
     await asyncio.gather(*(twice.settle(entry, done()) for entry in entries))
     assert (await totals(firestore, uid))[0] == 0
@@ -531,15 +588,20 @@ async def test_ten_calls_at_once_applied_twice_never_pass_the_cap(
 
 
 async def test_an_admission_whose_answer_is_lost_is_undone(
-    suite: Suite, client: Client, firestore: AsyncClient, uid: str
+    make: Make,
+    suite: Suite,
+    client: Client,
+    firestore: AsyncClient,
+    uid: str,
+    background: BackgroundTasks,
 ) -> None:
     commits = CommitCounter(loses={1})
 
-    ledger = Ledger(send_commits(client(suite.firestore_host), commits))
+    ledger = make(send_commits(client(suite.firestore_host), commits))
     admission = asked(uid, "lost", reserve_nano_usd=CENT)
     with pytest.raises(LedgerUnavailable):
-        await ledger.admit(admission)
-    await ledger.drain()
+        await ledger.admit(admission, capped())
+    await background.drain()
     assert await document(firestore, admission) is None
     assert await totals(firestore, uid) == (0, 0, 0)
     # and the same request may be made again
@@ -547,27 +609,37 @@ async def test_an_admission_whose_answer_is_lost_is_undone(
 
 
 async def test_a_give_back_whose_answer_is_lost_is_made_once(
-    suite: Suite, client: Client, firestore: AsyncClient, uid: str
+    make: Make,
+    suite: Suite,
+    client: Client,
+    firestore: AsyncClient,
+    uid: str,
+    background: BackgroundTasks,
 ) -> None:
     commits = CommitCounter(loses={2})
 
-    ledger = Ledger(send_commits(client(suite.firestore_host), commits))
+    ledger = make(send_commits(client(suite.firestore_host), commits))
     with pytest.raises(QuotaExceeded):
-        await ledger.admit(asked(uid, reserve_nano_usd=CENT, limits=UserLimits(usd_per_day=0)))
-    await ledger.drain()
+        await ledger.admit(asked(uid, reserve_nano_usd=CENT), capped(UserLimits(usd_per_day=0)))
+    await background.drain()
     assert commits.sent == 2
     assert await totals(firestore, uid) == (0, 0, 0)
 
 
 async def test_a_settlement_whose_answer_is_lost_is_made_once(
-    suite: Suite, client: Client, firestore: AsyncClient, uid: str
+    make: Make,
+    suite: Suite,
+    client: Client,
+    firestore: AsyncClient,
+    uid: str,
+    background: BackgroundTasks,
 ) -> None:
     commits = CommitCounter(loses={2})
 
-    ledger = Ledger(send_commits(client(suite.firestore_host), commits))
+    ledger = make(send_commits(client(suite.firestore_host), commits))
     admission = asked(uid, reserve_nano_usd=CENT)
     await ledger.settle(await admitted(ledger, admission), done(cost_nano_usd=5))
-    await ledger.drain()
+    await background.drain()
     stored = await document(firestore, admission)
     assert stored is not None
     assert stored["status"] == "done"
@@ -575,18 +647,23 @@ async def test_a_settlement_whose_answer_is_lost_is_made_once(
 
 
 async def test_a_note_whose_answer_is_lost_does_not_keep_it_from_being_settled(
-    suite: Suite, client: Client, firestore: AsyncClient, uid: str
+    make: Make,
+    suite: Suite,
+    client: Client,
+    firestore: AsyncClient,
+    uid: str,
+    background: BackgroundTasks,
 ) -> None:
     commits = CommitCounter(loses={2})
 
-    ledger = Ledger(send_commits(client(suite.firestore_host), commits))
+    ledger = make(send_commits(client(suite.firestore_host), commits))
     admission = asked(uid)
     entry = await admitted(ledger, admission)
-    ledger.note(entry, [{"model": "sim/fast", "upstreamId": "gen-1", "reason": None}])
-    await until_noted(ledger)
+    ledger.note(entry, [AttemptRecord("sim/fast", "gen-1")])
+    await until_noted(background)
     assert commits.sent == 2
     await ledger.settle(entry, done())
-    await ledger.drain()
+    await background.drain()
     stored = await document(firestore, admission)
     assert stored is not None
     assert stored["status"] == "done"
@@ -594,14 +671,14 @@ async def test_a_note_whose_answer_is_lost_does_not_keep_it_from_being_settled(
 
 
 async def test_a_note_after_a_stop_was_written_does_not_keep_it_from_being_settled(
-    ledger: Ledger, firestore: AsyncClient, uid: str
+    ledger: Ledger, firestore: AsyncClient, uid: str, background: BackgroundTasks
 ) -> None:
     admission = asked(uid)
     entry = await admitted(ledger, admission)
     await firestore.collection("generations").document(admission.id).update({"stop": {"by": uid}})
-    ledger.note(entry, [{"model": "sim/fast", "upstreamId": "gen-1", "reason": None}])
-    await until_noted(ledger)
-    await ledger.settle(entry, done(attempts=entry.attempts))
+    ledger.note(entry, [AttemptRecord("sim/fast", "gen-1")])
+    await until_noted(background)
+    await ledger.settle(entry, done(attempts=entry.state.attempts))
     stored = await document(firestore, admission)
     assert stored is not None
     assert (stored["status"], len(stored["attempts"])) == ("done", 1)
@@ -609,51 +686,63 @@ async def test_a_note_after_a_stop_was_written_does_not_keep_it_from_being_settl
 
 
 async def test_with_firestore_down_nothing_is_admitted_and_soon(
-    suite: Suite, client: Client, firestore: AsyncClient, uid: str, monkeypatch: pytest.MonkeyPatch
+    make: Make,
+    suite: Suite,
+    client: Client,
+    firestore: AsyncClient,
+    uid: str,
+    background: BackgroundTasks,
 ) -> None:
-    monkeypatch.setattr(limits, "ADMIT_S", 1.0)
     async with firestore_proxy(suite.firestore_host) as proxy:
-        ledger = Ledger(client(proxy.host))
+        ledger = make(client(proxy.host), admit_s=1.0)
         await proxy.stop()
-        async with asyncio.timeout(2 * limits.ADMIT_S + MARGIN_S):
+        async with asyncio.timeout(2 * 1.0 + MARGIN_S):
             with pytest.raises(LedgerUnavailable):
-                await ledger.admit(asked(uid))
+                await ledger.admit(asked(uid), capped())
         await proxy.start()
-        await ledger.drain()
+        await background.drain()
     assert await totals(firestore, uid) == (0, 0, 0)
 
 
 async def test_with_firestore_silent_nothing_is_admitted_and_soon(
-    suite: Suite, client: Client, firestore: AsyncClient, uid: str, monkeypatch: pytest.MonkeyPatch
+    make: Make,
+    suite: Suite,
+    client: Client,
+    firestore: AsyncClient,
+    uid: str,
+    background: BackgroundTasks,
 ) -> None:
-    monkeypatch.setattr(limits, "ADMIT_S", 1.0)
     async with firestore_proxy(suite.firestore_host) as proxy:
-        ledger = Ledger(client(proxy.host))
+        ledger = make(client(proxy.host), admit_s=1.0)
         proxy.hold()
-        async with asyncio.timeout(2 * limits.ADMIT_S + MARGIN_S):
+        async with asyncio.timeout(2 * 1.0 + MARGIN_S):
             with pytest.raises(LedgerUnavailable):
-                await ledger.admit(asked(uid))
+                await ledger.admit(asked(uid), capped())
         proxy.release()
-        await ledger.drain()
+        await background.drain()
     assert await totals(firestore, uid) == (0, 0, 0)
 
 
 async def test_a_slow_firestore_does_not_hold_the_result_back_and_gets_the_end_later(
-    suite: Suite, client: Client, firestore: AsyncClient, uid: str, monkeypatch: pytest.MonkeyPatch
+    make: Make,
+    suite: Suite,
+    client: Client,
+    firestore: AsyncClient,
+    uid: str,
+    background: BackgroundTasks,
 ) -> None:
-    monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.3)
     async with firestore_proxy(suite.firestore_host) as proxy:
-        ledger = Ledger(client(proxy.host))
+        ledger = make(client(proxy.host), settle_before_result_s=0.3)
         admission = asked(uid, reserve_nano_usd=CENT)
         entry = await admitted(ledger, admission)
         proxy.hold()
-        async with asyncio.timeout(limits.SETTLE_BEFORE_RESULT_S + MARGIN_S):
+        async with asyncio.timeout(0.3 + MARGIN_S):
             await ledger.settle(entry, done(cost_nano_usd=2))
         stored = await document(firestore, admission)
         assert stored is not None
         assert stored["status"] == "running"
         proxy.release()
-        await ledger.drain()
+        await background.drain()
     stored = await document(firestore, admission)
     assert stored is not None
     assert stored["status"] == "done"
@@ -661,17 +750,21 @@ async def test_a_slow_firestore_does_not_hold_the_result_back_and_gets_the_end_l
 
 
 async def test_a_connection_lost_while_settling_is_made_up_for(
-    suite: Suite, client: Client, firestore: AsyncClient, uid: str, monkeypatch: pytest.MonkeyPatch
+    make: Make,
+    suite: Suite,
+    client: Client,
+    firestore: AsyncClient,
+    uid: str,
+    background: BackgroundTasks,
 ) -> None:
-    monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.3)
     async with firestore_proxy(suite.firestore_host) as proxy:
-        ledger = Ledger(client(proxy.host))
+        ledger = make(client(proxy.host), settle_before_result_s=0.3)
         admission = asked(uid, reserve_nano_usd=CENT)
         entry = await admitted(ledger, admission)
         await proxy.stop()
         await ledger.settle(entry, done(cost_nano_usd=2))
         await proxy.start()
-        await ledger.drain()
+        await background.drain()
     stored = await document(firestore, admission)
     assert stored is not None
     assert stored["status"] == "done"
@@ -679,18 +772,21 @@ async def test_a_connection_lost_while_settling_is_made_up_for(
 
 
 async def test_a_settlement_that_never_comes_through_is_left_to_the_reconciler(
-    suite: Suite, client: Client, firestore: AsyncClient, uid: str, monkeypatch: pytest.MonkeyPatch
+    make: Make,
+    suite: Suite,
+    client: Client,
+    firestore: AsyncClient,
+    uid: str,
+    background: BackgroundTasks,
 ) -> None:
-    monkeypatch.setattr(limits, "SETTLE_BEFORE_RESULT_S", 0.2)
-    monkeypatch.setattr(limits, "SETTLE_S", 1.0)
     async with firestore_proxy(suite.firestore_host) as proxy:
-        ledger = Ledger(client(proxy.host))
+        ledger = make(client(proxy.host), settle_before_result_s=0.2, settle_s=1.0)
         admission = asked(uid)
         entry = await admitted(ledger, admission)
         await proxy.stop()
         await ledger.settle(entry, done())
-        async with asyncio.timeout(3 * limits.SETTLE_S + MARGIN_S):
-            await ledger.drain()  # and the task that tried it ends
+        async with asyncio.timeout(3 * 1.0 + MARGIN_S):
+            await background.drain()  # and the task that tried it ends
     stored = await document(firestore, admission)
     assert stored is not None
     assert stored["status"] == "running"
@@ -711,14 +807,18 @@ async def test_a_settlement_that_never_comes_through_is_left_to_the_reconciler(
     ids=["too large", "a list in a list", "too large a number", "a lone surrogate", "no such type"],
 )
 async def test_a_result_that_cannot_be_kept_is_dropped_and_the_entry_settled(
-    ledger: Ledger, firestore: AsyncClient, uid: str, result: dict[str, Any]
+    ledger: Ledger,
+    firestore: AsyncClient,
+    uid: str,
+    result: dict[str, Any],
+    background: BackgroundTasks,
 ) -> None:
     admission = asked(uid, "large", reserve_nano_usd=CENT)
     await ledger.settle(await admitted(ledger, admission), done(cost_nano_usd=9, result=result))
-    await ledger.drain()
+    await background.drain()
     stored = await document(firestore, admission)
     assert stored is not None
     assert (stored["status"], stored["result"]) == ("done", None)
     assert await totals(firestore, uid) == (0, 1, 9)
     with pytest.raises(ResultNotKept):
-        await ledger.admit(admission)
+        await ledger.admit(admission, capped())

@@ -7,6 +7,7 @@ import pytest
 
 from firerouter.app import clients
 from firerouter.app.environment import Environment
+from firerouter.users import IdentityLimits
 
 LOCAL = {
     "FUNCTIONS_EMULATOR": "true",
@@ -57,9 +58,9 @@ def test_a_client_starts_no_thread_of_its_own(local: Environment) -> None:
 def test_the_admin_sdk_has_one_app_in_a_process(local: Environment) -> None:
     import firebase_admin
 
-    app = clients.firebase_app(local)
+    app = clients.firebase_app(local, IdentityLimits())
     try:
-        assert clients.firebase_app(local) is app
+        assert clients.firebase_app(local, IdentityLimits()) is app
         assert app.project_id == "demo-clients"
     finally:
         firebase_admin.delete_app(app)

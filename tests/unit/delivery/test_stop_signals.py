@@ -1,22 +1,22 @@
 """The listener: when it is open, what it tells of, what it does when Firestore will not have it.
 
-Against a Firestore that says what a test has it say; tests/emulator/test_stop_faults.py has a real
-one. Times are short and every bound is a generous one.
+Against a Firestore that says what a test has it say. tests/integration/delivery/test_stop_faults.py
+has a real one. Times are short and every bound is a generous one.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
 from google.api_core import exceptions
 from google.cloud.firestore_v1.types import ListenRequest, ListenResponse
 
-from firerouter import limits
 from firerouter.contract.base import parse
 from firerouter.contract.prompts import StopGeneration
-from firerouter.delivery.stop import StopCallable
+from firerouter.delivery import DeliveryLimits, StopCallable, StopLimits
 from firerouter.delivery.stop_signals import Listener
 from firerouter.errors import GenerationUnknown, InvalidArgument
 from firerouter.ledger.ids import comparison_ids, generation_id
@@ -24,6 +24,7 @@ from tests.support.calls import call_of
 from tests.support.eventually import until
 
 SOON_S = 5.0
+AT_ONCE = DeliveryLimits(stops=StopLimits(look_pauses_s=(0.0, 0.0, 0.0)))
 
 CURRENT = ListenResponse({"target_change": {"target_change_type": "CURRENT", "target_ids": [1]}})
 REFUSED = ListenResponse(
@@ -68,7 +69,7 @@ class Stream:
 class Firestore:
     """What the listener needs of a client. refuses: raised by each opening, while it is set."""
 
-    _database_string = "projects/p/databases/(default)"
+    project = "p"
     _rpc_metadata: tuple[Any, ...] = ()
 
     def __init__(self) -> None:
@@ -102,19 +103,31 @@ def heard() -> asyncio.Queue[str]:
     return asyncio.Queue()
 
 
+Make = Callable[..., Listener]
+
+
 @pytest.fixture
-async def listener(
-    firestore: Firestore, heard: asyncio.Queue[str], monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Listener]:
-    monkeypatch.setattr(limits, "LISTEN_PAUSE_FIRST_S", 0.01)
-    monkeypatch.setattr(limits, "LISTEN_PAUSE_MAX_S", 0.04)
+async def make(firestore: Firestore, heard: asyncio.Queue[str]) -> AsyncIterator[Make]:
+    """Makes a listener with these limits."""
+    made: list[Listener] = []
 
     def hear(id_: str, comparison: str) -> None:
         heard.put_nowait(f"{id_} of {comparison}" if comparison else id_)
 
-    listener = Listener(firestore, None, hear)  # type: ignore[arg-type]  # a stand-in
-    yield listener
-    await listener.close()
+    def make(**fields: float) -> Listener:
+        limits = replace(StopLimits(), first_pause_s=0.01, max_pause_s=0.04, **fields)  # type: ignore[arg-type]
+        listener = Listener(firestore, "here", hear, limits=limits)  # type: ignore[arg-type]  # a stand-in
+        made.append(listener)
+        return listener
+
+    yield make
+    for listener in made:
+        await listener.close()
+
+
+@pytest.fixture
+def listener(make: Make) -> Listener:
+    return make()
 
 
 async def next_of(heard: "asyncio.Queue[str]") -> str:
@@ -172,9 +185,9 @@ async def test_an_outage_is_logged_once_and_the_next_one_again(
 
 
 async def test_an_opening_that_hangs_is_given_up_and_tried_again(
-    firestore: Firestore, listener: Listener, monkeypatch: pytest.MonkeyPatch
+    firestore: Firestore, make: Make
 ) -> None:
-    monkeypatch.setattr(limits, "LISTEN_OPEN_S", 0.05)
+    listener = make(open_s=0.05)
     firestore.hangs = True
     listener.open()
     await until(lambda: firestore.openings >= 2)
@@ -188,9 +201,9 @@ async def test_an_opening_that_hangs_is_given_up_and_tried_again(
 
 
 async def test_at_rest_it_is_closed_and_opened_for_the_next_one(
-    firestore: Firestore, listener: Listener, monkeypatch: pytest.MonkeyPatch
+    firestore: Firestore, make: Make
 ) -> None:
-    monkeypatch.setattr(limits, "LISTEN_REST_S", 0.1)
+    listener = make(rest_s=0.1)
     listener.open()
     stream = await firestore.stream()
     stream.says.put_nowait(CURRENT)
@@ -206,9 +219,9 @@ async def test_at_rest_it_is_closed_and_opened_for_the_next_one(
 
 
 async def test_answers_too_short_to_open_it_do_not_close_it_upon_the_next_one(
-    firestore: Firestore, listener: Listener, monkeypatch: pytest.MonkeyPatch
+    firestore: Firestore, make: Make
 ) -> None:
-    monkeypatch.setattr(limits, "LISTEN_REST_S", 0.1)
+    listener = make(rest_s=0.1)
     listener.open()
     stream = await firestore.stream()
     stream.says.put_nowait(CURRENT)
@@ -258,18 +271,14 @@ async def test_only_what_we_made_is_a_generation_id(value: str) -> None:
         parse(StopGeneration, {"generationId": value})
 
 
-async def test_a_request_on_its_way_is_looked_for_and_a_generation_is_not(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(limits, "STOP_LOOKS_S", (0.0, 0.0, 0.0))
-
+async def test_a_request_on_its_way_is_looked_for_and_a_generation_is_not() -> None:
     class Late:
         looks = 0
 
-        def here(self, *_: str) -> bool:
+        def stop_here(self, *_: str) -> bool:
             return False
 
-        async def ask(self, id_: str, *_: str | None) -> str | None:
+        async def request(self, id_: str, *_: str | None) -> str | None:
             if id_ in comparison_ids(asked, "ann"):
                 return None
             self.looks += 1
@@ -277,7 +286,7 @@ async def test_a_request_on_its_way_is_looked_for_and_a_generation_is_not(
 
     asked = generation_id("ann", "r")
     stops = Late()
-    stopping = StopCallable(stops)  # type: ignore[arg-type]  # a stand-in
+    stopping = StopCallable(stops, limits=AT_ONCE)  # type: ignore[arg-type]  # a stand-in
     answer = await stopping.stop_generation(call_of({"requestId": "r"}, "ann"))
     assert (answer["stopped"], stops.looks) == (True, 3)
     stops.looks = 0
@@ -286,10 +295,7 @@ async def test_a_request_on_its_way_is_looked_for_and_a_generation_is_not(
     assert stops.looks == 1
 
 
-async def test_a_comparison_whose_answers_have_ended_is_looked_at_for_its_judge(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(limits, "STOP_LOOKS_S", (0.0, 0.0, 0.0))
+async def test_a_comparison_whose_answers_have_ended_is_looked_at_for_its_judge() -> None:
     whole = "a" * 32
     first, second, judge, *_ = comparison_ids(whole, "ann")
 
@@ -297,10 +303,10 @@ async def test_a_comparison_whose_answers_have_ended_is_looked_at_for_its_judge(
         looks = 0
         told: ClassVar[list[str | None]] = []
 
-        def here(self, *_: str) -> bool:
+        def stop_here(self, *_: str) -> bool:
             return False
 
-        async def ask(self, id_: str, _: str, comparison: str | None) -> str | None:
+        async def request(self, id_: str, _: str, comparison: str | None) -> str | None:
             if id_ in (first, second):
                 self.told.append(comparison)
                 return "done"
@@ -308,7 +314,7 @@ async def test_a_comparison_whose_answers_have_ended_is_looked_at_for_its_judge(
             return "running" if id_ == judge and self.looks == 3 else None
 
     stops = Compared()
-    stopping = StopCallable(stops)  # type: ignore[arg-type]  # a stand-in
+    stopping = StopCallable(stops, limits=AT_ONCE)  # type: ignore[arg-type]  # a stand-in
     answer = await stopping.stop_generation(call_of({"comparisonId": whole}, "ann"))
     assert answer == {"comparisonId": whole, "stopped": True, "status": "running"}
     assert stops.looks == 3

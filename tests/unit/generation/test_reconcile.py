@@ -9,7 +9,7 @@ import pytest
 from firerouter import limits
 from firerouter.app.callables import FUNCTIONS, Schedule
 from firerouter.generation.reconciler import Reconciler, billed
-from firerouter.ledger.store import AttemptRecord, Reservation, StoredEntry
+from firerouter.ledger import AttemptRecord, StoredEntry
 
 (RECONCILE,) = (row for row in FUNCTIONS if row.name == "reconcile_generations")
 
@@ -26,8 +26,9 @@ FREE_TITLE = AttemptRecord("a/one:free", None, "stopped", 1, "title")
 
 
 def stored(status: str, *attempts: AttemptRecord) -> StoredEntry:
-    held = Reservation("id", "user", NOW, 0, None)
-    return StoredEntry(held, status, "chat", NOW, 0, list(attempts))
+    return StoredEntry(
+        id="id", uid="user", status=status, feature="chat", admitted_at=NOW, attempts=attempts
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_a_run_ends_inside_its_functions_timeout() -> None:
     assert longest_s < RECONCILE.timeout_s
 
 
-class HangingBooks:
+class HangingStore:
     """Entries without end, none of which can be closed or given up."""
 
     def __init__(self) -> None:
@@ -72,7 +73,7 @@ class HangingBooks:
     async def overdue(self, now: datetime, most: int) -> list[StoredEntry]:
         return [stored("interrupted")] * most
 
-    due = overdue
+    cost_due = overdue
 
     async def close(self, entry: StoredEntry, now: datetime) -> bool:
         self.begun += 1
@@ -81,7 +82,7 @@ class HangingBooks:
 
     give_up = close
 
-    async def waiting(self) -> int:
+    async def count_cost_due(self) -> int:
         return 7
 
 
@@ -90,10 +91,10 @@ async def test_what_hangs_is_ended_and_what_was_not_begun_is_left_for_the_next_r
 ) -> None:
     monkeypatch.setattr(limits, "RECONCILE_S", 0.05)
     monkeypatch.setattr(limits, "RECONCILE_END_S", 0.05)
-    books: Any = HangingBooks()
+    store: Any = HangingStore()
     nobody: Any = None
     reconcile = Reconciler(
-        books=books,
+        store=store,
         progress=nobody,
         conversations=nobody,
         keys=nobody,
@@ -103,7 +104,7 @@ async def test_what_hangs_is_ended_and_what_was_not_begun_is_left_for_the_next_r
     )
     summary = await asyncio.wait_for(reconcile.run(), limits.READ_S)
     assert summary == {"closed": 0, "costed": 0, "givenUp": 0, "waiting": 7}
-    assert books.begun == limits.RECONCILE_AT_ONCE
+    assert store.begun == limits.RECONCILE_AT_ONCE
     assert capsys.readouterr().out.count("reconcile_cut") == limits.RECONCILE_AT_ONCE
 
 

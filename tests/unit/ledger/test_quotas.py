@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from firerouter.ledger.caps import FeatureLimits, UserLimits
+from firerouter.ledger import Caps, FeatureLimits, UserLimits
 from firerouter.ledger.quotas import Counter, counters, refusal
 
 NOW = datetime(2026, 8, 24, 23, 58, 30, tzinfo=UTC)
@@ -13,8 +13,13 @@ USER = UserLimits(requests_per_minute=20, concurrent=3, usd_per_day=0.5)
 CENT = 10_000_000  # in nano dollars
 
 
-def moved(reserve: int = 0, **own: int) -> list[Counter]:
-    return counters(USER, "chat", FeatureLimits(**own), NOW, reserve)
+def moved(reserve: int = 0, **own: int) -> tuple[Counter, ...]:
+    return moved_at(NOW, reserve, **own)
+
+
+def moved_at(now: datetime, reserve: int = 0, **own: int) -> tuple[Counter, ...]:
+    caps = Caps(USER, FeatureLimits(**own))
+    return counters(caps, feature="chat", reserve_nano_usd=reserve, now=now)
 
 
 # what the feature caps, what is held of the budget: the windows that move, and the caps on them
@@ -48,7 +53,7 @@ def test_a_call_moves_the_counters_that_have_a_cap(
     own: dict[str, int], reserve: int, more: dict[str, tuple[str, float]]
 ) -> None:
     found = moved(reserve, **own)
-    assert {counter.window: (counter.limit, counter.most) for counter in found} == {
+    assert {counter.window: (counter.cap, counter.max) for counter in found} == {
         "concurrent": ("concurrent", 3),
         "requests-20260824T2358Z": ("requestsPerMinute", 20),
         **more,
@@ -87,7 +92,6 @@ def test_the_first_cap_that_is_passed_refuses(
 
 def test_a_wait_is_never_none_at_the_end_of_a_window() -> None:
     now = NOW.replace(second=59, microsecond=900_000)
-    caps = counters(USER, "chat", FeatureLimits(), now, 0)
-    refused = refusal(caps, [1, 21], now)
+    refused = refusal(moved_at(now), [1, 21], now)
     assert refused is not None
     assert refused.retry_after_seconds == 1

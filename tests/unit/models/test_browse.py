@@ -129,7 +129,7 @@ class Shelf:
 
 
 def asking(data: Any) -> Call[Caller]:
-    return Call(data, {}, Caller("user", "app"), streaming=False, trace_id="0" * 32)
+    return Call(data, {}, Caller("user"), streaming=False, trace_id="0" * 32)
 
 
 async def page(shelf: Shelf, **data: Any) -> dict[str, Any]:

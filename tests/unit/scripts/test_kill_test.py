@@ -18,7 +18,7 @@ from scripts.kill_test.trial import report, run
 CENT = 10_000_000  # in nano dollars
 
 
-async def test_five_killed_instances_leave_books_that_add_up(
+async def test_five_killed_instances_leave_a_ledger_that_adds_up(
     suite: Suite, tmp_path: Path, firestore: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert await run(suite, tmp_path, times=5, seed=7) == 0, capsys.readouterr().out
@@ -99,7 +99,7 @@ def judged(changed: dict[str, Any]) -> tuple[dict[str, list[str]], int]:
     return {name: lines for name, lines in findings.lines.items() if lines}, report(findings)
 
 
-def test_books_that_add_up_are_found_to() -> None:
+def test_a_ledger_that_adds_up_is_found_to() -> None:
     assert judged({}) == ({}, 0)
     assert judged({"asked": [asked(), titled()]}) == ({}, 0)
     estimate = entry(costIsEstimate=True)

@@ -16,14 +16,18 @@ import yaml
 from firerouter import limits
 from firerouter.app.callables import FUNCTIONS, QUEUE, RESOURCES, DeployedFunction, Queue, Schedule
 from firerouter.callable import WireLimits
-from firerouter.delivery import queue
+from firerouter.delivery import QueueLimits, queue
+from firerouter.firestore import READ_S
+from firerouter.ledger import LedgerLimits
 from firerouter.openrouter import OpenRouterLimits
+from firerouter.users import IdentityLimits
 from scripts.devtools.manifest import MANIFEST, manifest
 from scripts.devtools.suite import PROJECT, REGION, clean_environment
 from scripts.devtools.toolchain import find_node
 
 SOURCE = MANIFEST.parent
 DISCOVER = Path(__file__).parent / "js" / "discover.cjs"
+IDENTITY, LEDGER, TASKS = IdentityLimits(), LedgerLimits(), QueueLimits()
 OPENROUTER = OpenRouterLimits()
 GENERATING = ("execute_prompt", "api", "continuation")  # those behind which a model answers
 BY_NAME = {function.name: function for function in FUNCTIONS}
@@ -109,7 +113,7 @@ def test_a_deploy_finds_each_function_as_it_is_meant(deployed: dict[str, Any]) -
 
 @pytest.mark.parametrize("name", GENERATING)
 def test_a_whole_answer_and_its_settling_fit_the_timeout(name: str) -> None:
-    whole_s = limits.VERIFY_S + limits.TOTAL_S + limits.SETTLE_BEFORE_RESULT_S
+    whole_s = IDENTITY.verify_s + LEDGER.run_s + LEDGER.settle_before_result_s
     assert whole_s < timeout_s(name)
 
 
@@ -120,21 +124,21 @@ def test_the_queue_is_where_the_functions_look_for_it() -> None:
 
 
 def test_a_task_is_not_given_up_while_it_may_still_be_answered() -> None:
-    assert timeout_s(queue.FUNCTION) < limits.TASK_DEADLINE_S
-    assert Queue().retry_max_s <= limits.QUEUED_MAX_S
-    claimed_s = len(limits.CLAIM_PAUSES_S) * (limits.READ_S + limits.ADMIT_S)
-    claimed_s += sum(limits.CLAIM_PAUSES_S)
-    whole_s = claimed_s + limits.TOTAL_S + limits.SETTLE_BEFORE_RESULT_S
+    assert timeout_s(queue.FUNCTION) < TASKS.delivery_deadline_s
+    assert Queue().retry_max_s <= LEDGER.queued_max_s
+    claimed_s = len(TASKS.claim_pauses_s) * (READ_S + TASKS.claim_s)
+    claimed_s += sum(TASKS.claim_pauses_s)
+    whole_s = claimed_s + LEDGER.run_s + LEDGER.settle_before_result_s
     assert whole_s < timeout_s(queue.FUNCTION)
-    assert limits.QUEUE_S < limits.QUEUED_MAX_S
+    assert TASKS.enqueue_s < LEDGER.queued_max_s
 
 
 def test_the_shorter_deadlines_fit_into_the_longer_ones() -> None:
     assert OPENROUTER.connect_s < limits.FIRST_TOKEN_DEFAULT_S <= limits.FIRST_TOKEN_MAX_S
     assert limits.FIRST_TOKEN_MAX_S + OPENROUTER.connect_s < limits.TOTAL_S
     assert limits.IDLE_DEFAULT_S <= limits.IDLE_MAX_S < limits.TOTAL_S
-    assert limits.KEYS_FETCH_S < limits.VERIFY_S
-    ping_s = limits.VERIFY_S + limits.READ_S + OPENROUTER.ping_s
+    assert IDENTITY.keys_fetch_s < IDENTITY.verify_s
+    ping_s = IDENTITY.verify_s + limits.READ_S + OPENROUTER.ping_s
     assert ping_s < timeout_s("test_openrouter_connection")
 
 

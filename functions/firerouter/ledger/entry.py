@@ -1,0 +1,597 @@
+"""The ledger entry: what the document of a generation holds, and the one home of its fields. Pure.
+
+    generations/{id}
+      admitted    uid, requestId, payload, nonce, instance, feature, revision, model, test, status,
+                  createdAt, deadlineAt, expireAt, reservedNanoUsd, attempts, place
+                  question?    until the generation has ended
+                  continues?   true: it needs no listener, and waits for a task to claim it
+                  streams?     false: what is written is not sent as it comes
+      stopped     stop {at, by, instance, comparison?}
+      ended       status, model, provider, finishReason, error, usage, timing, attempts, result,
+                  endedAt, costNanoUsd, costIsEstimate
+                  costDueAt?   only of an estimate: when OpenRouter is to be asked for the cost
+      reconciled  reconciledAt, or costGivenUpAt
+
+An `Admission` is what never changes of an entry, an `OpenEntry` is one in the hands of the task
+that owns it, an `Outcome` is how it ended, a `StoredEntry` is one that was read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from ..firestore import Document, Snapshot
+    from .limits import LedgerLimits
+
+Status = Literal["done", "stopped", "failed", "interrupted"]
+RUNNING: Final = "running"
+
+
+def epoch() -> datetime:
+    """Return a time before every entry's, which stands in for one that is not known."""
+    return datetime.fromtimestamp(0, UTC)
+
+
+class EntryField:
+    """The names of the document's fields, for queries, masks and partial updates."""
+
+    UID: Final = "uid"
+    REQUEST_ID: Final = "requestId"
+    PAYLOAD: Final = "payload"
+    NONCE: Final = "nonce"
+    INSTANCE: Final = "instance"
+    FEATURE: Final = "feature"
+    REVISION: Final = "revision"
+    MODEL: Final = "model"
+    IS_TEST: Final = "test"
+    STATUS: Final = "status"
+    CREATED_AT: Final = "createdAt"
+    DEADLINE_AT: Final = "deadlineAt"
+    EXPIRE_AT: Final = "expireAt"
+    RESERVED: Final = "reservedNanoUsd"
+    ATTEMPTS: Final = "attempts"
+    PLACE: Final = "place"
+    QUESTION: Final = "question"
+    CONTINUES: Final = "continues"
+    STREAMS: Final = "streams"
+    STOP: Final = "stop"
+    PROVIDER: Final = "provider"
+    FINISH_REASON: Final = "finishReason"
+    ERROR: Final = "error"
+    USAGE: Final = "usage"
+    TIMING: Final = "timing"
+    RESULT: Final = "result"
+    ENDED_AT: Final = "endedAt"
+    COST: Final = "costNanoUsd"
+    COST_IS_ESTIMATE: Final = "costIsEstimate"
+    COST_DUE_AT: Final = "costDueAt"
+    COST_GIVEN_UP_AT: Final = "costGivenUpAt"
+    RECONCILED_AT: Final = "reconciledAt"
+
+    # Fields within fields, as queries and updates name them
+    CONVERSATION_ID: Final = "place.conversationId"
+    STOP_INSTANCE: Final = "stop.instance"
+    RESULT_USAGE: Final = "result.usage"
+
+
+# -- values ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestKey:
+    """What tells a caller's requests apart.
+
+    Attributes:
+        payload: The hash of all that the caller sent.
+        request_id: The caller's idempotency key, if the request has one.
+    """
+
+    payload: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureUse:
+    """The feature that a generation runs, as it was when it was admitted.
+
+    Attributes:
+        id: The feature's id.
+        revision: The revision of its settings.
+        model: The first model to be asked.
+        is_test: An admin tries settings that are not saved.
+    """
+
+    id: str
+    revision: int
+    model: str
+    is_test: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the answer belongs in a conversation.
+
+    Attributes:
+        conversation_id: The conversation.
+        message_id: The answer's message; None if the answer is not stored.
+        parent: The message that the answer follows.
+        parent_page: The page of the transcript that the parent is on.
+        regenerates: The answer is another one to a question that already had one.
+    """
+
+    conversation_id: str
+    message_id: str | None = None
+    parent: str | None = None
+    parent_page: int | None = None
+    regenerates: bool = False
+
+    @classmethod
+    def from_document(cls, document: object) -> Place | None:
+        """Return a place as it was stored; None if it names no conversation."""
+        fields = _mapping(document)
+        conversation_id = _text(fields.get("conversationId"))
+        if conversation_id is None:
+            return None
+        return cls(
+            conversation_id=conversation_id,
+            message_id=_text(fields.get("messageId")),
+            parent=_text(fields.get("parent")),
+            parent_page=_whole(fields.get("parentPage")),
+            regenerates=fields.get("regenerates") is True,
+        )
+
+    def ids(self) -> dict[str, str]:
+        """Return where clients find the answer, as frames and results name it."""
+        message = {} if self.message_id is None else {"messageId": self.message_id}
+        return {"conversationId": self.conversation_id, **message}
+
+    def to_document(self) -> Document:
+        return {
+            **self.ids(),
+            "parent": self.parent,
+            "parentPage": self.parent_page,
+            "regenerates": self.regenerates,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationLink:
+    """What an entry holds for whoever has to write into the conversation in its owner's place.
+
+    Attributes:
+        place: Where the answer belongs.
+        question: The question's message, if it may not be stored yet. It is for `conversations` to
+            read; the entry holds it until the generation has ended.
+    """
+
+    place: Place
+    question: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One attempt to have a model answer.
+
+    Attributes:
+        model: The model that was asked.
+        upstream_id: OpenRouter's id of the generation, once it is known.
+        reason: Why the attempt failed; None for the one that answered.
+        key_version: The version of the OpenRouter key that paid for it.
+        purpose: What a request beside the answer was for: a title or a summary.
+    """
+
+    model: str | None
+    upstream_id: str | None = None
+    reason: str | None = None
+    key_version: int | None = None
+    purpose: str | None = None
+
+    @classmethod
+    def from_document(cls, document: object) -> AttemptRecord:
+        fields = _mapping(document)
+        return cls(
+            model=_text(fields.get("model")),
+            upstream_id=_text(fields.get("upstreamId")),
+            reason=_text(fields.get("reason")),
+            key_version=_whole(fields.get("keyVersion")),
+            purpose=_text(fields.get("purpose")),
+        )
+
+    def to_document(self) -> Document:
+        purpose = {} if self.purpose is None else {"purpose": self.purpose}
+        return {
+            "model": self.model,
+            "upstreamId": self.upstream_id,
+            "reason": self.reason,
+            "keyVersion": self.key_version,
+            **purpose,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """A user's wish to end a generation, as it is written onto the entry.
+
+    Attributes:
+        by: The uid of the user who stopped it.
+        instance: The instance that ran the generation then.
+        comparison: The id of the comparison that was stopped with it, if any.
+    """
+
+    by: str | None = None
+    instance: str | None = None
+    comparison: str | None = None
+
+    @classmethod
+    def from_document(cls, document: object) -> Stop:
+        fields = _mapping(document)
+        return cls(
+            by=_text(fields.get("by")),
+            instance=_text(fields.get("instance")),
+            comparison=_text(fields.get("comparison")),
+        )
+
+    def to_document(self) -> Document:
+        comparison = {} if self.comparison is None else {"comparison": self.comparison}
+        return {"by": self.by, "instance": self.instance, **comparison}
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What an entry holds of its user's counters until it ends.
+
+    Attributes:
+        id: The entry's.
+        uid: The user; None if the document is damaged, and there is nothing to give back.
+        admitted_at: When the counters were moved.
+        nano_usd: How much of the day's budget is reserved.
+        version: The document's update time, the guard of the commit that frees it.
+    """
+
+    id: str
+    uid: str | None
+    admitted_at: datetime
+    nano_usd: int
+    version: datetime
+
+
+# -- an entry from its admission to its end --------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """What is recorded of a generation before OpenRouter is called. It never changes.
+
+    Attributes:
+        id: The generation's id.
+        uid: Whose it is.
+        request: What tells it from the user's other requests.
+        feature: The feature that it runs.
+        reserve_nano_usd: What it may cost; 0 for a free model.
+        conversation: Where its answer belongs, if anywhere.
+        continues: It needs no listener: it is unclaimed until a task of the queue claims it.
+        streams: What is written is sent as it comes.
+    """
+
+    id: str
+    uid: str
+    request: RequestKey
+    feature: FeatureUse
+    reserve_nano_usd: int = 0
+    conversation: ConversationLink | None = None
+    continues: bool = False
+    streams: bool = True
+
+    def to_document(
+        self, *, nonce: str, instance: str, now: datetime, limits: LedgerLimits
+    ) -> Document:
+        """Return the document of the entry that begins now.
+
+        Args:
+            nonce: Tells the entry's owner from everybody else.
+            instance: The instance that runs it, unless a task has to claim it first.
+            now: The time of admission.
+            limits: How long it may run, or wait for its task, and how long the entry is kept.
+        """
+        late = now + timedelta(seconds=limits.queued_max_s)
+        link = self.conversation
+        document: Document = {
+            EntryField.UID: self.uid,
+            EntryField.REQUEST_ID: self.request.request_id,
+            EntryField.PAYLOAD: self.request.payload,
+            EntryField.NONCE: nonce,
+            EntryField.INSTANCE: "" if self.continues else instance,
+            EntryField.FEATURE: self.feature.id,
+            EntryField.REVISION: self.feature.revision,
+            EntryField.MODEL: self.feature.model,
+            EntryField.STATUS: RUNNING,
+            EntryField.CREATED_AT: now,
+            EntryField.DEADLINE_AT: late if self.continues else run_deadline(now, limits),
+            EntryField.EXPIRE_AT: now + timedelta(days=limits.entry_ttl_days),
+            EntryField.RESERVED: self.reserve_nano_usd,
+            EntryField.ATTEMPTS: [],
+            EntryField.IS_TEST: self.feature.is_test,
+            EntryField.PLACE: link.place.to_document() if link else None,
+        }
+        if link is not None and link.question:
+            document[EntryField.QUESTION] = dict(link.question)
+        if self.continues:
+            document[EntryField.CONTINUES] = True
+        if not self.streams:
+            document[EntryField.STREAMS] = False
+        return document
+
+
+@dataclass(slots=True, eq=False)
+class EntryState:
+    """What changes of an open entry while its owner writes to it.
+
+    Attributes:
+        version: The document's update time as last seen: the guard of the next commit.
+        attempts: What the next note writes.
+        note_timer: Starts that note.
+        noting: The last note that was started.
+    """
+
+    version: datetime
+    attempts: tuple[AttemptRecord, ...] = ()
+    note_timer: asyncio.TimerHandle | None = None
+    noting: asyncio.Task[None] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenEntry:
+    """An admitted generation, in the hands of the task that owns it."""
+
+    admission: Admission
+    nonce: str
+    admitted_at: datetime
+    state: EntryState
+
+    @property
+    def reservation(self) -> Reservation:
+        """What it holds of the user's counters."""
+        admission = self.admission
+        return Reservation(
+            id=admission.id,
+            uid=admission.uid,
+            admitted_at=self.admitted_at,
+            nano_usd=admission.reserve_nano_usd,
+            version=self.state.version,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a generation ended.
+
+    Attributes:
+        status: How.
+        model: The model that answered, or the first that was asked.
+        provider: The provider that answered, if OpenRouter named it.
+        finish_reason: Why the answer ended.
+        error: The reason of the failure, if it failed.
+        usage: As in a result.
+        cost_nano_usd: What it cost; None if OpenRouter did not say, and the reservation stands as
+            the estimate.
+        timing: As in a result.
+        attempts: All attempts.
+        result: The result, if it is stored for the same request sent again.
+    """
+
+    status: Status
+    model: str
+    provider: str | None = None
+    finish_reason: str | None = None
+    error: str | None = None
+    usage: Mapping[str, object] = field(default_factory=dict)
+    cost_nano_usd: int | None = None
+    timing: Mapping[str, object] = field(default_factory=dict)
+    attempts: Sequence[AttemptRecord] = ()
+    result: Mapping[str, object] | None = None
+
+    def to_fields(self) -> Document:
+        """Return the fields that the end of an entry sets, but for time and cost."""
+        return {
+            EntryField.STATUS: self.status,
+            EntryField.MODEL: self.model,
+            EntryField.PROVIDER: self.provider,
+            EntryField.FINISH_REASON: self.finish_reason,
+            EntryField.ERROR: self.error,
+            EntryField.USAGE: dict(self.usage),
+            EntryField.TIMING: dict(self.timing),
+            EntryField.ATTEMPTS: attempt_documents(self.attempts),
+            EntryField.RESULT: None if self.result is None else dict(self.result),
+        }
+
+
+# -- an entry that was read ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEntry:
+    """An entry as it was read.
+
+    Malformed fields are ignored, so that a damaged entry can still be closed. So are fields that a
+    read did not ask for: each is then as if it were absent.
+
+    Attributes:
+        version: The document's update time, the guard of the next commit.
+        is_test: An admin tried settings that were not saved.
+        ended_at: When it ended, or when it was admitted if it has not.
+        question: The question's message, which may not be stored in its conversation yet.
+        result: The stored result.
+        error: The reason that it failed with.
+        stop: The stop that was written onto it.
+    """
+
+    id: str
+    version: datetime = field(default_factory=epoch)
+    uid: str | None = None
+    request_id: str | None = None
+    payload: str | None = None
+    nonce: str | None = None
+    instance: str | None = None
+    feature: str | None = None
+    revision: int | None = None
+    model: str | None = None
+    is_test: bool = False
+    status: str | None = None
+    admitted_at: datetime = field(default_factory=epoch)
+    deadline_at: datetime | None = None
+    ended_at: datetime = field(default_factory=epoch)
+    reserved_nano_usd: int = 0
+    cost_nano_usd: int = 0
+    attempts: tuple[AttemptRecord, ...] = ()
+    place: Place | None = None
+    question: Document | None = None
+    continues: bool = False
+    streams: bool = True
+    error: str | None = None
+    result: Document | None = None
+    stop: Stop | None = None
+
+    @classmethod
+    def from_snapshot(cls, snapshot: Snapshot) -> StoredEntry:
+        return cls.from_document(
+            snapshot.id,
+            snapshot.to_dict() or {},
+            created_at=_time(snapshot.create_time),
+            version=_time(snapshot.update_time),
+        )
+
+    @classmethod
+    def from_document(
+        cls,
+        id_: str,
+        document: Mapping[str, object],
+        *,
+        created_at: datetime | None = None,
+        version: datetime | None = None,
+    ) -> StoredEntry:
+        """Return the entry that a document holds.
+
+        Args:
+            id_: The document's id.
+            document: Its fields.
+            created_at: When the document was created, which stands in for a malformed `createdAt`.
+            version: The document's update time.
+        """
+        get = document.get
+        attempts = get(EntryField.ATTEMPTS)
+        admitted_at = _time(get(EntryField.CREATED_AT)) or created_at or epoch()
+        return cls(
+            id=id_,
+            version=version or epoch(),
+            uid=_text(get(EntryField.UID)),
+            request_id=_text(get(EntryField.REQUEST_ID)),
+            payload=_text(get(EntryField.PAYLOAD)),
+            nonce=_text(get(EntryField.NONCE)),
+            instance=_text(get(EntryField.INSTANCE)),
+            feature=_text(get(EntryField.FEATURE)),
+            revision=_whole(get(EntryField.REVISION)),
+            model=_text(get(EntryField.MODEL)),
+            is_test=get(EntryField.IS_TEST) is True,
+            status=_text(get(EntryField.STATUS)),
+            admitted_at=admitted_at,
+            deadline_at=_time(get(EntryField.DEADLINE_AT)),
+            ended_at=_time(get(EntryField.ENDED_AT)) or admitted_at,
+            reserved_nano_usd=_whole(get(EntryField.RESERVED)) or 0,
+            cost_nano_usd=_whole(get(EntryField.COST)) or 0,
+            attempts=tuple(map(AttemptRecord.from_document, attempts))
+            if isinstance(attempts, list)
+            else (),
+            place=Place.from_document(get(EntryField.PLACE)),
+            question=_object(get(EntryField.QUESTION)),
+            continues=get(EntryField.CONTINUES) is True,
+            streams=get(EntryField.STREAMS) is not False,
+            error=_text(get(EntryField.ERROR)),
+            result=_object(get(EntryField.RESULT)),
+            stop=Stop.from_document(get(EntryField.STOP)) if EntryField.STOP in document else None,
+        )
+
+    @property
+    def is_running(self) -> bool:
+        return self.status == RUNNING
+
+    @property
+    def is_unclaimed(self) -> bool:
+        """Whether it needs no listener, and no task has claimed it: nothing was sent upstream."""
+        return self.continues and not self.instance
+
+    @property
+    def reservation(self) -> Reservation:
+        """What it holds of the user's counters."""
+        return Reservation(
+            id=self.id,
+            uid=self.uid,
+            admitted_at=self.admitted_at,
+            nano_usd=self.reserved_nano_usd,
+            version=self.version,
+        )
+
+    def is_claimable(self, now: datetime) -> bool:
+        """Return whether no instance runs it yet and one still should."""
+        waits = self.deadline_at is not None and self.deadline_at > now
+        return self.is_running and self.is_unclaimed and waits
+
+    def admission(self) -> Admission | None:
+        """Return what it was admitted with; None if the document is damaged."""
+        if self.uid is None or self.payload is None or self.feature is None or self.model is None:
+            return None
+        link = None
+        if self.place is not None:
+            link = ConversationLink(place=self.place, question=self.question)
+        return Admission(
+            id=self.id,
+            uid=self.uid,
+            request=RequestKey(payload=self.payload, request_id=self.request_id),
+            feature=FeatureUse(
+                id=self.feature,
+                revision=self.revision or 0,
+                model=self.model,
+                is_test=self.is_test,
+            ),
+            reserve_nano_usd=self.reserved_nano_usd,
+            conversation=link,
+            continues=self.continues,
+            streams=self.streams,
+        )
+
+
+def run_deadline(begins: datetime, limits: LedgerLimits) -> datetime:
+    """Return when an instance that begins a generation then can no longer be running it."""
+    return begins + timedelta(seconds=limits.run_s + limits.settle_s)
+
+
+def attempt_documents(attempts: Sequence[AttemptRecord]) -> list[Document]:
+    """Return the attempts as an entry holds them."""
+    return [attempt.to_document() for attempt in attempts]
+
+
+# -- reading malformed fields ----------------------------------------------------------------------
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _time(value: object) -> datetime | None:
+    return value if isinstance(value, datetime) else None
+
+
+def _object(value: object) -> Document | None:
+    return value if isinstance(value, dict) else None
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
