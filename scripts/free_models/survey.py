@@ -48,7 +48,7 @@ class OneKey:
     async def get(self) -> Secret:
         return self.key
 
-    async def another(self, tried: Sequence[Secret]) -> Secret | None:
+    async def next_after_refusal(self, refused: Sequence[Secret]) -> Secret | None:
         return None
 
 
