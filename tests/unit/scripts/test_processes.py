@@ -1,4 +1,4 @@
-"""What a suite starts ends with it, even if its owner is killed, and inherits no proxy and no key."""
+"""What a suite starts ends with it, even if its owner is killed, and inherits no proxy, no key."""
 
 import os
 import signal
