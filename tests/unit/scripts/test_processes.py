@@ -102,6 +102,27 @@ def test_the_suite_inherits_no_key_and_no_address(monkeypatch: pytest.MonkeyPatc
     assert kept["PATH"] == os.environ["PATH"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems name files in UTF-8 anyway")
+@pytest.mark.parametrize(
+    ("given", "locale"),
+    [
+        ({}, "C.UTF-8"),
+        ({"LC_ALL": "C", "LANG": "en_US.UTF-8"}, "C.UTF-8"),
+        ({"LANG": "de_DE.ISO-8859-1"}, "C.UTF-8"),
+        ({"LANG": "de_DE.UTF-8"}, None),
+        ({"LC_ALL": "en_US.utf8"}, "en_US.utf8"),
+    ],
+)
+def test_the_suite_names_files_in_utf_8(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], locale: str | None
+) -> None:
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert processes.clean_environment().get("LC_ALL") == locale
+
+
 def test_no_proxy_stands_within_this_machine() -> None:
     environ = {"http_proxy": "http://proxy:3128", "no_proxy": "corp,localhost", "no_grpc_proxy": ""}
     processes.bypass_proxies(environ)
