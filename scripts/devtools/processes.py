@@ -83,7 +83,7 @@ def clean_environment() -> dict[str, str]:
     bypass_proxies(kept)
     locale = kept.get("LC_ALL") or kept.get("LC_CTYPE") or kept.get("LANG") or "C"
     if sys.platform == "linux" and "utf" not in locale.lower():
-        # or Java does not find its own files where the folder's name is not ASCII
+        # otherwise Java cannot open a jar whose path is not ASCII
         kept["LC_ALL"] = "C.UTF-8"
     return kept
 
