@@ -107,5 +107,3 @@ def test_a_whole_round_is_a_request() -> None:
     request = parse(ExecutePrompt, {"feature": "chat", "messages": [USER, CALLED, RESULT]})
     assert request.messages is not None
     assert [message.role for message in request.messages] == ["user", "assistant", "tool"]
-
-
