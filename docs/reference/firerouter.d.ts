@@ -4,14 +4,29 @@
 /** What may follow the first frame of an answer. */
 export type AnswerFrame = TextFrame | ReasoningFrame | RetryFrame | RepairFrame | JsonFrame | ToolCallFrame | CitationFrame | ImageFrame;
 
-/**
- * A file that goes with a prompt: one that was uploaded, or the bytes themselves in base64.
- * content_type, name: of `data` alone; an upload has those that it was begun with.
- */
+/** What an admin can set for the app as a whole. */
+export interface AppSettings {
+  /** The app's name in OpenRouter's statistics. */
+  appName?: string;
+  /** The app's address in OpenRouter's statistics; empty for its Firebase Hosting address. */
+  referer?: string;
+  /** What one user may do. */
+  limits?: UserLimits;
+  /** Whether everything that would be billed is refused, in settings and in calls. */
+  freeModelsOnly?: boolean;
+  /** Whether the daily check may replace a feature's model once OpenRouter has withdrawn it. */
+  replaceGoneModels?: boolean;
+}
+
+/** A file that goes with a prompt: an upload, or the bytes themselves in base64. */
 export interface Attachment {
+  /** The path of an upload, as `create_upload` returned it. Give either `path` or `data`. */
   path?: string | null;
+  /** The bytes of the file in base64. */
   data?: string | null;
+  /** The content type of `data`. An upload has the one that it was created with. */
   contentType?: "image/png" | "image/jpeg" | "image/webp" | "image/gif" | "application/pdf" | "text/plain" | "text/csv" | "text/markdown" | "application/json" | "audio/wav" | "audio/mpeg" | "audio/flac" | "audio/ogg" | "audio/mp4" | "video/mp4" | "video/quicktime" | "video/webm" | null;
+  /** A file name that the model is told, of `data` alone. */
   name?: string | null;
 }
 
@@ -191,10 +206,13 @@ export interface CreateEmbeddings {
   requestId?: string | null;
 }
 
-/** The data of `create_upload`: what is going to be uploaded. size: in bytes, exactly. */
+/** The data of `create_upload`: the file that is going to be uploaded. */
 export interface CreateUpload {
+  /** The content type of the file. Its first bytes are checked against it. */
   contentType: "image/png" | "image/jpeg" | "image/webp" | "image/gif" | "application/pdf" | "text/plain" | "text/csv" | "text/markdown" | "application/json" | "audio/wav" | "audio/mpeg" | "audio/flac" | "audio/ogg" | "audio/mp4" | "video/mp4" | "video/quicktime" | "video/webm";
+  /** The exact size of the file in bytes. */
   bytes: number;
+  /** A file name that models are told. */
   name?: string | null;
 }
 
@@ -601,57 +619,101 @@ export interface FeatureSaved {
   warnings: FindingInfo[];
 }
 
-/**
- * What an admin may change of a feature. Not given (None) means: not sent upstream.
- * kind: chat, code, summarize, image, embedding, or a name of the admin's own. fallback_models: tried in order when the model fails before its first token. allowed_models: what callers may choose besides `model`; empty means no choice. allow_tools: callers may send functions of their own, which the app runs. allow_response_format: callers may say which JSON they want, where this says nothing of it. repair_json: an answer that is not the JSON it should be is asked for once more. unsupported: what becomes of a call that sends what the model can not do: it is refused, or that part is left out, and the caller told. system_prompt: `{{name}}` places are replaced by the caller's variables, literally. caps: what one user may do; `limits` on the wire. stream: off, and a streaming caller gets the whole answer at its end. service_tier: how fast, and for which price, where the provider has a choice. prompt_caching: how long a provider that has to be asked for it keeps what was sent, so that the same beginning is cheaper the next time. send_user, send_session: OpenRouter is told users, and conversations, apart, by hashes. parameters: sent upstream as they are, for whatever has no field of its own. titles: who names a conversation, the helper model or its first question's beginning. history: whether earlier turns that do not fit are left out or summarised by the helper model. helper_model: writes both; a free one where none is named. on_disconnect: whether an answer that nobody listens to any more is ended, or finished. resume: what is written of a long answer is kept while it grows, for whoever lost it. image_api: how a feature of kind image asks: in a chat, or of OpenRouter's image API. image_options: what images are like, unless a caller says so, who may with allow_image_options. cache_seconds: how long the same question gets the same answer, 0 for never. cache_shared: from any user, which is only for features that answer everybody alike. first_token_s, idle_s: how long OpenRouter may be silent before and between tokens. total_s: how long the whole call may take, tries and fallbacks included.
- */
+/** What an admin can set for a feature. A field that is not set is not sent to OpenRouter. */
 export interface FeatureSettings {
+  /** The name that `list_features` shows to users; empty for the feature's ID. */
   displayName?: string;
+  /** What the feature is for: `chat`, `code`, `summarize`, `image`, `embedding`, or a name of your own. `image` makes images, `embedding` is for `create_embeddings` alone; the others are hints to the app. */
   kind?: string;
+  /** The model that answers, by its OpenRouter ID. */
   model?: string;
+  /** Models to try, in order, if the model fails before its first token. */
   fallbackModels?: string[];
+  /** Models that users may choose besides `model`; empty means that they have no choice. */
   allowedModels?: string[];
+  /** Whether callers may send a `temperature` of their own. */
   allowTemperature?: boolean;
+  /** Whether callers may send `tools`: functions that the app runs. */
   allowTools?: boolean;
+  /** Whether callers may send a `responseFormat`, if the settings have none. */
   allowResponseFormat?: boolean;
+  /** Whether an answer that is not the required JSON is requested once more, at extra cost. */
   repairJson?: boolean;
+  /** What happens to a call that sends something the model does not support: it is refused, or that part is left out and the answer has a notice. */
   unsupported?: "refuse" | "drop";
+  /** The system prompt. Each `{{name}}` is replaced, literally, by the caller's variable. */
   systemPrompt?: string;
+  /** How varied the answers are. */
   temperature?: number | null;
+  /** Sample only from the most likely tokens that together have this probability. */
   topP?: number | null;
+  /** Sample only from this many of the most likely tokens; 0 for all. */
   topK?: number | null;
+  /** Sample only from tokens at least this probable, relative to the most likely one. */
   minP?: number | null;
+  /** Sample only from sufficiently likely tokens; the threshold grows with the top probability. */
   topA?: number | null;
+  /** Discourage, or if negative encourage, tokens that have already appeared. */
   presencePenalty?: number | null;
+  /** Discourage, or if negative encourage, tokens by how often they have appeared. */
   frequencyPenalty?: number | null;
+  /** Discourage, above 1, or encourage, below 1, tokens of the prompt and the answer so far. */
   repetitionPenalty?: number | null;
+  /** Makes answers repeatable, if the model supports it. */
   seed?: number | null;
+  /** Texts that end the answer. */
   stop?: string[];
+  /** The most completion tokens of an answer, reasoning included. */
   maxTokens?: number | null;
+  /** Whether answers are streamed; if not, streaming callers get the whole answer at its end. */
   stream?: boolean;
+  /** The JSON that answers must be. */
   responseFormat?: StoredFormat | null;
+  /** How much the model reasons before it answers. */
   reasoning?: Reasoning | null;
+  /** Tools that OpenRouter runs itself; most are billed by use. */
   tools?: ServerTool[];
+  /** OpenRouter's plugins, each with its `id` and its own options. */
   plugins?: Record<string, unknown>[];
+  /** Which providers OpenRouter may use for the model. */
   provider?: ProviderRouting | null;
+  /** The speed and price class, if the provider offers several. */
   serviceTier?: "auto" | "default" | "flex" | "priority" | "fast" | "scale" | "ultrafast" | null;
+  /** How long a provider that caches prompts on request keeps one, so that the next prompt with the same beginning is cheaper: `off`, `5m` or `1h`. */
   promptCaching?: "off" | "5m" | "1h";
+  /** Whether OpenRouter gets a hash that tells users apart. */
   sendUser?: boolean;
+  /** Whether OpenRouter gets a hash that tells conversations apart. */
   sendSession?: boolean;
+  /** Parameters without a field of their own, sent to OpenRouter as they are. */
   parameters?: Record<string, unknown>;
+  /** What one user may do with this feature, within the app's own limits. */
   limits?: FeatureLimits;
+  /** What a new conversation's title is: written by the helper model, or the beginning of the first question. */
   titles?: "model" | "beginning";
+  /** What happens to earlier messages that do not fit into the model's context: they are left out, or summarized by the helper model. */
   history?: "newest" | "summarised";
+  /** The model that writes titles and summaries; a free one if it is not set. */
   helperModel?: string | null;
+  /** What happens to an answer once nobody listens: it is stopped, or finished. */
   onDisconnect?: "stop" | "continue";
+  /** Whether the text of a long answer is stored as it grows, so that clients can resume it. */
   resume?: boolean;
+  /** How a feature of kind `image` requests images: in a chat, or from OpenRouter's image API. */
   imageApi?: "chat" | "images";
+  /** What images look like, unless the caller says otherwise. */
   imageOptions?: ImageOptions | null;
+  /** Whether callers may send `imageOptions` of their own. */
   allowImageOptions?: boolean;
+  /** For how many seconds the same question gets the same answer; 0 turns caching off. */
   cacheSeconds?: number;
+  /** Whether cached answers are shared between users: only for features whose answers do not depend on who asks. */
   cacheShared?: boolean;
+  /** For how many seconds a model may be silent before its first token. */
   firstTokenS?: number;
+  /** For how many seconds a model may be silent between tokens. */
   idleS?: number;
+  /** How many seconds a whole call may take, retries and fallbacks included. */
   totalS?: number;
 }
 
@@ -689,18 +751,6 @@ export interface FindingInfo {
 
 /** The frames of `execute_prompt` and `test_feature_settings`. */
 export type Frame = StartFrame | TextFrame | ReasoningFrame | RetryFrame | RepairFrame | JsonFrame | ToolCallFrame | CitationFrame | ImageFrame;
-
-/**
- * What an admin sets for the app as a whole.
- * app_name and referer tell OpenRouter which app calls. free_models_only: what would be billed is refused, when it is saved and when it is asked. replace_gone_models: the daily check may put another model where one is gone.
- */
-export interface AppSettings {
-  appName?: string;
-  referer?: string;
-  limits?: UserLimits;
-  freeModelsOnly?: boolean;
-  replaceGoneModels?: boolean;
-}
 
 /**
  * List the models that OpenRouter offers, filtered, sorted and page by page.
@@ -926,12 +976,17 @@ export interface ListFeatures {
 
 }
 
-/** US dollars per million tokens, of the last three per piece: providers that ask more are not used. */
+/** The highest prices that are accepted: providers that charge more are not used. */
 export interface MaxPrice {
+  /** US dollars per million prompt tokens. */
   prompt?: number | null;
+  /** US dollars per million completion tokens. */
   completion?: number | null;
+  /** US dollars per request. */
   request?: number | null;
+  /** US dollars per image. */
   image?: number | null;
+  /** US dollars per piece of audio. */
   audio?: number | null;
 }
 
@@ -1180,35 +1235,50 @@ export interface PromptTestResult {
   warnings: FindingInfo[];
 }
 
-/**
- * Which providers OpenRouter may use, and in which order. zdr: zero data retention.
- * preferred_min_throughput: tokens a second; preferred_max_latency: seconds. options: of each provider's own.
- */
+/** Which providers OpenRouter may use, and in which order. */
 export interface ProviderRouting {
+  /** Providers to try first, in this order. */
   order?: string[] | null;
+  /** The only providers to use. */
   only?: string[] | null;
+  /** Providers never to use. */
   ignore?: string[] | null;
+  /** Whether other providers may be used if those in `order` fail. */
   allowFallbacks?: boolean | null;
+  /** Whether to use only providers that support every parameter of the request. */
   requireParameters?: boolean | null;
+  /** Whether providers may be used that store prompts. */
   dataCollection?: "allow" | "deny" | null;
+  /** Whether to use only endpoints with zero data retention. */
   zdr?: boolean | null;
+  /** What providers are sorted by, instead of balancing the load. */
   sort?: "price" | "throughput" | "latency" | "exacto" | null;
+  /** The quantization levels that are accepted, such as `fp8`. */
   quantizations?: string[] | null;
+  /** The highest prices that are accepted. */
   maxPrice?: MaxPrice | null;
+  /** Whether to use only models whose output may be used to train others. */
   enforceDistillableText?: boolean | null;
+  /** Prefer providers of at least this many tokens per second. */
   preferredMinThroughput?: number | null;
+  /** Prefer providers that begin to answer within this many seconds. */
   preferredMaxLatency?: number | null;
+  /** Options for single providers, by the provider's name. */
   options?: Record<string, unknown> | null;
 }
 
 /** The stable reason of an error. */
-export type Reason = "already_running" | "answer_too_long" | "app_check_failed" | "attachment_not_taken" | "attachment_unknown" | "body_too_large" | "catalog_incomplete" | "catalog_unavailable" | "context_too_long" | "conversation_unknown" | "cost_too_high" | "credit_busy" | "empty_answer" | "feature_disabled" | "feature_unknown" | "firestore_forbidden" | "free_daily_limit" | "generation_unknown" | "history_unavailable" | "image_unreadable" | "images_too_large" | "internal" | "interrupted" | "invalid_argument" | "key_invalid" | "key_limit_reached" | "key_missing" | "key_store_forbidden" | "key_unavailable" | "ledger_unavailable" | "malformed_request" | "management_key" | "max_tokens_too_high" | "message_unknown" | "model_not_allowed" | "model_not_found" | "moderated" | "no_credit" | "no_draft" | "no_provider" | "not_admin" | "overloaded" | "paid_model" | "queue_unavailable" | "quota_exceeded" | "rate_limited" | "request_id_reused" | "result_not_kept" | "revision_unknown" | "session_expired" | "session_invalid" | "session_revoked" | "settings_changed" | "settings_invalid" | "settings_refused" | "settings_unavailable" | "sign_in_required" | "sign_in_unavailable" | "stopped" | "storage_missing" | "storage_unavailable" | "stream_cut" | "too_many_tool_calls" | "upstream_busy" | "upstream_forbidden" | "upstream_malformed" | "upstream_rejected" | "upstream_timeout" | "upstream_unreachable" | "wrong_kind";
+export type Reason = "already_running" | "answer_too_long" | "app_check_failed" | "attachment_not_taken" | "attachment_unknown" | "body_too_large" | "catalog_incomplete" | "catalog_unavailable" | "context_too_long" | "conversation_unknown" | "cost_too_high" | "credit_busy" | "empty_answer" | "feature_disabled" | "feature_unknown" | "firestore_forbidden" | "free_daily_limit" | "generation_unknown" | "history_unavailable" | "image_unreadable" | "images_too_large" | "internal" | "interrupted" | "invalid_argument" | "key_invalid" | "key_limit_reached" | "key_missing" | "key_store_disabled" | "key_store_forbidden" | "key_unavailable" | "ledger_unavailable" | "malformed_request" | "management_key" | "max_tokens_too_high" | "message_unknown" | "model_not_allowed" | "model_not_found" | "moderated" | "no_credit" | "no_draft" | "no_provider" | "not_admin" | "overloaded" | "paid_model" | "queue_unavailable" | "quota_exceeded" | "rate_limited" | "request_id_reused" | "result_not_kept" | "revision_unknown" | "session_expired" | "session_invalid" | "session_revoked" | "settings_changed" | "settings_invalid" | "settings_refused" | "settings_unavailable" | "sign_in_required" | "sign_in_unavailable" | "stopped" | "storage_missing" | "storage_unavailable" | "stream_cut" | "too_many_tool_calls" | "upstream_busy" | "upstream_forbidden" | "upstream_malformed" | "upstream_rejected" | "upstream_timeout" | "upstream_unreachable" | "wrong_kind";
 
-/** How much a model thinks first. max_tokens: of thought; either this or effort. */
+/** How much a model reasons before it answers. Set either `effort` or `maxTokens`. */
 export interface Reasoning {
+  /** How hard the model thinks; `none` turns reasoning off. */
   effort?: "max" | "xhigh" | "high" | "medium" | "low" | "minimal" | "none" | null;
+  /** The most reasoning tokens. */
   maxTokens?: number | null;
+  /** Reason, but keep the reasoning out of the answer. */
   exclude?: boolean | null;
+  /** Turn reasoning on with the model's own effort, or off. */
   enabled?: boolean | null;
 }
 
@@ -1334,9 +1404,11 @@ export interface SaveFeatureSettings {
   validateOnly?: boolean;
 }
 
-/** A tool that OpenRouter runs itself, such as openrouter:web_search. */
+/** A tool that OpenRouter runs itself. */
 export interface ServerTool {
+  /** Its name, such as `openrouter:web_search`. */
   type: string;
+  /** Its own parameters, sent as they are. */
   parameters?: Record<string, unknown>;
 }
 
