@@ -22,7 +22,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from scripts.devtools import ROOT, dev_state
+from scripts.devtools import ROOT, dev_state, processes
 from scripts.devtools.cli_errors import FAILED, NOT_SET_UP, Problem
 from scripts.devtools.suite import PROJECT
 
@@ -202,6 +202,7 @@ def _app(project: str | None) -> Iterator[Any]:
                 "No ./scripts/dev is running in this folder.",
                 "Start it, or name a Firebase project: --project ID",
             )
+        processes.bypass_proxies(os.environ)
         for part, variable in EMULATORS.items():
             os.environ[variable] = state["addresses"][part]
     else:

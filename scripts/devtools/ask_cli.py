@@ -7,34 +7,50 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
-from scripts.devtools import dev_state, setup
+from scripts.devtools import dev_state, processes, setup
 from scripts.devtools.callable_client import (
     CallableClient,
     CallableFailure,
     app_check_token,
     sign_in,
 )
-from scripts.devtools.cli_errors import FAILED
+from scripts.devtools.cli_errors import FAILED, PartDied
+from scripts.devtools.import_check import REMEDY, ImportCheck
 from scripts.devtools.seed import PASSWORD, USER, seed
 from scripts.devtools.setup import say
 from scripts.devtools.suite import Suite
 
 CALLABLE = "execute_prompt"
 DEFAULT_FEATURE = "chat"
+SUSPECT_AFTER_S = 2.0  # without any sign of an answer
+LOOK_EVERY_S = 0.2
+LOAD_FAILURE = "Failed to start functions in"  # what firebase-tools logs, after 30 s
+LOG_LINES = 40
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Where a suite of this folder is reached, and where it logs."""
+
+    root: Path
+    addresses: dict[str, str]
+    logs: Path
 
 
 def run(root: Path, options: argparse.Namespace) -> int:
     """Send the prompt to the running scripts/dev, or to a suite of its own. Raises Problem."""
-    with addresses_of(root) as addresses:
+    with backend_of(root) as backend:
         try:
-            result = asyncio.run(_ask(addresses, options))
+            result = asyncio.run(_ask(backend, options))
         except CallableFailure as failure:
             say(failure.message)
             return FAILED
@@ -50,9 +66,10 @@ def run(root: Path, options: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def addresses_of(root: Path) -> Iterator[dict[str, str]]:
+def backend_of(root: Path) -> Iterator[Backend]:
     if state := dev_state.find(root):
-        yield state["addresses"]
+        logs = Path(state.get("logs", root / ".local" / "log"))
+        yield Backend(root, state["addresses"], logs)
         return
     key = os.environ.get("OPENROUTER_API_KEY") or None
     # nobody needs to know these addresses, and anything else may run at the same time
@@ -61,49 +78,108 @@ def addresses_of(root: Path) -> Iterator[dict[str, str]]:
     try:
         with setup.step("starting the backend (a running ./scripts/dev would save this)"):
             suite.start(meanwhile=partial(seed, key=key))
-        yield suite.addresses()
+        yield Backend(root, suite.addresses(), suite.log_dir)
     finally:
         # nothing in it is worth saving, so there is no grace period
         suite.stop(grace_s=0)
 
 
-async def self_check(addresses: dict[str, str], prompt: str) -> str | None:
-    """Stream one prompt. Returns what went wrong, in a sentence, or None."""
-    try:
-        async with _client(addresses) as client:
+async def self_check(backend: Backend, prompt: str) -> str | None:
+    """Stream one prompt. Returns what went wrong, in a sentence, or None. Raises PartDied."""
+    begun = asyncio.Event()
+
+    async def stream() -> str | None:
+        async with _client(backend.addresses) as client:
             data = {"feature": DEFAULT_FEATURE, "prompt": prompt}
             async for kind, value in client.stream(CALLABLE, data):
+                begun.set()
                 if kind == "result" and not value.get("text"):
                     return "The answer is empty."
+        return None
+
+    try:
+        return await _unless_broken(backend, stream(), begun)
     except CallableFailure as failure:
         return failure.message
     except httpx.HTTPError as error:
         return f"{type(error).__name__}: {error}"
-    return None
 
 
-async def _ask(addresses: dict[str, str], options: argparse.Namespace) -> dict[str, Any]:
+async def _ask(backend: Backend, options: argparse.Namespace) -> dict[str, Any]:
     data = {"feature": options.feature or DEFAULT_FEATURE, "prompt": options.ask}
     if options.model:
         data["model"] = options.model
     begin = time.monotonic()
     printer = Printer(quiet=options.json)
-    async with _client(addresses) as client:
+    begun = asyncio.Event()
+
+    async def result_of() -> dict[str, Any]:
         result: dict[str, Any] = {}
-        if options.no_stream:
-            result = await client.call(CALLABLE, data)
-            printer.show({"type": "text", "delta": result.get("text", "")})
-        else:
+        async with _client(backend.addresses) as client:
+            if options.no_stream:
+                result = await client.call(CALLABLE, data)
+                printer.show({"type": "text", "delta": result.get("text", "")})
+                return result
             async for kind, value in client.stream(CALLABLE, data):
+                begun.set()
                 if kind == "message":
                     printer.show(value)
                 else:
                     result = value
+        return result
+
+    result = await _unless_broken(backend, result_of(), begun)
     printer.end()
     if options.json:
         print(json.dumps(result, ensure_ascii=False), flush=True)
     result.setdefault("timing", {}).setdefault("totalMs", (time.monotonic() - begin) * 1000)
     return result
+
+
+async def _unless_broken(
+    backend: Backend, answer: Coroutine[Any, Any, T], begun: asyncio.Event
+) -> T:
+    """Await an answer, but not for minutes if it cannot come.
+
+    firebase-tools leaves a request without an answer if the function's process does not start.
+
+    Args:
+        backend: What is asked.
+        answer: The request, up to its end.
+        begun: Is set with the first sign of the answer.
+
+    Raises:
+        PartDied: The functions cannot be imported, or firebase-tools could not start one.
+    """
+    emulators = backend.logs / "emulators.log"
+    start = emulators.stat().st_size if emulators.exists() else 0
+    check = ImportCheck(backend.root, log=backend.logs / "ask-imports.log")
+    request = asyncio.create_task(answer)
+    try:
+        await asyncio.wait({request}, timeout=SUSPECT_AFTER_S)
+        if not request.done() and not begun.is_set():
+            check.start()
+        while not request.done() and not begun.is_set():
+            check.raise_problem()
+            if LOAD_FAILURE in text_from(emulators, start):
+                reason = f"firebase-tools could not start the function. The end of {emulators}:"
+                raise PartDied(f"{reason}\n{processes.tail(emulators, LOG_LINES)}", REMEDY)
+            await asyncio.wait({request}, timeout=LOOK_EVERY_S)
+        return await request
+    finally:
+        check.stop()
+        request.cancel()
+        await asyncio.gather(request, return_exceptions=True)
+
+
+def text_from(log: Path, offset: int) -> str:
+    """Return what has been appended to a log since it had this size. Nothing, if it is gone."""
+    try:
+        with log.open("rb") as file:
+            file.seek(offset)
+            return file.read().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
 
 
 @contextlib.asynccontextmanager

@@ -89,6 +89,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def serve(root: Path, *, free_ports: bool) -> int:
     """Run everything until Ctrl-C. Raises Problem."""
     from scripts.devtools import ask_cli
+    from scripts.devtools.import_check import ImportCheck, ImportWatch
     from scripts.devtools.seed import seed
     from scripts.devtools.suite import Suite
 
@@ -99,17 +100,21 @@ def serve(root: Path, *, free_ports: bool) -> int:
         suite = Suite(
             root, "dev", ports=ports, log_dir=logs, real_openrouter=key is not None, say=say
         )
+        # from the start on, so that no change is missed
+        changes = ImportWatch(root, ImportCheck(root, log=logs / "changes-imports.log"), say)
         try:
             with setup.step("starting the emulators and the stand-ins"):
                 suite.start(meanwhile=partial(seed, key=key))
-            note(root, suite.id, suite.addresses())
+            note(root, suite.id, suite.addresses(), logs=suite.log_dir)
+            backend = ask_cli.Backend(root, suite.addresses(), suite.log_dir)
             with setup.step("sending a prompt as a check"):
-                problem = asyncio.run(ask_cli.self_check(suite.addresses(), CHECK_PROMPT))
+                problem = asyncio.run(ask_cli.self_check(backend, CHECK_PROMPT))
             say(f"  the check failed: {problem}\n{suite.tails(5)}" if problem else "  it answers")
-            say(welcome(suite.addresses(), logs))
+            say(welcome(suite.addresses(), suite.log_dir))
             while True:
                 time.sleep(CHECK_EVERY_S)
                 suite.check()
+                changes.look()
         finally:
             if suite.is_started:
                 say("\nstopping ...")

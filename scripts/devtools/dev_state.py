@@ -14,17 +14,23 @@ from scripts.devtools.toolchain import write_whole
 
 
 def find(root: Path) -> dict[str, Any] | None:
-    """Return the record of the running one: pid, suite, addresses. None if none runs."""
+    """Return the record of the running one: pid, suite, addresses, logs. None if none runs."""
     try:
         state: dict[str, Any] = json.loads(_file(root).read_text("utf-8"))
-    except (OSError, ValueError):
+        suite_id = state["suite"]
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return state if Lease.is_held(root / ".local" / "suites", state["suite"]) else None
+    return state if Lease.is_held(root / ".local" / "suites", suite_id) else None
 
 
-def note(root: Path, suite_id: str, addresses: dict[str, str]) -> None:
+def note(root: Path, suite_id: str, addresses: dict[str, str], *, logs: Path) -> None:
     """Write the record, which counts for as long as the suite runs."""
-    state = {"pid": os.getpid(), "suite": suite_id, "addresses": addresses}
+    state = {
+        "pid": os.getpid(),
+        "suite": suite_id,
+        "addresses": addresses,
+        "logs": str(logs),
+    }
     write_whole(_file(root), json.dumps(state, indent=2) + "\n")
 
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from scripts.devtools.processes import Part
+from scripts.devtools.processes import Part, only_all_proxy
 from scripts.devtools.toolchain import Tools
 
 JAVA_OPTIONS = ["-XX:TieredStopAtLevel=1"]  # compile quickly rather than well, which halves the CPU
@@ -26,7 +26,7 @@ def start(
     command = [tools.node, "--require", str(quick_auth), str(firebase), "emulators:start"]
     command += ["--only", ",".join(only), "--project", project, "--config", str(config)]
     environment = {
-        **env,
+        **only_all_proxy(env),
         "PATH": f"{tools.java_bin}{os.pathsep}{os.environ['PATH']}",
         # a local run must not use the account of `firebase login`
         "XDG_CONFIG_HOME": str(root / ".local" / "config"),

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
+from types import TracebackType
 from typing import Final, Self
 
 from scripts.devtools import ROOT, processes
@@ -18,7 +19,7 @@ from scripts.devtools.ports import LOOPBACK, free_port
 from scripts.devtools.processes import Part, clean_environment
 
 FUNCTIONS: Final = ROOT / "functions" / "main.py"
-HEALTH: Final = f"GET /__/health HTTP/1.1\r\nHost: {LOOPBACK}\r\nConnection: close\r\n\r\n"
+HEALTH: Final = "/__/health"
 RESPONDS_WITHIN_S: Final = 60.0
 POLL_S: Final = 0.005
 
@@ -26,7 +27,7 @@ POLL_S: Final = 0.005
 class FunctionServer:
     """functions-framework on a free port: gunicorn with one uvicorn worker.
 
-    The process starts at once. The caller stops it.
+    The process starts at once, and ends with `stop()` or with the `with` block.
     """
 
     def __init__(
@@ -77,6 +78,17 @@ class FunctionServer:
         (worker,) = processes.descendants([self.pid]) - {self.pid}
         return worker
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
     def wait_until_listening(self) -> Self:
         """Return when it takes connections. The worker may need longer until it answers.
 
@@ -86,13 +98,14 @@ class FunctionServer:
         self._retry(self._connect)
         return self
 
-    def wait_until_healthy(self) -> Self:
-        """Return when the worker answers: gunicorn listens before that.
+    def wait_until_healthy(self, path: str = HEALTH) -> Self:
+        """Return when the worker answers a GET: gunicorn listens before that.
 
         Raises:
             PartDied: It ended, or does not answer in time.
         """
-        self.seconds_until(HEALTH, b"HTTP/1.1")
+        request = f"GET {path} HTTP/1.1\r\nHost: {LOOPBACK}\r\nConnection: close\r\n\r\n"
+        self.seconds_until(request, b"HTTP/1.1")
         return self
 
     def seconds_until(self, request: str, sign: bytes) -> float:

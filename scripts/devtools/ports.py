@@ -2,17 +2,18 @@
 
 import contextlib
 import dataclasses
-import http.client
 import json
+import os
 import random
 import shutil
 import socket
-import subprocess
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from scripts.devtools import processes
 from scripts.devtools.cli_errors import PortTaken
 
 LOOPBACK = "127.0.0.1"
@@ -21,6 +22,18 @@ CONFIGURED = ("auth", "functions", "firestore", "hub", "logging", "hosting", "ev
 # theirs from 32768 up (Linux) or 49152 up (macOS). In between, ports stay free.
 FREE_RANGE = range(20_000, 30_000)
 FREE_TRIES = 1_000
+FREED_WITHIN_S = 3.0  # longer than firebase-tools looks at a port, or a killed server takes to end
+POLL_S = 0.1
+LISTENING = "0A"  # in /proc/net/tcp
+
+
+@dataclasses.dataclass(frozen=True)
+class Holder:
+    """The program that listens on a port; `folder` is the repository's, if a suite started it."""
+
+    pid: int
+    name: str
+    folder: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,28 +104,6 @@ def is_listening(port: int) -> bool:
         return asker.connect_ex((LOOPBACK, port)) == 0
 
 
-def get_json(port: int, path: str) -> dict[str, Any] | None:
-    """Return the JSON object that a server answers with 200.
-
-    {} if the answer is something else; None if there is no such answer yet.
-    """
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
-    with contextlib.closing(connection):
-        try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            body = response.read()
-        except (OSError, http.client.HTTPException):
-            return None
-    if response.status != http.HTTPStatus.OK:
-        return None
-    try:
-        value = json.loads(body)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 def is_free(port: int) -> bool:
     if is_listening(port):
         return False
@@ -130,24 +121,37 @@ def check(
     wanted: dict[str, int],
     *,
     free: Callable[[int], bool] = is_free,
-    holder: Callable[[int], str | None] | None = None,
+    holder: Callable[[int], Holder | None] | None = None,
+    within_s: float = FREED_WITHIN_S,
 ) -> None:
-    """Raise PortTaken if a port is taken, naming the part that needs it and who has it."""
-    taken = {name: port for name, port in wanted.items() if not free(port)}
-    if taken:
-        raise taken_ports(taken, holder or holder_of)
+    """Raise PortTaken if a port stays taken, naming the part that needs it and who has it.
+
+    A port that is taken for a moment only is waited for: another firebase-tools may be looking
+    whether it is free, or its last server may still be ending.
+    """
+    deadline = time.monotonic() + within_s
+    while taken := {name: port for name, port in wanted.items() if not free(port)}:
+        if time.monotonic() >= deadline:
+            raise taken_ports(taken, holder or holder_of)
+        time.sleep(POLL_S)
 
 
-def taken_ports(taken: dict[str, int], holder: Callable[[int], str | None]) -> PortTaken:
-    lines = []
+def taken_ports(taken: dict[str, int], holder: Callable[[int], Holder | None]) -> PortTaken:
+    reasons, leftovers = [], []
+    remedy = f"Stop that program (`lsof -i :{next(iter(taken.values()))}` shows it)"
     for name, port in taken.items():
         by = holder(port)
-        owner = f"by {by}" if by else "by another program"
-        lines.append(f"Port {port}, which {PART_NAMES[name]} needs, is taken {owner}.")
+        described = f"{by.name} (process {by.pid})" if by else "another program"
+        if by and by.folder:
+            described += f", which was started for the suite in {by.folder}"
+            leftovers.append(str(by.pid))
+        reasons.append(f"Port {port}, which {PART_NAMES[name]} needs, is taken by {described}.")
+    if leftovers:
+        pids = " ".join(dict.fromkeys(leftovers))
+        remedy = f"Press Ctrl-C where that suite runs (if it was killed: `kill {pids}`)"
     return PortTaken(
-        "\n".join(lines),
-        f"Stop what listens there (`lsof -i :{next(iter(taken.values()))}` shows it), change the "
-        "emulators' ports in firebase.json, or start with --free-ports.",
+        "\n".join(reasons),
+        f"{remedy}, start with --free-ports, or change the emulators' ports in firebase.json.",
     )
 
 
@@ -169,15 +173,37 @@ PART_NAMES = {
 }
 
 
-def holder_of(port: int) -> str | None:
-    """Return the program that listens on the port, like `node (process 4711)`, if lsof knows."""
-    lsof = shutil.which("lsof")
-    if lsof is None:
+def holder_of(port: int) -> Holder | None:
+    """Return the program that listens on the port, if it can be found out."""
+    pid = _pid_by_lsof(port) or _pid_in_proc(port)
+    if pid is None:
         return None
-    command = [lsof, "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-Fpc"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    fields = {line[0]: line[1:] for line in found.splitlines() if line}
-    return f"{fields['c']} (process {fields['p']})" if {"c", "p"} <= fields.keys() else None
+    name = processes.output_of(["ps", "-o", "comm=", "-p", str(pid)]).strip()
+    return Holder(pid, Path(name).name or "a program", processes.suite_folder(pid))
+
+
+def _pid_by_lsof(port: int) -> int | None:
+    if shutil.which("lsof") is None:
+        return None
+    found = processes.output_of(["lsof", "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-Fp"])
+    pids = [line[1:] for line in found.splitlines() if line.startswith("p")]
+    return int(pids[0]) if pids else None
+
+
+def _pid_in_proc(port: int) -> int | None:
+    """Find the listener without lsof, which many a Linux lacks."""
+    sockets = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(OSError):
+            for row in Path(table).read_text("ascii").splitlines()[1:]:
+                fields = row.split()
+                if fields[3] == LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
+                    sockets.add(f"socket:[{fields[9]}]")
+    for link in Path("/proc").glob("[0-9]*/fd/*") if sockets else ():
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            if os.readlink(link) in sockets:
+                return int(link.parts[2])
+    return None
 
 
 def free_port() -> int:

@@ -16,11 +16,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+OWN_HOSTS = ("127.0.0.1", "localhost", "::1")
+PROXIES = ("https_proxy", "http_proxy")
 MARKER = "FIREROUTER_SUITE"
+MARKER_FOLDER = "FIREROUTER_SUITE_FOLDER"
 POLL_S = 0.02
 KILL_ROUNDS = 250  # of POLL_S: five seconds of SIGKILL; we cannot end what survives that
 
@@ -77,9 +80,28 @@ def clean_environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if name not in NOT_INHERITED and "_EMULATOR_" not in name and name != "FUNCTIONS_EMULATOR"
     }
-    # no proxy for what runs on this machine
-    for name in ("NO_PROXY", "no_proxy"):
-        kept[name] = ",".join(filter(None, [kept.get(name), "127.0.0.1", "localhost"]))
+    bypass_proxies(kept)
+    return kept
+
+
+def bypass_proxies(environ: MutableMapping[str, str]) -> None:
+    """Keep connections within this machine away from the proxy that the environment names."""
+    # the last one has precedence for gRPC, where somebody has set it
+    for name in ("NO_PROXY", "no_proxy", *({"no_grpc_proxy"} & environ.keys())):
+        hosts = [host for host in environ.get(name, "").split(",") if host]
+        environ[name] = ",".join([*hosts, *(own for own in OWN_HOSTS if own not in hosts)])
+
+
+def only_all_proxy(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment that names its proxy in ALL_PROXY alone.
+
+    firebase-tools knows no NO_PROXY: it would send what one emulator says to another to the proxy.
+    ALL_PROXY it does not read, and the functions that it starts do, for the real OpenRouter.
+    """
+    kept = {name: value for name, value in environ.items() if name.lower() not in PROXIES}
+    proxies = [environ.get(name) or environ.get(name.upper()) for name in PROXIES]
+    if proxy := next(filter(None, proxies), None):
+        kept["ALL_PROXY"] = kept["all_proxy"] = proxy
     return kept
 
 
@@ -104,6 +126,19 @@ def carrying(mark: str) -> set[int]:
         return {pid for pid, environ in _environs() if mark.encode() in environ.split(b"\0")}
     listing = _ps("-axEww", "-o", "pid=,command=")
     return {int(line.split(None, 1)[0]) for line in listing if mark in line.split()}
+
+
+def suite_folder(pid: int) -> Path | None:
+    """Return the folder of the repository that the process of some suite belongs to."""
+    mark = f"{MARKER_FOLDER}="
+    if sys.platform == "linux":
+        try:
+            words = Path(f"/proc/{pid}/environ").read_bytes().decode("utf-8", "replace").split("\0")
+        except OSError:
+            return None
+    else:
+        words = output_of(["ps", "-Eww", "-o", "command=", "-p", str(pid)]).split()
+    return next((Path(word.removeprefix(mark)) for word in words if word.startswith(mark)), None)
 
 
 def descendants(roots: Iterable[int]) -> set[int]:
@@ -221,8 +256,13 @@ def _environs() -> Iterator[tuple[int, bytes]]:
 
 
 def _ps(*options: str) -> list[str]:
-    listing = subprocess.run(["ps", *options], capture_output=True, text=True, check=True)
-    return listing.stdout.splitlines()
+    return output_of(["ps", *options]).splitlines()
+
+
+def output_of(command: Sequence[str]) -> str:
+    """Return what a command prints on stdout, also if it fails or prints bytes of any encoding."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    return done.stdout.decode("utf-8", "replace")
 
 
 class Lease:

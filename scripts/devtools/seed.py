@@ -5,12 +5,15 @@ Seeding twice is harmless.
 """
 
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from scripts.devtools import ROOT
+from scripts.devtools.cli_errors import PartDied
+from scripts.devtools.ports import PART_NAMES
 
 if TYPE_CHECKING:
     import httpx
@@ -26,6 +29,8 @@ LOCAL_KEY = "sk-or-v1-local-0000000000000000000000000000000000000000000000000000
 FUNCTIONS = str(ROOT / "functions")  # where the functions' imports start
 OWNER = {"Authorization": "Bearer owner"}
 TIMEOUT_S = 30
+SEEDED_WITHIN_S = 20.0  # from an emulator's first answer to the last thing it is given
+RETRY_EVERY_S = 0.25
 REST_TYPES = (
     (type(None), "nullValue"),
     (bool, "booleanValue"),  # before int, its base class
@@ -44,25 +49,46 @@ def seed(suite: "Suite", *, key: str | None = None, app: dict[str, Any] | None =
         key: The OpenRouter key to store, instead of one for the stand-in.
         app: Fields of `config/app` that differ from the defaults.
     """
-    jobs: list[tuple[int, Callable[[], None]]] = []
+    jobs: list[tuple[str, Callable[[], None]]] = []
     if suite.with_functions:
         host, secret = suite.secret_manager_host, key or LOCAL_KEY
-        jobs.append((suite.ports.secret_manager, lambda: store_key(host, suite.project, secret)))
+        jobs.append(("secret_manager_control", lambda: store_key(host, suite.project, secret)))
     if "firestore" in suite.only:
         documents = {"config/app": {**default_app_settings(), **(app or {})}}
         documents |= {f"features/{id_}": value for id_, value in default_features().items()}
         create = partial(create_documents, suite.firestore_host, suite.project, documents)
-        jobs.append((suite.ports.firestore, create))
+        jobs.append(("firestore", create))
     if "auth" in suite.only:
-        jobs.append((suite.ports.auth, lambda: create_users(suite.auth_host, suite.project)))
+        jobs.append(("auth", lambda: create_users(suite.auth_host, suite.project)))
 
-    def run(port: int, job: Callable[[], None]) -> None:
-        suite.wait_for(port)
-        job()
+    def run(part: str, job: Callable[[], None]) -> None:
+        suite.wait_for(part)
+        retry(part, job)
 
     with ThreadPoolExecutor() as pool:
         for future in [pool.submit(run, *job) for job in jobs]:
             future.result()
+
+
+def retry(part: str, job: Callable[[], None], *, within_s: float = SEEDED_WITHIN_S) -> None:
+    """Do a job, which may be done twice, until the part of the suite has accepted it.
+
+    Raises:
+        PartDied: The part refuses connections, or answers with an error, for too long.
+    """
+    import httpx
+
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            return job()
+        except httpx.HTTPError as error:
+            if time.monotonic() > deadline:
+                raise PartDied(
+                    f"Seeding {PART_NAMES[part]} failed: {error}.",
+                    "Start again. If this happens again, look into .local/log.",
+                ) from error
+        time.sleep(RETRY_EVERY_S)
 
 
 # What the functions expect to find
@@ -150,7 +176,10 @@ def create_documents(host: str, project: str, documents: dict[str, dict[str, Any
     response.raise_for_status()
     for path, status in zip(documents, response.json()["status"], strict=True):
         if status.get("code", 0) not in {0, 6, 9}:  # OK; ALREADY_EXISTS or FAILED_PRECONDITION
-            raise RuntimeError(f"{path} could not be written: {status.get('message')}")
+            raise PartDied(
+                f"The Firestore emulator did not write {path}: {status.get('message')}",
+                "Start again. If this happens again, look into .local/log.",
+            )
 
 
 def to_value(value: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,11 +28,23 @@ from scripts.devtools.toolchain import find_node, find_tools, firebase_tools, wr
 REQUIREMENTS = ("requirements.txt", "functions/requirements.txt")
 TICK_S = 0.1
 NETWORK = "Check the network (and a proxy, if you need one), then run this again."
+# in the output of pip and of npm
+NO_CONNECTION = re.compile(
+    r"connection broken by|Failed to establish a new connection|ConnectTimeoutError|ProxyError"
+    r"|E(?:NOTFOUND|AI_AGAIN|CONN(?:REFUSED|RESET)|TIMEDOUT|NETUNREACH|HOSTUNREACH|NOTCACHED)\b"
+)
+PIP, NPM = "pip", "npm"
+PIP_RETRIES = 2  # pip's own 5 take half a minute to say that there is no network
+PING_WITHIN_S = 10
+# The virtualenv and firebase-tools write the folder's name into shell scripts, between double
+# quotes, and into PATH
+UNUSABLE = frozenset('"$`\\:\n\r')
 INSTALLING = "installing"  # in place of a stamp while packages are installed
 
 
 def prepare(root: Path = ROOT) -> None:
     """Set up everything that `scripts/dev` and `scripts/test` need. Raises SetupFailed."""
+    check_folder(root)
     local = root / ".local"
     (local / "log").mkdir(parents=True, exist_ok=True)
     with _alone(local / "setup.lock"):
@@ -40,11 +53,28 @@ def prepare(root: Path = ROOT) -> None:
         find_tools(root, say=say)
 
 
+def check_folder(root: Path) -> None:
+    """Raise SetupFailed if the folder has a name that the tools below it cannot cope with."""
+    remedy = "Rename the folder, or move the repository to another one, then run this again."
+    found = " ".join(sorted(UNUSABLE & set(str(root)))).replace("\n", "(line end)")
+    if found:
+        raise SetupFailed(
+            f"The path of this folder contains {found} which Python's virtual environments and "
+            f"firebase-tools cannot handle: {root}",
+            remedy,
+        )
+    try:
+        str(root).encode()
+    except UnicodeEncodeError:
+        raise SetupFailed(f"The path of this folder is not UTF-8: {root!r}", remedy) from None
+
+
 def enter(module: str) -> None:
     """Run `prepare`, then continue in the virtualenv, with the same module and arguments."""
     venv = ROOT / "functions" / "venv"
     inside = venv.exists() and venv.samefile(sys.prefix)
     prepare()
+    processes.bypass_proxies(os.environ)
     if not inside:
         python = str(venv_python())
         os.execv(python, [python, "-m", module, *sys.argv[1:]])  # noqa: S606
@@ -126,11 +156,13 @@ def _python_packages(root: Path) -> None:
     python = venv_python(root)
     if found == wanted and python.exists():
         return
+    _end_leftovers(root, PIP)
     if found == INSTALLING or not _has_pip(python):
         with step("creating functions/venv"):
             _create_venv(root, stamp)
     write_whole(stamp, INSTALLING)
     pip = [python, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+    pip += ["--retries", str(PIP_RETRIES)]
     with step("installing the Python packages"):
         try:
             _run(
@@ -149,6 +181,7 @@ def _python_packages(root: Path) -> None:
         subprocess.run(
             [python, "-m", "compileall", "-q", "-j", "0", "functions"],
             cwd=root,
+            env=_environment(root, PIP),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             check=False,
@@ -211,14 +244,35 @@ def _start_npm(root: Path, log: Path) -> subprocess.Popen[bytes]:
             "npm, which installs the Firebase emulators, is not here (but Node is).",
             "Install npm: https://docs.npmjs.com/downloading-and-installing-node-js-and-npm",
         )
+    _end_leftovers(root, NPM)
+    command = [npm, "ci", "--no-audit", "--no-fund", "--no-progress", "--loglevel=error"]
+    if not _reaches_registry(root, npm):
+        # from its cache, or not at all: otherwise npm retries each of hundreds of packages
+        command.append("--offline")
     with log.open("wb") as output:
         return subprocess.Popen(
-            [npm, "ci", "--no-audit", "--no-fund", "--no-progress", "--loglevel=error"],
+            command,
             cwd=root,
+            env=_environment(root, NPM),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
+
+
+def _reaches_registry(root: Path, npm: str) -> bool:
+    """Whether npm's registry answers. One that answers with an error is not away."""
+    timeout = f"--fetch-timeout={PING_WITHIN_S * 1000}"
+    said = subprocess.run(
+        [npm, "ping", "--fetch-retries=0", timeout],
+        cwd=root,
+        env=_environment(root, NPM),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    return said.returncode == 0 or not NO_CONNECTION.search(said.stdout.decode("utf-8", "replace"))
 
 
 def _installed(root: Path) -> dict[str, Any]:
@@ -252,6 +306,7 @@ def _run(root: Path, command: Sequence[object], reason: str, remedy: str) -> Non
         done = subprocess.run(
             [str(word) for word in command],
             cwd=root,
+            env=_environment(root, PIP),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -262,4 +317,26 @@ def _run(root: Path, command: Sequence[object], reason: str, remedy: str) -> Non
 
 
 def _failure(reason: str, log: Path, remedy: str) -> SetupFailed:
+    if NO_CONNECTION.search(log.read_text("utf-8", "replace")):
+        reason = f"{reason} The network, or the server that has them, cannot be reached."
     return SetupFailed(f"{reason} The end of {log}:\n{processes.tail(log)}", remedy)
+
+
+# Processes that a killed setup leaves behind
+
+
+def _mark(root: Path, installer: str) -> str:
+    return f"setup-{installer}-{hashlib.sha256(str(root).encode()).hexdigest()[:12]}"
+
+
+def _environment(root: Path, installer: str) -> dict[str, str]:
+    """Return the environment of what a setup starts, by which the next setup recognizes it."""
+    return {**os.environ, processes.MARKER: _mark(root, installer)}
+
+
+def _end_leftovers(root: Path, installer: str) -> None:
+    """End the installer of an earlier setup, if that was killed: two would disturb each other.
+
+    pip and npm are told apart, because a setup runs both at once.
+    """
+    processes.end(_mark(root, installer), grace_s=0)

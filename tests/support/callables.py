@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.devtools.function_server import FunctionServer
 from scripts.devtools.ports import LOOPBACK
 from tests.support.repository import FUNCTIONS, TESTS
-from tests.support.serve import served
 
 SOURCE = TESTS / "wire" / "functions" / "main.py"
 ANSWERED_WITHIN_S = 20
@@ -90,8 +90,8 @@ class Server:
 def serving(log: Path) -> Iterator[Server]:
     """Serve tests/wire/functions as it would be deployed, until the end of the block."""
     path = {"PYTHONPATH": str(FUNCTIONS)}
-    with served("callables", log, path, source=SOURCE, health="/plain/notes") as process:
-        yield Server(process.port, log)
+    with FunctionServer("callables", SOURCE, log=log, environment=path) as server:
+        yield Server(server.wait_until_healthy("/plain/notes").port, log)
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ import pytest
 from google.cloud.firestore import AsyncClient, FieldFilter
 
 from scripts.devtools.callable_client import id_token
+from scripts.devtools.function_server import FunctionServer
 from scripts.devtools.suite import Suite
 from tests.support.eventually import EVENTUALLY_S, until
 from tests.support.faulty_firestore import firestore_proxy
-from tests.support.serve import Serve, Served
+from tests.support.serve import Serve
 
 SOON_S = 1.0
 
@@ -26,7 +27,7 @@ SOON_S = 1.0
 class App:
     """One caller of one served function, who can hang up."""
 
-    def __init__(self, suite: Suite, served: Served, uid: str, app_check: str) -> None:
+    def __init__(self, suite: Suite, served: FunctionServer, uid: str, app_check: str) -> None:
         self.suite = suite
         self.uid = uid
         self.served = served

@@ -10,7 +10,7 @@ from scripts.kill_test.plan import plan
 from scripts.kill_test.trial import run
 
 
-async def test_five_killed_instances_leave_books_that_add_up(
+async def test_five_killed_instances_leave_a_ledger_that_adds_up(
     suite: Suite, tmp_path: Path, firestore: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert await run(suite, tmp_path, times=5, seed=7) == 0, capsys.readouterr().out

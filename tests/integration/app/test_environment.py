@@ -1,15 +1,12 @@
 """A deployed process that finds an address of an emulator in its environment ends, and says so."""
 
-import contextlib
-import os
-import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from scripts.devtools.function_server import FUNCTIONS, RESPONDS_WITHIN_S, FunctionServer
 from scripts.devtools.ports import is_listening
-from tests.support.serve import SERVED_WITHIN_S, free_port, start
 
 DEPLOYED = {"K_SERVICE": "api", "K_REVISION": "api-00001", "K_CONFIGURATION": "api"}
 
@@ -27,18 +24,15 @@ DEPLOYED = {"K_SERVICE": "api", "K_REVISION": "api-00001", "K_CONFIGURATION": "a
 def test_a_deployed_process_with_a_stray_env_file_does_not_serve_and_says_why(
     tmp_path: Path, stray: dict[str, str], named: str
 ) -> None:
-    log, port = tmp_path / "log", free_port()
-    process = start("execute_prompt", log, {**DEPLOYED, **stray}, port=port)
-    try:
-        status = process.wait(SERVED_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        pytest.fail(f"it serves:\n{log.read_text()}")
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    log = tmp_path / "log"
+    environment = {**DEPLOYED, **stray}
+    with FunctionServer("execute_prompt", FUNCTIONS, log=log, environment=environment) as server:
+        try:
+            status = server.process.wait(RESPONDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"it serves:\n{log.read_text()}")
     assert status != 0
     said = log.read_text()
     assert "EnvironmentRefused" in said
     assert named in said
-    assert not is_listening(port)
+    assert not is_listening(server.port)

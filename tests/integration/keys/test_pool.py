@@ -27,8 +27,8 @@ from firerouter.keys.pool import Keys, KeySlot
 from firerouter.keys.secret import Secret
 from firerouter.keys.slots import KeyEntry, KeySlots
 from firerouter.keys.vault import SECRET_ID, Vault
+from scripts.devtools.ports import free_port
 from tests.support.repository import ROOT
-from tests.support.serve import free_port
 
 VALUE = "sk-or-v1-canary-5d1e"
 MARGIN_S = 5.0  # a busy machine's

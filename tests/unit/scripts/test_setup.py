@@ -16,7 +16,7 @@ from scripts.devtools import callable_client as client
 from scripts.devtools import dev, ports, processes, seed, setup
 from scripts.devtools import dev_state as running
 from scripts.devtools import toolchain as tools
-from scripts.devtools.cli_errors import PortTaken
+from scripts.devtools.cli_errors import PortTaken, SetupFailed
 from scripts.devtools.ports import Ports
 from scripts.devtools.processes import Lease
 
@@ -122,18 +122,39 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
 # Ports
 
 
-def test_a_taken_port_is_named_with_what_wanted_it_and_who_has_it() -> None:
+def taken(holder: ports.Holder | None) -> PortTaken:
     with pytest.raises(PortTaken) as raised:
         ports.check(
             {"firestore": 8080, "auth": 9099},
             free=lambda port: port != 8080,
-            holder=lambda _: "java (process 4711)",
+            holder=lambda _: holder,
+            within_s=0,
         )
-    assert raised.value.reason == (
+    return raised.value
+
+
+def test_a_taken_port_is_named_with_what_needs_it_and_who_has_it() -> None:
+    error = taken(ports.Holder(4711, "java"))
+    assert error.reason == (
         "Port 8080, which the Firestore emulator needs, is taken by java (process 4711)."
     )
-    assert "lsof -i :8080" in raised.value.remedy
-    assert "firebase.json" in raised.value.remedy
+    assert "lsof -i :8080" in error.remedy
+    assert "firebase.json" in error.remedy
+
+
+def test_a_port_that_another_folders_suite_holds_is_told_with_that_folder() -> None:
+    error = taken(ports.Holder(4711, "java", Path("/home/ann/other app")))
+    assert error.reason.endswith(", which was started for the suite in /home/ann/other app.")
+    assert error.remedy.startswith(
+        "Press Ctrl-C where that suite runs (if it was killed: `kill 4711`)"
+    )
+
+
+def test_a_port_that_is_taken_for_a_moment_is_waited_for() -> None:
+    """firebase-tools opens ports for an instant to see whether they are free."""
+    looks = iter([False, False, True])
+    ports.check({"firestore": 8080}, free=lambda _: next(looks), holder=lambda _: None)
+    assert list(looks) == []
 
 
 def test_every_taken_port_has_its_line() -> None:
@@ -214,7 +235,7 @@ def test_what_a_killed_owner_left_is_ended_by_the_next_run(tmp_path: Path) -> No
     owner = f"""
 import time, tests.unit.scripts.test_setup as here
 from pathlib import Path
-from scripts.devtools.cli_errors import PortTaken
+from scripts.devtools.cli_errors import PortTaken, SetupFailed
 from scripts.devtools.processes import Lease
 lease = Lease(Path({str(tmp_path)!r}), "unit")
 here.orphan(lease.id)
@@ -272,8 +293,86 @@ def test_the_suite_inherits_no_key_and_no_address(monkeypatch: pytest.MonkeyPatc
     kept = processes.clean_environment()
     assert "not for the suite" not in kept.values()
     assert "FIRESTORE_EMULATOR_HOST" not in kept
-    assert kept["NO_PROXY"] == "example.com,127.0.0.1,localhost"
+    assert kept["NO_PROXY"] == "example.com,127.0.0.1,localhost,::1"
     assert kept["PATH"] == os.environ["PATH"]
+
+
+def test_no_proxy_stands_within_this_machine() -> None:
+    environ = {"http_proxy": "http://proxy:3128", "no_proxy": "corp,localhost", "no_grpc_proxy": ""}
+    processes.bypass_proxies(environ)
+    processes.bypass_proxies(environ)  # twice is no harm
+    assert environ == {
+        "http_proxy": "http://proxy:3128",
+        "NO_PROXY": "127.0.0.1,localhost,::1",
+        "no_proxy": "corp,localhost,127.0.0.1,::1",
+        "no_grpc_proxy": "127.0.0.1,localhost,::1",
+    }
+
+
+def test_firebase_tools_sees_no_proxy_and_the_functions_do() -> None:
+    environ = {"HTTPS_PROXY": "http://proxy:3128", "http_proxy": "http://other", "PATH": "/bin"}
+    assert processes.only_all_proxy(environ) == {
+        "PATH": "/bin",
+        "ALL_PROXY": "http://proxy:3128",
+        "all_proxy": "http://proxy:3128",
+    }
+    assert processes.only_all_proxy({"PATH": "/bin"}) == {"PATH": "/bin"}
+
+
+def test_output_of_any_encoding_is_read() -> None:
+    command = [sys.executable, "-c", r"import sys; sys.stdout.buffer.write(b'caf\xe9\n')"]
+    assert processes.output_of(command) == "caf\ufffd\n"
+
+
+def test_what_a_killed_setup_left_is_ended_before_the_next_one_installs(tmp_path: Path) -> None:
+    def mark(root: Path, installer: str) -> str:
+        return setup._environment(root, installer)[processes.MARKER]
+
+    leftover = mark(tmp_path, setup.PIP)
+    others = [mark(tmp_path, setup.NPM), mark(tmp_path / "other", setup.PIP)]
+    for each in (leftover, *others):
+        orphan(each)
+    try:
+        setup._end_leftovers(tmp_path, setup.PIP)
+        assert processes.marked(leftover) == set()
+        assert [len(processes.marked(other)) for other in others] == [1, 1]
+    finally:
+        for other in others:
+            processes.end(other, grace_s=0)
+
+
+# The folder
+
+
+@pytest.mark.parametrize("name", ['a"b', "a$b", "a`b", "a\\b", "a:b", "a\nb", "caf\udce9"])
+def test_a_folder_that_the_tools_cannot_handle_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SetupFailed, match="Rename the folder"):
+        setup.prepare(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a b", "it's", "Übung", "a&b;c#d%41!(e)", "日本"])
+def test_any_other_folder_is_accepted(tmp_path: Path, name: str) -> None:
+    setup.check_folder(tmp_path / name)
+
+
+# Setting up without a network
+
+
+@pytest.mark.parametrize(
+    ("said", "is_the_network"),
+    [
+        ("npm error code EAI_AGAIN", True),
+        ("npm error code ENOTCACHED", True),
+        ("npm error code ECONNREFUSED\nnpm error errno ECONNREFUSED", True),
+        ("npm error code E404\nnpm error 404 Not Found", False),
+        ("npm error code ENOSPC", False),
+        ("WARNING: Retrying (Retry(total=1)) after connection broken by 'NewConnection", True),
+        ("ERROR: No matching distribution found for httpx==99", False),
+    ],
+)
+def test_a_missing_network_is_told_from_other_failures(said: str, is_the_network: bool) -> None:
+    assert bool(setup.NO_CONNECTION.search(said)) is is_the_network
 
 
 # Seeding, and the scripts' own client

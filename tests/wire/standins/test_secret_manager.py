@@ -22,8 +22,8 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports im
     SecretManagerServiceGrpcTransport,
 )
 
+from scripts.devtools.ports import free_port
 from tests.support.repository import ROOT
-from tests.support.serve import free_port
 
 PARENT = "projects/demo-firerouter"
 NUMBERED = "projects/123456789012"  # how the service itself names that project
