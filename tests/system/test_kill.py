@@ -19,4 +19,4 @@ async def test_five_killed_instances_leave_a_ledger_that_adds_up(
     assert killed > 5, "some of `continuation`"
     assert f"{killed} instances killed (seed 7)" in said
     assert "   0  generations still running" in said
-    assert said.endswith("All of it adds up.\n")
+    assert said.endswith("Everything adds up.\n")

@@ -2,32 +2,19 @@
 
 import subprocess
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scripts.devtools.cli_errors import FAILED
-from scripts.devtools.suite import Suite
 from scripts.kill_test.__main__ import main
 from scripts.kill_test.conversation_audit import Conversation, Conversations, duplicates
 from scripts.kill_test.ledger_audit import LedgerAudit
 from scripts.kill_test.plan import CALLS_MAX, CAPPED, CONTINUES, PROMPT, Call, plan
-from scripts.kill_test.trial import report, run
+from scripts.kill_test.trial import report
+from tests.support.repository import SCRIPTS
 
 CENT = 10_000_000  # in nano dollars
-
-
-async def test_five_killed_instances_leave_a_ledger_that_adds_up(
-    suite: Suite, tmp_path: Path, firestore: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert await run(suite, tmp_path, times=5, seed=7) == 0, capsys.readouterr().out
-    said = capsys.readouterr().out
-    killed = sum(len(round_.functions) for round_ in plan(5, 7))
-    assert killed > 5, "some of `continuation`"
-    assert f"{killed} instances killed (seed 7)" in said
-    assert "   0  generations still running" in said
-    assert said.endswith("Everything adds up.\n")
 
 
 def test_the_same_seed_makes_the_same_plan_and_another_one_another() -> None:
@@ -224,7 +211,7 @@ def test_a_count_that_makes_no_sense_is_refused(times: str) -> None:
 
 
 def test_says_what_it_does() -> None:
-    script = Path(__file__).parents[2] / "scripts" / "kill-test"
+    script = SCRIPTS / "kill-test"
     said = subprocess.run([script, "--help"], capture_output=True, text=True, check=True).stdout
     assert "--times" in said
     assert "--seed" in said
