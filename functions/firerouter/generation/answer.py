@@ -90,6 +90,7 @@ class AnswerOutcome:
     """What there is of an answer at its end.
 
     Attributes:
+        upstream: What OpenRouter was asked, with the files in it.
         answer: The answer that stands; None where none began, or a cached one serves.
         replaced: Another one that was paid for as well: before it, or after it.
         cached: The cached answer, where it serves.
@@ -103,6 +104,7 @@ class AnswerOutcome:
         total_ms: Milliseconds until its end.
     """
 
+    upstream: ChatRequest
     answer: Answer | None
     replaced: Answer | None
     cached: CachedAnswer | None
@@ -196,6 +198,7 @@ class AnswerRun:
     def outcome(self) -> AnswerOutcome:
         """Return what there is of the answer now."""
         return AnswerOutcome(
+            upstream=self._upstream,
             answer=self._answer,
             replaced=self._replaced,
             cached=self._cached,

@@ -159,7 +159,7 @@ def usage_of(outcome: AnswerOutcome) -> Usage | None:
 
 def _guessed_usage(generation: AdmittedGeneration, outcome: AnswerOutcome) -> Usage:
     """Return what is known of an answer that was cut, stopped or never begun: its characters."""
-    sent = sum(map(count_chars, generation.prepared.upstream.messages)) if outcome.attempts else 0
+    sent = sum(map(count_chars, outcome.upstream.messages)) if outcome.attempts else 0
     answer = outcome.answer
     written = len(answer.text) + len(answer.reasoning) if answer else 0
     return Usage(sent // CHARS_PER_TOKEN, written // CHARS_PER_TOKEN)

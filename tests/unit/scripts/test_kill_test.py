@@ -1,4 +1,4 @@
-"""The kill test says so if something did not add up."""
+"""The kill test kills, and would say so if something did not add up."""
 
 import subprocess
 from dataclasses import replace
@@ -12,7 +12,7 @@ from scripts.kill_test.conversation_audit import Conversation, Conversations, du
 from scripts.kill_test.ledger_audit import LedgerAudit
 from scripts.kill_test.plan import CALLS_MAX, CAPPED, CONTINUES, PROMPT, Call, plan
 from scripts.kill_test.trial import report
-from tests.support.repository import ROOT
+from tests.support.repository import SCRIPTS
 
 CENT = 10_000_000  # in nano dollars
 
@@ -211,7 +211,7 @@ def test_a_count_that_makes_no_sense_is_refused(times: str) -> None:
 
 
 def test_says_what_it_does() -> None:
-    script = ROOT / "scripts" / "kill-test"
+    script = SCRIPTS / "kill-test"
     said = subprocess.run([script, "--help"], capture_output=True, text=True, check=True).stdout
     assert "--times" in said
     assert "--seed" in said
