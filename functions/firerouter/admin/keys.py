@@ -107,7 +107,7 @@ class KeyAdmin:
         except SettingsChanged:
             await self._disable([version])
             raise
-        # Any other failure may have come after the commit. An enabled version that no slot uses
+        # Every other failure may have come after the commit. An enabled version that no slot uses
         # does no harm; a disabled version that a slot uses would.
         self._keys.put(version, key)
         left_over = await self._disable(unused_versions(enabled, saved))

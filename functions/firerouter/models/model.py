@@ -12,7 +12,7 @@ The object: https://openrouter.ai/docs/guides/overview/models
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -142,20 +142,12 @@ class Model:
 
     def to_wire(self) -> dict[str, object]:
         """Return what clients get: prices are numbers or "dynamic", unknown fields are left out."""
-        stored = _adapter().dump_python((self,), mode="json", by_alias=True, exclude_defaults=True)[
-            0
-        ]
-        wire: dict[str, object] = {
-            name: stored.get(name, [])
-            for name in _wire_names()
-            if name in stored or name in _LISTS_ON_THE_WIRE
-        }
-        for name, price in (
-            ("promptPrice", self.prompt_price),
-            ("completionPrice", self.completion_price),
-        ):
-            if isinstance(price, Decimal):
-                wire[name] = float(price)
+        wire: dict[str, object] = {}
+        for wire_name, name, default in _wire_fields():
+            value = getattr(self, name)
+            if value != default or wire_name in _LISTS_ON_THE_WIRE:
+                convert = _TO_WIRE.get(type(value))
+                wire[wire_name] = convert(value) if convert else value
         wire.setdefault("moderated", False)
         wire.setdefault("free", False)
         return wire
@@ -167,9 +159,18 @@ _LISTS_ON_THE_WIRE: Final = frozenset(
 )
 
 
+# how JSON holds what it has no type for
+_TO_WIRE: Final[Mapping[type, Callable[..., object]]] = {
+    tuple: list,
+    Decimal: float,
+    date: date.isoformat,
+}
+
+
 @cache
-def _wire_names() -> tuple[str, ...]:
-    return tuple(to_camel(field_.name) for field_ in fields(Model))
+def _wire_fields() -> tuple[tuple[str, str, object], ...]:
+    """Return the name on the wire, the name and the default of each field."""
+    return tuple((to_camel(known.name), known.name, known.default) for known in fields(Model))
 
 
 @cache
