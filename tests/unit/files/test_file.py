@@ -212,7 +212,7 @@ def test_files_are_for_a_prompt() -> None:
         {"messages": [{"role": "user", "content": "x"}]},
         {"conversationId": "c1", "regenerate": "a1"},
     ):
-        with pytest.raises(InvalidArgument, match="prompt alone"):
+        with pytest.raises(InvalidArgument, match="are only allowed with prompt"):
             parse(ExecutePrompt, {"feature": "a", **asked, "attachments": [file]})
 
 
