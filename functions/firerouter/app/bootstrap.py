@@ -32,6 +32,7 @@ from .limits import Limits
 if TYPE_CHECKING:  # in the class, a room's name is that of a property
     from google.cloud.firestore import AsyncClient
 
+    from ..admin import Preview
     from ..features import AppSettingsStore
     from ..firestore import Audit
     from ..ledger import Ledger, LedgerStore
@@ -264,12 +265,16 @@ class App:
                 app_settings=self.app_settings,
                 configure=feature_admin,
             ),
-            preview=admin.Preview(
-                features=store,
-                configure=feature_admin,
-                generate=self.generation.prompts,
-                embed=self.generation.embeddings,
-            ),
+        )
+
+    @cached_property
+    def preview(self) -> Preview:
+        """The live test of settings: apart from the admin room, because it needs all that answers."""
+        return admin.Preview(
+            features=self.features.store,
+            configure=self.admin.features,
+            generate=self.generation.prompts,
+            embed=self.generation.embeddings,
         )
 
 

@@ -44,6 +44,13 @@ async def test_a_room_is_built_with_the_rooms_that_it_needs_and_no_others(app: A
     assert not {"generation", "files", "conversations", "delivery", "admin", "models"} & built
 
 
+async def test_an_admin_who_saves_settings_does_not_wait_for_what_answers_prompts(app: App) -> None:
+    assert app.admin.features
+    assert "generation" not in vars(app)
+    assert app.preview
+    assert "generation" in vars(app)
+
+
 async def test_each_room_gets_its_limits() -> None:
     limits = Limits(
         callable=WireLimits(heartbeat_s=1.0), openrouter=OpenRouterLimits(connect_s=2.0)
