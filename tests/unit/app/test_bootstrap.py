@@ -44,7 +44,7 @@ async def test_a_room_is_built_with_the_rooms_that_it_needs_and_no_others(app: A
     assert not {"generation", "files", "conversations", "delivery", "admin", "models"} & built
 
 
-async def test_an_admin_who_saves_settings_does_not_wait_for_what_answers_prompts(app: App) -> None:
+async def test_the_admin_room_is_built_without_what_answers_prompts(app: App) -> None:
     assert app.admin.features
     assert "generation" not in vars(app)
     assert app.preview
