@@ -269,7 +269,7 @@ class App:
 
     @cached_property
     def preview(self) -> Preview:
-        """The live test of settings: apart from the admin room, because it needs all that answers."""
+        """The live test of settings, apart from `admin` because it needs all that answers."""
         return admin.Preview(
             features=self.features.store,
             configure=self.admin.features,
