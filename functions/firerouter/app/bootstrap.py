@@ -32,6 +32,7 @@ from .limits import Limits
 if TYPE_CHECKING:
     from google.cloud.firestore import AsyncClient
 
+    from ..admin import Preview
     from ..firestore import Audit, ConfigDocument
 
 
@@ -292,12 +293,16 @@ class App:
                 feature_admin=feature_admin,
                 limits=limits,
             ),
-            preview=admin.Preview(
-                features=store,
-                feature_admin=feature_admin,
-                prompts=self.generation.prompts,
-                embeddings=self.generation.embeddings,
-            ),
+        )
+
+    @cached_property
+    def preview(self) -> Preview:
+        """The live test of settings, apart from `admin` because it needs all that answers."""
+        return admin.Preview(
+            features=self.features.store,
+            feature_admin=self.admin.features,
+            prompts=self.generation.prompts,
+            embeddings=self.generation.embeddings,
         )
 
 

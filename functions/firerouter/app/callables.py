@@ -124,7 +124,7 @@ FUNCTIONS: Final = (
     DeployedFunction("restore_feature_settings", ADMIN, lambda app: app.admin.features.restore),
     DeployedFunction("promote_draft", ADMIN, lambda app: app.admin.features.promote_draft),
     DeployedFunction("drop_draft", ADMIN, lambda app: app.admin.features.drop_draft),
-    DeployedFunction("test_feature_settings", ADMIN, lambda app: app.admin.preview.test, 300),
+    DeployedFunction("test_feature_settings", ADMIN, lambda app: app.preview.test, 300),
     DeployedFunction("save_app_settings", ADMIN, lambda app: app.admin.app_settings.save),
     DeployedFunction("set_openrouter_key", ADMIN, lambda app: app.admin.keys.set_key, 120),
     DeployedFunction("remove_openrouter_key", ADMIN, lambda app: app.admin.keys.remove_key, 120),

@@ -118,4 +118,3 @@ class Admin:
     keys: admin.KeyAdmin
     key_check: admin.KeyCheck
     model_check: admin.ModelCheck
-    preview: admin.Preview

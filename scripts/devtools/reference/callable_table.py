@@ -310,6 +310,7 @@ CALLABLES: Final = (
             errors.KeyInvalid,
             errors.ManagementKey,
             errors.KeyStoreForbidden,
+            errors.KeyStoreDisabled,
             errors.KeyUnavailable,
             *_CHANGES,
             *_KEY_REPORTS,
@@ -320,7 +321,7 @@ CALLABLES: Final = (
         (contract.RemoveKey,),
         (contract.KeyRemoved,),
         None,
-        (errors.KeyStoreForbidden, errors.KeyUnavailable, *_CHANGES),
+        (errors.KeyStoreForbidden, errors.KeyStoreDisabled, errors.KeyUnavailable, *_CHANGES),
     ),
     Callable(
         "test_openrouter_connection",

@@ -40,8 +40,15 @@ async def test_a_room_is_a_value_with_its_parts(app: App) -> None:
 async def test_a_room_is_built_with_the_rooms_that_it_needs_and_no_others(app: App) -> None:
     assert app.features.listing
     built = vars(app).keys()
-    assert {"features", "firestore", "users", "app_settings"} <= built
+    assert {"features", "firestore", "users", "config"} <= built
     assert not {"generation", "files", "conversations", "delivery", "admin", "models"} & built
+
+
+async def test_the_admin_room_is_built_without_what_answers_prompts(app: App) -> None:
+    assert app.admin.features
+    assert "generation" not in vars(app)
+    assert app.preview
+    assert "generation" in vars(app)
 
 
 async def test_each_room_gets_its_limits() -> None:

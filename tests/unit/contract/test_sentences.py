@@ -50,7 +50,7 @@ KEY_CANARY: Final = "sk-or-v1-zqxcanary"
 FOREIGN: Final = re.compile(
     r"Input should|String should|Value error|validation error|[Pp]attern|[Rr]egex|[\^\\]"
     r"|\[a-z|\[A-Z|\[0-9-|\bstr\b|\bint\b|\bdict\b|\bNone\b|NoneType|\bTrue\b|\bFalse\b|Undefined"
-    r"|\{\w+\}|can not|pydantic"
+    r"|\{\w+\}|can\s+not|pydantic"
 )
 SENTENCE: Final = re.compile(r"[A-Za-z].*[^.]\.")
 
