@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .dispatch import Dispatch
     from .embeddings import CreateEmbeddings
     from .features import ListFeatures, SetPreferences
-    from .fields import NANO_PER_USD, ModelId, Name, Number, is_name
+    from .fields import NANO_PER_USD, Matches, ModelId, Name, Number, is_name
     from .frames import (
         AnswerFrame,
         CitationFrame,
@@ -192,6 +192,7 @@ else:
                 "SetPreferences",
             ),
             "fields": (
+                "Matches",
                 "ModelId",
                 "NANO_PER_USD",
                 "Name",
@@ -386,6 +387,7 @@ __all__ = (
     "KeyWarning",
     "Kind",
     "ListFeatures",
+    "Matches",
     "Message",
     "ModelFlag",
     "ModelId",

@@ -14,7 +14,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
-from ..contract import Record
+from ..contract import Matches, Record
 from ..ledger import UserLimits
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -23,9 +23,15 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 class AppSettings(Record):
     """What an admin can set for the app as a whole."""
 
-    app_name: Annotated[str, Field(max_length=100, pattern=r"^[\x20-\x7e]*$")] = "Firerouter"
+    app_name: Annotated[
+        str, Field(max_length=100), Matches(r"[ -~]*", "must be plain ASCII text")
+    ] = "Firerouter"
     """The app's name in OpenRouter's statistics."""
-    referer: Annotated[str, Field(max_length=300, pattern=r"^(https?://[\x21-\x7e]+)?$")] = ""
+    referer: Annotated[
+        str,
+        Field(max_length=300),
+        Matches(r"(https?://[!-~]+)?", "must be empty or a web address with http:// or https://"),
+    ] = ""
     """The app's address in OpenRouter's statistics; empty for its Firebase Hosting address."""
     limits: UserLimits = UserLimits()
     """What one user may do."""

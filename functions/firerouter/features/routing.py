@@ -10,9 +10,15 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from .. import limits
-from ..contract import JsonObject, Number, Record
+from ..contract import JsonObject, Matches, Number, Record
 
-Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$")]
+Slug = Annotated[
+    str,
+    Matches(
+        r"[A-Za-z0-9][A-Za-z0-9._/-]{0,63}",
+        "must be a provider's slug, such as anthropic or amazon-bedrock/us",
+    ),
+]
 
 
 Slugs = Annotated[list[Slug], Field(max_length=limits.PROVIDERS_MAX)]

@@ -16,7 +16,17 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from .. import limits
-from ..contract import ImageOptions, JsonObject, ModelId, Name, Number, Record, StoredFormat, images
+from ..contract import (
+    ImageOptions,
+    JsonObject,
+    Matches,
+    ModelId,
+    Name,
+    Number,
+    Record,
+    StoredFormat,
+    images,
+)
 from ..ledger import FeatureLimits
 from .routing import PromptCaching, ProviderRouting, ServiceTier
 
@@ -102,7 +112,13 @@ class Reasoning(Record):
 class ServerTool(Record):
     """A tool that OpenRouter runs itself."""
 
-    type: Annotated[str, Field(pattern=r"^openrouter:[a-z][a-z_]{0,47}$")]
+    type: Annotated[
+        str,
+        Matches(
+            r"openrouter:[a-z][a-z_]{0,47}",
+            "must be the name of a server tool, such as openrouter:web_search",
+        ),
+    ]
     """Its name, such as `openrouter:web_search`."""
     parameters: JsonObject = {}
     """Its own parameters, sent as they are."""

@@ -26,6 +26,8 @@ from ..delivery import Progress, latest
 from ..errors import (
     FreeDailyLimit,
     KeyInvalid,
+    KeyStoreDisabled,
+    KeyStoreForbidden,
     RateLimited,
     Restarting,
     Unavailable,
@@ -47,6 +49,8 @@ CostOutcome = Literal["costed", "waiting", "given_up"] | None  # None: another r
 # after one of these nothing more is asked in this run
 NOT_NOW: Final = (
     Unavailable,
+    KeyStoreDisabled,
+    KeyStoreForbidden,
     RateLimited,
     FreeDailyLimit,
     UpstreamBusy,

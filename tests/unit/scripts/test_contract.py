@@ -22,8 +22,6 @@ from tests.support.repository import ROOT
 CHORE: Final = ROOT / "scripts" / "contract"
 TSC: Final = ROOT / "node_modules" / ".bin" / "tsc"
 NO_CALLABLES: Final = {"continuation", "refresh_catalog_daily", "reconcile_generations"}
-# documented by the rooms that own them
-ELSEWHERE: Final = {"Attachment", "CreateUpload", "FeatureSettings", "AppSettings"}
 BUILT_IN: Final = {"string", "number", "boolean", "unknown", "null", "never", "Record", "true"}
 
 
@@ -103,26 +101,13 @@ def test_the_schema_is_one_and_all_its_references_lead_somewhere() -> None:
     assert not re.search(r'"title": "(?!Firerouter")', text)
 
 
-@pytest.mark.parametrize("name", sorted(SCHEMA["$defs"].keys() - ELSEWHERE))
+@pytest.mark.parametrize("name", sorted(SCHEMA["$defs"]))
 def test_every_field_is_explained(name: str) -> None:
     schema = SCHEMA["$defs"][name]
     assert schema["description"], name
-    if name in _settings():
-        return
     for field, property_ in schema.get("properties", {}).items():
         assert property_.get("description") or field == "type", f"{name}.{field}"
         assert property_.get("description", ".").rstrip("`").endswith((".", ")")), f"{name}.{field}"
-
-
-def _settings() -> set[str]:
-    """The types that only settings are made of: their fields are explained in their own room."""
-    from scripts.devtools.reference.pages import _reached
-
-    return {
-        name
-        for settings in ("FeatureSettings", "AppSettings")
-        for name in _reached([settings], SCHEMA["$defs"], "", {})
-    }
 
 
 def valid(callable_: str, part: str, value: Any) -> bool:
