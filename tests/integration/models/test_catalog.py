@@ -314,7 +314,7 @@ async def test_a_long_list_is_kept_in_shards_and_the_old_ones_are_deleted(shelf:
 
 @pytest.mark.parametrize("listing", LISTINGS)
 @pytest.mark.parametrize(
-    "options", [{}, {"limits": CatalogLimits(shard_max_chars=10_000)}], ids=str
+    "options", [{}, {"limits": CatalogLimits(shard_max_chars=10_000)}], ids=["one shard", "several"]
 )
 async def test_a_list_comes_back_from_firestore_as_it_went(
     shelf: Shelf, options: dict[str, Any], listing: ModelListing
