@@ -6,7 +6,7 @@ from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .audit import Audit, Change
-    from .commits import AWAY, GUARD_FAILED, NOT_STORABLE, commit, create, put
+    from .commits import commit, create, put
     from .config import ConfigDocument, StoredConfig
     from .errors import (
         AlreadyExists,
@@ -33,9 +33,6 @@ else:
                 "Change",
             ),
             "commits": (
-                "AWAY",
-                "GUARD_FAILED",
-                "NOT_STORABLE",
                 "commit",
                 "create",
                 "put",
@@ -85,10 +82,7 @@ else:
     )
 
 __all__ = (
-    "AWAY",
     "GENERATIONS",
-    "GUARD_FAILED",
-    "NOT_STORABLE",
     "READ_S",
     "AlreadyExists",
     "Audit",

@@ -10,7 +10,7 @@ from google.api_core.retry import AsyncRetry, if_exception_type
 from google.cloud.firestore import AsyncDocumentReference
 from google.cloud.firestore_v1.types import WriteResult
 
-from .errors import Conflict, FirestoreError, NotStorable, mapped
+from .errors import mapped
 
 _PASSING: Final = if_exception_type(exceptions.ServiceUnavailable, exceptions.Aborted)
 FIRST_PAUSE_S: Final = 0.1
@@ -73,14 +73,3 @@ async def create(
     """
     with mapped():
         return await reference.create(dict(document), retry=None, timeout=within_s)
-
-
-# Still caught by stores that do not use `errors` yet. These go when the last of them does.
-AWAY: Final = (TimeoutError, exceptions.GoogleAPIError, FirestoreError)
-GUARD_FAILED: Final = (
-    exceptions.FailedPrecondition,
-    exceptions.NotFound,
-    exceptions.AlreadyExists,
-    Conflict,
-)
-NOT_STORABLE: Final = (exceptions.InvalidArgument, ValueError, TypeError, NotStorable)
