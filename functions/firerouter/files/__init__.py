@@ -7,7 +7,7 @@ from ..lazy import lazily
 if TYPE_CHECKING:
     from .annotations import AnnotationPieces, split_annotations, stored_annotations_of
     from .attachments import Attachments
-    from .file import BYTES_PER_TOKEN_MIN, FILE_TOKENS, File, files_of
+    from .file import File, files_of
     from .file_plan import FilePlan, FileRef
     from .image_store import ImageStore
     from .images import (
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         image_files,
         without_image_data,
     )
-    from .limits import FileLimits
+    from .limits import BYTES_PER_TOKEN_MIN, FILE_TOKENS, FileLimits
     from .placeholders import FetchedFiles, HistoryMessage
     from .storage import FileStorage
     from .upload_quota import UploadQuota
@@ -32,8 +32,6 @@ else:
             ),
             "attachments": ("Attachments",),
             "file": (
-                "BYTES_PER_TOKEN_MIN",
-                "FILE_TOKENS",
                 "File",
                 "files_of",
             ),
@@ -49,7 +47,11 @@ else:
                 "image_files",
                 "without_image_data",
             ),
-            "limits": ("FileLimits",),
+            "limits": (
+                "BYTES_PER_TOKEN_MIN",
+                "FILE_TOKENS",
+                "FileLimits",
+            ),
             "placeholders": (
                 "FetchedFiles",
                 "HistoryMessage",

@@ -28,13 +28,10 @@ from ..contract import (
     encode_base64,
 )
 from ..firestore import key_of
-from .limits import FileLimits
+from .limits import BYTES_PER_TOKEN_MIN, FILE_TOKENS, FileLimits
 
 FREE_PDF_PLUGIN: Final[Json] = {"id": "file-parser", "pdf": {"engine": "cloudflare-ai"}}
 """The PDF parser that costs nothing. The usual ones are billed, with free models too."""
-
-FILE_TOKENS: Final = 1_000  # of an image, roughly: for estimates
-BYTES_PER_TOKEN_MIN: Final = 3  # of UTF-8, for what has to fit; English has about four
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from .. import limits as wire
+
+FILE_TOKENS: Final = 1_000  # of an image, roughly: for estimates
+BYTES_PER_TOKEN_MIN: Final = 3  # of UTF-8, for what has to fit; English has about four
 
 
 @dataclass(frozen=True, slots=True)

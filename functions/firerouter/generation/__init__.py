@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from .helper_model import HelperModel
     from .limits import GenerationLimits
     from .preparation import RequestBuilder
-    from .prompts import PromptLimits
     from .reconciler import Reconciler
 else:
     __getattr__ = lazily(
@@ -29,7 +28,6 @@ else:
             "helper_model": ("HelperModel",),
             "limits": ("GenerationLimits",),
             "preparation": ("RequestBuilder",),
-            "prompts": ("PromptLimits",),
             "reconciler": ("Reconciler",),
         },
     )
@@ -41,7 +39,6 @@ __all__ = (
     "HelperModel",
     "ModelComparison",
     "PromptExecution",
-    "PromptLimits",
     "Reconciler",
     "RequestBuilder",
     "ResponseCache",

@@ -5,8 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .. import limits
+from ..files import BYTES_PER_TOKEN_MIN
 from ..ledger import LedgerLimits
-from .prompts import PromptLimits
+
+
+@dataclass(frozen=True, slots=True)
+class PromptLimits:
+    """How much of a conversation a model is sent."""
+
+    history_max_bytes: int = 256_000  # of earlier messages: some 64,000 tokens
+    context_default_tokens: int = 8_192  # of a model that the catalog does not know
+    answer_default_tokens: int = 1_024  # kept free for the answer if the feature sets no maximum
+    bytes_per_token_min: int = BYTES_PER_TOKEN_MIN  # of UTF-8, for what has to fit
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from ..contract import (
@@ -19,25 +19,16 @@ from ..contract import (
 )
 from ..errors import InvalidArgument
 from ..features import FeatureSettings, render
-from ..files import BYTES_PER_TOKEN_MIN, FILE_TOKENS
+from ..files import FILE_TOKENS
 from ..models import CHARS_PER_TOKEN
 from ..openrouter import upstream_messages
+from .limits import PromptLimits
 from .tool_turns import check_names, pair_calls, to_message
 
 _SENT_AS_SET: Final = (
     *("top_p", "top_k", "min_p", "top_a", "presence_penalty", "frequency_penalty"),
     *("repetition_penalty", "seed", "max_tokens"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class PromptLimits:
-    """How much of a conversation a model is sent."""
-
-    history_max_bytes: int = 256_000  # of earlier messages: some 64,000 tokens
-    context_default_tokens: int = 8_192  # of a model that the catalog does not know
-    answer_default_tokens: int = 1_024  # kept free for the answer if the feature sets no maximum
-    bytes_per_token_min: int = BYTES_PER_TOKEN_MIN  # of UTF-8, for what has to fit
 
 
 def build_messages(

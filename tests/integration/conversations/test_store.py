@@ -9,8 +9,7 @@ from google.api_core.exceptions import ServiceUnavailable
 
 from firerouter.app.limits import Limits
 from firerouter.conversations.limits import ConversationLimits
-from firerouter.generation.limits import GenerationLimits
-from firerouter.generation.prompts import PromptLimits
+from firerouter.generation.limits import GenerationLimits, PromptLimits
 from tests.support.conversations import FEATURE, chosen, messages, said, sent, talk
 from tests.support.eventually import until
 from tests.support.faulty_firestore import applied_twice, firestore_api

@@ -9,8 +9,7 @@ from firerouter.app.limits import Limits
 from firerouter.conversations.history import SUMMARY_PREFIX
 from firerouter.conversations.limits import ConversationLimits
 from firerouter.generation.helper_model import SUMMARY, TITLE
-from firerouter.generation.limits import GenerationLimits
-from firerouter.generation.prompts import PromptLimits
+from firerouter.generation.limits import GenerationLimits, PromptLimits
 from tests.support.eventually import until
 from tests.support.in_process import Instance, World
 

@@ -11,7 +11,7 @@ from firerouter.features.settings import FeatureSettings
 from firerouter.files.file import File
 from firerouter.generation import estimate
 from firerouter.generation.estimate import OutputPlan
-from firerouter.generation.prompts import PromptLimits
+from firerouter.generation.limits import PromptLimits
 from firerouter.models.model import Model
 
 RESERVE = Decimal("0.05")
