@@ -18,7 +18,7 @@ from ..files import File
 from ..models import TOKENS_PER_PRICE, Model, is_free
 from ..openrouter import nano_usd
 from . import prompts
-from .prompts import PromptLimits
+from .limits import PromptLimits
 
 
 @dataclass(frozen=True, slots=True)

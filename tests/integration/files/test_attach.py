@@ -13,8 +13,8 @@ from firerouter import limits
 from firerouter.app.limits import Limits
 from firerouter.contract.base import parse
 from firerouter.contract.prompts import ExecutePrompt
-from firerouter.files.file import FILE_TOKENS, FREE_PDF_PLUGIN
-from firerouter.files.limits import FileLimits
+from firerouter.files.file import FREE_PDF_PLUGIN
+from firerouter.files.limits import FILE_TOKENS, FileLimits
 from scripts.devtools.callable_client import CallableClient
 from scripts.devtools.suite import Suite
 from tests.support.conversations import ask_about

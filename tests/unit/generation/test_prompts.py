@@ -13,8 +13,9 @@ from firerouter.errors import InvalidArgument, ModelNotAllowed
 from firerouter.features.selection import models_in_order
 from firerouter.features.settings import OWNED_PARAMETERS, FeatureSettings
 from firerouter.features.template import render, variable_names
-from firerouter.files.file import FILE_TOKENS
+from firerouter.files.limits import FILE_TOKENS
 from firerouter.generation import prompts
+from firerouter.generation.limits import PromptLimits
 
 
 def request(**fields: Any) -> ExecutePrompt:
@@ -327,7 +328,7 @@ def test_one_long_turn_is_more_than_half() -> None:
 
 
 def test_the_history_gets_what_the_question_and_the_answer_leave() -> None:
-    limits = prompts.PromptLimits()
+    limits = PromptLimits()
     whole = prompts.history_max_bytes(settings(max_tokens=1_000), request(), 10_000)
     asked = prompts.prompt_bytes(settings(max_tokens=1_000), request())
     assert whole == 3 * 9_000 - asked
