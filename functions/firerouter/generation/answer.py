@@ -276,7 +276,7 @@ class AnswerRun:
         self._fetched = fetched
         self._upstream = replace(self._upstream, messages=fetched.fill(self._upstream.messages))
         self._notices += fetched.notices
-        self._log.file_annotations.add(fetched.question_annotations)
+        self._log.file_annotations.add(list(fetched.question_annotations))
 
     def _conversation(self) -> AsyncDocumentReference | None:
         thread = self._generation.prepared.thread

@@ -8,6 +8,7 @@ the next operation clears up.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -437,14 +438,14 @@ async def test_nothing_is_pinned_by_a_call_that_is_refused(first_boot: World) ->
 @pytest.mark.parametrize(
     ("part", "step", "nth", "chat"),
     [
-        ("key_slots", "read", 1, ONE),
-        ("vault", "enabled_versions", 1, ONE),
-        ("vault", "read", 1, ONE),
-        ("key_slots", "save", 1, ONE),
-        ("key_slots", "read", 2, ONE),
-        ("vault", "add", 1, ONE),
-        ("key_slots", "save", 2, ONE),
-        ("keys", "put", 1, TWO),
+        ("keys.slots", "read", 1, ONE),
+        ("keys.vault", "enabled_versions", 1, ONE),
+        ("keys.vault", "read", 1, ONE),
+        ("keys.slots", "save", 1, ONE),
+        ("keys.slots", "read", 2, ONE),
+        ("keys.vault", "add", 1, ONE),
+        ("keys.slots", "save", 2, ONE),
+        ("keys.pool", "put", 1, TWO),
     ],
 )
 async def test_a_features_own_key_cut_off_at_first_boot_never_serves_by_default(
@@ -513,12 +514,12 @@ async def test_after_a_removal_another_key_can_be_set(world: World) -> None:
 
 SET_CUTS = [
     # where, whether there is a new version then, whether it serves
-    ("key_slots", "read", False, False),
-    ("vault", "enabled_versions", False, False),
-    ("vault", "add", False, False),
-    ("key_slots", "save", True, False),
-    ("keys", "put", True, True),
-    ("keyring", "_disable", True, True),
+    ("keys.slots", "read", False, False),
+    ("keys.vault", "enabled_versions", False, False),
+    ("keys.vault", "add", False, False),
+    ("keys.slots", "save", True, False),
+    ("keys.pool", "put", True, True),
+    ("admin.keys", "_disable", True, True),
 ]
 # the place of a new key, and the orders with it where there were ONE, and TWO for chat
 PLACES: list[tuple[dict[str, Any], dict[str, list[str]]]] = [
@@ -576,7 +577,7 @@ async def test_a_removal_cut_off_has_happened_or_not(
     for position, (default, own) in enumerate(((ONE, THREE), (TWO, FOUR)), 1):
         await world.instance().set_key(default, position=position)
         await world.instance().set_key(own, feature="chat", position=position)
-    part = "key_slots" if step == "save" else "vault"
+    part = "keys.slots" if step == "save" else "keys.vault"
     _kill_at(monkeypatch, instance := world.instance(), part, step)
     with pytest.raises(Killed):
         await instance.remove_key(**place)
@@ -591,7 +592,7 @@ def _kill_at(
     monkeypatch: pytest.MonkeyPatch, instance: Instance, part: str, step: str, nth: int = 1
 ) -> None:
     """The instance ends where it would take that step for the nth time."""
-    go_on = getattr(getattr(instance.app, part), step)
+    go_on = getattr(attrgetter(part)(instance.app), step)
     times = iter(range(1, nth))
 
     def kill(*args: Any, **kwargs: Any) -> Any:
@@ -599,7 +600,7 @@ def _kill_at(
             raise Killed
         return go_on(*args, **kwargs)
 
-    monkeypatch.setattr(getattr(instance.app, part), step, kill)
+    monkeypatch.setattr(attrgetter(part)(instance.app), step, kill)
 
 
 # -- Secret Manager fails --------------------------------------------------------------------------
@@ -732,7 +733,7 @@ async def test_a_version_that_is_destroyed_meanwhile_needs_no_disabling(
     async def destroy() -> None:
         await world.secrets.client.destroy_secret_version(name=world.secrets.version(1))
 
-    _before(monkeypatch, instance := world.instance(), "vault", "disable", destroy)
+    _before(monkeypatch, instance := world.instance(), "keys.vault", "disable", destroy)
     assert (await instance.set_key(TWO))["warnings"] == []
     assert await world.secrets.versions() == ["DESTROYED", ON]
 
@@ -748,13 +749,13 @@ def _before(
     first: Callable[[], Awaitable[Any]],
 ) -> None:
     """Something else happens between the steps of an instance."""
-    go_on = getattr(getattr(instance.app, part), step)
+    go_on = getattr(attrgetter(part)(instance.app), step)
 
     async def both(*args: Any, **kwargs: Any) -> Any:
         await first()
         return await go_on(*args, **kwargs)
 
-    monkeypatch.setattr(getattr(instance.app, part), step, both)
+    monkeypatch.setattr(attrgetter(part)(instance.app), step, both)
 
 
 @pytest.mark.parametrize("step", ["add", "save"])
@@ -763,7 +764,7 @@ async def test_of_two_admins_who_save_at_once_the_second_is_told(
 ) -> None:
     await world.instance().set_key(ONE)
     ann, bob = world.instance(), world.instance()
-    part = "vault" if step == "add" else "key_slots"
+    part = "keys.vault" if step == "add" else "keys.slots"
     _before(monkeypatch, ann, part, step, lambda: bob.set_key(TWO, "bob"))
     with pytest.raises(SettingsChanged):
         await ann.set_key(THREE, "ann")
@@ -777,7 +778,7 @@ async def test_a_key_removed_while_another_is_set_stays_removed(
 ) -> None:
     await world.instance().set_key(ONE)
     ann, bob = world.instance(), world.instance()
-    _before(monkeypatch, ann, "key_slots", "save", bob.remove_key)
+    _before(monkeypatch, ann, "keys.slots", "save", bob.remove_key)
     with pytest.raises(SettingsChanged):
         await ann.set_key(TWO)
     assert await world.secrets.versions() == [OFF, OFF]
@@ -791,7 +792,7 @@ async def test_a_removal_of_nothing_disables_no_key_that_is_being_set(
 ) -> None:
     await world.instance().set_key(ONE)
     ann, bob = world.instance(), world.instance()
-    _before(monkeypatch, ann, "key_slots", "save", lambda: bob.remove_key("bob", feature="no"))
+    _before(monkeypatch, ann, "keys.slots", "save", lambda: bob.remove_key("bob", feature="no"))
     with pytest.raises(SettingsChanged):
         await ann.set_key(TWO, **place)
     assert await orders_of(world) == {"": [ONE]}
@@ -807,7 +808,7 @@ async def test_a_key_that_is_set_first_ends_a_removal_of_nothing(
 ) -> None:
     await world.instance().set_key(ONE)
     ann, bob = world.instance(), world.instance()
-    _before(monkeypatch, bob, "key_slots", "record_cleanup", lambda: ann.set_key(THREE))
+    _before(monkeypatch, bob, "keys.slots", "record_cleanup", lambda: ann.set_key(THREE))
     await world.secrets.fail("DisableSecretVersion")
     await world.instance().set_key(TWO)  # and ONE is left over
     with pytest.raises(SettingsChanged):
@@ -821,7 +822,7 @@ async def test_a_key_set_while_it_is_being_removed_serves(
     """What is added after the removal began is not the removal's to disable."""
     await world.instance().set_key(ONE)
     ann, bob = world.instance(), world.instance()
-    _before(monkeypatch, ann, "vault", "disable", lambda: bob.set_key(TWO))
+    _before(monkeypatch, ann, "keys.vault", "disable", lambda: bob.set_key(TWO))
     await ann.remove_key()
     assert await world.instance().serving_key() == TWO
     assert await world.secrets.versions() == [OFF, ON]
@@ -851,7 +852,7 @@ async def test_a_features_key_set_while_the_default_one_is_changes_once(
     """Whoever comes second looks again: neither disables what the other has stored."""
     await world.instance().set_key(ONE)
     ann, bob = world.instance(), world.instance()
-    _before(monkeypatch, ann, "key_slots", "save", lambda: bob.set_key(TWO, feature="chat"))
+    _before(monkeypatch, ann, "keys.slots", "save", lambda: bob.set_key(TWO, feature="chat"))
     with pytest.raises(SettingsChanged):
         await ann.set_key(THREE)
     assert await orders_of(world) == {"": [ONE], "chat": [TWO]}
@@ -865,7 +866,7 @@ async def test_of_two_admins_at_first_boot_the_second_is_told(
 ) -> None:
     world = first_boot
     ann, bob = world.instance(), world.instance()
-    _before(monkeypatch, ann, "vault", "add", lambda: bob.set_key(TWO))
+    _before(monkeypatch, ann, "keys.vault", "add", lambda: bob.set_key(TWO))
     with pytest.raises(SettingsChanged):
         await ann.set_key(THREE, feature="chat")
     assert await orders_of(world) == {"": [TWO]}
@@ -880,7 +881,7 @@ async def test_a_change_of_something_else_is_no_reason_to_refuse(
     async def rename() -> None:
         await world.firestore.document("config/app").update({"appName": "Renamed"})
 
-    _before(monkeypatch, instance := world.instance(), "key_slots", "save", rename)
+    _before(monkeypatch, instance := world.instance(), "keys.slots", "save", rename)
     await instance.set_key(TWO)
     config = await world.document("config/app")
     assert config["appName"] == "Renamed"

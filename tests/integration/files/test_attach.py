@@ -472,7 +472,7 @@ async def test_what_is_too_large_or_too_much_is_refused(
     refused = await refusal(instance, uid, *[inline()] * (limits.ATTACHMENTS_MAX + 1))
     assert refused.details["field"] == "attachments"
     refused = await refusal(instance, uid, inline(PNG + bytes(limits.INLINE_MAX_BYTES)))
-    assert "upload larger ones" in str(refused)
+    assert "upload larger files" in str(refused)
     path = await upload(instance, PNG * 10, uid=uid)
     small = FileLimits(file_max_bytes=len(PNG) * 5, request_max_bytes=len(PNG) * 2)
     sparing = world.instance(limits=Limits(files=small))

@@ -292,7 +292,7 @@ async def test_a_comparison_is_reserved_as_so_many_generations(
 
 BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"models": ["sim/fast"]}, "models", "invalid_argument"),
-    ({"models": ["sim/fast"] * 2}, "", "invalid_argument"),
+    ({"models": ["sim/fast"] * 2}, "models", "invalid_argument"),
     ({"models": [f"sim/{n}" for n in range(7)]}, "models", "invalid_argument"),
     ({"models": ["sim/fast", "sim/flaky-2"]}, "models[1]", "model_not_allowed"),
     ({"judge": {"model": "sim/flaky-2"}}, "judge.model", "model_not_allowed"),
@@ -301,8 +301,8 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"maxCost": "much"}, "maxCost", "invalid_argument"),
     ({"prompt": ""}, "prompt", "invalid_argument"),
     ({"nonsense": 1}, "nonsense", "invalid_argument"),
-    ({"conversationId": "new"}, "", "invalid_argument"),
-    ({"model": "sim/fast"}, "", "invalid_argument"),
+    ({"conversationId": "new"}, "conversationId", "invalid_argument"),
+    ({"model": "sim/fast"}, "model", "invalid_argument"),
     ({"feature": "none"}, "", "feature_unknown"),
     ({"feature": "vectors"}, "feature", "wrong_kind"),
 ]

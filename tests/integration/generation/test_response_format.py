@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from firerouter.contract import response_format
 from tests.support.calls import ASK
 from tests.support.eventually import until
 from tests.support.in_process import Instance, World
@@ -220,7 +219,7 @@ async def test_a_result_that_cannot_be_made_ends_its_entry_all_the_same(
         raise RuntimeError
 
     instance = await feature(world, responseFormat=WANTED)
-    monkeypatch.setattr(response_format, "told", falls_over)
+    monkeypatch.setattr("firerouter.generation.result.result_fields", falls_over)
     error = await instance.refusal(ASK, data(conversationId="new"), "user")
     assert error.reason == "internal"
     entry = await world.document(f"generations/{error.details['generationId']}")

@@ -110,7 +110,7 @@ def uid() -> str:
 
 
 @pytest.fixture
-def twice(make: Make, suite: Suite, client: Client) -> Ledger:
+async def twice(make: Make, suite: Suite, client: Client) -> Ledger:
     """A ledger each commit of which is applied twice; it sees the answer to the second."""
     return make(send_commits(client(suite.firestore_host), applied_twice))
 

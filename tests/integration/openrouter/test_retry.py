@@ -11,6 +11,7 @@ import openai  # noqa: F401  # now, for its import would count among the deadlin
 import pytest
 from aiohttp import web
 
+from firerouter.contract import Message
 from firerouter.errors import (
     EmptyAnswer,
     FreeDailyLimit,
@@ -217,7 +218,7 @@ def jitter(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
 def request(*models: str, **fields: Any) -> ChatRequest:
     values: dict[str, Any] = {
         "keys": Keys(),
-        "messages": [{"role": "user", "content": "Hi"}],
+        "messages": [Message("user", "Hi")],
         "parameters": {},
         "app_name": "App",
         "referer": "https://app.example",
@@ -634,7 +635,8 @@ async def test_a_request_says_who_asks_and_what(openrouter: OpenRouter, upstream
     upstream.acts["a/a"] = [HELLO]
     messages = [{"role": "system", "content": "S"}, {"role": "user", "content": "Grüße 🙂"}]
     sent = {"temperature": 0.5, "max_tokens": 7, "provider": {"sort": "price"}}
-    await ask(openrouter, "a/a", messages=messages, parameters=sent)
+    said = [Message("system", "S"), Message("user", "Grüße 🙂")]
+    await ask(openrouter, "a/a", messages=said, parameters=sent)
     (asked,) = upstream.asked
     assert asked.path == "/api/v1/chat/completions"
     assert asked.body == {"model": "a/a", "messages": messages, "stream": True, **sent}
