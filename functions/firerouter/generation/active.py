@@ -40,7 +40,7 @@ class Origin:
 
 
 def origin_of(call: Call[Caller]) -> Origin:
-    """Return where a call comes from."""
+    """Return where a call comes from. Its data were parsed, and so are an object."""
     return Origin(call.caller.uid, payload_hash(call.data), call.trace_id, call)
 
 

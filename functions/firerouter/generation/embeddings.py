@@ -146,7 +146,8 @@ class EmbeddingExecution:
         Raises:
             CallableError: See docs/reference/create_embeddings.md.
         """
-        return await self.run(origin_of(call), parse(CreateEmbeddings, call.data))
+        request = parse(CreateEmbeddings, call.data)
+        return await self.run(origin_of(call), request)
 
     async def run(
         self, origin: Origin, request: CreateEmbeddings, override: Feature | None = None

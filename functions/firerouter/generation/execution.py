@@ -102,7 +102,8 @@ class PromptExecution:
             if data["resume"] is not None:
                 return await self._resume(origin_of(call), parse(ResumeGeneration, data).resume)
             data = {name: value for name, value in data.items() if name != "resume"}
-        return await self.run(origin_of(call), parse(ExecutePrompt, data))
+        request = parse(ExecutePrompt, data)
+        return await self.run(origin_of(call), request)
 
     async def run(
         self, origin: Origin, request: ExecutePrompt, override: Feature | None = None
