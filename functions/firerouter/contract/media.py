@@ -104,11 +104,16 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 
 
-def encode_base64(content: bytes) -> str:
-    """Encode in pieces that need no padding, so that other threads get their turn meanwhile."""
-    pieces = range(0, len(content), ENCODED_AT_ONCE_BYTES)
+def encode_base64(content: bytes, *, piece_bytes: int = ENCODED_AT_ONCE_BYTES) -> str:
+    """Encode in pieces, so that other threads get their turn meanwhile.
+
+    Args:
+        content: What to encode.
+        piece_bytes: The size of a piece: a multiple of 3, so that no piece needs padding.
+    """
+    pieces = range(0, len(content), piece_bytes)
     return "".join(
-        base64.b64encode(content[at : at + ENCODED_AT_ONCE_BYTES]).decode("ascii") for at in pieces
+        base64.b64encode(content[at : at + piece_bytes]).decode("ascii") for at in pieces
     )
 
 
