@@ -38,14 +38,14 @@ class Attachment(Record):
     """A file that goes with a prompt: an upload, or the bytes themselves in base64."""
 
     path: Annotated[str, AfterValidator(_upload_path)] | None = None
-    """The path of an upload, as `create_upload` returned it, or of an image of an answer. Give either
-    `path` or `data`."""
+    """The path of an upload, as `create_upload` returned it, or of an image of an answer. Give
+    either `path` or `data`."""
     data: Annotated[str, Field(min_length=1)] | None = Field(default=None, repr=False)
     """The bytes of the file in base64."""
     content_type: ContentType | None = None
     """The content type of `data`. An upload has the one that it was created with."""
     name: FileName | None = None
-    """The file's name, which the model is sent. Only with `data`: an upload has its own."""
+    """The file's name, which the model gets too. Only with `data`: an upload has its own."""
 
     @cached_property
     def content(self) -> bytes | None:
@@ -71,4 +71,4 @@ class CreateUpload(Record):
     size: Annotated[int, Field(alias="bytes", ge=1, le=limits.ATTACHMENT_MAX_BYTES)]
     """The exact size of the file in bytes."""
     name: FileName | None = None
-    """The file's name, without a folder, which models are sent."""
+    """The file's name, without a folder. Models get it with the file."""

@@ -100,7 +100,9 @@ class FeatureUnknown(Refused):
     status = "NOT_FOUND"
     reason = "feature_unknown"
     sentence = "This feature doesn't exist. Please update the app."
-    admin_sentence = "This feature doesn't exist. Check its name, or create it with save_feature_settings."
+    admin_sentence = (
+        "This feature doesn't exist. Check its name, or create it with save_feature_settings."
+    )
 
 
 class FeatureDisabled(Refused):
@@ -194,6 +196,8 @@ class QuotaExceeded(Refused):
 
 
 class AlreadyRunning(Refused):
+    """`details.generationId`, if present, names the running generation, to be resumed."""
+
     status = "ABORTED"
     reason = "already_running"
     sentence = "This request is already being answered. Please wait for it."
@@ -206,6 +210,8 @@ class RequestIdReused(Refused):
 
 
 class ResultNotKept(Refused):
+    """`details.previousStatus` and `details.previousReason` say how the generation ended."""
+
     status = "FAILED_PRECONDITION"
     reason = "result_not_kept"
     sentence = (

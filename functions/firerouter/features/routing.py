@@ -25,7 +25,8 @@ Slugs = Annotated[list[Slug], Field(max_length=limits.PROVIDERS_MAX)]
 
 
 Quantization = Annotated[
-    str, Matches(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,63}", "must be a level of quantization, such as fp8")
+    str,
+    Matches(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,63}", "must be a quantization level, such as fp8"),
 ]
 
 

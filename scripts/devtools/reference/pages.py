@@ -428,7 +428,7 @@ def _json(value: Any) -> str:
 
 
 def _note(name: str) -> str:
-    """Return what is to be said of a page beyond its tables."""
+    """Return a page's note, which says what its tables do not."""
     path = NOTES / f"{name}.md"
     return path.read_text("utf-8").strip() if path.exists() else ""
 
