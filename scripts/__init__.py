@@ -1,1 +1,1 @@
-"""Chores: one word each. See README.md."""
+"""The project's commands, one script per task: see README.md."""

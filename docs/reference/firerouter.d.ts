@@ -20,13 +20,13 @@ export interface AppSettings {
 
 /** A file that goes with a prompt: an upload, or the bytes themselves in base64. */
 export interface Attachment {
-  /** The path of an upload, as `create_upload` returned it. Give either `path` or `data`. */
+  /** The path of an upload, as `create_upload` returned it, or of an image of an answer. Give either `path` or `data`. */
   path?: string | null;
   /** The bytes of the file in base64. */
   data?: string | null;
   /** The content type of `data`. An upload has the one that it was created with. */
   contentType?: "image/png" | "image/jpeg" | "image/webp" | "image/gif" | "application/pdf" | "text/plain" | "text/csv" | "text/markdown" | "application/json" | "audio/wav" | "audio/mpeg" | "audio/flac" | "audio/ogg" | "audio/mp4" | "video/mp4" | "video/quicktime" | "video/webm" | null;
-  /** A file name that the model is told, of `data` alone. */
+  /** The file's name, which the model is sent. Only with `data`: an upload has its own. */
   name?: string | null;
 }
 
@@ -87,7 +87,7 @@ export interface CitationFrame {
 export interface CompareModels {
   /** The feature that answers. */
   feature: string;
-  /** The models to ask, without fallbacks: another model's answer would be taken for theirs. */
+  /** The models to ask. Their fallbacks are not used: another model's answer would pass for theirs. */
   models: string[];
   /** US dollars. A comparison that may cost more is refused (`cost_too_high`) before any model is asked. */
   maxCost?: number | null;
@@ -95,9 +95,9 @@ export interface CompareModels {
   judge?: Judge | null;
   /** Makes the call idempotent: repeating it with the same id asks no model twice. */
   requestId?: string | null;
-  /** The question. Give exactly one of `prompt`, `messages`, `regenerate` and `toolResults`. */
+  /** The question. Give exactly one of `prompt` and `messages`. */
   prompt?: string | null;
-  /** The conversation so far, kept by the app; the last message is the user's or a tool's. Not with `conversationId`. */
+  /** The conversation so far, kept by the app; the last message is the user's or a tool's. */
   messages?: Message[] | null;
   /** Text that goes before the prompt, separated by an empty line. */
   context?: string | null;
@@ -206,13 +206,13 @@ export interface CreateEmbeddings {
   requestId?: string | null;
 }
 
-/** The data of `create_upload`: the file that is going to be uploaded. */
+/** Get a URL to upload one file to. Its bytes go straight to Cloud Storage. */
 export interface CreateUpload {
   /** The content type of the file. Its first bytes are checked against it. */
   contentType: "image/png" | "image/jpeg" | "image/webp" | "image/gif" | "application/pdf" | "text/plain" | "text/csv" | "text/markdown" | "application/json" | "audio/wav" | "audio/mpeg" | "audio/flac" | "audio/ogg" | "audio/mp4" | "video/mp4" | "video/quicktime" | "video/webm";
   /** The exact size of the file in bytes. */
   bytes: number;
-  /** A file name that models are told. */
+  /** The file's name, without a folder, which models are sent. */
   name?: string | null;
 }
 
@@ -235,9 +235,9 @@ export interface Difference {
   after?: unknown;
 }
 
-/** Call any of the callables for users behind one function, so that a page waits for one cold start at most. */
+/** Call any of the callables for users through one function, so that a client waits for at most one cold start. */
 export interface Dispatch {
-  /** The name of the callable. Its own fields stand beside this one. */
+  /** The name of the callable. Its own fields go beside this one. */
   endpoint: string;
   [field: string]: unknown;
 }
@@ -784,7 +784,7 @@ export interface GetAvailableModels {
 /** An image is complete, or a part of it is. */
 export interface ImageFrame {
   type: "image";
-  /** The image; `partial: true` tells one that is not complete. */
+  /** The image. `partial: true` marks one that is not complete yet. */
   image: ImageInfo | PartialImage;
 }
 
@@ -1077,7 +1077,7 @@ export interface ModelInfo {
   imageParameters?: string[];
 }
 
-/** What each frame of a model's answer has besides, in a comparison. */
+/** What each frame of a model's answer also has in a comparison. */
 export interface ModelTag {
   /** The model's place in `models`; the judge's comes after the last one. In the frames `tool_call` and `citation` it is the place of the call or citation instead. */
   index: number;
@@ -1247,7 +1247,7 @@ export interface ProviderRouting {
   allowFallbacks?: boolean | null;
   /** Whether to use only providers that support every parameter of the request. */
   requireParameters?: boolean | null;
-  /** Whether providers may be used that store prompts. */
+  /** `deny`: use only providers that do not store prompts. */
   dataCollection?: "allow" | "deny" | null;
   /** Whether to use only endpoints with zero data retention. */
   zdr?: boolean | null;
@@ -1302,7 +1302,7 @@ export interface RemoveKey {
   position?: number | null;
 }
 
-/** The text begins anew: discard what came so far. The answer was not the JSON that it had to be, and the model is asked once more (the feature's `repairJson`). */
+/** The text starts over: discard what came so far. The answer was not the required JSON, and the model is asked once more (the feature's `repairJson`). */
 export interface RepairFrame {
   type: "repair";
   /** The model that is asked again. */
@@ -1356,7 +1356,7 @@ export interface ResultFrame {
   result: PromptResult;
 }
 
-/** Get the answer of an earlier call: what there is of it at once, then the rest. */
+/** Get the answer of an earlier call: everything so far at once, then the rest as it comes. */
 export interface ResumeGeneration {
   /** The `generationId` of the answer, as the `start` frame or a result has it. No other field goes with it. */
   resume: string;
@@ -1459,7 +1459,7 @@ export interface SettingsVersion {
   savedBy?: string | null;
 }
 
-/** The answer has begun. Always the first frame. */
+/** The answer has begun. Always its first frame. */
 export interface StartFrame {
   type: "start";
   /** What `stop_generation` and `resume` take. */
@@ -1472,7 +1472,7 @@ export interface StartFrame {
   model: string;
 }
 
-/** End an answer that is being written, from any device of its user. */
+/** Stop an answer that is being written, from any device of its user. */
 export interface StopGeneration {
   /** The generation, as the `start` frame or a result has it. Exactly one of the three ids is given. */
   generationId?: string | null;
@@ -1531,9 +1531,9 @@ export interface TestConnection {
 export interface TestFeatureSettings {
   /** The feature that answers: `chat`, `code`, `summarize`, or one that an admin has created. */
   feature: string;
-  /** The question. Give exactly one of `prompt`, `messages`, `regenerate` and `toolResults`. */
+  /** The question. Give exactly one of `prompt` and `messages`. */
   prompt?: string | null;
-  /** The conversation so far, kept by the app; the last message is the user's or a tool's. Not with `conversationId`. */
+  /** The conversation so far, kept by the app; the last message is the user's or a tool's. */
   messages?: Message[] | null;
   /** Text that goes before the prompt, separated by an empty line. */
   context?: string | null;

@@ -1,4 +1,4 @@
-"""What a developer runs: the suite, its processes, and the chores around them."""
+"""What a developer runs: the local suite, its processes, and the commands around them."""
 
 from pathlib import Path
 from typing import Final

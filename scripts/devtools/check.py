@@ -34,7 +34,7 @@ options:
 examples:
   ./scripts/test
   ./scripts/test tests/unit
-  ./scripts/test tests/unit/test_sse.py -k cut
+  ./scripts/test tests/unit/openrouter/test_sse.py -k cut
 
 exit status: 0 everything passed, 3 could not set up, otherwise pytest's own.
 """

@@ -99,7 +99,7 @@ class ImportCheck:
 
     @property
     def is_running(self) -> bool:
-        """Whether `problem` may still change its mind."""
+        """Whether the import is still running, so that `problem` may yet find one."""
         self.problem()
         return self._part is not None
 

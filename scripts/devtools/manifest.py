@@ -1,8 +1,8 @@
 """`./scripts/manifest`: writes functions/functions.yaml, the deploy manifest.
 
 firebase-tools reads the file instead of importing main.py, so a serving process never imports the
-Functions SDK, which would take 0.9 s of each cold start. What a function may take is said in the
-table of the deployed functions, firerouter/app/callables.py; the SDK's own decorators turn its rows
+Functions SDK, which would take 0.9 s of each cold start. The table of the deployed functions,
+firerouter/app/callables.py, says what each of them may take; the SDK's own decorators turn its rows
 into the manifest.
 """
 

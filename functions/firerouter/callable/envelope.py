@@ -89,7 +89,7 @@ class CallableError(Exception):
 
 
 class MalformedRequest(CallableError):
-    """No client SDK sends it."""
+    """The request doesn't follow the callable protocol. No client SDK sends one like it."""
 
     status = "INVALID_ARGUMENT"
     reason = "malformed_request"
@@ -105,7 +105,7 @@ class BodyTooLarge(CallableError):
 
 
 class Overloaded(CallableError):
-    """The instance reads as many bodies as it can hold."""
+    """The instance holds as many request bodies, or files, as its memory allows."""
 
     status = "UNAVAILABLE"
     reason = "overloaded"

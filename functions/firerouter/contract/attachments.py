@@ -38,13 +38,14 @@ class Attachment(Record):
     """A file that goes with a prompt: an upload, or the bytes themselves in base64."""
 
     path: Annotated[str, AfterValidator(_upload_path)] | None = None
-    """The path of an upload, as `create_upload` returned it. Give either `path` or `data`."""
+    """The path of an upload, as `create_upload` returned it, or of an image of an answer. Give
+    either `path` or `data`."""
     data: Annotated[str, Field(min_length=1)] | None = Field(default=None, repr=False)
     """The bytes of the file in base64."""
     content_type: ContentType | None = None
     """The content type of `data`. An upload has the one that it was created with."""
     name: FileName | None = None
-    """A file name that the model is told, of `data` alone."""
+    """The file's name, which the model gets too. Only with `data`: an upload has its own."""
 
     @cached_property
     def content(self) -> bytes | None:
@@ -63,11 +64,11 @@ class Attachment(Record):
 
 
 class CreateUpload(Record):
-    """The data of `create_upload`: the file that is going to be uploaded."""
+    """Get a URL to upload one file to. Its bytes go straight to Cloud Storage."""
 
     content_type: ContentType
     """The content type of the file. Its first bytes are checked against it."""
     size: Annotated[int, Field(alias="bytes", ge=1, le=limits.ATTACHMENT_MAX_BYTES)]
     """The exact size of the file in bytes."""
     name: FileName | None = None
-    """A file name that models are told."""
+    """The file's name, without a folder. Models get it with the file."""

@@ -10,10 +10,10 @@ from .. import limits
 
 
 class Dispatch(BaseModel):
-    """Call any of the callables for users behind one function, so that a page waits for one cold
-    start at most."""
+    """Call any of the callables for users through one function, so that a client waits for at most
+    one cold start."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="allow")
 
     endpoint: Annotated[str, Field(min_length=1, max_length=limits.NAME_MAX_CHARS)]
-    """The name of the callable. Its own fields stand beside this one."""
+    """The name of the callable. Its own fields go beside this one."""

@@ -25,7 +25,7 @@ class CreateEmbeddings(Record):
         BeforeValidator(_several, json_schema_input_type=str | list[str]),
         Field(min_length=1, max_length=limits.EMBED_INPUTS_MAX),
     ]
-    """A text, or up to 256 of them, with 1,000,000 characters together."""
+    """A text, or up to 256 of them: up to 200,000 characters each, and 1,000,000 together."""
     dimensions: Annotated[int, Field(ge=1, le=limits.DIMENSIONS_MAX)] | None = None
     """How many numbers each vector should have, if the model can shorten them. Default: the
     model's."""

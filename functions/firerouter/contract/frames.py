@@ -11,7 +11,7 @@ from .result import Citation, ErrorBody, ImageInfo, PartialImage, PromptResult, 
 
 
 class StartFrame(TypedDict):
-    """The answer has begun. Always the first frame."""
+    """The answer has begun. Always its first frame."""
 
     type: Literal["start"]
     generationId: str
@@ -53,8 +53,8 @@ class RetryFrame(TypedDict):
 
 
 class RepairFrame(TypedDict):
-    """The text begins anew: discard what came so far. The answer was not the JSON that it had to
-    be, and the model is asked once more (the feature's `repairJson`)."""
+    """The text starts over: discard what came so far. The answer was not the required JSON, and the
+    model is asked once more (the feature's `repairJson`)."""
 
     type: Literal["repair"]
     model: str
@@ -93,7 +93,7 @@ class ImageFrame(TypedDict):
 
     type: Literal["image"]
     image: ImageInfo | PartialImage
-    """The image; `partial: true` tells one that is not complete."""
+    """The image. `partial: true` marks one that is not complete yet."""
 
 
 AnswerFrame = (
@@ -125,7 +125,7 @@ class ComparisonStartFrame(TypedDict):
 
 
 class ModelTag(TypedDict):
-    """What each frame of a model's answer has besides, in a comparison."""
+    """What each frame of a model's answer also has in a comparison."""
 
     index: int
     """The model's place in `models`; the judge's comes after the last one. In the frames

@@ -205,7 +205,8 @@ class CompareModels(Record):
     feature: Name
     """The feature that answers."""
     models: Annotated[list[ModelId], Field(min_length=2, max_length=limits.COMPARED_MODELS_MAX)]
-    """The models to ask, without fallbacks: another model's answer would be taken for theirs."""
+    """The models to ask. Their fallbacks are not used: another model's answer would pass for
+    theirs."""
     max_cost: Usd | None = None
     """US dollars. A comparison that may cost more is refused (`cost_too_high`) before any model is
     asked."""
@@ -229,7 +230,7 @@ class CompareModels(Record):
 
 
 class ResumeGeneration(Record):
-    """Get the answer of an earlier call: what there is of it at once, then the rest."""
+    """Get the answer of an earlier call: everything so far at once, then the rest as it comes."""
 
     resume: GenerationId
     """The `generationId` of the answer, as the `start` frame or a result has it. No other field
@@ -244,7 +245,7 @@ class QueuedGeneration(Record):
 
 
 class StopGeneration(Record):
-    """End an answer that is being written, from any device of its user."""
+    """Stop an answer that is being written, from any device of its user."""
 
     generation_id: GenerationId | None = None
     """The generation, as the `start` frame or a result has it. Exactly one of the three ids is

@@ -78,7 +78,7 @@ class SettingsChanged(Refused):
 
 
 class SettingsRefused(Refused):
-    """Settings that can't be saved. `details.errors`, `warnings`: [{field, reason, message}]."""
+    """`details.errors` and `details.warnings` list what is wrong: [{field, reason, message}]."""
 
     reason = "settings_refused"
     sentence = "These settings can't be saved. Please check each field."
@@ -100,17 +100,16 @@ class FeatureUnknown(Refused):
     status = "NOT_FOUND"
     reason = "feature_unknown"
     sentence = "This feature doesn't exist. Please update the app."
-    admin_sentence = "This feature doesn't exist. Check its name in the console under Features."
+    admin_sentence = (
+        "This feature doesn't exist. Check its name, or create it with save_feature_settings."
+    )
 
 
 class FeatureDisabled(Refused):
     status = "FAILED_PRECONDITION"
     reason = "feature_disabled"
     sentence = "This feature is switched off at the moment. Please try again later."
-    admin_sentence = (
-        "This feature is disabled. Enable it in the console under Features, or with "
-        "save_feature_settings."
-    )
+    admin_sentence = "This feature is switched off. Switch it on with save_feature_settings."
 
 
 class WrongKind(Refused):
@@ -121,7 +120,7 @@ class WrongKind(Refused):
 
 
 class Stopped(Refused):
-    """Its user has stopped it, and a part of the result would be useless."""
+    """The user stopped it, and a partial result would be useless."""
 
     status = "CANCELLED"
     reason = "stopped"
@@ -141,7 +140,7 @@ class MessageUnknown(Refused):
 
 
 class AttachmentUnknown(Refused):
-    """It was never uploaded, was deleted, or is another user's: nobody learns which."""
+    """It was never uploaded, was deleted, or is another user's: the error doesn't say which."""
 
     status = "NOT_FOUND"
     reason = "attachment_unknown"
@@ -161,8 +160,8 @@ class ModelNotAllowed(Refused):
     reason = "model_not_allowed"
     sentence = "This feature doesn't allow that model. Please choose another one."
     admin_sentence = (
-        "This feature doesn't allow that model. Add it to the allowed models in the console "
-        "under Features."
+        "This feature doesn't allow that model. Add it to the feature's allowedModels with "
+        "save_feature_settings."
     )
 
 
@@ -172,14 +171,11 @@ class PaidModel(Refused):
     status = "FAILED_PRECONDITION"
     reason = "paid_model"
     sentence = "This app allows free models only. Please choose a free one."
-    admin_sentence = (
-        "Only free models are allowed. Turn off freeModelsOnly in the console under App, or "
-        "with save_app_settings."
-    )
+    admin_sentence = "Only free models are allowed. Turn off freeModelsOnly with save_app_settings."
 
 
 class CostTooHigh(Refused):
-    """Of a comparison: `details.estimate` and `details.max` are US dollars."""
+    """A comparison may cost `details.estimate` US dollars, and `maxCost` is `details.max`."""
 
     status = "FAILED_PRECONDITION"
     reason = "cost_too_high"
@@ -187,19 +183,21 @@ class CostTooHigh(Refused):
 
 
 class QuotaExceeded(Refused):
-    """`details.limit` names the limit, as quotas.counters does. `details.max` is its value."""
+    """`details.limit` names the limit, and `details.max` is its value."""
 
     status = "RESOURCE_EXHAUSTED"
     reason = "quota_exceeded"
     sentence = "You have reached your limit for now. Please try again later."
     admin_sentence = (
-        "This limit is reached for now. Raise it in the console under App or Features, or try "
-        "again later."
+        "This limit is reached for now. Raise it with save_app_settings, or a feature's own with "
+        "save_feature_settings, or try again later."
     )
     retryable = True
 
 
 class AlreadyRunning(Refused):
+    """`details.generationId`, if present, names the running generation, to be resumed."""
+
     status = "ABORTED"
     reason = "already_running"
     sentence = "This request is already being answered. Please wait for it."
@@ -212,6 +210,8 @@ class RequestIdReused(Refused):
 
 
 class ResultNotKept(Refused):
+    """`details.previousStatus` and `details.previousReason` say how the generation ended."""
+
     status = "FAILED_PRECONDITION"
     reason = "result_not_kept"
     sentence = (
@@ -220,7 +220,7 @@ class ResultNotKept(Refused):
 
 
 class GenerationUnknown(Refused):
-    """There is none with that ID, or it is another user's: nobody learns which."""
+    """It doesn't exist, or it is another user's: the error doesn't say which."""
 
     status = "NOT_FOUND"
     reason = "generation_unknown"
@@ -236,10 +236,7 @@ class NotConfigured(CallableError):
 class KeyMissing(NotConfigured):
     reason = "key_missing"
     sentence = "This app's AI isn't set up yet. Please tell its owner."
-    admin_sentence = (
-        "No OpenRouter key is stored yet. Add one in the console under Keys, or with "
-        "set_openrouter_key."
-    )
+    admin_sentence = "No OpenRouter key is stored yet. Add one with set_openrouter_key."
 
 
 class KeyStoreForbidden(NotConfigured):
@@ -286,8 +283,8 @@ class SettingsInvalid(NotConfigured):
     reason = "settings_invalid"
     sentence = "This feature isn't set up correctly. Please tell this app's owner."
     admin_sentence = (
-        "This feature's stored settings are invalid. Correct them in the console under "
-        "Features, or restore an older revision."
+        "This feature's stored settings are invalid. Correct them with save_feature_settings, or "
+        "use restore_feature_settings."
     )
 
 
@@ -345,18 +342,18 @@ class CatalogUnavailable(Unavailable):
 
 
 class CatalogIncomplete(Unavailable):
-    """`details.count` models came where `details.expected` were expected."""
+    """The list has `details.count` models, and at least `details.expected` were expected."""
 
     reason = "catalog_incomplete"
     sentence = "The new list of models is incomplete. The one before it stays in use."
     admin_sentence = (
-        "OpenRouter sent an incomplete list of models. The one before it stays in use; "
-        "refresh it in the console under Models later."
+        "OpenRouter sent an incomplete list of models. The one before it stays in use; try "
+        "refresh_catalog again later."
     )
 
 
 class Restarting(Unavailable):
-    """The instance went down while it answered."""
+    """The instance was shut down or killed while it answered."""
 
     reason = "interrupted"
     sentence = "The service restarted while it was answering. Please try again."

@@ -31,7 +31,7 @@ class KeyInvalid(UpstreamError):
     sentence = "This app's AI isn't available right now. Please tell its owner."
     admin_sentence = (
         "OpenRouter rejected the key. Create a new one at openrouter.ai/settings/keys, then "
-        "save it in the console under Keys."
+        "store it with set_openrouter_key."
     )
     another_model = False
 
@@ -88,7 +88,7 @@ class ModelNotFound(UpstreamError):
     reason = "model_not_found"
     sentence = "This model is no longer available. Please choose another one."
     admin_sentence = (
-        "OpenRouter no longer offers this model. Choose another one in the console under Features."
+        "OpenRouter no longer offers this model. Choose another one with save_feature_settings."
     )
 
 
@@ -97,8 +97,8 @@ class NoProvider(UpstreamError):
     reason = "no_provider"
     sentence = "This model isn't available for this feature. Please choose another one."
     admin_sentence = (
-        "No provider offers this model with these settings. Change the feature's routing or "
-        "parameters in the console under Features."
+        "No provider offers this model with these settings. Change the feature's provider or "
+        "parameters with save_feature_settings."
     )
 
 
@@ -113,8 +113,8 @@ class MaxTokensTooHigh(UpstreamError):
     reason = "max_tokens_too_high"
     sentence = "This feature asks for too long an answer. Please tell this app's owner."
     admin_sentence = (
-        "This feature's maxTokens is higher than the model allows. Lower it in the console "
-        "under Features."
+        "This feature's maxTokens is higher than the model allows. Lower it with "
+        "save_feature_settings."
     )
 
 
@@ -125,8 +125,8 @@ class UpstreamRejected(UpstreamError):
         "The model couldn't process this request. Please change it, or tell this app's owner."
     )
     admin_sentence = (
-        "OpenRouter rejected the request. Check the feature's parameters in the console under "
-        "Features, and test them there."
+        "OpenRouter rejected the request. Check the feature's parameters, and try them with "
+        "test_feature_settings."
     )
 
 
@@ -139,7 +139,7 @@ class RateLimited(UpstreamError):
 
 
 class FreeDailyLimit(UpstreamError):
-    """The account's free requests of this day are used up, for all free models together."""
+    """The account has used up its free requests of the day, which all free models share."""
 
     status = "RESOURCE_EXHAUSTED"
     reason = "free_daily_limit"
@@ -158,7 +158,7 @@ class UpstreamBusy(UpstreamError):
 
 
 class UpstreamTimeout(UpstreamError):
-    """OpenRouter or a provider reports it (408, 504, 524), or the connection took too long."""
+    """OpenRouter or a provider reports it (408, 504, 524), or one of our own deadlines passed."""
 
     status = "DEADLINE_EXCEEDED"
     reason = "upstream_timeout"
@@ -207,17 +207,17 @@ class EmptyAnswer(UpstreamError):
 class AnswerTooLong(UpstreamError):
     status = "OUT_OF_RANGE"
     reason = "answer_too_long"
-    sentence = "The answer became too long and was ended. Please ask for less at once."
+    sentence = "The answer became too long and was stopped. Please ask for less at once."
     another_model = False
 
 
 class TooManyToolCalls(UpstreamError):
-    """`details.max` is how many an answer may have."""
+    """`details.max` is how many tool calls an answer may have."""
 
     status = "OUT_OF_RANGE"
     reason = "too_many_tool_calls"
     sentence = (
-        "The model asked for too many tools at once and was ended. Please ask for less at once."
+        "The model asked for too many tools at once and was stopped. Please ask for less at once."
     )
     another_model = False
 
@@ -238,14 +238,14 @@ class ImageUnreadable(UpstreamError):
     reason = "image_unreadable"
     sentence = "The model sent an image that can't be shown. Please choose another model."
     admin_sentence = (
-        "The model sent an image of an unknown type. Choose another model in the console "
-        "under Features."
+        "The model sent an image of an unknown type. Choose another model with "
+        "save_feature_settings."
     )
     another_model = False
 
 
 class StreamCut(UpstreamError):
-    """The answer was cut off: what has come is incomplete."""
+    """The connection was lost, or a provider failed, before the answer was complete."""
 
     reason = "stream_cut"
     sentence = "The answer was cut off. Please try again."

@@ -24,6 +24,12 @@ Slug = Annotated[
 Slugs = Annotated[list[Slug], Field(max_length=limits.PROVIDERS_MAX)]
 
 
+Quantization = Annotated[
+    str,
+    Matches(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,63}", "must be a quantization level, such as fp8"),
+]
+
+
 UsdText = Annotated[Number, Field(ge=0, le=1_000_000)]
 
 
@@ -65,12 +71,14 @@ class ProviderRouting(Record):
     require_parameters: bool | None = None
     """Whether to use only providers that support every parameter of the request."""
     data_collection: Literal["allow", "deny"] | None = None
-    """Whether providers may be used that store prompts."""
+    """`deny`: use only providers that do not store prompts."""
     zdr: bool | None = None
     """Whether to use only endpoints with zero data retention."""
     sort: Literal["price", "throughput", "latency", "exacto"] | None = None
     """What providers are sorted by, instead of balancing the load."""
-    quantizations: Slugs | None = None
+    quantizations: (
+        Annotated[list[Quantization], Field(max_length=limits.PROVIDERS_MAX)] | None
+    ) = None
     """The quantization levels that are accepted, such as `fp8`."""
     max_price: MaxPrice | None = None
     """The highest prices that are accepted."""

@@ -216,7 +216,8 @@ class FeatureSettings(Record):
     helper_model: ModelId | None = None
     """The model that writes titles and summaries; a free one if it is not set."""
     on_disconnect: Literal["stop", "continue"] = "stop"
-    """What happens to an answer once nobody listens: it is stopped, or finished."""
+    """What happens to an answer once the function learns that nobody listens: it is stopped, or
+    finished. Cloud Run does not report disconnects: with `stop`, call `stop_generation`."""
     resume: bool = True
     """Whether the text of a long answer is stored as it grows, so that clients can resume it."""
     image_api: Literal["chat", "images"] = "chat"

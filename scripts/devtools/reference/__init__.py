@@ -5,7 +5,7 @@
         -> pages          Markdown: the schema's tables, the errors, notes/ and examples.json
         -> typescript     the same types for clients
 
-Nothing in docs/reference/ is edited by hand: `./scripts/contract` writes it, and a test finds it
-fresh. What there is to say about a callable beyond its fields is in notes/; the examples are in
-examples.json, and tests/system/test_reference.py runs each of them.
+Nothing in docs/reference/ is edited by hand: `./scripts/contract` writes it, and a test checks that
+it is up to date. What there is to say about a callable beyond its fields is in notes/. The examples
+are in examples.json, and tests/system/test_reference.py runs each of them.
 """

@@ -70,7 +70,12 @@ _FEATURE: Final[tuple[Failure, ...]] = (
     errors.ModelNotAllowed,
     errors.PaidModel,
 )
-_KEYS: Final[tuple[Failure, ...]] = (errors.KeyMissing, errors.KeyUnavailable)
+_KEYS: Final[tuple[Failure, ...]] = (
+    errors.KeyMissing,
+    errors.KeyUnavailable,
+    errors.KeyStoreForbidden,
+    errors.KeyStoreDisabled,
+)
 _LEDGER: Final[tuple[Failure, ...]] = (
     errors.QuotaExceeded,
     errors.AlreadyRunning,

@@ -41,6 +41,7 @@ FRAMES: Final = (
     "ErrorFrame",
 )
 ERRORS: Final = ("ErrorBody", "ErrorDetails", "SettingsVersion")
+API: Final = "api"  # calls any of the others
 AUDIENCES: Final = {"user": "any signed-in user", "admin": "admins"}
 
 
@@ -109,7 +110,7 @@ class Pages:
         return _page(
             "# API reference",
             "Every callable function: what it takes, returns and streams, and how it can fail. The "
-            "protocol below them is in [wire.md](../wire.md).",
+            "protocol that they share is in [wire.md](../wire.md).",
             _table(("Callable", "For", "What it does"), rows),
             "- [frames.md](frames.md): what a stream sends before the result\n"
             "- [errors.md](errors.md): every error\n"
@@ -121,7 +122,10 @@ class Pages:
 
     def callable(self, one: Callable) -> str:
         home = one.name
-        streams = "no" if one.frame is None else "yes, [these frames](#frames)"
+        if one.name == API:
+            streams = "as the callable that is called"
+        else:
+            streams = "no" if one.frame is None else "yes, [these frames](#frames)"
         facts = (
             ("for", AUDIENCES[one.audience]),
             ("streams", streams),
@@ -154,8 +158,8 @@ class Pages:
     def errors(self) -> str:
         return _page(
             "# Errors",
-            'An error is `{"status", "message", "details"}`. Programs go by `details.reason`, '
-            "which is stable; `message` is one sentence for people.",
+            'An error is `{"status", "message", "details"}`. Programs should go by '
+            "`details.reason`, which is stable; `message` is for people, and may change.",
             "## All errors",
             _table(
                 ("`reason`", "status", "HTTP", "retry", "default sentence", "meaning"),
@@ -193,7 +197,7 @@ class Pages:
         for at, name in enumerate(names):
             schema = self._defs[name]
             if at:
-                yield f"or, instead: {schema['description']}"
+                yield f"Or, instead: {schema['description']}"
             yield self._request_table(schema, home)
 
     def _request_table(self, schema: Schema, home: str) -> str:
@@ -215,7 +219,7 @@ class Pages:
 
     def _results(self, names: list[str], home: str) -> Iterator[str]:
         links = " or ".join(self._link(name, home) for name in names)
-        yield f"{links}. A field with `?` is left out where there is nothing to say."
+        yield f"{links}. A field marked `?` is omitted if it has no value."
         for name in names:
             if self._homes[name] == home:
                 yield self._section(name, home, "###")
@@ -261,10 +265,10 @@ class Pages:
 
     def _errors_of(self, one: Callable) -> str:
         own = _failures(failures_of(one))
-        common = "Besides, [those of every callable](errors.md#errors-of-every-callable)."
-        if one.name == "api":
-            return f"Those of the callable that is called. {common}"
-        return f"{own}\n\n{common}"
+        common = "[the errors of every callable](errors.md#errors-of-every-callable)"
+        if one.name == API:
+            return f"The errors of the callable that is called, and {common}."
+        return f"{own}\n\nSee also {common}."
 
     def _type(self, schema: Schema, home: str) -> str:  # noqa: PLR0911  # a case for each kind
         match schema:
@@ -424,7 +428,7 @@ def _json(value: Any) -> str:
 
 
 def _note(name: str) -> str:
-    """Return what is to be said of a page beyond its tables."""
+    """Return a page's note, which says what its tables do not."""
     path = NOTES / f"{name}.md"
     return path.read_text("utf-8").strip() if path.exists() else ""
 

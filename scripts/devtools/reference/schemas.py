@@ -34,6 +34,12 @@ _SIMPLE: Final[Mapping[object, Schema]] = {
 }
 # fields of a prompt that require a stored conversation
 _OF_CONVERSATIONS: Final = ("conversationId", "parentMessageId", "regenerate", "toolResults")
+# what the fields of a prompt mean where there is no conversation to continue
+_STATELESS: Final = {
+    "prompt": "The question. Give exactly one of `prompt` and `messages`.",
+    "messages": "The conversation so far, kept by the app; the last message is the user's or a "
+    "tool's.",
+}
 # what a union of frames is called: an alias has no name of its own at run time
 _UNIONS: Final = ("AnswerFrame", "Frame", "ComparisonEndFrame")
 
@@ -99,6 +105,9 @@ def _requests() -> dict[str, Schema]:
         if name not in left_out
     }
     defs["CompareModels"]["additionalProperties"] = False
+    for properties in (own, defs["TestFeatureSettings"]["properties"]):
+        for name, description in _STATELESS.items():
+            properties[name] = {**properties[name], "description": description}
     return {name: _without_titles(schema) for name, schema in defs.items()}
 
 
