@@ -76,9 +76,9 @@ class ProviderRouting(Record):
     """Whether to use only endpoints with zero data retention."""
     sort: Literal["price", "throughput", "latency", "exacto"] | None = None
     """What providers are sorted by, instead of balancing the load."""
-    quantizations: (
-        Annotated[list[Quantization], Field(max_length=limits.PROVIDERS_MAX)] | None
-    ) = None
+    quantizations: Annotated[list[Quantization], Field(max_length=limits.PROVIDERS_MAX)] | None = (
+        None
+    )
     """The quantization levels that are accepted, such as `fp8`."""
     max_price: MaxPrice | None = None
     """The highest prices that are accepted."""
