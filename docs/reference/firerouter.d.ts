@@ -26,7 +26,7 @@ export interface Attachment {
   data?: string | null;
   /** The content type of `data`. An upload has the one that it was created with. */
   contentType?: "image/png" | "image/jpeg" | "image/webp" | "image/gif" | "application/pdf" | "text/plain" | "text/csv" | "text/markdown" | "application/json" | "audio/wav" | "audio/mpeg" | "audio/flac" | "audio/ogg" | "audio/mp4" | "video/mp4" | "video/quicktime" | "video/webm" | null;
-  /** The file's name, which the model is sent. Only with `data`: an upload has its own. */
+  /** The file's name, which the model gets too. Only with `data`: an upload has its own. */
   name?: string | null;
 }
 
@@ -192,7 +192,7 @@ export interface ConversationUpdated {
 export interface CreateEmbeddings {
   /** The feature that answers: `embedding`, or one of that kind that an admin has created. */
   feature: string;
-  /** A text, or up to 256 of them, with 1,000,000 characters together. */
+  /** A text, or up to 256 of them: up to 200,000 characters each, and 1,000,000 together. */
   input: string | string[];
   /** How many numbers each vector should have, if the model can shorten them. Default: the model's. */
   dimensions?: number | null;
@@ -212,7 +212,7 @@ export interface CreateUpload {
   contentType: "image/png" | "image/jpeg" | "image/webp" | "image/gif" | "application/pdf" | "text/plain" | "text/csv" | "text/markdown" | "application/json" | "audio/wav" | "audio/mpeg" | "audio/flac" | "audio/ogg" | "audio/mp4" | "video/mp4" | "video/quicktime" | "video/webm";
   /** The exact size of the file in bytes. */
   bytes: number;
-  /** The file's name, without a folder, which models are sent. */
+  /** The file's name, without a folder. Models get it with the file. */
   name?: string | null;
 }
 
@@ -695,7 +695,7 @@ export interface FeatureSettings {
   history?: "newest" | "summarised";
   /** The model that writes titles and summaries; a free one if it is not set. */
   helperModel?: string | null;
-  /** What happens to an answer once nobody listens: it is stopped, or finished. */
+  /** What happens to an answer once the function learns that nobody listens: it is stopped, or finished. Cloud Run does not report disconnects: with `stop`, call `stop_generation`. */
   onDisconnect?: "stop" | "continue";
   /** Whether the text of a long answer is stored as it grows, so that clients can resume it. */
   resume?: boolean;
