@@ -5,6 +5,7 @@ import re
 import pytest
 
 from firerouter import errors  # its leaves are CallableError's subclasses
+from firerouter.app import FUNCTIONS
 from firerouter.callable import CallableError
 from firerouter.errors import (
     CatalogIncomplete,
@@ -113,6 +114,15 @@ def test_admins_are_told_where_to_act(leaf: type[CallableError]) -> None:
     check_form(leaf.admin_sentence)
     assert re.search(PLACES, leaf.admin_sentence), "where?"
     assert leaf.admin_sentence != leaf.sentence
+
+
+@pytest.mark.parametrize("leaf", FOR_ADMINS)
+def test_the_places_that_admins_are_sent_to_exist(leaf: type[CallableError]) -> None:
+    """Firerouter has no console of its own: only Firebase and Google Cloud have one."""
+    consoles = re.findall(r"(?:(Firebase|Google Cloud) )?console", leaf.admin_sentence)
+    assert all(consoles), "whose console?"
+    words = re.findall(r"\b(?<![./])[a-z]+(?:_[a-z]+)+\b", leaf.admin_sentence)
+    assert set(words) <= {function.name for function in FUNCTIONS}
 
 
 @pytest.mark.parametrize("leaf", [kind for kind in LEAVES if issubclass(kind, NotConfigured)])
