@@ -260,9 +260,9 @@ class AnswerRun:
     async def _cached_images(self) -> list[File] | None:
         """Return the images of the cached answer; None if there is none, or one of them is gone."""
         cached = self._generation.cached
-        if cached is None:
-            return None
-        with self._active.deadline.guard():
+        with self._active.deadline.guard():  # first of all: it may have been stopped by now
+            if cached is None:
+                return None
             return await self._services.images.fetch(image_files(cached))
 
     async def _fetch_files(self) -> None:
