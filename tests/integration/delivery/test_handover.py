@@ -314,6 +314,21 @@ async def test_it_may_run_where_it_was_asked_and_be_joined_there(
     assert call.left is False
 
 
+async def test_its_json_is_parsed_for_no_follower_while_it_grows(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    queue.to = instance
+    await instance.save("shaped", {"model": "sim/slow-bad-json", **LONG_JSON, **CONTINUE})
+    asking = begin(world, instance, "shaped", requestId="r", partialJson=True)
+    await queue.filled()
+    await until(world.requests)
+    joined = instance.begin("execute_prompt", {"resume": queue.id}, "user")
+    await asking[1]
+    await joined.task
+    assert {"start", "text"} <= {frame["type"] for frame in joined.messages}
+    assert [frame for frame in joined.messages if frame["type"] == "json"] == []
+
+
 @pytest.mark.parametrize("same_instance", [True, False])
 async def test_the_same_request_again_follows_the_first(
     world: World, instance: Instance, queue: Queue, same_instance: bool
