@@ -260,9 +260,9 @@ class AnswerRun:
     async def _cached_images(self) -> list[File] | None:
         """Return the images of the cached answer; None if there is none, or one of them is gone."""
         cached = self._generation.cached
-        if cached is None:
-            return None
-        with self._active.deadline.guard():
+        with self._active.deadline.guard():  # first of all: it may have been stopped by now
+            if cached is None:
+                return None
             return await self._services.images.fetch(image_files(cached))
 
     async def _fetch_files(self) -> None:
@@ -377,7 +377,7 @@ class AnswerRun:
             raise
 
     async def _read(self, upstream: ChatRequest, repair: Repair | None = None) -> None:
-        active, settings = self._active, self._settings
+        active, settings, tools = self._active, self._settings, upstream.tool_names
         stored = settings.resume and self._generation.keeps_result
         async with self._services.openrouter.answer(
             upstream,
@@ -394,7 +394,7 @@ class AnswerRun:
                 with active.deadline.guard(settings.idle_s, "idle"):
                     async for deltas in stream:
                         for delta in deltas:
-                            await self._handle(delta, upstream.tool_names)
+                            await self._handle(delta, tools)
 
     async def _handle(self, delta: Delta, tools: frozenset[str]) -> None:
         """Send one delta; an image is stored first, whether anything is streamed or not."""
@@ -438,8 +438,8 @@ class AnswerRun:
 
     @asynccontextmanager
     async def _partial(self, upstream: ChatRequest) -> AsyncIterator[None]:
-        """Inside, the JSON so far is sent now and then, where the caller asked for it."""
-        asked = self._generation.prepared.request.partial_json
+        """Inside, the JSON so far is sent now and then, if the caller asked for it and listens."""
+        asked = self._generation.prepared.request.partial_json and self._active.needs_listener
         wanted = asked and self._settings.stream and upstream.wants_json
         sending = asyncio.create_task(self._send_partial()) if wanted else None
         try:

@@ -233,12 +233,14 @@ class PromptExecution:
         writer = self._conversations.writer(prepared.thread) if prepared.thread else None
         generation = AdmittedGeneration(active, prepared, admitted.entry, cached, writer)
         if continues and not active.stop_requested:
-            return await self._hand_over(generation)
+            return await self._hand_over(generation, request)
         return await self._answer(generation)
 
-    async def _hand_over(self, generation: AdmittedGeneration) -> HandedOver:
+    async def _hand_over(
+        self, generation: AdmittedGeneration, request: ExecutePrompt
+    ) -> HandedOver:
+        """Queue the request as it came, for the task to tell of what its model does not support."""
         active, prepared, writer = generation.active, generation.prepared, generation.writer
-        request = prepared.request
         if writer is not None and not (
             writer.thread.place.is_new or writer.thread.place.is_regeneration
         ):
@@ -264,12 +266,12 @@ class PromptExecution:
             prepared = await self._builder.prepare(
                 queued.request, queued.feature, app, active.uid, active.id
             )
+            writer = None
+            if prepared.thread is not None:
+                writer = self._conversations.writer(prepared.thread, queued.question_state)
+            cached = await self._cache.get(prepared.cache_id)
         except Exception as error:
             raise await self._refuse(active, entry, error) from None
-        writer = None
-        if prepared.thread is not None:
-            writer = self._conversations.writer(prepared.thread, queued.question_state)
-        cached = await self._cache.get(prepared.cache_id)
         return await self._answer(AdmittedGeneration(active, prepared, entry, cached, writer))
 
     async def _refuse(

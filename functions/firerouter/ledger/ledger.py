@@ -214,9 +214,10 @@ class Ledger:
                     return
                 except Conflict:  # it was applied before, or somebody wrote a stop on the entry
                     version = await self._running_version(opening.admission.id, opening.nonce)
-        except Unavailable as error:
+        except FirestoreError as error:
             log.error("give_back_failed", type=error.cause)
-            self._background.start(self._undo(opening))
+            if isinstance(error, Unavailable):  # else it is left to the reconciler
+                self._background.start(self._undo(opening))
 
     async def _undo(self, opening: _Opening) -> None:
         """Give back an admission of which it is not known whether it was made.

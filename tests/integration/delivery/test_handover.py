@@ -314,6 +314,21 @@ async def test_it_may_run_where_it_was_asked_and_be_joined_there(
     assert call.left is False
 
 
+async def test_its_json_is_parsed_for_no_follower_while_it_grows(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    queue.to = instance
+    await instance.save("shaped", {"model": "sim/slow-bad-json", **LONG_JSON, **CONTINUE})
+    asking = begin(world, instance, "shaped", requestId="r", partialJson=True)
+    await queue.filled()
+    await until(world.requests)
+    joined = instance.begin("execute_prompt", {"resume": queue.id}, "user")
+    await asking[1]
+    await joined.task
+    assert {"start", "text"} <= {frame["type"] for frame in joined.messages}
+    assert [frame for frame in joined.messages if frame["type"] == "json"] == []
+
+
 @pytest.mark.parametrize("same_instance", [True, False])
 async def test_the_same_request_again_follows_the_first(
     world: World, instance: Instance, queue: Queue, same_instance: bool
@@ -392,6 +407,16 @@ async def test_a_request_of_any_size_arrives_whole(
     assert await world.all(f"generations/{queue.id}/asked") == {}
 
 
+async def test_what_the_model_does_not_support_is_told_of_as_it_would_be_anywhere(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    dropping = {"model": "sim/plain", "unsupported": "drop", **CONTINUE}
+    await instance.save("plain", dropping)
+    result = await ask(world, instance, "plain", responseFormat={"type": "json_object"})
+    assert len(queue.tasks) == 1
+    assert [notice["field"] for notice in result["notices"]] == ["responseFormat"]
+
+
 async def test_settings_that_change_meanwhile_do_not_change_it(
     world: World, instance: Instance, queue: Queue
 ) -> None:
@@ -460,6 +485,23 @@ async def test_a_stop_during_its_admission_sends_nothing_and_queues_nothing(
     assert (result["finishReason"], result["text"]) == ("stopped", "")
     assert (await ended(world, result["generationId"]))["status"] == "stopped"
     assert queue.tasks == []
+    assert await upstream(world) == []
+
+
+async def test_a_stop_during_its_admission_begins_nothing(world: World, instance: Instance) -> None:
+    await instance.save("here", {"model": "sim/fast"})
+    stops: list[Any] = []
+
+    async def stop_first(commit: Any, *args: Any, **kwargs: Any) -> Any:
+        if not stops:
+            stops.append(await instance.call("stop_generation", {"requestId": "r"}, "user"))
+        return await commit(*args, **kwargs)
+
+    instance.commits(stop_first)
+    data = {"feature": "here", "prompt": prompt(world), "requestId": "r"}
+    frames, result = await instance.frames("execute_prompt", data, "user")
+    assert [stop["stopped"] for stop in stops] == [True]
+    assert (frames, result["finishReason"], result["attempts"]) == ([], "stopped", [])
     assert await upstream(world) == []
 
 
@@ -661,6 +703,25 @@ async def test_what_cannot_be_asked_any_more_is_ended(
     assert (await refused(running)).reason == "conversation_unknown"
     entry = await ended(world, queue.id)
     assert (entry["status"], entry["costNanoUsd"]) == ("failed", 0)
+
+
+async def test_a_question_state_that_cannot_be_read_ends_it_at_once(
+    world: World, instance: Instance, queue: Queue
+) -> None:
+    to, queue.to = queue.to, None
+    assert to is not None
+    _, running = begin(world, instance, "fast", conversationId="new")
+    await queue.filled()
+    parts = await world.all(f"generations/{queue.id}/asked")
+    ((name, part),) = parts.items()
+    stored = json.loads(part["part"])
+    stored["written"]["on"] = "nowhere"
+    await world.write(f"generations/{queue.id}/asked/{name}", {**part, "part": json.dumps(stored)})
+    await queue.deliver(to)
+    assert (await refused(running)).reason == "internal"
+    entry = await ended(world, queue.id)
+    assert (entry["status"], entry["costNanoUsd"]) == ("failed", 0)
+    assert await upstream(world) == []
 
 
 async def test_somebody_elses_cannot_be_followed(

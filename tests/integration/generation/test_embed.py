@@ -438,3 +438,55 @@ async def test_an_instance_that_goes_down_settles_first(world: World) -> None:
         await asyncio.wait_for(running, SOON_S)
     assert ended.value.reason == "interrupted"
     assert await is_settled(world)
+
+
+# -- the same request again while it runs ----------------------------------------------------------
+
+
+async def test_the_same_request_again_waits_for_the_first_and_another_payload_does_not(
+    world: World,
+) -> None:
+    instance = await feature(world, "sim/vectors-silent")
+    marker, texts = marked(1)
+    data = {"feature": "vectors", "input": texts, "requestId": "r"}
+    first = asyncio.create_task(instance.call(EMBED, data, "user"))
+    await begun(world, marker)
+    again = asyncio.create_task(instance.call(EMBED, data, "user"))
+    reused = await instance.refusal(EMBED, {**data, "input": ["other"]}, "user")
+    assert reused.reason == "request_id_reused"
+    stop = {"requestId": "r"}
+    assert (await instance.call("stop_generation", stop, "user"))["stopped"]
+    for running in (first, again):
+        with pytest.raises(CallableError) as ended:
+            await asyncio.wait_for(running, SOON_S)
+        assert ended.value.reason == "stopped"
+        assert ended.value.details["generationId"] == generation_id("user", "r")
+    assert len(await world.embedded(marker)) == 1
+    assert await is_settled(world)
+
+
+async def test_it_goes_on_for_whoever_still_waits_and_ends_with_the_last(world: World) -> None:
+    instance = await feature(world, "sim/vectors-silent")
+    marker, texts = marked(1)
+    data = {"feature": "vectors", "input": texts, "requestId": "r"}
+    first = instance.begin(EMBED, data, "user")
+    await begun(world, marker)
+    again = instance.begin(EMBED, data, "user")
+    await asyncio.sleep(0)
+    first.call.leave()
+    await asyncio.sleep(0.2)
+    assert not first.task.done(), "somebody still waits for it"
+    again.call.leave()
+    for running in (first, again):
+        with pytest.raises(CallableError) as ended:
+            await asyncio.wait_for(running.task, SOON_S)
+        assert ended.value.reason == "stopped"
+    assert await is_settled(world)
+
+
+async def test_an_instance_that_goes_down_begins_no_vectors_any_more(world: World) -> None:
+    instance = await feature(world, "sim/vectors-silent")
+    instance.app.generation.interrupt()
+    marker, texts = marked(1)
+    assert (await refused(instance, input=texts)).reason == "interrupted"
+    assert await world.embedded(marker) == []

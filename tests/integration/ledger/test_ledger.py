@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from google.api_core.exceptions import PermissionDenied
 from google.cloud.firestore import AsyncClient
 
 from firerouter.background import BackgroundTasks
@@ -624,6 +625,25 @@ async def test_a_give_back_whose_answer_is_lost_is_made_once(
     await background.drain()
     assert commits.sent == 2
     assert await totals(firestore, uid) == (0, 0, 0)
+
+
+async def test_a_give_back_that_firestore_forbids_hides_no_refusal(
+    make: Make, suite: Suite, client: Client, uid: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sent = 0
+
+    async def forbid_second(commit: Commit, *args: Any, **kwargs: Any) -> Any:
+        nonlocal sent
+        sent += 1
+        if sent == 2:
+            raise PermissionDenied("no role")  # type: ignore[no-untyped-call]
+        return await commit(*args, **kwargs)
+
+    ledger = make(send_commits(client(suite.firestore_host), forbid_second))
+    with pytest.raises(QuotaExceeded):
+        await ledger.admit(asked(uid, reserve_nano_usd=CENT), capped(UserLimits(usd_per_day=0)))
+    assert sent == 2
+    assert "give_back_failed" in capsys.readouterr().out
 
 
 async def test_a_settlement_whose_answer_is_lost_is_made_once(
