@@ -97,7 +97,22 @@ REQUESTS_PER_MINUTE: Final = 20
 REQUESTS_PER_MINUTE_MAX: Final = 10_000
 CONCURRENT: Final = 6  # a comparison of six models
 CONCURRENT_MAX: Final = 1_000
+TOKENS_PER_DAY_MAX: Final = 10_000_000_000
 USD_PER_DAY: Final = 1.0
 USD_PER_DAY_MAX: Final = 10_000.0
-RESERVE_USD: Final = 0.02  # held for one paid generation while it runs
+USD_PER_MONTH: Final = 10.0
+USD_PER_MONTH_MAX: Final = 100_000.0
+RESERVE_USD: Final = 0.02  # held for what has no price: an answer, an image, a tool
+RESERVE_MIN_USD: Final = 0.001  # above 0: what has no price is never taken for free
 RESERVE_MAX_USD: Final = 100.0
+TIERS_MAX: Final = 20
+
+# What an anonymous user may do, whose next account costs nothing
+ANONYMOUS_REQUESTS_PER_MINUTE: Final = 5
+ANONYMOUS_CONCURRENT: Final = 2
+ANONYMOUS_USD_PER_DAY: Final = 0.1
+ANONYMOUS_USD_PER_MONTH: Final = 1.0
+
+# What all users of the app together may spend
+CEILING_USD_PER_DAY: Final = 20.0
+CEILING_USD_PER_MONTH: Final = 200.0

@@ -112,14 +112,31 @@ class App:
         return ledger.LedgerStore(self.firestore, limits=self.limits.ledger)
 
     @cached_property
+    def leases(self) -> ledger.Leases:
+        """Keeps this instance's generations alive, for other instances to see."""
+        return ledger.Leases(
+            self.ledger_store,
+            instance=self.instance,
+            background=self.background,
+            limits=self.limits.ledger,
+        )
+
+    @cached_property
     def ledger(self) -> ledger.Ledger:
         """The ledger of this instance's generations."""
         return ledger.Ledger(
             self.ledger_store,
             background=self.background,
             instance=self.instance,
+            leases=self.leases,
             limits=self.limits.ledger,
         )
+
+    @cached_property
+    def user_caps(self) -> generation.UserCaps:
+        """What calls are held to."""
+        own_limits = ledger.OwnLimitsStore(self.firestore, limits=self.limits.ledger)
+        return generation.UserCaps(own_limits)
 
     @cached_property
     def openrouter(self) -> openrouter.OpenRouter:
@@ -244,6 +261,7 @@ class App:
             follower=self.delivery.follower,
             cache=cache,
             stops=self.delivery.stops,
+            user_caps=self.user_caps,
             limits=limits,
             file_limits=self.limits.files,
         )
@@ -253,6 +271,7 @@ class App:
             app_settings=self.features.app_settings,
             choice=self.features.choice,
             execution=prompts,
+            ledger=self.ledger,
             stops=self.delivery.stops,
             limits=limits,
         )
@@ -345,6 +364,7 @@ def _embeddings(app: App) -> generation.EmbeddingExecution:
         stops=app.delivery.stops,
         openrouter=app.openrouter,
         pseudonyms=app.users.pseudonyms,
+        user_caps=app.user_caps,
         default_referer=app.environment.default_referer,
         limits=app.limits.generation,
     )

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .dispatch import Dispatch
     from .embeddings import CreateEmbeddings
     from .features import ListFeatures, SetPreferences
-    from .fields import NANO_PER_USD, Matches, ModelId, Name, Number, is_name
+    from .fields import NANO_PER_USD, Matches, ModelId, Name, Number, invalid_part, is_name
     from .frames import (
         AnswerFrame,
         CitationFrame,
@@ -197,6 +197,7 @@ else:
                 "NANO_PER_USD",
                 "Name",
                 "Number",
+                "invalid_part",
                 "is_name",
             ),
             "frames": (
@@ -451,6 +452,7 @@ __all__ = (
     "faults",
     "from_stored",
     "images",
+    "invalid_part",
     "is_name",
     "parse",
     "parse_answer",

@@ -196,6 +196,7 @@ class Handover:
                 EntryField.INSTANCE: self._instance,
                 EntryField.NONCE: nonce,
                 EntryField.DEADLINE_AT: run_deadline(now, self._ledger_limits),
+                EntryField.LEASE_UNTIL: now + timedelta(seconds=self._ledger_limits.lease_s),
             }
             try:
                 version = await self._store.update(
@@ -217,5 +218,5 @@ def _claimed(stored: StoredEntry, nonce: str, version: datetime) -> Claim | None
     if admission is None:  # damaged: nobody can run it, and the reconciler closes it
         log.error("entry_damaged", generation=stored.id)
         return None
-    entry = OpenEntry(admission, nonce, stored.admitted_at, EntryState(version))
+    entry = OpenEntry(admission, nonce, stored.windows, EntryState(version, freed=stored.freed))
     return Claim(entry, is_stopped=stored.stop is not None)

@@ -8,7 +8,7 @@
         FeatureUnknown  FeatureDisabled  ModelNotAllowed  PaidModel  CostTooHigh
         QuotaExceeded  WrongKind  Stopped  ConversationUnknown  MessageUnknown
         AttachmentUnknown  AttachmentNotTaken
-        AlreadyRunning  RequestIdReused  ResultNotKept  GenerationUnknown
+        AlreadyRunning  RequestIdReused  ResultNotKept  GenerationUnknown  UserBlocked
       NotConfigured        an admin has to act
         KeyMissing  KeyStoreForbidden  KeyStoreDisabled
                                    SettingsInvalid  StorageMissing  FirestoreForbidden
@@ -78,6 +78,7 @@ from .service import (
     StorageMissing,
     StorageUnavailable,
     Unavailable,
+    UserBlocked,
     WrongKind,
 )
 from .upstream import (
@@ -182,6 +183,7 @@ __all__ = [
     "UpstreamSilent",
     "UpstreamTimeout",
     "UpstreamUnreachable",
+    "UserBlocked",
     "WrongKind",
     "failure_of",
 ]

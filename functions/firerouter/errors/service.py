@@ -195,6 +195,15 @@ class QuotaExceeded(Refused):
     retryable = True
 
 
+class UserBlocked(Refused):
+    """An admin has blocked this user."""
+
+    status = "PERMISSION_DENIED"
+    reason = "user_blocked"
+    sentence = "Your access to this app's AI features is paused. Please contact the app's owner."
+    admin_sentence = "This user is blocked. Unblock them with set_user_limits."
+
+
 class AlreadyRunning(Refused):
     """`details.generationId`, if present, names the running generation, to be resumed."""
 

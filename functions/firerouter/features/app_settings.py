@@ -1,6 +1,6 @@
 """The settings of the app as a whole: its name, what a user may do, what may be billed. Pure.
 
-    config/app   {appName, referer, limits: {requestsPerMinute, concurrent, usdPerDay, reserveUsd},
+    config/app   {appName, referer, limits, anonymousLimits, tiers, ceiling,
                   freeModelsOnly, replaceGoneModels, revision, ...}
 
 A malformed field falls back to its default: no call fails because of it.
@@ -14,8 +14,9 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
-from ..contract import Matches, Record
-from ..ledger import UserLimits
+from ..contract import Matches, Name, Record
+from ..ledger import ANONYMOUS, CapPolicy, Ceiling, LimitsOverride, UserLimits
+from ..limits import TIERS_MAX
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -35,10 +36,25 @@ class AppSettings(Record):
     """The app's address in OpenRouter's statistics; empty for its Firebase Hosting address."""
     limits: UserLimits = UserLimits()
     """What one user may do."""
+    anonymous_limits: LimitsOverride = ANONYMOUS
+    """What is different for users who are signed in anonymously."""
+    tiers: Annotated[dict[Name, LimitsOverride], Field(max_length=TIERS_MAX)] = {}
+    """What is different for the users of a tier, by its name: the custom claim `tier`."""
+    ceiling: Ceiling = Ceiling()
+    """What all users together may spend."""
     free_models_only: bool = True
     """Whether everything that would be billed is refused, in settings and in calls."""
     replace_gone_models: bool = False
     """Whether the daily check may replace a feature's model once OpenRouter has withdrawn it."""
+
+    def policy(self) -> CapPolicy:
+        """Return what the settings say about limits."""
+        return CapPolicy(
+            everybody=self.limits,
+            anonymous=self.anonymous_limits,
+            tiers=self.tiers,
+            ceiling=self.ceiling,
+        )
 
     def to_json(self) -> dict[str, object]:
         """Return the settings as documents and the wire hold them."""
@@ -63,7 +79,10 @@ def read_app_settings(document: Mapping[str, object]) -> ReadAppSettings:
     """Read the settings in `config/app`, whatever it holds."""
     value = document.get("limits")
     user_limits, malformed = _read(UserLimits, value if isinstance(value, dict) else {})
-    names = ("appName", "referer", "freeModelsOnly", "replaceGoneModels")
+    names = (
+        *("appName", "referer", "freeModelsOnly", "replaceGoneModels"),
+        *("anonymousLimits", "tiers", "ceiling"),
+    )
     settings, also_malformed = _read(
         AppSettings,
         {

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .limits import GenerationLimits
     from .preparation import RequestBuilder
     from .reconciler import Reconciler
+    from .user_caps import UserCaps
 else:
     __getattr__ = lazily(
         __name__,
@@ -29,6 +30,7 @@ else:
             "limits": ("GenerationLimits",),
             "preparation": ("RequestBuilder",),
             "reconciler": ("Reconciler",),
+            "user_caps": ("UserCaps",),
         },
     )
 
@@ -42,5 +44,6 @@ __all__ = (
     "Reconciler",
     "RequestBuilder",
     "ResponseCache",
+    "UserCaps",
     "origin_of",
 )

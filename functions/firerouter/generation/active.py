@@ -27,21 +27,25 @@ class Origin:
     """Where a request comes from.
 
     Attributes:
-        uid: The user's id.
+        caller: Who sent it.
         payload: The hash of the request's data, which tells the same request from another one.
         trace_id: The trace that its log entries belong to.
         listener: Where its frames go: a call, or one model's part of a comparison.
     """
 
-    uid: str
+    caller: Caller
     payload: str
     trace_id: str
     listener: Listener
 
+    @property
+    def uid(self) -> str:
+        return self.caller.uid
+
 
 def origin_of(call: Call[Caller]) -> Origin:
     """Return where a call comes from. Its data were parsed, and so are an object."""
-    return Origin(call.caller.uid, payload_hash(call.data), call.trace_id, call)
+    return Origin(call.caller, payload_hash(call.data), call.trace_id, call)
 
 
 class Listeners:

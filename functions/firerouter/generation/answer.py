@@ -34,7 +34,7 @@ from ..files import (
     ImageStore,
     image_files,
 )
-from ..ledger import AttemptRecord, Ledger, OpenEntry
+from ..ledger import AttemptRecord, Ledger, OpenEntry, Remaining
 from ..openrouter import (
     Answer,
     Attempt,
@@ -69,6 +69,7 @@ class AdmittedGeneration:
         entry: The ledger's entry, to be settled once.
         cached: The answer that was cached for the same request, if there is one.
         writer: Writes question and answer into their conversation, if they belong to one.
+        remaining: What its admission left of the user's limits; None where nobody is told.
     """
 
     active: ActiveGeneration
@@ -76,6 +77,7 @@ class AdmittedGeneration:
     entry: OpenEntry
     cached: CachedAnswer | None = None
     writer: ThreadWriter | None = None
+    remaining: Remaining | None = None
 
     @property
     def keeps_result(self) -> bool:

@@ -25,7 +25,7 @@ from ..features import Feature
 from ..files import without_image_data
 from ..firestore import FirestoreError, commit, get
 from ..ledger import Status
-from ..openrouter import ChatRequest
+from ..openrouter import ChatRequest, nano_usd
 from .limits import GenerationLimits
 
 
@@ -105,6 +105,11 @@ class ResponseCache:
             await commit(batch, self._limits.settle_s)
         except FirestoreError as error:
             log.warning("response_not_kept", type=error.cause)
+
+
+def saved_nano_usd(answer: CachedAnswer) -> int:
+    """Return what a cached answer cost when it was made, which is not paid again."""
+    return nano_usd(answer["usage"].get("cost") or 0)
 
 
 def _cached(result: Mapping[str, object]) -> CachedAnswer:

@@ -4,14 +4,16 @@
         -> a judge reads the answers, where one was asked for -> result
 
 Each is an `execute_prompt` of one model without fallbacks: its own deadlines, entry, counters,
-usage and cost. Their requests' ids follow from the comparison's, so that the same request again
-asks nobody twice, and a stop of the comparison finds them all.
+usage and cost. They are admitted together, or none is. Their requests' ids follow from the
+comparison's, so that the same request again asks nobody twice, and a stop of the comparison finds
+them all.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import cast
@@ -34,12 +36,13 @@ from ..delivery import StopSignals
 from ..errors import CostTooHigh, InvalidArgument, QuotaExceeded
 from ..features import IMAGE, AppSettings, AppSettingsStore, Feature, ModelChoice
 from ..files import Attachments
-from ..ledger import comparison_ids, comparison_request, generation_id, payload_hash
+from ..ledger import Ledger, comparison_ids, comparison_request, generation_id, payload_hash
 from ..users import Caller
 from . import estimate, judge
 from .active import Origin
 from .execution import PromptExecution
 from .exits import unforeseen
+from .joint_admission import JointAdmission, JointPart
 from .limits import GenerationLimits
 from .preparation import RequestBuilder
 
@@ -82,11 +85,17 @@ class ModelListener:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonPart:
-    """What one model of a comparison is asked. The data tell the same request from another one."""
+    """What one model of a comparison is asked.
+
+    Attributes:
+        data: Tell the same request from another one.
+        admission: Its part of the joint admission; None for the judge, which comes later.
+    """
 
     model: str
     data: Mapping[str, object]
     request: ExecutePrompt
+    admission: JointPart | None = None
 
 
 class ActiveComparison:
@@ -121,6 +130,7 @@ class ModelComparison:
         app_settings: AppSettingsStore,
         choice: ModelChoice,
         execution: PromptExecution,
+        ledger: Ledger,
         stops: StopSignals,
         limits: GenerationLimits,
     ) -> None:
@@ -129,6 +139,7 @@ class ModelComparison:
         self._app_settings = app_settings
         self._choice = choice
         self._execution = execution
+        self._ledger = ledger
         self._stops = stops
         self._limits = limits
 
@@ -154,9 +165,12 @@ class ModelComparison:
         await call.send({"type": "start", **start})
         comparison = ActiveComparison(id_, uid, self._stops)
         with self._stops.register(id_, uid, comparison.stop):
+            joint = JointAdmission(self._ledger, len(parts))
             outcomes = await asyncio.gather(
                 *(
-                    self._answer(call, comparison, index, part, feature)
+                    self._answer(
+                        call, comparison, index, replace(part, admission=joint.part()), feature
+                    )
                     for index, part in enumerate(parts)
                 )
             )
@@ -260,9 +274,12 @@ class ModelComparison:
         listener = ModelListener(call, index, part.model)
         if comparison.stopped:
             listener.leave()  # before it could be reached: nobody waits for what it would write
-        origin = Origin(call.caller.uid, payload_hash(part.data), call.trace_id, listener)
+        origin = Origin(call.caller, payload_hash(part.data), call.trace_id, listener)
         try:
-            result = await self._execution.run(origin, part.request, feature)
+            with part.admission or nullcontext():
+                result = await self._execution.run(
+                    origin, part.request, feature, admission=part.admission
+                )
         except Exception as error:
             failure = error if isinstance(error, CallableError) else None
             failure = failure or unforeseen(error, call.trace_id)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import cast
 
 from ..callable import Call, CallableError, encode
@@ -42,12 +43,12 @@ from ..keys import KeyPool
 from ..ledger import (
     Admission,
     Admitted,
-    Caps,
     FeatureUse,
     Ledger,
     OpenEntry,
     Outcome,
     RequestKey,
+    Reserve,
     generation_id,
 )
 from ..models import CHARS_PER_TOKEN
@@ -64,11 +65,12 @@ from ..openrouter import (
     total,
 )
 from ..users import Caller, Pseudonyms
+from . import estimate
 from .active import Origin, origin_of
 from .attempts import infos_of, records_of
-from .estimate import reserve
 from .exits import Ending, settled
 from .limits import GenerationLimits
+from .user_caps import UserCaps
 
 
 class ActiveEmbedding:
@@ -124,6 +126,7 @@ class EmbeddingExecution:
         stops: StopSignals,
         openrouter: OpenRouter,
         pseudonyms: Pseudonyms,
+        user_caps: UserCaps,
         default_referer: str,
         limits: GenerationLimits,
     ) -> None:
@@ -135,6 +138,7 @@ class EmbeddingExecution:
         self._stops = stops
         self._openrouter = openrouter
         self._pseudonyms = pseudonyms
+        self._user_caps = user_caps
         self._default_referer = default_referer
         self._limits = limits
         self._active: dict[str, ActiveEmbedding] = {}
@@ -207,6 +211,7 @@ class EmbeddingExecution:
             self._feature(request, origin.uid, override), self._app_settings.get()
         )
         active.deadline.cap_total(feature.settings.total_s)
+        caps, payer = await self._user_caps.of(origin.caller, app, feature)
         requests = await self._requests(request, feature, app, origin.uid)
         await requests[0].keys.get()  # a missing key is told before anything is counted
         admitted = await self._ledger.admit(
@@ -220,9 +225,10 @@ class EmbeddingExecution:
                     model=requests[0].model,
                     is_test=feature.test,
                 ),
-                reserve_nano_usd=reserve([requests[0].model], app),
+                reserve=await self._reserve(requests, feature, app),
+                payer=payer,
             ),
-            Caps(user=app.limits, feature=feature.settings.caps),
+            caps,
         )
         if not isinstance(admitted, Admitted):  # the same request was answered before
             stored = cast(EmbeddingsResult, admitted.result)
@@ -308,6 +314,18 @@ class EmbeddingExecution:
             for inputs in batches(request.input, self._limits)
         ]
 
+    async def _reserve(
+        self, requests: Sequence[EmbeddingsRequest], feature: Feature, app: AppSettings
+    ) -> Reserve:
+        """Return what all vectors may cost: each input to its end, and nothing is written."""
+        model = requests[0].model
+        sizes = [len(text.encode("utf-8", "replace")) for one in requests for text in one.inputs]
+        tokens = sum(size // self._limits.prompts.bytes_per_token_min + 1 for size in sizes)
+        free = bool(await self._choice.filter_free([model]))
+        known = None if free else await self._choice.find_model(model)
+        usd = Decimal(str(app.limits.reserve_usd))
+        return estimate.embeddings_reserve(known, tokens, usd, free=free)
+
     def _check_lengths(self, inputs: Sequence[str], model: str, context_tokens: int | None) -> None:
         """Raise ContextTooLong for what cannot fit, before anything is paid; OpenRouter counts."""
         for at, text in enumerate(inputs):
@@ -351,7 +369,7 @@ def batches(inputs: Sequence[str], limits: GenerationLimits) -> Iterator[list[st
 def build_result(run: EmbeddingRun, failure: CallableError | None) -> EmbeddingsResult:
     """Return what the caller gets, were there no failure; it says what all of it cost."""
     elapsed_s = asyncio.get_running_loop().time() - run.started_at
-    estimate = run.entry.admission.reserve_nano_usd
+    reserved = run.entry.admission.reserve.nano_usd
     result = {
         "generationId": run.entry.admission.id,
         "feature": run.feature.id,
@@ -362,7 +380,7 @@ def build_result(run: EmbeddingRun, failure: CallableError | None) -> Embeddings
         "embeddings": [
             {"index": index, "embedding": vector} for index, vector in enumerate(run.vectors)
         ],
-        "usage": _usage(run, failure).to_wire(estimate_nano_usd=estimate),
+        "usage": _usage(run, failure).to_wire(estimate_nano_usd=reserved),
         "timing": {"totalMs": round(elapsed_s * 1000)},
         "attempts": infos_of(run.attempts.attempts),
         "notices": run.notices or None,
@@ -382,7 +400,7 @@ def build_outcome(
         packed = _in_form(result, "base64")  # numbers would be four times as large
         stored = packed if len(encode(packed)) <= limits.result_max_bytes else None
     cost = _cost(run, ending.failure)
-    if cost is None and not admission.reserve_nano_usd:
+    if cost is None and not admission.reserve.nano_usd:
         cost = 0  # of a free model
     return Outcome(
         status=ending.status,

@@ -6,19 +6,27 @@ reserves for each.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
 from .. import limits
-from ..contract import ExecutePrompt, ImageOptions
-from ..features import IMAGE, AppSettings, FeatureSettings, paid_extras
+from ..contract import NANO_PER_USD, ExecutePrompt, ImageOptions, Message, TextPart
+from ..features import EMBEDDING, IMAGE, FeatureSettings, paid_extras
 from ..files import File
-from ..models import TOKENS_PER_PRICE, Model, is_free
-from ..openrouter import nano_usd
+from ..ledger import Reserve
+from ..models import TOKENS_PER_PRICE, Model
+from ..openrouter import ChatRequest
 from . import prompts
+from .helper_plan import HelperPlan
 from .limits import PromptLimits
+
+NANO_PER_TOKEN_PRICE: Final = NANO_PER_USD // TOKENS_PER_PRICE  # prices are for a million tokens
+
+MESSAGE_BYTES: Final = 16  # of a message beside its texts: its role, and what separates it
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +45,6 @@ class OutputPlan:
 TEXT_ONLY: Final = OutputPlan()
 
 
-def reserve(models: Iterable[str], app: AppSettings) -> int:
-    """Return what to hold of the user's budget for one answer, in nano dollars: 0 if it is free."""
-    free = app.free_models_only or all(map(is_free, models))  # ModelChoice let no other through
-    return 0 if free else nano_usd(app.limits.reserve_usd)
-
-
 def prompt_tokens(
     settings: FeatureSettings,
     request: ExecutePrompt,
@@ -57,6 +59,28 @@ def prompt_tokens(
     size = prompts.prompt_bytes(settings, request)
     size += sum(f.prompt_bytes if f.modality == "image" else f.size for f in files)
     return size // limits_.bytes_per_token_min
+
+
+def upstream_tokens(upstream: ChatRequest, files: Iterable[File], limits_: PromptLimits) -> int:
+    """Return how many tokens a model may be sent with a request, history and files included."""
+    size = sum(map(_message_bytes, upstream.messages))
+    for name in ("tools", "response_format"):
+        if (value := upstream.parameters.get(name)) is not None:
+            size += len(json.dumps(value))
+    size += sum(f.prompt_bytes if f.modality == "image" else f.size for f in files)
+    return size // limits_.bytes_per_token_min
+
+
+def _message_bytes(message: Message) -> int:
+    texts = [message.text, *(reply.content for reply in message.tool_replies)]
+    texts += [part.text for part in message.parts if isinstance(part, TextPart)]
+    calls = sum(len(call.name) + len(call.arguments) for call in message.tool_requests)
+    size = sum(
+        len(text) if text.isascii() else len(text.encode("utf-8", "replace")) for text in texts
+    )
+    if message.reasoning_details:
+        size += len(json.dumps(list(message.reasoning_details)))
+    return size + calls + MESSAGE_BYTES
 
 
 def max_completion_tokens(model: Model | None, settings: FeatureSettings) -> int:
@@ -78,7 +102,112 @@ def output_plan(settings: FeatureSettings, request: ExecutePrompt) -> OutputPlan
 
 def tool_surcharge(settings: FeatureSettings, reserve_usd: Decimal) -> Decimal:
     """Return what OpenRouter's own tools and plugins may cost, whichever model uses them."""
-    return reserve_usd * any(paid_extras(settings))
+    return reserve_usd * len(list(paid_extras(settings)))
+
+
+def worst_case(
+    model: Model | None,
+    settings: FeatureSettings,
+    tokens: int,
+    reserve_usd: Decimal,
+    plan: OutputPlan = TEXT_ONLY,
+    *,
+    free: bool = False,
+) -> Reserve:
+    """Return the most that one answer of a model may cost and take, tools and plugins included.
+
+    One try of it: what several tries may cost is in docs/operations.md, with how far a cap can be
+    exceeded by it.
+
+    Args:
+        model: The model, if the catalog knows it.
+        settings: The feature's.
+        tokens: How many tokens it is sent.
+        reserve_usd: What the app holds for whatever has no price, as images have none.
+        plan: What it generates besides text.
+        free: Whether the model is never billed.
+    """
+    written = max_completion_tokens(model, settings)
+    if model is not None and model.context_length:
+        tokens = min(tokens, model.context_length)
+    surcharge = math.ceil(NANO_PER_USD * tool_surcharge(settings, reserve_usd))
+    prompt, completion = (model.prompt_price, model.completion_price) if model else (None, None)
+    # asked for again, a model is sent its first answer as well
+    times, per_token = (2, 3) if plan.may_repair else (1, 1)
+    base, by_token = Decimal(0), Decimal(0)
+    if not free and isinstance(prompt, Decimal) and isinstance(completion, Decimal):
+        base = NANO_PER_TOKEN_PRICE * prompt * tokens * times
+        by_token = NANO_PER_TOKEN_PRICE * (completion * times + prompt * (times - 1))
+        if plan.images:
+            images = NANO_PER_USD * reserve_usd * plan.images
+            base, by_token = max(base + by_token * written, images), Decimal(0)
+    elif not free:
+        base = NANO_PER_USD * reserve_usd * max(1, plan.images) * times
+    return Reserve(
+        base_nano_usd=math.ceil(base) + surcharge,
+        nano_usd_per_token=by_token,
+        base_tokens=times * tokens,
+        tokens_per_token=per_token,
+        completion_tokens=written,
+        is_lowerable=is_lowerable(settings),
+    )
+
+
+def embeddings_reserve(
+    model: Model | None, tokens: int, reserve_usd: Decimal, *, free: bool
+) -> Reserve:
+    """Return the most that vectors may cost and take."""
+    price = model.prompt_price if model else None
+    base = Decimal(0)
+    if not free:
+        base = NANO_PER_USD * reserve_usd
+        if isinstance(price, Decimal):
+            base = NANO_PER_TOKEN_PRICE * price * tokens
+    return Reserve(base_nano_usd=math.ceil(base), base_tokens=tokens)
+
+
+def dearest(reserves: Sequence[Reserve]) -> Reserve:
+    """Return a worst case that none of these exceeds: one of several models answers."""
+    return Reserve(
+        base_nano_usd=max(one.base_nano_usd for one in reserves),
+        nano_usd_per_token=max(one.nano_usd_per_token for one in reserves),
+        base_tokens=max(one.base_tokens for one in reserves),
+        tokens_per_token=max(one.tokens_per_token for one in reserves),
+        completion_tokens=max(one.completion_tokens for one in reserves),
+        is_lowerable=all(one.is_lowerable for one in reserves),
+    )
+
+
+def with_extra(reserve: Reserve, *, usd: Decimal, tokens: int = 0) -> Reserve:
+    """Return a worst case with something beside the answer, such as a helper model's calls."""
+    return replace(
+        reserve,
+        base_nano_usd=reserve.base_nano_usd + math.ceil(usd * NANO_PER_USD),
+        base_tokens=reserve.base_tokens + tokens,
+    )
+
+
+def is_lowerable(settings: FeatureSettings) -> bool:
+    """Return whether an answer of this feature may be told to be shorter.
+
+    Half an image is none. What a model may reason is part of what it may write, and OpenRouter
+    refuses a request for less than that.
+    """
+    reasons = settings.reasoning is not None and settings.reasoning.max_tokens is not None
+    return settings.kind not in (IMAGE, EMBEDDING) and not reasons
+
+
+def helper_usd(
+    plan: HelperPlan, model: Model | None, reserve_usd: Decimal, *, free: bool
+) -> Decimal:
+    """Return what a helper model's calls may cost beside an answer, in US dollars."""
+    if plan.model is None or free:
+        return Decimal(0)
+    prompt, completion = (model.prompt_price, model.completion_price) if model else (None, None)
+    if not (isinstance(prompt, Decimal) and isinstance(completion, Decimal)):
+        return reserve_usd
+    read = plan.prompt_chars  # a token has one character at least
+    return (prompt * read + completion * plan.completion_tokens) / TOKENS_PER_PRICE
 
 
 def cost(
@@ -88,23 +217,5 @@ def cost(
     reserve_usd: Decimal,
     plan: OutputPlan = TEXT_ONLY,
 ) -> Decimal:
-    """Return what one answer of a model that is not free may cost, in US dollars.
-
-    Args:
-        model: The model, if the catalog knows it.
-        settings: The feature's.
-        tokens: How many tokens it is sent.
-        reserve_usd: What the app holds for one answer. It stands in for an unknown price, as
-            images have one.
-        plan: What it generates besides text.
-    """
-    prompt, completion = (model.prompt_price, model.completion_price) if model else (None, None)
-    surcharge = tool_surcharge(settings, reserve_usd)
-    if model is None or not (isinstance(prompt, Decimal) and isinstance(completion, Decimal)):
-        return reserve_usd * max(1, plan.images) * (1 + plan.may_repair) + surcharge
-    tokens = min(tokens, model.context_length or tokens)
-    written = max_completion_tokens(model, settings)
-    if plan.may_repair:
-        tokens, written = 2 * tokens + written, 2 * written
-    by_token = (prompt * tokens + completion * written) / TOKENS_PER_PRICE
-    return max(by_token, reserve_usd * plan.images) + surcharge
+    """Return what one answer of a model that is not free may cost, in US dollars: `worst_case`."""
+    return Decimal(worst_case(model, settings, tokens, reserve_usd, plan).nano_usd) / NANO_PER_USD

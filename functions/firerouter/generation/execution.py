@@ -31,14 +31,15 @@ from ..errors import AlreadyRunning, RequestIdReused, Restarting
 from ..features import AppSettingsStore, Feature
 from ..files import Attachments, FileLimits, split_annotations
 from ..ledger import (
+    NOTHING,
     Admission,
     Admitted,
-    Caps,
     ConversationLink,
     FeatureUse,
     Ledger,
     OpenEntry,
     Outcome,
+    Payer,
     Place,
     RequestKey,
     generation_id,
@@ -46,13 +47,13 @@ from ..ledger import (
 from ..users import Caller
 from .active import ActiveGeneration, HandedOver, Origin, origin_of
 from .answer import AdmittedGeneration, Answerer, AnswerOutcome, AnswerRun
-from .cache import ResponseCache, is_cacheable
-from .estimate import reserve
+from .cache import CachedAnswer, ResponseCache, is_cacheable, saved_nano_usd
 from .exits import Ending, settled, unforeseen
-from .helper_model import helper_models
+from .joint_admission import Admitter, JointPart
 from .limits import GenerationLimits
 from .preparation import PreparedRequest, RequestBuilder
-from .result import build_outcome, build_result, minimal_result
+from .result import build_outcome, build_result, minimal_result, with_remaining
+from .user_caps import UserCaps
 
 
 class PromptExecution:
@@ -72,6 +73,7 @@ class PromptExecution:
         follower: Follower,
         cache: ResponseCache,
         stops: StopSignals,
+        user_caps: UserCaps,
         limits: GenerationLimits,
         file_limits: FileLimits,
     ) -> None:
@@ -86,6 +88,7 @@ class PromptExecution:
         self._follower = follower
         self._cache = cache
         self._stops = stops
+        self._user_caps = user_caps
         self._limits = limits
         self._file_limits = file_limits
         self._active: dict[str, ActiveGeneration] = {}
@@ -106,7 +109,12 @@ class PromptExecution:
         return await self.run(origin_of(call), request)
 
     async def run(
-        self, origin: Origin, request: ExecutePrompt, override: Feature | None = None
+        self,
+        origin: Origin,
+        request: ExecutePrompt,
+        override: Feature | None = None,
+        *,
+        admission: JointPart | None = None,
     ) -> PromptResult:
         """Run a request that was parsed already, or join the same one where it runs.
 
@@ -114,6 +122,7 @@ class PromptExecution:
             origin: Where it comes from, and where its frames go.
             request: What to run.
             override: The feature that answers in place of the stored one.
+            admission: Its part of a joint admission, if it is not admitted by itself.
 
         Raises:
             CallableError: As `execute_prompt`.
@@ -122,6 +131,8 @@ class PromptExecution:
         if (active := self._active.get(id_)) is not None:
             if active.payload != origin.payload:
                 raise RequestIdReused
+            if admission is not None:
+                admission.leave()  # it was admitted before
             return await self._join(active, origin)
         if self._goes_down:
             raise Restarting
@@ -129,7 +140,8 @@ class PromptExecution:
             id_, origin.uid, origin.payload, origin.trace_id, total_s=self._limits.total_s
         )
         active.listeners.add(origin.listener)
-        outcome = await self._own(active, self._generate(active, request, override))
+        work = self._generate(active, origin.caller, request, override, admission or self._ledger)
+        outcome = await self._own(active, work)
         return await self._result(outcome, origin, id_)
 
     async def deliver(self, id_: str) -> dict[str, object]:
@@ -152,6 +164,7 @@ class PromptExecution:
             total_s=self._limits.total_s,
             needs_listener=False,
         )
+        self._ledger.adopt(claim.entry)
         if claim.is_stopped:
             active.stop()
         with suppress(CallableError):  # the entry says which
@@ -206,21 +219,26 @@ class PromptExecution:
     # -- from the request to the settled entry -----------------------------------------------------
 
     async def _generate(
-        self, active: ActiveGeneration, request: ExecutePrompt, override: Feature | None
+        self,
+        active: ActiveGeneration,
+        caller: Caller,
+        request: ExecutePrompt,
+        override: Feature | None,
+        admitter: Admitter,
     ) -> PromptResult | HandedOver:
         feature, app = await asyncio.gather(
             self._builder.feature(request, active.uid, override), self._app_settings.get()
         )
         active.deadline.cap_total(feature.settings.total_s)
+        caps, payer = await self._user_caps.of(caller, app, feature)
         prepared = await self._builder.prepare(request, feature, app, active.uid, active.id)
         await prepared.upstream.keys.get()  # a missing key is told before anything is counted
         cached = await self._cache.get(prepared.cache_id)
         # an answer that is there already takes no time, so it needs no queue
         continues = prepared.may_continue and cached is None
         try:
-            admitted = await self._ledger.admit(
-                _admission(active, prepared, continues=continues),
-                Caps(user=app.limits, feature=feature.settings.caps),
+            admitted = await admitter.admit(
+                _admission(active, prepared, payer, cached, continues=continues), caps
             )
         except AlreadyRunning as elsewhere:
             if continues and "generationId" in elsewhere.details:
@@ -230,8 +248,11 @@ class PromptExecution:
             return cast(
                 PromptResult, from_stored(admitted.result)
             )  # the same request was answered before
+        prepared = _as_admitted(prepared, admitted.entry)
         writer = self._conversations.writer(prepared.thread) if prepared.thread else None
-        generation = AdmittedGeneration(active, prepared, admitted.entry, cached, writer)
+        generation = AdmittedGeneration(
+            active, prepared, admitted.entry, cached, writer, admitted.remaining
+        )
         if continues and not active.stop_requested:
             return await self._hand_over(generation, request)
         return await self._answer(generation)
@@ -266,6 +287,7 @@ class PromptExecution:
             prepared = await self._builder.prepare(
                 queued.request, queued.feature, app, active.uid, active.id
             )
+            prepared = _as_admitted(prepared, entry)
             writer = None
             if prepared.thread is not None:
                 writer = self._conversations.writer(prepared.thread, queued.question_state)
@@ -319,7 +341,7 @@ class PromptExecution:
             run.keep_images(),
         )
         if ending.failure is None:
-            return result
+            return with_remaining(result, generation, outcome)
         ending.failure.details["generationId"] = active.id
         if outcome.cost_nano_usd != 0:  # what it has written is paid for all the same
             ending.failure.details["usage"] = result["usage"]
@@ -354,11 +376,23 @@ class PromptExecution:
             return False
 
 
+def _as_admitted(prepared: PreparedRequest, entry: OpenEntry) -> PreparedRequest:
+    """Return what is asked within what the budgets had left."""
+    admission = entry.admission
+    if not admission.is_shortened:
+        return prepared
+    return prepared.shortened(admission.reserve.completion_tokens)
+
+
 def _admission(
-    active: ActiveGeneration, prepared: PreparedRequest, *, continues: bool
+    active: ActiveGeneration,
+    prepared: PreparedRequest,
+    payer: Payer,
+    cached: CachedAnswer | None,
+    *,
+    continues: bool,
 ) -> Admission:
     request, feature, thread = prepared.request, prepared.feature, prepared.thread
-    models = [*prepared.upstream.models, *helper_models(feature.settings, thread)]
     place = Place.from_document(thread.entry_place()) if thread else None
     link = None
     if thread is not None and place is not None:
@@ -373,7 +407,9 @@ def _admission(
             model=prepared.upstream.models[0],
             is_test=feature.test,
         ),
-        reserve_nano_usd=prepared.upstream.image_count * reserve(models, prepared.app),
+        reserve=prepared.reserve if cached is None else NOTHING,
+        payer=payer,
+        saved_nano_usd=None if cached is None else saved_nano_usd(cached),
         conversation=link,
         continues=continues,
         streams=feature.settings.stream,

@@ -21,6 +21,7 @@ from ..contract import Message
 from ..conversations import Summary, Thread, ThreadWriter, title_of
 from ..features import FREE_MODEL, FeatureSettings, ModelChoice
 from ..openrouter import Answer, AttemptLog, ChatRequest, Deadline, Interrupted, OpenRouter
+from .helper_plan import wants_title
 from .limits import GenerationLimits
 from .preparation import PreparedRequest
 
@@ -198,19 +199,6 @@ def parameters(
     """Return what is sent beside the messages: of the feature's own, where the text may go."""
     privacy = settings.provider.privacy() if settings.provider else {}
     return {"max_tokens": max_tokens, **reasoning, **({"provider": privacy} if privacy else {})}
-
-
-def wants_title(settings: FeatureSettings, thread: Thread | None) -> bool:
-    """Return whether the helper model is to name the conversation."""
-    if thread is None or settings.titles != "model":
-        return False
-    return thread.place.is_new and thread.place.persisted
-
-
-def helper_models(settings: FeatureSettings, thread: Thread | None) -> list[str]:
-    """Return the models that may be called beside the answer."""
-    wanted = wants_title(settings, thread) or (thread is not None and bool(thread.to_summarize))
-    return [settings.helper_model or FREE_MODEL] if wanted else []
 
 
 def _plain(title: str) -> str:

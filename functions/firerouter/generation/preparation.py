@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 
-from ..contract import ExecutePrompt, ImageOptions, Notice
+from ..contract import PDF, ExecutePrompt, ImageOptions, Notice
 from ..conversations import ConversationStore, Thread
 from ..errors import InvalidArgument, WrongKind
 from ..features import (
@@ -22,10 +23,12 @@ from ..features import (
 )
 from ..files import Attachments, FilePlan
 from ..keys import KeyPool
+from ..ledger import Reserve
 from ..openrouter import ChatRequest, ImagesRequest
 from ..users import Pseudonyms
-from . import image_parameters, prompts
+from . import estimate, image_parameters, prompts
 from .cache import response_id
+from .helper_plan import helper_plan
 from .limits import GenerationLimits
 from .tool_turns import check_results
 
@@ -42,6 +45,7 @@ class PreparedRequest:
         thread: The place in a conversation where question and answer belong, if they do.
         files: The files that go with it.
         notices: What the caller is told of it.
+        reserve: What the answer may cost at most, with all that goes beside it.
         cache_id: The id under which the answer to the same request is cached, if it is.
     """
 
@@ -52,6 +56,7 @@ class PreparedRequest:
     thread: Thread | None
     files: FilePlan
     notices: tuple[Notice, ...]
+    reserve: Reserve
     cache_id: str | None
 
     @property
@@ -65,6 +70,22 @@ class PreparedRequest:
     def stores_images(self) -> bool:
         """Whether images of the answer may lie in Cloud Storage."""
         return not (self.request.temporary or self.feature.test)
+
+    def shortened(self, max_tokens: int) -> PreparedRequest:
+        """Return the same for an answer of at most so many tokens: a budget leaves no more."""
+        message = f"Your remaining budget pays for {max_tokens:,} tokens: the answer may end early."
+        notice: Notice = {
+            "reason": "max_tokens_lowered",
+            "field": "maxTokens",
+            "message": message,
+        }
+        parameters = {**self.upstream.parameters, "max_tokens": max_tokens}
+        return replace(
+            self,
+            upstream=replace(self.upstream, parameters=parameters),
+            notices=(*self.notices, notice),
+            cache_id=None,  # under this id, others would get a shorter answer than they pay for
+        )
 
 
 class RequestBuilder:
@@ -145,6 +166,7 @@ class RequestBuilder:
         if thread is not None:
             thread = thread.with_attachments(files.documents())
         upstream = await self._upstream(request, feature, app, thread=thread, files=files, uid=uid)
+        reserve = await self._reserve(request, feature, app, upstream, thread=thread, files=files)
         return PreparedRequest(
             request=request,
             feature=feature,
@@ -153,6 +175,7 @@ class RequestBuilder:
             thread=thread,
             files=files,
             notices=(*selection.notices, *supported.notices, *files.notices),
+            reserve=reserve,
             cache_id=None if feature.test else response_id(feature, uid, upstream),
         )
 
@@ -185,6 +208,41 @@ class RequestBuilder:
             cache_ttl=None if settings.prompt_caching == "off" else settings.prompt_caching,
         )
 
+    async def _reserve(
+        self,
+        request: ExecutePrompt,
+        feature: Feature,
+        app: AppSettings,
+        upstream: ChatRequest,
+        *,
+        thread: Thread | None,
+        files: FilePlan,
+    ) -> Reserve:
+        """Return what the dearest model may cost, with a helper model's calls and parsed PDFs."""
+        settings, usd = feature.settings, Decimal(str(app.limits.reserve_usd))
+        all_files = [reference.file for reference in files.all_files]
+        tokens = estimate.upstream_tokens(upstream, all_files, self._limits.prompts)
+        plan = replace(estimate.output_plan(settings, request), images=_images(settings, upstream))
+        helper = helper_plan(settings, thread, self._limits)
+        ids = [*upstream.models, *([helper.model] if helper.model else [])]
+        free = set(await self._choice.filter_free(ids))
+        models = {id_: await self._choice.find_model(id_) for id_ in ids if id_ not in free}
+        worst = estimate.dearest(
+            [
+                estimate.worst_case(models.get(id_), settings, tokens, usd, plan, free=id_ in free)
+                for id_ in upstream.models
+            ]
+        )
+        beside = Decimal(0)
+        if helper.model is not None:
+            beside = estimate.helper_usd(
+                helper, models.get(helper.model), usd, free=helper.model in free
+            )
+        if not app.free_models_only:  # else they are parsed for nothing
+            beside += usd * sum(file.content_type == PDF for file in all_files)
+        extra_tokens = helper.prompt_chars + helper.completion_tokens
+        return estimate.with_extra(worst, usd=beside, tokens=extra_tokens)
+
     async def _parameters(
         self, settings: FeatureSettings, request: ExecutePrompt, models: Sequence[str]
     ) -> dict[str, object]:
@@ -207,6 +265,10 @@ class RequestBuilder:
         known = [model.output_modalities for model in described if model]
         writes = all("text" in outputs for outputs in known if outputs)
         return image_parameters.chat_parameters(options, given, writes=writes)
+
+
+def _images(settings: FeatureSettings, upstream: ChatRequest) -> int:
+    return upstream.image_count if settings.kind == IMAGE else 0
 
 
 def _refuse_chat_options(request: ExecutePrompt) -> None:

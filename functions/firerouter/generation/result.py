@@ -140,6 +140,21 @@ def _timing(outcome: AnswerOutcome) -> Timing:
     return {"firstTokenMs": outcome.first_token_ms, "totalMs": outcome.total_ms}
 
 
+def with_remaining(
+    result: PromptResult, generation: AdmittedGeneration, outcome: Outcome
+) -> PromptResult:
+    """Add what is left of the user's limits, once this generation has been paid for."""
+    remaining, reserve = generation.remaining, generation.entry.admission.reserve
+    if remaining is None:
+        return result
+    spent = reserve.nano_usd if outcome.cost_nano_usd is None else outcome.cost_nano_usd
+    used = 0 if result["cached"] else result["usage"]["totalTokens"]
+    left = remaining.after(
+        unspent_nano_usd=reserve.nano_usd - spent, unused_tokens=reserve.tokens - used
+    )
+    return cast(PromptResult, {**result, "remaining": left.to_wire()})
+
+
 # -- what it cost ----------------------------------------------------------------------------------
 
 
@@ -167,7 +182,7 @@ def _guessed_usage(generation: AdmittedGeneration, outcome: AnswerOutcome) -> Us
 
 def _spent_estimate(generation: AdmittedGeneration, outcome: AnswerOutcome) -> int:
     """Without a word from OpenRouter: nothing was spent if nothing was sent."""
-    return generation.entry.admission.reserve_nano_usd if outcome.attempts else 0
+    return generation.entry.admission.reserve.nano_usd if outcome.attempts else 0
 
 
 # -- for the ledger --------------------------------------------------------------------------------
@@ -204,7 +219,7 @@ def _cost(generation: AdmittedGeneration, outcome: AnswerOutcome, ending: Ending
     if reported is None and (refused or not _spent_estimate(generation, outcome)):
         reported = 0  # no answer began: OpenRouter does not charge for those
     spent = [reported, *(call.cost_nano_usd for call in outcome.helper_calls)]
-    if not generation.entry.admission.reserve_nano_usd:
+    if not generation.entry.admission.reserve.nano_usd:
         return sum(cost or 0 for cost in spent)  # of free models: none of it is ever billed
     known = [cost for cost in spent if cost is not None]
     return sum(known) if len(known) == len(spent) else None

@@ -5,7 +5,18 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
-    from .caps import Caps, FeatureLimits, UserLimits
+    from .admission import Admitted, Answered
+    from .caps import (
+        ANONYMOUS,
+        CapPolicy,
+        Caps,
+        Ceiling,
+        FeatureLimits,
+        LimitsOverride,
+        OwnLimits,
+        UserLimits,
+        resolve,
+    )
     from .entry import (
         RUNNING,
         Admission,
@@ -16,6 +27,7 @@ if TYPE_CHECKING:
         FeatureUse,
         OpenEntry,
         Outcome,
+        Payer,
         Place,
         RequestKey,
         Status,
@@ -24,17 +36,32 @@ if TYPE_CHECKING:
         run_deadline,
     )
     from .ids import comparison_ids, comparison_request, generation_id, payload_hash
-    from .ledger import Admitted, Answered, Ledger
+    from .leases import Leases
+    from .ledger import Ledger
     from .limits import LedgerLimits
+    from .own_limits import OwnLimitsStore
+    from .quotas import Windows
+    from .remaining import Remaining
+    from .reserve import NOTHING, Reserve
     from .store import LedgerStore
 else:
     __getattr__ = lazily(
         __name__,
         {
+            "admission": (
+                "Admitted",
+                "Answered",
+            ),
             "caps": (
+                "ANONYMOUS",
+                "CapPolicy",
                 "Caps",
+                "Ceiling",
                 "FeatureLimits",
+                "LimitsOverride",
+                "OwnLimits",
                 "UserLimits",
+                "resolve",
             ),
             "entry": (
                 "Admission",
@@ -45,6 +72,7 @@ else:
                 "FeatureUse",
                 "OpenEntry",
                 "Outcome",
+                "Payer",
                 "Place",
                 "RUNNING",
                 "RequestKey",
@@ -59,42 +87,59 @@ else:
                 "generation_id",
                 "payload_hash",
             ),
-            "ledger": (
-                "Admitted",
-                "Answered",
-                "Ledger",
-            ),
+            "leases": ("Leases",),
+            "ledger": ("Ledger",),
             "limits": ("LedgerLimits",),
+            "own_limits": ("OwnLimitsStore",),
+            "quotas": ("Windows",),
+            "remaining": ("Remaining",),
+            "reserve": (
+                "NOTHING",
+                "Reserve",
+            ),
             "store": ("LedgerStore",),
         },
     )
 
 __all__ = (
+    "ANONYMOUS",
+    "NOTHING",
     "RUNNING",
     "Admission",
     "Admitted",
     "Answered",
     "AttemptRecord",
+    "CapPolicy",
     "Caps",
+    "Ceiling",
     "ConversationLink",
     "EntryField",
     "EntryState",
     "FeatureLimits",
     "FeatureUse",
+    "Leases",
     "Ledger",
     "LedgerLimits",
     "LedgerStore",
+    "LimitsOverride",
     "OpenEntry",
     "Outcome",
+    "OwnLimits",
+    "OwnLimitsStore",
+    "Payer",
     "Place",
+    "Remaining",
     "RequestKey",
+    "Reserve",
     "Status",
     "Stop",
     "StoredEntry",
     "UserLimits",
+    "Windows",
     "comparison_ids",
     "comparison_request",
     "generation_id",
     "payload_hash",
+    "resolve",
     "run_deadline",
 )

@@ -2,11 +2,16 @@
 
     generations/{id}
       admitted    uid, requestId, payload, nonce, instance, feature, revision, model, test, status,
-                  createdAt, deadlineAt, expireAt, reservedNanoUsd, attempts, place
+                  createdAt, deadlineAt, leaseUntil, expireAt, attempts, place
+                  reservedNanoUsd, reservedTokens, shard, countsFeature   its counters (`quotas`)
+                  maxTokens?   the most that it may write, where a budget left no more
+                  tier?, anonymous?   who called
+                  cached, savedNanoUsd   only of an answer that was cached: what it did not cost
                   question?    until the generation has ended
                   continues?   true: it needs no listener, and waits for a task to claim it
                   streams?     false: what is written is not sent as it comes
       stopped     stop {at, by, instance, comparison?}
+      freed       true: its place among those in progress was given back, for its instance died
       ended       status, model, provider, finishReason, error, usage, timing, attempts, result,
                   endedAt, costNanoUsd, costIsEstimate
                   costDueAt?   only of an estimate: when OpenRouter is to be asked for the cost
@@ -23,6 +28,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
+
+from .quotas import Windows
+from .reserve import NOTHING, Reserve
 
 if TYPE_CHECKING:
     from ..firestore import Document, Snapshot
@@ -53,7 +61,17 @@ class EntryField:
     CREATED_AT: Final = "createdAt"
     DEADLINE_AT: Final = "deadlineAt"
     EXPIRE_AT: Final = "expireAt"
+    LEASE_UNTIL: Final = "leaseUntil"
     RESERVED: Final = "reservedNanoUsd"
+    RESERVED_TOKENS: Final = "reservedTokens"
+    SHARD: Final = "shard"
+    COUNTS_FEATURE: Final = "countsFeature"
+    MAX_TOKENS: Final = "maxTokens"
+    TIER: Final = "tier"
+    ANONYMOUS: Final = "anonymous"
+    CACHED: Final = "cached"
+    SAVED: Final = "savedNanoUsd"
+    FREED: Final = "freed"
     ATTEMPTS: Final = "attempts"
     PLACE: Final = "place"
     QUESTION: Final = "question"
@@ -241,23 +259,40 @@ class Stop:
         return {"by": self.by, "instance": self.instance, **comparison}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
     """What an entry holds of its user's counters until it ends.
 
     Attributes:
         id: The entry's.
         uid: The user; None if the document is damaged, and there is nothing to give back.
-        admitted_at: When the counters were moved.
-        nano_usd: How much of the day's budget is reserved.
+        windows: Where it is counted.
+        nano_usd: How much of each budget is reserved.
+        tokens: How many of a day's tokens are reserved.
+        holds_place: Whether it counts among the user's answers in progress.
         version: The document's update time, the guard of the commit that frees it.
     """
 
     id: str
     uid: str | None
-    admitted_at: datetime
+    windows: Windows
     nano_usd: int
+    tokens: int
+    holds_place: bool
     version: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payer:
+    """Who called, as far as limits and reports tell users apart.
+
+    Attributes:
+        tier: The tier whose limits apply, if any.
+        anonymous: The user has no account.
+    """
+
+    tier: str | None = None
+    anonymous: bool = False
 
 
 # -- an entry from its admission to its end --------------------------------------------------------
@@ -272,7 +307,11 @@ class Admission:
         uid: Whose it is.
         request: What tells it from the user's other requests.
         feature: The feature that it runs.
-        reserve_nano_usd: What it may cost; 0 for a free model.
+        reserve: What it may cost, and how many tokens it may take.
+        payer: Who called.
+        is_shortened: Its answer may have no more than the reserve's tokens, for a budget left no
+            more.
+        saved_nano_usd: What its answer cost when it was made, where it is cached; None if not.
         conversation: Where its answer belongs, if anywhere.
         continues: It needs no listener: it is unclaimed until a task of the queue claims it.
         streams: What is written is sent as it comes.
@@ -282,22 +321,31 @@ class Admission:
     uid: str
     request: RequestKey
     feature: FeatureUse
-    reserve_nano_usd: int = 0
+    reserve: Reserve = NOTHING
+    payer: Payer = Payer()
+    is_shortened: bool = False
+    saved_nano_usd: int | None = None
     conversation: ConversationLink | None = None
     continues: bool = False
     streams: bool = True
 
+    @property
+    def is_cached(self) -> bool:
+        """Whether its answer is there already: it costs nothing, and takes no place."""
+        return self.saved_nano_usd is not None
+
     def to_document(
-        self, *, nonce: str, instance: str, now: datetime, limits: LedgerLimits
+        self, *, nonce: str, instance: str, windows: Windows, limits: LedgerLimits
     ) -> Document:
         """Return the document of the entry that begins now.
 
         Args:
             nonce: Tells the entry's owner from everybody else.
             instance: The instance that runs it, unless a task has to claim it first.
-            now: The time of admission.
+            windows: Where it is counted, and when it is admitted.
             limits: How long it may run, or wait for its task, and how long the entry is kept.
         """
+        now = windows.at
         late = now + timedelta(seconds=limits.queued_max_s)
         link = self.conversation
         document: Document = {
@@ -313,11 +361,25 @@ class Admission:
             EntryField.CREATED_AT: now,
             EntryField.DEADLINE_AT: late if self.continues else run_deadline(now, limits),
             EntryField.EXPIRE_AT: now + timedelta(days=limits.entry_ttl_days),
-            EntryField.RESERVED: self.reserve_nano_usd,
+            EntryField.LEASE_UNTIL: now + timedelta(seconds=limits.lease_s),
+            EntryField.RESERVED: self.reserve.nano_usd,
+            EntryField.RESERVED_TOKENS: self.reserve.tokens,
+            EntryField.SHARD: windows.shard,
             EntryField.ATTEMPTS: [],
             EntryField.IS_TEST: self.feature.is_test,
             EntryField.PLACE: link.place.to_document() if link else None,
         }
+        if windows.feature is not None:
+            document[EntryField.COUNTS_FEATURE] = True
+        if self.is_shortened:
+            document[EntryField.MAX_TOKENS] = self.reserve.completion_tokens
+        if self.payer.tier is not None:
+            document[EntryField.TIER] = self.payer.tier
+        if self.payer.anonymous:
+            document[EntryField.ANONYMOUS] = True
+        if self.saved_nano_usd is not None:
+            document[EntryField.CACHED] = True
+            document[EntryField.SAVED] = self.saved_nano_usd
         if link is not None and link.question:
             document[EntryField.QUESTION] = dict(link.question)
         if self.continues:
@@ -334,12 +396,14 @@ class EntryState:
     Attributes:
         version: The document's update time as last seen: the guard of the next commit.
         attempts: What the next note writes.
+        freed: Its place was given back already, by somebody who took its instance for dead.
         note_timer: Starts that note.
         noting: The last note that was started.
     """
 
     version: datetime
     attempts: tuple[AttemptRecord, ...] = ()
+    freed: bool = False
     note_timer: asyncio.TimerHandle | None = None
     noting: asyncio.Task[None] | None = None
 
@@ -350,7 +414,7 @@ class OpenEntry:
 
     admission: Admission
     nonce: str
-    admitted_at: datetime
+    windows: Windows
     state: EntryState
 
     @property
@@ -360,8 +424,10 @@ class OpenEntry:
         return Reservation(
             id=admission.id,
             uid=admission.uid,
-            admitted_at=self.admitted_at,
-            nano_usd=admission.reserve_nano_usd,
+            windows=self.windows,
+            nano_usd=admission.reserve.nano_usd,
+            tokens=admission.reserve.tokens,
+            holds_place=not (admission.is_cached or self.state.freed),
             version=self.state.version,
         )
 
@@ -423,6 +489,7 @@ class StoredEntry:
     Attributes:
         version: The document's update time, the guard of the next commit.
         is_test: An admin tried settings that were not saved.
+        max_tokens: The most that it may write, where a budget left no more.
         ended_at: When it ended, or when it was admitted if it has not.
         question: The question's message, which may not be stored in its conversation yet.
         result: The stored result.
@@ -445,7 +512,15 @@ class StoredEntry:
     admitted_at: datetime = field(default_factory=epoch)
     deadline_at: datetime | None = None
     ended_at: datetime = field(default_factory=epoch)
+    lease_until: datetime | None = None
     reserved_nano_usd: int = 0
+    reserved_tokens: int = 0
+    shard: int = 0
+    counts_feature: bool = False
+    max_tokens: int | None = None
+    payer: Payer = Payer()
+    saved_nano_usd: int | None = None
+    freed: bool = False
     cost_nano_usd: int = 0
     attempts: tuple[AttemptRecord, ...] = ()
     place: Place | None = None
@@ -501,7 +576,18 @@ class StoredEntry:
             admitted_at=admitted_at,
             deadline_at=_time(get(EntryField.DEADLINE_AT)),
             ended_at=_time(get(EntryField.ENDED_AT)) or admitted_at,
+            lease_until=_time(get(EntryField.LEASE_UNTIL)),
             reserved_nano_usd=_whole(get(EntryField.RESERVED)) or 0,
+            reserved_tokens=_whole(get(EntryField.RESERVED_TOKENS)) or 0,
+            shard=_whole(get(EntryField.SHARD)) or 0,
+            counts_feature=get(EntryField.COUNTS_FEATURE) is True,
+            max_tokens=_whole(get(EntryField.MAX_TOKENS)),
+            payer=Payer(
+                tier=_text(get(EntryField.TIER)),
+                anonymous=get(EntryField.ANONYMOUS) is True,
+            ),
+            saved_nano_usd=_whole(get(EntryField.SAVED)),
+            freed=get(EntryField.FREED) is True,
             cost_nano_usd=_whole(get(EntryField.COST)) or 0,
             attempts=tuple(map(AttemptRecord.from_document, attempts))
             if isinstance(attempts, list)
@@ -530,10 +616,30 @@ class StoredEntry:
         return Reservation(
             id=self.id,
             uid=self.uid,
-            admitted_at=self.admitted_at,
+            windows=self.windows,
             nano_usd=self.reserved_nano_usd,
+            tokens=self.reserved_tokens,
+            holds_place=self.saved_nano_usd is None and not self.freed,
             version=self.version,
         )
+
+    @property
+    def windows(self) -> Windows:
+        """Where it is counted."""
+        feature = self.feature if self.counts_feature else None
+        return Windows(at=self.admitted_at, shard=self.shard, feature=feature)
+
+    def is_alive(self, now: datetime, instance_alive_until: datetime | None) -> bool:
+        """Return whether an instance may still be at work on it, or a task may yet claim it.
+
+        Args:
+            now: The time.
+            instance_alive_until: When the lease of its instance ends, if that has one.
+        """
+        if self.is_unclaimed:
+            return self.deadline_at is not None and self.deadline_at > now
+        leases = (self.lease_until, instance_alive_until)
+        return any(until is not None and until > now for until in leases)
 
     def is_claimable(self, now: datetime) -> bool:
         """Return whether no instance runs it yet and one still should."""
@@ -557,7 +663,14 @@ class StoredEntry:
                 model=self.model,
                 is_test=self.is_test,
             ),
-            reserve_nano_usd=self.reserved_nano_usd,
+            reserve=Reserve(
+                base_nano_usd=self.reserved_nano_usd,
+                base_tokens=self.reserved_tokens - (self.max_tokens or 0),
+                completion_tokens=self.max_tokens or 0,
+            ),
+            payer=self.payer,
+            is_shortened=self.max_tokens is not None,
+            saved_nano_usd=self.saved_nano_usd,
             conversation=link,
             continues=self.continues,
             streams=self.streams,

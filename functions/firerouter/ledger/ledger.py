@@ -3,16 +3,12 @@
     (none) --admit--> running --settle--> done | stopped | failed | interrupted
        \\--refused: nothing is left, and the counters are moved back
 
-`entry` says what a document holds, `store` where the documents are and what the reconciler does to
-them.
+`admission` says what is admitted, `entry` what a document holds, `store` where the documents are
+and what the reconciler does to them.
 
-`admit` is one commit: it creates the entry and moves the counters, whose new totals the commit
-returns, so that a cap needs neither a read nor a transaction, and parallel calls cannot exceed it.
-
-The client library may send a commit again, so that it is applied twice. So each commit that moves a
-counter carries a guard in the same batch: the entry is created (admit), deleted at a known version
-(give back) or updated at a known version (settle). The second time the guard fails, and nothing
-moves. The entry's nonce tells a second `admit` that the entry it finds is its own.
+Each commit that moves a counter carries a guard in the same batch, for the client library may send
+it again: the entry is created (admit), deleted at a known version (give back) or updated at a known
+version (settle). The second time the guard fails, and nothing moves.
 
 A note of the attempts moves no counter and is guarded all the same. It hands its version on to
 `settle`, and a note that came after the reconciler had closed the entry would let it end twice.
@@ -21,64 +17,21 @@ A note of the attempts moves no counter and is guarded all the same. It hands it
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from .. import log
 from ..background import BackgroundTasks
-from ..errors import AlreadyRunning, LedgerUnavailable, RequestIdReused, ResultNotKept
-from ..firestore import (
-    AlreadyExists,
-    Conflict,
-    Document,
-    FirestoreError,
-    Forbidden,
-    NotStorable,
-    Unavailable,
-    translated,
-)
+from ..callable import CallableError
+from ..firestore import Conflict, FirestoreError, Forbidden, NotStorable, Unavailable
+from .admission import Admissions, Admitted, Answered
 from .caps import Caps
-from .entry import (
-    Admission,
-    AttemptRecord,
-    EntryField,
-    EntryState,
-    OpenEntry,
-    Outcome,
-    attempt_documents,
-)
+from .ceilings import Ceilings
+from .entry import Admission, AttemptRecord, EntryField, OpenEntry, Outcome, attempt_documents
+from .leases import Leases
 from .limits import LedgerLimits
-from .quotas import Counter, counters, refusal
 from .store import LedgerStore
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """A new generation, which the caller owns from now on."""
-
-    entry: OpenEntry
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The same request was answered before: its stored result."""
-
-    result: Document
-
-
-@dataclass(frozen=True, slots=True)
-class _Opening:
-    """An admission on its way: what its one commit writes, and so what undoes it."""
-
-    admission: Admission
-    nonce: str
-    at: datetime
-    counters: Sequence[Counter]
-
-    def entry(self, version: datetime) -> OpenEntry:
-        return OpenEntry(self.admission, self.nonce, self.at, EntryState(version))
 
 
 class Ledger:
@@ -90,6 +43,7 @@ class Ledger:
         *,
         background: BackgroundTasks,
         instance: str = "",
+        leases: Leases | None = None,
         limits: LedgerLimits | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -99,17 +53,31 @@ class Ledger:
             store: The entries and counters.
             background: Runs what goes on after a caller has been answered.
             instance: This instance's id, by which a stop finds what runs here.
+            leases: Keep what runs here alive, for others to see.
             limits: How long each step may take.
             now: The clock.
         """
         self._store = store
         self._background = background
-        self._instance = instance
         self._limits = limits or LedgerLimits()
         self._now = now
+        self._leases = leases or Leases(
+            store, instance=instance, background=background, limits=self._limits, now=now
+        )
+        self._admissions = Admissions(
+            store,
+            Ceilings(store, limits=self._limits),
+            background=background,
+            instance=instance,
+            limits=self._limits,
+            now=now,
+        )
 
     async def admit(self, admission: Admission, caps: Caps) -> Admitted | Answered:
         """Record a generation and count it, unless the same request was answered before.
+
+        Where a budget leaves less than its worst case, the entry's admission has a smaller reserve:
+        see `Admission.is_shortened`.
 
         Raises:
             QuotaExceeded: A cap has no room for it.
@@ -119,28 +87,31 @@ class Ledger:
             LedgerUnavailable: Firestore did not answer. Nothing may be sent to OpenRouter.
             FirestoreForbidden: The functions' service account lacks a role.
         """
-        now = self._now()
-        moved = counters(
-            caps,
-            feature=admission.feature.id,
-            reserve_nano_usd=admission.reserve_nano_usd,
-            now=now,
-        )
-        opening = _Opening(admission, secrets.token_hex(8), now, moved)
-        with translated(LedgerUnavailable, "admit_failed"):
-            try:
-                opened = await self._open(opening)
-            except Unavailable:
-                self._background.start(self._undo(opening))  # it may have been applied
-                raise
-        if isinstance(opened, Answered):
-            return opened
-        entry, totals = opened
-        refused = refusal(moved, totals, self._now())
-        if refused is not None:
-            await self._give_back(opening, entry.state.version)
-            raise refused
-        return Admitted(entry)
+        (outcome,) = await self.admit_all([admission], caps)
+        if isinstance(outcome, CallableError):
+            raise outcome
+        return outcome
+
+    async def admit_all(
+        self, admissions: Sequence[Admission], caps: Caps
+    ) -> list[Admitted | Answered | CallableError]:
+        """Admit what is asked for together, all of it or nothing.
+
+        Returns:
+            What came of each. An error: the same request was sent before, and its entry says so.
+
+        Raises:
+            CallableError: As `admit`, where all of it is refused.
+        """
+        outcomes = await self._admissions.admit(admissions, caps)
+        for outcome in outcomes:
+            if isinstance(outcome, Admitted):
+                self.adopt(outcome.entry)
+        return outcomes
+
+    def adopt(self, entry: OpenEntry) -> None:
+        """Keep an entry's place for it until it is settled, here."""
+        self._leases.hold(entry.admission.id)
 
     def note(self, entry: OpenEntry, attempts: Sequence[AttemptRecord]) -> None:
         """Record the attempts, off the caller's path: the reconciler asks for costs by their ids.
@@ -160,79 +131,9 @@ class Ledger:
         It waits no longer than a result should. What Firestore does not take in that time is tried
         again in the background.
         """
+        self._leases.release(entry.admission.id)
         settling = self._background.start(self._settle(entry, outcome))
         await asyncio.wait({settling}, timeout=self._limits.settle_before_result_s)
-
-    # -- admission -----------------------------------------------------------------------------
-
-    async def _open(self, opening: _Opening) -> tuple[OpenEntry, Sequence[int]] | Answered:
-        """Create the entry. Return it with the new totals of its counters."""
-        admission = opening.admission
-        try:
-            created = await self._store.create(
-                admission,
-                opening.counters,
-                nonce=opening.nonce,
-                instance=self._instance,
-                now=opening.at,
-            )
-        except AlreadyExists:
-            found = await self._find_existing(opening)
-            if isinstance(found, Answered):
-                return found
-            # our own commit, applied twice
-            return found, await self._store.totals(admission.uid, opening.counters)
-        return opening.entry(created.version), created.totals
-
-    async def _find_existing(self, opening: _Opening) -> OpenEntry | Answered:
-        """Return what the entry that exists already means for the same request."""
-        admission = opening.admission
-        stored = await self._store.read(admission.id)
-        if stored is None:  # refused, and given back just now: a retry may be admitted
-            raise AlreadyRunning(retry_after_seconds=1)
-        if stored.nonce == opening.nonce:
-            return opening.entry(stored.version)
-        if stored.payload != admission.request.payload:
-            raise RequestIdReused
-        if stored.is_running:
-            raise AlreadyRunning(retry_after_seconds=2, generationId=admission.id)
-        if stored.result is None:
-            raise ResultNotKept(previousStatus=stored.status)
-        return Answered(stored.result)
-
-    async def _give_back(self, opening: _Opening, version: datetime | None) -> None:
-        """Undo an admission: at once if Firestore allows it, else in the background."""
-        try:
-            while version is not None:
-                try:
-                    await self._store.take_back(
-                        opening.admission,
-                        opening.counters,
-                        version=version,
-                        admitted_at=opening.at,
-                    )
-                    return
-                except Conflict:  # it was applied before, or somebody wrote a stop on the entry
-                    version = await self._running_version(opening.admission.id, opening.nonce)
-        except FirestoreError as error:
-            log.error("give_back_failed", type=error.cause)
-            if isinstance(error, Unavailable):  # else it is left to the reconciler
-                self._background.start(self._undo(opening))
-
-    async def _undo(self, opening: _Opening) -> None:
-        """Give back an admission of which it is not known whether it was made.
-
-        What lands after the last look is left to the reconciler.
-        """
-        for pause_s in self._limits.undo_pauses_s:
-            await asyncio.sleep(pause_s)
-            try:
-                version = await self._running_version(opening.admission.id, opening.nonce)
-            except Unavailable:
-                continue
-            if version is not None:  # else the commit may yet land
-                await self._give_back(opening, version)
-                return
 
     # -- notes and the end ---------------------------------------------------------------------
 
@@ -251,8 +152,7 @@ class Ledger:
                     id_, state.version, fields, within_s=self._limits.note_s
                 )
             except Conflict:  # noted by this commit's first sending, stopped, or closed
-                version = await self._running_version(id_, entry.nonce)
-                state.version = version or state.version
+                await self._renew_version(entry)
         except FirestoreError as error:
             log.warning("note_failed", type=error.cause)
 
@@ -288,16 +188,17 @@ class Ledger:
                 entry.reservation, outcome, now=self._now(), within_s=self._limits.settle_s
             )
         except Conflict:  # ended by this commit's first sending or the reconciler, or stopped
-            version = await self._running_version(entry.admission.id, entry.nonce)
-            entry.state.version = version or entry.state.version
-            return version is None
+            return not await self._renew_version(entry)
         return True
 
-    async def _running_version(self, id_: str, nonce: str) -> datetime | None:
-        """Return the version of our entry while it runs; None once it has ended or gone.
+    async def _renew_version(self, entry: OpenEntry) -> bool:
+        """Read the version of our entry anew while it runs. Return whether it does.
 
         It is never that of an entry that has ended, for it is the guard against a second end.
         """
-        stored = await self._store.read(id_, (EntryField.STATUS, EntryField.NONCE))
-        ours = stored is not None and stored.is_running and stored.nonce == nonce
-        return stored.version if stored is not None and ours else None
+        fields = (EntryField.STATUS, EntryField.NONCE, EntryField.FREED)
+        stored = await self._store.read(entry.admission.id, fields)
+        if stored is None or not stored.is_running or stored.nonce != entry.nonce:
+            return False
+        entry.state.version, entry.state.freed = stored.version, stored.freed
+        return True

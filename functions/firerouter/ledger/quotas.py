@@ -1,20 +1,88 @@
-"""What one user may do: the counters that a call moves, and which cap it exceeds. Pure."""
+"""The counters that a call moves, and the first cap that their new totals exceed. Pure.
+
+    quotas/{user}/windows/{month}     minutes.{ddHHMM}              requests
+                                      days.{dd}                     {requests, tokens, nanoUsd}
+                                      month                         {nanoUsd}
+                                      features.{feature}            the same, where it has limits
+    quotas/{user}/windows/concurrent  count, features.{feature}     what runs now
+    ceilings/{month}/shards/{n}       days.{dd}, month              {nanoUsd} of all users
+
+One document holds all windows of a user and month, so that a call moves them with one write. What
+is counted in which windows is written on the entry (`Windows`): its end moves the same ones.
+
+A refused call's counters are moved back. A cached answer moves nothing but requests. A call that
+costs nothing moves no money, but is held to the budgets all the same: over one, nothing is asked.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal, TypeAlias
 
 from ..contract import NANO_PER_USD
 from ..errors import QuotaExceeded
-from .caps import Caps
+from .caps import Caps, FeatureLimits
+from .reserve import Reserve
+
+Field: TypeAlias = tuple[str, ...]  # of a document: each name on the way to it
+Home: TypeAlias = Literal["month", "concurrent", "project"]
+Unit: TypeAlias = Literal["requests", "answers", "tokens", "usd"]
 
 COUNT: Final = "count"
 NANO_USD: Final = "nanoUsd"
-RUNNING_WINDOW: Final = "concurrent"  # no window of time: what runs now
+TOKENS: Final = "tokens"
+REQUESTS: Final = "requests"
+CONCURRENT: Final = "concurrent"
 _TOO_QUICKLY: Final = "You're sending requests too quickly. Please wait a minute."
+_MIDNIGHT: Final = "It resets at midnight UTC."
+_NEXT_MONTH: Final = "It resets on the first of next month (UTC)."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Windows:
+    """The windows that an entry is counted in.
+
+    Attributes:
+        at: When it was admitted.
+        shard: The shard of the app's ceiling that it is counted in.
+        feature: Its feature, if that has limits of its own and so counters of its own.
+    """
+
+    at: datetime
+    shard: int = 0
+    feature: str | None = None
+
+    @property
+    def month(self) -> str:
+        return f"{self.at:%Y%m}"
+
+    @property
+    def day(self) -> str:
+        return f"{self.at:%d}"
+
+    @property
+    def minute(self) -> str:
+        return f"{self.at:%d%H%M}"
+
+    @property
+    def minute_ends(self) -> datetime:
+        return self.at.replace(second=0, microsecond=0) + timedelta(minutes=1)
+
+    @property
+    def day_ends(self) -> datetime:
+        return self.at.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+
+    @property
+    def month_ends(self) -> datetime:
+        year, month = divmod(self.at.year * 12 + self.at.month, 12)
+        return datetime(year, month + 1, 1, tzinfo=UTC)
+
+    def passed_minutes(self, count: int) -> list[Field]:
+        """Return the counters of minutes that are over: each call removes a few of them."""
+        minutes = (self.at - timedelta(minutes=back) for back in range(2, 2 + count))
+        return [("minutes", f"{at:%d%H%M}") for at in minutes if f"{at:%Y%m}" == self.month]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,134 +90,285 @@ class Counter:
     """One counter, by how much a call moves it, and its cap.
 
     Attributes:
-        window: The id of the counter's document.
-        field: The field of that document.
+        home: The document that it is in.
+        field: Where in it.
         by: How much the call adds.
         cap: The cap's name, as `details.limit` has it.
-        max: The cap, as `details.max` has it: US dollars where `field` is nano dollars.
+        max: The cap, as `details.max` has it; None if there is no cap.
+        unit: What is counted. Dollars are counted in nano dollars.
         sentence: What a user is told whose call exceeds the cap.
         ends: When the next window begins; None if the counter counts what runs now.
     """
 
-    window: str
-    field: Literal["count", "nanoUsd"]
+    home: Home
+    field: Field
     by: int
     cap: str
-    max: float
-    sentence: str
+    max: float | None
+    unit: Unit
+    sentence: str = ""
     ends: datetime | None = None
 
     @property
     def max_total(self) -> float:
-        """The cap in the units of `field`."""
-        return self.max * NANO_PER_USD if self.field == NANO_USD else self.max
+        """The cap in the units that are counted."""
+        if self.max is None:
+            return float("inf")
+        return self.max * NANO_PER_USD if self.unit == "usd" else self.max
 
 
-def day_window(at: datetime) -> str:
-    """Return the id of the counter of what is spent on a day."""
-    return f"usd-{at:%Y%m%d}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """By how much an end, or a correction, moves the counters of an entry.
+
+    Attributes:
+        nano_usd: Of every budget.
+        tokens: Of the tokens of a day.
+        frees_place: It is in progress no more.
+    """
+
+    nano_usd: int = 0
+    tokens: int = 0
+    frees_place: bool = False
 
 
 def counters(
-    caps: Caps, *, feature: str, reserve_nano_usd: int, now: datetime
+    caps: Caps, windows: Windows, reserves: Sequence[Reserve], *, requests: int
 ) -> tuple[Counter, ...]:
     """Return the counters that a call moves, in the order in which their caps are checked.
 
     Args:
-        caps: What the user may do.
-        feature: The id of the feature that is called.
-        reserve_nano_usd: What the call may cost.
-        now: When the call is admitted.
+        caps: What the call is held to.
+        windows: The windows that it is counted in.
+        reserves: The worst case of each answer that is to be made: a comparison has several, and a
+            cached answer none.
+        requests: How many requests it counts as.
     """
-    user, own = caps.user, caps.feature
-    minute, day = _Window.minute(now), _Window.day(now)
-    moved = [
-        Counter(
-            window=RUNNING_WINDOW,
-            field=COUNT,
-            by=1,
-            cap="concurrent",
-            max=user.concurrent,
-            sentence=f"You already have {_counted(user.concurrent, 'answer')} in progress, "
-            "which is the limit. Please wait for one to finish.",
-        ),
-        _requests(minute, "requestsPerMinute", user.requests_per_minute, _TOO_QUICKLY),
-    ]
-    if (per_minute := own.requests_per_minute) is not None:
-        window = minute.of(feature)
-        moved.append(_requests(window, "feature.requestsPerMinute", per_minute, _TOO_QUICKLY))
-    if (per_day := own.requests_per_day) is not None:
-        used_up = (
-            f"You've used this feature {_counted(per_day, 'time')} today, which is the limit. "
-            "It resets at midnight UTC."
-        )
-        moved.append(_requests(day.of(feature), "feature.requestsPerDay", per_day, used_up))
-    if reserve_nano_usd:
-        moved.append(
-            Counter(
-                window=day_window(now),
-                field=NANO_USD,
-                by=reserve_nano_usd,
-                cap="usdPerDay",
-                max=user.usd_per_day,
-                sentence="You've used up today's budget. It resets at midnight UTC.",
-                ends=day.ends,
-            )
-        )
-    return tuple(moved)
+    counted = _requests(caps, windows, requests)
+    if not reserves:
+        return tuple(counted)
+    nano_usd = sum(reserve.nano_usd for reserve in reserves)
+    tokens = sum(reserve.tokens for reserve in reserves)
+    return (
+        *_running(caps, windows, len(reserves)),
+        *counted,
+        *_tokens(caps, windows, tokens),
+        *_money(caps, windows, nano_usd),
+        *_project(caps, windows, nano_usd),
+    )
 
 
-def refusal(moved: Sequence[Counter], totals: Sequence[int], now: datetime) -> QuotaExceeded | None:
-    """Return the refusal of a call whose new totals exceed a cap; None if they exceed none.
+def movements(windows: Windows, move: Move) -> list[tuple[Home, Field, int]]:
+    """Return what an end or a correction adds to the counters of an entry; nothing that is 0."""
+    day, month, feature = ("days", windows.day), ("month",), windows.feature
+    owns = [()] if feature is None else [(), ("features", feature)]
+    moved: list[tuple[Home, Field, int]] = []
+    for own in owns:
+        moved.append(("month", (*own, *day, TOKENS), move.tokens))
+        moved.append(("month", (*own, *day, NANO_USD), move.nano_usd))
+        moved.append(("month", (*own, *month, NANO_USD), move.nano_usd))
+        moved.append(("concurrent", (*own, COUNT), -1 if move.frees_place else 0))
+    moved.append(("project", (*day, NANO_USD), move.nano_usd))
+    moved.append(("project", (*month, NANO_USD), move.nano_usd))
+    return [one for one in moved if one[2]]
 
-    Args:
-        moved: The counters of the call.
-        totals: The new value of each of them.
-        now: The time from which the wait is counted.
-    """
+
+def first_over(moved: Sequence[Counter], totals: Sequence[int]) -> tuple[Counter, int] | None:
+    """Return the first counter whose new total exceeds its cap, and by how much."""
     for counter, total in zip(moved, totals, strict=True):
         if total > counter.max_total:
-            wait_s = (counter.ends - now).total_seconds() if counter.ends else None
-            return QuotaExceeded(
-                counter.sentence,
-                limit=counter.cap,
-                max=counter.max,
-                retry_after_seconds=None if wait_s is None else max(1, round(wait_s)),
-            )
+            return counter, total - int(counter.max_total)
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """A window of time that requests are counted in: its document's id, and when it ends."""
+def refusal(
+    counter: Counter, *, used: int, now: datetime, running: Sequence[str] = ()
+) -> QuotaExceeded:
+    """Return the refusal of a call that exceeds a cap.
 
-    id: str
-    ends: datetime
+    Args:
+        counter: The cap.
+        used: The counter's total without the call.
+        now: The time from which the wait is counted.
+        running: The generations that run now, if it is those that are too many.
+    """
+    details: dict[str, object] = {"limit": counter.cap, "max": counter.max}
+    details["used"] = used / NANO_PER_USD if counter.unit == "usd" else used
+    wait_s: float | None = None
+    if counter.ends is not None:
+        wait_s = max(1.0, round((counter.ends - now).total_seconds()))
+        details["resetsAt"] = counter.ends.strftime("%Y-%m-%dT%H:%M:%SZ")
+    elif running:
+        details["running"] = list(running)
+    return QuotaExceeded(counter.sentence, retry_after_seconds=wait_s, **details)
 
-    @classmethod
-    def minute(cls, now: datetime) -> _Window:
-        begins = now.replace(second=0, microsecond=0)
-        return cls(f"requests-{begins:%Y%m%dT%H%MZ}", begins + timedelta(minutes=1))
 
-    @classmethod
-    def day(cls, now: datetime) -> _Window:
-        begins = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        return cls(f"requests-{begins:%Y%m%d}", begins + timedelta(days=1))
-
-    def of(self, feature: str) -> _Window:
-        """Return the same window for the requests to one feature."""
-        return _Window(f"{self.id}-{feature}", self.ends)
+# -- the counters of each kind ---------------------------------------------------------------------
 
 
-def _requests(window: _Window, cap: str, max_: int, sentence: str) -> Counter:
-    return Counter(
-        window=window.id,
-        field=COUNT,
-        by=1,
-        cap=cap,
-        max=max_,
-        sentence=sentence,
-        ends=window.ends,
+def _running(caps: Caps, windows: Windows, count: int) -> list[Counter]:
+    found = [
+        Counter(
+            home="concurrent",
+            field=(COUNT,),
+            by=count,
+            cap="concurrent",
+            max=caps.user.concurrent,
+            unit="answers",
+            sentence=_too_many(caps.user.concurrent),
+        )
+    ]
+    if windows.feature is not None:
+        own = caps.feature.concurrent
+        found.append(
+            Counter(
+                home="concurrent",
+                field=("features", windows.feature, COUNT),
+                by=count,
+                cap="feature.concurrent",
+                max=own,
+                unit="answers",
+                sentence=_too_many(own or 0),
+            )
+        )
+    return found
+
+
+def _requests(caps: Caps, windows: Windows, count: int) -> list[Counter]:
+    def minute(own: Field, cap: str, most: int | None) -> Counter:
+        return Counter(
+            home="month",
+            field=(*own, "minutes", windows.minute),
+            by=count,
+            cap=cap,
+            max=most,
+            unit="requests",
+            sentence=_TOO_QUICKLY,
+            ends=windows.minute_ends,
+        )
+
+    def day(own: Field, cap: str, most: int | None, sentence: str) -> Counter:
+        return Counter(
+            home="month",
+            field=(*own, "days", windows.day, REQUESTS),
+            by=count,
+            cap=cap,
+            max=most,
+            unit="requests",
+            sentence=sentence,
+            ends=windows.day_ends,
+        )
+
+    user, feature = caps.user, caps.feature
+    sent = f"You've sent {_counted(user.requests_per_day or 0, 'request')} today"
+    found = [
+        minute((), "requestsPerMinute", user.requests_per_minute),
+        day(
+            (), "requestsPerDay", user.requests_per_day, f"{sent}, which is the limit. {_MIDNIGHT}"
+        ),
+    ]
+    if windows.feature is not None:
+        own = ("features", windows.feature)
+        used = f"You've used this feature {_counted(feature.requests_per_day or 0, 'time')} today"
+        sentence = f"{used}, which is the limit. {_MIDNIGHT}"
+        found.append(minute(own, "feature.requestsPerMinute", feature.requests_per_minute))
+        found.append(day(own, "feature.requestsPerDay", feature.requests_per_day, sentence))
+    return found
+
+
+def _tokens(caps: Caps, windows: Windows, tokens: int) -> list[Counter]:
+    day = ("days", windows.day, TOKENS)
+    found = [
+        Counter(
+            home="month",
+            field=day,
+            by=tokens,
+            cap="tokensPerDay",
+            max=caps.user.tokens_per_day,
+            unit="tokens",
+            sentence=f"You've used up today's tokens. {_MIDNIGHT}",
+            ends=windows.day_ends,
+        )
+    ]
+    if windows.feature is not None:
+        found.append(
+            Counter(
+                home="month",
+                field=("features", windows.feature, *day),
+                by=tokens,
+                cap="feature.tokensPerDay",
+                max=caps.feature.tokens_per_day,
+                unit="tokens",
+                sentence=f"You've used up today's tokens for this feature. {_MIDNIGHT}",
+                ends=windows.day_ends,
+            )
+        )
+    return found
+
+
+def _money(caps: Caps, windows: Windows, nano_usd: int) -> list[Counter]:
+    def budgets(own: Field, prefix: str, day: float | None, month: float | None) -> list[Counter]:
+        what = " for this feature" if own else ""
+        return [
+            Counter(
+                home="month",
+                field=(*own, "days", windows.day, NANO_USD),
+                by=nano_usd,
+                cap=f"{prefix}usdPerDay",
+                max=day,
+                unit="usd",
+                sentence=f"You've used up today's budget{what}. {_MIDNIGHT}",
+                ends=windows.day_ends,
+            ),
+            Counter(
+                home="month",
+                field=(*own, "month", NANO_USD),
+                by=nano_usd,
+                cap=f"{prefix}usdPerMonth",
+                max=month,
+                unit="usd",
+                sentence=f"You've used up this month's budget{what}. {_NEXT_MONTH}",
+                ends=windows.month_ends,
+            ),
+        ]
+
+    found = budgets((), "", caps.user.usd_per_day, caps.user.usd_per_month)
+    if windows.feature is not None:
+        own, limits = ("features", windows.feature), caps.feature
+        found += budgets(own, "feature.", limits.usd_per_day, limits.usd_per_month)
+    return found
+
+
+def _project(caps: Caps, windows: Windows, nano_usd: int) -> list[Counter]:
+    """Only counted here: what all shards hold together is for `ceilings` to compare."""
+
+    def budget(field: Field, cap: str, ends: datetime) -> Counter:
+        return Counter(
+            home="project",
+            field=(*field, NANO_USD),
+            by=nano_usd,
+            cap=cap,
+            max=None,
+            unit="usd",
+            ends=ends,
+        )
+
+    return [
+        budget(("days", windows.day), "app.usdPerDay", windows.day_ends),
+        budget(("month",), "app.usdPerMonth", windows.month_ends),
+    ]
+
+
+def has_limits(feature: FeatureLimits) -> bool:
+    """Return whether a feature has any limit, and so counters of its own."""
+    return any(value is not None for _, value in feature)
+
+
+def _too_many(most: int) -> str:
+    answers = _counted(most, "answer")
+    return (
+        f"You already have {answers} in progress, which is the limit. "
+        "Please wait for one to finish."
     )
 
 

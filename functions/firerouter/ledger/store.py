@@ -1,10 +1,9 @@
 """The ledger's documents: every read and every commit of an entry, and of the counters it moves.
 
     generations/{id}                                   the entry (`entry`)
-    quotas/{user}/windows/requests-{minute}            {count}
-    quotas/{user}/windows/requests-{start}-{feature}   {count}     if the feature has a cap
-    quotas/{user}/windows/concurrent                   {count}     no window of time: what runs now
-    quotas/{user}/windows/usd-{day}                    {nanoUsd}   reserved and spent
+    quotas/{user}/windows/{month}, .../concurrent      a user's counters (`quotas`)
+    ceilings/{month}/shards/{n}                        what all users reserved and spent
+    instances/{instance}                               {aliveUntil}: its lease (`leases`)
 
     running, past deadlineAt --close--> interrupted    what a killed instance left behind
     ended, costIsEstimate, costDueAt --correct--> costIsEstimate false, reconciledAt
@@ -28,17 +27,16 @@ from google.cloud.firestore import (
     DELETE_FIELD,
     SERVER_TIMESTAMP,
     AsyncClient,
+    AsyncDocumentReference,
     AsyncQuery,
-    AsyncWriteBatch,
     FieldFilter,
-    Increment,
-    LastUpdateOption,
 )
 from google.cloud.firestore_v1.types import WriteResult
 
 from .. import log
 from ..errors import LedgerUnavailable, Restarting
 from ..firestore import (
+    Batch,
     Conflict,
     Document,
     NotStorable,
@@ -48,18 +46,41 @@ from ..firestore import (
     count,
     get,
     get_all,
-    mapped,
+    put,
     query,
     translated,
 )
 from .entry import RUNNING, Admission, EntryField, Outcome, Reservation, Stop, StoredEntry, epoch
 from .limits import LedgerLimits
-from .quotas import COUNT, NANO_USD, RUNNING_WINDOW, Counter, day_window
+from .quotas import CONCURRENT, Counter, Field, Home, Move, Windows, movements
+
+MOVED_HOMES: tuple[Home, ...] = ("month", "concurrent", "project")  # in the order of their writes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """An admission on its way: what its one commit writes, and so what undoes it.
+
+    Attributes:
+        admissions: What is admitted together, of one user: a comparison has several.
+        nonce: Tells these entries' owner from everybody else.
+        windows: Where they are counted.
+        counters: What they move.
+    """
+
+    admissions: Sequence[Admission]
+    nonce: str
+    windows: Windows
+    counters: Sequence[Counter]
+
+    @property
+    def uid(self) -> str:
+        return self.admissions[0].uid
 
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """A created entry: its version, and the new total of each counter that it moved."""
+    """Created entries: their version, and the new total of each counter that they moved."""
 
     version: datetime
     totals: list[int]
@@ -99,8 +120,8 @@ class LedgerStore:
         Raises:
             Conflict: It has another version by now. Other FirestoreErrors: see `firestore`.
         """
-        batch = self._firestore.batch()
-        self._update(batch, id_, version, fields)
+        batch = Batch(self._firestore)
+        batch.update(self._paths.generation(id_), fields, version=version)
         return _version(await commit(batch, within_s))
 
     async def write_stop(self, stored: StoredEntry, stop: Stop, *, within_s: float) -> None:
@@ -111,56 +132,90 @@ class LedgerStore:
 
     # -- an admission and the end of it; these raise FirestoreError ----------------------------
 
-    async def create(
-        self,
-        admission: Admission,
-        counters: Sequence[Counter],
-        *,
-        nonce: str,
-        instance: str,
-        now: datetime,
-    ) -> Created:
-        """Create an entry and move its counters, in one commit.
+    async def create(self, opening: Opening, *, instance: str) -> Created:
+        """Create the entries and move their counters, in one commit.
 
         Raises:
-            AlreadyExists: There is an entry of this id, perhaps by this very commit.
+            AlreadyExists: There is an entry of one of these ids, perhaps by this very commit.
         """
-        batch = self._firestore.batch()
-        document = admission.to_document(
-            nonce=nonce, instance=instance, now=now, limits=self._limits
-        )
-        with mapped():
+        batch = Batch(self._firestore)
+        for admission in opening.admissions:
+            document = admission.to_document(
+                nonce=opening.nonce,
+                instance=instance,
+                windows=opening.windows,
+                limits=self._limits,
+            )
             batch.create(self._paths.generation(admission.id), document)
-        self._move(batch, admission.uid, counters, now, times=+1)
+        self._move(batch, opening, times=+1)
         results = await commit(batch, self._limits.admit_s)
-        # each counter's write has one transform: its increment, which returns the new total
-        totals = [result.transform_results[0].integer_value for result in results[1:]]
-        return Created(_version(results), totals)
+        return Created(_version(results), _totals(opening, results[len(opening.admissions) :]))
 
-    async def take_back(
-        self,
-        admission: Admission,
-        counters: Sequence[Counter],
-        *,
-        version: datetime,
-        admitted_at: datetime,
-    ) -> None:
-        """Delete an entry that was refused and move its counters back, in one commit."""
-        batch = self._firestore.batch()
-        guard = LastUpdateOption(version)
-        batch.delete(self._paths.generation(admission.id), option=guard)
-        self._move(batch, admission.uid, counters, admitted_at, times=-1)
-        await commit(batch, self._limits.admit_s)
+    async def take_back(self, opening: Opening, versions: Sequence[datetime]) -> list[int]:
+        """Delete entries that were refused and move their counters back, in one commit.
 
-    async def totals(self, uid: str, counters: Sequence[Counter]) -> list[int]:
+        Returns:
+            The new total of each counter.
+        """
+        batch = Batch(self._firestore)
+        for admission, version in zip(opening.admissions, versions, strict=True):
+            batch.delete(self._paths.generation(admission.id), version=version)
+        self._move(batch, opening, times=-1)
+        results = await commit(batch, self._limits.admit_s)
+        return _totals(opening, results[len(opening.admissions) :])
+
+    async def totals(self, opening: Opening) -> list[int]:
         """Return the present value of each counter."""
-        references = [self._paths.quota_window(uid, counter.window) for counter in counters]
-        documents = map(content, await get_all(self._firestore, references))
-        values = [
-            document.get(counter.field)
-            for document, counter in zip(documents, counters, strict=True)
-        ]
-        return [value if isinstance(value, int) else 0 for value in values]
+        homes = _homes(opening.counters)
+        references = [self._home(home, opening.uid, opening.windows) for home in homes]
+        documents = dict(
+            zip(homes, map(content, await get_all(self._firestore, references)), strict=True)
+        )
+        return [_at(documents[counter.home], counter.field) for counter in opening.counters]
+
+    async def read_counters(self, uid: str, windows: Windows) -> tuple[Document, Document]:
+        """Return a user's documents of a month's counters, and of what runs now."""
+        references = [self._home(home, uid, windows) for home in ("month", "concurrent")]
+        month, running = map(content, await get_all(self._firestore, references))
+        return month, running
+
+    async def ceiling_shards(self, windows: Windows) -> dict[int, Document]:
+        """Return every document in which the month's spending of the whole app is counted."""
+        found = await query(self._paths.ceiling_shards(windows.month))
+        return {int(one.id): content(one) for one in found if one.id.isdecimal()}
+
+    # -- places among a user's answers in progress ---------------------------------------------
+
+    async def running_of(self, uid: str) -> list[StoredEntry]:
+        """Return a user's entries that run or wait, as many as are looked at."""
+        running = self._where(FieldFilter(EntryField.UID, "==", uid)).where(
+            filter=FieldFilter(EntryField.STATUS, "==", RUNNING)
+        )
+        found = await query(running.limit(self._limits.running_max))
+        return [StoredEntry.from_snapshot(snapshot) for snapshot in found]
+
+    async def leases(self, instances: Collection[str]) -> dict[str, datetime]:
+        """Return until when each instance is known to be alive, where it has said so."""
+        references = [self._paths.instance(instance) for instance in instances if instance]
+        found = await get_all(self._firestore, references) if references else []
+        ends = {snapshot.id: content(snapshot).get("aliveUntil") for snapshot in found}
+        return {instance: end for instance, end in ends.items() if isinstance(end, datetime)}
+
+    async def renew_lease(self, instance: str, *, now: datetime) -> None:
+        """Write down that an instance is alive."""
+        alive_until = now + timedelta(seconds=self._limits.lease_s)
+        document = {"aliveUntil": alive_until, EntryField.EXPIRE_AT: now + timedelta(days=1)}
+        await put(self._paths.instance(instance), document, within_s=self._limits.note_s)
+
+    async def free_place(self, stored: StoredEntry) -> bool:
+        """Give back the place of an entry whose instance is dead. Return whether this did it."""
+        batch = Batch(self._firestore)
+        reference = self._paths.generation(stored.id)
+        batch.update(reference, {EntryField.FREED: True}, version=stored.version)
+        if stored.uid is not None:
+            move = Move(frees_place=True)
+            self._apply(batch, stored.uid, stored.windows, movements(stored.windows, move))
+        return await _done(commit(batch, self._limits.admit_s), stored)
 
     async def end(
         self, held: Reservation, outcome: Outcome, *, now: datetime, within_s: float
@@ -227,9 +282,9 @@ class LedgerStore:
         }
         if stored.result is not None:
             fields[EntryField.RESULT_USAGE] = dict(usage)
-        batch = self._firestore.batch()
-        self._update(batch, stored.id, stored.version, fields)
-        self._spend(batch, stored.reservation, cost_nano_usd - stored.cost_nano_usd)
+        batch = Batch(self._firestore)
+        batch.update(self._paths.generation(stored.id), fields, version=stored.version)
+        self._spend(batch, stored.reservation, Move(nano_usd=cost_nano_usd - stored.cost_nano_usd))
         return await _done(commit(batch, self._limits.admit_s), stored)
 
     async def postpone(self, stored: StoredEntry, until: datetime) -> bool:
@@ -272,50 +327,85 @@ class LedgerStore:
         }
         if cost_nano_usd is None:
             fields[EntryField.COST_DUE_AT] = now
-        batch = self._firestore.batch()
-        self._update(batch, held.id, held.version, fields)
-        if held.uid is not None:
-            running = self._paths.quota_window(held.uid, RUNNING_WINDOW)
-            batch.set(running, {COUNT: Increment(-1)}, merge=True)
-        self._spend(batch, held, spent - held.nano_usd)
+        batch = Batch(self._firestore)
+        batch.update(self._paths.generation(held.id), fields, version=held.version)
+        move = Move(
+            nano_usd=spent - held.nano_usd,
+            tokens=tokens_of(how.get(EntryField.USAGE)) - held.tokens,
+            frees_place=held.holds_place,
+        )
+        self._spend(batch, held, move)
         await commit(batch, within_s)
 
-    def _update(
-        self, batch: AsyncWriteBatch, id_: str, version: datetime, fields: Mapping[str, object]
-    ) -> None:
-        guard = LastUpdateOption(version)
-        with mapped():  # a value that no document holds is refused here, before the commit
-            batch.update(self._paths.generation(id_), dict(fields), option=guard)
+    def _move(self, batch: Batch, opening: Opening, *, times: int) -> None:
+        """Move the counters of an admission, each document by one write."""
+        moved = [(counter.home, counter.field, times * counter.by) for counter in opening.counters]
+        removed = opening.windows.passed_minutes(self._limits.minutes_removed)
+        self._apply(batch, opening.uid, opening.windows, moved, removed if times > 0 else ())
 
-    def _move(
+    def _spend(self, batch: Batch, held: Reservation, move: Move) -> None:
+        """Move the counters of the windows of admission, by what the entry turned out to cost."""
+        if held.uid is not None:
+            self._apply(batch, held.uid, held.windows, movements(held.windows, move))
+
+    def _apply(
         self,
-        batch: AsyncWriteBatch,
+        batch: Batch,
         uid: str,
-        counters: Sequence[Counter],
-        admitted_at: datetime,
-        *,
-        times: int,
+        windows: Windows,
+        moved: Sequence[tuple[Home, Field, int]],
+        removed: Iterable[Field] = (),
     ) -> None:
-        for counter in counters:
-            values: Document = {counter.field: Increment(times * counter.by)}
-            if counter.ends is not None:
-                values[EntryField.EXPIRE_AT] = self._window_expiry(admitted_at)
-            batch.set(self._paths.quota_window(uid, counter.window), values, merge=True)
+        for home in MOVED_HOMES:
+            increments = [(field, by) for in_, field, by in moved if in_ == home]
+            if not increments:
+                continue
+            fields: dict[Field, object] = {}
+            if home != CONCURRENT:
+                fields[(EntryField.EXPIRE_AT,)] = self._window_expiry(windows.at)
+            if home == "month":
+                fields |= dict.fromkeys(removed, DELETE_FIELD)
+            batch.increment(self._home(home, uid, windows), increments, fields=fields)
 
-    def _spend(self, batch: AsyncWriteBatch, held: Reservation, nano_usd: int) -> None:
-        """Move the counter of the day of admission, which this may be the first to write."""
-        if nano_usd and held.uid is not None:
-            expires = self._window_expiry(held.admitted_at)
-            moved = {NANO_USD: Increment(nano_usd), EntryField.EXPIRE_AT: expires}
-            window = self._paths.quota_window(held.uid, day_window(held.admitted_at))
-            batch.set(window, moved, merge=True)
+    def _home(self, home: Home, uid: str, windows: Windows) -> AsyncDocumentReference:
+        """Return the document that some of an entry's counters are in."""
+        if home == "project":
+            return self._paths.ceiling_shard(windows.month, windows.shard)
+        return self._paths.quota_window(uid, windows.month if home == "month" else CONCURRENT)
 
     def _window_expiry(self, admitted_at: datetime) -> datetime:
         return admitted_at + timedelta(days=self._limits.window_ttl_days)
 
 
+def tokens_of(usage: object) -> int:
+    """Return how many tokens a result's usage counts."""
+    count = usage.get("totalTokens") if isinstance(usage, Mapping) else None
+    return count if isinstance(count, int) and count > 0 else 0
+
+
+def _homes(counters: Sequence[Counter]) -> list[Home]:
+    used = {counter.home for counter in counters}
+    return [home for home in MOVED_HOMES if home in used]
+
+
+def _totals(opening: Opening, results: Sequence[WriteResult]) -> list[int]:
+    """Return the new total of each counter: each document's write has their increments in order."""
+    values = {
+        home: iter(result.transform_results)
+        for home, result in zip(_homes(opening.counters), results, strict=True)
+    }
+    return [next(values[counter.home]).integer_value for counter in opening.counters]
+
+
+def _at(document: Mapping[str, object], field: Field) -> int:
+    value: object = document
+    for name in field:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value if isinstance(value, int) else 0
+
+
 def _version(results: Sequence[WriteResult]) -> datetime:
-    """Return the version that a commit gave to the first document that it wrote."""
+    """Return the version that a commit gave to the documents that it wrote."""
     return cast("datetime", results[0].update_time)
 
 

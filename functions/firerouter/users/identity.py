@@ -58,6 +58,8 @@ class Claims(TypedDict, total=False):
     iss: str
     email: object
     admin: object
+    tier: object
+    firebase: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,14 @@ class Caller:
     Attributes:
         uid: Their user id, which anybody can get where anonymous sign-in is enabled.
         email: Their email address; empty if the account has none.
+        tier: The custom claim `tier` of their account, by which limits may differ.
+        anonymous: They are signed in without an account.
     """
 
     uid: str
     email: str = ""
+    tier: str | None = None
+    anonymous: bool = False
 
 
 class Identity:
@@ -133,8 +139,13 @@ class Identity:
             raise user
         if isinstance(app, BaseException):
             raise app
-        email = user.get("email")
-        return Caller(uid=user["sub"], email=email if isinstance(email, str) else "")
+        email, tier, sign_in = user.get("email"), user.get("tier"), user.get("firebase")
+        return Caller(
+            uid=user["sub"],
+            email=email if isinstance(email, str) else "",
+            tier=tier if isinstance(tier, str) and tier else None,
+            anonymous=isinstance(sign_in, dict) and sign_in.get("sign_in_provider") == "anonymous",
+        )
 
 
 class _Check(Protocol):

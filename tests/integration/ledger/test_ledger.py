@@ -8,7 +8,8 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ from firerouter.ledger import (
     Answered,
     AttemptRecord,
     Caps,
+    Ceiling,
     FeatureLimits,
     FeatureUse,
     Ledger,
@@ -38,6 +40,7 @@ from firerouter.ledger import (
     OpenEntry,
     Outcome,
     RequestKey,
+    Reserve,
     UserLimits,
     generation_id,
     payload_hash,
@@ -54,6 +57,7 @@ from tests.support.faulty_firestore import (
 
 ROOMY = UserLimits(requests_per_minute=1000, concurrent=100, usd_per_day=1.0)
 CENT = 10_000_000  # in nano dollars
+RESERVED = Reserve(base_nano_usd=CENT)
 MARGIN_S = 5.0  # a busy machine's
 
 Client = Callable[[str], AsyncClient]
@@ -146,21 +150,29 @@ def done(**fields: Any) -> Outcome:
 
 
 async def counters(firestore: AsyncClient, uid: str) -> dict[str, int]:
-    """Every counter of a user: {"concurrent": 0, "requests-...": 1, "usd-...": 5}."""
+    """Every counter of a user by its path: {"concurrent.count": 0, "202611.days.28.nanoUsd": 5}."""
     windows = firestore.document("quotas", key_of(uid)).collection("windows")
-    return {
-        snapshot.id: snapshot.get("nanoUsd" if snapshot.id.startswith("usd-") else "count")
-        async for snapshot in windows.stream()
-    }
+    found: dict[str, int] = {}
+    async for snapshot in windows.stream():
+        flatten(snapshot.id, snapshot.to_dict() or {}, found)
+    return found
+
+
+def flatten(path: str, value: Any, into: dict[str, int]) -> None:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            flatten(f"{path}.{name}", inner, into)
+    elif isinstance(value, int):
+        into[path] = value
 
 
 async def totals(firestore: AsyncClient, uid: str) -> tuple[int, int, int]:
     """(concurrent, requests, nano dollars), each summed over its windows."""
     found = await counters(firestore, uid)
     return (
-        found.get("concurrent", 0),
-        sum(value for name, value in found.items() if name.startswith("requests-")),
-        sum(value for name, value in found.items() if name.startswith("usd-")),
+        found.get("concurrent.count", 0),
+        sum(value for name, value in found.items() if name.endswith(".requests")),
+        sum(v for name, v in found.items() if ".days." in name and name.endswith(".nanoUsd")),
     )
 
 
@@ -176,7 +188,7 @@ async def document(firestore: AsyncClient, admission: Admission) -> dict[str, An
 async def test_an_admission_is_a_running_entry_and_counts(
     ledger: Ledger, firestore: AsyncClient, uid: str
 ) -> None:
-    admission = asked(uid, "one", reserve_nano_usd=CENT)
+    admission = asked(uid, "one", reserve=RESERVED)
     entry = await admitted(ledger, admission)
 
     stored = await document(firestore, admission)
@@ -192,7 +204,7 @@ async def test_an_admission_is_a_running_entry_and_counts(
 async def test_settling_ends_the_entry_and_frees_what_was_held(
     ledger: Ledger, firestore: AsyncClient, uid: str
 ) -> None:
-    admission = asked(uid, reserve_nano_usd=CENT)
+    admission = asked(uid, reserve=RESERVED)
     entry = await admitted(ledger, admission)
     attempts = [AttemptRecord("sim/fast", "gen-1", None, 7)]
 
@@ -226,7 +238,7 @@ async def test_settling_ends_the_entry_and_frees_what_was_held(
 async def test_without_a_word_of_the_cost_the_reservation_is_what_was_spent(
     ledger: Ledger, firestore: AsyncClient, uid: str
 ) -> None:
-    admission = asked(uid, reserve_nano_usd=CENT)
+    admission = asked(uid, reserve=RESERVED)
     await ledger.settle(await admitted(ledger, admission), done(cost_nano_usd=None))
 
     stored = await document(firestore, admission)
@@ -238,7 +250,7 @@ async def test_without_a_word_of_the_cost_the_reservation_is_what_was_spent(
 async def test_a_cost_above_the_reservation_is_charged_whole(
     ledger: Ledger, firestore: AsyncClient, uid: str
 ) -> None:
-    entry = await admitted(ledger, asked(uid, reserve_nano_usd=CENT))
+    entry = await admitted(ledger, asked(uid, reserve=RESERVED))
     await ledger.settle(entry, done(cost_nano_usd=CENT + 1))
     assert await totals(firestore, uid) == (0, 1, CENT + 1)
 
@@ -267,7 +279,7 @@ async def test_however_it_ends_the_place_is_free_again(
 async def test_settling_twice_moves_nothing_the_second_time(
     ledger: Ledger, firestore: AsyncClient, uid: str
 ) -> None:
-    admission = asked(uid, reserve_nano_usd=CENT)
+    admission = asked(uid, reserve=RESERVED)
     entry = await admitted(ledger, admission)
     await ledger.settle(entry, done(cost_nano_usd=1))
     await ledger.settle(entry, Outcome(status="failed", model="sim/fast"))
@@ -339,13 +351,16 @@ async def test_over_midnight_it_is_settled_in_the_windows_it_was_admitted_in(
 ) -> None:
     times = [datetime(2026, 11, 22, 23, 59, 59, 900_000, UTC), datetime(2026, 11, 23, tzinfo=UTC)]
     ledger = make(firestore, now=lambda: times.pop(0) if len(times) > 1 else times[0])
-    entry = await admitted(ledger, asked(uid, reserve_nano_usd=CENT))
+    entry = await admitted(ledger, asked(uid, reserve=RESERVED))
     await ledger.settle(entry, done(cost_nano_usd=3))
 
     assert await counters(firestore, uid) == {
-        "concurrent": 0,
-        "requests-20261122T2359Z": 1,
-        "usd-20261122": 3,
+        "concurrent.count": 0,
+        "202611.minutes.222359": 1,
+        "202611.days.22.requests": 1,
+        "202611.days.22.tokens": 0,
+        "202611.days.22.nanoUsd": 3,
+        "202611.month.nanoUsd": 3,
     }
 
 
@@ -356,11 +371,14 @@ async def test_a_refusal_over_midnight_gives_back_where_it_took(
     ledger = make(firestore, now=lambda: times.pop(0) if len(times) > 1 else times[0])
     caps = UserLimits(requests_per_minute=1000, concurrent=100, usd_per_day=0)
     with pytest.raises(QuotaExceeded):
-        await ledger.admit(asked(uid, reserve_nano_usd=CENT), capped(caps))
+        await ledger.admit(asked(uid, reserve=RESERVED), capped(caps))
     assert await counters(firestore, uid) == {
-        "concurrent": 0,
-        "requests-20261122T2359Z": 0,
-        "usd-20261122": 0,
+        "concurrent.count": 0,
+        "202611.minutes.222359": 0,
+        "202611.days.22.requests": 0,
+        "202611.days.22.tokens": 0,
+        "202611.days.22.nanoUsd": 0,
+        "202611.month.nanoUsd": 0,
     }
 
 
@@ -389,12 +407,17 @@ async def test_a_refused_call_leaves_nothing_behind(
     ledger: Ledger, firestore: AsyncClient, uid: str
 ) -> None:
     caps = UserLimits(requests_per_minute=1)
-    await admitted(ledger, asked(uid, reserve_nano_usd=CENT), capped(caps))
-    second = asked(uid, "second", reserve_nano_usd=CENT)
+    await admitted(ledger, asked(uid, reserve=RESERVED), capped(caps))
+    second = asked(uid, "second", reserve=RESERVED)
     with pytest.raises(QuotaExceeded) as refused:
         await ledger.admit(second, capped(caps))
 
-    assert refused.value.details == {"limit": "requestsPerMinute", "max": 1}
+    assert refused.value.details == {
+        "limit": "requestsPerMinute",
+        "max": 1,
+        "used": 1,
+        "resetsAt": refused.value.details["resetsAt"],
+    }
     assert 0 < (refused.value.retry_after_seconds or 0) <= 60
     assert await document(firestore, second) is None
     assert await totals(firestore, uid) == (1, 1, CENT)
@@ -405,7 +428,7 @@ async def test_the_budget_of_a_day_holds_reservations_too(
 ) -> None:
     caps = UserLimits(requests_per_minute=1000, concurrent=100, usd_per_day=0.02)
     results = await asyncio.gather(
-        *(ledger.admit(asked(uid, reserve_nano_usd=CENT), capped(caps)) for _ in range(5)),
+        *(ledger.admit(asked(uid, reserve=RESERVED), capped(caps)) for _ in range(5)),
         return_exceptions=True,
     )
     assert sum(isinstance(result, Admitted) for result in results) == 2
@@ -421,7 +444,7 @@ async def test_the_budget_of_a_day_never_refuses_a_free_generation(
     caps = UserLimits(requests_per_minute=1000, usd_per_day=0)
     await admitted(ledger, asked(uid), capped(caps))
     with pytest.raises(QuotaExceeded):
-        await ledger.admit(asked(uid, reserve_nano_usd=1), capped(caps))
+        await ledger.admit(asked(uid, reserve=Reserve(base_nano_usd=1)), capped(caps))
 
 
 async def test_one_users_calls_do_not_count_as_anothers(ledger: Ledger, uid: str) -> None:
@@ -523,7 +546,7 @@ def test_the_payload_is_everything_but_the_request_id() -> None:
 async def test_an_admission_applied_twice_counts_once_and_knows_its_own(
     twice: Ledger, firestore: AsyncClient, uid: str
 ) -> None:
-    admission = asked(uid, "own", reserve_nano_usd=CENT)
+    admission = asked(uid, "own", reserve=RESERVED)
     await admitted(twice, admission)
     assert await totals(firestore, uid) == (1, 1, CENT)
     with pytest.raises(AlreadyRunning):
@@ -534,8 +557,8 @@ async def test_an_admission_applied_twice_is_still_held_to_the_caps(
     twice: Ledger, firestore: AsyncClient, uid: str
 ) -> None:
     caps = UserLimits(requests_per_minute=1000, concurrent=1, usd_per_day=1)
-    await admitted(twice, asked(uid, reserve_nano_usd=CENT), capped(caps))
-    over = asked(uid, "over", reserve_nano_usd=CENT)
+    await admitted(twice, asked(uid, reserve=RESERVED), capped(caps))
+    over = asked(uid, "over", reserve=RESERVED)
     with pytest.raises(QuotaExceeded):
         await twice.admit(over, capped(caps))
     # given back, twice, and still only once
@@ -546,7 +569,7 @@ async def test_an_admission_applied_twice_is_still_held_to_the_caps(
 async def test_a_settlement_applied_twice_counts_once(
     twice: Ledger, firestore: AsyncClient, uid: str
 ) -> None:
-    admission = asked(uid, reserve_nano_usd=CENT)
+    admission = asked(uid, reserve=RESERVED)
     await twice.settle(await admitted(twice, admission), done(cost_nano_usd=1))
     stored = await document(firestore, admission)
     assert stored is not None
@@ -557,7 +580,7 @@ async def test_a_settlement_applied_twice_counts_once(
 async def test_a_settlement_after_notes_applied_twice_counts_once(
     twice: Ledger, firestore: AsyncClient, uid: str, background: BackgroundTasks
 ) -> None:
-    admission = asked(uid, reserve_nano_usd=CENT)
+    admission = asked(uid, reserve=RESERVED)
     entry = await admitted(twice, admission)
     for id_ in ("gen-1", "gen-2"):
         twice.note(entry, [AttemptRecord("sim/fast", id_)])
@@ -599,7 +622,7 @@ async def test_an_admission_whose_answer_is_lost_is_undone(
     commits = CommitCounter(loses={1})
 
     ledger = make(send_commits(client(suite.firestore_host), commits))
-    admission = asked(uid, "lost", reserve_nano_usd=CENT)
+    admission = asked(uid, "lost", reserve=RESERVED)
     with pytest.raises(LedgerUnavailable):
         await ledger.admit(admission, capped())
     await background.drain()
@@ -621,7 +644,7 @@ async def test_a_give_back_whose_answer_is_lost_is_made_once(
 
     ledger = make(send_commits(client(suite.firestore_host), commits))
     with pytest.raises(QuotaExceeded):
-        await ledger.admit(asked(uid, reserve_nano_usd=CENT), capped(UserLimits(usd_per_day=0)))
+        await ledger.admit(asked(uid, reserve=RESERVED), capped(UserLimits(usd_per_day=0)))
     await background.drain()
     assert commits.sent == 2
     assert await totals(firestore, uid) == (0, 0, 0)
@@ -641,7 +664,7 @@ async def test_a_give_back_that_firestore_forbids_hides_no_refusal(
 
     ledger = make(send_commits(client(suite.firestore_host), forbid_second))
     with pytest.raises(QuotaExceeded):
-        await ledger.admit(asked(uid, reserve_nano_usd=CENT), capped(UserLimits(usd_per_day=0)))
+        await ledger.admit(asked(uid, reserve=RESERVED), capped(UserLimits(usd_per_day=0)))
     assert sent == 2
     assert "give_back_failed" in capsys.readouterr().out
 
@@ -657,7 +680,7 @@ async def test_a_settlement_whose_answer_is_lost_is_made_once(
     commits = CommitCounter(loses={2})
 
     ledger = make(send_commits(client(suite.firestore_host), commits))
-    admission = asked(uid, reserve_nano_usd=CENT)
+    admission = asked(uid, reserve=RESERVED)
     await ledger.settle(await admitted(ledger, admission), done(cost_nano_usd=5))
     await background.drain()
     stored = await document(firestore, admission)
@@ -753,7 +776,7 @@ async def test_a_slow_firestore_does_not_hold_the_result_back_and_gets_the_end_l
 ) -> None:
     async with firestore_proxy(suite.firestore_host) as proxy:
         ledger = make(client(proxy.host), settle_before_result_s=0.3)
-        admission = asked(uid, reserve_nano_usd=CENT)
+        admission = asked(uid, reserve=RESERVED)
         entry = await admitted(ledger, admission)
         proxy.hold()
         async with asyncio.timeout(0.3 + MARGIN_S):
@@ -779,7 +802,7 @@ async def test_a_connection_lost_while_settling_is_made_up_for(
 ) -> None:
     async with firestore_proxy(suite.firestore_host) as proxy:
         ledger = make(client(proxy.host), settle_before_result_s=0.3)
-        admission = asked(uid, reserve_nano_usd=CENT)
+        admission = asked(uid, reserve=RESERVED)
         entry = await admitted(ledger, admission)
         await proxy.stop()
         await ledger.settle(entry, done(cost_nano_usd=2))
@@ -833,7 +856,7 @@ async def test_a_result_that_cannot_be_kept_is_dropped_and_the_entry_settled(
     result: dict[str, Any],
     background: BackgroundTasks,
 ) -> None:
-    admission = asked(uid, "large", reserve_nano_usd=CENT)
+    admission = asked(uid, "large", reserve=RESERVED)
     await ledger.settle(await admitted(ledger, admission), done(cost_nano_usd=9, result=result))
     await background.drain()
     stored = await document(firestore, admission)
@@ -842,3 +865,187 @@ async def test_a_result_that_cannot_be_kept_is_dropped_and_the_entry_settled(
     assert await totals(firestore, uid) == (0, 1, 9)
     with pytest.raises(ResultNotKept):
         await ledger.admit(admission, capped())
+
+
+# -- what is left of a budget ----------------------------------------------------------------------
+
+
+def long_answer(tokens: int, nano_usd_per_token: int, *, base: int = 0) -> Reserve:
+    return Reserve(
+        base_nano_usd=base,
+        nano_usd_per_token=Decimal(nano_usd_per_token),
+        completion_tokens=tokens,
+        is_lowerable=True,
+    )
+
+
+async def test_a_dear_answer_is_shortened_to_what_is_left_of_the_day(
+    ledger: Ledger, firestore: AsyncClient, uid: str
+) -> None:
+    caps = capped(UserLimits(requests_per_minute=1000, concurrent=100, usd_per_day=0.02))
+    await admitted(ledger, asked(uid, reserve=RESERVED), caps)
+    entry = await admitted(ledger, asked(uid, reserve=long_answer(100_000, 10_000)), caps)
+    assert entry.admission.is_shortened
+    assert entry.admission.reserve.completion_tokens == 1_000
+    assert (await totals(firestore, uid))[2] == 2 * CENT
+    stored = await document(firestore, entry.admission)
+    assert stored is not None
+    assert stored["maxTokens"] == 1_000
+
+
+async def test_an_answer_that_would_be_too_short_is_refused_and_not_shortened(
+    ledger: Ledger, firestore: AsyncClient, uid: str
+) -> None:
+    caps = capped(UserLimits(requests_per_minute=1000, concurrent=100, usd_per_day=0.01))
+    with pytest.raises(QuotaExceeded):
+        await ledger.admit(asked(uid, reserve=long_answer(255, 100_000)), caps)
+    assert await totals(firestore, uid) == (0, 0, 0)
+
+
+async def test_tokens_of_a_day_shorten_an_answer_too(ledger: Ledger, uid: str) -> None:
+    caps = capped(UserLimits(requests_per_minute=1000, concurrent=100, tokens_per_day=1_000))
+    entry = await admitted(ledger, asked(uid, reserve=long_answer(9_000, 0)), caps)
+    assert entry.admission.reserve.completion_tokens == 1_000
+
+
+async def test_those_that_do_not_fit_keep_none_out_that_does(
+    ledger: Ledger, firestore: AsyncClient, uid: str
+) -> None:
+    """Twenty that are too dear for the budget, beside five that fit into it."""
+    caps = capped(UserLimits(requests_per_minute=1000, concurrent=100, usd_per_day=0.05))
+    dear = Reserve(base_nano_usd=6 * CENT)
+    results = await asyncio.gather(
+        *(ledger.admit(asked(uid, reserve=dear), caps) for _ in range(20)),
+        *(ledger.admit(asked(uid, reserve=RESERVED), caps) for _ in range(5)),
+        return_exceptions=True,
+    )
+    assert [isinstance(result, Admitted) for result in results] == [False] * 20 + [True] * 5
+    assert await totals(firestore, uid) == (5, 5, 5 * CENT)
+
+
+async def test_a_budget_that_a_free_model_has_exceeded_refuses_free_models_too(
+    ledger: Ledger, uid: str
+) -> None:
+    caps = capped(UserLimits(requests_per_minute=1000, usd_per_day=1))
+    entry = await admitted(ledger, asked(uid), caps)
+    await ledger.settle(entry, done(cost_nano_usd=2_000_000_000))
+    with pytest.raises(QuotaExceeded) as refused:
+        await ledger.admit(asked(uid), caps)
+    assert refused.value.details["limit"] == "usdPerDay"
+    assert refused.value.details["used"] == 2.0
+
+
+async def test_a_month_holds_what_its_days_do_not(ledger: Ledger, uid: str) -> None:
+    caps = capped(UserLimits(requests_per_minute=1000, usd_per_day=1, usd_per_month=0.01))
+    await admitted(ledger, asked(uid, reserve=RESERVED), caps)
+    with pytest.raises(QuotaExceeded) as refused:
+        await ledger.admit(asked(uid, reserve=RESERVED), caps)
+    assert refused.value.details["limit"] == "usdPerMonth"
+
+
+@pytest.mark.parametrize(
+    ("own", "name"),
+    [
+        ({"concurrent": 1}, "feature.concurrent"),
+        ({"usd_per_day": 0.01}, "feature.usdPerDay"),
+        ({"usd_per_month": 0.01}, "feature.usdPerMonth"),
+        ({"requests_per_day": 1}, "feature.requestsPerDay"),
+        ({"tokens_per_day": 10}, "feature.tokensPerDay"),
+    ],
+)
+async def test_a_feature_has_caps_of_its_own(
+    ledger: Ledger, uid: str, own: dict[str, Any], name: str
+) -> None:
+    caps = Caps(ROOMY, FeatureLimits(**own))
+    reserve = Reserve(base_nano_usd=CENT, base_tokens=10)
+    entry = await admitted(ledger, asked(uid, reserve=reserve), caps)
+    with pytest.raises(QuotaExceeded) as refused:
+        await ledger.admit(asked(uid, reserve=reserve), caps)
+    assert refused.value.details["limit"] == name
+    await ledger.settle(entry, done(cost_nano_usd=0))
+    if name in {"feature.concurrent", "feature.usdPerDay", "feature.usdPerMonth"}:
+        await admitted(ledger, asked(uid, reserve=reserve), caps)
+
+
+async def test_a_comparison_is_admitted_whole_or_not_at_all(
+    ledger: Ledger, firestore: AsyncClient, uid: str
+) -> None:
+    caps = capped(UserLimits(requests_per_minute=1000, concurrent=100, usd_per_day=0.03))
+    six = [asked(uid, f"six.{index}", reserve=RESERVED) for index in range(6)]
+    with pytest.raises(QuotaExceeded):
+        await ledger.admit_all(six, caps)
+    assert await totals(firestore, uid) == (0, 0, 0)
+    three = await ledger.admit_all(six[:3], caps)
+    assert all(isinstance(one, Admitted) for one in three)
+    assert await totals(firestore, uid) == (3, 3, 3 * CENT)
+
+
+async def test_a_comparison_sent_again_is_told_of_each_answer(ledger: Ledger, uid: str) -> None:
+    both = [asked(uid, f"again.{index}") for index in range(2)]
+    first = (await ledger.admit_all(both[:1], capped()))[0]
+    assert isinstance(first, Admitted)
+    await ledger.settle(first.entry, done(result={"text": "one"}))
+    again = await ledger.admit_all(both, capped())
+    assert isinstance(again[0], Answered)
+    assert again[0].result == {"text": "one"}
+    assert isinstance(again[1], Admitted)
+
+
+# -- the ceiling of the app ------------------------------------------------------------------------
+
+
+async def test_two_instances_do_not_exceed_the_ceiling_together(
+    make: Make, firestore: AsyncClient
+) -> None:
+    """Each in its own shard; the clock is one that no other test lives in."""
+    year = 2100 + secrets.randbelow(5_000)
+    now = datetime(year, 3, 5, 12, tzinfo=UTC)
+    ledgers = [make(firestore, now=lambda: now) for _ in range(2)]
+    caps = Caps(ROOMY, FeatureLimits(), Ceiling(usd_per_day=0.1, usd_per_month=1))
+    results = await asyncio.gather(
+        *(
+            ledger.admit(asked(f"user-{secrets.token_hex(4)}", reserve=RESERVED), caps)
+            for ledger in ledgers
+            for _ in range(25)
+        ),
+        return_exceptions=True,
+    )
+    entries = [result.entry for result in results if isinstance(result, Admitted)]
+    refusals = [result for result in results if isinstance(result, QuotaExceeded)]
+    assert len(entries) <= 10
+    assert len(entries) + len(refusals) == 50
+    assert {refusal.details["limit"] for refusal in refusals} == {"app.usdPerDay"}
+    assert len(entries) + await admit_one_by_one(ledgers[0], caps) == 10
+
+
+async def admit_one_by_one(ledger: Ledger, caps: Caps) -> int:
+    """Return how many more fit."""
+    for count in range(50):
+        try:
+            await ledger.admit(asked(f"user-{secrets.token_hex(4)}", reserve=RESERVED), caps)
+        except QuotaExceeded:
+            return count
+    return 50
+
+
+# -- places that a dead instance holds -------------------------------------------------------------
+
+
+async def test_the_place_of_a_dead_instance_is_free_once_its_lease_has_ended(
+    make: Make, firestore: AsyncClient, uid: str
+) -> None:
+    clock = [utc_now()]
+    dead = make(firestore, now=lambda: clock[0])
+    caps = capped(UserLimits(requests_per_minute=1000, concurrent=1))
+    entry = await admitted(dead, asked(uid, reserve=RESERVED), caps)
+    other = make(firestore, now=lambda: clock[0])
+    with pytest.raises(QuotaExceeded) as refused:
+        await other.admit(asked(uid), caps)
+    assert refused.value.details["running"] == [entry.admission.id]
+
+    clock[0] += timedelta(seconds=LedgerLimits().lease_s + 1)
+    await admitted(other, asked(uid), caps)
+    assert (await totals(firestore, uid))[0] == 1
+    # it was alive after all: what it held otherwise is still its own, and its place is not
+    await dead.settle(entry, done(cost_nano_usd=3))
+    assert await totals(firestore, uid) == (1, 2, 3)

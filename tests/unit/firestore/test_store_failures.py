@@ -38,6 +38,7 @@ from firerouter.ledger import (
     Outcome,
     RequestKey,
     UserLimits,
+    Windows,
 )
 from firerouter.users import PreferenceStore, Pseudonyms
 from tests.support.failing_firestore import failing_firestore
@@ -184,7 +185,7 @@ async def test_a_settlement_and_a_note_never_raise(
     background = BackgroundTasks()
     failing = LedgerStore(failing_firestore(class_("canary")), limits=QUICK)
     ledger = Ledger(failing, background=background, limits=replace(QUICK, note_after_s=0.0))
-    entry = OpenEntry(ADMISSION, "nonce", NOW, EntryState(NOW))
+    entry = OpenEntry(ADMISSION, "nonce", Windows(at=NOW), EntryState(NOW))
     ledger.note(entry, [AttemptRecord("sim/fast", "gen-1")])
     await ledger.settle(entry, Outcome(status="done", model="sim/fast", result={"text": "x"}))
     await background.drain()

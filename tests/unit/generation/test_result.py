@@ -90,6 +90,7 @@ def admitted(
         thread=thread,
         files=FilePlan(["vendor/paid"], []),
         notices=(),
+        reserve=Reserve(base_nano_usd=reserved),
         cache_id=None,
     )
     admission = Admission(
@@ -97,11 +98,11 @@ def admitted(
         uid="ann",
         request=RequestKey(payload="p", request_id=asked.request_id),
         feature=FeatureUse(id="chat", revision=7, model="vendor/paid"),
-        reserve_nano_usd=reserved,
+        reserve=Reserve(base_nano_usd=reserved),
         continues=continues,
     )
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    entry = OpenEntry(admission, "nonce", now, EntryState(now))
+    entry = OpenEntry(admission, "nonce", Windows(at=now), EntryState(now))
     active = ActiveGeneration("g1", "ann", "p", "", total_s=60.0)
     return AdmittedGeneration(active, prepared, entry, cached)
 

@@ -1,5 +1,6 @@
 """The ledger entry: what is written is what is read, and nothing malformed is in the way."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,14 +16,18 @@ from firerouter.ledger import (
     FeatureUse,
     LedgerLimits,
     Outcome,
+    Payer,
     Place,
     RequestKey,
+    Reserve,
     Stop,
     StoredEntry,
+    Windows,
 )
 
 LIMITS = LedgerLimits()
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+WINDOWS = Windows(at=NOW, shard=3)
 NAMES = [value for name, value in vars(EntryField).items() if name.isupper()]
 
 text = st.text(min_size=1, max_size=12)
@@ -48,7 +53,11 @@ admissions = st.builds(
     feature=st.builds(
         FeatureUse, id=text, revision=st.integers(0, 99), model=text, is_test=st.booleans()
     ),
-    reserve_nano_usd=st.integers(0, 10**12),
+    reserve=st.builds(
+        Reserve, base_nano_usd=st.integers(0, 10**12), base_tokens=st.integers(0, 10**9)
+    ),
+    payer=st.builds(Payer, tier=maybe_text, anonymous=st.booleans()),
+    saved_nano_usd=st.none() | st.integers(0, 10**9),
     conversation=st.none() | links,
     continues=st.booleans(),
     streams=st.booleans(),
@@ -78,7 +87,7 @@ anything = st.recursive(
 
 def opened(admission: Admission, **more: Any) -> dict[str, Any]:
     return {
-        **admission.to_document(nonce="n", instance="i", now=NOW, limits=LIMITS),
+        **admission.to_document(nonce="n", instance="i", windows=WINDOWS, limits=LIMITS),
         **more,
     }
 
@@ -98,8 +107,43 @@ def test_an_admission_is_read_as_it_was_written(admission: Admission) -> None:
     assert (stored.nonce, stored.admitted_at, stored.ended_at) == ("n", NOW, NOW)
     assert stored.instance == (None if admission.continues else "i")
     assert stored.is_unclaimed is admission.continues
-    assert stored.reservation.nano_usd == admission.reserve_nano_usd
+    assert stored.windows == WINDOWS
+    assert stored.reservation.nano_usd == admission.reserve.nano_usd
+    assert stored.reservation.tokens == admission.reserve.tokens
+    assert stored.reservation.holds_place is not admission.is_cached
     assert stored.reservation.uid == admission.uid
+
+
+def test_an_answer_that_was_shortened_is_no_longer_when_a_task_claims_it() -> None:
+    reserve = Reserve(base_nano_usd=5, base_tokens=9, completion_tokens=300, is_lowerable=True)
+    feature = FeatureUse(id="chat", revision=3, model="sim/fast")
+    short = Admission(
+        id="id",
+        uid="ann",
+        request=RequestKey(payload="hash"),
+        feature=feature,
+        reserve=reserve,
+        is_shortened=True,
+    )
+    claimed = read(opened(short), "id").admission()
+    assert claimed is not None
+    assert claimed.is_shortened
+    assert claimed.reserve.completion_tokens == 300
+    assert (claimed.reserve.nano_usd, claimed.reserve.tokens) == (5, 309)
+
+
+def test_an_entry_is_alive_by_its_own_lease_or_by_its_instances() -> None:
+    stored = replace(read({}), instance="i", lease_until=NOW)
+    later = NOW + timedelta(seconds=1)
+    assert stored.is_alive(NOW - timedelta(seconds=1), None)
+    assert not stored.is_alive(later, None)
+    assert stored.is_alive(later, later + timedelta(seconds=1))
+
+
+def test_an_entry_that_waits_for_its_task_is_alive_until_its_deadline() -> None:
+    waits = replace(read({}), continues=True, deadline_at=NOW)
+    assert waits.is_alive(NOW - timedelta(seconds=1), None)
+    assert not waits.is_alive(NOW, NOW + timedelta(days=1))
 
 
 @given(admission=admissions, outcome=outcomes)
@@ -137,7 +181,7 @@ def test_the_document_names_its_fields_as_the_rules_and_indexes_do() -> None:
         uid="ann",
         request=RequestKey(payload="hash", request_id="r"),
         feature=FeatureUse(id="chat", revision=3, model="sim/fast"),
-        reserve_nano_usd=5,
+        reserve=Reserve(base_nano_usd=5, base_tokens=9),
         conversation=ConversationLink(
             place=Place(conversation_id="c", message_id="a1", parent="q1", parent_page=0),
             question={"text": "Hi"},
@@ -157,7 +201,10 @@ def test_the_document_names_its_fields_as_the_rules_and_indexes_do() -> None:
         "createdAt": NOW,
         "deadlineAt": NOW + timedelta(seconds=310),
         "expireAt": NOW + timedelta(days=90),
+        "leaseUntil": NOW + timedelta(seconds=50),
         "reservedNanoUsd": 5,
+        "reservedTokens": 9,
+        "shard": 3,
         "attempts": [],
         "test": False,
         "place": {

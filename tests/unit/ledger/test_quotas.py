@@ -1,97 +1,159 @@
-"""What one user may do: which counters a call moves, and which cap the new totals are over."""
+"""The counters that a call moves, and the first cap that their new totals exceed."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from firerouter.ledger import Caps, FeatureLimits, UserLimits
-from firerouter.ledger.quotas import Counter, counters, refusal
+from firerouter.ledger import Caps, FeatureLimits, Reserve, UserLimits, Windows
+from firerouter.ledger.quotas import Counter, Move, counters, first_over, movements, refusal
 
 NOW = datetime(2026, 8, 24, 23, 58, 30, tzinfo=UTC)
-USER = UserLimits(requests_per_minute=20, concurrent=3, usd_per_day=0.5)
+USER = UserLimits(requests_per_minute=20, concurrent=3, usd_per_day=0.5, usd_per_month=2)
 CENT = 10_000_000  # in nano dollars
+DAY = ("days", "24")
+OWN = ("features", "chat")
 
 
-def moved(reserve: int = 0, **own: int) -> tuple[Counter, ...]:
-    return moved_at(NOW, reserve, **own)
+def moved(
+    reserve: int = 0, *, user: UserLimits = USER, own: dict[str, Any] | None = None, **more: Any
+) -> tuple[Counter, ...]:
+    feature = FeatureLimits(**(own or {}))
+    windows = Windows(at=NOW, feature="chat" if own else None)
+    reserves = more.pop("reserves", [Reserve(base_nano_usd=reserve, base_tokens=7)])
+    return counters(Caps(user, feature), windows, reserves, requests=more.pop("requests", 1))
 
 
-def moved_at(now: datetime, reserve: int = 0, **own: int) -> tuple[Counter, ...]:
-    caps = Caps(USER, FeatureLimits(**own))
-    return counters(caps, feature="chat", reserve_nano_usd=reserve, now=now)
+def named(found: tuple[Counter, ...]) -> dict[str, Counter]:
+    return {counter.cap: counter for counter in found}
 
 
-# what the feature caps, what is held of the budget: the windows that move, and the caps on them
-MOVED: list[tuple[dict[str, int], int, dict[str, tuple[str, float]]]] = [
-    ({}, 0, {}),
-    ({}, CENT, {"usd-20260824": ("usdPerDay", 0.5)}),
-    (
-        {"requests_per_minute": 2},
-        0,
-        {"requests-20260824T2358Z-chat": ("feature.requestsPerMinute", 2)},
-    ),
-    (
-        {"requests_per_day": 9},
-        0,
-        {"requests-20260824-chat": ("feature.requestsPerDay", 9)},
-    ),
-    (
-        {"requests_per_minute": 2, "requests_per_day": 9},
-        CENT,
-        {
-            "requests-20260824T2358Z-chat": ("feature.requestsPerMinute", 2),
-            "requests-20260824-chat": ("feature.requestsPerDay", 9),
-            "usd-20260824": ("usdPerDay", 0.5),
-        },
-    ),
-]
-
-
-@pytest.mark.parametrize(("own", "reserve", "more"), MOVED)
-def test_a_call_moves_the_counters_that_have_a_cap(
-    own: dict[str, int], reserve: int, more: dict[str, tuple[str, float]]
-) -> None:
-    found = moved(reserve, **own)
-    assert {counter.window: (counter.cap, counter.max) for counter in found} == {
-        "concurrent": ("concurrent", 3),
-        "requests-20260824T2358Z": ("requestsPerMinute", 20),
-        **more,
+def test_a_call_moves_every_counter_of_its_user_and_of_the_app() -> None:
+    assert {name: (c.home, c.field, c.by, c.max) for name, c in named(moved(CENT)).items()} == {
+        "concurrent": ("concurrent", ("count",), 1, 3),
+        "requestsPerMinute": ("month", ("minutes", "242358"), 1, 20),
+        "requestsPerDay": ("month", (*DAY, "requests"), 1, None),
+        "tokensPerDay": ("month", (*DAY, "tokens"), 7, None),
+        "usdPerDay": ("month", (*DAY, "nanoUsd"), CENT, 0.5),
+        "usdPerMonth": ("month", ("month", "nanoUsd"), CENT, 2),
+        "app.usdPerDay": ("project", (*DAY, "nanoUsd"), CENT, None),
+        "app.usdPerMonth": ("project", ("month", "nanoUsd"), CENT, None),
     }
-    assert len({counter.window for counter in found}) == len(found)
-    by = {counter.window: counter.by for counter in found}
-    assert by.pop("usd-20260824", reserve) == reserve
-    assert set(by.values()) == {1}
 
 
-# the totals of (concurrent, a minute, the feature's minute, its day, the budget): what is said
-REFUSED: list[tuple[tuple[int, ...], dict[str, Any] | None]] = [
-    ((3, 20, 2, 9, 50 * CENT), None),
-    ((4, 21, 3, 10, 51 * CENT), {"limit": "concurrent", "max": 3, "wait": None}),
-    ((3, 21, 3, 10, 51 * CENT), {"limit": "requestsPerMinute", "max": 20, "wait": 30}),
-    ((3, 20, 3, 10, 51 * CENT), {"limit": "feature.requestsPerMinute", "max": 2, "wait": 30}),
-    ((3, 20, 2, 10, 51 * CENT), {"limit": "feature.requestsPerDay", "max": 9, "wait": 90}),
-    ((3, 20, 2, 9, 50 * CENT + 1), {"limit": "usdPerDay", "max": 0.5, "wait": 90}),
+def test_a_feature_with_limits_has_counters_of_its_own() -> None:
+    own = {"requests_per_minute": 2, "concurrent": 1, "usd_per_month": 1.5}
+    found = {
+        name: (c.field, c.max)
+        for name, c in named(moved(CENT, own=own)).items()
+        if "feature" in name
+    }
+    assert found == {
+        "feature.concurrent": ((*OWN, "count"), 1),
+        "feature.requestsPerMinute": ((*OWN, "minutes", "242358"), 2),
+        "feature.requestsPerDay": ((*OWN, *DAY, "requests"), None),
+        "feature.tokensPerDay": ((*OWN, *DAY, "tokens"), None),
+        "feature.usdPerDay": ((*OWN, *DAY, "nanoUsd"), None),
+        "feature.usdPerMonth": ((*OWN, "month", "nanoUsd"), 1.5),
+    }
+
+
+def test_a_free_call_is_held_to_the_budgets_too() -> None:
+    found = named(moved(0))
+    assert found["usdPerDay"].by == 0
+    assert first_over([found["usdPerDay"]], [51 * CENT]) == (found["usdPerDay"], CENT)
+    assert first_over([found["usdPerDay"]], [50 * CENT]) is None
+
+
+def test_a_cached_answer_counts_as_a_request_and_nothing_else() -> None:
+    assert list(named(moved(reserves=[]))) == ["requestsPerMinute", "requestsPerDay"]
+
+
+def test_a_comparison_is_counted_as_one() -> None:
+    three = [Reserve(base_nano_usd=CENT)] * 3
+    found = named(moved(reserves=three, requests=3))
+    assert (found["concurrent"].by, found["requestsPerMinute"].by) == (3, 3)
+    assert found["usdPerDay"].by == 3 * CENT
+
+
+# cap, its total after the call: what is told
+REFUSED: list[tuple[str, int, dict[str, Any]]] = [
+    ("concurrent", 4, {"max": 3, "used": 3}),
+    (
+        "requestsPerMinute",
+        21,
+        {"max": 20, "used": 20, "resetsAt": "2026-08-24T23:59:00Z", "wait": 30},
+    ),
+    (
+        "usdPerDay",
+        51 * CENT,
+        {"max": 0.5, "used": 0.5, "resetsAt": "2026-08-25T00:00:00Z", "wait": 90},
+    ),
+    (
+        "usdPerMonth",
+        201 * CENT,
+        {"max": 2, "used": 2.0, "resetsAt": "2026-09-01T00:00:00Z", "wait": 604_890},
+    ),
 ]
 
 
-@pytest.mark.parametrize(("totals", "said"), REFUSED)
-def test_the_first_cap_that_is_passed_refuses(
-    totals: tuple[int, ...], said: dict[str, Any] | None
+@pytest.mark.parametrize(("cap", "total", "told"), REFUSED)
+def test_a_refusal_tells_the_cap_what_is_used_up_and_when_it_is_back(
+    cap: str, total: int, told: dict[str, Any]
 ) -> None:
-    own = moved(CENT, requests_per_minute=2, requests_per_day=9)
-    refused = refusal(own, list(totals), NOW)
-    if said is None:
-        assert refused is None
-        return
-    assert refused is not None
-    assert refused.details == {"limit": said["limit"], "max": said["max"]}
-    assert refused.retry_after_seconds == said["wait"]
+    found = moved(CENT)
+    totals = [total if counter.cap == cap else 0 for counter in found]
+    over = first_over(found, totals)
+    assert over is not None
+    counter, _ = over
+    refused = refusal(counter, used=total - counter.by, now=NOW)
+    wait = told.pop("wait", None)
+    assert refused.details == {"limit": cap, **told}
+    assert refused.retry_after_seconds == wait
     assert refused.message.endswith(".")
+
+
+def test_a_refusal_names_what_runs() -> None:
+    counter = named(moved())["concurrent"]
+    assert refusal(counter, used=3, now=NOW, running=["a", "b"]).details["running"] == ["a", "b"]
+
+
+def test_the_first_cap_that_is_exceeded_refuses() -> None:
+    found = moved(CENT)
+    over = first_over(found, [10**12] * len(found))
+    assert over is not None
+    assert over[0].cap == "concurrent"
 
 
 def test_a_wait_is_never_none_at_the_end_of_a_window() -> None:
     now = NOW.replace(second=59, microsecond=900_000)
-    refused = refusal(moved_at(now), [1, 21], now)
-    assert refused is not None
-    assert refused.retry_after_seconds == 1
+    counter = named(moved())["requestsPerMinute"]
+    assert refusal(counter, used=20, now=now).retry_after_seconds == 1
+
+
+def test_an_end_moves_what_differs_from_the_reserve() -> None:
+    windows = Windows(at=NOW, feature="chat")
+    found = movements(windows, Move(nano_usd=-CENT, tokens=5, frees_place=True))
+    assert found == [
+        ("month", (*DAY, "tokens"), 5),
+        ("month", (*DAY, "nanoUsd"), -CENT),
+        ("month", ("month", "nanoUsd"), -CENT),
+        ("concurrent", ("count",), -1),
+        ("month", (*OWN, *DAY, "tokens"), 5),
+        ("month", (*OWN, *DAY, "nanoUsd"), -CENT),
+        ("month", (*OWN, "month", "nanoUsd"), -CENT),
+        ("concurrent", (*OWN, "count"), -1),
+        ("project", (*DAY, "nanoUsd"), -CENT),
+        ("project", ("month", "nanoUsd"), -CENT),
+    ]
+    assert movements(windows, Move()) == []
+
+
+def test_the_end_of_a_december_is_in_the_next_year() -> None:
+    december = Windows(at=datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC))
+    assert december.month_ends == december.day_ends == datetime(2027, 1, 1, tzinfo=UTC)
+
+
+def test_counters_of_passed_minutes_are_removed_but_not_those_of_another_month() -> None:
+    windows = Windows(at=datetime(2026, 8, 1, 0, 3, tzinfo=UTC))
+    assert windows.passed_minutes(3) == [("minutes", "010001"), ("minutes", "010000")]

@@ -1,0 +1,430 @@
+"""Admission: generations are recorded and counted before OpenRouter is called, or refused.
+
+    create the entries, move the counters -> compare the new totals, which the commit returns
+        -> admitted
+        -> over a cap: take everything back, and
+             - once more, if it fits now: others that were refused had been counted as well
+             - once more with fewer tokens, if fewer fit into what is left of a budget
+             - once more, if a place was still taken by an instance that has died
+             - else refused
+
+What is asked for together, such as the models of a comparison, is admitted by one commit: all of
+them or none. No cap needs a read, but that of the whole app as it comes near (`ceilings`).
+
+The client library may send a commit again, so that it is applied twice. The entry, which must not
+exist yet, is the guard, and its nonce tells that the entry which is found is our own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from .. import log
+from ..background import BackgroundTasks
+from ..callable import CallableError
+from ..contract import NANO_PER_USD
+from ..errors import (
+    AlreadyRunning,
+    LedgerUnavailable,
+    QuotaExceeded,
+    RequestIdReused,
+    ResultNotKept,
+)
+from ..firestore import (
+    AlreadyExists,
+    Conflict,
+    Document,
+    FirestoreError,
+    Unavailable,
+    translated,
+)
+from .caps import Caps
+from .ceilings import Ceilings
+from .entry import Admission, EntryField, EntryState, OpenEntry, StoredEntry
+from .limits import LedgerLimits
+from .quotas import Counter, Windows, counters, first_over, has_limits, refusal
+from .remaining import Remaining
+from .reserve import lower
+from .store import LedgerStore, Opening
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A new generation, which the caller owns from now on.
+
+    Attributes:
+        entry: Its entry.
+        remaining: What is left of its user's limits, with all that it may cost taken off.
+    """
+
+    entry: OpenEntry
+    remaining: Remaining
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The same request was answered before: its stored result."""
+
+    result: Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Excess:
+    """Why an admission was taken back, and what is left without it.
+
+    Attributes:
+        opening: The admission.
+        counter: The counter whose cap was exceeded.
+        most: The cap, as it is counted.
+        project: What the whole app has used, if it is the app's ceiling that was exceeded.
+        totals: The totals of the counters without the admission.
+        is_known: Whether the totals are read, and not only calculated.
+    """
+
+    opening: Opening
+    counter: Counter
+    most: float
+    project: int | None
+    totals: Sequence[int]
+    is_known: bool
+
+    @property
+    def used(self) -> int:
+        """The total of the exceeded counter."""
+        if self.project is not None:
+            return self.project
+        return self.totals[self.opening.counters.index(self.counter)]
+
+    @property
+    def fits(self) -> bool:
+        """Whether there is room for the admission now."""
+        fits = self.used + self.counter.by <= self.most
+        return fits and self.is_known and first_over(self.opening.counters, self._with_it) is None
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether others are counted that may yet be refused: then less is left than seems."""
+        running = [
+            total
+            for counter, total in zip(self.opening.counters, self.totals, strict=True)
+            if counter.cap == "concurrent"
+        ]
+        return self.is_known and self.project is None and any(running)
+
+    @property
+    def left(self) -> tuple[int, int | None]:
+        """The least that is left of any budget, in nano dollars, and of any day's tokens."""
+        left: dict[str, list[float]] = {"usd": [], "tokens": []}
+        for counter, total in zip(self.opening.counters, self.totals, strict=True):
+            if counter.unit in left and counter.max is not None:
+                left[counter.unit].append(counter.max_total - total)
+        if self.project is not None:
+            left["usd"].append(self.most - self.project)
+        tokens = left["tokens"]
+        return int(min(left["usd"], default=0)), int(min(tokens)) if tokens else None
+
+    def refusal(self, now: datetime, running: Sequence[str]) -> QuotaExceeded:
+        counter = self.counter
+        if counter.max is None:
+            counter = replace(counter, max=self.most / NANO_PER_USD)
+        return refusal(counter, used=self.used, now=now, running=running)
+
+    @property
+    def _with_it(self) -> list[int]:
+        pairs = zip(self.opening.counters, self.totals, strict=True)
+        return [total + counter.by for counter, total in pairs]
+
+
+class Admissions:
+    """Admits generations. One per instance."""
+
+    def __init__(
+        self,
+        store: LedgerStore,
+        ceilings: Ceilings,
+        *,
+        background: BackgroundTasks,
+        instance: str,
+        limits: LedgerLimits,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._ceilings = ceilings
+        self._background = background
+        self._instance = instance
+        self._limits = limits
+        self._now = now
+
+    async def admit(
+        self, admissions: Sequence[Admission], caps: Caps
+    ) -> list[Admitted | Answered | CallableError]:
+        """Record and count what is asked for together.
+
+        Returns:
+            What came of each: an error only where the same request was sent before.
+
+        Raises:
+            QuotaExceeded: A cap has no room for all of it.
+            LedgerUnavailable: Firestore did not answer. Nothing may be sent to OpenRouter.
+            FirestoreForbidden: The functions' service account lacks a role.
+        """
+        wanted, freed = _shorten(admissions, *_whole_budgets(caps)) or list(admissions), False
+        running: list[str] = []
+        tries = 0
+        while isinstance(excess := await self._open(wanted, caps), _Excess):
+            tries += 1
+            if tries == self._limits.admit_tries:
+                break
+            if excess.is_disturbed and not excess.fits:
+                excess = await self._undisturbed(excess)
+            if excess.fits:
+                await asyncio.sleep(self._pause_s(tries))
+            elif shorter := _shorten(wanted, *excess.left):
+                wanted = shorter
+            elif excess.counter.unit == "answers" and not freed:
+                freed, running = True, await self._free_places(wanted[0].uid)
+            else:
+                break
+        else:
+            return excess
+        raise excess.refusal(self._now(), running)
+
+    async def _undisturbed(self, excess: _Excess) -> _Excess:
+        """Wait until the counters stand still, or have room, and return what is left then.
+
+        Others that were counted for a moment, and refused, are no reason to refuse.
+        """
+        with translated(LedgerUnavailable, "admit_failed"):
+            for look in range(1, self._limits.admit_tries):
+                await asyncio.sleep(self._pause_s(look))
+                totals = await self._store.totals(excess.opening)
+                moved = totals != excess.totals
+                excess = replace(excess, totals=totals)
+                if excess.fits or not moved:
+                    break
+        return excess
+
+    def _pause_s(self, tries: int) -> float:
+        return random.uniform(0.5, 1) * tries * self._limits.admit_pause_s  # noqa: S311
+
+    # -- one try -----------------------------------------------------------------------------------
+
+    async def _open(
+        self, admissions: Sequence[Admission], caps: Caps
+    ) -> list[Admitted | Answered | CallableError] | _Excess:
+        """Create the entries; take them back if they exceed a cap."""
+        feature = admissions[0].feature.id if has_limits(caps.feature) else None
+        shard = self._ceilings.choose_shard()
+        windows = Windows(at=self._now(), shard=shard, feature=feature)
+        reserves = [one.reserve for one in admissions if not one.is_cached]
+        opening = Opening(
+            admissions=admissions,
+            nonce=secrets.token_hex(8),
+            windows=windows,
+            counters=counters(caps, windows, reserves, requests=len(admissions)),
+        )
+        with translated(LedgerUnavailable, "admit_failed"):
+            try:
+                created = await self._create(opening, caps)
+            except Unavailable:
+                self._background.start(self._undo(opening))  # it may have been applied
+                raise
+            if isinstance(created, list):
+                return created
+            versions, totals = created
+            try:
+                excess = await self._excess(opening, caps, totals)
+            except FirestoreError:
+                self._background.start(self._undo(opening))
+                raise
+        if excess is None:
+            remaining = Remaining.of(opening.counters, totals)
+            return [
+                Admitted(_entry(admission, opening, version), remaining)
+                for admission, version in zip(admissions, versions, strict=True)
+            ]
+        counter, total, most = excess
+        after = await self._give_back(opening, versions)
+        pairs = zip(opening.counters, totals, strict=True)
+        return _Excess(
+            opening=opening,
+            counter=counter,
+            most=most,
+            project=total - counter.by if counter.home == "project" else None,
+            totals=after or [value - counter.by for counter, value in pairs],
+            is_known=after is not None,
+        )
+
+    async def _excess(
+        self, opening: Opening, caps: Caps, totals: Sequence[int]
+    ) -> tuple[Counter, int, float] | None:
+        """Return the first cap that is exceeded, the new total, and the cap as it is counted."""
+        over = first_over(opening.counters, totals)
+        if over is not None:
+            counter, by = over
+            return counter, int(counter.max_total) + by, counter.max_total
+        counted = {
+            counter.cap: (counter, total)
+            for counter, total in zip(opening.counters, totals, strict=True)
+            if counter.home == "project"
+        }
+        if not counted:
+            return None
+        return await self._ceilings.excess(caps.ceiling, opening.windows, counted)
+
+    async def _create(
+        self, opening: Opening, caps: Caps
+    ) -> tuple[list[datetime], list[int]] | list[Admitted | Answered | CallableError]:
+        """Create the entries. Return their versions and the new totals of the counters."""
+        try:
+            created = await self._store.create(opening, instance=self._instance)
+        except AlreadyExists:
+            ours = [await self._our_version(opening, one) for one in opening.admissions]
+            versions = [version for version in ours if version is not None]
+            if len(versions) == len(ours):  # our own commit, applied twice
+                return versions, await self._store.totals(opening)
+            return await self._admit_each(opening, caps)
+        return [created.version] * len(opening.admissions), created.totals
+
+    async def _our_version(self, opening: Opening, admission: Admission) -> datetime | None:
+        stored = await self._store.read(admission.id, (EntryField.NONCE,))
+        return stored.version if stored is not None and stored.nonce == opening.nonce else None
+
+    async def _admit_each(
+        self, opening: Opening, caps: Caps
+    ) -> list[Admitted | Answered | CallableError]:
+        """Say of each what its entry means that was there before; admit those that have none."""
+        found: list[Admitted | Answered | CallableError] = []
+        for admission in opening.admissions:
+            try:
+                stored = await self._store.read(admission.id)
+                if stored is not None:
+                    found.append(_same_request(admission, stored))
+                elif len(opening.admissions) == 1:  # refused, and given back just now
+                    raise AlreadyRunning(retry_after_seconds=1)
+                else:
+                    found += await self.admit([admission], caps)
+            except CallableError as error:
+                found.append(error)
+        return found
+
+    # -- taking back -------------------------------------------------------------------------------
+
+    async def _give_back(self, opening: Opening, versions: Sequence[datetime]) -> list[int] | None:
+        """Undo an admission, at once if Firestore allows it, else in the background.
+
+        Returns:
+            The new totals of the counters; None if they are not known.
+        """
+        known: list[datetime] | None = list(versions)
+        try:
+            while known is not None:
+                try:
+                    return await self._store.take_back(opening, known)
+                except Conflict:  # it was applied before, or somebody wrote a stop on an entry
+                    known = await self._running_versions(opening)
+        except FirestoreError as error:
+            log.error("give_back_failed", type=error.cause)
+            if isinstance(error, Unavailable):  # else it is left to the reconciler
+                self._background.start(self._undo(opening))
+        return None
+
+    async def _undo(self, opening: Opening) -> None:
+        """Give back an admission of which it is not known whether it was made.
+
+        What lands after the last look is left to the reconciler.
+        """
+        for pause_s in self._limits.undo_pauses_s:
+            await asyncio.sleep(pause_s)
+            try:
+                versions = await self._running_versions(opening)
+            except Unavailable:
+                continue
+            if versions is not None:  # else the commit may yet land
+                await self._give_back(opening, versions)
+                return
+
+    async def _running_versions(self, opening: Opening) -> list[datetime] | None:
+        """Return the versions of our entries while they run; None once they have gone."""
+        versions = []
+        for admission in opening.admissions:
+            stored = await self._store.read(admission.id, (EntryField.STATUS, EntryField.NONCE))
+            if stored is None or not stored.is_running or stored.nonce != opening.nonce:
+                return None
+            versions.append(stored.version)
+        return versions
+
+    # -- places that dead instances hold -----------------------------------------------------------
+
+    async def _free_places(self, uid: str) -> list[str]:
+        """Give back the places of entries whose instances are dead.
+
+        Returns:
+            The generations of the user that still run, or wait for their task.
+        """
+        with translated(LedgerUnavailable, "admit_failed"):
+            entries = await self._store.running_of(uid)
+            leases = await self._store.leases({one.instance for one in entries if one.instance})
+            now, running = self._now(), []
+            for stored in entries:
+                if stored.is_alive(now, leases.get(stored.instance or "")):
+                    running.append(stored.id)
+                elif stored.reservation.holds_place and await self._store.free_place(stored):
+                    log.warning("place_freed", generation=stored.id)
+        return running
+
+
+def _entry(admission: Admission, opening: Opening, version: datetime) -> OpenEntry:
+    return OpenEntry(admission, opening.nonce, opening.windows, EntryState(version))
+
+
+def _same_request(admission: Admission, stored: StoredEntry) -> Answered:
+    """Return what an entry that exists already means for the same request. Raises if it refuses."""
+    if stored.payload != admission.request.payload:
+        raise RequestIdReused
+    if stored.is_running:
+        raise AlreadyRunning(retry_after_seconds=2, generationId=admission.id)
+    if stored.result is None:
+        raise ResultNotKept(previousStatus=stored.status)
+    return Answered(stored.result)
+
+
+def _whole_budgets(caps: Caps) -> tuple[int, int | None]:
+    """Return the most that any one call may cost, and how many tokens it may take."""
+    user, feature, ceiling = caps.user, caps.feature, caps.ceiling
+    budgets = (
+        user.usd_per_day,
+        user.usd_per_month,
+        feature.usd_per_day,
+        feature.usd_per_month,
+        ceiling.usd_per_day,
+        ceiling.usd_per_month,
+    )
+    nano_usd = min(int(usd * NANO_PER_USD) for usd in budgets if usd is not None)
+    tokens = [most for most in (user.tokens_per_day, feature.tokens_per_day) if most is not None]
+    return nano_usd, min(tokens, default=None)
+
+
+def _shorten(
+    admissions: Sequence[Admission], nano_usd: int, tokens: int | None
+) -> list[Admission] | None:
+    """Return the same with answers that fit into what is left; None if that is not possible."""
+    reserves = [admission.reserve for admission in admissions]
+    fits_money = sum(reserve.nano_usd for reserve in reserves) <= nano_usd
+    fits_tokens = tokens is None or sum(reserve.tokens for reserve in reserves) <= tokens
+    if fits_money and fits_tokens:
+        return None
+    shorter = lower(reserves, nano_usd=nano_usd, tokens=tokens)
+    if shorter is None:
+        return None
+    return [
+        admission
+        if reserve is admission.reserve
+        else replace(admission, reserve=reserve, is_shortened=True)
+        for admission, reserve in zip(admissions, shorter, strict=True)
+    ]

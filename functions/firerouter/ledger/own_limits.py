@@ -1,0 +1,81 @@
+"""What admins set for single users, as instances know it.
+
+    limits/{user}   {tier?, limits?: {requestsPerMinute?, ...}, blocked?, at, by}
+
+A malformed field is as if it were not there, but for `blocked`: anything but `false` blocks.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from .. import log
+from ..cache import Cached
+from ..errors import LedgerUnavailable
+from ..firestore import Paths, content, get, translated
+from .caps import LimitsOverride, OwnLimits
+from .limits import LedgerLimits
+
+if TYPE_CHECKING:
+    from google.cloud.firestore import AsyncClient
+
+
+class OwnLimitsStore:
+    """The limits of single users. One per instance."""
+
+    def __init__(self, firestore: AsyncClient, *, limits: LedgerLimits | None = None) -> None:
+        self._paths = Paths(firestore)
+        self._limits = limits or LedgerLimits()
+        self._cached: OrderedDict[str, Cached[OwnLimits]] = OrderedDict()
+
+    async def get(self, uid: str) -> OwnLimits:
+        """Return what an admin set for a user, as of a few seconds ago.
+
+        Raises:
+            LedgerUnavailable, FirestoreForbidden: It cannot be read.
+        """
+        cached = self._cached.get(uid)
+        if cached is None:
+            cached = Cached(
+                partial(self._load, uid),
+                fresh_s=self._limits.own_limits_fresh_s,
+                stale_s=self._limits.own_limits_stale_s,
+            )
+            self._cached[uid] = cached
+            if len(self._cached) > self._limits.own_limits_users:
+                self._cached.popitem(last=False)
+        self._cached.move_to_end(uid)
+        return await cached.get()
+
+    def forget(self, uid: str) -> None:
+        """Read a user's limits anew at the next call: they were just changed here."""
+        self._cached.pop(uid, None)
+
+    async def _load(self, uid: str) -> OwnLimits:
+        with translated(LedgerUnavailable, "limits_unavailable"):
+            return read_own_limits(content(await get(self._paths.user_limits(uid))))
+
+
+def read_own_limits(document: Mapping[str, object]) -> OwnLimits:
+    """Read what a document says of one user, whatever it holds."""
+    tier = document.get("tier")
+    own = document.get("limits")
+    override = LimitsOverride()
+    if isinstance(own, Mapping):
+        for name, value in own.items():
+            try:
+                one = LimitsOverride.model_validate({name: value}, by_alias=True, by_name=False)
+            except ValidationError:
+                log.error("limit_malformed", field=f"limits.{name}")
+                continue
+            override = override.model_copy(update={n: v for n, v in one if v is not None})
+    return OwnLimits(
+        tier=tier if isinstance(tier, str) and tier else None,
+        limits=override,
+        blocked=document.get("blocked", False) is not False,
+    )

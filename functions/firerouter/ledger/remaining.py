@@ -1,0 +1,71 @@
+"""What is left of a user's limits, as a result tells it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ..contract import NANO_PER_USD
+from .quotas import Counter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitLeft:
+    """One limit.
+
+    Attributes:
+        cap: Its name, as a refusal's `details.limit` has it.
+        unit: What it counts.
+        max: Its value.
+        left: What is left of it, in nano dollars if it counts dollars.
+        resets_at: When the next window begins.
+    """
+
+    cap: str
+    unit: str
+    max: float
+    left: int
+    resets_at: datetime | None
+
+    def to_wire(self) -> dict[str, object]:
+        left = max(0, self.left)
+        wire: dict[str, object] = {"limit": self.cap, "max": self.max}
+        wire["left"] = left / NANO_PER_USD if self.unit == "usd" else left
+        if self.resets_at is not None:
+            wire["resetsAt"] = self.resets_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return wire
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """What is left of each limit of a user."""
+
+    limits: tuple[LimitLeft, ...] = ()
+
+    @classmethod
+    def of(cls, counters: Sequence[Counter], totals: Sequence[int]) -> Remaining:
+        """Return what is left by the totals of the counters. What has no limit is left out."""
+        return cls(
+            tuple(
+                LimitLeft(
+                    cap=counter.cap,
+                    unit=counter.unit,
+                    max=counter.max,
+                    left=int(counter.max_total) - total,
+                    resets_at=counter.ends,
+                )
+                for counter, total in zip(counters, totals, strict=True)
+                if counter.max is not None
+            )
+        )
+
+    def after(self, *, unspent_nano_usd: int, unused_tokens: int) -> Remaining:
+        """Return what is left once a generation has ended that needed less than it reserved."""
+        given_back = {"usd": unspent_nano_usd, "tokens": unused_tokens, "answers": 1}
+        return Remaining(
+            tuple(replace(one, left=one.left + given_back.get(one.unit, 0)) for one in self.limits)
+        )
+
+    def to_wire(self) -> list[dict[str, object]]:
+        return [one.to_wire() for one in self.limits]

@@ -1,0 +1,89 @@
+"""What an answer may cost at most, held of every budget while it is in progress. Pure.
+
+The worst case is linear in the tokens that the model may write: so where it does not fit into what
+is left of a budget, the most tokens that do fit follow by a division.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final
+
+USEFUL_TOKENS: Final = 256  # an answer is not shortened to fewer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserve:
+    """The worst case of one generation.
+
+    Attributes:
+        base_nano_usd: What it costs before anything is written: the prompt, images, files, tools.
+        nano_usd_per_token: What each token costs that it writes.
+        base_tokens: The tokens that it reads, and those that are written beside it.
+        tokens_per_token: How often each written token may count: twice if it may be repaired.
+        completion_tokens: The most tokens that it may write.
+        is_lowerable: Whether it may be told to write fewer.
+    """
+
+    base_nano_usd: int = 0
+    nano_usd_per_token: Decimal = Decimal(0)
+    base_tokens: int = 0
+    tokens_per_token: int = 1
+    completion_tokens: int = 0
+    is_lowerable: bool = False
+
+    @property
+    def nano_usd(self) -> int:
+        """What it may cost, in nano dollars, rounded up."""
+        return self.base_nano_usd + math.ceil(self.nano_usd_per_token * self.completion_tokens)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens it may read and write."""
+        return self.base_tokens + self.tokens_per_token * self.completion_tokens
+
+    def lowered(self, completion_tokens: int) -> Reserve:
+        """Return the worst case of an answer of at most so many tokens."""
+        if not self.is_lowerable or self.completion_tokens <= completion_tokens:
+            return self
+        return replace(self, completion_tokens=completion_tokens)
+
+
+NOTHING: Final = Reserve()
+
+
+def lower(
+    reserves: Sequence[Reserve], *, nano_usd: int | None = None, tokens: int | None = None
+) -> list[Reserve] | None:
+    """Return the same generations with fewer tokens each, so that all of them fit together.
+
+    All are shortened to the same number of tokens, the largest that fits; those that are shorter
+    stay as they are.
+
+    Args:
+        reserves: The worst case of each.
+        nano_usd: What is left of the budget; None if money is not what is short.
+        tokens: How many tokens are left; None if tokens are not what is short.
+
+    Returns:
+        Their reserves; None if an answer would have fewer than USEFUL_TOKENS, or nothing changes.
+    """
+    lowest, highest = USEFUL_TOKENS, max((r.completion_tokens for r in reserves), default=0)
+    if lowest > highest or not _fit([r.lowered(lowest) for r in reserves], nano_usd, tokens):
+        return None
+    while lowest < highest:
+        middle = (lowest + highest + 1) // 2
+        if _fit([r.lowered(middle) for r in reserves], nano_usd, tokens):
+            lowest = middle
+        else:
+            highest = middle - 1
+    found = [reserve.lowered(lowest) for reserve in reserves]
+    return None if found == list(reserves) else found
+
+
+def _fit(reserves: Sequence[Reserve], nano_usd: int | None, tokens: int | None) -> bool:
+    fits = nano_usd is None or sum(reserve.nano_usd for reserve in reserves) <= nano_usd
+    return fits and (tokens is None or sum(reserve.tokens for reserve in reserves) <= tokens)
