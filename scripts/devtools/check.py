@@ -12,8 +12,8 @@ from scripts.devtools.cli_errors import INTERRUPTED, NOT_SET_UP, Problem
 from scripts.devtools.setup import enter, say
 
 FAILED_CHECKS = "FIREROUTER_FAILED_CHECKS"  # tests/conftest.py reads it at the end of the run
-# two processes with a suite each, because half the time is spent waiting
-SIDE_BY_SIDE = ("--numprocesses", "2", "--dist", "loadfile")
+# three processes with a suite each on two cores, because they wait for half of their time
+SIDE_BY_SIDE = ("--numprocesses", "3", "--dist", "loadfile")
 CHECKS = (
     ("ruff check", "ruff", "check", "."),
     ("ruff format", "ruff", "format", "--check", "."),
@@ -24,8 +24,8 @@ CHECKS = (
 USAGE = """\
 usage: ./scripts/test [-h] [PYTEST_ARGUMENT ...]
 
-Checks the style (ruff) and the types (mypy), then runs every test, in two processes. The first run
-installs what is missing into this folder (a few minutes).
+Checks the style (ruff) and the types (mypy), then runs every test, in three processes. The first
+run installs what is missing into this folder (a few minutes).
 
 options:
   -h, --help       show this help message and exit

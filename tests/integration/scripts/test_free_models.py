@@ -313,7 +313,9 @@ def test_an_unreachable_openrouter_is_reported(
 
 def test_ctrl_c_leaves_what_has_been_measured(fake: Fake) -> None:
     code = (
-        "import sys\nfrom scripts.free_models import __main__ as cli\n"
+        # a shell that runs the tests in the background has it ignored
+        "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from scripts.free_models import __main__ as cli\n"
         f"cli.OPENROUTER = {cli.OPENROUTER!r}\nsys.exit(cli.main([]))"
     )
     process = subprocess.Popen(
