@@ -12,6 +12,12 @@ export interface AppSettings {
   referer?: string;
   /** What one user may do. */
   limits?: UserLimits;
+  /** What is different for users who are signed in anonymously. */
+  anonymousLimits?: LimitsOverride;
+  /** What is different for the users of a tier, by its name: the custom claim `tier`. */
+  tiers?: Record<string, LimitsOverride>;
+  /** What all users together may spend. */
+  ceiling?: Ceiling;
   /** Whether everything that would be billed is refused, in settings and in calls. */
   freeModelsOnly?: boolean;
   /** Whether the daily check may replace a feature's model once OpenRouter has withdrawn it. */
@@ -50,6 +56,14 @@ export interface CatalogRefreshed {
   removed: string[];
   /** The features that the list concerns. */
   flags: ModelFlag[];
+}
+
+/** What all users of the app together may spend, in US dollars. */
+export interface Ceiling {
+  /** What the app may spend in a day (UTC), in US dollars. */
+  usdPerDay?: number;
+  /** What the app may spend in a month (UTC), in US dollars. */
+  usdPerMonth?: number;
 }
 
 /** A web page that the answer is based on. */
@@ -593,6 +607,14 @@ export interface FeatureLimits {
   requestsPerMinute?: number | null;
   /** How many requests a user may send to this feature in a day (UTC). */
   requestsPerDay?: number | null;
+  /** How many answers of this feature a user may have in progress at once. */
+  concurrent?: number | null;
+  /** How many tokens a user may send to and receive from this feature in a day (UTC). */
+  tokensPerDay?: number | null;
+  /** What a user may spend on this feature in a day (UTC), in US dollars. */
+  usdPerDay?: number | null;
+  /** What a user may spend on this feature in a month (UTC), in US dollars. */
+  usdPerMonth?: number | null;
 }
 
 /** The features that are switched on. */
@@ -861,6 +883,8 @@ export interface Judgement {
   cached: boolean;
   /** Every request that was sent to OpenRouter for this answer, in order. */
   attempts: AttemptInfo[];
+  /** What is left of the user's limits after this call, by the name that `details.limit` of a refusal has: tokens and requests as they are, `usd...` in US dollars. Absent where another instance runs the answer, and from an answer that was given before. */
+  remaining?: Record<string, number>;
   /** What the user should know about the answer. */
   notices?: Notice[];
   /** The tools that the app should run now, with `finishReason: "tool_calls"`. */
@@ -969,6 +993,22 @@ export interface KeyWarning {
   reason: "free_tier" | "low_limit" | "expires_soon" | "old_key_enabled";
   /** One sentence for people. */
   message: string;
+}
+
+/** Limits that replace those of everybody. What is not set stays as it is for everybody. */
+export interface LimitsOverride {
+  /** How many requests such a user may send in a minute. */
+  requestsPerMinute?: number | null;
+  /** How many requests such a user may send in a day. */
+  requestsPerDay?: number | null;
+  /** How many answers such a user may have in progress at once. */
+  concurrent?: number | null;
+  /** How many tokens such a user may send and receive in a day. */
+  tokensPerDay?: number | null;
+  /** What such a user may spend in a day, in US dollars. */
+  usdPerDay?: number | null;
+  /** What such a user may spend in a month, in US dollars. */
+  usdPerMonth?: number | null;
 }
 
 /** List the features that are switched on, as this user may see them. */
@@ -1103,11 +1143,11 @@ export interface ModelsPage {
 
 /** Something the user should know about an answer that was given nevertheless. */
 export interface Notice {
-  /** Stable and for programs: `preference_dropped`, `attachment_left_out`, `reasoning_not_kept`, `image_not_kept`, `format_not_kept`, `parameter_dropped`. */
+  /** Stable and for programs: `preference_dropped`, `attachment_left_out`, `reasoning_not_kept`, `image_not_kept`, `format_not_kept`, `parameter_dropped`, `max_tokens_lowered`. */
   reason: string;
   /** One sentence for people. */
   message: string;
-  /** With `parameter_dropped`: the field that the model does not support. */
+  /** With `parameter_dropped`: the field that the model does not support. With `max_tokens_lowered`: `maxTokens`, of which a budget left less. */
   field?: string;
   /** With `format_not_kept`: where the answer breaks the schema, and which keyword of it, such as `$.items[3].price (type)`; `$ (json)` if it is not JSON at all. */
   at?: string;
@@ -1173,6 +1213,8 @@ export interface PromptResult {
   cached: boolean;
   /** Every request that was sent to OpenRouter for this answer, in order. */
   attempts: AttemptInfo[];
+  /** What is left of the user's limits after this call, by the name that `details.limit` of a refusal has: tokens and requests as they are, `usd...` in US dollars. Absent where another instance runs the answer, and from an answer that was given before. */
+  remaining?: Record<string, number>;
   /** What the user should know about the answer. */
   notices?: Notice[];
   /** The tools that the app should run now, with `finishReason: "tool_calls"`. */
@@ -1217,6 +1259,8 @@ export interface PromptTestResult {
   cached: boolean;
   /** Every request that was sent to OpenRouter for this answer, in order. */
   attempts: AttemptInfo[];
+  /** What is left of the user's limits after this call, by the name that `details.limit` of a refusal has: tokens and requests as they are, `usd...` in US dollars. Absent where another instance runs the answer, and from an answer that was given before. */
+  remaining?: Record<string, number>;
   /** What the user should know about the answer. */
   notices?: Notice[];
   /** The tools that the app should run now, with `finishReason: "tool_calls"`. */
@@ -1268,7 +1312,7 @@ export interface ProviderRouting {
 }
 
 /** The stable reason of an error. */
-export type Reason = "already_running" | "answer_too_long" | "app_check_failed" | "attachment_not_taken" | "attachment_unknown" | "body_too_large" | "catalog_incomplete" | "catalog_unavailable" | "context_too_long" | "conversation_unknown" | "cost_too_high" | "credit_busy" | "empty_answer" | "feature_disabled" | "feature_unknown" | "firestore_forbidden" | "free_daily_limit" | "generation_unknown" | "history_unavailable" | "image_unreadable" | "images_too_large" | "internal" | "interrupted" | "invalid_argument" | "key_invalid" | "key_limit_reached" | "key_missing" | "key_store_disabled" | "key_store_forbidden" | "key_unavailable" | "ledger_unavailable" | "malformed_request" | "management_key" | "max_tokens_too_high" | "message_unknown" | "model_not_allowed" | "model_not_found" | "moderated" | "no_credit" | "no_draft" | "no_provider" | "not_admin" | "overloaded" | "paid_model" | "queue_unavailable" | "quota_exceeded" | "rate_limited" | "request_id_reused" | "result_not_kept" | "revision_unknown" | "session_expired" | "session_invalid" | "session_revoked" | "settings_changed" | "settings_invalid" | "settings_refused" | "settings_unavailable" | "sign_in_required" | "sign_in_unavailable" | "stopped" | "storage_missing" | "storage_unavailable" | "stream_cut" | "too_many_tool_calls" | "upstream_busy" | "upstream_forbidden" | "upstream_malformed" | "upstream_rejected" | "upstream_timeout" | "upstream_unreachable" | "wrong_kind";
+export type Reason = "already_running" | "answer_too_long" | "app_check_failed" | "attachment_not_taken" | "attachment_unknown" | "body_too_large" | "catalog_incomplete" | "catalog_unavailable" | "context_too_long" | "conversation_unknown" | "cost_too_high" | "credit_busy" | "empty_answer" | "feature_disabled" | "feature_unknown" | "firestore_forbidden" | "free_daily_limit" | "generation_unknown" | "history_unavailable" | "image_unreadable" | "images_too_large" | "internal" | "interrupted" | "invalid_argument" | "key_invalid" | "key_limit_reached" | "key_missing" | "key_store_disabled" | "key_store_forbidden" | "key_unavailable" | "ledger_unavailable" | "malformed_request" | "management_key" | "max_tokens_too_high" | "message_unknown" | "model_not_allowed" | "model_not_found" | "moderated" | "no_credit" | "no_draft" | "no_provider" | "not_admin" | "overloaded" | "paid_model" | "queue_unavailable" | "quota_exceeded" | "rate_limited" | "request_id_reused" | "result_not_kept" | "revision_unknown" | "session_expired" | "session_invalid" | "session_revoked" | "settings_changed" | "settings_invalid" | "settings_refused" | "settings_unavailable" | "sign_in_required" | "sign_in_unavailable" | "stopped" | "storage_missing" | "storage_unavailable" | "stream_cut" | "too_many_tool_calls" | "upstream_busy" | "upstream_forbidden" | "upstream_malformed" | "upstream_rejected" | "upstream_timeout" | "upstream_unreachable" | "user_blocked" | "wrong_kind";
 
 /** How much a model reasons before it answers. Set either `effort` or `maxTokens`. */
 export interface Reasoning {
@@ -1689,15 +1733,21 @@ export interface Usage {
   costIsEstimate?: true;
 }
 
-/** What one user may do. Amounts are US dollars. */
+/** What one user may do. Amounts are US dollars; days and months are those of UTC. */
 export interface UserLimits {
   /** How many requests a user may send in a minute. */
   requestsPerMinute?: number;
+  /** How many requests a user may send in a day. */
+  requestsPerDay?: number | null;
   /** How many answers a user may have in progress at once. */
   concurrent?: number;
-  /** What a user may spend in a day (UTC), in US dollars. */
+  /** How many tokens a user may send and receive in a day. */
+  tokensPerDay?: number | null;
+  /** What a user may spend in a day, in US dollars. */
   usdPerDay?: number;
-  /** What is reserved for one paid answer while it is in progress, in US dollars. */
+  /** What a user may spend in a month, in US dollars. */
+  usdPerMonth?: number;
+  /** What is reserved for an answer, an image or a tool whose price is not known, in US dollars. */
   reserveUsd?: number;
 }
 

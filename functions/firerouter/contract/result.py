@@ -65,11 +65,12 @@ class Notice(TypedDict):
 
     reason: str
     """Stable and for programs: `preference_dropped`, `attachment_left_out`, `reasoning_not_kept`,
-    `image_not_kept`, `format_not_kept`, `parameter_dropped`."""
+    `image_not_kept`, `format_not_kept`, `parameter_dropped`, `max_tokens_lowered`."""
     message: str
     """One sentence for people."""
     field: NotRequired[str]
-    """With `parameter_dropped`: the field that the model does not support."""
+    """With `parameter_dropped`: the field that the model does not support. With
+    `max_tokens_lowered`: `maxTokens`, of which a budget left less."""
     at: NotRequired[str]
     """With `format_not_kept`: where the answer breaks the schema, and which keyword of it, such as
     `$.items[3].price (type)`; `$ (json)` if it is not JSON at all."""
@@ -295,6 +296,10 @@ class PromptResult(TypedDict):
     """Whether a stored answer was reused, at no cost (the feature's `cacheSeconds`)."""
     attempts: list[AttemptInfo]
     """Every request that was sent to OpenRouter for this answer, in order."""
+    remaining: NotRequired[dict[str, float]]
+    """What is left of the user's limits after this call, by the name that `details.limit` of a
+    refusal has: tokens and requests as they are, `usd...` in US dollars. Absent where another
+    instance runs the answer, and from an answer that was given before."""
     notices: NotRequired[list[Notice]]
     """What the user should know about the answer."""
     toolCalls: NotRequired[list[ToolCallInfo]]

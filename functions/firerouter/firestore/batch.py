@@ -17,7 +17,7 @@ from google.cloud.firestore import (
     AsyncDocumentReference,
 )
 from google.cloud.firestore_v1.field_path import FieldPath
-from google.cloud.firestore_v1.types import CommitRequest, DocumentTransform, Value, Write
+from google.cloud.firestore_v1.types import CommitRequest, DocumentTransform, Write
 
 from .errors import mapped
 from .raw import database_name, generated_client, metadata
@@ -28,11 +28,7 @@ if TYPE_CHECKING:
     from google.cloud.firestore_v1.types import WriteResult
 
 Field = tuple[str, ...]
-
-_Value: Final[Any] = Value.pb()
-_Write: Final[Any] = Write.pb()
-_Transform: Final[Any] = DocumentTransform.FieldTransform.pb()
-_REQUEST_TIME: Final = int(DocumentTransform.FieldTransform.ServerValue.REQUEST_TIME)
+REQUEST_TIME: Final = DocumentTransform.FieldTransform.ServerValue.REQUEST_TIME
 
 
 class Batch:
@@ -76,7 +72,7 @@ class Batch:
 
     def delete(self, reference: AsyncDocumentReference, *, version: datetime | None = None) -> None:
         """Delete a document, or one that still has this version."""
-        write = _Write(delete=self._root + reference.path)
+        write = Write.pb()(delete=self._root + reference.path)
         if version is not None:
             _guard(write, version)
         self._writes.append(write)
@@ -116,7 +112,7 @@ class Batch:
         mask: Iterable[Field] | None = None,
     ) -> Any:
         """Add a write. Raises NotStorable for a value that no document holds."""
-        write = _Write()
+        write = Write.pb()()
         write.update.name = self._root + reference.path
         with mapped():
             for field, value in fields.items():
@@ -156,7 +152,7 @@ def _put(fields: Any, name: str, value: object, write: Any, field: Field) -> Non
     if value is SERVER_TIMESTAMP:
         transform = write.update_transforms.add()
         transform.field_path = _path(field)
-        transform.set_to_server_value = _REQUEST_TIME
+        transform.set_to_server_value = REQUEST_TIME
     elif isinstance(value, Mapping):
         inner = fields[name].map_value
         inner.SetInParent()

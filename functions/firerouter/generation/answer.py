@@ -34,7 +34,7 @@ from ..files import (
     ImageStore,
     image_files,
 )
-from ..ledger import AttemptRecord, Ledger, OpenEntry, Remaining
+from ..ledger import Allowance, AttemptRecord, Ledger, OpenEntry
 from ..openrouter import (
     Answer,
     Attempt,
@@ -77,7 +77,7 @@ class AdmittedGeneration:
     entry: OpenEntry
     cached: CachedAnswer | None = None
     writer: ThreadWriter | None = None
-    remaining: Remaining | None = None
+    remaining: Allowance | None = None
 
     @property
     def keeps_result(self) -> bool:

@@ -6,6 +6,7 @@ from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .admission import Admitted, Answered
+    from .allowance import Allowance
     from .caps import (
         ANONYMOUS,
         CapPolicy,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from .limits import LedgerLimits
     from .own_limits import OwnLimitsStore
     from .quotas import Windows
-    from .remaining import Remaining
     from .reserve import NOTHING, Reserve
     from .store import LedgerStore
 else:
@@ -92,7 +92,7 @@ else:
             "limits": ("LedgerLimits",),
             "own_limits": ("OwnLimitsStore",),
             "quotas": ("Windows",),
-            "remaining": ("Remaining",),
+            "allowance": ("Allowance",),
             "reserve": (
                 "NOTHING",
                 "Reserve",
@@ -107,6 +107,7 @@ __all__ = (
     "RUNNING",
     "Admission",
     "Admitted",
+    "Allowance",
     "Answered",
     "AttemptRecord",
     "CapPolicy",
@@ -128,7 +129,6 @@ __all__ = (
     "OwnLimitsStore",
     "Payer",
     "Place",
-    "Remaining",
     "RequestKey",
     "Reserve",
     "Status",

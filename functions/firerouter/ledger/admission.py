@@ -43,12 +43,12 @@ from ..firestore import (
     Unavailable,
     translated,
 )
+from .allowance import Allowance
 from .caps import Caps
 from .ceilings import Ceilings
 from .entry import Admission, EntryField, EntryState, OpenEntry, StoredEntry
 from .limits import LedgerLimits
 from .quotas import Counter, Windows, counters, first_over, has_limits, refusal
-from .remaining import Remaining
 from .reserve import lower
 from .store import LedgerStore, Opening
 
@@ -63,7 +63,7 @@ class Admitted:
     """
 
     entry: OpenEntry
-    remaining: Remaining
+    remaining: Allowance
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +243,7 @@ class Admissions:
                 self._background.start(self._undo(opening))
                 raise
         if excess is None:
-            remaining = Remaining.of(opening.counters, totals)
+            remaining = Allowance.of(opening.counters, totals)
             return [
                 Admitted(_entry(admission, opening, version), remaining)
                 for admission, version in zip(admissions, versions, strict=True)

@@ -78,6 +78,7 @@ _KEYS: Final[tuple[Failure, ...]] = (
 )
 _LEDGER: Final[tuple[Failure, ...]] = (
     errors.QuotaExceeded,
+    errors.UserBlocked,
     errors.AlreadyRunning,
     errors.RequestIdReused,
     errors.ResultNotKept,

@@ -150,7 +150,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"stop": "x"}, "stop"),
     ({"limits": {"requestsPerMinute": 0}}, "limits.requestsPerMinute"),
     ({"limits": {"requestsPerDay": limits.REQUESTS_PER_DAY_MAX + 1}}, "limits.requestsPerDay"),
-    ({"limits": {"usdPerDay": 1}}, "limits.usdPerDay"),
+    ({"limits": {"reserveUsd": 1}}, "limits.reserveUsd"),
     ({"limits": None}, "limits"),
     ({"responseFormat": "json_object"}, "responseFormat"),
     ({"responseFormat": {"type": "xml"}}, "responseFormat.type"),

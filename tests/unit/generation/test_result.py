@@ -28,7 +28,7 @@ from firerouter.generation.result import (
     usage_of,
 )
 from firerouter.keys import Secret
-from firerouter.ledger import Admission, FeatureUse, OpenEntry, RequestKey
+from firerouter.ledger import Admission, FeatureUse, OpenEntry, RequestKey, Reserve, Windows
 from firerouter.ledger.entry import EntryState
 from firerouter.openrouter import Answer, Attempt, AttemptLog, ChatRequest, Usage
 from firerouter.openrouter.limits import OpenRouterLimits

@@ -28,23 +28,21 @@ class LimitLeft:
     left: int
     resets_at: datetime | None
 
-    def to_wire(self) -> dict[str, object]:
+    @property
+    def wire_left(self) -> float:
+        """What is left: US dollars where dollars are counted, and never less than nothing."""
         left = max(0, self.left)
-        wire: dict[str, object] = {"limit": self.cap, "max": self.max}
-        wire["left"] = left / NANO_PER_USD if self.unit == "usd" else left
-        if self.resets_at is not None:
-            wire["resetsAt"] = self.resets_at.strftime("%Y-%m-%dT%H:%M:%SZ")
-        return wire
+        return left / NANO_PER_USD if self.unit == "usd" else left
 
 
 @dataclass(frozen=True, slots=True)
-class Remaining:
+class Allowance:
     """What is left of each limit of a user."""
 
     limits: tuple[LimitLeft, ...] = ()
 
     @classmethod
-    def of(cls, counters: Sequence[Counter], totals: Sequence[int]) -> Remaining:
+    def of(cls, counters: Sequence[Counter], totals: Sequence[int]) -> Allowance:
         """Return what is left by the totals of the counters. What has no limit is left out."""
         return cls(
             tuple(
@@ -60,12 +58,13 @@ class Remaining:
             )
         )
 
-    def after(self, *, unspent_nano_usd: int, unused_tokens: int) -> Remaining:
+    def after(self, *, unspent_nano_usd: int, unused_tokens: int) -> Allowance:
         """Return what is left once a generation has ended that needed less than it reserved."""
-        given_back = {"usd": unspent_nano_usd, "tokens": unused_tokens, "answers": 1}
-        return Remaining(
+        given_back = {"usd": unspent_nano_usd, "tokens": unused_tokens}
+        return Allowance(
             tuple(replace(one, left=one.left + given_back.get(one.unit, 0)) for one in self.limits)
         )
 
-    def to_wire(self) -> list[dict[str, object]]:
-        return [one.to_wire() for one in self.limits]
+    def to_wire(self) -> dict[str, float]:
+        """Return what is left by the names of the limits, as a result tells it."""
+        return {one.cap: one.wire_left for one in self.limits if one.unit != "answers"}
