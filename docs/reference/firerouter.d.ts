@@ -1,6 +1,16 @@
 // Written by ./scripts/contract from functions/firerouter/contract. Do not edit.
 // What every callable of Firerouter takes, returns and streams; see the pages beside this file.
 
+/** What a user may still do. */
+export interface Allowance {
+  /** Every limit that the user has. */
+  limits: LimitInfo[];
+  /** The ids of the answers in progress, at most 50: `stop_generation` and `resume` take them. */
+  running: string[];
+  /** The user's tier, if it has limits of its own. */
+  tier?: string;
+}
+
 /** What may follow the first frame of an answer. */
 export type AnswerFrame = TextFrame | ReasoningFrame | RetryFrame | RepairFrame | JsonFrame | ToolCallFrame | CitationFrame | ImageFrame;
 
@@ -774,6 +784,12 @@ export interface FindingInfo {
 /** The frames of `execute_prompt` and `test_feature_settings`. */
 export type Frame = StartFrame | TextFrame | ReasoningFrame | RetryFrame | RepairFrame | JsonFrame | ToolCallFrame | CitationFrame | ImageFrame;
 
+/** Get what is left of the user's own limits, and which answers are in progress. */
+export interface GetAllowance {
+  /** A feature, whose own limits are listed as well. */
+  feature?: string | null;
+}
+
 /**
  * List the models that OpenRouter offers, filtered, sorted and page by page.
  * Models of OpenRouter's batch API are left out.
@@ -995,6 +1011,20 @@ export interface KeyWarning {
   message: string;
 }
 
+/** One limit of a user. */
+export interface LimitInfo {
+  /** Its name, as `details.limit` of a refusal has it. */
+  limit: string;
+  /** Its value: requests, tokens, answers, or US dollars where its name has `usd`. */
+  max: number;
+  /** What is used up, with all that answers in progress may still use. */
+  used: number;
+  /** The rest. */
+  left: number;
+  /** When the next minute, day or month begins (UTC); absent for answers in progress. */
+  resetsAt?: string;
+}
+
 /** Limits that replace those of everybody. What is not set stays as it is for everybody. */
 export interface LimitsOverride {
   /** How many requests such a user may send in a minute. */
@@ -1014,6 +1044,16 @@ export interface LimitsOverride {
 /** List the features that are switched on, as this user may see them. */
 export interface ListFeatures {
 
+}
+
+/** List the users of the app with what they have used, or find one of them. */
+export interface ListUsers {
+  /** A whole email address or uid. Default: all users. */
+  search?: string;
+  /** The most users of one page. */
+  pageSize?: number;
+  /** The `nextPageToken` of the page before. Default: the first page. */
+  pageToken?: string | null;
 }
 
 /** The highest prices that are accepted: providers that charge more are not used. */
@@ -1477,6 +1517,20 @@ export interface SetPreferences {
   model: string | null;
 }
 
+/** Give one user other limits or another tier, or block them. What is not given stays. */
+export interface SetUserLimits {
+  /** The user. */
+  uid: string;
+  /** Limits of the user's own, as [LimitsOverride](#limitsoverride) has them; `null` for one of them removes it. Those that are not given stay. */
+  limits?: LimitsOverride | null;
+  /** The tier that the user has in place of the one in the ID token; `null` removes it. */
+  tier?: string | null;
+  /** Whether every call of the user is refused. */
+  blocked?: boolean;
+  /** Why, for those who read the audit. */
+  note?: string;
+}
+
 /** The app's settings as the change left them. */
 export interface SettingsSaved {
   /** The revision that is active. */
@@ -1536,6 +1590,12 @@ export interface StopResult {
   stopped: boolean;
   /** The status that the stop found: `running`, or how the generation had ended before. */
   status: "running" | "done" | "stopped" | "failed" | "interrupted";
+}
+
+/** Stop all answers of one user that are in progress. */
+export interface StopUserGenerations {
+  /** The user. */
+  uid: string;
 }
 
 /** A format of a feature's own, which a Firestore document can hold. */
@@ -1733,6 +1793,34 @@ export interface Usage {
   costIsEstimate?: true;
 }
 
+/** One user, and what they have used. */
+export interface UserInfo {
+  /** The user's id. */
+  uid: string;
+  /** Their email address, if the account has one. */
+  email?: string;
+  /** They are signed in without an account. */
+  anonymous: boolean;
+  /** The account is disabled in Firebase Authentication. */
+  disabled: boolean;
+  /** The tier of the account's custom claim, or the one that an admin gave in its place. */
+  tier?: string;
+  /** An admin blocked the user with `set_user_limits`. */
+  blocked: boolean;
+  /** The limits of the user's own. */
+  limits: LimitsOverride;
+  /** Requests of this day (UTC). */
+  requestsToday: number;
+  /** Tokens of this day, with what answers in progress may still use. */
+  tokensToday: number;
+  /** US dollars of this day, likewise. */
+  usdToday: number;
+  /** US dollars of this month, likewise. */
+  usdThisMonth: number;
+  /** Answers in progress. */
+  running: number;
+}
+
 /** What one user may do. Amounts are US dollars; days and months are those of UTC. */
 export interface UserLimits {
   /** How many requests a user may send in a minute. */
@@ -1751,6 +1839,36 @@ export interface UserLimits {
   reserveUsd?: number;
 }
 
+/** What one user may do from now on. */
+export interface UserLimitsSaved {
+  /** The user. */
+  uid: string;
+  /** The limits of the user's own. */
+  limits: LimitsOverride;
+  /** The tier that an admin gave the user. */
+  tier: string | null;
+  /** Whether every call of the user is refused. */
+  blocked: boolean;
+}
+
+/** A page of users. */
+export interface UserList {
+  /** The users. */
+  users: UserInfo[];
+  /** Asks for the next page; absent on the last one. */
+  nextPageToken?: string;
+}
+
+/** What was stopped. */
+export interface UserStopped {
+  /** The user. */
+  uid: string;
+  /** The ids of the answers that are being stopped. */
+  stopped: string[];
+  /** Whether there was anything to stop. */
+  status: "stopping" | "nothing_running";
+}
+
 /** Every callable. */
 export interface Callables {
   execute_prompt: { request: ExecutePrompt | ResumeGeneration; result: PromptResult; frame: Frame };
@@ -1759,6 +1877,7 @@ export interface Callables {
   stop_generation: { request: StopGeneration; result: StopResult; frame: never };
   create_upload: { request: CreateUpload; result: UploadResult; frame: never };
   get_available_models: { request: GetAvailableModels; result: ModelsPage; frame: never };
+  get_allowance: { request: GetAllowance; result: Allowance; frame: never };
   list_features: { request: ListFeatures; result: FeatureList; frame: never };
   set_preferences: { request: SetPreferences; result: PreferencesSaved; frame: never };
   update_conversation: { request: UpdateConversation; result: ConversationUpdated; frame: never };
@@ -1772,6 +1891,9 @@ export interface Callables {
   drop_draft: { request: DropDraft; result: FeatureSaved; frame: never };
   test_feature_settings: { request: TestFeatureSettings; result: PromptTestResult | EmbeddingsTestResult; frame: Frame };
   save_app_settings: { request: SaveAppSettings; result: SettingsSaved; frame: never };
+  list_users: { request: ListUsers; result: UserList; frame: never };
+  set_user_limits: { request: SetUserLimits; result: UserLimitsSaved; frame: never };
+  stop_user_generations: { request: StopUserGenerations; result: UserStopped; frame: never };
   set_openrouter_key: { request: SetKey; result: KeyInfo; frame: never };
   remove_openrouter_key: { request: RemoveKey; result: KeyRemoved; frame: never };
   test_openrouter_connection: { request: TestConnection; result: KeyReportInfo | KeyRefused; frame: never };

@@ -92,6 +92,10 @@ KEYS_MAX: Final = 5  # the default ones, or a feature's own
 KEY_MIN_CHARS: Final = 8
 KEY_MAX_CHARS: Final = 512
 
+USERS_PER_PAGE: Final = 50
+USERS_PER_PAGE_MAX: Final = 200
+UID_MAX_CHARS: Final = 128
+
 # What one user may do, until config/app says otherwise
 REQUESTS_PER_MINUTE: Final = 20
 REQUESTS_PER_MINUTE_MAX: Final = 10_000

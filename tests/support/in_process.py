@@ -11,6 +11,7 @@ they are tested by themselves.
 
 import asyncio
 import json
+import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -38,6 +39,8 @@ from tests.support.secret_store import SecretStore
 _LEDGER: Final = LedgerLimits()
 OVERDUE_S: Final = _LEDGER.run_s + _LEDGER.settle_s + 1  # after admission, nobody can run it
 
+AUTH_EMULATOR: Final = "FIREBASE_AUTH_EMULATOR_HOST"
+
 HANDLERS: dict[str, Callable[[App], Callable[..., Awaitable[Any]]]] = {
     function.name: function.handler for function in FUNCTIONS
 }
@@ -55,6 +58,8 @@ class Instance:
         self, suite: Suite, project: str, limits: Limits | None = None, **environ: str
     ) -> None:
         environment = {**suite.environment(), "GCLOUD_PROJECT": project, **environ}
+        # the Admin SDK looks there itself
+        os.environ.setdefault(AUTH_EMULATOR, environment[AUTH_EMULATOR])
         self.app = App(environment, limits=limits)
 
     async def call(self, name: str, data: Any, uid: str = ADMIN) -> Any:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .limits import AdminLimits
     from .model_check import ModelCheck
     from .preview import Preview
+    from .users import UserAdmin
 else:
     __getattr__ = lazily(
         __name__,
@@ -23,6 +24,7 @@ else:
             "limits": ("AdminLimits",),
             "model_check": ("ModelCheck",),
             "preview": ("Preview",),
+            "users": ("UserAdmin",),
         },
     )
 
@@ -34,4 +36,5 @@ __all__ = (
     "KeyCheck",
     "ModelCheck",
     "Preview",
+    "UserAdmin",
 )

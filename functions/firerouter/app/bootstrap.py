@@ -122,6 +122,11 @@ class App:
         )
 
     @cached_property
+    def own_limits(self) -> ledger.OwnLimitsStore:
+        """The limits of single users."""
+        return ledger.OwnLimitsStore(self.firestore, limits=self.limits.ledger)
+
+    @cached_property
     def ledger(self) -> ledger.Ledger:
         """The ledger of this instance's generations."""
         return ledger.Ledger(
@@ -135,8 +140,7 @@ class App:
     @cached_property
     def user_caps(self) -> generation.UserCaps:
         """What calls are held to."""
-        own_limits = ledger.OwnLimitsStore(self.firestore, limits=self.limits.ledger)
-        return generation.UserCaps(own_limits)
+        return generation.UserCaps(self.own_limits)
 
     @cached_property
     def openrouter(self) -> openrouter.OpenRouter:
@@ -279,6 +283,12 @@ class App:
             prompts=prompts,
             comparisons=comparisons,
             embeddings=_embeddings(self),
+            allowance=generation.AllowanceCallable(
+                features=self.features.store,
+                app_settings=self.features.app_settings,
+                user_caps=self.user_caps,
+                store=self.ledger_store,
+            ),
             reconciler=_reconciler(self),
             cache=cache,
         )
@@ -311,6 +321,14 @@ class App:
                 config=self.config,
                 feature_admin=feature_admin,
                 limits=limits,
+            ),
+            users=admin.UserAdmin(
+                self.firestore,
+                self.audit,
+                store=self.ledger_store,
+                own_limits=self.own_limits,
+                stops=self.delivery.stops,
+                firebase_app=partial(clients.firebase_app, self.environment),
             ),
         )
 

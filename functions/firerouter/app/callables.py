@@ -111,6 +111,7 @@ FUNCTIONS: Final = (
     DeployedFunction(
         "get_available_models", USER, lambda app: app.models.search.get_available_models
     ),
+    DeployedFunction("get_allowance", USER, lambda app: app.generation.allowance.get_allowance),
     DeployedFunction("list_features", USER, lambda app: app.features.listing.list_features),
     DeployedFunction("set_preferences", USER, lambda app: app.features.listing.set_preferences),
     DeployedFunction("update_conversation", USER, lambda app: app.conversations.callables.update),
@@ -126,6 +127,9 @@ FUNCTIONS: Final = (
     DeployedFunction("drop_draft", ADMIN, lambda app: app.admin.features.drop_draft),
     DeployedFunction("test_feature_settings", ADMIN, lambda app: app.preview.test, 300),
     DeployedFunction("save_app_settings", ADMIN, lambda app: app.admin.app_settings.save),
+    DeployedFunction("list_users", ADMIN, lambda app: app.admin.users.list),
+    DeployedFunction("set_user_limits", ADMIN, lambda app: app.admin.users.set_limits),
+    DeployedFunction("stop_user_generations", ADMIN, lambda app: app.admin.users.stop),
     DeployedFunction("set_openrouter_key", ADMIN, lambda app: app.admin.keys.set_key, 120),
     DeployedFunction("remove_openrouter_key", ADMIN, lambda app: app.admin.keys.remove_key, 120),
     DeployedFunction("test_openrouter_connection", ADMIN, lambda app: app.admin.key_check.test),

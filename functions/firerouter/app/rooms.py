@@ -100,6 +100,7 @@ class Generation:
     prompts: generation.PromptExecution
     comparisons: generation.ModelComparison
     embeddings: generation.EmbeddingExecution
+    allowance: generation.AllowanceCallable
     reconciler: generation.Reconciler
     cache: generation.ResponseCache
 
@@ -118,3 +119,4 @@ class Admin:
     keys: admin.KeyAdmin
     key_check: admin.KeyCheck
     model_check: admin.ModelCheck
+    users: admin.UserAdmin

@@ -6,6 +6,7 @@ from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .active import origin_of
+    from .allowance import AllowanceCallable
     from .answer import Answerer
     from .cache import ResponseCache
     from .comparison import ModelComparison
@@ -21,6 +22,7 @@ else:
         __name__,
         {
             "active": ("origin_of",),
+            "allowance": ("AllowanceCallable",),
             "answer": ("Answerer",),
             "cache": ("ResponseCache",),
             "comparison": ("ModelComparison",),
@@ -35,6 +37,7 @@ else:
     )
 
 __all__ = (
+    "AllowanceCallable",
     "Answerer",
     "EmbeddingExecution",
     "GenerationLimits",

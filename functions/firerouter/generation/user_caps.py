@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import UserBlocked
 from ..features import AppSettings, Feature
-from ..ledger import Caps, OwnLimitsStore, Payer, resolve
+from ..ledger import Caps, FeatureLimits, OwnLimitsStore, Payer, resolve
 from ..users import Caller
 
 
@@ -14,8 +14,15 @@ class UserCaps:
     def __init__(self, own_limits: OwnLimitsStore) -> None:
         self._own_limits = own_limits
 
-    async def of(self, caller: Caller, app: AppSettings, feature: Feature) -> tuple[Caps, Payer]:
+    async def of(
+        self, caller: Caller, app: AppSettings, feature: Feature | None
+    ) -> tuple[Caps, Payer]:
         """Return what a call may take, and as whom its user is counted.
+
+        Args:
+            caller: The user.
+            app: The app's settings.
+            feature: The feature that is called; None where none is.
 
         Raises:
             UserBlocked: An admin has blocked the user.
@@ -25,5 +32,6 @@ class UserCaps:
         if own.blocked:
             raise UserBlocked
         user, tier = resolve(app.policy(), own, tier=caller.tier, anonymous=caller.anonymous)
-        caps = Caps(user=user, feature=feature.settings.caps, ceiling=app.ceiling)
+        own_caps = feature.settings.caps if feature is not None else FeatureLimits()
+        caps = Caps(user=user, feature=own_caps, ceiling=app.ceiling)
         return caps, Payer(tier=tier, anonymous=caller.anonymous)

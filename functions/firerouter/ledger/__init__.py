@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from .leases import Leases
     from .ledger import Ledger
     from .limits import LedgerLimits
-    from .own_limits import OwnLimitsStore
-    from .quotas import Windows
+    from .own_limits import OwnLimitsStore, read_own_limits
+    from .quotas import Windows, counters, has_limits
     from .reserve import NOTHING, Reserve
     from .store import LedgerStore
 else:
@@ -52,6 +52,7 @@ else:
                 "Admitted",
                 "Answered",
             ),
+            "allowance": ("Allowance",),
             "caps": (
                 "ANONYMOUS",
                 "CapPolicy",
@@ -90,9 +91,15 @@ else:
             "leases": ("Leases",),
             "ledger": ("Ledger",),
             "limits": ("LedgerLimits",),
-            "own_limits": ("OwnLimitsStore",),
-            "quotas": ("Windows",),
-            "allowance": ("Allowance",),
+            "own_limits": (
+                "OwnLimitsStore",
+                "read_own_limits",
+            ),
+            "quotas": (
+                "Windows",
+                "counters",
+                "has_limits",
+            ),
             "reserve": (
                 "NOTHING",
                 "Reserve",
@@ -138,8 +145,11 @@ __all__ = (
     "Windows",
     "comparison_ids",
     "comparison_request",
+    "counters",
     "generation_id",
+    "has_limits",
     "payload_hash",
+    "read_own_limits",
     "resolve",
     "run_deadline",
 )

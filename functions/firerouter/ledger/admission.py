@@ -202,7 +202,7 @@ class Admissions:
         with translated(LedgerUnavailable, "admit_failed"):
             for look in range(1, self._limits.admit_tries):
                 await asyncio.sleep(self._pause_s(look))
-                totals = await self._store.totals(excess.opening)
+                totals = await self._totals(excess.opening)
                 moved = totals != excess.totals
                 excess = replace(excess, totals=totals)
                 if excess.fits or not moved:
@@ -287,9 +287,12 @@ class Admissions:
             ours = [await self._our_version(opening, one) for one in opening.admissions]
             versions = [version for version in ours if version is not None]
             if len(versions) == len(ours):  # our own commit, applied twice
-                return versions, await self._store.totals(opening)
+                return versions, await self._totals(opening)
             return await self._admit_each(opening, caps)
         return [created.version] * len(opening.admissions), created.totals
+
+    async def _totals(self, opening: Opening) -> list[int]:
+        return await self._store.totals(opening.uid, opening.windows, opening.counters)
 
     async def _our_version(self, opening: Opening, admission: Admission) -> datetime | None:
         stored = await self._store.read(admission.id, (EntryField.NONCE,))

@@ -164,20 +164,14 @@ class LedgerStore:
         results = await commit(batch, self._limits.admit_s)
         return _totals(opening, results[len(opening.admissions) :])
 
-    async def totals(self, opening: Opening) -> list[int]:
-        """Return the present value of each counter."""
-        homes = _homes(opening.counters)
-        references = [self._home(home, opening.uid, opening.windows) for home in homes]
+    async def totals(self, uid: str, windows: Windows, counters: Sequence[Counter]) -> list[int]:
+        """Return the present value of each counter of a user."""
+        homes = _homes(counters)
+        references = [self._home(home, uid, windows) for home in homes]
         documents = dict(
             zip(homes, map(content, await get_all(self._firestore, references)), strict=True)
         )
-        return [_at(documents[counter.home], counter.field) for counter in opening.counters]
-
-    async def read_counters(self, uid: str, windows: Windows) -> tuple[Document, Document]:
-        """Return a user's documents of a month's counters, and of what runs now."""
-        references = [self._home(home, uid, windows) for home in ("month", "concurrent")]
-        month, running = map(content, await get_all(self._firestore, references))
-        return month, running
+        return [_at(documents[counter.home], counter.field) for counter in counters]
 
     async def ceiling_shards(self, windows: Windows) -> dict[int, Document]:
         """Return every document in which the month's spending of the whole app is counted."""

@@ -11,6 +11,7 @@ from firerouter import contract, errors
 from firerouter.app import FUNCTIONS
 from firerouter.callable import BodyTooLarge, CallableError, MalformedRequest, Overloaded
 from firerouter.features import AppSettings, FeatureSettings
+from firerouter.ledger import LimitsOverride
 
 Failure = type[CallableError]
 _DEPLOYED: Final = {function.name: function for function in FUNCTIONS}
@@ -209,6 +210,20 @@ CALLABLES: Final = (
         _CATALOG,
     ),
     Callable(
+        "get_allowance",
+        (contract.GetAllowance,),
+        (contract.Allowance,),
+        None,
+        (
+            errors.UserBlocked,
+            errors.FeatureUnknown,
+            errors.FeatureDisabled,
+            errors.SettingsInvalid,
+            errors.SettingsUnavailable,
+            errors.LedgerUnavailable,
+        ),
+    ),
+    Callable(
         "list_features",
         (contract.ListFeatures,),
         (contract.FeatureList,),
@@ -306,6 +321,28 @@ CALLABLES: Final = (
         None,
         (errors.SettingsRefused, *_CHANGES),
         settings=AppSettings,
+    ),
+    Callable(
+        "list_users",
+        (contract.ListUsers,),
+        (contract.UserList,),
+        None,
+        (errors.LedgerUnavailable,),
+    ),
+    Callable(
+        "set_user_limits",
+        (contract.SetUserLimits,),
+        (contract.UserLimitsSaved,),
+        None,
+        (errors.SettingsRefused, *_CHANGES),
+        settings=LimitsOverride,
+    ),
+    Callable(
+        "stop_user_generations",
+        (contract.StopUserGenerations,),
+        (contract.UserStopped,),
+        None,
+        (errors.LedgerUnavailable, errors.SettingsUnavailable),
     ),
     Callable(
         "set_openrouter_key",

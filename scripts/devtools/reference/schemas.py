@@ -17,7 +17,7 @@ from pydantic.json_schema import models_json_schema
 
 from firerouter import contract
 from firerouter.callable import CallableError
-from firerouter.contract import admin_result, frames, result
+from firerouter.contract import admin_result, frames, result, user_limits
 from scripts.devtools.reference.callable_table import CALLABLES
 
 Schema = dict[str, Any]
@@ -135,9 +135,13 @@ def _describe(schema: Schema, model: type[BaseModel]) -> None:
 
 
 def _point_at(schema: Schema, settings: str) -> None:
-    """Let `settings` be the model that it follows."""
-    described = schema["properties"]["settings"]["description"]
-    schema["properties"]["settings"] = {"$ref": REF + settings, "description": described}
+    """Let the field with settings, or limits, be the model that it follows."""
+    field = "settings" if "settings" in schema["properties"] else "limits"
+    described = schema["properties"][field]["description"]
+    model: Schema = {"$ref": REF + settings}
+    if field == "limits":  # which may be null: those of everybody
+        model = {"anyOf": [model, {"type": "null"}]}
+    schema["properties"][field] = {**model, "description": described}
 
 
 def _without_titles(value: Any) -> Any:
@@ -161,7 +165,7 @@ def _without_titles(value: Any) -> Any:
 
 def _results() -> dict[str, Schema]:
     defs: dict[str, Schema] = {}
-    for module in (result, admin_result, frames):
+    for module in (result, admin_result, user_limits, frames):
         for name, value in vars(module).items():
             if is_typeddict(value) and value.__module__ == module.__name__:
                 defs[name] = _typed_dict(value)

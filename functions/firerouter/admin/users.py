@@ -1,0 +1,252 @@
+"""Admins see who uses the app and what it costs, change one user's limits, and stop a user."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import ValidationError
+
+from .. import log
+from ..callable import Call
+from ..contract import (
+    NANO_PER_USD,
+    ListUsers,
+    SetUserLimits,
+    StopUserGenerations,
+    UserInfo,
+    UserLimitsSaved,
+    UserList,
+    UserStopped,
+    parse,
+)
+from ..delivery import StopSignals
+from ..errors import InvalidArgument, LedgerUnavailable, SettingsUnavailable, SignInUnavailable
+from ..firestore import Audit, Change, Paths, content, get, get_all, translated
+from ..ledger import (
+    LedgerStore,
+    LimitsOverride,
+    OwnLimits,
+    OwnLimitsStore,
+    Windows,
+    read_own_limits,
+)
+from ..users import Caller
+from . import revisions
+
+if TYPE_CHECKING:
+    import firebase_admin
+    from google.cloud.firestore import AsyncClient
+
+
+class UserAdmin:
+    """The callables `list_users`, `set_user_limits` and `stop_user_generations`."""
+
+    def __init__(
+        self,
+        firestore: AsyncClient,
+        audit: Audit,
+        *,
+        store: LedgerStore,
+        own_limits: OwnLimitsStore,
+        stops: StopSignals,
+        firebase_app: Callable[[], firebase_admin.App],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._firestore = firestore
+        self._audit = audit
+        self._paths = Paths(firestore)
+        self._store = store
+        self._own_limits = own_limits
+        self._stops = stops
+        self._firebase_app = firebase_app
+        self._now = now
+
+    async def set_limits(self, call: Call[Caller]) -> UserLimitsSaved:
+        """Change what one user may do: `{uid, limits, tier, blocked}`.
+
+        Other instances know it within 15 seconds.
+
+        Raises:
+            SettingsRefused: A limit is out of its bounds.
+            SettingsChanged: Another admin was first.
+            SettingsUnavailable: It is not known whether it was saved.
+        """
+        request = parse(SetUserLimits, call.data)
+        reference = self._paths.user_limits(request.uid)
+        with translated(SettingsUnavailable, "limits_not_read"):
+            snapshot = await get(reference)
+        before = read_own_limits(content(snapshot))
+        after = _changed(before, request)
+        document = to_json(after)
+        batch = self._firestore.batch()
+        written = {**document, "at": self._now(), "by": call.caller.uid}
+        if snapshot.exists:
+            guard = self._firestore.write_option(last_update_time=snapshot.update_time)
+            batch.update(reference, written, option=guard)
+        else:
+            batch.create(reference, written)
+        change = Change(
+            by=call.caller.uid,
+            email=call.caller.email,
+            action="set_user_limits",
+            target=reference.path,
+            before=to_json(before),
+            after=document,
+            note=request.note,
+        )
+        await self._audit.commit(batch, change)
+        self._own_limits.forget(request.uid)
+        log.info("set_user_limits", blocked=after.blocked)
+        return cast(UserLimitsSaved, {"uid": request.uid, **document})
+
+    async def list(self, call: Call[Caller]) -> UserList:
+        """Return a page of users with what they have used: `{users, nextPageToken?}`.
+
+        Raises:
+            SignInUnavailable: Firebase Authentication did not answer.
+            LedgerUnavailable: Firestore did not answer.
+        """
+        request = parse(ListUsers, {} if call.data is None else call.data)
+        found, token = await asyncio.to_thread(self._accounts, request)
+        windows = Windows(at=self._now())
+        references = [
+            reference
+            for account in found
+            for reference in (
+                self._paths.quota_window(account["uid"], windows.month),
+                self._paths.quota_window(account["uid"], "concurrent"),
+                self._paths.user_limits(account["uid"]),
+            )
+        ]
+        with translated(LedgerUnavailable, "users_not_read"):
+            documents = [*map(content, await get_all(self._firestore, references))] if found else []
+        users = [
+            _user(account, windows, *documents[3 * at : 3 * at + 3])
+            for at, account in enumerate(found)
+        ]
+        return {"users": users, "nextPageToken": token} if token else {"users": users}
+
+    async def stop(self, call: Call[Caller]) -> UserStopped:
+        """Stop all answers of a user that are in progress: `{uid, stopped, status}`.
+
+        Raises:
+            LedgerUnavailable: Firestore did not answer.
+            SettingsUnavailable: They are stopped, but perhaps not in the audit.
+        """
+        uid = parse(StopUserGenerations, call.data).uid
+        with translated(LedgerUnavailable, "stop_failed"):
+            running = await self._store.running_of(uid)
+        outcomes = await asyncio.gather(*(self._stop(one.id, uid) for one in running))
+        stopped = [one.id for one, was in zip(running, outcomes, strict=True) if was]
+        change = Change(
+            by=call.caller.uid,
+            email=call.caller.email,
+            action="stop_user_generations",
+            target=f"users/{uid}",
+            before=[],
+            after=stopped,
+        )
+        await self._audit.commit(self._firestore.batch(), change)
+        log.info("stop_user_generations", count=len(stopped))
+        status = "stopping" if stopped else "nothing_running"
+        return cast(UserStopped, {"uid": uid, "stopped": stopped, "status": status})
+
+    async def _stop(self, id_: str, uid: str) -> bool:
+        here = self._stops.stop_here(id_, uid)
+        return await self._stops.request(id_, uid) == "running" or here
+
+    def _accounts(self, request: ListUsers) -> tuple[Sequence[Mapping[str, Any]], str | None]:
+        """Return accounts and the token of the next page. It blocks."""
+        from firebase_admin import auth, exceptions
+        from google.auth.exceptions import GoogleAuthError
+
+        app = self._firebase_app()
+        try:
+            if request.search:
+                find = auth.get_user_by_email if "@" in request.search else auth.get_user
+                return [_account(find(request.search, app=app))], None
+            page = auth.list_users(
+                page_token=request.page_token, max_results=request.page_size, app=app
+            )
+        except auth.UserNotFoundError:
+            return [], None
+        except (ValueError, exceptions.InvalidArgumentError):
+            field = "search" if request.search else "pageToken"
+            raise InvalidArgument(f"{field} finds nothing of this form.", field=field) from None
+        except (exceptions.FirebaseError, GoogleAuthError) as error:
+            log.error("account_lookup_failed", type=type(error).__name__)
+            raise SignInUnavailable from None
+        return [_account(user) for user in page.users], page.next_page_token or None
+
+
+def to_json(own: OwnLimits) -> dict[str, object]:
+    """Return what an admin set for a user, as its document and the wire hold it."""
+    limits = own.limits.model_dump(by_alias=True, exclude_none=True)
+    return {"limits": limits, "tier": own.tier, "blocked": own.blocked}
+
+
+def _changed(before: OwnLimits, request: SetUserLimits) -> OwnLimits:
+    """Return what a request makes of a user's limits. Raises SettingsRefused."""
+    given = request.model_fields_set
+    values = before.limits.model_dump(by_alias=True, exclude_none=True) | (request.limits or {})
+    if "limits" in given and request.limits is None:
+        values = {}
+    try:
+        limits = LimitsOverride.model_validate(values, by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise revisions.invalid(error) from None
+    return OwnLimits(
+        tier=request.tier if "tier" in given else before.tier,
+        limits=limits,
+        blocked=request.blocked if "blocked" in given else before.blocked,
+    )
+
+
+def _account(user: Any) -> dict[str, Any]:
+    """Return what is shown of an account of Firebase Authentication."""
+    tier = (user.custom_claims or {}).get("tier")
+    return {
+        "uid": user.uid,
+        "email": user.email,
+        "anonymous": not user.provider_data and not user.email and not user.phone_number,
+        "disabled": bool(user.disabled),
+        "tier": tier if isinstance(tier, str) and tier else None,
+    }
+
+
+def _user(
+    account: Mapping[str, Any],
+    windows: Windows,
+    month: Mapping[str, object],
+    running: Mapping[str, object],
+    limits: Mapping[str, object],
+) -> UserInfo:
+    own = read_own_limits(limits)
+    tier = own.tier or account["tier"]
+    day = _inner(_inner(month, "days"), windows.day)
+    user = {
+        **{name: account[name] for name in ("uid", "anonymous", "disabled")},
+        **({"email": account["email"]} if account["email"] else {}),
+        **({"tier": tier} if tier else {}),
+        "blocked": own.blocked,
+        "limits": to_json(own)["limits"],
+        "requestsToday": _count(day, "requests"),
+        "tokensToday": _count(day, "tokens"),
+        "usdToday": _count(day, "nanoUsd") / NANO_PER_USD,
+        "usdThisMonth": _count(_inner(month, "month"), "nanoUsd") / NANO_PER_USD,
+        "running": _count(running, "count"),
+    }
+    return cast(UserInfo, user)
+
+
+def _inner(document: Mapping[str, object], name: str) -> Mapping[str, object]:
+    value = document.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _count(document: Mapping[str, object], name: str) -> int:
+    value = document.get(name)
+    return max(0, value) if isinstance(value, int) else 0

@@ -1,0 +1,71 @@
+"""What is left of a user's limits, as the user may see it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import cast
+
+from ..callable import Call
+from ..contract import NANO_PER_USD, Allowance, GetAllowance, parse
+from ..errors import LedgerUnavailable
+from ..features import AppSettingsStore, FeatureStore
+from ..firestore import translated
+from ..ledger import NOTHING, LedgerStore, Windows, counters, has_limits
+from ..users import Caller
+from .user_caps import UserCaps
+
+
+class AllowanceCallable:
+    """The callable `get_allowance`."""
+
+    def __init__(
+        self,
+        *,
+        features: FeatureStore,
+        app_settings: AppSettingsStore,
+        user_caps: UserCaps,
+        store: LedgerStore,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._features = features
+        self._app_settings = app_settings
+        self._user_caps = user_caps
+        self._store = store
+        self._now = now
+
+    async def get_allowance(self, call: Call[Caller]) -> Allowance:
+        """Return `{limits, running, tier?}`.
+
+        Raises:
+            UserBlocked: An admin has blocked the user.
+            FeatureUnknown, FeatureDisabled: The feature that is named cannot be called.
+            LedgerUnavailable, SettingsUnavailable: Firestore did not answer.
+        """
+        request = parse(GetAllowance, {} if call.data is None else call.data)
+        uid, app = call.caller.uid, await self._app_settings.get()
+        feature = None
+        if request.feature is not None:
+            feature = (await self._features.get(request.feature)).for_user(uid)
+        caps, payer = await self._user_caps.of(call.caller, app, feature)
+        own = feature.id if feature is not None and has_limits(caps.feature) else None
+        windows = Windows(at=self._now(), feature=own)
+        moved = [
+            one for one in counters(caps, windows, (NOTHING,), requests=0) if one.max is not None
+        ]
+        with translated(LedgerUnavailable, "allowance_not_read"):
+            totals, running = await asyncio.gather(
+                self._store.totals(uid, windows, moved), self._store.running_of(uid)
+            )
+        limits = []
+        for counter, total in zip(moved, totals, strict=True):
+            scale = NANO_PER_USD if counter.unit == "usd" else 1
+            left = max(0, int(counter.max_total) - total)
+            info = {"limit": counter.cap, "max": counter.max}
+            info |= {"used": total / scale, "left": left / scale}
+            if counter.ends is not None:
+                info["resetsAt"] = counter.ends.strftime("%Y-%m-%dT%H:%M:%SZ")
+            limits.append(info)
+        tier = {} if payer.tier is None else {"tier": payer.tier}
+        return cast(Allowance, {"limits": limits, "running": [one.id for one in running], **tier})

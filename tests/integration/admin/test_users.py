@@ -1,0 +1,130 @@
+"""Admins see users, change their limits and stop them; users see what is left."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any
+
+import pytest
+
+from firerouter.callable import CallableError
+from firerouter.errors import InvalidArgument, QuotaExceeded, SettingsRefused, UserBlocked
+from tests.support.in_process import Instance, World
+
+
+@pytest.fixture
+def uid() -> str:
+    return f"user-{secrets.token_hex(6)}"
+
+
+async def ask(instance: Instance, uid: str, **more: Any) -> Any:
+    return await instance.call(
+        "execute_prompt", {"feature": "chat", "prompt": "Hi", **more}, uid=uid
+    )
+
+
+def by_name(allowance: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {one["limit"]: one for one in allowance["limits"]}
+
+
+async def test_a_user_sees_what_is_left(world: World, uid: str) -> None:
+    instance = world.instance()
+    result = await ask(instance, uid)
+    assert result["remaining"]["requestsPerMinute"] == 19
+    allowance = await instance.call("get_allowance", {}, uid=uid)
+    limits = by_name(allowance)
+    assert limits["requestsPerMinute"]["used"] == 1
+    assert limits["concurrent"] == {"limit": "concurrent", "max": 6, "used": 0, "left": 6}
+    assert limits["usdPerDay"]["left"] == 1.0
+    assert allowance["running"] == []
+
+
+async def test_limits_of_ones_own_hold_at_once_on_the_instance_that_saved_them(
+    world: World, uid: str
+) -> None:
+    instance = world.instance()
+    saved = await instance.call(
+        "set_user_limits", {"uid": uid, "limits": {"requestsPerMinute": 1}, "tier": "pro"}
+    )
+    assert saved == {
+        "uid": uid,
+        "limits": {"requestsPerMinute": 1},
+        "tier": "pro",
+        "blocked": False,
+    }
+    await ask(instance, uid)
+    with pytest.raises(QuotaExceeded) as refused:
+        await ask(instance, uid)
+    assert refused.value.details["max"] == 1
+
+
+async def test_what_is_not_given_stays_and_null_removes(world: World, uid: str) -> None:
+    instance = world.instance()
+    await instance.call(
+        "set_user_limits", {"uid": uid, "limits": {"usdPerDay": 3, "concurrent": 2}, "tier": "pro"}
+    )
+    saved = await instance.call("set_user_limits", {"uid": uid, "limits": {"usdPerDay": None}})
+    assert saved["limits"] == {"concurrent": 2}
+    assert saved["tier"] == "pro"
+    saved = await instance.call("set_user_limits", {"uid": uid, "limits": None, "tier": None})
+    assert (saved["limits"], saved["tier"]) == ({}, None)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [{"usdPerDay": -1}, {"usdPerDay": 1e9}, {"concurrent": 0}, {"reserveUsd": 1}, {"more": 1}],
+)
+async def test_a_limit_out_of_its_bounds_is_refused_by_name(
+    world: World, uid: str, limits: dict[str, Any]
+) -> None:
+    with pytest.raises(SettingsRefused) as refused:
+        await world.instance().call("set_user_limits", {"uid": uid, "limits": limits})
+    assert next(iter(limits)) in str(refused.value.details["field"])
+
+
+async def test_a_blocked_user_is_refused_until_unblocked(world: World, uid: str) -> None:
+    instance = world.instance()
+    await instance.call("set_user_limits", {"uid": uid, "blocked": True})
+    with pytest.raises(UserBlocked):
+        await ask(instance, uid)
+    await instance.call("set_user_limits", {"uid": uid, "blocked": False})
+    await ask(instance, uid)
+
+
+async def test_every_change_is_in_the_audit(world: World, uid: str) -> None:
+    instance = world.instance()
+    await instance.call("set_user_limits", {"uid": uid, "blocked": True, "note": "Spam"})
+    entries = [
+        snapshot.to_dict() or {}
+        async for snapshot in world.firestore.collection("audit")
+        .where("target", "==", f"limits/{uid}")
+        .stream()
+    ]
+    assert [(one["action"], one["note"]) for one in entries] == [("set_user_limits", "Spam")]
+
+
+async def test_a_users_answers_are_stopped(world: World, uid: str) -> None:
+    instance = world.instance()
+    await instance.call(
+        "save_feature_settings", {"feature": "slow", "settings": {"model": "sim/slow"}}
+    )
+    running = asyncio.create_task(
+        instance.call("execute_prompt", {"feature": "slow", "prompt": "Hi"}, uid=uid)
+    )
+    stopped: dict[str, Any] = {"stopped": []}
+    while not stopped["stopped"]:
+        await asyncio.sleep(0.05)
+        allowance = await instance.call("get_allowance", {}, uid=uid)
+        if allowance["running"]:
+            stopped = await instance.call("stop_user_generations", {"uid": uid})
+    assert stopped["status"] == "stopping"
+    result = await running
+    assert result["finishReason"] == "stopped"
+    again = await instance.call("stop_user_generations", {"uid": uid})
+    assert again == {"uid": uid, "stopped": [], "status": "nothing_running"}
+
+
+async def test_a_page_that_is_none_is_refused(world: World) -> None:
+    with pytest.raises((InvalidArgument, CallableError)):
+        await world.instance().call("list_users", {"pageSize": 0})
