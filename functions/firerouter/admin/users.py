@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from pydantic import ValidationError
 
@@ -23,7 +23,7 @@ from ..contract import (
     parse,
 )
 from ..delivery import StopSignals
-from ..errors import InvalidArgument, LedgerUnavailable, SettingsUnavailable, SignInUnavailable
+from ..errors import LedgerUnavailable, SettingsUnavailable
 from ..firestore import Audit, Change, Paths, content, get, get_all, translated
 from ..ledger import (
     LedgerStore,
@@ -33,11 +33,10 @@ from ..ledger import (
     Windows,
     read_own_limits,
 )
-from ..users import Caller
+from ..users import Account, Accounts, Caller
 from . import revisions
 
 if TYPE_CHECKING:
-    import firebase_admin
     from google.cloud.firestore import AsyncClient
 
 
@@ -52,7 +51,7 @@ class UserAdmin:
         store: LedgerStore,
         own_limits: OwnLimitsStore,
         stops: StopSignals,
-        firebase_app: Callable[[], firebase_admin.App],
+        accounts: Accounts,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._firestore = firestore
@@ -61,7 +60,7 @@ class UserAdmin:
         self._store = store
         self._own_limits = own_limits
         self._stops = stops
-        self._firebase_app = firebase_app
+        self._accounts = accounts
         self._now = now
 
     async def set_limits(self, call: Call[Caller]) -> UserLimitsSaved:
@@ -110,15 +109,20 @@ class UserAdmin:
             LedgerUnavailable: Firestore did not answer.
         """
         request = parse(ListUsers, {} if call.data is None else call.data)
-        found, token = await asyncio.to_thread(self._accounts, request)
+        found: Sequence[Account]
+        token: str | None = None
+        if request.search:
+            found = await self._accounts.find(request.search)
+        else:
+            found, token = await self._accounts.page(request.page_size, request.page_token)
         windows = Windows(at=self._now())
         references = [
             reference
             for account in found
             for reference in (
-                self._paths.quota_window(account["uid"], windows.month),
-                self._paths.quota_window(account["uid"], "concurrent"),
-                self._paths.user_limits(account["uid"]),
+                self._paths.quota_window(account.uid, windows.month),
+                self._paths.quota_window(account.uid, "concurrent"),
+                self._paths.user_limits(account.uid),
             )
         ]
         with translated(LedgerUnavailable, "users_not_read"):
@@ -158,29 +162,6 @@ class UserAdmin:
         here = self._stops.stop_here(id_, uid)
         return await self._stops.request(id_, uid) == "running" or here
 
-    def _accounts(self, request: ListUsers) -> tuple[Sequence[Mapping[str, Any]], str | None]:
-        """Return accounts and the token of the next page. It blocks."""
-        from firebase_admin import auth, exceptions
-        from google.auth.exceptions import GoogleAuthError
-
-        app = self._firebase_app()
-        try:
-            if request.search:
-                find = auth.get_user_by_email if "@" in request.search else auth.get_user
-                return [_account(find(request.search, app=app))], None
-            page = auth.list_users(
-                page_token=request.page_token, max_results=request.page_size, app=app
-            )
-        except auth.UserNotFoundError:
-            return [], None
-        except (ValueError, exceptions.InvalidArgumentError):
-            field = "search" if request.search else "pageToken"
-            raise InvalidArgument(f"{field} finds nothing of this form.", field=field) from None
-        except (exceptions.FirebaseError, GoogleAuthError) as error:
-            log.error("account_lookup_failed", type=type(error).__name__)
-            raise SignInUnavailable from None
-        return [_account(user) for user in page.users], page.next_page_token or None
-
 
 def to_json(own: OwnLimits) -> dict[str, object]:
     """Return what an admin set for a user, as its document and the wire hold it."""
@@ -205,31 +186,21 @@ def _changed(before: OwnLimits, request: SetUserLimits) -> OwnLimits:
     )
 
 
-def _account(user: Any) -> dict[str, Any]:
-    """Return what is shown of an account of Firebase Authentication."""
-    tier = (user.custom_claims or {}).get("tier")
-    return {
-        "uid": user.uid,
-        "email": user.email,
-        "anonymous": not user.provider_data and not user.email and not user.phone_number,
-        "disabled": bool(user.disabled),
-        "tier": tier if isinstance(tier, str) and tier else None,
-    }
-
-
 def _user(
-    account: Mapping[str, Any],
+    account: Account,
     windows: Windows,
     month: Mapping[str, object],
     running: Mapping[str, object],
     limits: Mapping[str, object],
 ) -> UserInfo:
     own = read_own_limits(limits)
-    tier = own.tier or account["tier"]
+    tier = own.tier or account.tier
     day = _inner(_inner(month, "days"), windows.day)
     user = {
-        **{name: account[name] for name in ("uid", "anonymous", "disabled")},
-        **({"email": account["email"]} if account["email"] else {}),
+        "uid": account.uid,
+        **({"email": account.email} if account.email else {}),
+        "anonymous": account.anonymous,
+        "disabled": account.disabled,
         **({"tier": tier} if tier else {}),
         "blocked": own.blocked,
         "limits": to_json(own)["limits"],

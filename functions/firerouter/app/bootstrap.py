@@ -328,7 +328,7 @@ class App:
                 store=self.ledger_store,
                 own_limits=self.own_limits,
                 stops=self.delivery.stops,
-                firebase_app=partial(clients.firebase_app, self.environment),
+                accounts=users.Accounts(partial(clients.firebase_app, self.environment)),
             ),
         )
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
+    from .accounts import Account, Accounts
     from .identity import APP_CHECK_KEYS_URL, Caller, Identity
     from .limits import IdentityLimits
     from .preferences import PreferenceStore
@@ -13,6 +14,10 @@ else:
     __getattr__ = lazily(
         __name__,
         {
+            "accounts": (
+                "Account",
+                "Accounts",
+            ),
             "identity": (
                 "APP_CHECK_KEYS_URL",
                 "Caller",
@@ -26,6 +31,8 @@ else:
 
 __all__ = (
     "APP_CHECK_KEYS_URL",
+    "Account",
+    "Accounts",
     "Caller",
     "Identity",
     "IdentityLimits",
