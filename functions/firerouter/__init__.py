@@ -9,6 +9,7 @@ and a package only by its face, its `__init__` (tests/unit/test_layers.py reads 
      8  conversations  a tree of messages in Firestore that clients read live
      7  delivery       a generation on another instance: its progress, its queue, its stop
      7  files          files on their way to a model, images on their way from one
+     7  reports        what was spent on what: daily sums, and the reports made of them
      6  features       a feature's settings, and the models it may ask
      6  openrouter     OpenRouter: requests, retries, streams, and what its failures mean
      5  models         the catalog: what OpenRouter offers, at which price

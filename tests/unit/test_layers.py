@@ -90,7 +90,7 @@ def name(module: str) -> str:
 
 ROW = re.compile(r"    ( \d|\d\d)  (\w+)  +\S")
 FLOORS_MAX = 11
-ROOMS_MAX = 22  # with `reports`, which is still to come
+ROOMS_MAX = 22
 
 
 def drawing() -> dict[str, int]:
@@ -113,7 +113,7 @@ MODULES = [module for module in FILES if name(module) != "firerouter"]
 
 def test_every_room_has_its_row_in_the_drawing() -> None:
     assert {room(module) for module in MODULES} == FLOORS.keys()
-    assert len(FLOORS) < ROOMS_MAX
+    assert len(FLOORS) <= ROOMS_MAX
     assert set(FLOORS.values()) == set(range(1, FLOORS_MAX + 1))
 
 
@@ -253,6 +253,9 @@ PURE = (
     "openrouter.stream",
     "openrouter.tool_calls",
     "openrouter.usage",
+    "reports.histogram",
+    "reports.limits",
+    "reports.sums",
 )
 HEAVY = (
     "google.cloud.firestore_v1",
@@ -360,6 +363,8 @@ HARMLESS_CALLS = {
     "Resources",
     "Schedule",
     "Delta",
+    "int",
+    "pb",  # the message type below one of the Firestore client's wrappers
 }
 
 

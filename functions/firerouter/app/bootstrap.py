@@ -20,6 +20,7 @@ from .. import (
     log,
     models,
     openrouter,
+    reports,
     users,
 )
 from .. import firestore as firestore_room  # the property of that name is the client
@@ -292,6 +293,13 @@ class App:
             reconciler=_reconciler(self),
             cache=cache,
         )
+
+    @cached_property
+    def reports(self) -> rooms.Reports:
+        """What was spent on what."""
+        limits = self.limits.reports
+        store = reports.UsageStore(self.firestore, limits=limits)
+        return rooms.Reports(rollup=reports.RollUp(store, limits=limits))
 
     @cached_property
     def admin(self) -> rooms.Admin:

@@ -150,6 +150,14 @@ FUNCTIONS: Final = (
         120,
         Schedule("*/5 * * * *"),
     ),
+    # after reconcile_generations. The bounds of ReportLimits fit inside the timeout
+    DeployedFunction(
+        "roll_up_usage",
+        SCHEDULE,
+        lambda app: app.reports.rollup.run,
+        300,
+        Schedule("2-57/5 * * * *"),
+    ),
     # Cloud Tasks names the queue after the function: no underscore. limits.TOTAL_S, and the time
     # it takes to claim a generation, fit inside the timeout
     DeployedFunction(

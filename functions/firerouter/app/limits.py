@@ -16,6 +16,7 @@ from ..keys import KeyLimits
 from ..ledger import LedgerLimits
 from ..models import CatalogLimits
 from ..openrouter import OpenRouterLimits
+from ..reports import ReportLimits
 from ..users import IdentityLimits
 
 
@@ -37,3 +38,4 @@ class Limits:
     ledger: LedgerLimits = field(default_factory=LedgerLimits)
     models: CatalogLimits = field(default_factory=CatalogLimits)
     openrouter: OpenRouterLimits = field(default_factory=OpenRouterLimits)
+    reports: ReportLimits = field(default_factory=ReportLimits)

@@ -17,6 +17,7 @@ from .. import (
     generation,
     keys,
     models,
+    reports,
     users,
 )
 from ..callable import Wire
@@ -108,6 +109,13 @@ class Generation:
         """End all that runs, because the instance is going down."""
         self.prompts.interrupt()
         self.embeddings.interrupt()
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """What was spent on what."""
+
+    rollup: reports.RollUp
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,10 @@ features/{id}                                    a feature as it serves
 config/app, config/pseudonyms                    the app's settings, the secret of its hashes
 catalog/{shard}                                  the list of models
 responses/{hash}                                 cached answers
+usage/{day}                                      what a day's generations came to, all together
+  cells/{cell}                                   of one feature, model, revision and tier
+  users/{user}                                   of one user
+usage/cursor                                     how far the ledger has been counted
 audit/{id}                                       an admin's change
 """
 
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
 _NO_KEY: Final = re.compile(r"[/%\x00-\x1f\x7f-\x9f]|\A__.*__\Z|\A\Z", re.DOTALL)
 
 GENERATIONS: Final = "generations"
+NO_USER: Final = "%"  # no key of a user: a % in one begins a quoted character
 
 
 def key_of(uid: str) -> str:
@@ -85,6 +90,25 @@ class Paths:
 
     def instance(self, id_: str) -> AsyncDocumentReference:
         return self._firestore.document("instances", id_)
+
+    # -- what the generations came to ----------------------------------------------------------
+
+    def usage(self, day: str) -> AsyncDocumentReference:
+        return self._firestore.document("usage", day)
+
+    def usage_cells(self, day: str) -> AsyncCollectionReference:
+        return self._firestore.collection("usage", day, "cells")
+
+    def usage_users(self, day: str) -> AsyncCollectionReference:
+        return self._firestore.collection("usage", day, "users")
+
+    def usage_user(self, day: str, uid: str | None) -> AsyncDocumentReference:
+        """Return where a user's usage is, or that of entries which name no user."""
+        key = NO_USER if uid is None else key_of(uid)
+        return self._firestore.document("usage", day, "users", key)
+
+    def usage_cursor(self) -> AsyncDocumentReference:
+        return self._firestore.document("usage", "cursor")
 
     # -- users ---------------------------------------------------------------------------------
 

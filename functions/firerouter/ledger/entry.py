@@ -16,6 +16,8 @@
                   endedAt, costNanoUsd, costIsEstimate
                   costDueAt?   only of an estimate: when OpenRouter is to be asked for the cost
       reconciled  reconciledAt, or costGivenUpAt
+      reported    rolled       what `reports` has counted of it
+                  rollDueAt?   since its end, or a correction, until that is counted
 
 An `Admission` is what never changes of an entry, an `OpenEntry` is one in the hands of the task
 that owns it, an `Outcome` is how it ended, a `StoredEntry` is one that was read.
@@ -90,6 +92,8 @@ class EntryField:
     COST_DUE_AT: Final = "costDueAt"
     COST_GIVEN_UP_AT: Final = "costGivenUpAt"
     RECONCILED_AT: Final = "reconciledAt"
+    ROLLED: Final = "rolled"
+    ROLL_DUE_AT: Final = "rollDueAt"
 
     # Fields within fields, as queries and updates name them
     CONVERSATION_ID: Final = "place.conversationId"

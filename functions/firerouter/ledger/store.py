@@ -14,6 +14,8 @@ The task that owns a generation (`ledger`), the reconciler, and whoever stops, f
 generation on another instance (`delivery`) all read and write here. Each commit is guarded by the
 version of the entry that it is based on: applied twice, or by two at once, it moves no counter
 twice. Only estimates have a `costDueAt`, so its index holds nothing but what is left to ask for.
+Likewise `rollDueAt`: whatever sets an entry's end, cost or usage sets it too, so that `reports`
+counts what has changed.
 """
 
 from __future__ import annotations
@@ -273,6 +275,7 @@ class LedgerStore:
             EntryField.COST_IS_ESTIMATE: False,
             EntryField.COST_DUE_AT: DELETE_FIELD,
             EntryField.RECONCILED_AT: now,
+            EntryField.ROLL_DUE_AT: SERVER_TIMESTAMP,
         }
         if stored.result is not None:
             fields[EntryField.RESULT_USAGE] = dict(usage)
@@ -318,6 +321,7 @@ class LedgerStore:
             EntryField.COST: spent,
             EntryField.COST_IS_ESTIMATE: cost_nano_usd is None,
             EntryField.QUESTION: DELETE_FIELD,  # it is in its conversation
+            EntryField.ROLL_DUE_AT: SERVER_TIMESTAMP,  # by the one clock that orders all entries
         }
         if cost_nano_usd is None:
             fields[EntryField.COST_DUE_AT] = now

@@ -1,0 +1,262 @@
+"""What is counted of a ledger entry, and how it adds up. Pure.
+
+    Cell           a feature, model, revision and tier: with day and user, the grain of reports
+    Sums           numbers by their path in a document: `("status", "done")`
+    Contribution   what one entry adds, and to which day, user and cell
+
+Amounts are whole nano dollars and counts, so that sums are equal to what they are sums of. All
+times but durations are the server's, or the entry's own: nothing here asks a clock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from ..ledger import RUNNING, EntryField
+from .histogram import bucket_of
+
+if TYPE_CHECKING:
+    from ..firestore import Document
+
+Path: TypeAlias = tuple[str, ...]
+Sums: TypeAlias = dict[Path, int]
+
+REQUESTS: Final = ("requests",)
+NANO_USD: Final = ("nanoUsd",)
+BYOK_NANO_USD: Final = ("byokNanoUsd",)
+ESTIMATES: Final = ("estimates",)
+ESTIMATED_NANO_USD: Final = ("estimatedNanoUsd",)
+CACHE_HITS: Final = ("cacheHits",)
+SAVED_NANO_USD: Final = ("savedNanoUsd",)
+TESTS: Final = ("tests",)
+TOKENS: Final = ("promptTokens", "completionTokens", "reasoningTokens", "cachedTokens")
+STATUS: Final = "status"
+ERRORS: Final = "errors"
+FIRST_TOKEN_MS: Final = "firstTokenMs"  # noqa: S105  # of an answer
+TOTAL_MS: Final = "totalMs"
+
+# the fields of an entry that are counted: it may hold a long result, which is not read
+COUNTED_FIELDS: Final = (
+    EntryField.UID,
+    EntryField.FEATURE,
+    EntryField.REVISION,
+    EntryField.MODEL,
+    EntryField.TIER,
+    EntryField.IS_TEST,
+    EntryField.STATUS,
+    EntryField.CREATED_AT,
+    EntryField.ERROR,
+    EntryField.USAGE,
+    EntryField.TIMING,
+    EntryField.CACHED,
+    EntryField.SAVED,
+    EntryField.ATTEMPTS,
+    EntryField.COST,
+    EntryField.COST_IS_ESTIMATE,
+    EntryField.ROLLED,
+)
+_REASON: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_OTHER: Final = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What a day's generations are told apart by, beside their user.
+
+    Attributes:
+        feature: The feature; None if the entry is damaged and names none.
+        model: The model that answered, or the first that was asked.
+        revision: The revision of the feature's settings.
+        tier: The user's tier, if any.
+    """
+
+    feature: str | None = None
+    model: str | None = None
+    revision: int = 0
+    tier: str | None = None
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, object]) -> Cell:
+        """Read a cell of a roll-up, or of an entry: both name its parts alike."""
+        return cls(
+            feature=_text(document.get("feature")),
+            model=_text(document.get("model")),
+            revision=_whole(document.get("revision")),
+            tier=_text(document.get("tier")),
+        )
+
+    @property
+    def id(self) -> str:
+        """Its name as a document, and as a field: a hash, for a model's id may hold anything."""
+        parts = json.dumps([self.feature, self.model, self.revision, self.tier])
+        return f"c{hashlib.sha256(parts.encode()).hexdigest()[:20]}"
+
+    def to_document(self) -> Document:
+        return {
+            "feature": self.feature,
+            "model": self.model,
+            "revision": self.revision,
+            "tier": self.tier,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one entry adds to the sums.
+
+    Attributes:
+        day: The day of its admission, in UTC: `20260714`.
+        uid: Whose it is; None if the entry is damaged.
+        cell: Where it is counted.
+        sums: What it adds.
+    """
+
+    day: str
+    uid: str | None
+    cell: Cell
+    sums: Sums
+
+    @classmethod
+    def from_document(cls, document: object) -> Contribution | None:
+        """Read what was counted of an entry; None if nothing was."""
+        if not isinstance(document, dict) or not isinstance(document.get("day"), str):
+            return None
+        return cls(
+            day=document["day"],
+            uid=_text(document.get("uid")),
+            cell=Cell.from_document(document),
+            sums=flatten(document.get("sums")),
+        )
+
+    def to_document(self) -> Document:
+        document = {"day": self.day, "uid": self.uid, **self.cell.to_document()}
+        return {**document, "sums": nest(self.sums)}
+
+
+def contribution_of(
+    entry: Mapping[str, object], created_at: datetime | None = None
+) -> Contribution | None:
+    """Return what an entry adds; None while it runs.
+
+    Args:
+        entry: The document.
+        created_at: When it was created, which stands in for a malformed `createdAt`.
+    """
+    status = entry.get(EntryField.STATUS)
+    admitted_at = entry.get(EntryField.CREATED_AT)
+    admitted_at = admitted_at if isinstance(admitted_at, datetime) else created_at
+    if status == RUNNING or admitted_at is None:
+        return None
+    cost = _whole(entry.get(EntryField.COST))
+    is_estimate = entry.get(EntryField.COST_IS_ESTIMATE) is True
+    usage = entry.get(EntryField.USAGE)
+    sums: Sums = {
+        REQUESTS: 1,
+        (STATUS, _reason(status)): 1,
+        NANO_USD: cost,
+        BYOK_NANO_USD: _byok_nano_usd(entry.get(EntryField.ATTEMPTS)),
+        ESTIMATES: int(is_estimate),
+        ESTIMATED_NANO_USD: cost if is_estimate else 0,
+        TESTS: int(entry.get(EntryField.IS_TEST) is True),
+    }
+    if isinstance(usage, dict):
+        sums |= {(name,): _whole(usage.get(name)) for name in TOKENS}
+    if (error := entry.get(EntryField.ERROR)) is not None:
+        sums[ERRORS, _reason(error)] = 1
+    if entry.get(EntryField.CACHED) is True:  # no model was asked: its time says nothing of one
+        sums |= {CACHE_HITS: 1, SAVED_NANO_USD: _whole(entry.get(EntryField.SAVED))}
+    else:
+        sums |= _durations(entry.get(EntryField.TIMING), is_done=status == "done")
+    return Contribution(
+        day=f"{admitted_at:%Y%m%d}",
+        uid=_text(entry.get(EntryField.UID)),
+        cell=Cell.from_document(entry),
+        sums={path: number for path, number in sums.items() if number},
+    )
+
+
+def _durations(timing: object, *, is_done: bool) -> Sums:
+    """Return the buckets of an entry's durations: a total time only of what was not cut short."""
+    if not isinstance(timing, dict):
+        return {}
+    names = (FIRST_TOKEN_MS, TOTAL_MS) if is_done else (FIRST_TOKEN_MS,)
+    known = {name: timing.get(name) for name in names}
+    return {
+        (name, bucket_of(value)): 1
+        for name, value in known.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
+
+
+def _byok_nano_usd(attempts: object) -> int:
+    """Return how much of the cost went to providers' own accounts, past OpenRouter's."""
+    if not isinstance(attempts, list):
+        return 0
+    return sum(_whole(one.get("byokNanoUsd")) for one in attempts if isinstance(one, dict))
+
+
+# -- arithmetic ------------------------------------------------------------------------------------
+
+
+def add(sums: Sums, more: Sums, *, times: int = 1) -> None:
+    """Add to `sums` in place."""
+    for path, number in more.items():
+        sums[path] = sums.get(path, 0) + times * number
+
+
+def nonzero(sums: Sums) -> Sums:
+    return {path: number for path, number in sums.items() if number}
+
+
+def under(sums: Sums, name: str) -> dict[str, int]:
+    """Return the numbers of a group, such as `status`, by their names."""
+    return {path[1]: number for path, number in sums.items() if path[0] == name and len(path) == 2}
+
+
+def nest(sums: Sums) -> Document:
+    """Return sums as a document holds them."""
+    document: Document = {}
+    for (name, *rest), number in sums.items():
+        if rest:
+            group = document.setdefault(name, {})
+            assert isinstance(group, dict)
+            group[rest[0]] = number
+        else:
+            document[name] = number
+    return document
+
+
+def flatten(document: object) -> Sums:
+    """Read sums as a document holds them. What is no whole number is ignored."""
+    return dict(_numbers(document, ()))
+
+
+def _numbers(value: object, path: Path) -> Iterator[tuple[Path, int]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _numbers(inner, (*path, name))
+    elif path and isinstance(value, int) and not isinstance(value, bool):
+        yield path, value
+
+
+# -- reading malformed fields ----------------------------------------------------------------------
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _reason(value: object) -> str:
+    """Return a name that is short and the same for all: a malformed one would be a field of its
+    own in every document that it is counted in."""
+    return value if isinstance(value, str) and _REASON.fullmatch(value) else _OTHER
