@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
@@ -19,7 +20,6 @@ from scripts.kill_test.plan import CAPPED, PROMPT, TRIES
 NANO: Final = 1_000_000_000
 ANSWER: Final = re.compile(re.escape(PROMPT).replace(re.escape("{{request}}"), r"(\d+-\w+)"))
 TITLE: Final = re.compile(r"for (\d+-\w+)\.")
-MINUTE: Final = re.compile(r"requests-\d{8}T\d{4}Z(-.*)?")
 HTTP_TIMEOUT_S: Final = 30.0
 Json = dict[str, Any]
 
@@ -100,12 +100,12 @@ class LedgerAudit:
             windows = self.windows.get(user, {})
             if count := windows.get("concurrent", {}).get("count", 0):
                 slots.append(f"{user}: {count}")
-            spent = sum(w["nanoUsd"] for name, w in windows.items() if name.startswith("usd-"))
+            spent = sum(_of_days(windows, None, "nanoUsd"))
             cost = sum(entry.get("costNanoUsd", 0) for entry in self.entries_of(user))
             if spent != cost:
                 spending.append(f"{user}: the counter says {spent}, the entries {cost}")
             for feature in (None, CAPPED):
-                counted = self._counted_requests(windows, feature)
+                counted = sum(_of_days(windows, feature, "requests"))
                 entries = len(self.entries_of(user, feature))
                 if counted != entries:
                     counters.append(
@@ -118,11 +118,6 @@ class LedgerAudit:
         found.check("requests to OpenRouter without an entry", self._without_entry(requests))
         found.check("costs that differ from OpenRouter's", self._wrong_costs(charges))
         return found
-
-    def _counted_requests(self, windows: dict[str, Json], feature: str | None) -> int:
-        suffix = None if feature is None else f"-{feature}"
-        matches = ((MINUTE.fullmatch(name), window) for name, window in windows.items())
-        return sum(window["count"] for match, window in matches if match and match[1] == suffix)
 
     def _without_entry(self, requests: list[Json]) -> list[str]:
         known = {entry["requestId"] for entry in self.entries.values()}
@@ -150,6 +145,14 @@ def origin_of(request: Json) -> tuple[str, str]:
         if found := re.search(pattern, str(message["content"])):
             return found[1], kind
     return "?", "?"
+
+
+def _of_days(windows: dict[str, Json], feature: str | None, name: str) -> Iterator[int]:
+    """Yield a counter of each day, of a feature if one is named."""
+    for document in windows.values():
+        counted = document if feature is None else document.get("features", {}).get(feature, {})
+        for day in counted.get("days", {}).values():
+            yield day.get(name, 0)
 
 
 def _repeated(requests: list[Json]) -> list[str]:

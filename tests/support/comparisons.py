@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from tests.support import counters
 from tests.support.in_process import Instance, World
 
 OTHERS: Final = [
@@ -24,6 +25,11 @@ async def compared(instance: Instance, asked: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-async def windows(world: World) -> dict[str, Any]:
+async def windows(world: World) -> dict[str, dict[str, int]]:
+    """Return what is counted of the one user, by what is counted."""
     found = await world.all("quotas/user/windows")
-    return {name.split("-")[0]: window for name, window in found.items()}
+    return {
+        "requests": {"count": counters.requests(found)},
+        "concurrent": {"count": counters.running(found)},
+        "usd": {"nanoUsd": counters.spent(found)},
+    }

@@ -18,6 +18,7 @@ from firerouter.delivery import DeliveryLimits, StopLimits
 from firerouter.errors import LedgerUnavailable
 from firerouter.ledger.ids import generation_id
 from scripts.devtools.suite import Suite
+from tests.support import counters
 from tests.support.eventually import EVENTUALLY_S, until
 from tests.support.faulty_firestore import (
     FirestoreProxy,
@@ -66,10 +67,8 @@ async def assert_settled_once(world: World, request_id: str, status: str) -> dic
     windows = await world.all(f"quotas/{UID}/windows")
     assert entry["status"] == status
     assert windows["concurrent"]["count"] == 0
-    spent = sum(one["nanoUsd"] for name, one in windows.items() if name.startswith("usd-"))
-    assert spent == entry["costNanoUsd"]
-    requests = [one["count"] for name, one in windows.items() if name.startswith("requests-")]
-    assert sum(requests) == len(await world.all("generations"))
+    assert counters.spent(windows) == entry["costNanoUsd"]
+    assert counters.requests(windows) == len(await world.all("generations"))
     return entry
 
 

@@ -256,38 +256,29 @@ async def test_a_files_text_counts_for_what_it_may_cost(world: World, instance: 
     assert bare["totalCost"] < result["totalCost"] <= result["estimate"]
 
 
-async def test_a_comparison_is_reserved_as_so_many_generations(
-    world: World, instance: Instance
-) -> None:
-    day = 3 * 0.05 - 0.01  # room for two, at what is reserved for one
-    budget = {"settings": {"limits": {"usdPerDay": day, "reserveUsd": 0.05}}, "revision": 1}
-    await instance.call("save_app_settings", budget)
+async def test_a_comparison_is_admitted_as_one(world: World, instance: Instance) -> None:
+    """Its models are all asked, or none is, however little is missing."""
     models = ["sim/paid-ticks", "sim/paid-cut-mid-stream", "sim/paid"]
-    await instance.save("compared", {"model": models[0], "allowedModels": models[1:]}, 1)
-    admit, reserved, held = instance.app.ledger.admit, list[int](), list[Any]()
-    decided = asyncio.Event()
+    settings = {"model": models[0], "allowedModels": models[1:], "maxTokens": 100}
+    await instance.save("compared", settings, 1)
+    request = data(world, *models)
+    needed = (await compared(instance, request))["estimate"]
+    spent = (await windows(world))["usd"]["nanoUsd"] / 1e9
 
-    async def admit_together(admission: Any, caps: Any) -> Any:
-        """Nothing is asked, and nothing given back, until each is admitted or refused."""
-        try:
-            return await admit(admission, caps)
-        finally:
-            reserved.append(admission.reserve_nano_usd)
-            if len(reserved) == 3:
-                held.append(await windows(world))
-                decided.set()
-            await decided.wait()
+    short = {"usdPerDay": spent + needed - 0.0001}
+    await instance.call("save_app_settings", {"settings": {"limits": short}, "revision": 1})
+    before = await windows(world)
+    refusal = await instance.refusal("execute_multi_model_prompt", request, "user")
+    assert (refusal.reason, refusal.details["limit"]) == ("quota_exceeded", "usdPerDay")
+    assert await windows(world) == before
+    assert len(await world.all("generations")) == len(models)
 
-    instance.app.ledger.admit = admit_together  # type: ignore[method-assign]
-    result = await compared(instance, data(world, *models))
-    assert reserved == [50_000_000] * 3
-    assert held[0]["usd"]["nanoUsd"] == 100_000_000
-    assert (held[0]["requests"]["count"], held[0]["concurrent"]["count"]) == (2, 2)
-    reasons = [r["error"]["details"]["reason"] for r in result["results"] if "error" in r]
-    assert reasons.count("quota_exceeded") == 1
+    enough = {"usdPerDay": spent + needed + 0.0001}
+    await instance.call("save_app_settings", {"settings": {"limits": enough}, "revision": 2})
+    result = await compared(instance, request)
     after = await windows(world)
-    assert (after["requests"]["count"], after["concurrent"]["count"]) == (2, 0)
-    assert after["usd"]["nanoUsd"] == round(result["totalCost"] * 1e9)
+    assert (after["requests"]["count"], after["concurrent"]["count"]) == (6, 0)
+    assert after["usd"]["nanoUsd"] == round((spent + result["totalCost"]) * 1e9)
 
 
 BAD: list[tuple[dict[str, Any], str, str]] = [

@@ -17,6 +17,7 @@ from firerouter.ledger.ids import generation_id
 from firerouter.openrouter import OpenRouterLimits
 from scripts.devtools.callable_client import CallableClient, CallableFailure
 from scripts.devtools.suite import Suite
+from tests.support import counters
 from tests.support.calls import ADMIN, call_of
 from tests.support.eventually import until
 from tests.support.in_process import Instance, World
@@ -50,8 +51,7 @@ async def refused(instance: Instance, **data: Any) -> CallableError:
 
 
 async def is_settled(world: World, uid: str = "user") -> bool:
-    counters = await world.all(f"quotas/{uid}/windows")
-    return bool(counters["concurrent"]["count"] == 0)
+    return counters.running(await world.all(f"quotas/{uid}/windows")) == 0
 
 
 def marked(many: int) -> tuple[str, list[str]]:
@@ -122,9 +122,7 @@ async def test_a_price_is_charged_to_the_day_and_no_reservation_is_left(world: W
     instance = await paid(world, PAID)
     result = await embed(instance, input=["x" * 4000] * 10, dimensions=4)
     assert result["usage"]["cost"] == pytest.approx(10_000 * 2e-8)
-    counters = await world.all("quotas/user/windows")
-    (day,) = [fields for name, fields in counters.items() if name.startswith("usd-")]
-    assert day["nanoUsd"] == 200_000
+    assert counters.spent(await world.all("quotas/user/windows")) == 200_000
     assert await is_settled(world)
 
 

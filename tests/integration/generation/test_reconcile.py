@@ -44,12 +44,14 @@ from firerouter.ledger import (
     OpenEntry,
     Outcome,
     RequestKey,
+    Reserve,
     UserLimits,
     generation_id,
     payload_hash,
 )
 from firerouter.openrouter import Usage
 from scripts.devtools.suite import PROJECT, REGION, Suite
+from tests.support import counters
 from tests.support.eventually import until
 from tests.support.faulty_firestore import applied_twice, firestore_api
 from tests.support.in_process import OVERDUE_S, Instance, World
@@ -126,8 +128,7 @@ class Kept:
     async def counters(self) -> tuple[int, int]:
         """(running now, nano dollars of all days)."""
         windows = await self._world.all(f"quotas/{key_of(self._uid)}/windows")
-        dollars = [kept["nanoUsd"] for name, kept in windows.items() if name.startswith("usd-")]
-        return windows.get("concurrent", {}).get("count", 0), sum(dollars)
+        return counters.running(windows), counters.spent(windows)
 
     async def add_up(self) -> None:
         """Nothing runs, nothing is reserved, and the counters are what the entries say."""
@@ -166,7 +167,7 @@ def asked(request_id: str | None = None, **fields: Any) -> Admission:
         uid="user",
         request=RequestKey(payload=payload_hash({"prompt": "hello"}), request_id=request_id),
         feature=FeatureUse(id="chat", revision=1, model="sim/paid"),
-        **{"reserve_nano_usd": CENT, **fields},
+        **{"reserve": Reserve(base_nano_usd=CENT), **fields},
     )
 
 
@@ -395,14 +396,14 @@ async def test_a_cost_above_the_estimate_is_charged_and_a_free_one_that_cost_as_
     ledger: Ledger, tidy: Tidy, kept: Kept, world: World
 ) -> None:
     for reserve, id_ in ((CENT, "gen-1"), (0, "gen-2")):
-        entry = await admitted(ledger, asked(reserve_nano_usd=reserve))
+        entry = await admitted(ledger, asked(reserve=Reserve(base_nano_usd=reserve)))
         await ledger.settle(entry, stopped(tried(id_)))
     tidy.told = {id_: Usage(cost_nano_usd=CENT + 5) for id_ in ("gen-1", "gen-2")}
     assert (await tidy.run())["costed"] == 2
     await kept.add_up()
     assert await kept.counters() == (0, 2 * CENT + 10)
     windows = await world.all("quotas/user/windows")
-    assert all("expireAt" in window for name, window in windows.items() if "usd-" in name)
+    assert all("expireAt" in window for name, window in windows.items() if name != "concurrent")
 
 
 async def test_over_midnight_the_day_of_the_admission_is_corrected(
@@ -415,7 +416,7 @@ async def test_over_midnight_the_day_of_the_admission_is_corrected(
     tidy.told = {"gen-1": Usage(cost_nano_usd=7)}
     assert (await tidy.run())["costed"] == 1
     windows = await world.all("quotas/user/windows")
-    assert {n: w["nanoUsd"] for n, w in windows.items() if "usd-" in n} == {"usd-20261120": 7}
+    assert counters.by_day(windows, "nanoUsd") == {"20261120": 7}
 
 
 async def test_every_attempt_that_has_an_id_is_asked_for_and_they_are_summed(

@@ -45,9 +45,12 @@ def entry(**fields: Any) -> dict[str, Any]:
 def windows(**fields: Any) -> dict[str, dict[str, Any]]:
     return {
         "concurrent": {"count": fields.get("concurrent", 0)},
-        "requests-20261122T0800Z": {"count": fields.get("requests", 1)},
-        f"requests-20261122T0800Z-{CAPPED}": {"count": fields.get("capped", 0)},
-        "usd-20261122": {"nanoUsd": fields.get("spent", CENT)},
+        "202611": {
+            "days": {
+                "22": {"requests": fields.get("requests", 1), "nanoUsd": fields.get("spent", CENT)}
+            },
+            "features": {CAPPED: {"days": {"22": {"requests": fields.get("capped", 0)}}}},
+        },
     }
 
 
