@@ -13,8 +13,13 @@ def spent(windows: Windows) -> int:
     return _of_days(windows, "nanoUsd")
 
 
-def requests(windows: Windows) -> int:
-    """Return the requests of all days."""
+def requests(windows: Windows, feature: str | None = None) -> int:
+    """Return the requests of all days, of a feature with limits of its own if one is named."""
+    if feature is not None:
+        windows = {
+            month: document.get("features", {}).get(feature, {})
+            for month, document in windows.items()
+        }
     return _of_days(windows, "requests")
 
 

@@ -297,9 +297,9 @@ class PromptResult(TypedDict):
     attempts: list[AttemptInfo]
     """Every request that was sent to OpenRouter for this answer, in order."""
     remaining: NotRequired[dict[str, float]]
-    """What is left of the user's limits after this call, by the name that `details.limit` of a
-    refusal has: tokens and requests as they are, `usd...` in US dollars. Absent where another
-    instance runs the answer, and from an answer that was given before."""
+    """What was left of the user's limits at the answer's end, by the name that `details.limit` of a
+    refusal has: tokens and requests as they are, `usd...` in US dollars. Absent from an answer that
+    goes on without a listener."""
     notices: NotRequired[list[Notice]]
     """What the user should know about the answer."""
     toolCalls: NotRequired[list[ToolCallInfo]]

@@ -141,13 +141,19 @@ def _timing(outcome: AnswerOutcome) -> Timing:
 
 
 def with_remaining(
-    result: PromptResult, generation: AdmittedGeneration, outcome: Outcome
+    result: PromptResult, generation: AdmittedGeneration, cost_nano_usd: int | None
 ) -> PromptResult:
-    """Add what is left of the user's limits, once this generation has been paid for."""
+    """Add what is left of the user's limits, once this generation has been paid for.
+
+    Args:
+        result: What the caller gets.
+        generation: What was admitted.
+        cost_nano_usd: What it cost; None where the estimate stands.
+    """
     remaining, reserve = generation.remaining, generation.entry.admission.reserve
     if remaining is None:
         return result
-    spent = reserve.nano_usd if outcome.cost_nano_usd is None else outcome.cost_nano_usd
+    spent = reserve.nano_usd if cost_nano_usd is None else cost_nano_usd
     used = 0 if result["cached"] else result["usage"]["totalTokens"]
     left = remaining.after(
         unspent_nano_usd=reserve.nano_usd - spent, unused_tokens=reserve.tokens - used
@@ -204,14 +210,14 @@ def build_outcome(
         finish_reason=result.get("finishReason") if failure is None else None,
         error=failure.reason if failure else None,
         usage=result["usage"],
-        cost_nano_usd=_cost(generation, outcome, ending),
+        cost_nano_usd=cost_of(generation, outcome, ending),
         timing=result["timing"],
         attempts=tuple(all_attempts(outcome)),
         result=_stored_result(generation, ending, result, limits),
     )
 
 
-def _cost(generation: AdmittedGeneration, outcome: AnswerOutcome, ending: Ending) -> int | None:
+def cost_of(generation: AdmittedGeneration, outcome: AnswerOutcome, ending: Ending) -> int | None:
     """Return what all of it cost, in nano dollars; None where the estimate stands."""
     usage = usage_of(outcome)
     reported = usage.cost_nano_usd if usage else None

@@ -72,7 +72,7 @@ def writes(*args: Any, **kwargs: Any) -> list[str]:
     """The paths that a commit writes."""
     request = kwargs.get("request") or args[0]
     found = []
-    for write in request["writes"]:
+    for write in request["writes"] if isinstance(request, dict) else request.writes:
         pb = write._pb if hasattr(write, "_pb") else write
         found.append(pb.update.name or pb.delete)
     return found

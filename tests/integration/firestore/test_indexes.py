@@ -66,6 +66,9 @@ async def test_firestore_has_an_index_for_each_query(
     await other.call("stop_generation", {"requestId": "r"}, UID)
     stopped = await answering
 
+    # what is in progress
+    await other.call("get_allowance", {}, UID)
+
     # what is left for the reconciler, for the queue, and of a conversation
     await other.app.generation.reconciler.run()
     for _ in range(2):  # from the beginning, and from the cursor on

@@ -150,18 +150,15 @@ async def test_one_stop_ends_them_all(world: World, instance: Instance, by: str)
 async def test_a_stop_upon_the_first_frame_ends_them_all(
     world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From another instance, which finds some of them before they are admitted."""
-    third = asyncio.Event()
-    admit, admitted = instance.app.ledger.admit, 0
+    """From another instance, which looks for them before they are admitted."""
+    asked_for = asyncio.Event()
+    admit_all = instance.app.ledger.admit_all
 
-    async def admit_some(admission: Any, caps: Any) -> Any:
-        nonlocal admitted
-        admitted += 1
-        if admitted == 3:
-            await third.wait()
-        return await admit(admission, caps)
+    async def admit_later(admissions: Any, caps: Any) -> Any:
+        await asked_for.wait()
+        return await admit_all(admissions, caps)
 
-    monkeypatch.setattr(instance.app.ledger, "admit", admit_some)
+    monkeypatch.setattr(instance.app.ledger, "admit_all", admit_later)
     models = ["sim/ticks", "sim/steady", "sim/slow-drip"]
     await instance.save("compared", {**FEATURE, "allowedModels": models}, 1)
     request = data(world, *models, judge={"model": "sim/fast"})
@@ -170,15 +167,11 @@ async def test_a_stop_upon_the_first_frame_ends_them_all(
     await call.wake.wait()
     frame = next(frame for frame in call.take() if frame)
     whole = json.loads(frame)["message"]["comparisonId"]
-    stopping = world.instance().call("stop_generation", {"comparisonId": whole}, "user")
+    stop = world.instance().call("stop_generation", {"comparisonId": whole}, "user")
+    stopping = asyncio.create_task(stop)
+    await asyncio.sleep(0)  # it looks, and finds nothing yet
+    asked_for.set()
     assert (await stopping)["stopped"] is True
-
-    async def both_are_stopped() -> bool:
-        entries = (await world.all("generations")).values()
-        return [entry["status"] for entry in entries] == ["stopped"] * 2
-
-    await until(both_are_stopped)
-    third.set()
     result = await running
     assert [r["finishReason"] for r in result["results"]] == ["stopped"] * 3
     assert "judgement" not in result
@@ -322,19 +315,17 @@ async def test_a_paid_model_is_refused_where_none_is_allowed(world: World) -> No
     assert (refusal.reason, refusal.details["field"]) == ("paid_model", "models[1]")
 
 
-async def test_a_quota_that_leaves_room_for_some_answers_those(
+async def test_a_quota_that_leaves_room_for_some_refuses_the_comparison(
     world: World, instance: Instance
 ) -> None:
     few = {"settings": {"limits": {"requestsPerMinute": 2}}, "revision": 1}
     await instance.call("save_app_settings", few)
-    result = await compared(instance, data(world, "sim/fast", "sim/one-packet", "sim/crlf"))
-    refused = [r for r in result["results"] if "error" in r]
-    assert len(refused) == 1
-    assert refused[0]["error"]["details"]["reason"] == "quota_exceeded"
-    refusal = await instance.refusal(
-        "execute_multi_model_prompt", data(world, "sim/fast", "sim/crlf"), "user"
-    )
-    assert refusal.reason == "quota_exceeded"
+    three = data(world, "sim/fast", "sim/one-packet", "sim/crlf")
+    refusal = await instance.refusal("execute_multi_model_prompt", three, "user")
+    assert (refusal.reason, refusal.details["max"]) == ("quota_exceeded", 2)
+    assert await world.all("generations") == {}
+    result = await compared(instance, data(world, "sim/fast", "sim/crlf"))
+    assert all("error" not in one for one in result["results"])
 
 
 def test_there_is_room_for_a_comparison_at_once() -> None:

@@ -291,7 +291,16 @@ async def test_the_scheme_is_read_in_any_case(identity: Identity) -> None:
     [{"sign_in_provider": "anonymous"}, ABSENT, None, "anonymous", ["anonymous"], {}],
 )
 async def test_a_caller_may_have_signed_in_in_any_way(identity: Identity, firebase: Any) -> None:
-    assert await identity.verify(headers(id_token(firebase=firebase))) == Caller(UID)
+    caller = await identity.verify(headers(id_token(firebase=firebase)))
+    anonymous = firebase == {"sign_in_provider": "anonymous"}
+    assert caller == Caller(UID, anonymous=anonymous)
+
+
+@pytest.mark.parametrize(("claim", "tier"), [("pro", "pro"), ("", None), (7, None), (ABSENT, None)])
+async def test_a_tier_is_a_text_that_is_not_empty(
+    identity: Identity, claim: Any, tier: str | None
+) -> None:
+    assert (await identity.verify(headers(id_token(tier=claim)))).tier == tier
 
 
 @pytest.mark.parametrize(
