@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from importlib import import_module
 
 
 def lazily(package: str, names: Mapping[str, tuple[str, ...]]) -> Callable[[str], object]:
@@ -29,7 +28,9 @@ def lazily(package: str, names: Mapping[str, tuple[str, ...]]) -> Callable[[str]
     def __getattr__(name: str) -> object:  # noqa: N807
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(f".{homes[name]}", package), name)
+        module = f"{package}.{homes[name]}"
+        __import__(module)  # unlike importlib's, it is seen by `python -X importtime`
+        value = getattr(sys.modules[module], name)
         setattr(sys.modules[package], name, value)  # from now on it is found without asking here
         return value
 

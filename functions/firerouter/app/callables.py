@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
+from .imports import load_generation
+
 if TYPE_CHECKING:
     from ..callable import Call
     from ..users import Caller
@@ -69,6 +71,7 @@ class DeployedFunction:
         handler: Finds what answers it among an instance's parts, which are built when first used.
         timeout_s: When Cloud Run ends a request.
         trigger: What calls a function that no client calls.
+        load: Imports what the handler needs, where that takes long.
     """
 
     name: str
@@ -76,6 +79,7 @@ class DeployedFunction:
     handler: Callable[[App], Callable[..., Awaitable[object]]]
     timeout_s: int = 60
     trigger: Schedule | Queue | None = None
+    load: Callable[[], None] | None = None
 
 
 def _api(app: App) -> Callable[[Call[Caller]], Awaitable[object]]:
@@ -94,7 +98,11 @@ RESOURCES: Final = Resources()
 FUNCTIONS: Final = (
     # limits.TOTAL_S and the settling fit inside the timeout
     DeployedFunction(
-        "execute_prompt", USER, lambda app: app.generation.prompts.execute_prompt, 300
+        "execute_prompt",
+        USER,
+        lambda app: app.generation.prompts.execute_prompt,
+        300,
+        load=load_generation,
     ),
     # a judge may follow the answers
     DeployedFunction(
@@ -102,9 +110,14 @@ FUNCTIONS: Final = (
         USER,
         lambda app: app.generation.comparisons.execute_multi_model_prompt,
         600,
+        load=load_generation,
     ),
     DeployedFunction(
-        "create_embeddings", USER, lambda app: app.generation.embeddings.create_embeddings, 300
+        "create_embeddings",
+        USER,
+        lambda app: app.generation.embeddings.create_embeddings,
+        300,
+        load=load_generation,
     ),
     DeployedFunction("stop_generation", USER, lambda app: app.delivery.stop.stop_generation),
     DeployedFunction("create_upload", USER, lambda app: app.files.attachments.create_upload),
@@ -119,7 +132,8 @@ FUNCTIONS: Final = (
         "delete_conversation", USER, lambda app: app.conversations.callables.delete, 300
     ),
     DeployedFunction("export_conversation", USER, lambda app: app.conversations.callables.export),
-    DeployedFunction("api", USER, _api, 600),
+    # most of what it is called for asks a model
+    DeployedFunction("api", USER, _api, 600, load=load_generation),
     DeployedFunction("save_feature_settings", ADMIN, lambda app: app.admin.features.save),
     DeployedFunction("reset_feature_settings", ADMIN, lambda app: app.admin.features.reset),
     DeployedFunction("restore_feature_settings", ADMIN, lambda app: app.admin.features.restore),
@@ -161,7 +175,12 @@ FUNCTIONS: Final = (
     # Cloud Tasks names the queue after the function: no underscore. limits.TOTAL_S, and the time
     # it takes to claim a generation, fit inside the timeout
     DeployedFunction(
-        "continuation", QUEUE, lambda app: app.generation.prompts.deliver, 360, Queue()
+        "continuation",
+        QUEUE,
+        lambda app: app.generation.prompts.deliver,
+        360,
+        Queue(),
+        load=load_generation,
     ),
 )
 

@@ -10,6 +10,7 @@ from .. import log
 from .bootstrap import App
 from .callables import ADMIN, QUEUE, SCHEDULE, DeployedFunction
 from .environment import EnvironmentRefused
+from .imports import Imports
 from .shutdown import before_shutdown
 from .triggers import Request, TriggerAnswer, Work, run_scheduled, run_task
 
@@ -34,16 +35,24 @@ def entry_point(function: DeployedFunction) -> EntryPoint:
     It has the function's name, which functions-framework knows it by.
     """
 
+    imports = Imports(function.load) if function.load else None
+
     async def serve(request: Request) -> CallableResponse[Caller] | TriggerAnswer:
+        if imports:
+            imports.begin()  # it goes on while the caller is verified
         if function.audience == SCHEDULE:
             return await run_scheduled(request, find)
         if function.audience == QUEUE:
+            if imports:
+                await imports.wait()
             return await run_task(request, find)
         wires = app().wires
         wire = wires.admin if function.audience == ADMIN else wires.user
         return wire.answer(handle)
 
     async def handle(call: Call[Caller]) -> object:
+        if imports:
+            await imports.wait()
         return await find()(call)  # found, and built, once the caller is known to be one
 
     def find() -> Work:

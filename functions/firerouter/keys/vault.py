@@ -54,6 +54,11 @@ class Vault:
         self._limits = limits
         self._made: SecretManagerServiceAsyncClient | None = None
 
+    @staticmethod
+    def load() -> None:
+        """Import Secret Manager's client. It blocks."""
+        from google.cloud import secretmanager_v1  # noqa: F401
+
     @property
     def _client(self) -> SecretManagerServiceAsyncClient:
         if self._made is None:

@@ -57,9 +57,16 @@ class OpenRouter:
         self._base_url = base_url
         self.limits = limits or OpenRouterLimits()
 
+    @staticmethod
+    def load() -> None:
+        """Import what the first request needs. It blocks, for most of a second."""
+        from .transport import tls_context
+
+        tls_context()
+
     @cached_property
     def _transport(self) -> Transport:
-        from .transport import Transport  # most of a second: not before it is needed
+        from .transport import Transport  # not before it is needed: see `load`
 
         return Transport(self._base_url, self.limits)
 

@@ -98,6 +98,12 @@ class Identity:
         app_check = _AppCheck(project, app_check_keys_url, limits)
         self._app_check = _Verifier(app_check, limits, clock)
 
+    @staticmethod
+    def load() -> None:
+        """Import what the checks need. It blocks, for most of a second on a slow instance."""
+        _IdTokens.load()
+        _AppCheck.load()
+
     async def verify(self, headers: Headers) -> Caller:
         """Return the caller of a request.
 
