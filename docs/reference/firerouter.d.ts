@@ -899,7 +899,7 @@ export interface Judgement {
   cached: boolean;
   /** Every request that was sent to OpenRouter for this answer, in order. */
   attempts: AttemptInfo[];
-  /** What is left of the user's limits after this call, by the name that `details.limit` of a refusal has: tokens and requests as they are, `usd...` in US dollars. Absent where another instance runs the answer, and from an answer that was given before. */
+  /** What was left of the user's limits at the answer's end, by the name that `details.limit` of a refusal has: tokens and requests as they are, `usd...` in US dollars. Absent from an answer that goes on without a listener. */
   remaining?: Record<string, number>;
   /** What the user should know about the answer. */
   notices?: Notice[];
@@ -1253,7 +1253,7 @@ export interface PromptResult {
   cached: boolean;
   /** Every request that was sent to OpenRouter for this answer, in order. */
   attempts: AttemptInfo[];
-  /** What is left of the user's limits after this call, by the name that `details.limit` of a refusal has: tokens and requests as they are, `usd...` in US dollars. Absent where another instance runs the answer, and from an answer that was given before. */
+  /** What was left of the user's limits at the answer's end, by the name that `details.limit` of a refusal has: tokens and requests as they are, `usd...` in US dollars. Absent from an answer that goes on without a listener. */
   remaining?: Record<string, number>;
   /** What the user should know about the answer. */
   notices?: Notice[];
@@ -1299,7 +1299,7 @@ export interface PromptTestResult {
   cached: boolean;
   /** Every request that was sent to OpenRouter for this answer, in order. */
   attempts: AttemptInfo[];
-  /** What is left of the user's limits after this call, by the name that `details.limit` of a refusal has: tokens and requests as they are, `usd...` in US dollars. Absent where another instance runs the answer, and from an answer that was given before. */
+  /** What was left of the user's limits at the answer's end, by the name that `details.limit` of a refusal has: tokens and requests as they are, `usd...` in US dollars. Absent from an answer that goes on without a listener. */
   remaining?: Record<string, number>;
   /** What the user should know about the answer. */
   notices?: Notice[];
