@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from ..contract import ExecutePrompt, ImageOptions, Notice
 from ..conversations import ConversationStore, Thread
@@ -19,6 +20,7 @@ from ..features import (
     FeatureSettings,
     FeatureStore,
     ModelChoice,
+    paid_extras,
 )
 from ..files import Attachments, FilePlan
 from ..keys import KeyPool
@@ -27,6 +29,7 @@ from ..users import Pseudonyms
 from . import image_parameters, prompts
 from .cache import response_id
 from .limits import GenerationLimits
+from .pricing import ModelPrice, Prices
 from .tool_turns import check_results
 
 
@@ -42,6 +45,7 @@ class PreparedRequest:
         thread: The place in a conversation where question and answer belong, if they do.
         files: The files that go with it.
         notices: What the caller is told of it.
+        prices: What each model charges, as the catalog had it then.
         cache_id: The id under which the answer to the same request is cached, if it is.
     """
 
@@ -52,6 +56,7 @@ class PreparedRequest:
     thread: Thread | None
     files: FilePlan
     notices: tuple[Notice, ...]
+    prices: Prices
     cache_id: str | None
 
     @property
@@ -153,6 +158,7 @@ class RequestBuilder:
             thread=thread,
             files=files,
             notices=(*selection.notices, *supported.notices, *files.notices),
+            prices=await self._prices(settings, app, files.models),
             cache_id=None if feature.test else response_id(feature, uid, upstream),
         )
 
@@ -183,6 +189,18 @@ class RequestBuilder:
             user=await self._pseudonyms.user(uid) if settings.send_user else None,
             session=session,
             cache_ttl=None if settings.prompt_caching == "off" else settings.prompt_caching,
+        )
+
+    async def _prices(
+        self, settings: FeatureSettings, app: AppSettings, models: Sequence[str]
+    ) -> Prices:
+        """Return the prices of the models, and of the helper model, as they are now."""
+        ids = [*models, *([settings.helper_model] if settings.helper_model else [])]
+        return Prices(
+            reserve_usd=Decimal(str(app.limits.reserve_usd)),
+            models={one.requested: ModelPrice.of(one) for one in await self._choice.resolve(ids)},
+            extras=len(list(paid_extras(settings))),
+            parses_documents=not app.free_models_only,  # else they are parsed for nothing
         )
 
     async def _parameters(
