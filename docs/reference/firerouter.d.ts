@@ -212,6 +212,18 @@ export interface ConversationUpdated {
   messageId?: string;
 }
 
+/** What a cost is made up of, in US dollars. What cost nothing is left out. */
+export interface CostDetails {
+  /** The answer itself, with the one that it replaced if it was repaired. */
+  answer: number;
+  /** Attempts that failed and were charged nevertheless. */
+  failedAttempts?: number;
+  /** The title or the summary that another model wrote for the conversation. */
+  helper?: number;
+  /** How much of all this a provider billed to the app's own account there, and not OpenRouter. */
+  byok?: number;
+}
+
 /** Turn one text or several into vectors, through a feature of the kind `embedding`. */
 export interface CreateEmbeddings {
   /** The feature that answers: `embedding`, or one of that kind that an admin has created. */
@@ -1787,10 +1799,12 @@ export interface Usage {
   reasoningTokens?: number;
   /** How many of the prompt's tokens the provider read from its cache. */
   cachedTokens?: number;
-  /** US dollars. */
+  /** US dollars: everything that the call cost. */
   cost: number;
-  /** OpenRouter reported no cost, and `cost` is our estimate. */
+  /** OpenRouter has not reported all of it, and the rest is our estimate. */
   costIsEstimate?: true;
+  /** What it is made up of; absent if it is the answer's alone. */
+  costDetails?: CostDetails;
 }
 
 /** One user, and what they have used. */

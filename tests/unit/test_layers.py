@@ -32,9 +32,9 @@ HOMES: dict[str, tuple[str, ...]] = {
     "google.cloud.storage": ("files.storage", "app.clients"),
     "google_crc32c": ("keys.vault",),
     "grpc": ("app.clients",),
-    "firebase_admin": ("users.identity", "users.accounts", "delivery.queue", "app.clients"),
+    "firebase_admin": ("users.identity", "users.account_lookup", "delivery.queue", "app.clients"),
     "jwt": ("users.identity",),
-    "google.auth": ("users.identity", "users.accounts"),
+    "google.auth": ("users.identity", "users.account_lookup"),
     "jsonschema": ("contract.json_schema",),
     "referencing": ("contract.json_schema",),
     "firebase_functions": (),
@@ -329,6 +329,7 @@ def test_a_module_says_what_it_is_for(module: str) -> None:
 
 
 HARMLESS_CALLS = {
+    "Decimal",
     "OutputPlan",
     "Annotated",
     "Field",

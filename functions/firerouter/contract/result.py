@@ -23,6 +23,19 @@ FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "stoppe
 # -- parts that several results share --------------------------------------------------------------
 
 
+class CostDetails(TypedDict):
+    """What a cost is made up of, in US dollars. What cost nothing is left out."""
+
+    answer: float
+    """The answer itself, with the one that it replaced if it was repaired."""
+    failedAttempts: NotRequired[float]
+    """Attempts that failed and were charged nevertheless."""
+    helper: NotRequired[float]
+    """The title or the summary that another model wrote for the conversation."""
+    byok: NotRequired[float]
+    """How much of all this a provider billed to the app's own account there, and not OpenRouter."""
+
+
 class Usage(TypedDict):
     """The tokens that were processed and what they cost."""
 
@@ -37,9 +50,11 @@ class Usage(TypedDict):
     cachedTokens: NotRequired[int]
     """How many of the prompt's tokens the provider read from its cache."""
     cost: float
-    """US dollars."""
+    """US dollars: everything that the call cost."""
     costIsEstimate: NotRequired[Literal[True]]
-    """OpenRouter reported no cost, and `cost` is our estimate."""
+    """OpenRouter has not reported all of it, and the rest is our estimate."""
+    costDetails: NotRequired[CostDetails]
+    """What it is made up of; absent if it is the answer's alone."""
 
 
 class Timing(TypedDict):

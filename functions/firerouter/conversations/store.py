@@ -23,11 +23,12 @@ from datetime import UTC, datetime
 
 from google.cloud.firestore import AsyncClient, AsyncDocumentReference
 
+from .. import log
 from ..background import BackgroundTasks
 from ..contract import NEW, ROOT, ExecutePrompt, Json, StoredAnnotations
 from ..errors import ConversationUnknown, HistoryUnavailable, MessageUnknown
 from ..files import stored_annotations_of
-from ..firestore import Missing, Paths, commit, get, translated
+from ..firestore import Missing, NotStorable, Paths, commit, get, translated
 from .history import Path, walk
 from .limits import ConversationLimits
 from .transcript import FirestoreTranscript
@@ -175,6 +176,31 @@ class ConversationStore:
         leads = not head.exists or document.get("leaf") == parent.message
         if not await self.writer(thread).recover(result, error, leads=leads):
             raise HistoryUnavailable
+
+    async def correct_usage(
+        self, uid: str, id_: str, message: str, usage: Mapping[str, object]
+    ) -> None:
+        """Replace the usage of an answer, for what it cost is known better now.
+
+        A message that was never written, or was deleted, is not written by this. It can be called
+        again.
+
+        Args:
+            uid: The user.
+            id_: The conversation.
+            message: The answer's message.
+            usage: As in a result.
+
+        Raises:
+            HistoryUnavailable: Firestore did not answer.
+        """
+        batch = self._firestore.batch()
+        batch.update(self._paths.messages(uid, id_).document(message), {"usage": dict(usage)})
+        with translated(HistoryUnavailable, EVENT):
+            try:
+                await commit(batch, self._limits.change_s)
+            except (Missing, NotStorable) as error:
+                log.info("usage_not_corrected", type=error.cause)
 
     async def update(
         self, uid: str, id_: str, *, title: str | None = None, leaf: str | None = None

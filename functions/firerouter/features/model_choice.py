@@ -9,7 +9,7 @@ from .. import log
 from ..callable import CallableError
 from ..contract import ExecutePrompt, Notice
 from ..errors import InvalidArgument, PaidModel
-from ..models import Model, is_free
+from ..models import Model, Resolved, is_free
 from ..users import PreferenceStore
 from .abilities import paid_extras, unsupported_settings
 from .app_settings import AppSettings
@@ -137,6 +137,17 @@ class ModelChoice:
         except CallableError as error:
             log.warning("model_not_looked_up", reason=error.reason)
             return None
+
+    async def resolve(self, ids: Sequence[str]) -> list[Resolved]:
+        """Return what is known of each model; where the catalog is unavailable, its name alone."""
+        if not all(map(is_free, ids)):
+            try:
+                models = await self._catalog().get()
+            except CallableError as error:
+                log.warning("model_not_looked_up", reason=error.reason)
+            else:
+                return [models.resolve(id_) for id_ in ids]
+        return [Resolved(requested=id_, model=None) for id_ in ids]
 
     async def input_modalities(self, ids: Sequence[str]) -> list[tuple[str, ...]]:
         """Return what each model takes, in the catalog's words; empty if that is not known."""

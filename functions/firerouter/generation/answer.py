@@ -45,11 +45,11 @@ from ..openrouter import (
     OpenRouter,
 )
 from .active import ActiveGeneration
-from .attempts import records_of
 from .cache import CachedAnswer
 from .helper_model import HelperCall, HelperModel
 from .limits import GenerationLimits
 from .preparation import PreparedRequest
+from .prices import Prices, records_of
 from .prompts import drop_older_half, repair_messages
 from .tool_turns import to_client
 
@@ -94,7 +94,6 @@ class AnswerOutcome:
     Attributes:
         upstream: What OpenRouter was asked, with the files in it.
         answer: The answer that stands; None where none began, or a cached one serves.
-        replaced: Another one that was paid for as well: before it, or after it.
         cached: The cached answer, where it serves.
         attempts: All calls of OpenRouter for it.
         helper_calls: The helper model's calls beside it.
@@ -108,7 +107,6 @@ class AnswerOutcome:
 
     upstream: ChatRequest
     answer: Answer | None
-    replaced: Answer | None
     cached: CachedAnswer | None
     attempts: tuple[Attempt, ...]
     helper_calls: tuple[HelperCall, ...]
@@ -202,7 +200,6 @@ class AnswerRun:
         return AnswerOutcome(
             upstream=self._upstream,
             answer=self._answer,
-            replaced=self._replaced,
             cached=self._cached,
             attempts=tuple(self._log.attempts),
             helper_calls=tuple(self._helper.calls),
@@ -473,7 +470,9 @@ class AnswerRun:
         )
 
     def _note(self) -> None:
-        self._services.ledger.note(self._generation.entry, all_attempts(self.outcome()))
+        prices = self._generation.prepared.prices
+        records = all_records(self.outcome(), prices, ended=False)
+        self._services.ledger.note(self._generation.entry, records)
 
     async def _start_when_stored(self) -> None:
         """Tell whoever listens that it has begun, once its question is safe."""
@@ -491,14 +490,24 @@ class AnswerRun:
             await asyncio.wait({self._question}, timeout=self._limits.question_wait_s)
 
 
-def all_attempts(outcome: AnswerOutcome) -> list[AttemptRecord]:
-    """Return the answer's attempts, then those of the helper model beside it."""
+def all_records(
+    outcome: AnswerOutcome, prices: Prices, *, ended: bool = True
+) -> list[AttemptRecord]:
+    """Return the answer's attempts and their costs, then those of the helper model beside it.
+
+    Args:
+        outcome: What there is of the answer.
+        prices: What the attempts are priced at.
+        ended: Whether all of them have ended.
+    """
     beside = [
         record
         for call in outcome.helper_calls
-        for record in records_of(call.attempts.attempts, call.purpose)
+        for record in records_of(
+            call.attempts.attempts, prices.for_helper(), purpose=call.purpose, ended=ended
+        )
     ]
-    return [*records_of(outcome.attempts), *beside]
+    return [*records_of(outcome.attempts, prices, ended=ended), *beside]
 
 
 def _fewer_images(made: int, wanted: int) -> Notice:

@@ -1,26 +1,11 @@
-"""Attempts, as the ledger and a result hold them. Pure."""
+"""Attempts, as a result shows them. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from ..contract import AttemptInfo
-from ..ledger import AttemptRecord
 from ..openrouter import Attempt
-
-
-def records_of(attempts: Iterable[Attempt], purpose: str | None = None) -> list[AttemptRecord]:
-    """Return the attempts as records. `purpose`: of a helper model's call, "title" or "summary"."""
-    return [
-        AttemptRecord(
-            model=attempt.model,
-            upstream_id=attempt.upstream_id,
-            reason=attempt.reason,
-            key_version=attempt.key_version,
-            purpose=purpose,
-        )
-        for attempt in attempts
-    ]
 
 
 def infos_of(attempts: Iterable[Attempt]) -> list[AttemptInfo]:

@@ -24,10 +24,7 @@ from ..errors import (
     RequestIdReused,
     Restarting,
     Stopped,
-    StreamCut,
-    UpstreamError,
     UpstreamMalformed,
-    UpstreamTimeout,
     WrongKind,
 )
 from ..features import (
@@ -49,27 +46,26 @@ from ..ledger import (
     Outcome,
     RequestKey,
     Reserve,
+    cost_of_all,
     generation_id,
 )
-from ..models import CHARS_PER_TOKEN
 from ..openrouter import (
     AttemptLog,
     Deadline,
     EmbeddingsRequest,
     Form,
     OpenRouter,
-    Usage,
     Vector,
     convert_vector,
     dimensions_of,
-    total,
 )
 from ..users import Caller, Pseudonyms
 from . import estimate
 from .active import Origin, origin_of
-from .attempts import infos_of, records_of
+from .attempts import infos_of
 from .exits import Ending, settled
 from .limits import GenerationLimits
+from .prices import ModelPrice, Prices, records_of, tokens_of_all, usage_of
 from .user_caps import UserCaps
 
 
@@ -102,11 +98,11 @@ class EmbeddingRun:
 
     feature: Feature
     requests: Sequence[EmbeddingsRequest]
+    prices: Prices
     entry: OpenEntry
     started_at: float
     attempts: AttemptLog = field(default_factory=AttemptLog)
     vectors: list[Vector] = field(default_factory=list)
-    usages: list[Usage | None] = field(default_factory=list)
     model: str | None = None
     provider: str | None = None
     notices: list[Notice] = field(default_factory=list)
@@ -213,6 +209,7 @@ class EmbeddingExecution:
         active.deadline.cap_total(feature.settings.total_s)
         caps, payer = await self._user_caps.of(origin.caller, app, feature)
         requests = await self._requests(request, feature, app, origin.uid)
+        prices = await self._prices(requests[0].model, app)
         await requests[0].keys.get()  # a missing key is told before anything is counted
         admitted = await self._ledger.admit(
             Admission(
@@ -234,7 +231,7 @@ class EmbeddingExecution:
             stored = cast(EmbeddingsResult, admitted.result)
             return _in_form(stored, request.encoding_format)
         started_at = asyncio.get_running_loop().time()
-        run = EmbeddingRun(feature, requests, admitted.entry, started_at)
+        run = EmbeddingRun(feature, requests, prices, admitted.entry, started_at)
         return await settled(
             self._embed_batches(run, active.deadline),
             lambda ending: self._settle(run, ending),
@@ -243,7 +240,8 @@ class EmbeddingExecution:
 
     async def _embed_batches(self, run: EmbeddingRun, deadline: Deadline) -> None:
         def note() -> None:
-            self._ledger.note(run.entry, records_of(run.attempts.attempts))
+            records = records_of(run.attempts.attempts, run.prices, ended=False)
+            self._ledger.note(run.entry, records)
 
         for request in run.requests:
             try:
@@ -252,7 +250,6 @@ class EmbeddingExecution:
                 longest = max(range(len(request.inputs)), key=lambda at: len(request.inputs[at]))
                 error.details["field"] = f"input[{len(run.vectors) + longest}]"
                 raise
-            run.usages.append(made.usage)
             run.model, run.provider = made.model or request.model, made.provider
             run.vectors += made.vectors
             if dimensions_of(made.vectors[0]) != dimensions_of(run.vectors[0]):
@@ -264,7 +261,7 @@ class EmbeddingExecution:
         """Store what it cost, and return what the caller gets."""
         if ending.status == "stopped":
             ending = Ending("stopped", Stopped())
-        result = build_result(run, ending.failure)
+        result = build_result(run)
         await self._ledger.settle(run.entry, build_outcome(run, ending, result, self._limits))
         if ending.failure is None:
             return result
@@ -326,6 +323,12 @@ class EmbeddingExecution:
         usd = Decimal(str(app.limits.reserve_usd))
         return estimate.embeddings_reserve(known, tokens, usd, free=free)
 
+    async def _prices(self, model: str, app: AppSettings) -> Prices:
+        """Return what the model charges now."""
+        (resolved,) = await self._choice.resolve([model])
+        usd = Decimal(str(app.limits.reserve_usd))
+        return Prices(usd, {model: ModelPrice.of(resolved)})
+
     def _check_lengths(self, inputs: Sequence[str], model: str, context_tokens: int | None) -> None:
         """Raise ContextTooLong for what cannot fit, before anything is paid; OpenRouter counts."""
         for at, text in enumerate(inputs):
@@ -366,10 +369,11 @@ def batches(inputs: Sequence[str], limits: GenerationLimits) -> Iterator[list[st
 # -- what the caller and the ledger get ------------------------------------------------------------
 
 
-def build_result(run: EmbeddingRun, failure: CallableError | None) -> EmbeddingsResult:
+def build_result(run: EmbeddingRun) -> EmbeddingsResult:
     """Return what the caller gets, were there no failure; it says what all of it cost."""
     elapsed_s = asyncio.get_running_loop().time() - run.started_at
-    reserved = run.entry.admission.reserve.nano_usd
+    tokens = tokens_of_all(run.attempts.attempts).to_wire()
+    records = records_of(run.attempts.attempts, run.prices)
     result = {
         "generationId": run.entry.admission.id,
         "feature": run.feature.id,
@@ -380,7 +384,7 @@ def build_result(run: EmbeddingRun, failure: CallableError | None) -> Embeddings
         "embeddings": [
             {"index": index, "embedding": vector} for index, vector in enumerate(run.vectors)
         ],
-        "usage": _usage(run, failure).to_wire(estimate_nano_usd=reserved),
+        "usage": usage_of(tokens, records),
         "timing": {"totalMs": round(elapsed_s * 1000)},
         "attempts": infos_of(run.attempts.attempts),
         "notices": run.notices or None,
@@ -399,40 +403,20 @@ def build_outcome(
     if ending.failure is None and admission.request.request_id is not None:
         packed = _in_form(result, "base64")  # numbers would be four times as large
         stored = packed if len(encode(packed)) <= limits.result_max_bytes else None
-    cost = _cost(run, ending.failure)
-    if cost is None and not admission.reserve.nano_usd:
-        cost = 0  # of a free model
+    records = records_of(run.attempts.attempts, run.prices)
+    cost = cost_of_all(records)
     return Outcome(
         status=ending.status,
         model=result["model"],
         provider=result.get("provider"),
         error=ending.failure.reason if ending.failure else None,
         usage=result["usage"],
-        cost_nano_usd=cost,
+        cost_nano_usd=cost.nano_usd,
+        cost_is_estimate=cost.is_estimate,
         timing=result["timing"],
-        attempts=tuple(records_of(run.attempts.attempts)),
+        attempts=tuple(records),
         result=stored,
     )
-
-
-def _usage(run: EmbeddingRun, failure: CallableError | None) -> Usage:
-    known = [usage for usage in run.usages if usage is not None]
-    if len(known) < len(run.requests) and len(run.attempts.attempts) > len(known):
-        sent = sum(len(text) for request in run.requests[len(known) :] for text in request.inputs)
-        known.append(Usage(sent // CHARS_PER_TOKEN))  # what was sent is what is known
-    usage = total(known)
-    return Usage(usage.prompt_tokens, usage.completion_tokens, cost_nano_usd=_cost(run, failure))
-
-
-def _cost(run: EmbeddingRun, failure: CallableError | None) -> int | None:
-    """Return the cost in nano dollars; None if the price of any batch is unknown."""
-    costs = [usage.cost_nano_usd if usage else None for usage in run.usages]
-    unsaid = isinstance(failure, StreamCut | UpstreamTimeout | UpstreamMalformed)
-    refused = isinstance(failure, UpstreamError) and not unsaid
-    if failure is not None and not refused and len(run.attempts.attempts) > len(costs):
-        return None  # it may have been read, and charged, to its end
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if len(known) == len(costs) else None
 
 
 def _in_form(result: EmbeddingsResult, form: Form) -> EmbeddingsResult:

@@ -52,7 +52,7 @@ from .exits import Ending, settled, unforeseen
 from .joint_admission import Admitter, JointPart
 from .limits import GenerationLimits
 from .preparation import PreparedRequest, RequestBuilder
-from .result import build_outcome, build_result, cost_of, minimal_result, with_remaining
+from .result import build_outcome, build_result, minimal_result, with_remaining
 from .user_caps import UserCaps
 
 
@@ -328,7 +328,7 @@ class PromptExecution:
             ending = Ending("failed", unforeseen(error, active.trace_id))
             result = minimal_result(generation, answered)
         stored = await self._store_answer(generation, answered, result, ending)
-        result = with_remaining(result, generation, cost_of(generation, answered, ending))
+        result = with_remaining(result, generation)
         outcome = build_outcome(generation, answered, ending, result, self._limits)
         cache_id = prepared.cache_id if is_cacheable(ending.status, result) else None
         await asyncio.gather(

@@ -20,7 +20,7 @@ from ..callable import CallableError
 from ..contract import Message
 from ..conversations import Summary, Thread, ThreadWriter, title_of
 from ..features import FREE_MODEL, FeatureSettings, ModelChoice
-from ..openrouter import Answer, AttemptLog, ChatRequest, Deadline, Interrupted, OpenRouter
+from ..openrouter import AttemptLog, ChatRequest, Deadline, Interrupted, OpenRouter
 from .helper_plan import wants_title
 from .limits import GenerationLimits
 from .preparation import PreparedRequest
@@ -43,17 +43,6 @@ class HelperCall:
     purpose: str
     model: str
     attempts: AttemptLog = field(default_factory=AttemptLog)
-    answer: Answer | None = None
-
-    @property
-    def cost_nano_usd(self) -> int | None:
-        """What it cost; None where OpenRouter did not say."""
-        usage = self.answer.usage if self.answer else None
-        if usage is not None and usage.cost_nano_usd is not None:
-            return usage.cost_nano_usd
-        # a call that failed before its first token is not charged for
-        begun = any(a.upstream_id and a.reason in {None, "stopped"} for a in self.attempts.attempts)
-        return None if begun else 0
 
 
 class HelperModel:
@@ -182,15 +171,14 @@ class HelperRun:
             async with self._services.openrouter.answer(
                 request, deadline, call.attempts, on_id=self._note
             ) as stream:
-                call.answer = stream.answer
                 with deadline.guard():
                     async for _ in stream:
                         pass
+                return stream.answer.text
         except (CallableError, Interrupted) as error:
             reason = error.reason if isinstance(error, CallableError) else error.cause
             log.info("helper_call_failed", purpose=purpose, reason=reason)
             return ""
-        return call.answer.text
 
 
 def parameters(

@@ -20,6 +20,7 @@ from ..features import (
     FeatureSettings,
     FeatureStore,
     ModelChoice,
+    paid_extras,
 )
 from ..files import Attachments, FilePlan
 from ..keys import KeyPool
@@ -30,6 +31,7 @@ from . import estimate, image_parameters, prompts
 from .cache import response_id
 from .helper_plan import helper_plan
 from .limits import GenerationLimits
+from .prices import ModelPrice, Prices
 from .tool_turns import check_results
 
 
@@ -46,6 +48,7 @@ class PreparedRequest:
         files: The files that go with it.
         notices: What the caller is told of it.
         reserve: What the answer may cost at most, with all that goes beside it.
+        prices: What each model charges, as the catalog had it then.
         cache_id: The id under which the answer to the same request is cached, if it is.
     """
 
@@ -57,6 +60,7 @@ class PreparedRequest:
     files: FilePlan
     notices: tuple[Notice, ...]
     reserve: Reserve
+    prices: Prices
     cache_id: str | None
 
     @property
@@ -176,6 +180,7 @@ class RequestBuilder:
             files=files,
             notices=(*selection.notices, *supported.notices, *files.notices),
             reserve=reserve,
+            prices=await self._prices(settings, app, files.models),
             cache_id=None if feature.test else response_id(feature, uid, upstream),
         )
 
@@ -242,6 +247,18 @@ class RequestBuilder:
             beside += usd * sum(file.content_type == PDF for file in all_files)
         extra_tokens = helper.prompt_chars + helper.completion_tokens
         return estimate.with_extra(worst, usd=beside, tokens=extra_tokens)
+
+    async def _prices(
+        self, settings: FeatureSettings, app: AppSettings, models: Sequence[str]
+    ) -> Prices:
+        """Return the prices of the models, and of the helper model, as they are now."""
+        ids = [*models, *([settings.helper_model] if settings.helper_model else [])]
+        return Prices(
+            reserve_usd=Decimal(str(app.limits.reserve_usd)),
+            models={one.requested: ModelPrice.of(one) for one in await self._choice.resolve(ids)},
+            extras=len(list(paid_extras(settings))),
+            parses_documents=not app.free_models_only,  # else they are parsed for nothing
+        )
 
     async def _parameters(
         self, settings: FeatureSettings, request: ExecutePrompt, models: Sequence[str]

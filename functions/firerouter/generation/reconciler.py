@@ -1,12 +1,14 @@
 """Tidies up after what nobody else could: killed instances, and costs that were not known.
 
-    running, past its deadline   -> interrupted, what it reserved given back, its progress stored
-                                    in its conversation as the answer: no OpenRouter needed
-    ended, its cost an estimate  -> GET /generation, by each attempt's id     -> corrected
+    running, past its deadline   -> interrupted, its place given back, its progress stored in its
+                                    conversation as the answer: no OpenRouter needed
+    ended, its cost an estimate  -> GET /generation, by the id of each attempt whose cost is one
+                                    -> the message in its conversation, and the entry, corrected
 
-A cost is asked for again later while OpenRouter does not know an id yet, or is unavailable, and
-given up after a day: then the estimate stands. Nothing is asked where no id ever came. OpenRouter
-is asked politely: a few at once, and no more in this run after it said 429 or did not answer.
+Each attempt is corrected as soon as OpenRouter knows it. One that it does not know yet, or cannot
+be asked for, is asked for again later, and given up after a day: then the estimate stands. So it
+does where no id ever came. OpenRouter is asked politely: a few at once, and no more in this run
+after it said 429 or did not answer.
 
 Running twice does no harm, nor do two at once: see `ledger.store` for the guards.
 """
@@ -14,7 +16,8 @@ Running twice does no harm, nor do two at once: see `ledger.store` for the guard
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, TypeVar
 
@@ -38,10 +41,11 @@ from ..errors import (
 )
 from ..firestore import FirestoreError
 from ..keys import KeyPool, Secret
-from ..ledger import AttemptRecord, LedgerStore, StoredEntry
+from ..ledger import AttemptRecord, Correction, Cost, LedgerStore, StoredEntry, cost_of_all
 from ..models import is_free
 from ..openrouter import OpenRouter, Usage, total
 from .limits import GenerationLimits
+from .prices import ANSWERED, usage_of
 
 T = TypeVar("T")
 CostOutcome = Literal["costed", "waiting", "given_up"] | None  # None: another run was first
@@ -97,6 +101,7 @@ class Reconciler:
         closed = await self._pages(self._store.overdue, self._close, until)
         costs = _CostRun(
             store=self._store,
+            conversations=self._conversations,
             keys=self._keys,
             openrouter=self._openrouter,
             limits=self._limits,
@@ -215,6 +220,7 @@ class _CostRun:
         self,
         *,
         store: LedgerStore,
+        conversations: ConversationStore,
         keys: KeyPool,
         openrouter: OpenRouter,
         limits: GenerationLimits,
@@ -222,6 +228,7 @@ class _CostRun:
         until: float,
     ) -> None:
         self._store = store
+        self._conversations = conversations
         self._keys = keys
         self._openrouter = openrouter
         self._limits = limits
@@ -231,42 +238,62 @@ class _CostRun:
         self._useless_versions: set[int] = set()  # they cannot be read, or are refused
 
     async def reconcile(self, stored: StoredEntry) -> CostOutcome:
-        """Ask for one entry's cost, and enter what came of it."""
-        attempts = billed_attempts(stored)
-        if attempts is None:
+        """Ask for one entry's costs, and enter what came of it."""
+        wanted = attempts_to_ask_for(stored)
+        if not wanted:
             return "given_up" if await self._store.give_up(stored, self._now()) else None
         if self._over or asyncio.get_running_loop().time() > self._until:
             return None
-        usages = await self._usages(attempts, stored.feature)
+        reported = await self._reported(stored, wanted)
         now = self._now()
-        cost = total(usages).cost_nano_usd if usages else None
-        if usages and cost is not None:
-            own = [u for u, attempt in zip(usages, attempts, strict=True) if not attempt.purpose]
-            corrected = await self._store.correct(stored, total(own).to_wire(), cost, now)
-            return "costed" if corrected else None
-        age = now - stored.ended_at
-        if age >= timedelta(seconds=self._limits.cost_sought_s):
-            log.warning("cost_given_up", generation=stored.id)
-            return "given_up" if await self._store.give_up(stored, now) else None
+        # by the later of the two, for an instance's clock may have been stepped back in between
+        age = now - max(stored.ended_at, stored.admitted_at)
+        is_old = age >= timedelta(seconds=self._limits.cost_sought_s)
         # an id that is not known yet mostly is in minutes; one that is not then is asked less often
         pause = max(timedelta(seconds=self._limits.cost_pause_s), age / 2)
-        return "waiting" if await self._store.postpone(stored, now + pause) else None
+        due_at = None if is_old or len(reported) == len(wanted) else now + pause
+        outcome: CostOutcome = "waiting"
+        if reported:
+            correction = correct_costs(stored, reported, due_at)
+            changed = await self._correct(stored, correction, now)
+            if due_at is None:
+                outcome = "given_up" if correction.cost.is_estimate else "costed"
+        elif due_at is None:
+            outcome, changed = "given_up", await self._store.give_up(stored, now)
+        else:
+            changed = await self._store.postpone(stored, due_at)
+        if changed and outcome == "given_up":
+            log.warning("cost_given_up", generation=stored.id)
+        return outcome if changed else None
 
-    async def _usages(
-        self, attempts: Sequence[AttemptRecord], feature: str | None
-    ) -> list[Usage] | None:
-        """Return the usage of each attempt; None unless OpenRouter says it of all."""
-        found = []
-        try:
-            for attempt in attempts:
-                usage = await self._usage(attempt, feature)
-                if usage is None:
-                    return None
-                found.append(usage)
-        except CallableError as error:
-            log.warning("cost_not_told", reason=error.reason)
-            self._over = self._over or isinstance(error, NOT_NOW)
-            return None
+    async def _correct(self, stored: StoredEntry, correction: Correction, now: datetime) -> bool:
+        """Correct the message in the conversation, then the entry: what comes second is repeated
+        as long as the first has not been done."""
+        place = stored.place
+        if stored.uid is not None and place is not None and place.message_id is not None:
+            await self._conversations.correct_usage(
+                stored.uid, place.conversation_id, place.message_id, correction.usage
+            )
+        for before, attempt in zip(stored.attempts, correction.attempts, strict=True):
+            if before.is_suspect and before.is_estimate and not attempt.is_estimate:
+                told = {"reported": attempt.cost_nano_usd, "held": before.cost_nano_usd}
+                log.warning("suspect_cost_looked_up", generation=stored.id, **told)
+        return await self._store.correct(stored, correction, now)
+
+    async def _reported(self, stored: StoredEntry, wanted: Sequence[int]) -> dict[int, Usage]:
+        """Return what OpenRouter says of these attempts, as far as it does."""
+        found: dict[int, Usage] = {}
+        for index in wanted:
+            try:
+                usage = await self._usage(stored.attempts[index], stored.feature)
+            except CallableError as error:
+                log.warning("cost_not_told", reason=error.reason)
+                self._over = self._over or isinstance(error, NOT_NOW)
+                if self._over:
+                    break
+                continue
+            if usage is not None and usage.cost_nano_usd is not None:
+                found[index] = usage
         return found
 
     async def _usage(self, attempt: AttemptRecord, feature: str | None) -> Usage | None:
@@ -297,19 +324,99 @@ class _CostRun:
             self._useless_versions.add(attempt.key_version)
 
 
-def billed_attempts(stored: StoredEntry) -> list[AttemptRecord] | None:
-    """Return the attempts to ask for; None where some may have cost that nobody can ask for.
+def attempts_to_ask_for(stored: StoredEntry) -> list[int]:
+    """Return which attempts OpenRouter is to be asked for: those whose cost it can still say."""
+    return [
+        index
+        for index, attempt in enumerate(stored.attempts)
+        if attempt.upstream_id is not None
+        and (attempt.is_estimate or attempt.cost_nano_usd is None)
+        and not _is_free_helper(attempt)
+    ]
 
-    An attempt that failed without an id never began, and OpenRouter does not charge for those. But
-    one that was sent and whose id had not come yet may have been charged: it was stopped, or died
-    with its instance. So may one that was killed after a failure was noted: another attempt may
-    have followed it.
+
+def correct_costs(
+    stored: StoredEntry, reported: Mapping[int, Usage], due_at: datetime | None
+) -> Correction:
+    """Return an entry's attempts, usage and cost with what OpenRouter says of some attempts.
+
+    Args:
+        stored: The entry.
+        reported: What it says, by the attempt's index.
+        due_at: When the others are asked for again, if they are.
     """
-    attempts = [a for a in stored.attempts if not (a.purpose and is_free(a.model or ""))]
-    own = [a for a in attempts if not a.purpose]
-    interrupted = stored.status == "interrupted"
-    if interrupted and (not own or own[-1].reason not in {None, "stopped"}):
-        return None
-    if any(a.upstream_id is None and a.reason in {None, "stopped"} for a in attempts):
-        return None
-    return [attempt for attempt in attempts if attempt.upstream_id is not None]
+    attempts = [
+        _corrected(attempt, reported[index]) if index in reported else _without_charge(attempt)
+        for index, attempt in enumerate(stored.attempts)
+    ]
+    held = _held_beside(stored) if _may_have_others(stored, attempts) else 0
+    cost = cost_of_all(attempts)
+    cost = Cost(cost.nano_usd + held, cost.is_estimate or held > 0)
+    usage = usage_of(_tokens(stored, reported), attempts, cost)
+    return Correction(attempts=attempts, usage=usage, cost=cost, due_at=due_at)
+
+
+def _corrected(attempt: AttemptRecord, usage: Usage) -> AttemptRecord:
+    return replace(
+        attempt,
+        cost_nano_usd=usage.cost_nano_usd,
+        byok_nano_usd=usage.byok_nano_usd,
+        is_estimate=False,
+        prompt_tokens=None,
+        completion_tokens=None,
+    )
+
+
+def _without_charge(attempt: AttemptRecord) -> AttemptRecord:
+    """Return an attempt whose cost is not known, if it never began, as one that cost nothing."""
+    never_began = attempt.upstream_id is None and attempt.reason not in ANSWERED
+    if attempt.cost_nano_usd is None and (never_began or _is_free_helper(attempt)):
+        return replace(attempt, cost_nano_usd=0)
+    return attempt
+
+
+def _may_have_others(stored: StoredEntry, attempts: Sequence[AttemptRecord]) -> bool:
+    """Return whether something may have been charged that no attempt has the cost of.
+
+    An instance that was killed after a failure was noted may have begun another attempt.
+    """
+    if any(attempt.cost_nano_usd is None for attempt in attempts):
+        return True
+    own = [attempt for attempt in attempts if not attempt.purpose]
+    return stored.status == "interrupted" and (not own or own[-1].reason not in ANSWERED)
+
+
+def _held_beside(stored: StoredEntry) -> int:
+    """Return how much of an entry's cost belongs to no attempt whose cost is known."""
+    return max(0, stored.cost_nano_usd - cost_of_all(stored.attempts).nano_usd)
+
+
+def _is_free_helper(attempt: AttemptRecord) -> bool:
+    return attempt.purpose is not None and is_free(attempt.model or "")
+
+
+def _tokens(stored: StoredEntry, reported: Mapping[int, Usage]) -> dict[str, object]:
+    """Return an entry's tokens with what was reported of some attempts in place of estimates."""
+    own = [index for index in reported if not stored.attempts[index].purpose]
+    told = total(reported[index] for index in own)
+    known = any(attempt.cost_nano_usd is not None for attempt in stored.attempts)
+    before = stored.usage if stored.usage and known else {}
+    guessed = [stored.attempts[index] for index in own]
+    prompt = sum(attempt.prompt_tokens or 0 for attempt in guessed)
+    completion = sum(attempt.completion_tokens or 0 for attempt in guessed)
+    return Usage(
+        max(0, _count(before, "promptTokens") - prompt) + told.prompt_tokens,
+        max(0, _count(before, "completionTokens") - completion) + told.completion_tokens,
+        _more(before, "reasoningTokens", told.reasoning_tokens),
+        _more(before, "cachedTokens", told.cached_tokens),
+    ).to_wire()
+
+
+def _count(usage: Mapping[str, object], name: str) -> int:
+    count = usage.get(name)
+    return count if isinstance(count, int) and count > 0 else 0
+
+
+def _more(usage: Mapping[str, object], name: str, told: int | None) -> int | None:
+    """Return the larger of two counts, of which the one before may have been of fewer attempts."""
+    return max(_count(usage, name), told or 0) if told is not None or name in usage else None

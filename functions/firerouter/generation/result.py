@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final, cast
 
 from ..callable import encode
@@ -11,26 +10,26 @@ from ..contract import (
     Notice,
     PromptResult,
     Timing,
+    Usage,
     result_fields,
     to_stored,
 )
-from ..errors import UpstreamError
 from ..files import without_image_data
-from ..ledger import Outcome, Status
-from ..models import CHARS_PER_TOKEN
-from ..openrouter import Answer, Usage, total
-from .answer import AdmittedGeneration, AnswerOutcome, all_attempts
+from ..ledger import Outcome, Status, cost_of_all
+from ..openrouter import Answer, nano_usd
+from .answer import AdmittedGeneration, AnswerOutcome, all_records
 from .attempts import infos_of
 from .cache import CachedAnswer
 from .exits import Ending
 from .limits import GenerationLimits
-from .prompts import count_chars
+from .prices import tokens_of_all, usage_of
 from .tool_turns import to_client
 
 REASONING_NOT_KEPT: Final[Notice] = {
     "reason": "reasoning_not_kept",
     "message": "The model's reasoning was too long to be sent back: it goes on without it.",
 }
+COST_FIELDS: Final = frozenset({"cost", "costIsEstimate", "costDetails"})  # of a usage
 FINISHED: Final = frozenset({"stop", "length"})
 
 
@@ -50,13 +49,12 @@ def build_result(
 
 def minimal_result(generation: AdmittedGeneration, outcome: AnswerOutcome) -> PromptResult:
     """Return what a generation is settled with where no result can be made of its answer."""
-    usage = usage_of(outcome) or Usage(0, 0)
     answer = outcome.answer
     result = {
         **_ids(generation),
         "model": generation.prepared.upstream.models[0],
         "text": outcome.cached["text"] if outcome.cached else answer.text if answer else "",
-        "usage": usage.to_wire(estimate_nano_usd=_spent_estimate(generation, outcome)),
+        "usage": _usage(generation, outcome),
         "timing": _timing(outcome),
     }
     return cast(PromptResult, result)
@@ -66,7 +64,6 @@ def _answer_result(
     generation: AdmittedGeneration, outcome: AnswerOutcome, status: Status
 ) -> PromptResult:
     answer, upstream = outcome.answer, generation.prepared.upstream
-    usage = usage_of(outcome) or _guessed_usage(generation, outcome)
     lost = answer is not None and answer.reasoning_details_too_long
     notices = [*outcome.notices, *([REASONING_NOT_KEPT] if lost else [])]
     result = {
@@ -77,7 +74,7 @@ def _answer_result(
         **(_beside_text(answer, upstream.tool_names) if answer else {}),
         "images": [image.to_wire() for image in outcome.images] or None,
         "finishReason": answer.finish_reason if answer and status == "done" else "stopped",
-        "usage": usage.to_wire(estimate_nano_usd=_spent_estimate(generation, outcome)),
+        "usage": _usage(generation, outcome),
         "timing": _timing(outcome),
         "cached": False,
         "notices": notices or None,
@@ -98,13 +95,14 @@ def _beside_text(answer: Answer, tools: frozenset[str]) -> dict[str, object]:
 def _cached_result(
     generation: AdmittedGeneration, outcome: AnswerOutcome, cached: CachedAnswer
 ) -> PromptResult:
-    """Nothing was asked, so nothing is billed."""
-    usage = {n: v for n, v in cached["usage"].items() if n != "costIsEstimate"}
+    """Nothing was asked for the answer, so that nothing is billed but what is beside it."""
+    tokens = {name: count for name, count in cached["usage"].items() if name not in COST_FIELDS}
+    usage = usage_of(tokens, all_records(outcome, generation.prepared.prices))
     images = [image.to_wire() for image in outcome.images]
     result = {
         **cached,
         **_ids(generation),
-        "usage": {**usage, "cost": 0.0},
+        "usage": usage,
         "timing": _timing(outcome),
         "cached": True,
         **({"images": images} if images else {}),
@@ -140,20 +138,12 @@ def _timing(outcome: AnswerOutcome) -> Timing:
     return {"firstTokenMs": outcome.first_token_ms, "totalMs": outcome.total_ms}
 
 
-def with_remaining(
-    result: PromptResult, generation: AdmittedGeneration, cost_nano_usd: int | None
-) -> PromptResult:
-    """Add what is left of the user's limits, once this generation has been paid for.
-
-    Args:
-        result: What the caller gets.
-        generation: What was admitted.
-        cost_nano_usd: What it cost; None where the estimate stands.
-    """
+def with_remaining(result: PromptResult, generation: AdmittedGeneration) -> PromptResult:
+    """Add what is left of the user's limits, once this generation has been paid for."""
     remaining, reserve = generation.remaining, generation.entry.admission.reserve
     if remaining is None:
         return result
-    spent = reserve.nano_usd if cost_nano_usd is None else cost_nano_usd
+    spent = nano_usd(result["usage"].get("cost") or 0)
     used = 0 if result["cached"] else result["usage"]["totalTokens"]
     left = remaining.after(
         unspent_nano_usd=reserve.nano_usd - spent, unused_tokens=reserve.tokens - used
@@ -164,31 +154,10 @@ def with_remaining(
 # -- what it cost ----------------------------------------------------------------------------------
 
 
-def usage_of(outcome: AnswerOutcome) -> Usage | None:
-    """Return the usage of all that was asked; None where OpenRouter did not say it of something."""
-    answers = [answer for answer in (outcome.replaced, outcome.answer) if answer]
-    if any(attempt.reason == "stopped" for attempt in outcome.attempts):
-        return None  # it may be charged for without a word
-    known = [answer.usage for answer in answers if answer.usage is not None]
-    if not known or len(known) < len(answers):
-        return None
-    if len(known) == 1:
-        return known[0]
-    unpriced = any(usage.cost_nano_usd is None for usage in known)
-    return replace(total(known), cost_nano_usd=None) if unpriced else total(known)
-
-
-def _guessed_usage(generation: AdmittedGeneration, outcome: AnswerOutcome) -> Usage:
-    """Return what is known of an answer that was cut, stopped or never begun: its characters."""
-    sent = sum(map(count_chars, outcome.upstream.messages)) if outcome.attempts else 0
-    answer = outcome.answer
-    written = len(answer.text) + len(answer.reasoning) if answer else 0
-    return Usage(sent // CHARS_PER_TOKEN, written // CHARS_PER_TOKEN)
-
-
-def _spent_estimate(generation: AdmittedGeneration, outcome: AnswerOutcome) -> int:
-    """Without a word from OpenRouter: nothing was spent if nothing was sent."""
-    return generation.entry.admission.reserve.nano_usd if outcome.attempts else 0
+def _usage(generation: AdmittedGeneration, outcome: AnswerOutcome) -> Usage:
+    """Return the tokens of all attempts for the answer, and what they cost, helper calls too."""
+    records = all_records(outcome, generation.prepared.prices)
+    return usage_of(tokens_of_all(outcome.attempts).to_wire(), records)
 
 
 # -- for the ledger --------------------------------------------------------------------------------
@@ -203,6 +172,8 @@ def build_outcome(
 ) -> Outcome:
     """Return how the ledger's entry ends."""
     failure = ending.failure
+    records = all_records(outcome, generation.prepared.prices)
+    cost = cost_of_all(records)
     return Outcome(
         status=ending.status,
         model=result["model"],
@@ -210,25 +181,12 @@ def build_outcome(
         finish_reason=result.get("finishReason") if failure is None else None,
         error=failure.reason if failure else None,
         usage=result["usage"],
-        cost_nano_usd=cost_of(generation, outcome, ending),
+        cost_nano_usd=cost.nano_usd,
+        cost_is_estimate=cost.is_estimate,
         timing=result["timing"],
-        attempts=tuple(all_attempts(outcome)),
+        attempts=tuple(records),
         result=_stored_result(generation, ending, result, limits),
     )
-
-
-def cost_of(generation: AdmittedGeneration, outcome: AnswerOutcome, ending: Ending) -> int | None:
-    """Return what all of it cost, in nano dollars; None where the estimate stands."""
-    usage = usage_of(outcome)
-    reported = usage.cost_nano_usd if usage else None
-    refused = isinstance(ending.failure, UpstreamError) and outcome.answer is None
-    if reported is None and (refused or not _spent_estimate(generation, outcome)):
-        reported = 0  # no answer began: OpenRouter does not charge for those
-    spent = [reported, *(call.cost_nano_usd for call in outcome.helper_calls)]
-    if not generation.entry.admission.reserve.nano_usd:
-        return sum(cost or 0 for cost in spent)  # of free models: none of it is ever billed
-    known = [cost for cost in spent if cost is not None]
-    return sum(known) if len(known) == len(spent) else None
 
 
 def _stored_result(

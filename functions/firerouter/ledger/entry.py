@@ -26,7 +26,7 @@ that owns it, an `Outcome` is how it ended, a `StoredEntry` is one that was read
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
@@ -205,6 +205,12 @@ class AttemptRecord:
         reason: Why the attempt failed; None for the one that answered.
         key_version: The version of the OpenRouter key that paid for it.
         purpose: What a request beside the answer was for: a title or a summary.
+        cost_nano_usd: What it cost; None as long as it has not ended.
+        byok_nano_usd: The part of it that a provider billed to a key of the owner's own.
+        is_estimate: OpenRouter has not said what it cost.
+        is_suspect: What OpenRouter said at first was out of all proportion.
+        prompt_tokens: The tokens that it read, of an estimate: for its correction.
+        completion_tokens: Likewise, those that it wrote.
     """
 
     model: str | None
@@ -212,6 +218,12 @@ class AttemptRecord:
     reason: str | None = None
     key_version: int | None = None
     purpose: str | None = None
+    cost_nano_usd: int | None = None
+    byok_nano_usd: int = 0
+    is_estimate: bool = False
+    is_suspect: bool = False
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
 
     @classmethod
     def from_document(cls, document: object) -> AttemptRecord:
@@ -222,17 +234,48 @@ class AttemptRecord:
             reason=_text(fields.get("reason")),
             key_version=_whole(fields.get("keyVersion")),
             purpose=_text(fields.get("purpose")),
+            cost_nano_usd=_whole(fields.get("costNanoUsd")),
+            byok_nano_usd=_whole(fields.get("byokNanoUsd")) or 0,
+            is_estimate=fields.get("costIsEstimate") is True,
+            is_suspect=fields.get("suspect") is True,
+            prompt_tokens=_whole(fields.get("promptTokens")),
+            completion_tokens=_whole(fields.get("completionTokens")),
         )
 
     def to_document(self) -> Document:
-        purpose = {} if self.purpose is None else {"purpose": self.purpose}
-        return {
+        document: Document = {
             "model": self.model,
             "upstreamId": self.upstream_id,
             "reason": self.reason,
             "keyVersion": self.key_version,
-            **purpose,
         }
+        more = {
+            "purpose": self.purpose,
+            "costNanoUsd": self.cost_nano_usd,
+            "byokNanoUsd": self.byok_nano_usd or None,
+            "costIsEstimate": self.is_estimate or None,
+            "suspect": self.is_suspect or None,
+            "promptTokens": self.prompt_tokens,
+            "completionTokens": self.completion_tokens,
+        }
+        return {**document, **{name: value for name, value in more.items() if value is not None}}
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a generation cost: the sum of its attempts."""
+
+    nano_usd: int
+    is_estimate: bool
+
+
+def cost_of_all(attempts: Iterable[AttemptRecord]) -> Cost:
+    """Return what attempts cost together. An attempt that has no cost yet counts as nothing."""
+    known = list(attempts)
+    return Cost(
+        sum(attempt.cost_nano_usd or 0 for attempt in known),
+        any(attempt.is_estimate or attempt.cost_nano_usd is None for attempt in known),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,6 +340,14 @@ class Payer:
 
     tier: str | None = None
     anonymous: bool = False
+
+    @classmethod
+    def from_document(cls, entry: Mapping[str, object]) -> Payer:
+        """Return who called, as an entry says."""
+        return cls(
+            tier=_text(entry.get(EntryField.TIER)),
+            anonymous=entry.get(EntryField.ANONYMOUS) is True,
+        )
 
 
 # -- an entry from its admission to its end --------------------------------------------------------
@@ -447,8 +498,9 @@ class Outcome:
         finish_reason: Why the answer ended.
         error: The reason of the failure, if it failed.
         usage: As in a result.
-        cost_nano_usd: What it cost; None if OpenRouter did not say, and the reservation stands as
-            the estimate.
+        cost_nano_usd: What it cost; None if nothing is known, and the reservation stands as the
+            estimate.
+        cost_is_estimate: OpenRouter has not said what all of it cost.
         timing: As in a result.
         attempts: All attempts.
         result: The result, if it is stored for the same request sent again.
@@ -461,6 +513,7 @@ class Outcome:
     error: str | None = None
     usage: Mapping[str, object] = field(default_factory=dict)
     cost_nano_usd: int | None = None
+    cost_is_estimate: bool = False
     timing: Mapping[str, object] = field(default_factory=dict)
     attempts: Sequence[AttemptRecord] = ()
     result: Mapping[str, object] | None = None
@@ -478,6 +531,23 @@ class Outcome:
             EntryField.ATTEMPTS: attempt_documents(self.attempts),
             EntryField.RESULT: None if self.result is None else dict(self.result),
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """What OpenRouter said, later, of an entry that had ended with an estimate.
+
+    Attributes:
+        attempts: All attempts, with what is known of them now.
+        usage: As in a result.
+        cost: What all of it cost, or is estimated at now.
+        due_at: When OpenRouter is to be asked again; None if it is not.
+    """
+
+    attempts: Sequence[AttemptRecord]
+    usage: Mapping[str, object]
+    cost: Cost
+    due_at: datetime | None = None
 
 
 # -- an entry that was read ------------------------------------------------------------------------
@@ -526,6 +596,7 @@ class StoredEntry:
     saved_nano_usd: int | None = None
     freed: bool = False
     cost_nano_usd: int = 0
+    usage: Document | None = None
     attempts: tuple[AttemptRecord, ...] = ()
     place: Place | None = None
     question: Document | None = None
@@ -586,13 +657,11 @@ class StoredEntry:
             shard=_whole(get(EntryField.SHARD)) or 0,
             counts_feature=get(EntryField.COUNTS_FEATURE) is True,
             max_tokens=_whole(get(EntryField.MAX_TOKENS)),
-            payer=Payer(
-                tier=_text(get(EntryField.TIER)),
-                anonymous=get(EntryField.ANONYMOUS) is True,
-            ),
+            payer=Payer.from_document(document),
             saved_nano_usd=_whole(get(EntryField.SAVED)),
             freed=get(EntryField.FREED) is True,
             cost_nano_usd=_whole(get(EntryField.COST)) or 0,
+            usage=_object(get(EntryField.USAGE)),
             attempts=tuple(map(AttemptRecord.from_document, attempts))
             if isinstance(attempts, list)
             else (),

@@ -52,7 +52,20 @@ from ..firestore import (
     query,
     translated,
 )
-from .entry import RUNNING, Admission, EntryField, Outcome, Reservation, Stop, StoredEntry, epoch
+from .entry import (
+    RUNNING,
+    Admission,
+    Correction,
+    Cost,
+    EntryField,
+    Outcome,
+    Reservation,
+    Stop,
+    StoredEntry,
+    attempt_documents,
+    cost_of_all,
+    epoch,
+)
 from .limits import LedgerLimits
 from .quotas import CONCURRENT, Counter, Field, Home, Move, Windows, movements
 
@@ -217,7 +230,10 @@ class LedgerStore:
         self, held: Reservation, outcome: Outcome, *, now: datetime, within_s: float
     ) -> None:
         """End a running entry and free what it holds, in one commit."""
-        await self._end(held, outcome.to_fields(), outcome.cost_nano_usd, now, within_s)
+        cost = Cost(held.nano_usd, is_estimate=True)
+        if outcome.cost_nano_usd is not None:
+            cost = Cost(outcome.cost_nano_usd, outcome.cost_is_estimate)
+        await self._end(held, outcome.to_fields(), cost, now, within_s)
 
     # -- what the reconciler finds, and what becomes of it -------------------------------------
     # These raise LedgerUnavailable and FirestoreForbidden.
@@ -252,36 +268,33 @@ class LedgerStore:
         }
         if stored.attempts and stored.attempts[-1].model:
             fields[EntryField.MODEL] = stored.attempts[-1].model
-        cost_nano_usd = 0 if stored.is_unclaimed else None
-        ending = self._end(
-            stored.reservation, fields, cost_nano_usd, now, within_s=self._limits.admit_s
-        )
+        cost = Cost(0, is_estimate=False)
+        if not stored.is_unclaimed:  # what was reserved is for the attempt that it died in
+            known = cost_of_all(stored.attempts).nano_usd
+            cost = Cost(known + stored.reserved_nano_usd, is_estimate=True)
+        ending = self._end(stored.reservation, fields, cost, now, within_s=self._limits.admit_s)
         return await _done(ending, stored)
 
-    async def correct(
-        self, stored: StoredEntry, usage: Mapping[str, object], cost_nano_usd: int, now: datetime
-    ) -> bool:
-        """Record what an entry really cost. Return whether this did it.
-
-        Args:
-            stored: The entry.
-            usage: What OpenRouter reports, as in a result.
-            cost_nano_usd: What OpenRouter charged.
-            now: The time of the correction.
-        """
+    async def correct(self, stored: StoredEntry, correction: Correction, now: datetime) -> bool:
+        """Record what an entry really cost. Return whether this did it."""
+        cost, due_at = correction.cost, correction.due_at
+        usage = dict(correction.usage)
         fields: Document = {
-            EntryField.USAGE: dict(usage),
-            EntryField.COST: cost_nano_usd,
-            EntryField.COST_IS_ESTIMATE: False,
-            EntryField.COST_DUE_AT: DELETE_FIELD,
+            EntryField.ATTEMPTS: attempt_documents(correction.attempts),
+            EntryField.USAGE: usage,
+            EntryField.COST: cost.nano_usd,
+            EntryField.COST_IS_ESTIMATE: cost.is_estimate,
+            EntryField.COST_DUE_AT: DELETE_FIELD if due_at is None else due_at,
             EntryField.RECONCILED_AT: now,
             EntryField.ROLL_DUE_AT: SERVER_TIMESTAMP,
         }
+        if cost.is_estimate and due_at is None:
+            fields[EntryField.COST_GIVEN_UP_AT] = now
         if stored.result is not None:
-            fields[EntryField.RESULT_USAGE] = dict(usage)
+            fields[EntryField.RESULT_USAGE] = usage
         batch = Batch(self._firestore)
         batch.update(self._paths.generation(stored.id), fields, version=stored.version)
-        self._spend(batch, stored.reservation, Move(nano_usd=cost_nano_usd - stored.cost_nano_usd))
+        self._spend(batch, stored.reservation, Move(nano_usd=cost.nano_usd - stored.cost_nano_usd))
         return await _done(commit(batch, self._limits.admit_s), stored)
 
     async def postpone(self, stored: StoredEntry, until: datetime) -> bool:
@@ -310,25 +323,24 @@ class LedgerStore:
         self,
         held: Reservation,
         how: Document,
-        cost_nano_usd: int | None,
+        cost: Cost,
         now: datetime,
         within_s: float,
     ) -> None:
-        spent = held.nano_usd if cost_nano_usd is None else cost_nano_usd
         fields: Document = {
             **how,
             EntryField.ENDED_AT: now,
-            EntryField.COST: spent,
-            EntryField.COST_IS_ESTIMATE: cost_nano_usd is None,
+            EntryField.COST: cost.nano_usd,
+            EntryField.COST_IS_ESTIMATE: cost.is_estimate,
             EntryField.QUESTION: DELETE_FIELD,  # it is in its conversation
             EntryField.ROLL_DUE_AT: SERVER_TIMESTAMP,  # by the one clock that orders all entries
         }
-        if cost_nano_usd is None:
+        if cost.is_estimate:
             fields[EntryField.COST_DUE_AT] = now
         batch = Batch(self._firestore)
         batch.update(self._paths.generation(held.id), fields, version=held.version)
         move = Move(
-            nano_usd=spent - held.nano_usd,
+            nano_usd=cost.nano_usd - held.nano_usd,
             tokens=tokens_of(how.get(EntryField.USAGE)) - held.tokens,
             frees_place=held.holds_place,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final, Literal, NamedTuple
 
 from ..errors import AnswerTooLong, EmptyAnswer, StreamCut
@@ -68,6 +69,11 @@ class Answer:
         return "".join(self._text["reasoning"])
 
     @property
+    def chars(self) -> int:
+        """How many characters have been written so far: text, reasoning, arguments of tools."""
+        return self._chars + self._tool_calls.chars
+
+    @property
     def citations(self) -> list[Citation]:
         """The citations so far."""
         return self._citations.all
@@ -95,8 +101,11 @@ class Answer:
             self.model = as_name(chunk.get("model")) or self.model
 
     def set_usage(self, usage: object) -> None:
-        """Take the usage. Where it comes twice, the last one counts."""
-        self.usage = read_usage(usage) or self.usage
+        """Take the usage. Where it comes twice, the last one counts, and the last cost."""
+        new, old = read_usage(usage), self.usage
+        if new is not None and new.cost_nano_usd is None and old is not None:
+            new = replace(new, cost_nano_usd=old.cost_nano_usd, byok_nano_usd=old.byok_nano_usd)
+        self.usage = new or old
 
     def add_text(self, kind: TextKind, text: str) -> Delta:
         """Append text or reasoning. Raises AnswerTooLong."""

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from .file_annotations import FileAnnotations
+
+if TYPE_CHECKING:
+    from .answer import Answer
+    from .requests import Request
+    from .usage import Usage
 
 OnId = Callable[[], None]  # called when OpenRouter's id of a try is known
 OnRetry = Callable[[str, str], Awaitable[None]]  # the next model, and why another try is needed
@@ -13,19 +19,34 @@ OnRetry = Callable[[str, str], Awaitable[None]]  # the next model, and why anoth
 
 @dataclass(slots=True)
 class Attempt:
-    """One try.
+    """One try, and what it came to: an account of what OpenRouter may charge for.
 
     Args:
         model: The model that was asked.
         upstream_id: OpenRouter's id, once it is known.
         reason: Why it failed, if it did.
         key_version: Of the key that it was last made with, which can look the id up.
+        request: What it was sent.
+        sent: The request is on its way, or was when we left: it may be answered, and charged for.
+        accepted: OpenRouter has begun to answer. Without that, nothing is charged for a failure.
+        answer: What has come of it, if it is an answer.
+        vectors_usage: What OpenRouter reported of it, if it is vectors.
     """
 
     model: str
     upstream_id: str | None = None
     reason: str | None = None
     key_version: int | None = None
+    request: Request | None = field(default=None, repr=False)
+    sent: bool = False
+    accepted: bool = False
+    answer: Answer | None = field(default=None, repr=False)
+    vectors_usage: Usage | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        """What OpenRouter reported of it so far."""
+        return self.answer.usage if self.answer is not None else self.vectors_usage
 
 
 @dataclass(slots=True)

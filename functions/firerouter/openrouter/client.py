@@ -32,14 +32,15 @@ from ..keys import Secret
 from ..models import is_free
 from .attempts import Attempt, AttemptLog, OnId, OnRetry
 from .deadline import Deadline
-from .embeddings import Embeddings, read_embeddings
+from .embeddings import Embeddings, read_document, read_embeddings
 from .generation_cost import read_generation
+from .json_fields import as_name
 from .key_report import KeyReport, read_key_report
 from .limits import OpenRouterLimits
 from .requests import ChatRequest, EmbeddingsRequest, ImagesRequest, Request
 from .retry import retrying
 from .stream import AnswerStream
-from .usage import Usage
+from .usage import Usage, read_usage
 
 if TYPE_CHECKING:
     from .response import UpstreamResponse
@@ -202,7 +203,7 @@ class OpenRouter:
         on_id: OnId,
     ) -> AnswerStream:
         request = request.with_annotations(attempts.file_annotations)
-        attempt = Attempt(model)
+        attempt = Attempt(model, request=request)
         stream: AnswerStream | None = None
         try:
             with deadline.guard(request.first_token_s, "first_token"):
@@ -211,6 +212,7 @@ class OpenRouter:
                 deadline.start_silence()
                 response = await self._post(key, attempt, request)
                 stream = self._open(response, model, request, deadline)
+                attempt.answer = stream.answer
                 attempt.upstream_id = stream.answer.upstream_id
                 on_id()
                 # from the request on: a stream of keep-alive comments is no answer
@@ -241,7 +243,7 @@ class OpenRouter:
     async def _try_embeddings(
         self, request: EmbeddingsRequest, deadline: Deadline, attempts: AttemptLog, on_id: OnId
     ) -> Embeddings:
-        attempt = Attempt(request.model)
+        attempt = Attempt(request.model, request=request)
         try:
             with deadline.guard(request.silence_s, "first_token"):
                 key = await request.keys.get()
@@ -250,11 +252,13 @@ class OpenRouter:
                 response = await self._post(key, attempt, request)
                 attempt.upstream_id = response.upstream_id
                 body = await response.read(self.limits.vectors_max_bytes, AnswerTooLong)
-                embeddings = read_embeddings(body, len(request.inputs), request.form)
+                document = read_document(body)
+                attempt.upstream_id = attempt.upstream_id or as_name(document.get("id"))
+                attempt.vectors_usage = read_usage(document.get("usage"))  # also of odd vectors
+                embeddings = read_embeddings(document, len(request.inputs), request.form)
         except BaseException as error:
             attempt.reason = error.reason if isinstance(error, UpstreamError) else "stopped"
             raise
-        attempt.upstream_id = attempt.upstream_id or embeddings.upstream_id
         on_id()
         return embeddings
 
@@ -271,8 +275,12 @@ class OpenRouter:
             attempt.key_version = key.version
             try:
                 body = request.body(attempt.model)
-                return await self._transport.post(request.path, key, headers, body)
+                attempt.sent = True
+                response = await self._transport.post(request.path, key, headers, body)
+                attempt.accepted = True
+                return response
             except UpstreamError as error:
+                attempt.sent = False  # and it was refused, or never arrived
                 another = (
                     await request.keys.next_after_refusal(refused)
                     if _is_of_the_key(error)

@@ -17,8 +17,7 @@ import orjson
 
 from ..errors import UpstreamMalformed
 from .failures import from_event
-from .json_fields import as_name
-from .usage import Usage, read_usage
+from .json_fields import Json, as_name
 
 Form = Literal["float", "base64"]
 Vector = list[float] | str
@@ -34,18 +33,21 @@ class Embeddings:
     vectors: list[Vector]
     model: str | None
     provider: str | None
-    upstream_id: str | None
-    usage: Usage | None
 
 
-def read_embeddings(body: bytes | bytearray, count: int, form: Form) -> Embeddings:
-    """Read the body of an answer that is to hold `count` vectors. Raises UpstreamError."""
+def read_document(body: bytes | bytearray) -> Json:
+    """Parse the body of an answer. Raises UpstreamError."""
     try:
         document = orjson.loads(body)
     except ValueError:
         raise UpstreamMalformed from None
     if not isinstance(document, dict):
         raise UpstreamMalformed
+    return document
+
+
+def read_embeddings(document: Json, count: int, form: Form) -> Embeddings:
+    """Read an answer that is to hold `count` vectors. Raises UpstreamError."""
     if document.get("error"):
         raise from_event(document["error"])
     data = document.get("data")
@@ -63,8 +65,6 @@ def read_embeddings(body: bytes | bytearray, count: int, form: Form) -> Embeddin
         vectors=[placed[place] for place in range(count)],
         model=as_name(document.get("model")),
         provider=as_name(document.get("provider")),
-        upstream_id=as_name(document.get("id")),
-        usage=read_usage(document.get("usage")),
     )
 
 

@@ -7,26 +7,31 @@ a while after the answer's end, and answers 404 until then.
 from __future__ import annotations
 
 from ..errors import UpstreamMalformed
-from .json_fields import Json, as_count, as_object
-from .usage import Usage, read_price
+from .json_fields import Json, as_object
+from .usage import Usage, read_cost, read_price, read_tokens
 
 
 def read_generation(document: object) -> Usage:
-    """Read the body of `GET /generation`. Its cost is never None. Raises UpstreamMalformed."""
+    """Read the body of `GET /generation`. Raises UpstreamMalformed.
+
+    Its cost is None where a provider billed a key of the owner's own, and it is not known how much.
+    """
     data = as_object(as_object(document).get("data"))
-    cost = read_price(data.get("total_cost"))
-    if cost is None:
+    charged = data.get("total_cost")
+    if read_price(charged) is None:
         raise UpstreamMalformed
+    cost, byok = read_cost(charged, data.get("is_byok"), data.get("upstream_inference_cost"))
     return Usage(
         prompt_tokens=_read_tokens(data, "prompt") or 0,
         completion_tokens=_read_tokens(data, "completion") or 0,
-        reasoning_tokens=as_count(data.get("native_tokens_reasoning")),
-        cached_tokens=as_count(data.get("native_tokens_cached")),
+        reasoning_tokens=read_tokens(data.get("native_tokens_reasoning")),
+        cached_tokens=read_tokens(data.get("native_tokens_cached")),
         cost_nano_usd=cost,
+        byok_nano_usd=byok,
     )
 
 
 def _read_tokens(data: Json, kind: str) -> int | None:
     """Return what the model's own tokenizer counts, as `usage` does, or else OpenRouter's count."""
-    native = as_count(data.get(f"native_tokens_{kind}"))
-    return as_count(data.get(f"tokens_{kind}")) if native is None else native
+    native = read_tokens(data.get(f"native_tokens_{kind}"))
+    return read_tokens(data.get(f"tokens_{kind}")) if native is None else native

@@ -27,6 +27,11 @@ class ToolCallCollector:
         """Whether a call has begun."""
         return bool(self._calls)
 
+    @property
+    def chars(self) -> int:
+        """How many characters their arguments have so far."""
+        return self._arguments_chars
+
     def add(self, fragments: object) -> bool:
         """Take a chunk's `tool_calls`, and return whether there were any.
 

@@ -6,16 +6,22 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from ..contract import NANO_PER_USD
 from .json_fields import COUNT_MAX, Json, as_count, as_object
+
+TOKENS_MAX: Final = 100_000_000  # of one answer: what counts more is nonsense, as no model can
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens as the model's own tokenizer counts them, and what was charged.
 
-    `cost_nano_usd` is in billionths of a US dollar, and None where OpenRouter reported none.
+    Attributes:
+        cost_nano_usd: In billionths of a US dollar, what a provider billed to a key of the owner's
+            own included; None where OpenRouter reported none, or not all of it.
+        byok_nano_usd: The part of it that a provider billed to a key of the owner's own.
     """
 
     prompt_tokens: int = 0
@@ -23,9 +29,10 @@ class Usage:
     reasoning_tokens: int | None = None
     cached_tokens: int | None = None
     cost_nano_usd: int | None = None
+    byok_nano_usd: int = 0
 
-    def to_wire(self, *, estimate_nano_usd: int | None = None) -> Json:
-        """Return the `usage` of a result: its cost in US dollars, marked if it is an estimate."""
+    def to_wire(self) -> Json:
+        """Return the tokens as the `usage` of a result has them."""
         wire: Json = {
             "promptTokens": self.prompt_tokens,
             "completionTokens": self.completion_tokens,
@@ -35,11 +42,6 @@ class Usage:
             wire["reasoningTokens"] = self.reasoning_tokens
         if self.cached_tokens is not None:
             wire["cachedTokens"] = self.cached_tokens
-        if self.cost_nano_usd is not None:
-            wire["cost"] = self.cost_nano_usd / NANO_PER_USD
-        elif estimate_nano_usd is not None:
-            wire["cost"] = estimate_nano_usd / NANO_PER_USD
-            wire["costIsEstimate"] = True
         return wire
 
 
@@ -54,12 +56,14 @@ def total(usages: Iterable[Usage]) -> Usage:
         reasoning_tokens=sum(reasoning) if reasoning else None,
         cached_tokens=sum(cached) if cached else None,
         cost_nano_usd=sum(one.cost_nano_usd or 0 for one in added),
+        byok_nano_usd=sum(one.byok_nano_usd for one in added),
     )
 
 
-def nano_usd(usd: float) -> int:
+def nano_usd(usd: float | Decimal) -> int:
     """Convert US dollars to billionths, rounded up: a charge is never lost."""
-    return math.ceil(Decimal(repr(usd)) * NANO_PER_USD)
+    exact = usd if isinstance(usd, Decimal) else Decimal(repr(usd))
+    return math.ceil(exact * NANO_PER_USD)
 
 
 def read_usage(value: object) -> Usage | None:
@@ -68,13 +72,42 @@ def read_usage(value: object) -> Usage | None:
         return None
     completion = as_object(value.get("completion_tokens_details"))
     prompt = as_object(value.get("prompt_tokens_details"))
+    upstream = as_object(value.get("cost_details")).get("upstream_inference_cost")
+    cost, byok = read_cost(value.get("cost"), value.get("is_byok"), upstream)
     return Usage(
-        prompt_tokens=as_count(value.get("prompt_tokens")) or 0,
-        completion_tokens=as_count(value.get("completion_tokens")) or 0,
-        reasoning_tokens=as_count(completion.get("reasoning_tokens")),
-        cached_tokens=as_count(prompt.get("cached_tokens")),
-        cost_nano_usd=read_price(value.get("cost")),
+        prompt_tokens=read_tokens(value.get("prompt_tokens")) or 0,
+        completion_tokens=read_tokens(value.get("completion_tokens")) or 0,
+        reasoning_tokens=read_tokens(completion.get("reasoning_tokens")),
+        cached_tokens=read_tokens(prompt.get("cached_tokens")),
+        cost_nano_usd=cost,
+        byok_nano_usd=byok,
     )
+
+
+def read_cost(usd: object, is_byok: object, upstream_usd: object) -> tuple[int | None, int]:
+    """Return what an answer cost in all, and how much of it a provider billed to an own key.
+
+    With an own key OpenRouter charges its fee alone, and reports beside it what the provider bills.
+    It reports that number for other answers, too, where it is in the cost already.
+
+    Args:
+        usd: What OpenRouter charges.
+        is_byok: Whether the provider was paid with a key of the owner's own.
+        upstream_usd: What the provider bills.
+    """
+    cost = read_price(usd)
+    if is_byok is not True:
+        return cost, 0
+    byok = read_price(upstream_usd)
+    if cost is None or byok is None:
+        return None, 0  # a part of it is not known
+    return cost + byok, byok
+
+
+def read_tokens(count: object) -> int | None:
+    """Return a number of tokens; None if it is none."""
+    tokens = as_count(count)
+    return tokens if tokens is not None and tokens <= TOKENS_MAX else None
 
 
 def read_price(usd: object) -> int | None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
-    from .accounts import Account, Accounts
+    from .account_lookup import Account, Accounts
     from .identity import APP_CHECK_KEYS_URL, Caller, Identity
     from .limits import IdentityLimits
     from .preferences import PreferenceStore
@@ -14,7 +14,7 @@ else:
     __getattr__ = lazily(
         __name__,
         {
-            "accounts": (
+            "account_lookup": (
                 "Account",
                 "Accounts",
             ),

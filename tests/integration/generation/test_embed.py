@@ -405,7 +405,8 @@ async def test_a_hang_up_closes_the_connection_and_settles(world: World) -> None
     await until(is_closed)
     entry = await world.document(f"generations/{ended.value.details['generationId']}")
     assert (entry["status"], entry["costIsEstimate"]) == ("stopped", True)
-    assert entry["costNanoUsd"] == entry["reservedNanoUsd"] > 0
+    (attempt,) = entry["attempts"]
+    assert entry["costNanoUsd"] == attempt["costNanoUsd"] > 0
     assert await is_settled(world)
 
 

@@ -71,9 +71,12 @@ async def test_what_a_title_costs_is_in_the_ledger(world: World, instance: Insta
     assert (own["model"], own.get("purpose")) == ("sim/fast", None)
     assert (beside["model"], beside["purpose"]) == ("sim/paid", "title")
     assert beside["upstreamId"].startswith("gen-")
-    assert result["usage"]["cost"] == 0
+    assert (own["costNanoUsd"], beside["costNanoUsd"]) == (0, entry["costNanoUsd"])
     assert entry["costNanoUsd"] > 0
     assert entry["costIsEstimate"] is False
+    cost = entry["costNanoUsd"] / 1e9
+    assert result["usage"]["cost"] == cost
+    assert result["usage"]["costDetails"] == {"answer": 0, "helper": cost}
     assert [a["model"] for a in result["attempts"]] == ["sim/fast"]
 
 

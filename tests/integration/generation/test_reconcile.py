@@ -46,6 +46,7 @@ from firerouter.ledger import (
     RequestKey,
     Reserve,
     UserLimits,
+    cost_of_all,
     generation_id,
     payload_hash,
 )
@@ -181,9 +182,26 @@ def tried(id_: str | None, reason: str | None = None, version: int | None = 1) -
     return AttemptRecord("sim/paid", id_, reason, version)
 
 
+def guessed(id_: str | None, reason: str | None = None, version: int | None = 1) -> AttemptRecord:
+    """Return an attempt that has ended, and of whose cost OpenRouter said nothing."""
+    attempt = tried(id_, reason, version)
+    return replace(
+        attempt, cost_nano_usd=CENT, is_estimate=True, prompt_tokens=9, completion_tokens=9
+    )
+
+
 def stopped(*attempts: AttemptRecord) -> Outcome:
-    usage = {"promptTokens": 9, "completionTokens": 9, "cost": 0.01, "costIsEstimate": True}
-    return Outcome(status="stopped", model="sim/paid", usage=usage, attempts=attempts)
+    tokens = 9 * sum(attempt.prompt_tokens is not None for attempt in attempts)
+    usage = {"promptTokens": tokens, "completionTokens": tokens, "totalTokens": 2 * tokens}
+    cost = cost_of_all(attempts)
+    return Outcome(
+        status="stopped",
+        model="sim/paid",
+        usage=usage,
+        attempts=attempts,
+        cost_nano_usd=cost.nano_usd,
+        cost_is_estimate=cost.is_estimate,
+    )
 
 
 async def left_running(ledger: Ledger, *attempts: AttemptRecord, **fields: Any) -> OpenEntry:
@@ -375,7 +393,7 @@ async def test_an_estimate_of_a_stopped_answer_is_corrected_in_the_window_of_its
     ledger: Ledger, tidy: Tidy, kept: Kept
 ) -> None:
     entry = await admitted(ledger)
-    await ledger.settle(entry, stopped(tried("gen-1")))
+    await ledger.settle(entry, stopped(guessed("gen-1")))
     assert await kept.counters() == (0, CENT)
     tidy.told = {"gen-1": Usage(3, 4, 1, 0, 1234)}
     assert await tidy.run() == {**NOTHING, "costed": 1}
@@ -398,7 +416,7 @@ async def test_a_cost_above_the_estimate_is_charged_and_a_free_one_that_cost_as_
 ) -> None:
     for reserve, id_ in ((CENT, "gen-1"), (0, "gen-2")):
         entry = await admitted(ledger, asked(reserve=Reserve(base_nano_usd=reserve)))
-        await ledger.settle(entry, stopped(tried(id_)))
+        await ledger.settle(entry, stopped(guessed(id_)))
     tidy.told = {id_: Usage(cost_nano_usd=CENT + 5) for id_ in ("gen-1", "gen-2")}
     assert (await tidy.run())["costed"] == 2
     await kept.add_up()
@@ -424,7 +442,8 @@ async def test_every_attempt_that_has_an_id_is_asked_for_and_they_are_summed(
     ledger: Ledger, tidy: Tidy, kept: Kept
 ) -> None:
     entry = await admitted(ledger)
-    attempts = [tried("gen-1", "empty_answer"), tried(None, "upstream_busy"), tried("gen-2")]
+    refused = replace(tried(None, "upstream_busy"), cost_nano_usd=0)
+    attempts = [guessed("gen-1", "empty_answer"), refused, guessed("gen-2")]
     await ledger.settle(entry, stopped(*attempts))
     tidy.told = {"gen-1": Usage(1, 2, None, 1, 10), "gen-2": Usage(10, 20, 5, None, 100)}
     assert (await tidy.run())["costed"] == 1
@@ -439,8 +458,8 @@ async def test_a_title_is_paid_for_and_no_part_of_what_the_answer_used(
     ledger: Ledger, tidy: Tidy, kept: Kept
 ) -> None:
     entry = await admitted(ledger)
-    title = replace(tried("gen-2", "stopped"), purpose="title")
-    await ledger.settle(entry, stopped(tried("gen-1"), title))
+    title = replace(guessed("gen-2", "stopped"), purpose="title", prompt_tokens=None)
+    await ledger.settle(entry, stopped(guessed("gen-1"), title))
     tidy.told = {"gen-1": Usage(1, 2, None, 1, 10), "gen-2": Usage(10, 20, 5, None, 100)}
     assert (await tidy.run())["costed"] == 1
     stored = await kept.entry()
@@ -449,30 +468,57 @@ async def test_a_title_is_paid_for_and_no_part_of_what_the_answer_used(
     await kept.add_up()
 
 
-async def test_with_one_of_the_attempts_unknown_nothing_is_corrected_yet(
+async def test_with_one_of_the_attempts_unknown_the_other_one_is_corrected(
     ledger: Ledger, tidy: Tidy, kept: Kept
 ) -> None:
     entry = await admitted(ledger)
-    await ledger.settle(entry, stopped(tried("gen-1", "empty_answer"), tried("gen-2")))
-    tidy.told = {"gen-1": Usage(cost_nano_usd=1)}
+    await ledger.settle(entry, stopped(guessed("gen-1", "empty_answer"), guessed("gen-2")))
+    tidy.told = {"gen-1": Usage(1, 2, cost_nano_usd=1)}
     assert await tidy.run() == {**NOTHING, "waiting": 1}
-    assert await kept.counters() == (0, CENT)
+    stored = await kept.entry()
+    assert (stored["costNanoUsd"], stored["costIsEstimate"]) == (CENT + 1, True)
+    assert stored["usage"]["costDetails"] == {"answer": 0.01, "failedAttempts": 1e-9}
+    await kept.add_up()
+    tidy.told = {"gen-2": Usage(3, 4, cost_nano_usd=2)}
+    tidy.ahead += timedelta(seconds=300)
+    assert await tidy.run() == {**NOTHING, "costed": 1}
+    assert [id_ for id_, _ in tidy.asked] == ["gen-1", "gen-2", "gen-2"]
+    stored = await kept.entry()
+    assert (stored["costNanoUsd"], stored["costIsEstimate"]) == (3, False)
+    assert (stored["usage"]["promptTokens"], stored["usage"]["completionTokens"]) == (4, 6)
+    await kept.add_up()
+
+
+async def test_only_what_is_an_estimate_is_asked_for(
+    ledger: Ledger, tidy: Tidy, kept: Kept
+) -> None:
+    entry = await admitted(ledger)
+    reported = replace(tried("gen-1", "empty_answer"), cost_nano_usd=70)
+    await ledger.settle(entry, stopped(reported, guessed("gen-2")))
+    tidy.told = {"gen-2": Usage(3, 4, cost_nano_usd=2)}
+    assert await tidy.run() == {**NOTHING, "costed": 1}
+    assert tidy.asked == [("gen-2", 1)]
+    assert (await kept.entry())["costNanoUsd"] == 72
+    await kept.add_up()
 
 
 @pytest.mark.parametrize(
     "attempts",
     [
-        [tried(None, "stopped")],
-        [tried("gen-1", "upstream_busy"), tried(None, "stopped")],
+        [guessed(None, "stopped")],
+        [replace(tried("gen-1", "upstream_busy"), cost_nano_usd=0), guessed(None, "stopped")],
         [tried(None)],
     ],
-    ids=["stopped before its id", "and so a second one", "no id at all"],
+    ids=["stopped before its id", "and so a second one", "of a release before"],
 )
 async def test_where_an_id_never_came_the_estimate_stands_and_nobody_is_asked(
     ledger: Ledger, tidy: Tidy, kept: Kept, attempts: list[AttemptRecord]
 ) -> None:
     entry = await admitted(ledger)
-    await ledger.settle(entry, stopped(*attempts))
+    outcome = stopped(*attempts)
+    if attempts[0].cost_nano_usd is None:
+        outcome = replace(outcome, cost_nano_usd=None)
+    await ledger.settle(entry, outcome)
     assert await tidy.run() == {**NOTHING, "givenUp": 1}
     stored = await kept.entry()
     assert (stored["costNanoUsd"], stored["costIsEstimate"]) == (CENT, True)
@@ -480,13 +526,33 @@ async def test_where_an_id_never_came_the_estimate_stands_and_nobody_is_asked(
     await kept.add_up()
 
 
-async def test_killed_between_two_attempts_the_estimate_stands(
+async def test_killed_between_two_attempts_the_estimate_stands_beside_what_is_known(
     ledger: Ledger, tidy: Tidy, kept: Kept
 ) -> None:
     """The next one may have been sent, its id not noted yet."""
-    await left_running(ledger, tried("gen-1", "upstream_busy"))
+    await left_running(ledger, tried("gen-1", "empty_answer"))
+    tidy.told = {"gen-1": Usage(1, 1, cost_nano_usd=7)}
     assert await tidy.run() == {**NOTHING, "closed": 1, "givenUp": 1}
-    assert tidy.asked == []
+    stored = await kept.entry()
+    assert (stored["costNanoUsd"], stored["costIsEstimate"]) == (CENT + 7, True)
+    assert stored["costGivenUpAt"]
+    await kept.add_up()
+    assert await tidy.run() == NOTHING
+
+
+async def test_what_failed_attempts_cost_is_kept_when_the_instance_is_killed_in_the_next_one(
+    ledger: Ledger, tidy: Tidy, kept: Kept
+) -> None:
+    failed = replace(tried("gen-1", "empty_answer"), cost_nano_usd=300)
+    await left_running(ledger, failed, tried("gen-2"))
+    tidy.told = {}
+    assert await tidy.run() == {**NOTHING, "closed": 1, "waiting": 1}
+    assert (await kept.entry())["costNanoUsd"] == CENT + 300
+    await kept.add_up()
+    tidy.told = {"gen-2": Usage(1, 1, cost_nano_usd=5)}
+    tidy.ahead += timedelta(seconds=300)
+    assert await tidy.run() == {**NOTHING, "costed": 1}
+    assert (await kept.entry())["costNanoUsd"] == 305
     await kept.add_up()
 
 
@@ -547,14 +613,20 @@ async def test_a_kept_result_is_corrected_as_well(ledger: Ledger, tidy: Tidy, ke
     entry = await admitted(ledger, asked("again"))
     result = {"text": "hi", "usage": {"totalTokens": 1, "cost": 0.01, "costIsEstimate": True}}
     outcome = Outcome(
-        status="done", model="sim/paid", attempts=[tried("gen-1")], usage={}, result=result
+        status="done",
+        model="sim/paid",
+        attempts=[guessed("gen-1")],
+        usage={},
+        result=result,
+        cost_nano_usd=CENT,
+        cost_is_estimate=True,
     )
     await ledger.settle(entry, outcome)
     tidy.told = {"gen-1": Usage(2, 3, cost_nano_usd=1000)}
     await tidy.run()
     answered = await ledger.admit(asked("again"), CAPS)
     assert isinstance(answered, Answered)
-    assert answered.result == {"text": "hi", "usage": Usage(2, 3, cost_nano_usd=1000).to_wire()}
+    assert answered.result == {"text": "hi", "usage": {**Usage(2, 3).to_wire(), "cost": 1e-6}}
     await kept.add_up()
 
 
@@ -573,7 +645,7 @@ async def test_each_attempt_is_asked_for_with_the_key_it_was_made_with(
     data = {"key": "sk-or-v1-reconcile-number-two", "position": 2}
     await instance.call("set_openrouter_key", data)
     entry = await admitted(ledger)
-    attempts = [tried("gen-1", "empty_answer", 1), tried("gen-2", None, 2)]
+    attempts = [guessed("gen-1", "empty_answer", 1), guessed("gen-2", None, 2)]
     await ledger.settle(entry, stopped(*attempts))
     tidy.told = {id_: Usage(cost_nano_usd=1) for id_ in ("gen-1", "gen-2")}
     assert (await tidy.run())["costed"] == 1
@@ -587,7 +659,7 @@ async def test_a_key_that_is_disabled_or_gone_makes_way_for_the_one_that_serves(
 ) -> None:
     await other_keys(instance)
     entry = await admitted(ledger)
-    await ledger.settle(entry, stopped(tried("gen-1", None, version)))
+    await ledger.settle(entry, stopped(guessed("gen-1", None, version)))
     tidy.told = {"gen-1": Usage(cost_nano_usd=1)}
     assert (await tidy.run())["costed"] == 1
     assert tidy.asked == [("gen-1", 3)]
@@ -599,7 +671,7 @@ async def test_a_key_that_openrouter_refuses_makes_way_for_the_one_that_serves(
     first = await instance.app.keys.vault.add(Secret("sk-or-v1-revoked-since-then"))
     for id_ in ("gen-1", "gen-2"):
         entry = await admitted(ledger)
-        await ledger.settle(entry, stopped(tried(id_, None, first)))
+        await ledger.settle(entry, stopped(guessed(id_, None, first)))
     real = tidy._generation
 
     async def known(id_: str, key: Secret) -> Usage | None:

@@ -142,7 +142,7 @@ async def test_a_repair_that_is_stopped_before_its_first_token_leaves_the_first_
     assert (await instance.call("stop_generation", {"requestId": "r1"}, "user"))["stopped"]
     result = await running
     assert (result["finishReason"], result["text"]) == ("stopped", "Sure! Here it is: {")
-    assert result["usage"]["costIsEstimate"], "the second one may be charged for as well"
+    assert [attempt.get("reason") for attempt in result["attempts"]] == [None, "stopped"]
     place = f"users/user/conversations/{result['conversationId']}/messages/{result['messageId']}"
     assert (await world.document(place))["text"] == result["text"]
 

@@ -20,7 +20,7 @@ from google.cloud.firestore_v1.types import CommitRequest
 
 from firerouter.app.limits import Limits
 from firerouter.errors import LedgerUnavailable
-from firerouter.ledger import LedgerStore, StoredEntry
+from firerouter.ledger import Correction, Cost, LedgerStore, StoredEntry
 from firerouter.reports import ReportLimits
 from tests.support.faulty_firestore import Commit, CommitCounter, applied_twice, at_commit
 from tests.support.in_process import Instance, World
@@ -75,7 +75,11 @@ async def correct(world: World, id_: str, nano_usd: int) -> None:
     stored = await store.read(id_)
     assert isinstance(stored, StoredEntry)
     usage = {"promptTokens": 1, "completionTokens": 2}
-    assert await store.correct(stored, usage, nano_usd, datetime.now(UTC))
+    assert await store.correct(stored, told(usage, nano_usd), datetime.now(UTC))
+
+
+def told(usage: dict[str, int], nano_usd: int) -> Correction:
+    return Correction(attempts=(), usage=usage, cost=Cost(nano_usd, is_estimate=False))
 
 
 def rolling(world: World, **bounds: float) -> Instance:
@@ -273,7 +277,7 @@ async def test_several_at_once_count_each_entry_once_while_costs_are_corrected(
         for id_ in ids[::10]:
             stored = await store.read(id_)
             assert stored is not None
-            await store.correct(stored, {"promptTokens": 1}, 3, datetime.now(UTC))
+            await store.correct(stored, told({"promptTokens": 1}, 3), datetime.now(UTC))
 
     await asyncio.gather(*map(roll, instances), correct_some())
     await roll(instances[0])

@@ -1,4 +1,4 @@
-"""Which attempts of an entry can be asked for, and when nobody can know what it cost."""
+"""Which attempts of an entry are asked for, and what it costs by what OpenRouter says of them."""
 
 import asyncio
 from dataclasses import replace
@@ -6,59 +6,153 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from firerouter.app.callables import FUNCTIONS, Schedule
 from firerouter.firestore import READ_S
 from firerouter.generation.limits import GenerationLimits
-from firerouter.generation.reconciler import Reconciler, billed_attempts
-from firerouter.ledger import AttemptRecord, StoredEntry
+from firerouter.generation.reconciler import Reconciler, attempts_to_ask_for, correct_costs
+from firerouter.ledger import AttemptRecord, Cost, StoredEntry, cost_of_all
+from firerouter.openrouter import Usage
 
 (RECONCILE,) = (row for row in FUNCTIONS if row.name == "reconcile_generations")
 
 LIMITS = GenerationLimits()
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
-ANSWERED = AttemptRecord("a/one", "gen-1", None, 1)
+COSTED = AttemptRecord("a/one", "gen-0", None, 1, cost_nano_usd=50)
+ANSWERED = AttemptRecord("a/one", "gen-1", None, 1)  # without a cost: noted, and killed then
 STOPPED = AttemptRecord("a/one", "gen-2", "stopped", 1)
 FAILED = AttemptRecord("a/one", "gen-3", "empty_answer", 1)
 REFUSED = AttemptRecord("a/one", None, "upstream_busy", 1)
 SENT = AttemptRecord("a/one", None, None, 1)
-SENT_AND_STOPPED = AttemptRecord("a/one", None, "stopped", 1)
 TITLE = AttemptRecord("a/paid", "gen-4", "stopped", 1, "title")
-TITLE_SENT = AttemptRecord("a/paid", None, "stopped", 1, "title")
 FREE_TITLE = AttemptRecord("a/one:free", None, "stopped", 1, "title")
+CHEAP_TITLE = AttemptRecord("a/one:free", "gen-5", None, 1, "title")
 
 
-def stored(status: str, *attempts: AttemptRecord) -> StoredEntry:
-    return StoredEntry(
-        id="id", uid="user", status=status, feature="chat", admitted_at=NOW, attempts=attempts
+def guessed(attempt: AttemptRecord, cost: int = 900, **more: Any) -> AttemptRecord:
+    """Return an attempt that ended without a word of its cost."""
+    return replace(
+        attempt,
+        cost_nano_usd=cost,
+        is_estimate=True,
+        **{"prompt_tokens": 7, "completion_tokens": 3, **more},
     )
 
 
+def stored(status: str, *attempts: AttemptRecord, **more: Any) -> StoredEntry:
+    fields = {"uid": "user", "feature": "chat", "admitted_at": NOW, **more}
+    return StoredEntry(id="id", status=status, attempts=attempts, **fields)
+
+
 @pytest.mark.parametrize(
-    ("status", "attempts", "asked"),
+    ("attempts", "asked"),
     [
-        ("done", [ANSWERED], [ANSWERED]),
-        ("stopped", [REFUSED, FAILED, STOPPED], [FAILED, STOPPED]),
-        ("failed", [REFUSED, REFUSED], []),
-        ("stopped", [], []),
-        ("stopped", [SENT_AND_STOPPED], None),
-        ("stopped", [FAILED, SENT_AND_STOPPED], None),
-        ("interrupted", [ANSWERED], [ANSWERED]),
-        ("interrupted", [FAILED, ANSWERED], [FAILED, ANSWERED]),
-        ("interrupted", [STOPPED], [STOPPED]),
-        ("interrupted", [], None),
-        ("interrupted", [SENT], None),
-        ("interrupted", [FAILED], None),
-        ("interrupted", [ANSWERED, REFUSED], None),
-        ("done", [ANSWERED, TITLE], [ANSWERED, TITLE]),
-        ("done", [ANSWERED, TITLE_SENT], None),
-        ("done", [ANSWERED, FREE_TITLE], [ANSWERED]),
-        ("interrupted", [TITLE], None),
-        ("interrupted", [STOPPED, TITLE], [STOPPED, TITLE]),
+        ([], []),
+        ([COSTED], []),
+        ([guessed(ANSWERED)], [0]),
+        ([COSTED, guessed(STOPPED)], [1]),
+        ([guessed(SENT)], []),
+        ([guessed(FAILED), guessed(SENT), COSTED], [0]),
+        ([COSTED, guessed(TITLE)], [1]),
+        ([guessed(ANSWERED, is_suspect=True)], [0]),
+        ([REFUSED, ANSWERED], [1]),
+        ([FAILED, STOPPED, TITLE], [0, 1, 2]),
+        ([ANSWERED, FREE_TITLE, CHEAP_TITLE], [0]),
     ],
 )
-def test_what_is_asked_for(status: str, attempts: list[AttemptRecord], asked: Any) -> None:
-    assert billed_attempts(stored(status, *attempts)) == asked
+def test_what_is_asked_for(attempts: list[AttemptRecord], asked: list[int]) -> None:
+    assert attempts_to_ask_for(stored("stopped", *attempts)) == asked
+
+
+def test_one_attempt_is_corrected_and_the_others_stay_as_they_are() -> None:
+    usage = {"promptTokens": 17, "completionTokens": 5, "totalTokens": 22, "cost": 1.0}
+    entry = stored(
+        "done",
+        guessed(FAILED),
+        COSTED,
+        guessed(TITLE, 40),
+        cost_nano_usd=990,
+        usage=usage,
+    )
+    found = correct_costs(entry, {0: Usage(8, 1, 1, None, 300, 200)}, NOW)
+    assert found.attempts == [
+        replace(FAILED, cost_nano_usd=300, byok_nano_usd=200),
+        COSTED,
+        guessed(TITLE, 40),
+    ]
+    assert found.cost == Cost(390, is_estimate=True)
+    assert found.usage == {
+        "promptTokens": 17 - 7 + 8,
+        "completionTokens": 5 - 3 + 1,
+        "totalTokens": 21,
+        "reasoningTokens": 1,
+        "cost": 390 / 1e9,
+        "costIsEstimate": True,
+        "costDetails": {
+            "answer": 50 / 1e9,
+            "failedAttempts": 300 / 1e9,
+            "helper": 40 / 1e9,
+            "byok": 200 / 1e9,
+        },
+    }
+    assert found.due_at == NOW
+
+
+def test_a_suspect_cost_that_was_looked_up_is_believed_and_stays_marked() -> None:
+    entry = stored("done", guessed(ANSWERED, is_suspect=True), cost_nano_usd=900, usage={})
+    found = correct_costs(entry, {0: Usage(8, 1, cost_nano_usd=10**10)}, None)
+    assert found.cost == Cost(10**10, is_estimate=False)
+    assert found.attempts[0].is_suspect
+
+
+@pytest.mark.parametrize(
+    ("attempts", "told", "cost"),
+    [
+        ([ANSWERED], {0: 5}, Cost(5, is_estimate=False)),
+        ([FAILED, ANSWERED], {0: 5, 1: 6}, Cost(11, is_estimate=False)),
+        ([REFUSED, ANSWERED], {1: 6}, Cost(6, is_estimate=False)),
+        ([FAILED, ANSWERED], {0: 5}, Cost(1005, is_estimate=True)),
+        ([FAILED], {0: 5}, Cost(1005, is_estimate=True)),  # another one may have followed
+        ([ANSWERED, REFUSED], {0: 5}, Cost(1005, is_estimate=True)),
+        ([ANSWERED, SENT], {0: 5}, Cost(1005, is_estimate=True)),
+        ([TITLE], {0: 5}, Cost(1005, is_estimate=True)),
+        ([ANSWERED, TITLE], {0: 5, 1: 7}, Cost(12, is_estimate=False)),
+        ([ANSWERED, FREE_TITLE], {0: 5}, Cost(5, is_estimate=False)),
+        ([COSTED, ANSWERED], {1: 6}, Cost(56, is_estimate=False)),
+        ([COSTED, ANSWERED, SENT], {1: 6}, Cost(1056, is_estimate=True)),
+    ],
+)
+def test_what_a_killed_instance_reserved_stands_for_what_nobody_can_ask_for(
+    attempts: list[AttemptRecord], told: dict[int, int], cost: Cost
+) -> None:
+    known = sum(attempt.cost_nano_usd or 0 for attempt in attempts)
+    entry = stored("interrupted", *attempts, cost_nano_usd=known + 1000)
+    reported = {index: Usage(cost_nano_usd=nano_usd) for index, nano_usd in told.items()}
+    assert correct_costs(entry, reported, None).cost == cost
+
+
+@given(
+    st.lists(
+        st.sampled_from([COSTED, ANSWERED, FAILED, REFUSED, SENT, TITLE, guessed(STOPPED)]),
+        max_size=5,
+    ),
+    st.sampled_from(["done", "stopped", "failed", "interrupted"]),
+    st.lists(st.integers(0, 10**12), min_size=5, max_size=5),
+)
+def test_an_entry_costs_what_its_attempts_cost_and_what_is_held_beside_them(
+    attempts: list[AttemptRecord], status: str, costs: list[int]
+) -> None:
+    entry = stored(status, *attempts, cost_nano_usd=cost_of_all(attempts).nano_usd + 1000)
+    wanted = attempts_to_ask_for(entry)
+    reported = {index: Usage(cost_nano_usd=costs[index]) for index in wanted}
+    found = correct_costs(entry, reported, None)
+    held = found.cost.nano_usd - cost_of_all(found.attempts).nano_usd
+    assert held in (0, 1000)
+    unknown = held > 0 or any(attempt.is_estimate for attempt in found.attempts)
+    assert found.cost.is_estimate is unknown
+    assert found.usage["cost"] == found.cost.nano_usd / 1e9
 
 
 def test_a_run_ends_inside_its_functions_timeout() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -20,12 +21,12 @@ from firerouter.generation.exits import Ending
 from firerouter.generation.helper_model import HelperCall
 from firerouter.generation.limits import GenerationLimits
 from firerouter.generation.preparation import PreparedRequest
+from firerouter.generation.prices import ModelPrice, Prices
 from firerouter.generation.result import (
     REASONING_NOT_KEPT,
     build_outcome,
     build_result,
     minimal_result,
-    usage_of,
 )
 from firerouter.keys import Secret
 from firerouter.ledger import Admission, FeatureUse, OpenEntry, RequestKey, Reserve, Windows
@@ -37,7 +38,11 @@ DONE = Ending("done")
 STOPPED = Ending("stopped")
 RESERVED = 5_000_000  # nano dollars
 NOTICE = {"reason": "parameter_dropped", "field": "temperature", "message": "Dropped."}
-ANSWERED = Attempt("vendor/paid", "gen-1", None, 3)
+PRICES = Prices(  # US dollars for a million tokens: a token costs 1,000 and 2,000 nano dollars
+    Decimal("0.02"),
+    {name: ModelPrice(Decimal(1), Decimal(2)) for name in ("vendor/paid", "vendor/helper")},
+)
+FREE = Prices(Decimal("0.02"), {"vendor/paid": ModelPrice(is_free=True)})
 CACHED: CachedAnswer = {
     "model": "vendor/other",
     "text": "Kept.",
@@ -65,7 +70,7 @@ class NoKeys:
 
 def admitted(
     *,
-    reserved: int = RESERVED,
+    prices: Prices = PRICES,
     thread: Thread | None = None,
     cached: CachedAnswer | None = None,
     continues: bool = False,
@@ -90,7 +95,8 @@ def admitted(
         thread=thread,
         files=FilePlan(["vendor/paid"], []),
         notices=(),
-        reserve=Reserve(base_nano_usd=reserved),
+        reserve=Reserve(base_nano_usd=RESERVED),
+        prices=prices,
         cache_id=None,
     )
     admission = Admission(
@@ -98,7 +104,7 @@ def admitted(
         uid="ann",
         request=RequestKey(payload="p", request_id=asked.request_id),
         feature=FeatureUse(id="chat", revision=7, model="vendor/paid"),
-        reserve=Reserve(base_nano_usd=reserved),
+        reserve=Reserve(base_nano_usd=RESERVED),
         continues=continues,
     )
     now = datetime(2026, 1, 1, tzinfo=UTC)
@@ -118,11 +124,16 @@ def answer(text: str = "y" * 8, *, finish: str | None = "stop", cost: int | None
     return made
 
 
+def asked(of: Answer | None = None, reason: str | None = None, **fields: Any) -> Attempt:
+    """Return an attempt that OpenRouter accepted, with what came of it."""
+    attempt = Attempt("vendor/paid", "gen-1", reason, 3, accepted=True, answer=of)
+    return replace(attempt, **fields)
+
+
 def came(generation: AdmittedGeneration, *attempts: Attempt, **more: Any) -> AnswerOutcome:
     """Return what came of it: nothing, but for what is named."""
     fields: dict[str, Any] = {
         "answer": None,
-        "replaced": None,
         "cached": None,
         "helper_calls": (),
         "summary": None,
@@ -133,6 +144,9 @@ def came(generation: AdmittedGeneration, *attempts: Attempt, **more: Any) -> Ans
         "total_ms": 90,
     }
     upstream = generation.prepared.upstream
+    attempts = tuple(replace(attempt, request=upstream) for attempt in attempts)
+    answers = [attempt.answer for attempt in attempts if attempt.answer and not attempt.reason]
+    fields["answer"] = answers[-1] if answers else None
     return AnswerOutcome(upstream=upstream, attempts=attempts, **{**fields, **more})
 
 
@@ -149,7 +163,7 @@ def settled(
 
 async def test_a_whole_answer() -> None:
     generation = admitted(requestId="r")
-    result, end = settled(generation, came(generation, ANSWERED, answer=answer()))
+    result, end = settled(generation, came(generation, asked(answer())))
     assert list(result.items()) == [
         ("generationId", "g1"),
         ("feature", "chat"),
@@ -170,6 +184,7 @@ async def test_a_whole_answer() -> None:
         "upstreamId": "gen-1",
         "reason": None,
         "keyVersion": 3,
+        "costNanoUsd": 100,
     }
     assert end.result == result
 
@@ -187,7 +202,7 @@ async def test_all_that_an_answer_may_have_comes_in_its_order() -> None:
         {"id": "2", "name": "other", "arguments": "{}"},
     ]
     image = GeneratedImage(0, "image/png", 3, None, "QUJD")
-    outcome = came(generation, ANSWERED, answer=full, images=(image,), notices=(NOTICE,))
+    outcome = came(generation, asked(full), images=(image,), notices=(NOTICE,))
     result, _ = settled(generation, outcome)
     assert list(result) == [
         *("generationId", "conversationId", "messageId", "feature", "revision", "model"),
@@ -203,7 +218,7 @@ async def test_reasoning_that_cannot_be_sent_back_is_told_after_the_other_notice
     long = answer()
     details = [{"type": "reasoning.text", "text": "x" * 2_000_000}]
     long.add_reasoning_details(details, whole=True)
-    result, _ = settled(generation, came(generation, answer=long, notices=(NOTICE,)))
+    result, _ = settled(generation, came(generation, asked(long), notices=(NOTICE,)))
     assert result["notices"] == [NOTICE, REASONING_NOT_KEPT]
     assert "reasoningDetails" not in result
 
@@ -211,42 +226,43 @@ async def test_reasoning_that_cannot_be_sent_back_is_told_after_the_other_notice
 async def test_the_json_of_a_whole_answer_is_read_and_a_fault_is_told_of() -> None:
     wanted = {"response_format": {"type": "json_object"}}
     generation = admitted(parameters=wanted, requestId="r")
-    result, end = settled(generation, came(generation, answer=answer('{"a": 1}')))
+    result, end = settled(generation, came(generation, asked(answer('{"a": 1}'))))
     assert result["json"] == {"a": 1}
     assert end.result["hasJson"] is True
     assert "json" not in end.result
-    result, _ = settled(generation, came(generation, answer=answer("{"), notices=(NOTICE,)))
+    result, _ = settled(generation, came(generation, asked(answer("{")), notices=(NOTICE,)))
     assert [notice["reason"] for notice in result["notices"]] == [
         "parameter_dropped",
         "format_not_kept",
     ]
-    stopped, _ = settled(generation, came(generation, answer=answer("{", finish=None)), STOPPED)
+    stopped, _ = settled(generation, came(generation, asked(answer("{", finish=None))), STOPPED)
     assert "notices" not in stopped, "nobody expects the whole of what was stopped"
 
 
 # -- stopped, failed, interrupted ------------------------------------------------------------------
 
 
-async def test_a_stopped_answer_counts_what_was_sent_and_written() -> None:
+async def test_a_stopped_answer_counts_and_costs_what_was_sent_and_written() -> None:
     generation = admitted(requestId="r")
     cut = answer(finish=None, cost=-1)
-    result, end = settled(generation, came(generation, ANSWERED, answer=cut), STOPPED)
+    result, end = settled(generation, came(generation, asked(cut)), STOPPED)
     assert (result["text"], result["finishReason"]) == ("yyyyyyyy", "stopped")
     assert result["usage"] == {
         "promptTokens": 10,
         "completionTokens": 2,
         "totalTokens": 12,
-        "cost": 0.005,
+        "cost": (10 * 1000 + 2 * 2000) / 1e9,
         "costIsEstimate": True,
     }
-    assert (end.status, end.cost_nano_usd) == ("stopped", None)
+    assert (end.status, end.cost_nano_usd, end.cost_is_estimate) == ("stopped", 14_000, True)
     assert end.result == result
 
 
 async def test_a_stop_after_the_last_token_is_a_stop_with_a_known_cost() -> None:
     generation = admitted()
-    result, end = settled(generation, came(generation, ANSWERED, answer=answer()), STOPPED)
-    assert (result["finishReason"], end.cost_nano_usd) == ("stopped", 100)
+    result, end = settled(generation, came(generation, asked(answer())), STOPPED)
+    assert result["finishReason"] == "stopped"
+    assert (end.cost_nano_usd, end.cost_is_estimate) == (100, False)
 
 
 async def test_what_was_stopped_before_it_was_sent_costs_nothing() -> None:
@@ -257,15 +273,7 @@ async def test_what_was_stopped_before_it_was_sent_costs_nothing() -> None:
     assert result["usage"]["totalTokens"] == result["usage"]["cost"] == 0
     assert result["timing"] == {"totalMs": 90}
     assert "provider" not in result
-    assert end.cost_nano_usd == 0
-
-
-async def test_a_call_that_was_stopped_before_its_first_token_may_cost_something() -> None:
-    generation = admitted()
-    stopped = Attempt("vendor/paid", "gen-1", "stopped", 3)
-    result, end = settled(generation, came(generation, stopped), STOPPED)
-    assert (result["usage"]["cost"], result["usage"]["costIsEstimate"]) == (0.005, True)
-    assert end.cost_nano_usd is None
+    assert (end.cost_nano_usd, end.cost_is_estimate) == (0, False)
 
 
 async def test_a_failure_without_an_answer_costs_nothing_and_keeps_no_result() -> None:
@@ -275,33 +283,33 @@ async def test_a_failure_without_an_answer_costs_nothing_and_keeps_no_result() -
     result, end = settled(generation, came(generation, busy), failed)
     assert result["attempts"] == [{"model": "vendor/paid", "reason": "upstream_busy"}]
     assert (end.status, end.error, end.finish_reason) == ("failed", UpstreamBusy.reason, None)
-    assert (end.cost_nano_usd, end.result) == (0, None)
+    assert (end.cost_nano_usd, end.cost_is_estimate, end.result) == (0, False, None)
 
 
 @pytest.mark.parametrize(
     "ending", [Ending("failed", StreamCut()), Ending("interrupted", Restarting())]
 )
-async def test_what_broke_off_half_way_stands_at_its_estimate(ending: Ending) -> None:
+async def test_what_broke_off_half_way_is_an_estimate(ending: Ending) -> None:
     generation = admitted(requestId="r")
     cut = answer(finish=None, cost=-1)
-    result, end = settled(generation, came(generation, ANSWERED, answer=cut), ending)
+    result, end = settled(generation, came(generation, asked(cut)), ending)
     assert ending.failure is not None
     assert (result["finishReason"], result["text"]) == ("stopped", "yyyyyyyy")
     assert (end.status, end.error) == (ending.status, ending.failure.reason)
-    assert (end.cost_nano_usd, end.result) == (None, None)
+    assert (end.cost_nano_usd, end.cost_is_estimate, end.result) == (14_000, True, None)
 
 
-async def test_a_fault_of_our_own_after_the_request_was_sent_stands_at_its_estimate() -> None:
+async def test_a_fault_of_our_own_after_the_request_was_sent_is_an_estimate() -> None:
     generation = admitted()
     failed = Ending("failed", CallableError())
-    _, end = settled(generation, came(generation, ANSWERED), failed)
-    assert end.cost_nano_usd is None
+    _, end = settled(generation, came(generation, asked()), failed)
+    assert (end.cost_nano_usd, end.cost_is_estimate) == (10_000, True)
 
 
 async def test_what_no_result_can_be_made_of_is_settled_all_the_same() -> None:
     generation = admitted()
     failed = Ending("failed", CallableError())
-    outcome = came(generation, ANSWERED, answer=answer())
+    outcome = came(generation, asked(answer()))
     result = minimal_result(generation, outcome)
     assert (result["generationId"], result["text"]) == ("g1", "yyyyyyyy")
     end = build_outcome(generation, outcome, failed, result, GenerationLimits())
@@ -315,71 +323,79 @@ async def test_what_no_result_can_be_made_of_is_settled_all_the_same() -> None:
 
 async def test_a_repair_is_paid_for_like_the_answer_that_it_replaces() -> None:
     generation = admitted()
-    outcome = came(generation, ANSWERED, ANSWERED, answer=answer(), replaced=answer(cost=30))
-    assert usage_of(outcome) == Usage(20, 10, cost_nano_usd=130)
+    outcome = came(generation, asked(answer(cost=30)), asked(answer()))
     result, end = settled(generation, outcome)
     assert (result["usage"]["totalTokens"], end.cost_nano_usd) == (30, 130)
+    assert "costDetails" not in result["usage"]
 
 
-@pytest.mark.parametrize(("cost", "tokens"), [(None, 30), (-1, 12)])
-async def test_two_answers_of_which_one_has_no_price_stand_at_the_estimate(
-    cost: int | None, tokens: int
-) -> None:
+async def test_of_two_answers_one_that_has_no_price_is_an_estimate_of_its_own() -> None:
     generation = admitted()
-    outcome = came(generation, ANSWERED, ANSWERED, answer=answer(), replaced=answer(cost=cost))
+    outcome = came(generation, asked(answer(cost=None)), asked(answer()))
     result, end = settled(generation, outcome)
-    assert end.cost_nano_usd is None
-    assert result["usage"]["totalTokens"] == tokens
-    assert result["usage"]["costIsEstimate"] is True
+    assert (end.cost_nano_usd, end.cost_is_estimate) == (10 * 1000 + 5 * 2000 + 100, True)
+    assert [attempt.is_estimate for attempt in end.attempts] == [True, False]
+    assert (result["usage"]["totalTokens"], result["usage"]["costIsEstimate"]) == (30, True)
 
 
-async def test_a_stopped_call_hides_the_cost_of_the_answer_beside_it() -> None:
+async def test_a_failed_attempt_is_paid_for_beside_the_answer_and_told_apart() -> None:
     generation = admitted()
-    stopped = replace(ANSWERED, reason="stopped")
-    assert usage_of(came(generation, ANSWERED, stopped, answer=answer())) is None
+    empty = asked(answer("", cost=40), "empty_answer")
+    result, end = settled(generation, came(generation, empty, asked(answer())))
+    assert (end.cost_nano_usd, end.cost_is_estimate) == (140, False)
+    assert result["usage"]["cost"] == 140 / 1e9
+    assert result["usage"]["costDetails"] == {"answer": 100 / 1e9, "failedAttempts": 40 / 1e9}
 
 
-async def test_an_answer_without_a_price_stands_at_the_estimate() -> None:
+async def test_what_a_provider_billed_to_an_own_key_is_told_apart() -> None:
     generation = admitted()
-    result, end = settled(generation, came(generation, ANSWERED, answer=answer(cost=None)))
-    assert (result["usage"]["cost"], result["usage"]["totalTokens"]) == (0.005, 15)
-    assert end.cost_nano_usd is None
+    own = answer()
+    own.usage = Usage(10, 5, cost_nano_usd=105, byok_nano_usd=100)
+    result, end = settled(generation, came(generation, asked(own)))
+    assert result["usage"]["costDetails"] == {"answer": 105 / 1e9, "byok": 100 / 1e9}
+    assert end.attempts[0].byok_nano_usd == 100
 
 
-async def test_nothing_of_a_free_model_is_ever_billed() -> None:
-    generation = admitted(reserved=0)
+async def test_nothing_of_a_free_model_is_ever_an_estimate() -> None:
+    generation = admitted(prices=FREE)
     for ending, made in ((DONE, answer(cost=None)), (STOPPED, answer(finish=None, cost=-1))):
-        result, end = settled(generation, came(generation, ANSWERED, answer=made), ending)
+        result, end = settled(generation, came(generation, asked(made)), ending)
         assert (result["usage"]["cost"], end.cost_nano_usd) == (0.0, 0)
-        assert result["usage"]["costIsEstimate"] is True, "OpenRouter said nothing of it"
+        assert "costIsEstimate" not in result["usage"]
 
 
-async def test_what_the_helper_model_costs_is_paid_for_beside_the_answer() -> None:
+def helped(purpose: str, made: Answer | None, reason: str | None = None) -> HelperCall:
+    attempt = Attempt("vendor/helper", "gen-2", reason, 3, accepted=True, answer=made)
+    return HelperCall(purpose, "vendor/helper", AttemptLog([attempt]))
+
+
+async def test_what_the_helper_model_costs_is_paid_for_beside_the_answer_and_told() -> None:
     generation = admitted()
-    title = HelperCall("title", "vendor/helper", AttemptLog([ANSWERED]), answer(cost=7))
-    outcome = came(generation, ANSWERED, answer=answer(), helper_calls=(title,))
-    result, end = settled(generation, outcome)
+    title = helped("title", answer(cost=7))
+    result, end = settled(generation, came(generation, asked(answer()), helper_calls=(title,)))
     assert end.cost_nano_usd == 107
-    assert result["usage"]["cost"] == 1e-7, "the answer's own"
+    assert result["usage"]["cost"] == 107 / 1e9
+    assert result["usage"]["costDetails"] == {"answer": 100 / 1e9, "helper": 7 / 1e9}
+    assert result["usage"]["totalTokens"] == 15, "the answer's own"
     assert [attempt.purpose for attempt in end.attempts] == [None, "title"]
 
 
-async def test_a_helper_call_of_unknown_cost_leaves_the_whole_at_its_estimate() -> None:
+@pytest.mark.parametrize("reason", [None, "stopped", "empty_answer"])
+async def test_a_helper_call_of_unknown_cost_is_an_estimate(reason: str | None) -> None:
     generation = admitted()
-    begun = HelperCall("summary", "vendor/helper", AttemptLog([ANSWERED]))
-    outcome = came(generation, ANSWERED, answer=answer(), helper_calls=(begun,))
-    assert settled(generation, outcome)[1].cost_nano_usd is None
-    free = admitted(reserved=0)
-    assert settled(free, replace(outcome, upstream=free.prepared.upstream))[1].cost_nano_usd == 100
+    begun = helped("summary", answer("y" * 400, cost=-1), reason)
+    outcome = came(generation, asked(answer()), helper_calls=(begun,))
+    _, end = settled(generation, outcome)
+    assert (end.cost_nano_usd, end.cost_is_estimate) == (100 + 100 * 2000, True)
 
 
-async def test_a_helper_call_that_failed_before_its_first_token_costs_nothing() -> None:
+async def test_a_helper_call_that_was_refused_costs_nothing() -> None:
     generation = admitted()
-    refused = HelperCall(
-        "title", "vendor/helper", AttemptLog([replace(ANSWERED, reason="upstream_busy")])
-    )
-    outcome = came(generation, ANSWERED, answer=answer(), helper_calls=(refused,))
-    assert settled(generation, outcome)[1].cost_nano_usd == 100
+    busy = Attempt("vendor/helper", None, "upstream_busy", 3)
+    refused = HelperCall("title", "vendor/helper", AttemptLog([busy]))
+    outcome = came(generation, asked(answer()), helper_calls=(refused,))
+    _, end = settled(generation, outcome)
+    assert (end.cost_nano_usd, end.cost_is_estimate) == (100, False)
 
 
 # -- a cached answer -------------------------------------------------------------------------------
@@ -401,6 +417,13 @@ async def test_a_cached_answer_is_another_generation_that_costs_nothing() -> Non
     }
     assert (end.cost_nano_usd, end.attempts, end.result) == (0, (), result)
     assert CACHED["usage"]["cost"] == 0.5, "the cache's own stays as it was"
+
+
+async def test_a_title_beside_a_cached_answer_is_paid_for() -> None:
+    generation = admitted(cached=CACHED)
+    title = helped("title", answer(cost=7))
+    result, end = settled(generation, came(generation, cached=CACHED, helper_calls=(title,)))
+    assert (result["usage"]["cost"], end.cost_nano_usd) == (7 / 1e9, 7)
 
 
 async def test_the_images_of_a_cached_answer_are_this_generations_own() -> None:
@@ -427,14 +450,14 @@ async def test_a_result_is_kept_for_whoever_may_ask_for_it_again(
     fields: dict[str, Any], keeps: bool
 ) -> None:
     generation = admitted(**fields)
-    _, end = settled(generation, came(generation, ANSWERED, answer=answer()))
+    _, end = settled(generation, came(generation, asked(answer())))
     assert (end.result is not None) is keeps
 
 
 async def test_a_result_that_no_document_holds_is_not_kept() -> None:
     generation = admitted(requestId="r")
     long = answer("y" * GenerationLimits().result_max_bytes)
-    _, end = settled(generation, came(generation, ANSWERED, answer=long))
+    _, end = settled(generation, came(generation, asked(long)))
     assert (end.result, end.status, end.cost_nano_usd) == (None, "done", 100)
 
 
@@ -444,7 +467,7 @@ async def test_the_bytes_of_images_are_not_kept() -> None:
         GeneratedImage(0, "image/png", 3, "users/ann/images/g1.0.png", "QUJD"),
         GeneratedImage(1, "image/png", 3, None, "QUJD"),
     )
-    result, end = settled(generation, came(generation, answer=answer(), images=images))
+    result, end = settled(generation, came(generation, asked(answer()), images=images))
     assert [image.get("data") for image in result["images"]] == ["QUJD", "QUJD"]
     assert end.result["images"] == [
         {"index": 0, "contentType": "image/png", "bytes": 3, "path": "users/ann/images/g1.0.png"}

@@ -56,6 +56,17 @@ def test_a_free_answer_costs_nothing_and_is_known_to() -> None:
     assert read_generation({"data": {**TOLD, "total_cost": 0}}).cost_nano_usd == 0
 
 
+def test_what_an_own_key_paid_is_added_to_the_fee() -> None:
+    told = {**TOLD, "is_byok": True, "upstream_inference_cost": 0.01}
+    assert told.keys() <= GenerationResponseData.model_fields.keys()
+    usage = read_generation({"data": told})
+    assert (usage.cost_nano_usd, usage.byok_nano_usd) == (10_001_500, 10_000_000)
+    unknown = read_generation({"data": {**told, "upstream_inference_cost": None}})
+    assert unknown.cost_nano_usd is None
+    ours = read_generation({"data": {**told, "is_byok": False}})
+    assert (ours.cost_nano_usd, ours.byok_nano_usd) == (1500, 0)
+
+
 def test_several_add_up() -> None:
     assert total([]) == Usage(cost_nano_usd=0)
     assert total([Usage(1, 2, None, 3, 4), Usage(10, 20, 30, None, 40)]) == Usage(11, 22, 30, 3, 44)

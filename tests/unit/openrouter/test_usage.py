@@ -57,25 +57,35 @@ def test_usage_is_read_as_openrouter_counts_it() -> None:
         "totalTokens": 30,
         "reasoningTokens": 7,
         "cachedTokens": 4,
-        "cost": 0.0000015,
-    }
+    }, "the cost is that of all attempts, and not this one's"
 
 
 def test_a_cost_of_nothing_is_a_cost() -> None:
     usage = read_usage({"prompt_tokens": 1, "completion_tokens": 1, "cost": 0})
     assert usage is not None
     assert usage.cost_nano_usd == 0
-    assert usage.to_wire(estimate_nano_usd=5)["cost"] == 0
-    assert "costIsEstimate" not in usage.to_wire(estimate_nano_usd=5)
 
 
-def test_without_a_cost_the_estimate_stands_and_is_marked() -> None:
-    usage = read_usage({"prompt_tokens": 1, "completion_tokens": 1})
-    assert usage is not None
-    assert usage.cost_nano_usd is None
-    assert usage.to_wire(estimate_nano_usd=1_000_000)["cost"] == 0.001
-    assert usage.to_wire(estimate_nano_usd=1_000_000)["costIsEstimate"] is True
-    assert "cost" not in usage.to_wire()
+def byok(cost: Any, upstream: Any, is_byok: Any = True) -> Usage | None:
+    details = {"upstream_inference_cost": upstream}
+    return read_usage({"cost": cost, "is_byok": is_byok, "cost_details": details})
+
+
+def test_what_a_provider_bills_to_an_own_key_is_added_to_the_fee_and_told_apart() -> None:
+    assert byok(0.0005, 0.01) == Usage(cost_nano_usd=10_500_000, byok_nano_usd=10_000_000)
+    assert byok(0, 0.01) == Usage(cost_nano_usd=10_000_000, byok_nano_usd=10_000_000)
+    assert byok(0.0005, 0) == Usage(cost_nano_usd=500_000)
+
+
+@pytest.mark.parametrize("is_byok", [False, None, "true", 1])
+def test_what_a_provider_bills_to_openrouter_is_in_the_cost_already(is_byok: Any) -> None:
+    assert byok(0.01, 0.01, is_byok) == Usage(cost_nano_usd=10_000_000)
+
+
+@pytest.mark.parametrize("odd", [None, "0.01", -1, math.nan, math.inf, 9e99, True, [], 10**40])
+def test_a_fee_alone_is_not_the_cost_of_an_answer_that_an_own_key_paid(odd: Any) -> None:
+    assert byok(0.0005, odd) == Usage()
+    assert byok(odd, 0.01) == Usage()
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 7, True])
@@ -83,7 +93,7 @@ def test_what_is_no_object_is_no_usage(value: Any) -> None:
     assert read_usage(value) is None
 
 
-@pytest.mark.parametrize("odd", [None, "7", -1, 1.5, True, [], {}, math.nan, 2**63])
+@pytest.mark.parametrize("odd", [None, "7", -1, 1.5, True, [], {}, math.nan, 2**53, 10**8 + 1])
 def test_an_odd_number_of_tokens_is_left_out(odd: Any) -> None:
     assert read_usage(
         {
@@ -115,6 +125,8 @@ NAMES = (
     "prompt_tokens",
     "completion_tokens",
     "cost",
+    "is_byok",
+    "cost_details",
     "prompt_tokens_details",
     "completion_tokens_details",
 )
@@ -124,7 +136,7 @@ NAMES = (
 def test_whatever_it_holds_the_wire_and_the_ledger_can(value: dict[str, Any]) -> None:
     usage = read_usage(value)
     assert usage is not None
-    wire = usage.to_wire(estimate_nano_usd=1)
+    wire = usage.to_wire()
     assert json.loads(json.dumps(wire, allow_nan=False)) == wire
     # Firestore's integers have 64 bits
     numbers = [number for number in wire.values() if isinstance(number, int)]
