@@ -13,7 +13,7 @@ from tests.support.repository import FUNCTIONS, ROOT, SCRIPTS, TESTS
 PACKAGE = FUNCTIONS / "firerouter"
 NO_NAMES = {"__init__", "__main__"}  # every package may have them
 # nouns of the field that end like participles
-NOUNS_IN_ING = {"listing", "reasoning", "routing", "streaming"}
+NOUNS_IN_ING = {"listing", "pricing", "reasoning", "routing", "streaming"}
 # what is done is named by a noun: preparation, execution, comparison
 VERBS = {
     *("ask", "attach", "browse", "compare", "configure", "continue", "embed", "execute"),

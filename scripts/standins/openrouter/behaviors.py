@@ -223,7 +223,7 @@ async def malformed_whole(ex: Exchange) -> None:
 
 async def error_in_200(ex: Exchange) -> None:
     ex.generation.finish_reason = "error"
-    await _json(ex, {"id": ex.head.id, "error": _error(502)}, tokens=0)
+    await _json(ex, {"id": ex.head.id, "error": error_of(502)}, tokens=0)
 
 
 async def crlf(ex: Exchange) -> None:
@@ -237,19 +237,19 @@ async def crlf(ex: Exchange) -> None:
 
 async def error_first(ex: Exchange) -> None:
     ex.generation.finish_reason = "error"
-    await ex.play([_error_event(ex, _error(502))])
+    await ex.play([_error_event(ex, error_of(502))])
 
 
 async def error_after_text(ex: Exchange) -> None:
     ex.generation.finish_reason = "error"
     start = _start(ex)
-    error = _error_event(ex, _error(502), usage=ex.usage(SHORT_TOKENS))
+    error = _error_event(ex, error_of(502), usage=ex.usage(SHORT_TOKENS))
     await ex.play([*start, error, Event(DONE)])
 
 
 async def error_string_code(ex: Exchange) -> None:
     ex.generation.finish_reason = "error"
-    await ex.play([*_start(ex), _error_event(ex, _error("server_error"))])
+    await ex.play([*_start(ex), _error_event(ex, error_of("server_error"))])
 
 
 async def error_after_text_whole(ex: Exchange) -> None:
@@ -257,7 +257,7 @@ async def error_after_text_whole(ex: Exchange) -> None:
     tokens = ex.answer.tokens[:SHORT_TOKENS]
     ex.answer = replace(ex.answer, tokens=tokens, finish_reason="error")
     body = ex.whole()
-    body["choices"][0]["error"] = _error(502)
+    body["choices"][0]["error"] = error_of(502)
     await _json(ex, body)
 
 
@@ -322,7 +322,7 @@ def _start(ex: Exchange) -> list[Event]:
     return [*script.opening, *script.content[:SHORT_TOKENS]]
 
 
-def _error(code: int | str) -> Json:
+def error_of(code: int | str) -> Json:
     metadata = {"error_type": "provider_unavailable", "provider_code": "upstream_disconnect"}
     return {"code": code, "message": "Provider disconnected unexpectedly", "metadata": metadata}
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 
 from . import behaviors as does
+from . import billing as bills
 from . import odd_answers as says
 from .behaviors import Behavior
 from .chat_requests import ChatRequest
@@ -13,6 +16,10 @@ from .completions import Answer, limited
 from .error_responses import NAMED_STATUSES, SMALL_CONTEXT_TOKENS, Refusal, pdf_then_502, too_long
 from .model_catalog import CONTEXT_TOKENS
 from .streams import Exchange
+
+Json = dict[str, Any]
+
+FIVE_CENTS = Decimal("0.05")
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,10 @@ class Fault:
         plain: Lists few supported parameters.
         refuse: Returns the status to send instead of accepting the request, if any.
         answer: Makes an answer that depends on the request.
+        flat_usd: What each request costs that it accepts, whatever comes of it.
+        bills_always: It charges for the prompt without output, and after an error, too.
+        byok: The provider is paid with a key of the owner's own.
+        misreport: Alters the usage, and not the charge.
     """
 
     name: str
@@ -38,8 +49,16 @@ class Fault:
     context: int = CONTEXT_TOKENS
     refuse: Callable[[ChatRequest], Refusal | None] = lambda _: None
     answer: Callable[[Exchange], Answer] | None = None
+    flat_usd: Decimal | None = None
+    bills_always: bool = False
+    byok: bool = False
+    misreport: Callable[[Json], Json] | None = None
 
     async def behave(self, ex: Exchange) -> None:
+        ex.generation.flat_usd = self.flat_usd
+        ex.generation.bills_always = self.bills_always
+        ex.generation.is_byok = self.byok
+        ex.misreport = self.misreport
         if self.answer is not None:
             ex.answer = limited(self.answer(ex), ex.chat.max_tokens)
         if self.reshape is not None:
@@ -269,13 +288,100 @@ _ENDS = (
     ),
 )
 
+BILLS = (
+    Fault("sim/byok", "sim/paid, and an own key at the provider pays", paid=True, byok=True),
+    Fault(
+        "sim/paid-misreported",
+        "sim/paid, and its usage says 9 million dollars",
+        paid=True,
+        misreport=bills.absurd,
+    ),
+    Fault(
+        "sim/paid-negative", "its usage has negative numbers", paid=True, misreport=bills.negative
+    ),
+    Fault("sim/paid-strings", "its usage has texts", paid=True, misreport=bills.strings),
+    Fault("sim/paid-nan", "its usage has NaN", paid=True, misreport=bills.not_a_number),
+    Fault("sim/paid-huge", "its usage has 10**30 tokens", paid=True, misreport=bills.huge),
+    Fault(
+        "sim/paid-no-usage",
+        "sim/no-usage, charged",
+        does.with_usage(),
+        does.no_usage_whole,
+        paid=True,
+    ),
+    Fault(
+        "sim/free-billed",
+        "listed as free, and charges half a dollar",
+        flat_usd=Decimal("0.50"),
+    ),
+    Fault(
+        "sim/paid-empty",
+        "sim/empty, and charges five cents",
+        answer=bills.nothing,
+        paid=True,
+        flat_usd=FIVE_CENTS,
+    ),
+    Fault(
+        "sim/paid-hidden",
+        "reasons unseen, says nothing, and charges for both",
+        answer=bills.hidden,
+        paid=True,
+        bills_always=True,
+    ),
+    Fault(
+        "sim/paid-refusal",
+        "refuses in delta.refusal alone, and charges for it",
+        bills.refusal,
+        paid=True,
+        bills_always=True,
+    ),
+    Fault(
+        "sim/paid-error",
+        "usage, then an error, and charges for it",
+        bills.error_with_usage,
+        does.error_in_200,
+        paid=True,
+        bills_always=True,
+    ),
+    Fault(
+        "sim/paid-error-once",
+        "sim/paid-error, once for each distinct prompt; then answers",
+        bills.error_once,
+        bills.error_once,
+        paid=True,
+    ),
+    Fault(
+        "sim/paid-silent",
+        "never sends headers, and charges five cents",
+        does.silent,
+        does.silent,
+        paid=True,
+        flat_usd=FIVE_CENTS,
+    ),
+    Fault(
+        "sim/paid-silent-after-headers",
+        "headers, then nothing, and charges five cents",
+        does.silent_after_headers,
+        does.silent_after_headers_whole,
+        paid=True,
+        flat_usd=FIVE_CENTS,
+    ),
+    Fault(
+        "sim/paid-stall",
+        "three tokens, then silence, and charges for them",
+        does.stall,
+        does.stall_whole,
+        paid=True,
+    ),
+)
+
 _STATUSES = tuple(Fault(known.name, known.line, refuse=known.refuse) for known in NAMED_STATUSES)
 
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault
     for group in (
         *(_ANSWERS, _READS, _TOOLS, _JSON, _TIME),
-        *(_CONNECTION, _BODIES, _ERRORS, _ENDS, _STATUSES),
+        *(_CONNECTION, _BODIES, _ERRORS, _ENDS, BILLS, _STATUSES),
     )
     for fault in group
 }

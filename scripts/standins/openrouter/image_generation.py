@@ -7,6 +7,7 @@ official SDK does not know are refused, whereas OpenRouter would silently ignore
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -56,6 +57,7 @@ FAULTS: Mapping[str, str] = {
     "sim/images-alike": "the same image each time",
     "sim/images-partial": "50 partial images before each whole one",
     "sim/images-silent": "a partial image, then silence",
+    "sim/images-unreadable": "an image of no known type",
 }
 
 
@@ -95,6 +97,8 @@ class ImageRequest:
 
     def images(self) -> list[str]:
         same = self.fault == "alike"
+        if self.fault == "unreadable":
+            return [base64.b64encode(b"no image at all " * 8).decode()] * self.count
         return [
             simulated_png(f"{self.prompt} {0 if same else place}") for place in range(self.count)
         ]

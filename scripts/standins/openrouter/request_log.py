@@ -1,11 +1,11 @@
-"""The requests and how they ended, for tests to inspect. It never stores a key."""
+"""The requests, how they ended and what was charged, for tests to inspect. It stores no key."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,7 +17,8 @@ from .completions import as_number
 Json = dict[str, Any]
 
 REQUESTS_KEPT = 2000
-GENERATIONS_KEPT = 2000
+GENERATIONS_KEPT = 20_000
+BYOK_FEE = Decimal("0.05")  # of what the provider bills
 BODY_KEPT_BYTES = 1_048_576
 GENERATION_DELAY_S = 0.150  # OpenRouter does not know an answer at once either
 KEY_SHOWN_FROM_CHARS = 16  # the last four characters of a shorter key would reveal most of it
@@ -39,6 +40,7 @@ class Record:
     ended_clock: float = 0.0
     closed_by_client: bool = False
     tokens_sent: int = 0
+    on_end: Callable[[], None] | None = field(default=None, repr=False)
 
     def end(self, *, by_client: bool = False) -> None:
         """Record the end. The first one counts: closing after the last byte is no hang-up."""
@@ -46,6 +48,8 @@ class Record:
             self.ended_at = time.time()
             self.ended_clock = time.monotonic()
             self.closed_by_client = by_client
+            if self.on_end is not None:
+                self.on_end()
 
     def view(self) -> Json:
         return {
@@ -65,8 +69,36 @@ class Record:
 
 
 @dataclass
+class Bill:
+    """What was charged to a key.
+
+    Attributes:
+        usd: By OpenRouter.
+        byok_usd: By providers, to accounts of the key's owner there.
+        generations: How many requests were accepted, free ones included.
+    """
+
+    usd: Decimal = Decimal(0)
+    byok_usd: Decimal = Decimal(0)
+    generations: int = 0
+
+    def view(self) -> Json:
+        return {
+            "usd": f"{self.usd:f}",
+            "byokUsd": f"{self.byok_usd:f}",
+            "generations": self.generations,
+        }
+
+
+@dataclass
 class Generation:
-    """What `/generation` reports on an accepted request."""
+    """What `/generation` reports on an accepted request.
+
+    Attributes:
+        flat_usd: What it costs, whatever comes of it; None if that depends on the tokens.
+        bills_always: It is charged without output, and after an error, too.
+        is_byok: The provider bills the key's owner, and OpenRouter charges a fee alone.
+    """
 
     id: str
     record: Record
@@ -80,23 +112,33 @@ class Generation:
     finish_reason: str | None = None
     native_finish_reason: str | None = None
     reasoning_tokens: int = 0
+    flat_usd: Decimal | None = None
+    bills_always: bool = False
+    is_byok: bool = False
 
     def ready(self) -> bool:
         ended = self.record.ended_at is not None
         return ended and time.monotonic() - self.record.ended_clock >= GENERATION_DELAY_S
 
     def cost(self) -> Decimal:
-        """Return the cost: without output, or after an error, nothing is billed."""
-        if not self.record.tokens_sent or self.finish_reason == "error":
+        """Return what the provider charges: mostly nothing without output, or after an error."""
+        if self.flat_usd is not None:
+            return self.flat_usd
+        tokens = self.record.tokens_sent
+        if not self.bills_always and (not tokens or self.finish_reason == "error"):
             return Decimal(0)
-        sent = self.record.tokens_sent * self.completion_price
-        return self.prompt_tokens * self.prompt_price + sent
+        return self.prompt_tokens * self.prompt_price + tokens * self.completion_price
+
+    def charges(self) -> tuple[Decimal, Decimal]:
+        """Return what OpenRouter charges, and what the provider bills to the key's owner."""
+        cost = self.cost()
+        return (cost * BYOK_FEE, cost) if self.is_byok else (cost, Decimal(0))
 
     def view(self) -> Json:
         record = self.record
         completion = record.tokens_sent
         took_ms = round(((record.ended_at or record.started_at) - record.started_at) * 1000)
-        cost = as_number(self.cost())
+        charged, billed = map(as_number, self.charges())
         unknown_here = (
             "app_id cache_discount external_user moderation_latency num_fetches web_search_engine "
             "num_input_audio_prompt num_media_completion num_media_prompt num_search_results "
@@ -124,10 +166,10 @@ class Generation:
             "native_tokens_completion_images": 0,
             "native_tokens_reasoning": min(self.reasoning_tokens, completion),
             "native_tokens_cached": 0,
-            "total_cost": cost,
-            "usage": cost,
-            "upstream_inference_cost": cost,
-            "is_byok": False,
+            "total_cost": charged,
+            "usage": charged,
+            "upstream_inference_cost": billed if self.is_byok else charged,
+            "is_byok": self.is_byok,
             "latency": took_ms,
             "generation_time": took_ms,
             "origin": record.headers.get("http-referer", ""),
@@ -143,6 +185,7 @@ class Log:
 
     records: deque[Record] = field(default_factory=lambda: deque(maxlen=REQUESTS_KEPT))
     generations: OrderedDict[str, Generation] = field(default_factory=OrderedDict)
+    bills: dict[str, Bill] = field(default_factory=dict)  # by the last four characters of the key
     numbers: count[int] = field(default_factory=lambda: count(1))
     open: int = 0
 
@@ -160,14 +203,24 @@ class Log:
             body=body,
             started_at=time.time(),
         )
+        if len(self.records) == REQUESTS_KEPT:
+            self.records[0].body = None  # a generation may hold on to it
         self.records.append(record)
         self.open += 1
         return record
 
     def accept(self, generation: Generation) -> None:
         self.generations[generation.id] = generation
+        generation.record.on_end = lambda: self._charge(generation)
         while len(self.generations) > GENERATIONS_KEPT:
             self.generations.popitem(last=False)
+
+    def _charge(self, generation: Generation) -> None:
+        bill = self.bills.setdefault(generation.record.key_last4, Bill())
+        charged, billed = generation.charges()
+        bill.usd += charged
+        bill.byok_usd += billed
+        bill.generations += 1
 
     def forget(self) -> None:
         """Clear the lists. Open requests continue, unlisted."""

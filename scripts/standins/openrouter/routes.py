@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from .image_generation import IMAGE_TOKENS, ImageRequest, image_model, play, rea
 from .key_leaks import leak, leak_header, lookup_response
 from .model_catalog import Catalog, ServedModel, Simulated, load_catalog, page_of
 from .recordings import Recording, load_recordings
-from .request_log import Generation, Log
+from .request_log import Generation, Log, Record
 from .streams import Exchange, Flaky
 from .vectors import FAULTS as VECTORS
 from .vectors import embed
@@ -160,8 +161,12 @@ class StandIn:
         accounts.admit_inference(key)
         raw = await request.read()
         record = self.log.begin(request.path, key, request.headers, raw)
+
+        def accept(response: Json) -> None:
+            self.log.accept(_vectors_generation(record, self.catalog, response))
+
         try:
-            made = await embed(raw, self.catalog, self.flaky)
+            made = await embed(raw, self.catalog, self.flaky, accept)
             if made.get("model") == "sim/vectors-cut":
                 return await _half_response(request, made)
             body = leak(json.dumps(made).encode(), key)
@@ -189,6 +194,8 @@ class StandIn:
         generation = _generation(wire, head, image.served, prompt_tokens=image.prompt_tokens)
         generation.completion_price = image.served.image_price
         generation.finish_reason = "stop"
+        if image.fault == "unreadable":  # it has been made, whoever can read it
+            generation.flat_usd = Decimal(str(image.usage()["cost"]))
         self.log.accept(generation)
         headers = {"X-Generation-Id": head.id}
         if not image.stream:
@@ -210,6 +217,11 @@ class StandIn:
         self.log.forget()
         self.flaky.failures.clear()
         return web.Response(status=204)
+
+    async def bill(self, _: web.Request) -> web.StreamResponse:
+        """What was charged to each key: it adds up as requests end, and is never forgotten."""
+        bills = {last4: bill.view() for last4, bill in self.log.bills.items()}
+        return web.json_response(bills)
 
     async def open(self, _: web.Request) -> web.StreamResponse:
         return web.json_response({"open": self.log.open})
@@ -247,6 +259,7 @@ def _routes(stand_in: StandIn) -> list[web.RouteDef]:
         web.get("/sim/requests", stand_in.requests),
         web.delete("/sim/requests", stand_in.forget),
         web.get("/sim/open", stand_in.open),
+        web.get("/sim/bill", stand_in.bill),
     ]
 
 
@@ -282,6 +295,22 @@ def _generation(wire: Wire, head: Head, served: ServedModel, *, prompt_tokens: i
         prompt_tokens=prompt_tokens,
         prompt_price=served.prompt_price,
         completion_price=served.completion_price,
+    )
+
+
+def _vectors_generation(record: Record, catalog: Catalog, response: Json) -> Generation:
+    served = catalog.resolve(response["model"])
+    cost = 0 if "error-in-200" in served.id else response["usage"]["cost"]
+    return Generation(
+        id=response["id"],
+        record=record,
+        model=served.shown,
+        provider=served.provider,
+        router=served.router,
+        prompt_tokens=response["usage"]["prompt_tokens"],
+        prompt_price=served.prompt_price,
+        completion_price=served.completion_price,
+        flat_usd=Decimal(str(cost)),
     )
 
 

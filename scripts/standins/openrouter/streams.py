@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from .chat_requests import ChatRequest
-from .completions import DONE, KEEP_ALIVE, Answer, Chunks, Head, usage_of, whole_body
+from .completions import DONE, KEEP_ALIVE, Answer, Chunks, Head, as_number, usage_of, whole_body
 from .model_catalog import ServedModel
-from .request_log import Generation
+from .request_log import BYOK_FEE, Generation
 from .wire import Wire
 
 Json = dict[str, Any]
@@ -54,6 +55,7 @@ class Exchange:
     wire: Wire
     pace_s: float
     flaky: Flaky
+    misreport: Callable[[Json], Json] | None = None  # alters the usage, not the charge
 
     @property
     def id_header(self) -> dict[str, str]:
@@ -62,7 +64,14 @@ class Exchange:
     def usage(self, completion: int | None = None) -> Json:
         spent = self.answer.spent if completion is None else completion
         reasoning = min(spent, len(self.answer.reasoning))
-        return usage_of(self.chat.prompt_tokens, spent, reasoning, self.served)
+        usage = usage_of(self.chat.prompt_tokens, spent, reasoning, self.served)
+        flat = self.generation.flat_usd
+        if flat is not None:
+            usage["cost"] = usage["cost_details"]["upstream_inference_cost"] = as_number(flat)
+        if self.generation.is_byok:
+            cost = Decimal(str(usage["cost"]))
+            usage |= {"cost": as_number(cost * BYOK_FEE), "is_byok": True}
+        return usage if self.misreport is None else self.misreport(usage)
 
     def whole(self) -> Json:
         return whole_body(self.head, self.answer, self.usage())

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .chat_requests import CHARS_PER_TOKEN
@@ -55,16 +55,20 @@ FAULTS: Mapping[str, str] = {
 }
 
 
-async def embed(raw: bytes, catalog: Catalog, flaky: Flaky) -> Json:
-    """Return the body of `POST /embeddings`. Raises Refusal."""
+async def embed(raw: bytes, catalog: Catalog, flaky: Flaky, accept: Callable[[Json], None]) -> Json:
+    """Return the body of `POST /embeddings`. Raises Refusal.
+
+    `accept` is called with the ordinary answer as soon as the request is accepted.
+    """
     response = _response(raw, catalog)
     model, inputs = response["model"], _inputs(json_object(raw)["input"])
     if model == "sim/vectors-flaky-2" and flaky.fails_again(inputs[0], FLAKY_TIMES):
         raise overloaded()
-    if model.endswith("-silent"):
-        await asyncio.sleep(SILENCE_S)
     if model == "sim/vectors-429":
         raise rate_limited()
+    accept(response)
+    if model.endswith("-silent"):
+        await asyncio.sleep(SILENCE_S)
     if model == "sim/vectors-shuffled":
         response["data"] = response["data"][::-1]
     if model == "sim/vectors-missing":
