@@ -30,7 +30,13 @@ if TYPE_CHECKING:
         KeyReportInfo,
         KeyWarning,
         ModelFlag,
+        Percentiles,
+        RefusalCount,
         SettingsSaved,
+        TopUser,
+        UsageReport,
+        UsageRow,
+        UsageSums,
     )
     from .attachments import OWN_PATH, Attachment, CreateUpload
     from .base import Record, faults, parse
@@ -76,6 +82,7 @@ if TYPE_CHECKING:
         VideoPart,
     )
     from .models import Capability, GetAvailableModels
+    from .page_tokens import malformed_page_token, page_token, read_page_token
     from .prompts import (
         FOR_ONE_MODEL,
         NEW,
@@ -140,6 +147,7 @@ if TYPE_CHECKING:
         Usage,
     )
     from .tools import Tool, ToolResult, Turn
+    from .usage import GetUsageReport, UsageGroup
 else:
     __getattr__ = lazily(
         __name__,
@@ -168,7 +176,13 @@ else:
                 "KeyReportInfo",
                 "KeyWarning",
                 "ModelFlag",
+                "Percentiles",
+                "RefusalCount",
                 "SettingsSaved",
+                "TopUser",
+                "UsageReport",
+                "UsageRow",
+                "UsageSums",
             ),
             "attachments": (
                 "Attachment",
@@ -245,6 +259,11 @@ else:
                 "Capability",
                 "GetAvailableModels",
             ),
+            "page_tokens": (
+                "malformed_page_token",
+                "page_token",
+                "read_page_token",
+            ),
             "prompts": (
                 "CompareModels",
                 "ExecutePrompt",
@@ -313,6 +332,10 @@ else:
                 "ToolResult",
                 "Turn",
             ),
+            "usage": (
+                "GetUsageReport",
+                "UsageGroup",
+            ),
         },
     )
 
@@ -371,6 +394,7 @@ __all__ = (
     "Frame",
     "GenerationStatus",
     "GetAvailableModels",
+    "GetUsageReport",
     "ImageFrame",
     "ImageInfo",
     "ImageOptions",
@@ -399,6 +423,7 @@ __all__ = (
     "Number",
     "Part",
     "PartialImage",
+    "Percentiles",
     "PreferencesSaved",
     "PromoteDraft",
     "PromptResult",
@@ -407,6 +432,7 @@ __all__ = (
     "ReasoningFrame",
     "Record",
     "RefreshCatalog",
+    "RefusalCount",
     "RemoveKey",
     "RepairFrame",
     "ResetFeature",
@@ -441,10 +467,15 @@ __all__ = (
     "ToolRequest",
     "ToolResult",
     "ToolResultInfo",
+    "TopUser",
     "Turn",
     "UpdateConversation",
     "UploadResult",
     "Usage",
+    "UsageGroup",
+    "UsageReport",
+    "UsageRow",
+    "UsageSums",
     "VideoPart",
     "decode_base64",
     "encode_base64",
@@ -452,9 +483,12 @@ __all__ = (
     "from_stored",
     "images",
     "is_name",
+    "malformed_page_token",
+    "page_token",
     "parse",
     "parse_answer",
     "parse_partial",
+    "read_page_token",
     "response_format",
     "result_fields",
     "to_stored",

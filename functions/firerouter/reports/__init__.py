@@ -6,20 +6,26 @@ from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .limits import ReportLimits
+    from .refusal_counts import RefusalCounts
     from .rollup import RollUp
+    from .usage_report import UsageReportCallable
     from .usage_store import UsageStore
 else:
     __getattr__ = lazily(
         __name__,
         {
             "limits": ("ReportLimits",),
+            "refusal_counts": ("RefusalCounts",),
             "rollup": ("RollUp",),
+            "usage_report": ("UsageReportCallable",),
             "usage_store": ("UsageStore",),
         },
     )
 
 __all__ = (
+    "RefusalCounts",
     "ReportLimits",
     "RollUp",
+    "UsageReportCallable",
     "UsageStore",
 )
