@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from google.cloud.firestore import SERVER_TIMESTAMP
+from google.cloud.firestore import DELETE_FIELD, SERVER_TIMESTAMP
 
 from tests.support.in_process import World
 
@@ -16,9 +16,12 @@ WRITES_MAX: Final = 400  # of one commit
 
 
 def ended(dice: random.Random, **fields: Any) -> dict[str, Any]:
-    """Return an entry that ended on one of three days, random but for these fields."""
+    """Return an entry that ended on one of three days, random but for these fields.
+
+    A field that is DELETE_FIELD is left out.
+    """
     status = dice.choice(["done", "done", "stopped", "failed", "interrupted"])
-    return {
+    entry = {
         "uid": dice.choice(["ann", "bob", "cy/d.e", "__f__"]),
         "feature": dice.choice(["chat", "title"]),
         "revision": dice.randrange(1, 3),
@@ -36,6 +39,7 @@ def ended(dice: random.Random, **fields: Any) -> dict[str, Any]:
         "rollDueAt": SERVER_TIMESTAMP,
         **fields,
     }
+    return {name: value for name, value in entry.items() if value is not DELETE_FIELD}
 
 
 async def write_entries(world: World, entries: Sequence[dict[str, Any]]) -> list[str]:
