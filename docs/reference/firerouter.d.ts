@@ -831,6 +831,39 @@ export interface GetAvailableModels {
   pageToken?: string | null;
 }
 
+/**
+ * Report what generations came to: calls, tokens, cost, errors and times, by day or otherwise.
+ * A generation belongs to the day (UTC) on which it was admitted. It is counted within minutes of its end, and again when its cost is corrected.
+ */
+export interface GetUsageReport {
+  /** The first day (UTC) of the report. Default: six days before the last one. */
+  firstDay?: string | null;
+  /** The last day (UTC) of the report. Default: today. */
+  lastDay?: string | null;
+  /** What the rows are told apart by. */
+  groupBy?: ("day" | "feature" | "model" | "revision" | "tier" | "user")[];
+  /** Only generations of these features. */
+  features?: string[] | null;
+  /** Only those that these models answered, or were to answer first. */
+  models?: string[] | null;
+  /** Only those with these revisions of the feature's settings. */
+  revisions?: number[] | null;
+  /** Only those of users in these tiers; an empty text stands for users in no tier. */
+  tiers?: string[] | null;
+  /** Only those of these users, by uid. */
+  users?: string[] | null;
+  /** In the order of the groups, or those with the highest cost or the most requests first. */
+  sort?: "group" | "cost" | "requests";
+  /** How many of the users with the highest cost are listed; 0 for none. */
+  topUsers?: number;
+  /** How the rows are returned: as `rows`, or as text in `csv`. */
+  format?: "json" | "csv";
+  /** How many rows a page has at most. */
+  pageSize?: number;
+  /** The `nextPageToken` of the page before, for the same report. */
+  pageToken?: string | null;
+}
+
 /** An image is complete, or a part of it is. */
 export interface ImageFrame {
   type: "image";
@@ -1217,6 +1250,16 @@ export interface PartialImage {
   data: string;
 }
 
+/** How long answers took, in milliseconds; each is at most 5 % off. */
+export interface Percentiles {
+  /** Half of them took no longer. */
+  p50: number;
+  /** 95 % of them took no longer. */
+  p95: number;
+  /** 99 % of them took no longer. */
+  p99: number;
+}
+
 /** The user's default model of a feature. */
 export interface PreferencesSaved {
   /** The feature. */
@@ -1388,6 +1431,16 @@ export interface ReasoningFrame {
 /** Fetch the list of models from OpenRouter now, however new the stored one is. */
 export interface RefreshCatalog {
 
+}
+
+/** How often a limit refused a call. */
+export interface RefusalCount {
+  /** The feature that was called. */
+  feature: string;
+  /** The limit, as `details.limit` of the refusal has it. */
+  limit: string;
+  /** How often. */
+  count: number;
 }
 
 /** Remove one OpenRouter key, or all default keys, or all keys of a feature's own. */
@@ -1763,6 +1816,16 @@ export interface ToolResultInfo {
   content: string;
 }
 
+/** One of the users with the highest cost. */
+export interface TopUser {
+  /** The uid. */
+  user: string;
+  /** How many generations the user had. */
+  requests: number;
+  /** What they cost, in US dollars. */
+  cost: number;
+}
+
 /** Give a conversation another title, or choose another path through its messages. */
 export interface UpdateConversation {
   /** The conversation. */
@@ -1805,6 +1868,132 @@ export interface Usage {
   costIsEstimate?: true;
   /** What it is made up of; absent if it is the answer's alone. */
   costDetails?: CostDetails;
+}
+
+/** One page of a report on usage. */
+export interface UsageReport {
+  /** The first day (UTC), `YYYY-MM-DD`. */
+  firstDay: string;
+  /** The last day (UTC). */
+  lastDay: string;
+  /** What all generations of the report came to. */
+  totals: UsageSums;
+  /** With `json`: the groups of this page. */
+  rows?: UsageRow[];
+  /** With `csv`: the groups of this page as text. The first page begins with the names of the columns, so that the pages of a report can be joined. */
+  csv?: string;
+  /** How many groups there are, on all pages together. */
+  rowCount: number;
+  /** Fetches the next page; absent on the last one. */
+  nextPageToken?: string;
+  /** The users with the highest cost, or with the most requests if nothing cost anything. Only of a report without filters, or one that is grouped or filtered by user. */
+  topUsers?: TopUser[];
+  /** Whether nobody else can belong among `topUsers`. What is said of each of them always is exact. */
+  topUsersAreExact?: boolean;
+  /** How often calls were refused by a limit; of all users. What an instance counted in its last minute before it was killed is missing. */
+  refusals: RefusalCount[];
+  /** When the ledger was last counted, in ISO 8601: what ended before is in the report. `null` if it never was. */
+  countedUpTo: string | null;
+}
+
+/** What the generations of one group came to. It has the fields that `groupBy` names. */
+export interface UsageRow {
+  /** How many there were, cached answers and failures included; without refused ones. */
+  requests: number;
+  /** How many were answered to the end. */
+  done: number;
+  /** How many were stopped. */
+  stopped: number;
+  /** How many failed. */
+  failed: number;
+  /** How many ended with their instance. */
+  interrupted: number;
+  /** How many failed, or were interrupted, for each reason. */
+  errors: Record<string, number>;
+  /** Tokens of their prompts. */
+  promptTokens: number;
+  /** Tokens that were generated, reasoning included. */
+  completionTokens: number;
+  /** Both. */
+  totalTokens: number;
+  /** Tokens of reasoning, within `completionTokens`. */
+  reasoningTokens: number;
+  /** Tokens that a provider had cached, within `promptTokens`. */
+  cachedTokens: number;
+  /** What they cost, estimates included. */
+  cost: number;
+  /** How many of the costs are estimates. */
+  estimates: number;
+  /** How much of the cost is estimated. */
+  estimatedCost: number;
+  /** How much of the cost a provider charged to an account of your own. */
+  byokCost: number;
+  /** How many answers came from Firerouter's cache. */
+  cacheHits: number;
+  /** What those had cost when they were generated. */
+  savedCost: number;
+  /** How many were an admin's tests of settings. */
+  tests: number;
+  /** From a request to the first of its answer; `null` if nothing was measured. */
+  firstTokenMs: Percentiles | null;
+  /** From a request to the end of its answer, of those that were answered to the end. */
+  totalMs: Percentiles | null;
+  /** The day (UTC), `YYYY-MM-DD`. */
+  day?: string;
+  /** The feature. */
+  feature?: string;
+  /** The model that answered, or the first that was to. */
+  model?: string;
+  /** The revision of the feature's settings. */
+  revision?: number;
+  /** The users' tier; empty for users in no tier. */
+  tier?: string;
+  /** The user's uid; empty where an entry of the ledger was damaged. */
+  user?: string;
+}
+
+/** What some generations came to. Amounts are in US dollars. */
+export interface UsageSums {
+  /** How many there were, cached answers and failures included; without refused ones. */
+  requests: number;
+  /** How many were answered to the end. */
+  done: number;
+  /** How many were stopped. */
+  stopped: number;
+  /** How many failed. */
+  failed: number;
+  /** How many ended with their instance. */
+  interrupted: number;
+  /** How many failed, or were interrupted, for each reason. */
+  errors: Record<string, number>;
+  /** Tokens of their prompts. */
+  promptTokens: number;
+  /** Tokens that were generated, reasoning included. */
+  completionTokens: number;
+  /** Both. */
+  totalTokens: number;
+  /** Tokens of reasoning, within `completionTokens`. */
+  reasoningTokens: number;
+  /** Tokens that a provider had cached, within `promptTokens`. */
+  cachedTokens: number;
+  /** What they cost, estimates included. */
+  cost: number;
+  /** How many of the costs are estimates. */
+  estimates: number;
+  /** How much of the cost is estimated. */
+  estimatedCost: number;
+  /** How much of the cost a provider charged to an account of your own. */
+  byokCost: number;
+  /** How many answers came from Firerouter's cache. */
+  cacheHits: number;
+  /** What those had cost when they were generated. */
+  savedCost: number;
+  /** How many were an admin's tests of settings. */
+  tests: number;
+  /** From a request to the first of its answer; `null` if nothing was measured. */
+  firstTokenMs: Percentiles | null;
+  /** From a request to the end of its answer, of those that were answered to the end. */
+  totalMs: Percentiles | null;
 }
 
 /** One user, and what they have used. */
@@ -1911,5 +2100,6 @@ export interface Callables {
   set_openrouter_key: { request: SetKey; result: KeyInfo; frame: never };
   remove_openrouter_key: { request: RemoveKey; result: KeyRemoved; frame: never };
   test_openrouter_connection: { request: TestConnection; result: KeyReportInfo | KeyRefused; frame: never };
+  get_usage_report: { request: GetUsageReport; result: UsageReport; frame: never };
   refresh_catalog: { request: RefreshCatalog; result: CatalogRefreshed; frame: never };
 }

@@ -87,6 +87,14 @@ SEARCH_MAX_CHARS: Final = 200
 CAPABILITIES_MAX: Final = 20  # that one search asks for
 PAGE_TOKEN_MAX_CHARS: Final = 512
 
+# A report on usage
+REPORT_DAYS_MAX: Final = 366
+REPORT_FILTER_MAX: Final = 30  # values of one filter
+REPORT_FILTER_MAX_CHARS: Final = 128  # of one value: the longest uid
+REPORT_TOP_USERS_MAX: Final = 50
+REPORT_PAGE: Final = 100  # rows
+REPORT_PAGE_MAX: Final = 1_000
+
 # Keys
 KEYS_MAX: Final = 5  # the default ones, or a feature's own
 KEY_MIN_CHARS: Final = 8

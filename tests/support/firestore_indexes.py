@@ -3,6 +3,7 @@
 Of one collection, Firestore has an index of each field by itself unless `fieldOverrides` exempts
 the field, and joins those for filters that are all equalities. Whatever else involves several
 fields needs a composite index: the equalities' fields in any order, then the order of the results.
+Indexes that end with that order are joined as well, if together they have the equalities' fields.
 https://firebase.google.com/docs/firestore/query-data/index-overview
 """
 
@@ -92,12 +93,16 @@ class Indexes:
         if not query.order or len(query.fields) == 1:
             exempt = sorted(f for f in query.fields if self._is_exempt(query.collection, f))
             return f"{query.collection}.{exempt[0]} is exempt from its index" if exempt else None
-        served = any(
-            collection == query.collection and _serves(fields, query)
+        joined = [
+            equal
             for collection, fields in self._composite
-        )
+            if collection == query.collection
+            and (equal := _served_equalities(fields, query)) is not None
+        ]
         wanted = [*sorted(query.equal), *(f"{path} {way}" for path, way in query.order)]
-        return None if served else f"{query.collection} needs an index of {', '.join(wanted)}"
+        if joined and query.equal == frozenset().union(*joined):
+            return None
+        return f"{query.collection} needs an index of {', '.join(wanted)}"
 
     def _is_exempt(self, collection: str, path: str) -> bool:
         """An exemption goes for what is inside the field as well."""
@@ -163,7 +168,8 @@ def _filters(where: Any) -> Iterable[tuple[str, Any]]:
         yield one.field.field_path, one.op
 
 
-def _serves(fields: list[tuple[str, str | None]], query: Query) -> bool:
-    count = len(query.equal)
-    equal, order = fields[:count], fields[count:]
-    return {path for path, _ in equal} == query.equal and order == list(query.order)
+def _served_equalities(fields: list[tuple[str, str | None]], query: Query) -> set[str] | None:
+    """Return the fields of the query's equalities that this index is for; None if it is no help."""
+    count = len(fields) - len(query.order)
+    equal = {path for path, _ in fields[:count]}
+    return equal if fields[count:] == list(query.order) and equal <= query.equal else None

@@ -75,6 +75,7 @@ async def test_an_example_gives_what_the_page_prints(world: World, example: Exam
     instance, before = world.instance(), {}
     for name, data in example.before:
         before = await instance.call(name, data, **caller(name))
+    await instance.app.reports.rollup.run()  # what happens meanwhile
     request = request_of(example, before)
     name = example.callable
     frames, result = await instance.frames(name, request, **caller(name))

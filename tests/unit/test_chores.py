@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "benchmarks": {"devtools", "standins"},
     "kill_test": {"devtools", "standins"},
     "free_models": {"devtools"},
+    "usage_audit": {"devtools"},
     "devtools": {"standins"},
     "standins": set(),
 }
@@ -42,6 +43,7 @@ def test_every_chore_is_known() -> None:
         "kill-test",
         "manifest",
         "test",
+        "usage",
     ]
 
 

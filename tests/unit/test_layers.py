@@ -256,6 +256,7 @@ PURE = (
     "reports.histogram",
     "reports.limits",
     "reports.sums",
+    "reports.usage_table",
 )
 HEAVY = (
     "google.cloud.firestore_v1",

@@ -295,11 +295,21 @@ class App:
         )
 
     @cached_property
+    def refusals(self) -> reports.RefusalCounts:
+        """Counts the calls that a cap refused."""
+        return reports.RefusalCounts(
+            self.firestore, background=self.background, limits=self.limits.reports
+        )
+
+    @cached_property
     def reports(self) -> rooms.Reports:
         """What was spent on what."""
         limits = self.limits.reports
         store = reports.UsageStore(self.firestore, limits=limits)
-        return rooms.Reports(rollup=reports.RollUp(store, limits=limits))
+        return rooms.Reports(
+            rollup=reports.RollUp(store, limits=limits),
+            usage=reports.UsageReportCallable(self.firestore, limits=limits),
+        )
 
     @cached_property
     def admin(self) -> rooms.Admin:

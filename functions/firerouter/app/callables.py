@@ -147,6 +147,9 @@ FUNCTIONS: Final = (
     DeployedFunction("set_openrouter_key", ADMIN, lambda app: app.admin.keys.set_key, 120),
     DeployedFunction("remove_openrouter_key", ADMIN, lambda app: app.admin.keys.remove_key, 120),
     DeployedFunction("test_openrouter_connection", ADMIN, lambda app: app.admin.key_check.test),
+    DeployedFunction(
+        "get_usage_report", ADMIN, lambda app: app.reports.usage.get_usage_report, 120
+    ),
     DeployedFunction("refresh_catalog", ADMIN, lambda app: app.admin.model_check.refresh),
     # at night where the functions are, away from the full hour when everybody calls OpenRouter
     DeployedFunction(

@@ -116,6 +116,7 @@ class Reports:
     """What was spent on what."""
 
     rollup: reports.RollUp
+    usage: reports.UsageReportCallable
 
 
 @dataclass(frozen=True, slots=True)

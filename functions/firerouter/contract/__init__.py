@@ -30,7 +30,13 @@ if TYPE_CHECKING:
         KeyReportInfo,
         KeyWarning,
         ModelFlag,
+        Percentiles,
+        RefusalCount,
         SettingsSaved,
+        TopUser,
+        UsageReport,
+        UsageRow,
+        UsageSums,
     )
     from .attachments import OWN_PATH, Attachment, CreateUpload
     from .base import Record, faults, parse
@@ -76,6 +82,7 @@ if TYPE_CHECKING:
         VideoPart,
     )
     from .models import Capability, GetAvailableModels
+    from .page_tokens import malformed_page_token, page_token, read_page_token
     from .prompts import (
         FOR_ONE_MODEL,
         NEW,
@@ -141,6 +148,7 @@ if TYPE_CHECKING:
         Usage,
     )
     from .tools import Tool, ToolResult, Turn
+    from .usage import GetUsageReport, UsageGroup
     from .user_limits import (
         Allowance,
         GetAllowance,
@@ -181,7 +189,13 @@ else:
                 "KeyReportInfo",
                 "KeyWarning",
                 "ModelFlag",
+                "Percentiles",
+                "RefusalCount",
                 "SettingsSaved",
+                "TopUser",
+                "UsageReport",
+                "UsageRow",
+                "UsageSums",
             ),
             "attachments": (
                 "Attachment",
@@ -259,6 +273,11 @@ else:
                 "Capability",
                 "GetAvailableModels",
             ),
+            "page_tokens": (
+                "malformed_page_token",
+                "page_token",
+                "read_page_token",
+            ),
             "prompts": (
                 "CompareModels",
                 "ExecutePrompt",
@@ -327,6 +346,10 @@ else:
                 "Tool",
                 "ToolResult",
                 "Turn",
+            ),
+            "usage": (
+                "GetUsageReport",
+                "UsageGroup",
             ),
             "user_limits": (
                 "Allowance",
@@ -401,6 +424,7 @@ __all__ = (
     "GenerationStatus",
     "GetAllowance",
     "GetAvailableModels",
+    "GetUsageReport",
     "ImageFrame",
     "ImageInfo",
     "ImageOptions",
@@ -431,6 +455,7 @@ __all__ = (
     "Number",
     "Part",
     "PartialImage",
+    "Percentiles",
     "PreferencesSaved",
     "PromoteDraft",
     "PromptResult",
@@ -439,6 +464,7 @@ __all__ = (
     "ReasoningFrame",
     "Record",
     "RefreshCatalog",
+    "RefusalCount",
     "RemoveKey",
     "RepairFrame",
     "ResetFeature",
@@ -475,10 +501,15 @@ __all__ = (
     "ToolRequest",
     "ToolResult",
     "ToolResultInfo",
+    "TopUser",
     "Turn",
     "UpdateConversation",
     "UploadResult",
     "Usage",
+    "UsageGroup",
+    "UsageReport",
+    "UsageRow",
+    "UsageSums",
     "UserInfo",
     "UserLimitsSaved",
     "UserList",
@@ -491,9 +522,12 @@ __all__ = (
     "images",
     "invalid_part",
     "is_name",
+    "malformed_page_token",
+    "page_token",
     "parse",
     "parse_answer",
     "parse_partial",
+    "read_page_token",
     "response_format",
     "result_fields",
     "to_stored",

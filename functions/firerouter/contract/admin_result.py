@@ -200,3 +200,133 @@ class KeyRemoved(TypedDict):
     """How many keys the feature, or the default order, has now."""
     warnings: list[KeyWarning]
     """What the admin should know."""
+
+
+# -- usage -----------------------------------------------------------------------------------------
+
+
+class Percentiles(TypedDict):
+    """How long answers took, in milliseconds; each is at most 5 % off."""
+
+    p50: int
+    """Half of them took no longer."""
+    p95: int
+    """95 % of them took no longer."""
+    p99: int
+    """99 % of them took no longer."""
+
+
+class UsageSums(TypedDict):
+    """What some generations came to. Amounts are in US dollars."""
+
+    requests: int
+    """How many there were, cached answers and failures included; without refused ones."""
+    done: int
+    """How many were answered to the end."""
+    stopped: int
+    """How many were stopped."""
+    failed: int
+    """How many failed."""
+    interrupted: int
+    """How many ended with their instance."""
+    errors: dict[str, int]
+    """How many failed, or were interrupted, for each reason."""
+    promptTokens: int
+    """Tokens of their prompts."""
+    completionTokens: int
+    """Tokens that were generated, reasoning included."""
+    totalTokens: int
+    """Both."""
+    reasoningTokens: int
+    """Tokens of reasoning, within `completionTokens`."""
+    cachedTokens: int
+    """Tokens that a provider had cached, within `promptTokens`."""
+    cost: float
+    """What they cost, estimates included."""
+    estimates: int
+    """How many of the costs are estimates."""
+    estimatedCost: float
+    """How much of the cost is estimated."""
+    byokCost: float
+    """How much of the cost a provider charged to an account of your own."""
+    cacheHits: int
+    """How many answers came from Firerouter's cache."""
+    savedCost: float
+    """What those had cost when they were generated."""
+    tests: int
+    """How many were an admin's tests of settings."""
+    firstTokenMs: Percentiles | None
+    """From a request to the first of its answer; `null` if nothing was measured."""
+    totalMs: Percentiles | None
+    """From a request to the end of its answer, of those that were answered to the end."""
+
+
+class UsageRow(UsageSums):
+    """What the generations of one group came to. It has the fields that `groupBy` names."""
+
+    day: NotRequired[str]
+    """The day (UTC), `YYYY-MM-DD`."""
+    feature: NotRequired[str]
+    """The feature."""
+    model: NotRequired[str]
+    """The model that answered, or the first that was to."""
+    revision: NotRequired[int]
+    """The revision of the feature's settings."""
+    tier: NotRequired[str]
+    """The users' tier; empty for users in no tier."""
+    user: NotRequired[str]
+    """The user's uid; empty where an entry of the ledger was damaged."""
+
+
+class TopUser(TypedDict):
+    """One of the users with the highest cost."""
+
+    user: str
+    """The uid."""
+    requests: int
+    """How many generations the user had."""
+    cost: float
+    """What they cost, in US dollars."""
+
+
+class RefusalCount(TypedDict):
+    """How often a limit refused a call."""
+
+    feature: str
+    """The feature that was called."""
+    limit: str
+    """The limit, as `details.limit` of the refusal has it."""
+    count: int
+    """How often."""
+
+
+class UsageReport(TypedDict):
+    """One page of a report on usage."""
+
+    firstDay: str
+    """The first day (UTC), `YYYY-MM-DD`."""
+    lastDay: str
+    """The last day (UTC)."""
+    totals: UsageSums
+    """What all generations of the report came to."""
+    rows: NotRequired[list[UsageRow]]
+    """With `json`: the groups of this page."""
+    csv: NotRequired[str]
+    """With `csv`: the groups of this page as text. The first page begins with the names of the
+    columns, so that the pages of a report can be joined."""
+    rowCount: int
+    """How many groups there are, on all pages together."""
+    nextPageToken: NotRequired[str]
+    """Fetches the next page; absent on the last one."""
+    topUsers: NotRequired[list[TopUser]]
+    """The users with the highest cost, or with the most requests if nothing cost anything. Only of
+    a report without filters, or one that is grouped or filtered by user."""
+    topUsersAreExact: NotRequired[bool]
+    """Whether nobody else can belong among `topUsers`. What is said of each of them always is
+    exact."""
+    refusals: list[RefusalCount]
+    """How often calls were refused by a limit; of all users. What an instance counted in its last
+    minute before it was killed is missing."""
+    countedUpTo: str | None
+    """When the ledger was last counted, in ISO 8601: what ended before is in the report. `null` if
+    it never was."""

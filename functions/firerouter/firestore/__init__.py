@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         translated,
     )
     from .limits import ConfigLimits, FirestoreLimits
-    from .paths import GENERATIONS, Paths, key_of
+    from .paths import GENERATIONS, NO_USER, Paths, key_of
     from .pieces import cut
     from .raw import ListenStream, database_name, generated_client, listen
     from .reads import READ_S, Document, Snapshot, content, count, get, get_all, query
@@ -60,6 +60,7 @@ else:
             ),
             "paths": (
                 "GENERATIONS",
+                "NO_USER",
                 "Paths",
                 "key_of",
             ),
@@ -85,6 +86,7 @@ else:
 
 __all__ = (
     "GENERATIONS",
+    "NO_USER",
     "READ_S",
     "AlreadyExists",
     "Audit",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Sequence
 from decimal import Decimal
 from operator import attrgetter
 
 from ..callable import Call
-from ..contract import GetAvailableModels, parse
-from ..errors import InvalidArgument
+from ..contract import (
+    GetAvailableModels,
+    malformed_page_token,
+    page_token,
+    parse,
+    read_page_token,
+)
 from ..users import Caller
 from .catalog import Catalog
 from .model import Model, Price
@@ -29,10 +31,11 @@ class ModelSearch:
         Raises InvalidArgument, CatalogUnavailable, UpstreamError.
         """
         request = parse(GetAvailableModels, call.data if call.data is not None else {})
-        token = None if request.page_token is None else _read_token(request)
+        begin, last_id = _begin_of(request)
         catalog = await self._catalog.get()
         models = ordered(matching(catalog.models, request), request.sort)
-        begin = 0 if token is None else _resume(models, *token)
+        if last_id is not None:
+            begin = _resume(models, begin, last_id)
         end = begin + request.page_size
         page: dict[str, object] = {
             "models": [catalog.to_wire(model) for model in models[begin:end]],
@@ -42,7 +45,7 @@ class ModelSearch:
             "stale": self._catalog.is_stale(catalog),
         }
         if end < len(models):
-            page["nextPageToken"] = _page_token(request, end, models[end - 1].id)
+            page["nextPageToken"] = page_token(request, end, models[end - 1].id)
         return page
 
 
@@ -106,38 +109,14 @@ def _total_price(model: Model) -> tuple[bool, Decimal]:
     return True, Decimal(0)
 
 
-# -- page tokens: opaque to clients, valid for the same filters only -------------------------------
-
-
-def _page_token(request: GetAvailableModels, end: int, last_id: str) -> str:
-    text = json.dumps([_fingerprint(request), end, last_id], separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _read_token(request: GetAvailableModels) -> tuple[int, str]:
+def _begin_of(request: GetAvailableModels) -> tuple[int, str | None]:
     """Return where the page begins, and the ID before it. Raises InvalidArgument."""
-    text = request.page_token or ""
-    try:
-        token = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (ValueError, RecursionError):
-        token = None
-    match token:
-        case [str(fingerprint), int(begin), str(last_id)] if fingerprint == _fingerprint(request):
+    match read_page_token(request):
+        case []:
+            return 0, None
+        case [int(begin), str(last_id)]:
             return begin, last_id
-        case [str(), int(), str()]:
-            raise InvalidArgument(
-                "pageToken belongs to other filters. Leave it out to start again.",
-                field="pageToken",
-            )
-    raise InvalidArgument(
-        "pageToken must be the nextPageToken of an earlier answer.", field="pageToken"
-    )
-
-
-def _fingerprint(request: GetAvailableModels) -> str:
-    """Return what tells searches apart. The page size may change between pages."""
-    text = request.model_dump_json(exclude={"page_size", "page_token"})
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    raise malformed_page_token()
 
 
 def _resume(models: Sequence[Model], begin: int, last_id: str) -> int:

@@ -17,3 +17,15 @@ class ReportLimits:
     roll_commit_s: float = 30.0  # one commit; both, and `roll_up_s`, inside the function's 300 s
     roll_overlap_s: float = 120.0  # a commit's time is known so much before the commit is seen
     roll_pause_s: float = 0.2  # at most, before a page is read again that was counted elsewhere
+
+    # A report
+    report_documents_max: int = 10_000  # read for one page of it: some seconds' work
+    report_reads_at_once: int = 4  # days
+    report_read_s: float = 20.0  # one query
+    top_users_read: int = 100  # of each day, those with the highest cost
+    top_users_compared: int = 3  # times as many as are listed are added up
+
+    # Refusals, as an instance counts them
+    refusals_flush_s: float = 60.0  # at most one write in this time
+    refusals_write_s: float = 5.0
+    refusals_max: int = 1_000  # counters that wait for a write

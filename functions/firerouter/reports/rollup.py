@@ -66,6 +66,7 @@ class RollUp:
         while now() < until:
             page = await self._store.due(reader.since, reader.size)
             if not page:
+                await self._store.note_complete()
                 return rolled, False
             rolled += await self._roll(page, reader)
         return rolled, True

@@ -3,6 +3,7 @@
     Cell           a feature, model, revision and tier: with day and user, the grain of reports
     Sums           numbers by their path in a document: `("status", "done")`
     Contribution   what one entry adds, and to which day, user and cell
+    CellUsage      what there is of a cell on a day, as a report reads it
 
 Amounts are whole nano dollars and counts, so that sums are equal to what they are sums of. All
 times but durations are the server's, or the entry's own: nothing here asks a clock.
@@ -199,6 +200,16 @@ def _byok_nano_usd(attempts: object) -> int:
     if not isinstance(attempts, list):
         return 0
     return sum(_whole(one.get("byokNanoUsd")) for one in attempts if isinstance(one, dict))
+
+
+@dataclass(frozen=True, slots=True)
+class CellUsage:
+    """The sums of a cell on a day: of all users, or of one."""
+
+    day: str
+    cell: Cell
+    sums: Sums
+    uid: str = ""  # also where entries name no user
 
 
 # -- arithmetic ------------------------------------------------------------------------------------

@@ -1,9 +1,11 @@
 """The roll-ups' documents, and the one commit that counts a page of entries in them.
 
     usage/{day}                sums                          of all entries admitted that day
+                               refusals.{feature}.{cap}      see `refusal_counts`
     usage/{day}/cells/{cell}   feature, model, revision, tier, sums
     usage/{day}/users/{user}   uid, requests, nanoUsd, cells.{cell}: {feature, ..., sums}
     usage/cursor               rolledTo: a `rollDueAt`, before which nothing is left to count
+                               completeAt: when there was last nothing left to count
 
     an entry, ended or corrected: rollDueAt
         --roll--> rolled: what was counted of it; without rollDueAt
@@ -21,7 +23,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from google.cloud.firestore import DELETE_FIELD, AsyncClient, AsyncDocumentReference, FieldFilter
+from google.cloud.firestore import (
+    DELETE_FIELD,
+    SERVER_TIMESTAMP,
+    AsyncClient,
+    AsyncDocumentReference,
+    FieldFilter,
+)
 
 from ..firestore import Batch, Paths, Snapshot, commit, content, get, query
 from ..ledger import RUNNING, EntryField
@@ -40,7 +48,10 @@ from .sums import (
 )
 
 ROLLED_TO: Final = "rolledTo"
+COMPLETE_AT: Final = "completeAt"
+REFUSALS: Final = "refusals"
 SUMS: Final = "sums"
+UID: Final = "uid"
 CELLS: Final = "cells"
 _OF_USER: Final = (REQUESTS, NANO_USD)  # what a user's document has of all cells, to order them by
 
@@ -186,6 +197,12 @@ class UsageStore:
         batch.update(self._paths.generation(entry.id), fields, version=entry.version)
         await commit(batch, self._limits.roll_commit_s)
 
+    async def note_complete(self) -> None:
+        """Record that nothing is left to count."""
+        batch = Batch(self._firestore)
+        batch.set(self._paths.usage_cursor(), {COMPLETE_AT: SERVER_TIMESTAMP}, merge=True)
+        await commit(batch, self._limits.roll_commit_s)
+
     def _move(self, batch: Batch, movement: Movement) -> None:
         for day, sums in movement.days.items():
             _increment(
@@ -200,7 +217,7 @@ class UsageStore:
             )
         for (day, uid), cells in movement.users.items():
             increments: Sums = {}
-            fields: dict[Path, object] = {("uid",): uid}
+            fields: dict[Path, object] = {(UID,): uid}
             for cell, sums in cells.items():
                 add(increments, {path: sums.get(path, 0) for path in _OF_USER})
                 own = (CELLS, cell.id)

@@ -374,6 +374,13 @@ CALLABLES: Final = (
         (*_KEYS, errors.SettingsUnavailable, *_KEY_REPORTS),
     ),
     Callable(
+        "get_usage_report",
+        (contract.GetUsageReport,),
+        (contract.UsageReport,),
+        None,
+        (errors.LedgerUnavailable,),
+    ),
+    Callable(
         "refresh_catalog",
         (contract.RefreshCatalog,),
         (contract.CatalogRefreshed,),

@@ -5,6 +5,8 @@ import asyncio
 import importlib
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import combinations
 
 import pytest
 from google.api_core.exceptions import FailedPrecondition
@@ -14,7 +16,7 @@ from firerouter.callable import CallableError
 from firerouter.delivery import DeliveryLimits, StopLimits
 from firerouter.ledger.ids import generation_id
 from tests.support.eventually import until
-from tests.support.firestore_indexes import Query, refuse_queries_without_index
+from tests.support.firestore_indexes import Indexes, Query, refuse_queries_without_index
 from tests.support.in_process import World
 from tests.support.repository import FUNCTIONS
 
@@ -73,6 +75,10 @@ async def test_firestore_has_an_index_for_each_query(
     await other.app.generation.reconciler.run()
     for _ in range(2):  # from the beginning, and from the cursor on
         await other.app.reports.rollup.run()
+    await other.call("get_usage_report", {})  # of the users with the most requests
+    day = f"usage/{datetime.now(UTC):%Y%m%d}"
+    await world.firestore.document(day).set({"sums": {"nanoUsd": 1}}, merge=True)
+    await other.call("get_usage_report", {})  # and of those with the highest cost
     with suppress(CallableError):  # nothing is queued
         await other.app.delivery.handover.take_request(id_)
     gone = {"conversationId": stopped["conversationId"]}
@@ -89,3 +95,12 @@ async def test_a_query_without_an_index_fails_here_as_in_production(world: World
     assert await late.order_by("deadlineAt").get() == []
     with pytest.raises(FailedPrecondition, match="costDueAt ASCENDING"):
         await late.order_by("costDueAt").get()
+
+
+@pytest.mark.parametrize("count", range(5))
+def test_the_list_of_runs_may_be_filtered_by_whatever_admins_ask(count: int) -> None:
+    """Clients list `generations`, the newest first: see docs/operations.md."""
+    indexes = Indexes.load()
+    for fields in combinations(("feature", "status", "model", "uid"), count):
+        newest_first = Query("generations", frozenset(fields), (("createdAt", "DESCENDING"),))
+        assert indexes.missing(newest_first) is None

@@ -18,7 +18,18 @@ INDEXES = Indexes(
                     {"fieldPath": "owner", "order": UP},
                     {"fieldPath": "year", "order": DOWN},
                 ],
-            }
+            },
+            *(
+                {
+                    "collectionGroup": "films",
+                    "queryScope": "COLLECTION",
+                    "fields": [
+                        {"fieldPath": path, "order": UP},
+                        {"fieldPath": "year", "order": DOWN},
+                    ],
+                }
+                for path in ("genre", "land")
+            ),
         ],
         "fieldOverrides": [
             {"collectionGroup": "books", "fieldPath": "text", "indexes": []},
@@ -41,6 +52,8 @@ def query(collection: str, *equal: str, order: tuple[tuple[str, str], ...] = ())
         query("books", order=(("year", UP),)),
         query("books", order=(("year", DOWN),)),
         query("books", "owner", "shelf", order=(("year", DOWN),)),
+        query("films", "genre", order=(("year", DOWN),)),
+        query("films", "genre", "land", order=(("year", DOWN),)),
         query("others", "text"),
     ],
 )
@@ -56,6 +69,12 @@ def test_what_is_served(served: Query) -> None:
         (query("books", "year", "text"), "books.text is exempt from its index"),
         (query("books", "shelf", order=(("year", DOWN),)), "books needs an index of shelf, year D"),
         (query("books", "owner", "shelf", order=(("year", UP),)), "owner, shelf, year ASCENDING"),
+        (
+            query("films", "genre", "title", order=(("year", DOWN),)),
+            "films needs an index of genre",
+        ),
+        (query("films", "genre", order=(("year", UP),)), "films needs an index of genre, year ASC"),
+        (query("films", order=(("year", DOWN), ("genre", UP))), "index of year DESCENDING, genre"),
         (query("others", "a", order=(("b", UP),)), "others needs an index of a, b ASCENDING"),
     ],
 )

@@ -1,0 +1,151 @@
+"""The command line: which project and days, and what is said of each."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from scripts.devtools import ROOT, dev_state, processes
+from scripts.devtools.cli_errors import FAILED, INTERRUPTED, NOT_SET_UP, Problem
+from scripts.devtools.suite import PROJECT
+
+if TYPE_CHECKING:
+    from google.cloud.firestore import AsyncClient
+
+DAYS: Final = 7
+DAYS_MAX: Final = 89  # the ledger's entries are kept for 90
+EMULATOR: Final = "FIRESTORE_EMULATOR_HOST"
+DIFFERENCES_MAX: Final = 20  # printed of a day
+NANO: Final = 1_000_000_000
+
+EPILOG: Final = """\
+examples:
+  ./scripts/usage                              what each day came to, in the running ./scripts/dev
+  ./scripts/usage --check --project my-app     add up the ledger again, in a Firebase project
+
+--check reads every entry of the ledger of these days: in a project, each is a billed read. All is
+read as of one moment, so the app may go on. Entries that ended in the last minutes may wait to be
+counted; they are no difference.
+A project needs Google credentials: gcloud auth application-default login
+exit status: 0 equal, or only printed, 1 something differs, 2 wrong arguments, 3 not set up.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return asyncio.run(run(options))
+    except Problem as problem:
+        print(problem, file=sys.stderr)
+        return NOT_SET_UP
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="./scripts/usage",
+        description="Prints what each day's generations came to, and compares it to the ledger.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="add up the ledger again, and name what differs"
+    )
+    parser.add_argument(
+        "--days",
+        type=int,
+        choices=range(1, DAYS_MAX + 1),
+        default=DAYS,
+        metavar="N",
+        help=f"how many days, today (UTC) included (default: %(default)s, at most {DAYS_MAX})",
+    )
+    parser.add_argument(
+        "--project",
+        metavar="ID",
+        help="the Firebase project (default: the running ./scripts/dev)",
+    )
+    return parser.parse_args(arguments)
+
+
+async def run(options: argparse.Namespace) -> int:
+    """Read the project, and return the exit status. Raises Problem."""
+    from google.api_core.exceptions import GoogleAPIError
+    from google.auth.exceptions import GoogleAuthError
+    from google.cloud.firestore import AsyncClient
+
+    use_environment(options.project)
+    try:
+        firestore = AsyncClient(project=options.project or PROJECT)
+        return await report(firestore, options.days, check=options.check)
+    except GoogleAuthError:
+        raise Problem(
+            "There are no Google credentials on this machine, or they have expired.",
+            "Run `gcloud auth application-default login`, then this again.",
+        ) from None
+    except GoogleAPIError as error:
+        raise Problem(
+            f"Firestore refused: {error}",
+            "Your account needs the role Cloud Datastore Viewer in that project.",
+        ) from None
+
+
+async def report(firestore: AsyncClient, days: int, *, check: bool) -> int:
+    """Print a line for each day. Return the exit status."""
+    from scripts.usage_audit.recount import check_day, read_day
+    from scripts.usage_audit.usage_documents import UsageDocuments
+
+    documents = await UsageDocuments.of(firestore)
+    status = 0
+    for day in days_until(datetime.now(UTC), days):
+        count = await (check_day if check else read_day)(documents, day)
+        line = f"{day}  {count.requests:>9,}  {dollars(count.nano_usd):>16}"
+        if check:
+            waiting = f", {count.waiting:,} more wait" if count.waiting else ""
+            line += f"{waiting}: {verdict(count.differences)}"
+        print(line, flush=True)
+        for difference in count.differences[:DIFFERENCES_MAX]:
+            print(f"    {difference}")
+        status = FAILED if count.differences else status
+    return status
+
+
+def use_environment(project: str | None) -> None:
+    """Point the Firestore client at the emulator, or at Google. Raises Problem."""
+    if project is not None:
+        os.environ.pop(EMULATOR, None)  # a named project is never an emulator
+        return
+    state = dev_state.find(ROOT)
+    if state is None:
+        raise Problem(
+            "No ./scripts/dev is running in this folder.",
+            "Start it, or name a Firebase project: --project ID",
+        )
+    processes.bypass_proxies(os.environ)
+    os.environ[EMULATOR] = state["addresses"]["firestore"]
+
+
+def days_until(now: datetime, count: int) -> list[str]:
+    """Return the last days, the first one first."""
+    return [f"{now - timedelta(days=back):%Y%m%d}" for back in range(count - 1, -1, -1)]
+
+
+def verdict(differences: Sequence[str]) -> str:
+    if not differences:
+        return "equal to the ledger"
+    return f"{len(differences):,} differ" if len(differences) > 1 else "1 differs"
+
+
+def dollars(nano_usd: int) -> str:
+    """Return an amount with its billionths."""
+    whole, part = divmod(nano_usd, NANO)
+    return f"${whole:,}.{part:09}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
