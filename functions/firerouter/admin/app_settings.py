@@ -99,9 +99,9 @@ def named_settings(feature: Feature) -> Iterator[tuple[str, FeatureSettings]]:
 def merged(before: AppSettings, given: Mapping[str, object]) -> AppSettings:
     """Return the settings with the given ones replaced. Raises SettingsRefused."""
     values = {**before.to_json(), **given}
-    user_limits = given.get("limits")
-    if isinstance(user_limits, dict):
-        values["limits"] = {**before.limits.model_dump(by_alias=True), **user_limits}
+    for name, part in (("limits", before.limits), ("ceiling", before.ceiling)):
+        if isinstance(own := given.get(name), dict):
+            values[name] = {**part.model_dump(by_alias=True), **own}
     try:
         return AppSettings.model_validate(values, by_alias=True, by_name=False)
     except ValidationError as error:

@@ -135,6 +135,7 @@ class App:
             background=self.background,
             instance=self.instance,
             leases=self.leases,
+            on_refusal=self._count_refusal,
             limits=self.limits.ledger,
         )
 
@@ -293,6 +294,9 @@ class App:
             reconciler=_reconciler(self),
             cache=cache,
         )
+
+    def _count_refusal(self, cap: str, feature: str) -> None:
+        self.refusals.count(cap, feature)  # built with the first refusal, not with the ledger
 
     @cached_property
     def refusals(self) -> reports.RefusalCounts:

@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from .. import log
 from ..background import BackgroundTasks
 from ..callable import CallableError
+from ..errors import QuotaExceeded
 from ..firestore import Conflict, FirestoreError, Forbidden, NotStorable, Unavailable
 from .admission import Admissions, Admitted, Answered
 from .caps import Caps
@@ -32,6 +33,12 @@ from .entry import Admission, AttemptRecord, EntryField, OpenEntry, Outcome, att
 from .leases import Leases
 from .limits import LedgerLimits
 from .store import LedgerStore
+
+OnRefusal = Callable[[str, str], None]  # the cap, and the feature that was called
+
+
+def _ignore(cap: str, feature: str) -> None:
+    """Count nothing."""
 
 
 class Ledger:
@@ -44,6 +51,7 @@ class Ledger:
         background: BackgroundTasks,
         instance: str = "",
         leases: Leases | None = None,
+        on_refusal: OnRefusal = _ignore,
         limits: LedgerLimits | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -54,6 +62,7 @@ class Ledger:
             background: Runs what goes on after a caller has been answered.
             instance: This instance's id, by which a stop finds what runs here.
             leases: Keep what runs here alive, for others to see.
+            on_refusal: Is told the cap and the feature of each call that a cap refused.
             limits: How long each step may take.
             now: The clock.
         """
@@ -72,6 +81,7 @@ class Ledger:
             limits=self._limits,
             now=now,
         )
+        self._on_refusal = on_refusal
 
     async def admit(self, admission: Admission, caps: Caps) -> Admitted | Answered:
         """Record a generation and count it, unless the same request was answered before.
@@ -103,7 +113,11 @@ class Ledger:
         Raises:
             CallableError: As `admit`, where all of it is refused.
         """
-        outcomes = await self._admissions.admit(admissions, caps)
+        try:
+            outcomes = await self._admissions.admit(admissions, caps)
+        except QuotaExceeded as error:
+            self._on_refusal(str(error.details["limit"]), admissions[0].feature.id)
+            raise
         for outcome in outcomes:
             if isinstance(outcome, Admitted):
                 self.adopt(outcome.entry)
