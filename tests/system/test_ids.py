@@ -55,6 +55,7 @@ FIELDS: list[Field] = [
     (EXPORT, {}, "conversationId", ODD),
     ("set_preferences", {"model": None}, "feature", ODD_FEATURES),
     ("set_preferences", TALK, "model", ["", "..", "\0", "é", "x" * 1500, 7, ["x"]]),
+    ("get_allowance", {}, "feature", ODD_FEATURES),
     ("get_available_models", {}, "pageToken", ["a/b", "..", "\0", "x" * 1500, 7]),
 ]
 CALLABLES = sorted({name for name, *_ in FIELDS})

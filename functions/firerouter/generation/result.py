@@ -144,7 +144,7 @@ def with_remaining(result: PromptResult, generation: AdmittedGeneration) -> Prom
     if remaining is None:
         return result
     spent = nano_usd(result["usage"].get("cost") or 0)
-    used = 0 if result["cached"] else result["usage"]["totalTokens"]
+    used = 0 if result.get("cached") else result["usage"]["totalTokens"]
     left = remaining.after(
         unspent_nano_usd=reserve.nano_usd - spent, unused_tokens=reserve.tokens - used
     )
