@@ -5,14 +5,17 @@
 
 The hash is of all that OpenRouter would be sent, with the feature, its revision and, unless the
 feature shares answers, the user: so nobody gets what another user's request was answered. Only
-whole answers are cached. An outage of Firestore is a miss: OpenRouter is asked then.
+whole answers are cached. The same request again at the same time, on the same instance, waits for
+the first one's answer. An outage of Firestore is a miss: OpenRouter is asked then.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import NotRequired, TypedDict, cast
 
@@ -52,8 +55,13 @@ def response_id(feature: Feature, uid: str, upstream: ChatRequest) -> str | None
 
 
 def is_cacheable(status: Status, result: PromptResult) -> bool:
-    """Return whether it is a whole answer, and a new one, whose images can be had again."""
+    """Return whether it is a whole answer, and a new one, whose images can be had again.
+
+    An answer that has not the format that was asked for would be given again and again.
+    """
     whole = status == "done" and result["finishReason"] == "stop" and not result["cached"]
+    if any(notice["reason"] == "format_not_kept" for notice in result.get("notices", ())):
+        return False
     return whole and all("path" in image for image in result.get("images", ()))
 
 
@@ -71,6 +79,25 @@ class ResponseCache:
         self._documents = firestore.collection("responses")
         self._limits = limits
         self._now = now
+        self._making: dict[str, asyncio.Future[None]] = {}  # by id: answers on this instance
+
+    @contextmanager
+    def making(self, id_: str | None) -> Iterator[asyncio.Future[None] | None]:
+        """Within this context, an answer is made that is to be cached.
+
+        Yields:
+            What to wait for, if it is being made already: it is done when that has ended. So of the
+            same requests at the same time, one asks OpenRouter, and the others find its answer.
+        """
+        if id_ is None or id_ in self._making:
+            yield None if id_ is None else self._making[id_]
+            return
+        made = self._making[id_] = asyncio.get_running_loop().create_future()
+        try:
+            yield None
+        finally:
+            del self._making[id_]
+            made.set_result(None)
 
     async def get(self, id_: str | None) -> CachedAnswer | None:
         """Return the answer, if it is there and not too old."""

@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import cast
 
 from .. import log
@@ -34,6 +35,7 @@ from ..ledger import (
     NOTHING,
     Admission,
     Admitted,
+    Caps,
     ConversationLink,
     FeatureUse,
     Ledger,
@@ -44,6 +46,7 @@ from ..ledger import (
     RequestKey,
     generation_id,
 )
+from ..openrouter import Interrupted
 from ..users import Caller
 from .active import ActiveGeneration, HandedOver, Origin, origin_of
 from .answer import AdmittedGeneration, Answerer, AnswerOutcome, AnswerRun
@@ -54,6 +57,21 @@ from .limits import GenerationLimits
 from .preparation import PreparedRequest, RequestBuilder
 from .result import build_outcome, build_result, minimal_result, with_remaining
 from .user_caps import UserCaps
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms a request is admitted.
+
+    Attributes:
+        admitter: Admits it: the ledger, or its part of a joint admission.
+        caps: What it is held to.
+        payer: Who called.
+    """
+
+    admitter: Admitter
+    caps: Caps
+    payer: Payer
 
 
 class PromptExecution:
@@ -233,12 +251,30 @@ class PromptExecution:
         caps, payer = await self._user_caps.of(caller, app, feature)
         prepared = await self._builder.prepare(request, feature, app, active.uid, active.id)
         await prepared.upstream.keys.get()  # a missing key is told before anything is counted
+        with self._cache.making(prepared.cache_id) as same:
+            if same is not None:
+                await self._wait_for(same, active)
+            return await self._run(active, request, prepared, Terms(admitter, caps, payer))
+
+    async def _wait_for(self, same: asyncio.Future[None], active: ActiveGeneration) -> None:
+        """Wait until the same request has been answered, or this one is stopped."""
+        with suppress(Interrupted), active.deadline.guard():
+            await asyncio.wait({same})
+
+    async def _run(
+        self,
+        active: ActiveGeneration,
+        request: ExecutePrompt,
+        prepared: PreparedRequest,
+        terms: Terms,
+    ) -> PromptResult | HandedOver:
+        """Admit a prepared request and answer it."""
         cached = await self._cache.get(prepared.cache_id)
         # an answer that is there already takes no time, so it needs no queue
         continues = prepared.may_continue and cached is None
         try:
-            admitted = await admitter.admit(
-                _admission(active, prepared, payer, cached, continues=continues), caps
+            admitted = await terms.admitter.admit(
+                _admission(active, prepared, terms.payer, cached, continues=continues), terms.caps
             )
         except AlreadyRunning as elsewhere:
             if continues and "generationId" in elsewhere.details:

@@ -181,7 +181,7 @@ class RequestBuilder:
             notices=(*selection.notices, *supported.notices, *files.notices),
             reserve=reserve,
             prices=await self._prices(settings, app, files.models),
-            cache_id=None if feature.test else response_id(feature, uid, upstream),
+            cache_id=_cache_id(request, feature, uid, upstream),
         )
 
     async def _upstream(
@@ -282,6 +282,15 @@ class RequestBuilder:
         known = [model.output_modalities for model in described if model]
         writes = all("text" in outputs for outputs in known if outputs)
         return image_parameters.chat_parameters(options, given, writes=writes)
+
+
+def _cache_id(
+    request: ExecutePrompt, feature: Feature, uid: str, upstream: ChatRequest
+) -> str | None:
+    """Return what the answer is cached under: never one that is to be another one."""
+    if feature.test or request.regenerate:
+        return None
+    return response_id(feature, uid, upstream)
 
 
 def _images(settings: FeatureSettings, upstream: ChatRequest) -> int:
