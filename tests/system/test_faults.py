@@ -66,6 +66,7 @@ OK = {
     "paid-nan": "stop",
     "paid-huge": "stop",
     "paid-no-usage": "stop",
+    "paid-slow-headers": "stop",
     "paid-error-once": "stop",
     "free-billed": "stop",
 }

@@ -210,7 +210,7 @@ class OpenRouter:
                 key = await request.keys.get()
                 attempts.attempts.append(attempt)
                 deadline.start_silence()
-                response = await self._post(key, attempt, request)
+                response = await self._post(key, attempt, request, deadline)
                 stream = self._open(response, model, request, deadline)
                 attempt.answer = stream.answer
                 attempt.upstream_id = stream.answer.upstream_id
@@ -249,7 +249,7 @@ class OpenRouter:
                 key = await request.keys.get()
                 attempts.attempts.append(attempt)
                 deadline.start_silence()
-                response = await self._post(key, attempt, request)
+                response = await self._post(key, attempt, request, deadline)
                 attempt.upstream_id = response.upstream_id
                 body = await response.read(self.limits.vectors_max_bytes, AnswerTooLong)
                 document = read_document(body)
@@ -262,7 +262,9 @@ class OpenRouter:
         on_id()
         return embeddings
 
-    async def _post(self, key: Secret, attempt: Attempt, request: Request) -> UpstreamResponse:
+    async def _post(
+        self, key: Secret, attempt: Attempt, request: Request, deadline: Deadline
+    ) -> UpstreamResponse:
         """Send a request, with the next key if OpenRouter refuses one, while there is any left."""
         refused: list[Secret] = []
         headers = {
@@ -276,9 +278,8 @@ class OpenRouter:
             try:
                 body = request.body(attempt.model)
                 attempt.sent = True
-                response = await self._transport.post(request.path, key, headers, body)
-                attempt.accepted = True
-                return response
+                sending = self._transport.post(request.path, key, headers, body)
+                return await self._response(asyncio.ensure_future(sending), attempt, deadline)
             except UpstreamError as error:
                 attempt.sent = False  # and it was refused, or never arrived
                 another = (
@@ -289,6 +290,34 @@ class OpenRouter:
                 if another is None:
                     raise
                 key = another
+
+    async def _response(
+        self, sending: asyncio.Future[UpstreamResponse], attempt: Attempt, deadline: Deadline
+    ) -> UpstreamResponse:
+        """Wait for a response; where its user stops it, a moment longer.
+
+        OpenRouter's id comes with the response. Without it nobody can ask what a request cost that
+        was on its way when it was stopped.
+        """
+        try:
+            response = await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            try:
+                if deadline.stopped == "stopped":
+                    await asyncio.wait({sending}, timeout=self.limits.id_wait_s)
+            finally:
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
+            if not sending.cancelled():
+                if sending.exception() is None:
+                    attempt.accepted = True
+                    attempt.upstream_id = sending.result().upstream_id
+                    await sending.result().close()
+                else:
+                    attempt.sent = False  # it was refused
+            raise
+        attempt.accepted = True
+        return response
 
 
 def _is_of_the_key(error: UpstreamError) -> bool:

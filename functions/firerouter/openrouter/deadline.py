@@ -48,6 +48,11 @@ class Deadline:
             # would only hit it behind them
             self._loop.call_soon(self._interrupt, self._stopped)
 
+    @property
+    def stopped(self) -> Cause | None:
+        """By whom it was told to stop, if it was."""
+        return self._stopped.cause if self._stopped is not None else None
+
     def cap_total(self, total_s: float) -> None:
         """Bring the total deadline forward to `total_s` from now, if that is sooner."""
         self._ends_at = min(self._ends_at, self._loop.time() + total_s)

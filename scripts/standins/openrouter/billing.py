@@ -5,6 +5,7 @@ The charge itself is in the `Generation`, from which `/generation` and the bill 
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import Any
 
@@ -15,6 +16,7 @@ from .streams import SHORT_TOKENS, Event, Exchange, script_of
 Json = dict[str, Any]
 
 ABSURD_USD = 9e6
+HEADERS_S = 0.5
 REFUSAL = "I can't help with that."
 
 
@@ -42,7 +44,12 @@ def huge(usage: Json) -> Json:
     return {**usage, "prompt_tokens": 10**30, "completion_tokens": 2**63, "cost": 9e99}
 
 
-# Answers without a word
+# Answers that take their time, or without a word
+
+
+async def slow_headers(ex: Exchange) -> None:
+    await asyncio.sleep(HEADERS_S)
+    await (stream(ex) if ex.chat.stream else whole(ex))
 
 
 def nothing(_: Exchange) -> Answer:

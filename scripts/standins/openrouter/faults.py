@@ -359,6 +359,14 @@ BILLS = (
         flat_usd=FIVE_CENTS,
     ),
     Fault(
+        "sim/paid-slow-headers",
+        "headers after half a second, then answers, and charges five cents",
+        bills.slow_headers,
+        bills.slow_headers,
+        paid=True,
+        flat_usd=FIVE_CENTS,
+    ),
+    Fault(
         "sim/paid-silent-after-headers",
         "headers, then nothing, and charges five cents",
         does.silent_after_headers,

@@ -350,6 +350,38 @@ async def test_a_stop_costs_what_was_sent_and_written_and_the_message_is_correct
     assert again["usage"] == message["usage"] == (await books.entry())["usage"]
 
 
+@pytest.mark.parametrize(
+    ("model", "nano_usd"), [("sim/paid-slow-headers", 5 * CENT), ("sim/503", 0)]
+)
+async def test_a_stop_before_the_headers_waits_for_the_id_that_its_cost_is_looked_up_by(
+    books: Books, model: str, nano_usd: int
+) -> None:
+    await books.feature(model)
+    asking = asyncio.create_task(books.again(requestId="r1"))
+    await until(books.world.requests)
+    await books.instance.call("stop_generation", {"requestId": "r1"}, "user")
+    result = await asyncio.wait_for(asking, EVENTUALLY_S)
+    assert result["finishReason"] == "stopped"
+    attempts = (await books.entry())["attempts"]
+    assert all(a["upstreamId"] for a in attempts if a["reason"] == "stopped")
+    await books.assert_added_up()
+    await books.reconcile()
+    assert (await books.assert_paid()).nano_usd == nano_usd
+
+
+async def test_a_stop_before_the_headers_of_a_silent_model_stands_at_its_worst_case(
+    books: Books,
+) -> None:
+    await books.feature("sim/paid-silent", firstTokenS=60, maxTokens=1000)
+    asking = asyncio.create_task(books.again(requestId="r1"))
+    await until(books.world.requests)
+    await books.instance.call("stop_generation", {"requestId": "r1"}, "user")
+    await asyncio.wait_for(asking, EVENTUALLY_S)
+    entry = await books.entry()
+    assert 1000 * TOKEN <= entry["costNanoUsd"] < 2000 * TOKEN
+    assert (await books.reconcile())["givenUp"] == 1
+
+
 async def test_a_message_that_was_deleted_meanwhile_keeps_no_ledger_from_its_correction(
     books: Books,
 ) -> None:

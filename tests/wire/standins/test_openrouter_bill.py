@@ -251,6 +251,7 @@ CHECKS: dict[str, Any] = {
     "sim/paid-error": check_error,
     "sim/paid-error-once": check_error_once,
     "sim/paid-silent": lambda a: check_silent(a, "sim/paid-silent"),
+    "sim/paid-slow-headers": lambda a: check_flat(a, "sim/paid-slow-headers", "0.05"),
     "sim/paid-silent-after-headers": check_silent_after_headers,
     "sim/paid-stall": check_stall,
 }
