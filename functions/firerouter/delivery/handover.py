@@ -217,5 +217,6 @@ def _claimed(stored: StoredEntry, nonce: str, version: datetime) -> Claim | None
     if admission is None:  # damaged: nobody can run it, and the reconciler closes it
         log.error("entry_damaged", generation=stored.id)
         return None
-    entry = OpenEntry(admission, nonce, stored.admitted_at, EntryState(version))
+    state = EntryState(version, texts_erased=stored.texts_erased)
+    entry = OpenEntry(admission, nonce, stored.admitted_at, state)
     return Claim(entry, is_stopped=stored.stop is not None)

@@ -25,6 +25,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Final
 
 from .. import log
 from ..background import BackgroundTasks
@@ -47,11 +48,15 @@ from .entry import (
     EntryState,
     OpenEntry,
     Outcome,
+    StoredEntry,
     attempt_documents,
 )
 from .limits import LedgerLimits
 from .quotas import Counter, counters, refusal
 from .store import LedgerStore
+
+# what is read of an entry in our hands that somebody else has written to
+_OWN_FIELDS: Final = (EntryField.STATUS, EntryField.NONCE, EntryField.TEXTS_ERASED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,8 +256,7 @@ class Ledger:
                     id_, state.version, fields, within_s=self._limits.note_s
                 )
             except Conflict:  # noted by this commit's first sending, stopped, or closed
-                version = await self._running_version(id_, entry.nonce)
-                state.version = version or state.version
+                await self._look_again(entry)
         except FirestoreError as error:
             log.warning("note_failed", type=error.cause)
 
@@ -265,6 +269,8 @@ class Ledger:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._limits.settle_s
         while loop.time() < deadline:
+            if state.texts_erased:
+                outcome = outcome.without_texts()
             try:
                 if await self._end(entry, outcome):
                     return
@@ -288,16 +294,26 @@ class Ledger:
                 entry.reservation, outcome, now=self._now(), within_s=self._limits.settle_s
             )
         except Conflict:  # ended by this commit's first sending or the reconciler, or stopped
-            version = await self._running_version(entry.admission.id, entry.nonce)
-            entry.state.version = version or entry.state.version
-            return version is None
+            return not await self._look_again(entry)
         return True
+
+    async def _look_again(self, entry: OpenEntry) -> bool:
+        """Read what somebody else has written onto our entry. Return whether it still runs."""
+        stored = await self._running_entry(entry.admission.id, entry.nonce)
+        if stored is not None:
+            entry.state.version = stored.version
+            entry.state.texts_erased = stored.texts_erased
+        return stored is not None
 
     async def _running_version(self, id_: str, nonce: str) -> datetime | None:
         """Return the version of our entry while it runs; None once it has ended or gone.
 
         It is never that of an entry that has ended, for it is the guard against a second end.
         """
-        stored = await self._store.read(id_, (EntryField.STATUS, EntryField.NONCE))
+        stored = await self._running_entry(id_, nonce)
+        return stored.version if stored is not None else None
+
+    async def _running_entry(self, id_: str, nonce: str) -> StoredEntry | None:
+        stored = await self._store.read(id_, _OWN_FIELDS)
         ours = stored is not None and stored.is_running and stored.nonce == nonce
-        return stored.version if stored is not None and ours else None
+        return stored if ours else None
