@@ -254,7 +254,7 @@ export interface CreateUpload {
 
 /**
  * Delete a conversation with all that it holds.
- * The files of its messages and the text of its answers in the ledger are deleted too. It is gone for every call at once; a deletion that was interrupted is finished by calling again.
+ * The files of its messages and the text of its answers in the ledger and the response cache are deleted too. It is gone for every call at once; a deletion that was interrupted is finished by calling again.
  */
 export interface DeleteConversation {
   /** The conversation. */

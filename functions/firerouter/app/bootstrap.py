@@ -232,6 +232,9 @@ class App:
         deletion = conversations.ConversationDeletion(
             self.firestore,
             conversations=store,
+            texts=conversations.TextEraser(
+                self.firestore, progress=self.delivery.progress, limits=limits
+            ),
             delete_files=self.files.storage.delete,
             limits=limits,
         )

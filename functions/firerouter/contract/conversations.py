@@ -33,8 +33,9 @@ class UpdateConversation(Record):
 class DeleteConversation(Record):
     """Delete a conversation with all that it holds.
 
-    The files of its messages and the text of its answers in the ledger are deleted too. It is gone
-    for every call at once; a deletion that was interrupted is finished by calling again.
+    The files of its messages and the text of its answers in the ledger and the response cache are
+    deleted too. It is gone for every call at once; a deletion that was interrupted is finished by
+    calling again.
     """
 
     conversation_id: OwnId

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .deletion import ConversationDeletion
     from .limits import ConversationLimits
     from .store import ConversationStore
+    from .text_eraser import TextEraser
     from .tree import Question, Summary, Thread, ThreadPlace, Turn, title_of
     from .writer import ThreadWriter
 else:
@@ -19,6 +20,7 @@ else:
             "deletion": ("ConversationDeletion",),
             "limits": ("ConversationLimits",),
             "store": ("ConversationStore",),
+            "text_eraser": ("TextEraser",),
             "tree": (
                 "Question",
                 "Summary",
@@ -38,6 +40,7 @@ __all__ = (
     "ConversationStore",
     "Question",
     "Summary",
+    "TextEraser",
     "Thread",
     "ThreadPlace",
     "ThreadWriter",

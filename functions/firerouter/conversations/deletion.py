@@ -5,7 +5,7 @@
     the conversation itself, and `deleting` in its place      one commit: clients no longer see it,
                                                               no running answer comes back to it
     files of its messages, messages, transcript               page by page
-    results of its generations                                the ledger entries stay, without text
+    texts of its generations                                  see `text_eraser`
     `deleting`                                                last
 
 If it is cut off anywhere, the same call goes on from there. What is kept of a generation that still
@@ -14,25 +14,18 @@ runs is deleted when it ends, or is closed.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TypeVar
 
-from google.cloud.firestore import (
-    DELETE_FIELD,
-    AsyncClient,
-    AsyncCollectionReference,
-    FieldFilter,
-)
+from google.cloud.firestore import AsyncClient, AsyncCollectionReference
 
 from ..errors import ConversationUnknown, HistoryUnavailable
 from ..files import files_of
-from ..firestore import Paths, commit, get, query, translated
-from ..ledger import EntryField
+from ..firestore import commit, get, query, translated
 from .limits import ConversationLimits
 from .store import EVENT, ConversationStore
+from .text_eraser import TextEraser
 
-T = TypeVar("T")
 DeleteFiles = Callable[[list[str]], Awaitable[None]]  # by their paths in Cloud Storage
 
 
@@ -44,12 +37,13 @@ class ConversationDeletion:
         firestore: AsyncClient,
         *,
         conversations: ConversationStore,
+        texts: TextEraser,
         delete_files: DeleteFiles,
         limits: ConversationLimits,
     ) -> None:
         self._firestore = firestore
-        self._paths = Paths(firestore)
         self._conversations = conversations
+        self._texts = texts
         self._delete_files = delete_files
         self._limits = limits
 
@@ -73,7 +67,7 @@ class ConversationDeletion:
                 raise ConversationUnknown(field="conversationId")
             for name in ("messages", "transcript"):
                 await self._empty(conversation.collection(name), uid)
-            await self._delete_results(uid, id_)
+            await self._texts.erase_conversation(uid, id_)
             batch = self._firestore.batch()
             batch.delete(tombstone)
             await commit(batch, self._limits.change_s)
@@ -90,20 +84,3 @@ class ConversationDeletion:
             for snapshot in found:
                 batch.delete(snapshot.reference)
             await commit(batch, self._limits.change_s)
-
-    async def _delete_results(self, uid: str, id_: str) -> None:
-        entries = self._paths.generations()
-        filter_ = FieldFilter(EntryField.CONVERSATION_ID, "==", id_)
-        found = await query(entries.where(filter=filter_).select([EntryField.UID]))
-        own = [snapshot.reference for snapshot in found if snapshot.get(EntryField.UID) == uid]
-        for references in _batches(own, self._limits.delete_batch):
-            batch = self._firestore.batch()
-            for reference in references:
-                batch.update(
-                    reference, {EntryField.RESULT: None, EntryField.QUESTION: DELETE_FIELD}
-                )
-            await commit(batch, self._limits.change_s)
-
-
-def _batches(items: Sequence[T], size: int) -> list[Sequence[T]]:
-    return [items[at : at + size] for at in range(0, len(items), size)]

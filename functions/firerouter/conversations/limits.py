@@ -31,3 +31,5 @@ class ConversationLimits:
     change_s: float = 8.0  # an update, or one step of a deletion
     export_s: float = 30.0  # all messages
     delete_batch: int = 200  # documents
+    erased_at_once: int = 8  # generations whose progress is looked for
+    progress_gone_days: int = 3  # after admission: what was left of it has expired by then

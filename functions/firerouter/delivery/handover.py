@@ -218,5 +218,6 @@ def _claimed(stored: StoredEntry, nonce: str, version: datetime) -> Claim | None
     if admission is None:  # damaged: nobody can run it, and the reconciler closes it
         log.error("entry_damaged", generation=stored.id)
         return None
-    entry = OpenEntry(admission, nonce, stored.windows, EntryState(version, freed=stored.freed))
+    state = EntryState(version, freed=stored.freed, texts_erased=stored.texts_erased)
+    entry = OpenEntry(admission, nonce, stored.windows, state)
     return Claim(entry, is_stopped=stored.stop is not None)

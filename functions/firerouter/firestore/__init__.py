@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .paths import GENERATIONS, NO_USER, Paths, key_of
     from .pieces import cut
     from .raw import ListenStream, database_name, generated_client, listen
-    from .reads import READ_S, Document, Snapshot, content, count, get, get_all, query
+    from .reads import READ_S, Document, Snapshot, content, count, get, get_all, pages, query
 else:
     __getattr__ = lazily(
         __name__,
@@ -79,6 +79,7 @@ else:
                 "count",
                 "get",
                 "get_all",
+                "pages",
                 "query",
             ),
         },
@@ -118,6 +119,7 @@ __all__ = (
     "key_of",
     "listen",
     "mapped",
+    "pages",
     "put",
     "query",
     "translated",

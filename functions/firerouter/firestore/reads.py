@@ -6,7 +6,7 @@ The client's own retries would go on past our deadline, so each read states `ret
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Final, TypeAlias
 
 from google.cloud.firestore import (
@@ -66,6 +66,21 @@ async def query(
     with mapped(reading=True):
         async with asyncio.timeout(within_s):
             return [found async for found in query_.stream(retry=None, timeout=within_s)]
+
+
+async def pages(
+    query_: AsyncQuery | AsyncCollectionReference, size: int, *, within_s: float = READ_S
+) -> AsyncIterator[list[Snapshot]]:
+    """Yield all snapshots of a query, a page of them at a time.
+
+    A page begins behind the last document of the one before, which may be gone by then.
+    """
+    page = await query(query_.limit(size), within_s=within_s)
+    while page:
+        yield page
+        if len(page) < size:
+            return
+        page = await query(query_.limit(size).start_after(page[-1]), within_s=within_s)
 
 
 async def count(query_: AsyncQuery, *, within_s: float = READ_S) -> int:

@@ -86,6 +86,12 @@ class AdmittedGeneration:
         asked_for = request.request_id is not None or self.writer is not None
         return (asked_for or admission.continues) and not request.temporary
 
+    @property
+    def texts_erased(self) -> bool:
+        """Whether its conversation was deleted while it ran, with all that was said in it."""
+        deleted = self.writer is not None and self.writer.deleted
+        return deleted or self.entry.state.texts_erased
+
 
 @dataclass(frozen=True, slots=True)
 class AnswerOutcome:

@@ -1,12 +1,16 @@
 """Answers cached for the same request, where a feature's `cacheSeconds` says so.
 
     responses/{hash}   {answer: {model, provider?, text, reasoning?, citations?, images?,
-                                 finishReason, usage}, expireAt}
+                                 finishReason, usage},
+                        uid, conversationId?, expireAt}
 
 The hash is of all that OpenRouter would be sent, with the feature, its revision and, unless the
 feature shares answers, the user: so nobody gets what another user's request was answered. Only
 whole answers are cached. The same request again at the same time, on the same instance, waits for
 the first one's answer. An outage of Firestore is a miss: OpenRouter is asked then.
+
+An answer names the user and the conversation that it was written for, and the ledger's entry of
+each generation that it was served to names it: it is deleted with any of them (`conversations`).
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ from ..callable import encode
 from ..contract import Citation, FinishReason, ImageInfo, PromptResult, Usage
 from ..features import Feature
 from ..files import without_image_data
-from ..firestore import FirestoreError, commit, get
+from ..firestore import FirestoreError, Paths, commit, get
 from ..ledger import Status
 from ..openrouter import ChatRequest, nano_usd
 from .limits import GenerationLimits
@@ -76,7 +80,7 @@ class ResponseCache:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._firestore = firestore
-        self._documents = firestore.collection("responses")
+        self._documents = Paths(firestore).responses()
         self._limits = limits
         self._now = now
         self._making: dict[str, asyncio.Future[None]] = {}  # by id: answers on this instance
@@ -118,20 +122,40 @@ class ResponseCache:
                     return _cached(answer)
         return None
 
-    async def put(self, id_: str | None, result: PromptResult, seconds: int) -> None:
-        """Cache a whole answer, unless it is too long or Firestore is unavailable."""
-        if id_ is None:
-            return
+    async def put(self, id_: str, result: PromptResult, uid: str, seconds: int) -> None:
+        """Cache a whole answer, unless it is too long or Firestore is unavailable.
+
+        Args:
+            id_: What `response_id` returned.
+            result: The answer.
+            uid: The user that it was written for.
+            seconds: How long it is served.
+        """
         answer = _cached(without_image_data(result))
         if len(encode(answer)) > self._limits.result_max_bytes:
             return
+        document: dict[str, object] = {
+            "answer": answer,
+            "uid": uid,
+            "expireAt": self._now() + timedelta(seconds=seconds),
+        }
+        if "conversationId" in result:
+            document["conversationId"] = result["conversationId"]
         batch = self._firestore.batch()
-        expires = self._now() + timedelta(seconds=seconds)
-        batch.set(self._documents.document(id_), {"answer": answer, "expireAt": expires})
+        batch.set(self._documents.document(id_), document)
         try:
             await commit(batch, self._limits.settle_s)
         except FirestoreError as error:
             log.warning("response_not_kept", type=error.cause)
+
+    async def delete(self, id_: str) -> None:
+        """Delete an answer that was just cached. If that fails, it expires."""
+        batch = self._firestore.batch()
+        batch.delete(self._documents.document(id_))
+        try:
+            await commit(batch, self._limits.settle_s)
+        except FirestoreError as error:
+            log.error("response_not_deleted", type=error.cause)
 
 
 def saved_nano_usd(answer: CachedAnswer) -> int:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from .. import log
@@ -363,20 +363,22 @@ class PromptExecution:
         except Exception as error:  # an exit all the same
             ending = Ending("failed", unforeseen(error, active.trace_id))
             result = minimal_result(generation, answered)
-        stored = await self._store_answer(generation, answered, result, ending)
+        # before the entry has ended: who deletes the conversation then finds what was stored
+        stored, cache_id = await asyncio.gather(
+            self._store_answer(generation, answered, result, ending),
+            self._cache_answer(generation, ending, result),
+        )
         result = with_remaining(result, generation)
         outcome = build_outcome(generation, answered, ending, result, self._limits)
-        cache_id = prepared.cache_id if is_cacheable(ending.status, result) else None
+        if not generation.texts_erased:
+            outcome = replace(outcome, cache_id=prepared.cache_id if answered.cached else cache_id)
         await asyncio.gather(
             self._ledger.settle(generation.entry, outcome),
-            self._cache.put(
-                None if prepared.request.temporary else cache_id,
-                result,
-                prepared.feature.settings.cache_seconds,
-            ),
             *([self._progress.forget(active.id)] if stored else []),
             run.keep_images(),
         )
+        if cache_id is not None and generation.texts_erased:
+            await self._cache.delete(cache_id)
         if ending.failure is None:
             return result
         ending.failure.details["generationId"] = active.id
@@ -411,6 +413,20 @@ class PromptExecution:
         except Exception as error:
             log.unexpected(error, generation.active.trace_id)
             return False
+
+    async def _cache_answer(
+        self, generation: AdmittedGeneration, ending: Ending, result: PromptResult
+    ) -> str | None:
+        """Cache the answer for the same request, where the feature wants that. Return as what."""
+        prepared, id_ = generation.prepared, generation.prepared.cache_id
+        if id_ is None or prepared.request.temporary or not is_cacheable(ending.status, result):
+            return None
+        seconds = prepared.feature.settings.cache_seconds
+        try:
+            await self._cache.put(id_, result, generation.active.uid, seconds)
+        except Exception as error:
+            log.unexpected(error, generation.active.trace_id)
+        return id_
 
 
 def _as_admitted(prepared: PreparedRequest, entry: OpenEntry) -> PreparedRequest:

@@ -196,9 +196,7 @@ def _stored_result(
     limits: GenerationLimits,
 ) -> Mapping[str, object] | None:
     """Return the result as the ledger keeps it for a repetition of the request, if it does."""
-    writer = generation.writer
-    deleted = writer is not None and writer.deleted  # with all that was said in it
-    if ending.failure or deleted or not generation.keeps_result:
+    if ending.failure or generation.texts_erased or not generation.keeps_result:
         return None
     stored = without_image_data(to_stored(result))
     return stored if len(encode(stored)) <= limits.result_max_bytes else None

@@ -15,6 +15,8 @@
       ended       status, model, provider, finishReason, error, usage, timing, attempts, result,
                   endedAt, costNanoUsd, costIsEstimate
                   costDueAt?   only of an estimate: when OpenRouter is to be asked for the cost
+                  cacheId?     the cached answer that was served, or that it was cached as
+      erased      textsErased  true: its conversation was deleted, and so are its texts
       reconciled  reconciledAt, or costGivenUpAt
       reported    rolled       what `reports` has counted of it
                   rollDueAt?   since its end, or a correction, until that is counted
@@ -27,7 +29,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -94,6 +96,8 @@ class EntryField:
     RECONCILED_AT: Final = "reconciledAt"
     ROLLED: Final = "rolled"
     ROLL_DUE_AT: Final = "rollDueAt"
+    CACHE_ID: Final = "cacheId"
+    TEXTS_ERASED: Final = "textsErased"
 
     # Fields within fields, as queries and updates name them
     CONVERSATION_ID: Final = "place.conversationId"
@@ -454,6 +458,7 @@ class EntryState:
         freed: Its place was given back already, by somebody who took its instance for dead.
         note_timer: Starts that note.
         noting: The last note that was started.
+        texts_erased: Its texts were deleted while it ran: none of them may be stored any more.
     """
 
     version: datetime
@@ -461,6 +466,7 @@ class EntryState:
     freed: bool = False
     note_timer: asyncio.TimerHandle | None = None
     noting: asyncio.Task[None] | None = None
+    texts_erased: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -504,6 +510,7 @@ class Outcome:
         timing: As in a result.
         attempts: All attempts.
         result: The result, if it is stored for the same request sent again.
+        cache_id: The cached answer that has its text, if one does.
     """
 
     status: Status
@@ -517,10 +524,16 @@ class Outcome:
     timing: Mapping[str, object] = field(default_factory=dict)
     attempts: Sequence[AttemptRecord] = ()
     result: Mapping[str, object] | None = None
+    cache_id: str | None = None
+
+    def without_texts(self) -> Outcome:
+        return replace(self, result=None, cache_id=None)
 
     def to_fields(self) -> Document:
         """Return the fields that the end of an entry sets, but for time and cost."""
+        cache_id = {} if self.cache_id is None else {EntryField.CACHE_ID: self.cache_id}
         return {
+            **cache_id,
             EntryField.STATUS: self.status,
             EntryField.MODEL: self.model,
             EntryField.PROVIDER: self.provider,
@@ -569,6 +582,8 @@ class StoredEntry:
         result: The stored result.
         error: The reason that it failed with.
         stop: The stop that was written onto it.
+        cache_id: The cached answer that has its text.
+        texts_erased: Its texts were deleted.
     """
 
     id: str
@@ -605,6 +620,8 @@ class StoredEntry:
     error: str | None = None
     result: Document | None = None
     stop: Stop | None = None
+    cache_id: str | None = None
+    texts_erased: bool = False
 
     @classmethod
     def from_snapshot(cls, snapshot: Snapshot) -> StoredEntry:
@@ -672,6 +689,8 @@ class StoredEntry:
             error=_text(get(EntryField.ERROR)),
             result=_object(get(EntryField.RESULT)),
             stop=Stop.from_document(get(EntryField.STOP)) if EntryField.STOP in document else None,
+            cache_id=_text(get(EntryField.CACHE_ID)),
+            texts_erased=get(EntryField.TEXTS_ERASED) is True,
         )
 
     @property

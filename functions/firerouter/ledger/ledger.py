@@ -20,6 +20,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Final
 
 from .. import log
 from ..background import BackgroundTasks
@@ -35,6 +36,13 @@ from .limits import LedgerLimits
 from .store import LedgerStore
 
 OnRefusal = Callable[[str, str], None]  # the cap, and the feature that was called
+# what is read of an entry in our hands that somebody else has written to
+_OWN_FIELDS: Final = (
+    EntryField.STATUS,
+    EntryField.NONCE,
+    EntryField.FREED,
+    EntryField.TEXTS_ERASED,
+)
 
 
 def _ignore(cap: str, feature: str) -> None:
@@ -166,7 +174,7 @@ class Ledger:
                     id_, state.version, fields, within_s=self._limits.note_s
                 )
             except Conflict:  # noted by this commit's first sending, stopped, or closed
-                await self._renew_version(entry)
+                await self._look_again(entry)
         except FirestoreError as error:
             log.warning("note_failed", type=error.cause)
 
@@ -179,6 +187,8 @@ class Ledger:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._limits.settle_s
         while loop.time() < deadline:
+            if state.texts_erased:
+                outcome = outcome.without_texts()
             try:
                 if await self._end(entry, outcome):
                     return
@@ -202,17 +212,18 @@ class Ledger:
                 entry.reservation, outcome, now=self._now(), within_s=self._limits.settle_s
             )
         except Conflict:  # ended by this commit's first sending or the reconciler, or stopped
-            return not await self._renew_version(entry)
+            return not await self._look_again(entry)
         return True
 
-    async def _renew_version(self, entry: OpenEntry) -> bool:
-        """Read the version of our entry anew while it runs. Return whether it does.
+    async def _look_again(self, entry: OpenEntry) -> bool:
+        """Read what somebody else has written onto our entry. Return whether it still runs.
 
-        It is never that of an entry that has ended, for it is the guard against a second end.
+        Its version is never that of an entry that has ended: it is the guard against a second end.
         """
-        fields = (EntryField.STATUS, EntryField.NONCE, EntryField.FREED)
-        stored = await self._store.read(entry.admission.id, fields)
+        stored = await self._store.read(entry.admission.id, _OWN_FIELDS)
         if stored is None or not stored.is_running or stored.nonce != entry.nonce:
             return False
-        entry.state.version, entry.state.freed = stored.version, stored.freed
+        state = entry.state
+        state.version, state.freed = stored.version, stored.freed
+        state.texts_erased = stored.texts_erased
         return True
