@@ -152,7 +152,7 @@ def _check_existence(
         message = f"{id_} answers only in batches, within a day, so it can't be used live."
         review.error(field_, "batch_only", message)
     if expires := model.expires_soon(today):
-        message = f"OpenRouter withdraws {id_} on {expires:%Y-%m-%d}."
+        message = f"OpenRouter will withdraw {id_} on {expires:%Y-%m-%d}."
         review.warn(field_, "model_expires", message)
     if field_ == "model" and model.prompt_price == "dynamic":
         message = f"The price of {id_} depends on the model that it picks for each prompt."

@@ -156,7 +156,7 @@ class _Verifier:
         self._check = check
         self._limits = limits
         self._clock = clock
-        self._verified: dict[bytes, tuple[float, Claims]] = {}  # by the token's hash: until when, and its claims
+        self._verified: dict[bytes, tuple[float, Claims]] = {}  # by hash: until when, and claims
         self._thread: ThreadPoolExecutor | None = None
         self._loaded: asyncio.Future[None] | None = None
         self._unavailable_until = 0.0
