@@ -1,6 +1,6 @@
 """The deployed functions: one for each row of the table in firerouter/app/callables.py.
 
-The deploy manifest, functions.yaml, is written from the same table (scripts/manifest).
+The deploy manifest, functions.yaml, is generated from the same table (scripts/manifest).
 """
 
 from functions_framework import aio

@@ -10,7 +10,7 @@ and a package only by its face, its `__init__` (tests/unit/test_layers.py reads 
      7  delivery       a generation on another instance: its progress, its queue, its stop
      7  files          files on their way to a model, images on their way from one
      7  reports        what was spent on what: daily sums, and the reports made of them
-     6  features       a feature's settings, and the models it may ask
+     6  features       a feature's settings, and the models it may use
      6  openrouter     OpenRouter: requests, retries, streams, and what its failures mean
      5  models         the catalog: what OpenRouter offers, at which price
      4  keys           OpenRouter keys in Secret Manager, and the order in which they are used
@@ -19,10 +19,10 @@ and a package only by its face, its `__init__` (tests/unit/test_layers.py reads 
      3  contract       the values of the wire, validated once at the edge
      3  firestore      commits, reads, the audit of admins' changes, paths
      2  background     tasks that go on after their caller has been answered
-     2  errors         every failure a caller can be told of
+     2  errors         every failure that a caller can get
      1  cache          a value that is fetched once and served while it is fresh
      1  callable       the wire of Firebase callables: knows nothing of AI
      1  lazy           names that a face offers and imports only when they are used
-     1  limits         every bound, with its unit
+     1  limits         the bounds of what callers send and admins set
      1  log            one JSON object a line
 """

@@ -1,4 +1,4 @@
-"""Tasks that go on after their caller has been answered: held, logged, and drained at the end."""
+"""Tasks that go on after their caller has been answered: referenced, and logged if they fail."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class BackgroundTasks:
     """The background tasks of one instance.
 
     The event loop holds tasks weakly: a task without any other reference may vanish while it waits.
-    An unforeseen exception is logged the moment its task ends.
+    An unexpected exception is logged as soon as its task ends.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A value that is fetched once at a time and served while it is fresh."""
+"""A cached value that is fetched by one task at a time and served while it is fresh."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ T = TypeVar("T")
 class Cached(Generic[T]):
     """A cached value.
 
-    It is served as it is for `fresh_s`. After that, up to `stale_s`, it is served once more while
-    it is fetched again. When it is older, callers wait for the fetch, all for the same one, and get
-    its error.
+    It is served as it is for `fresh_s`. After that, up to `stale_s`, it is still served while it is
+    fetched again. When it is older, all callers wait for the same fetch, and get its error if it
+    fails.
     """
 
     def __init__(

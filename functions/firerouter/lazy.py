@@ -21,7 +21,7 @@ def lazily(package: str, names: Mapping[str, tuple[str, ...]]) -> Callable[[str]
     Args:
         package: The package's `__name__`.
         names: What each of its modules offers. No name may be that of a module: importing the
-            module would put it in the name's place.
+            module would overwrite the name.
     """
     homes = {name: module for module, offered in names.items() for name in offered}
 
@@ -31,7 +31,7 @@ def lazily(package: str, names: Mapping[str, tuple[str, ...]]) -> Callable[[str]
         module = f"{package}.{homes[name]}"
         __import__(module)  # unlike importlib's, it is seen by `python -X importtime`
         value = getattr(sys.modules[module], name)
-        setattr(sys.modules[package], name, value)  # from now on it is found without asking here
+        setattr(sys.modules[package], name, value)  # later lookups find it there
         return value
 
     return __getattr__

@@ -22,19 +22,19 @@ ID_MAX_CHARS: Final = 64  # of conversations and messages; ours have 33
 
 # Tools that the app runs
 CALLER_TOOLS_MAX: Final = 64
-TOOLS_MAX_BYTES: Final = 50_000  # of all their declarations: to look at them takes 0.3 s
+TOOLS_MAX_BYTES: Final = 50_000  # of all their declarations: validating them takes 0.3 s
 TOOL_DESCRIPTION_MAX_CHARS: Final = 4_000
 TOOL_CALLS_MAX: Final = 128  # of one answer
 TOOL_ARGUMENTS_MAX_CHARS: Final = 100_000  # of all calls of one answer
 TOOL_CALL_ID_MAX_CHARS: Final = 128
-SCHEMA_STEPS_MAX: Final = 50_000  # of one comparison of a value with a JSON Schema
+SCHEMA_STEPS_MAX: Final = 50_000  # of validating one value against a JSON Schema
 SCHEMA_PATH_MAX_CHARS: Final = 200
-REASONING_DETAILS_MAX_BYTES: Final = 100_000  # of one answer, kept to be sent back
+REASONING_DETAILS_MAX_BYTES: Final = 100_000  # of one answer, stored to be sent back
 REASONING_DETAILS_MAX: Final = 100  # of one message that a caller sends
-READINGS_MAX_BYTES: Final = 4_000_000  # of one answer, and of all that go back with a request
+READINGS_MAX_BYTES: Final = 4_000_000  # of one answer, and of all that one request sends back
 
 # Embeddings
-EMBED_INPUTS_MAX: Final = 256  # of one call: as floats, at 4,096 each, they are 22 MB
+EMBED_INPUTS_MAX: Final = 256  # of one call: vectors of 4,096 floats come to 22 MB
 EMBED_INPUTS_MAX_CHARS: Final = 1_000_000  # together; each is at most PROMPT_MAX_CHARS
 DIMENSIONS_MAX: Final = 8_192
 
@@ -60,10 +60,10 @@ SYSTEM_PROMPT_MAX_CHARS: Final = 50_000
 FALLBACK_MODELS_MAX: Final = 5
 ALLOWED_MODELS_MAX: Final = 50
 ANSWER_MAX_TOKENS: Final = 200_000
-PARAMETERS_MAX_BYTES: Final = 20_000  # of one free JSON value
-JSON_MAX_DEPTH: Final = 12  # of one free JSON value; a document ends at 20
-JSON_NAME_MAX_CHARS: Final = 100  # of a field in it; a path of a document's ends at 1,500 bytes
-SETTINGS_MAX_BYTES: Final = 240_000  # an audit entry holds them four times: with drafts, two pairs
+PARAMETERS_MAX_BYTES: Final = 20_000  # of one free-form JSON value
+JSON_MAX_DEPTH: Final = 12  # of one free-form JSON value; Firestore allows 20 in a document
+JSON_NAME_MAX_CHARS: Final = 100  # of a field in it; Firestore allows paths of 1,500 bytes
+SETTINGS_MAX_BYTES: Final = 240_000  # an audit entry may hold four: two, and their drafts
 DISPLAY_NAME_MAX_CHARS: Final = 80
 STOPS_MAX: Final = 4
 STOP_MAX_CHARS: Final = 200
@@ -71,12 +71,12 @@ TOOLS_MAX: Final = 8
 PLUGINS_MAX: Final = 8
 PROVIDERS_MAX: Final = 50
 REQUESTS_PER_DAY_MAX: Final = 1_000_000
-CACHE_MAX_S: Final = 30 * 86_400  # that an answer is kept for the same question
+CACHE_MAX_S: Final = 30 * 86_400  # that an answer may be cached
 NOTE_MAX_CHARS: Final = 500  # of a revision
 
 # One call of OpenRouter
 FIRST_TOKEN_DEFAULT_S: Final = 60.0
-FIRST_TOKEN_MAX_S: Final = 240.0  # some models think in silence
+FIRST_TOKEN_MAX_S: Final = 240.0  # some models reason in silence
 IDLE_DEFAULT_S: Final = 30.0
 IDLE_MAX_S: Final = 120.0
 TOTAL_S: Final = 280.0  # inside a function timeout of 300 s
@@ -84,7 +84,7 @@ TOTAL_S: Final = 280.0  # inside a function timeout of 300 s
 MODELS_PER_PAGE: Final = 50
 MODELS_PER_PAGE_MAX: Final = 200
 SEARCH_MAX_CHARS: Final = 200
-CAPABILITIES_MAX: Final = 20  # that one search asks for
+CAPABILITIES_MAX: Final = 20  # of one search
 PAGE_TOKEN_MAX_CHARS: Final = 512
 
 # A report on usage

@@ -1,7 +1,7 @@
 """Structured logs: one JSON object a line, as Cloud Logging reads them.
 
-Only what is passed by name is written: never a request body, a header, a token or an exception's
-text, all of which may contain secrets.
+Only fields that are passed by name are written: never a request body, a header, a token or an
+exception's text, all of which may contain secrets.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ def info(event: str, **fields: object) -> None:
 
 
 def warning(event: str, **fields: object) -> None:
-    """Log what somebody should look at some day."""
+    """Log what somebody should look into eventually."""
     _write("WARNING", event, fields)
 
 
 def error(event: str, **fields: object) -> None:
-    """Log what somebody has to look at."""
+    """Log what somebody has to act on."""
     _write("ERROR", event, fields)
 
 
 def unexpected(error_: BaseException, trace_id: str) -> None:
-    """Log where an exception that nobody foresaw came from: types and places, not its text."""
+    """Log where an unexpected exception came from: its type and stack, but not its text."""
     frames = traceback.extract_tb(error_.__traceback__)
     error(
         "unexpected",

@@ -41,10 +41,10 @@ UINT64 = b"type.googleapis.com/google.protobuf.UInt64Value"
 DEEPEST = 100
 NOT_JSON = "The request body is not valid JSON."
 NO_DATA = 'The request body must be a JSON object with the key \\"data\\".'
-OTHER_KEYS = 'The request body must have no key but \\"data\\".'
+OTHER_KEYS = 'The request body must have no key other than \\"data\\".'
 NOT_JSON_TYPE = "A callable takes Content-Type: application/json."
 NOT_UTF = "A callable takes JSON in UTF-8."
-NO_INT = "A 64-bit integer in the request has no decimal value of that size."
+NO_INT = "A 64-bit integer in the request is malformed or out of range."
 TOO_DEEP = "The request is nested deeper than 100 levels."
 OURS = "Something went wrong on our side. Please try again."
 

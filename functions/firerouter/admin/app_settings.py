@@ -38,8 +38,8 @@ class AppSettingsAdmin:
         self._choice = choice
 
     async def save(self, call: Call[Caller]) -> Json:
-        """Change the settings that are given, of `{appName, referer, limits, freeModelsOnly,
-        replaceGoneModels}`; the others stay.
+        """Change the given settings, of `{appName, referer, limits, freeModelsOnly,
+        replaceGoneModels}`; the others stay as they are.
 
         Returns `{revision, settings, changes, warnings}`. Raises SettingsRefused, SettingsChanged
         with both versions, SettingsUnavailable.
@@ -74,7 +74,7 @@ class AppSettingsAdmin:
         }
 
     async def _billed_features(self) -> list[Finding]:
-        """Find enabled features that would be billed: from now on their calls are refused."""
+        """Find enabled features that would be billed: calls to them are refused."""
         findings = []
         for feature in await self._features.list_all():
             if not feature.enabled:
@@ -84,7 +84,7 @@ class AppSettingsAdmin:
                 if not await self._choice.filter_free([settings.model]):
                     billed.append(f"The model {settings.model}")
                 if billed:
-                    message = f"{billed[0]} of {name} isn't free, so its calls are refused now."
+                    message = f"{billed[0]} isn't free, so calls to {name} are refused now."
                     findings.append(Finding("freeModelsOnly", "paid_model", message))
         return findings
 

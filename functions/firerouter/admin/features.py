@@ -2,7 +2,7 @@
 
 Every change is one commit of the feature, its new revision and its audit entry, guarded by the
 version that it was made from. A change that was made from an older revision is refused with both
-versions; one that collides with something else in the document is made again.
+versions; one that collides with another change in the document is retried.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class FeatureAdmin:
     """The callables that change features. One per instance.
 
     Each returns `{feature, enabled, revision, settings, draft, changes, warnings}`, and raises
-    SettingsChanged, SettingsUnavailable and InvalidArgument besides what it names itself.
+    SettingsChanged, SettingsUnavailable and InvalidArgument, besides the errors that it names.
     """
 
     def __init__(
@@ -166,7 +166,7 @@ class FeatureAdmin:
     async def replace(
         self, id_: str, settings: FeatureSettings, base: int, author: Author, review: Review
     ) -> Json:
-        """Activate settings that nobody has just edited, whatever the review found.
+        """Activate settings whatever the review found: it supplies only warnings and prices.
 
         Raises SettingsChanged.
         """
@@ -185,8 +185,10 @@ class FeatureAdmin:
         return await self.replace(id_, settings, base, author, review)
 
     async def _review_again(self, settings: FeatureSettings) -> Review:
-        """Review settings that were active before: only being billed against the app's settings
-        is still an error, whatever became of the models. Raises SettingsRefused."""
+        """Review settings that were saved before: whatever became of their models is a warning.
+
+        Raises SettingsRefused if they would be billed and the app allows only free models.
+        """
         review = await self._review(settings, settings)
         if paid := [finding for finding in review.errors if finding.reason == "paid_model"]:
             raise revisions.refused(Review(errors=paid, warnings=review.warnings), self._limits)
@@ -207,10 +209,10 @@ class FeatureAdmin:
         Args:
             id_: The feature.
             author: Who makes the change.
-            base: The revision that it is made from; None if that does not matter.
-            make: Makes it of the stored feature and the number of the next revision.
-            review: What was found about the settings.
-            about_draft: Whether it is about the draft.
+            base: The revision that it was made from; None if that does not matter.
+            make: Returns the change, given the stored feature and the next revision's number.
+            review: The review of the settings.
+            about_draft: Whether the change is about the draft.
         """
         review = review or Review()
         for attempt in range(self._limits.attempts):
@@ -281,7 +283,7 @@ class FeatureAdmin:
         )
 
     async def _check_room(self, *, about_draft: bool) -> None:
-        """Check that there may be one more feature."""
+        """Check that one more feature may be created. Raises FeatureUnknown, InvalidArgument."""
         if about_draft:
             sentence = "Save the feature before you save a draft of it."
             raise FeatureUnknown(sentence, field="feature")

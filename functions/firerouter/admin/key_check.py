@@ -74,11 +74,11 @@ class KeyCheck:
         try:
             return await self._keys.read(version)
         except KeyMissing:
-            if version is None:  # first boot: there may be none at all
+            if version is None:  # first boot: there may be no version at all
                 raise
             sentence = (
                 f"The key at position {position} is version {version} of the secret, which is "
-                "disabled in Secret Manager. Set the key again."
+                "disabled or unusable in Secret Manager. Set the key again."
             )
             raise KeyMissing(sentence, field="position") from None
 

@@ -90,7 +90,7 @@ class KeyAdmin:
         key = Secret(request.key)
         report = await self._check(key)
         stored = await self._slots.read()
-        # listed before anything is written: what others add from now on is not ours to disable
+        # listed before anything is written: versions that others add later are not ours to disable
         enabled = await self._vault.enabled_versions()
         slot = keys_in_slot(stored.slots, request.feature, enabled)
         if request.position > len(slot) + 1:
@@ -157,7 +157,7 @@ class KeyAdmin:
         """Name the version in use at first boot, before another one becomes the newest."""
         entries = keys_in_slot(stored.slots, None, enabled)
         if entries:
-            with suppress(KeyMissing):  # it holds no usable key, whose end could be shown
+            with suppress(KeyMissing):  # it holds no usable key: nothing to show of it
                 key = await self._vault.read(entries[0].version)
                 entries = (replace(entries[0], last_four=key.last_four),)
         saved = await self._save(caller, _SET, stored, None, entries)
@@ -199,7 +199,7 @@ class KeyAdmin:
         return report
 
     async def _disable(self, versions: Iterable[int]) -> Warnings:
-        """Disable versions concurrently; a failure is left to the next change, with a warning."""
+        """Disable versions concurrently. A failure is a warning: the next change tries again."""
         outcomes = await asyncio.gather(
             *(self._vault.disable(version) for version in versions), return_exceptions=True
         )
@@ -215,7 +215,7 @@ class KeyAdmin:
 
 
 def warnings(report: KeyReport, now: datetime, limits: AdminLimits = AdminLimits()) -> Warnings:
-    """Return what an admin should know about a key that works, but perhaps not for long."""
+    """Return warnings about a key that works, but perhaps not for everything or not for long."""
     result: Warnings = []
     if report.is_free_tier:
         message = "The account has never bought credits, so only free models work."
@@ -287,7 +287,7 @@ def _cleanup_change(caller: Caller, versions: set[int]) -> Change:
 
 
 def _audited(entries: KeyEntries | None) -> list[Json] | None:
-    """Return what the audit says about a slot; None means the newest version, whichever it was."""
+    """Return a slot's keys as the audit shows them; None for first boot's newest version."""
     if entries is None:
         return None
     return [{"version": entry.version, "lastFour": entry.last_four} for entry in entries]

@@ -1,4 +1,4 @@
-"""How much an admin's call does and says at most. Pure."""
+"""The run-time limits of admins' calls: how much they do, and report. Pure."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AdminLimits:
-    """What admins' callables do at run time."""
+    """How much admins' callables do and report."""
 
-    attempts: int = 5  # of one change, while others change what is beside it
+    attempts: int = 5  # at one change, while others change the same document
     findings_max: int = 50  # errors, and warnings, that one refusal lists
     flags_max: int = 200  # of features whose models changed
-    low_limit_usd: float = 1.0  # less than that left of a key's limit is worth a warning
-    expires_soon_days: int = 7  # a key that ends sooner is worth a warning
+    low_limit_usd: float = 1.0  # left of a key's limit; below it there is a warning
+    expires_soon_days: int = 7  # a key that expires sooner causes a warning

@@ -1,4 +1,4 @@
-"""The check of features against OpenRouter's list: daily, and whenever an admin asks for it.
+"""The check of features against OpenRouter's list of models: daily, and when an admin calls it.
 
     config/app.catalog   {generation, count, fetchedAt, checkedAt, problem, flags: [{feature, field,
                           model, flag: gone | renamed | repriced | expires | broken, message,
@@ -103,7 +103,7 @@ class ModelCheck:
         }
 
     async def daily(self) -> Json:
-        """Fetch OpenRouter's list, check every feature and, if the admin wants it, replace models.
+        """Fetch the list, check every feature and, if `replaceGoneModels` is on, replace models.
 
         Returns `{count, flags, replaced, problem}`. If the refresh fails, the previous list is used
         and `problem` says why. Raises CallableError if there is no list at all.
@@ -201,7 +201,7 @@ def flags_of(stored: StoredFeature, models: ModelList, today: date) -> Iterator[
             continue
         model = resolved.model
         if expires := model.expires_soon(today):
-            message = f"OpenRouter withdraws {id_} on {expires:%Y-%m-%d}."
+            message = f"OpenRouter will withdraw {id_} on {expires:%Y-%m-%d}."
             yield Flag(feature.id, at, id_, "expires", message, {"on": expires.isoformat()})
         before, after = stored.prices.get(id_), revisions.price_of(model)
         if before is not None and _amounts(before) != _amounts(after):

@@ -1,7 +1,7 @@
-"""What a change makes of a feature: its next revision, its draft, its audit entry. Pure.
+"""What a change does to a feature: its next revision, its draft, its audit entry. Pure.
 
 StoredFeature --toggle, publish, draft, promote, discard_draft--> FeatureChange
-FeatureChange --> features/{id}, features/{id}/revisions/{n}, audit/{id}, the answer
+FeatureChange --> features/{id}, features/{id}/revisions/{n}, audit/{id}, the response
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class FeatureChange:
     Attributes:
         before: The settings that are replaced; None for a new feature.
         after: The settings that the change is about; None if it is about none.
-        number: The number of the new revision with `after`; None if there is one already.
+        number: The number of the new revision with `after`; None if no revision is created.
         is_draft: Whether the new revision is a draft.
         promoted: The number of the draft's revision that is active for everybody now.
     """
@@ -129,8 +129,8 @@ def publish(
         stored: The feature as it is.
         id_: Its ID.
         settings: The settings to activate.
-        number: The number of the new revision, if there has to be one.
-        enabled: Whether the feature is on; None leaves it as it is, and turns a new one on.
+        number: The number of the new revision, if one is needed.
+        enabled: Whether to turn the feature on; None leaves it as it is, and turns a new one on.
     """
     before = stored.feature
     if before is None:
@@ -146,7 +146,7 @@ def publish(
 def draft(
     stored: StoredFeature, settings: FeatureSettings, number: int, percent: float
 ) -> FeatureChange:
-    """Give settings to some of the users. The draft's own settings only change the percentage.
+    """Give settings to some of the users. If they are the draft's, only the percentage changes.
 
     Raises FeatureUnknown.
     """
@@ -197,7 +197,7 @@ def seen_revision(
 ) -> tuple[int, FeatureSettings | None]:
     """Return the revision, and its settings, that the author of a change should have seen.
 
-    For a change of the draft that is the draft, if there is one.
+    For a change of the draft, that is the draft's, if there is one.
     """
     feature = stored.feature
     if feature is None:
@@ -277,7 +277,7 @@ def audited_sides(stored: StoredFeature, after: Feature) -> tuple[Json | None, J
 def changes_nothing(
     change: FeatureChange, stored: StoredFeature, prices: Sequence[Json] | None
 ) -> bool:
-    """Return whether there is nothing to write: no setting and, if prices are known, no price."""
+    """Return whether nothing would change: no setting and, if prices are known, no price."""
     if stored.unreadable or stored.feature is None:
         return False
     if stored.version is not None and prices is not None and prices != [*stored.prices.values()]:

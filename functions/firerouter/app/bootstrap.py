@@ -46,10 +46,10 @@ class App:
     def __init__(
         self, environ: Mapping[str, str] = os.environ, *, limits: Limits | None = None
     ) -> None:
-        """Raises EnvironmentRefused where a variable points where it may not."""
+        """Raises EnvironmentRefused if a variable is malformed or points where it may not."""
         self.environment = Environment(environ)
         self.limits = limits or Limits()
-        self.instance = secrets.token_hex(8)  # who runs a generation, for those who stop it
+        self.instance = secrets.token_hex(8)  # which generations run here, for those who stop them
         self.background = BackgroundTasks()
 
     def interrupt(self) -> None:
@@ -109,7 +109,7 @@ class App:
 
     @cached_property
     def ledger_store(self) -> ledger.LedgerStore:
-        """The ledger's documents, for those who look at entries of other instances."""
+        """The ledger's documents, for rooms that read entries of other instances."""
         return ledger.LedgerStore(self.firestore, limits=self.limits.ledger)
 
     @cached_property
@@ -359,7 +359,7 @@ class App:
 
     @cached_property
     def preview(self) -> Preview:
-        """The live test of settings, apart from `admin` because it needs all that answers."""
+        """The live test of settings: not in `admin`, because it needs the rooms that answer."""
         return admin.Preview(
             features=self.features.store,
             feature_admin=self.admin.features,

@@ -1,7 +1,7 @@
-"""The table of the deployed functions: who may call each, what answers it, how long it may take.
+"""The table of the deployed functions: who may call each, its handler, and how long it may take.
 
-`main.py` serves one function a row, the callable `api` reaches the rows for users, and the deploy
-manifest (scripts/devtools/manifest.py) is written from the table. Region, memory and concurrency
+`main.py` serves one function per row, the callable `api` reaches the rows for users, and the deploy
+manifest is generated from the table (scripts/devtools/manifest.py). Region, memory and concurrency
 are the same for all of them: `RESOURCES`.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Audience = Literal["user", "admin", "schedule", "queue"]
 USER: Final = "user"  # anybody who is signed in
-ADMIN: Final = "admin"  # whose account has the admin claim
+ADMIN: Final = "admin"  # a user whose account has the admin claim
 SCHEDULE: Final = "schedule"  # Cloud Scheduler
 QUEUE: Final = "queue"  # Cloud Tasks
 
@@ -49,8 +49,8 @@ class Schedule:
 class Queue:
     """How Cloud Tasks delivers a function's tasks.
 
-    A task is retried for as long as Firestore may be unavailable. One that arrives later than
-    `limits.QUEUED_MAX_S` is too late.
+    A task is retried while Firestore is unavailable, but no longer than the ledger waits for it: a
+    task that arrives later than `LedgerLimits.queued_max_s` counts as lost.
     """
 
     attempts_max: int = 5
@@ -68,9 +68,9 @@ class DeployedFunction:
     Args:
         name: What clients call it, which is its name in `main.py` too.
         audience: Who may call it.
-        handler: Finds what answers it among an instance's parts, which are built when first used.
-        timeout_s: When Cloud Run ends a request.
-        trigger: What calls a function that no client calls.
+        handler: Returns its handler from an instance's parts, which are built when first used.
+        timeout_s: How long Cloud Run lets a request run.
+        trigger: What calls it, if no client does.
         load: Imports what the handler needs, where that takes long.
     """
 
@@ -96,7 +96,7 @@ def _api(app: App) -> Callable[[Call[Caller]], Awaitable[object]]:
 
 RESOURCES: Final = Resources()
 FUNCTIONS: Final = (
-    # limits.TOTAL_S and the settling fit inside the timeout
+    # checking the caller, limits.TOTAL_S and settling fit inside the timeout
     DeployedFunction(
         "execute_prompt",
         USER,
@@ -104,7 +104,7 @@ FUNCTIONS: Final = (
         300,
         load=load_generation,
     ),
-    # a judge may follow the answers
+    # the call of a judge may follow the answers
     DeployedFunction(
         "execute_multi_model_prompt",
         USER,
@@ -151,7 +151,7 @@ FUNCTIONS: Final = (
         "get_usage_report", ADMIN, lambda app: app.reports.usage.get_usage_report, 120
     ),
     DeployedFunction("refresh_catalog", ADMIN, lambda app: app.admin.model_check.refresh),
-    # at night where the functions are, away from the full hour when everybody calls OpenRouter
+    # at night in the functions' region, and not on the hour, when many others call OpenRouter
     DeployedFunction(
         "refresh_catalog_daily",
         SCHEDULE,
@@ -159,7 +159,7 @@ FUNCTIONS: Final = (
         120,
         Schedule("17 17 * * *"),
     ),
-    # limits.RECONCILE_S, and what has begun by then, fit inside the timeout
+    # GenerationLimits.reconcile_s and reconcile_end_s fit inside the timeout
     DeployedFunction(
         "reconcile_generations",
         SCHEDULE,
@@ -175,8 +175,8 @@ FUNCTIONS: Final = (
         300,
         Schedule("2-57/5 * * * *"),
     ),
-    # Cloud Tasks names the queue after the function: no underscore. limits.TOTAL_S, and the time
-    # it takes to claim a generation, fit inside the timeout
+    # Cloud Tasks names the queue after the function: no underscore. Claiming a generation,
+    # limits.TOTAL_S and settling fit inside the timeout
     DeployedFunction(
         "continuation",
         QUEUE,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def firebase_app(environment: Environment) -> firebase_admin.App:
-    """Return the Admin SDK's app of this process, made at the first call."""
+    """Return the Admin SDK's app of this process, created at the first call."""
     import firebase_admin
 
     try:
@@ -50,10 +50,10 @@ def secret_manager(environment: Environment) -> SecretManagerServiceAsyncClient:
 
 
 def storage(environment: Environment) -> StorageClient:
-    """Return a client of Cloud Storage. It blocks while it is made, and whenever it is used."""
+    """Return a client of Cloud Storage. It blocks while it is created, and in every call."""
     from google.cloud.storage import Client
 
-    # or it looks the bucket itself up, in threads of its own, for traces that nobody collects
+    # or it fetches the bucket's metadata, in its own threads, for traces that nobody collects
     os.environ["DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA"] = "true"
     host = environment.storage_host
     return Client(

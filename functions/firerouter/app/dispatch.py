@@ -1,4 +1,4 @@
-"""The callable `api`: every callable for users behind one warm instance."""
+"""The callable `api`: every callable for users behind one function, to share warm instances."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from ..users import Caller
 async def dispatch(
     call: Call[Caller], endpoints: Mapping[str, Callable[[], Handler[Caller]]]
 ) -> object:
-    """Answer the rest of the data as the callable that `endpoint` names.
+    """Answer as the callable that `endpoint` names, whose data is the rest of the data.
 
     Args:
         call: The call of `api`.
-        endpoints: Returns the handler of each callable, which is only then built.
+        endpoints: By the name of each callable, a function that returns its handler. Only the
+            named one is called, because that builds parts of the instance.
 
     Raises:
         CallableError: There is no such endpoint, or what its handler raises.

@@ -1,4 +1,4 @@
-"""What the server calls: an entry point for each deployed function, answered by one instance."""
+"""What the server calls: an entry point for each deployed function, all served by one instance."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EntryPoint = Callable[[Request], Awaitable[Any]]  # of an ASGI response, or of (
 
 @cache
 def app() -> App:
-    """Return the one instance of this process, made with its first request."""
+    """Return the one instance of this process, created at its first request."""
     instance = App()
     before_shutdown(instance.interrupt)
     return instance
@@ -32,7 +32,7 @@ def app() -> App:
 def entry_point(function: DeployedFunction) -> EntryPoint:
     """Return the coroutine function that answers the requests of a deployed function.
 
-    It has the function's name, which functions-framework knows it by.
+    It has the function's name, because functions-framework registers it under its `__name__`.
     """
 
     imports = Imports(function.load) if function.load else None
@@ -53,7 +53,7 @@ def entry_point(function: DeployedFunction) -> EntryPoint:
     async def handle(call: Call[Caller]) -> object:
         if imports:
             await imports.wait()
-        return await find()(call)  # found, and built, once the caller is known to be one
+        return await find()(call)  # built only once the caller is verified
 
     def find() -> Work:
         return find_handler(function)
@@ -63,10 +63,10 @@ def entry_point(function: DeployedFunction) -> EntryPoint:
 
 
 def find_handler(function: DeployedFunction) -> Work:
-    """Return what answers a function, built if need be.
+    """Return the handler of a function, built if need be.
 
-    A fault while it is built is one of the deployment. The log says in which function, and what
-    went wrong where that is known to hold no secret.
+    If that fails, something is wrong with the deployment. The log names the function, and says what
+    went wrong if that text can't contain a secret.
     """
     try:
         return function.handler(app())

@@ -1,8 +1,8 @@
-"""What an instance is told by its environment, and the gate of the local endpoints.
+"""The environment variables that an instance reads, and the guard of the local endpoints.
 
-Where the emulator suite runs a process, the stand-ins' addresses are taken from the environment,
-loopback ones only. Anywhere else their mere presence keeps the process from starting, because a
-stray `functions/.env` is uploaded by a deploy.
+If the emulator suite runs the process, the stand-ins' addresses are read from the environment, but
+only loopback addresses are accepted. Anywhere else their mere presence keeps the process from
+starting, because a deploy uploads a stray `functions/.env`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from typing import Final
 
 OPENROUTER_BASE_URL: Final = "https://openrouter.ai/api/v1"
-# API_ENDPOINT_OVERRIDE is one that Cloud Storage's client reads for itself
+# Cloud Storage's client reads API_ENDPOINT_OVERRIDE itself
 OVERRIDES: Final = frozenset({"OPENROUTER_BASE_URL", "API_ENDPOINT_OVERRIDE"})
-# matched whole and not parsed: parsers of URLs disagree about what the host of an odd one is
+# matched as a whole and not parsed: URL parsers disagree about the host of an odd URL
 LOOPBACK: Final = re.compile(
     r"(http://)?(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?(/[\w./-]*)?", re.ASCII | re.IGNORECASE
 )
@@ -27,7 +27,7 @@ class EnvironmentRefused(RuntimeError):
 
 
 class Environment:
-    """The variables that Firebase, Cloud Run and the emulator suite set. Nothing else is read."""
+    """The variables that Firebase, Cloud Run, the emulator suite and ./scripts/dev set."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         """Raises EnvironmentRefused, naming the variable and saying what to do."""
@@ -37,7 +37,7 @@ class Environment:
 
     @property
     def project(self) -> str:
-        """The ID of the Google Cloud project. Raises EnvironmentRefused if nobody says it."""
+        """The ID of the Google Cloud project. Raises EnvironmentRefused if no variable names it."""
         for name in ("GCLOUD_PROJECT", "GOOGLE_CLOUD_PROJECT"):
             if value := self._environ.get(name):
                 return value
@@ -47,7 +47,7 @@ class Environment:
 
     @property
     def storage_bucket(self) -> str:
-        """The default bucket of Cloud Storage, or nothing if the project has none."""
+        """The default bucket of Cloud Storage; empty if the project has none."""
         return str(self._firebase_config.get("storageBucket", ""))
 
     @property
@@ -57,12 +57,12 @@ class Environment:
 
     @property
     def default_referer(self) -> str:
-        """What OpenRouter is told of the app until its settings say otherwise."""
+        """The app's address as OpenRouter gets it, unless the app's settings have another one."""
         return f"https://{self.project}.web.app"
 
     @property
     def openrouter_url(self) -> str:
-        """Where OpenRouter's API is."""
+        """The base URL of OpenRouter's API."""
         return self._environ.get("OPENROUTER_BASE_URL", OPENROUTER_BASE_URL)
 
     @property
@@ -82,13 +82,13 @@ class Environment:
 
 
 def check_environment(environ: Mapping[str, str] = os.environ) -> None:
-    """Refuse an environment that points elsewhere than it may. Reads nothing but `environ`.
+    """Check that no variable points where it may not. Reads nothing but `environ`.
 
     Cloud Run sets K_CONFIGURATION, which an uploaded `.env` cannot (firebase-tools reserves it), so
     no such file can make production look like the emulator.
 
     Raises:
-        EnvironmentRefused: It names the variable.
+        EnvironmentRefused: One does, or is malformed. The message names it.
     """
     deployed = "K_CONFIGURATION" in environ
     if deployed and "FUNCTIONS_EMULATOR" in environ:

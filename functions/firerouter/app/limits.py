@@ -1,4 +1,4 @@
-"""What an instance may take: the limits of each room, handed to it when its parts are built."""
+"""The run-time limits of an instance: those of each room, passed to it when its parts are built."""
 
 from __future__ import annotations
 

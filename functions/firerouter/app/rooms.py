@@ -96,7 +96,7 @@ class Conversations:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """Prompts, comparisons and embeddings, and what puts their ledger entries in order."""
+    """Prompts, comparisons and embeddings, and the reconciler of their ledger entries."""
 
     prompts: generation.PromptExecution
     comparisons: generation.ModelComparison
@@ -106,7 +106,7 @@ class Generation:
     cache: generation.ResponseCache
 
     def interrupt(self) -> None:
-        """End all that runs, because the instance is going down."""
+        """End all that is running, because the instance is going down."""
         self.prompts.interrupt()
         self.embeddings.interrupt()
 

@@ -1,4 +1,4 @@
-"""An instance that is going down: what runs on it is ended while there is time to settle it."""
+"""The shutdown of an instance: its generations are ended while there is time to settle them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Final
 
 from .. import log
 
-SHUTDOWN_GRACE_S: Final = 5.0  # Cloud Run kills ten seconds after its SIGTERM
+SHUTDOWN_GRACE_S: Final = 5.0  # Cloud Run sends SIGKILL ten seconds after SIGTERM
 
 
 def before_shutdown(interrupt: Callable[[], None], *, grace_s: float = SHUTDOWN_GRACE_S) -> None:
     """On SIGTERM, let generations run for a few seconds more, then end them in time to settle.
 
-    The server's own handler, which waits for open responses, stays in charge. The framework has no
-    hook of its own for this. A signal handler can only be set in the main thread.
+    The server's own handler, which waits for open responses, is still called. functions-framework
+    has no hook for this. A signal handler can be set only in the main thread.
 
     Args:
         interrupt: Ends all generations. It is called on the event loop.
-        grace_s: How long they may run on.
+        grace_s: How long they may still run.
     """
     loop = asyncio.get_running_loop()
     servers_own = signal.getsignal(signal.SIGTERM)

@@ -1,6 +1,6 @@
-"""Requests that Google sends: a schedule's, or a task of the queue. They are no callables.
+"""Requests from Cloud Scheduler and Cloud Tasks. They are not callables.
 
-Only Cloud Scheduler and Cloud Tasks may send one, because IAM stands in front of the function.
+IAM rejects such a request from anybody else before it reaches the function.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class Request(Protocol):
 
 
 async def run_scheduled(request: Request, find: Callable[[], Work]) -> TriggerAnswer:
-    """Answer a schedule once its work is done. A 500 makes Cloud Scheduler send it again.
+    """Answer a scheduled request once its work is done. A 500 makes Cloud Scheduler retry it.
 
     Args:
         request: What Cloud Scheduler sent.
-        find: Returns the work, whose parts are only built then.
+        find: Returns the work. Not called for a health check, because it builds its parts.
     """
     if _is_health_check(request):
         return {}, 200
@@ -43,7 +43,7 @@ async def run_scheduled(request: Request, find: Callable[[], Work]) -> TriggerAn
 
 
 async def run_task(request: Request, find: Callable[[], Work]) -> TriggerAnswer:
-    """Answer a task once its work is done. A task that names no generation is not sent again."""
+    """Answer a task once its work is done. One that names no generation is not retried."""
     from ..contract import QueuedGeneration, parse
     from ..errors import InvalidArgument
 
@@ -69,5 +69,5 @@ async def _run(event: str, find: Callable[[], Work], *arguments: str) -> Trigger
 
 
 def _is_health_check(request: Request) -> bool:
-    """Whether the emulator asks if the function is up, at an address of its own."""
+    """Return whether this is the emulator's check that the function is up, at a path of its own."""
     return request.url.path.endswith("/__/health")

@@ -1,4 +1,4 @@
-"""Firebase callable functions for ``async def``: one JSON answer, or a stream, under one name.
+"""Firebase callable functions for ``async def``: one JSON response, or a stream, under one name.
 
     headers -> authenticate -> body -> envelope -> handler(call)      in a task of its own
        |            |           |         |           |
@@ -10,12 +10,13 @@
       stream: always 200; data: {"message": ...} frames, then one result or error frame
 
 The task that runs the handler is never cancelled by a client that leaves: the response listens to
-the task and to the client, and tells the task (`Call.on_leave`). A cancelled coroutine cannot
-await its own cleanup; one that is told can.
+the task and to the client, and notifies the task (`Call.on_leave`). A cancelled coroutine cannot
+await its own cleanup; one that is notified can.
 
 Wire: the protocol of the official client SDKs (https://firebase.google.com/docs/functions/callable-reference)
-and, where that page is silent, what firebase-functions for Node answers. A stream's beats are
-spaces before a frame's JSON: the comment lines that Node sends break the iOS and Android parsers.
+and, where that page is silent, what firebase-functions for Node does. A stream's beats, its
+keep-alives, are spaces before a frame's JSON: the comment lines that Node sends break the iOS and
+Android parsers.
 """
 
 from .call import Call, Listener, encode_frame

@@ -14,25 +14,25 @@ Message = Mapping[str, object]
 
 
 def encode_frame(message: Message) -> bytes:
-    """Encode the frame of a message, once for all who are sent it. Raises as `encode` does."""
+    """Encode the frame of a message, once for all its recipients. Raises as `encode` does."""
     return encode({"message": message})
 
 
 class Listener(Protocol):
-    """What the messages of a stream are sent to. A `Call` is one."""
+    """A recipient of a stream's messages. A `Call` is one."""
 
     @property
     def left(self) -> bool:
-        """Whether it listens no more."""
+        """Whether it has stopped listening."""
 
     async def send(self, message: Mapping[str, object]) -> None:
-        """Send one message; wait while it is read slower than it is written."""
+        """Send one message; wait while the client reads more slowly than we write."""
 
     def put(self, message: Mapping[str, object]) -> None:
         """Send one message without waiting for a slow reader."""
 
     def on_leave(self, callback: Callable[[], None]) -> None:
-        """Call back once when it listens no more, at once if it does not."""
+        """Call `callback` once when it stops listening, at once if it already has."""
 
 
 class Call(Generic[CallerT]):
@@ -48,10 +48,10 @@ class Call(Generic[CallerT]):
         trace_id: str,
         limits: WireLimits | None = None,
     ) -> None:
-        """Make a call.
+        """Create a call.
 
         Args:
-            data: What was sent: any JSON.
+            data: What the client sent: any JSON.
             headers: By their names in lower case.
             caller: What `authenticate` returned.
             streaming: Whether the client wants a stream.
@@ -64,7 +64,7 @@ class Call(Generic[CallerT]):
         self.streaming = streaming
         self.trace_id = trace_id
         self.left = False
-        self.wake = asyncio.Event()  # there is something for the response to look at
+        self.wake = asyncio.Event()  # there is something for the response to handle
         self._on_leave: list[Callable[[], None]] = []
         self._frames: list[bytes | None] = []  # None is a beat
         self._backlog_bytes = 0
@@ -101,7 +101,7 @@ class Call(Generic[CallerT]):
         self.wake.set()
 
     def on_leave(self, callback: Callable[[], None]) -> None:
-        """Call back once when the client hangs up before its answer (at once if it has)."""
+        """Call `callback` once if the client hangs up before the end, at once if it has."""
         if self.left:
             callback()
         else:
@@ -113,7 +113,7 @@ class Call(Generic[CallerT]):
         self.wake.set()
 
     def leave(self) -> None:
-        """Note that the client has left, and tell whoever asked to be told."""
+        """Note that the client has left, and call what `on_leave` was given."""
         if self.left:
             return
         self.left = True
@@ -123,7 +123,7 @@ class Call(Generic[CallerT]):
             callback()
 
     def take(self) -> list[bytes | None]:
-        """Take the frames that are to be sent now; None is a beat."""
+        """Return and remove the frames that are to be sent now; None is a beat."""
         frames, self._frames = self._frames, []
         self._backlog_bytes = 0
         self._room.set()
@@ -136,7 +136,7 @@ class Call(Generic[CallerT]):
 
 
 class Beats:
-    """Adds a beat after every `interval_s` without a frame. One timer a stream, not one a frame."""
+    """Adds a beat after every `interval_s` without a frame. One timer per stream, not per frame."""
 
     def __init__(self, call: Call[CallerT], interval_s: float) -> None:
         self._loop = asyncio.get_running_loop()

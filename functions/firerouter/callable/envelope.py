@@ -1,4 +1,4 @@
-"""The envelope of a callable: what is read of a request and written into an answer. Pure."""
+"""The envelope of a callable: how a request is parsed and a response is encoded. Pure."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class WireError(TypedDict):
 
 
 class CallableError(Exception):
-    """A failure that the client is told of.
+    """A failure that is reported to the client.
 
     A leaf fixes `status`, `reason`, `retryable` and two sentences: `sentence` for users, and
-    `admin_sentence` for admins where they can act; else they get the user's. `details` always
+    `admin_sentence` for admins if they can act; otherwise they get the user's. `details` always
     carries `reason`, `retryable` and `traceId`, because the Android client reports every streamed
     error as INTERNAL and keeps only the details.
     """
@@ -61,10 +61,10 @@ class CallableError(Exception):
         retry_after_seconds: float | None = None,
         **details: Any,
     ) -> None:
-        """Make a failure.
+        """Create a failure.
 
         Args:
-            message: A sentence for everybody, in place of the leaf's own.
+            message: A sentence for users and admins alike, in place of the leaf's own.
             retry_after_seconds: When it is worth trying again.
             details: JSON values that programs may need.
         """
@@ -93,7 +93,7 @@ class MalformedRequest(CallableError):
 
     status = "INVALID_ARGUMENT"
     reason = "malformed_request"
-    sentence = "This app sent a request that can't be read. Please update it."
+    sentence = "This app sent a request that can't be read. Please update the app."
 
 
 class BodyTooLarge(CallableError):
@@ -113,7 +113,7 @@ class Overloaded(CallableError):
     retryable = True
 
 
-DEPTH_MAX: Final = 100  # lists and objects in one another; the interpreter gives up at a thousand
+DEPTH_MAX: Final = 100  # nested lists and objects; Python's own recursion limit is 1,000
 
 # ASCII only: the JavaScript client silently drops a frame that holds a raw U+2028
 _encode_text = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
@@ -133,14 +133,14 @@ def encode(value: object) -> bytes:
     """Encode one line of ASCII JSON.
 
     Raises:
-        ValueError: It holds NaN or an infinity.
-        TypeError: It holds a value of a type that JSON does not have.
+        ValueError: The value holds NaN or an infinity.
+        TypeError: The value holds a type that JSON does not have.
     """
     return _encode_text(value).encode("ascii")
 
 
 def encoding_of(method: str, content_type: str) -> str:
-    """Return how the body is encoded. Raises MalformedRequest if it cannot be a callable's."""
+    """Return the body's encoding. Raises MalformedRequest if this cannot be a callable request."""
     if method != "POST":
         raise MalformedRequest(f"A callable is called with POST, not {method[:16]}.")
     media, _, parameters = content_type.partition(";")
@@ -157,19 +157,19 @@ def parse_envelope(method: str, content_type: str, body: bytes | bytearray) -> A
     """Return the `data` of a callable request, with 64-bit integers unwrapped.
 
     Raises:
-        MalformedRequest: It says what is wrong, where Node answers 400 or an HTML page.
+        MalformedRequest: The message says what is wrong; Node sends a bare 400 or an HTML page.
     """
     encoding = encoding_of(method, content_type)
     try:
         if encoding in _UTF_16:
             body = body.decode(encoding).encode()
         envelope = orjson.loads(body)
-    except ValueError:  # malformed JSON, bytes that are no UTF-8, lone surrogates, NaN
+    except ValueError:  # malformed JSON, invalid UTF-8, lone surrogates, NaN
         raise MalformedRequest("The request body is not valid JSON.") from None
     if not isinstance(envelope, dict) or "data" not in envelope:
         raise MalformedRequest('The request body must be a JSON object with the key "data".')
     if len(envelope) > 1:
-        raise MalformedRequest('The request body must have no key but "data".')
+        raise MalformedRequest('The request body must have no key other than "data".')
     data: object = envelope["data"]
     if b"@type" not in body and body.count(b"[") + body.count(b"{") <= DEPTH_MAX:
         return data  # neither a Long that Android wrapped, nor enough brackets to be too deep
@@ -186,7 +186,7 @@ def _unwrap(value: object, levels: int) -> object:
         allowed = _INT64.get(value["@type"])
         if allowed is not None:
             return _int64(value.get("value"), allowed)
-    container: Any = value  # a list's indexes and an object's keys are used alike
+    container: Any = value  # a list's indexes are assigned to like an object's keys
     for key, item in value.items() if isinstance(value, dict) else enumerate(value):
         if isinstance(item, (list, dict)):
             container[key] = _unwrap(item, levels - 1)
@@ -198,7 +198,7 @@ def _int64(value: object, allowed: range) -> int:
         value = int(value)
     if type(value) is int and value in allowed:
         return value
-    raise MalformedRequest("A 64-bit integer in the request has no decimal value of that size.")
+    raise MalformedRequest("A 64-bit integer in the request is malformed or out of range.")
 
 
 def trace_id_of(headers: Mapping[str, str]) -> str:

@@ -21,7 +21,7 @@ from .envelope import (
 from .limits import WireLimits
 
 PREFLIGHT_MAX_AGE_S: Final = 7200  # the most that Chrome honors
-DRAIN_MAX_BODIES: Final = 8  # how many bodies' worth of a refused one is read, and dropped
+DRAIN_MAX_BODIES: Final = 8  # times `body_max_bytes` of a refused body are read and discarded
 
 Scope = MutableMapping[str, Any]  # these three as ASGI types them
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -46,10 +46,10 @@ class Wire(Generic[CallerT]):
     Args:
         authenticate: Returns the caller, given headers by their names in lower case. Raises
             CallableError.
-        report: Is told of every exception that is no CallableError, with the trace ID.
-        limits: What requests and streams may take.
-        emulated: Answer the emulator's `GET /__/health` without running the function.
-        for_admins: Failures say what an admin can do.
+        report: Called with every exception that is not a CallableError, and the trace ID.
+        limits: The limits of requests and streams.
+        emulated: Whether to answer the emulator's `GET /__/health` without running the function.
+        for_admins: Whether failures say what an admin can do.
     """
 
     authenticate: Callable[[Headers], Awaitable[CallerT]]
@@ -57,7 +57,7 @@ class Wire(Generic[CallerT]):
     limits: WireLimits = field(default_factory=WireLimits)
     emulated: bool = False
     for_admins: bool = False
-    tasks: set[asyncio.Task[Reply]] = field(default_factory=set)  # asyncio keeps weak ones only
+    tasks: set[asyncio.Task[Reply]] = field(default_factory=set)  # asyncio's own are weak
     bodies_bytes: int = 0  # of all requests that are being read
 
     def answer(self, handler: Handler[CallerT]) -> CallableResponse[CallerT]:
@@ -86,7 +86,7 @@ class CallableResponse(Generic[CallerT]):
         method, content_type = scope["method"], headers.get("content-type", "")
         try:
             encoding_of(method, content_type)
-            # before the body, which of a stranger is neither kept nor parsed; Node does it after
+            # before the body is read: an unauthenticated one never is. Node authenticates after it
             caller = await self._authenticate(headers, trace_id)
             body = await self._read(receive)
             data = parse_envelope(method, content_type, body)
@@ -96,7 +96,7 @@ class CallableResponse(Generic[CallerT]):
         except ClientLeft:
             return None
         else:
-            del body  # the parsed data is all that is kept while the call runs
+            del body  # only the parsed data stays in memory while the call runs
             call = Call(
                 data,
                 headers,
@@ -137,7 +137,7 @@ class CallableResponse(Generic[CallerT]):
         finally:
             watch.cancel()
             if not task.done():
-                call.leave()  # `send` failed: nobody reads any more, and nobody else says so
+                call.leave()  # `send` failed: the client is gone, and no event says so
             # Cloud Run may stop the CPU when the response ends, and the server waits for open
             # responses when it shuts down: stay until the work has cleaned up after itself.
             await asyncio.wait({task})
@@ -148,8 +148,8 @@ class CallableResponse(Generic[CallerT]):
         except CallableError as error:
             return self._fail(error, call.trace_id)
         except (Exception, asyncio.CancelledError) as error:
-            # A result that is no JSON comes here too. Nobody cancels this task: a cancellation is
-            # that of something that the handler awaited, and the client still waits for an answer.
+            # A result that is not JSON ends up here too. Nothing cancels this task: a cancellation
+            # is that of something the handler awaited, and the client still waits for a response.
             self._wire.report(error, call.trace_id)
             return self._fail(CallableError(), call.trace_id)
 
@@ -157,7 +157,7 @@ class CallableResponse(Generic[CallerT]):
         try:
             wire = error.to_wire(trace_id, for_admin=self._wire.for_admins)
             return Reply(HTTP_STATUS[error.status], encode({"error": wire}))
-        except Exception as problem:  # details that are no JSON
+        except Exception as problem:  # details that are not JSON
             self._wire.report(problem, trace_id)
             return self._fail(CallableError(), trace_id)
 
@@ -194,8 +194,8 @@ class CallableResponse(Generic[CallerT]):
         """Read the body.
 
         Raises:
-            BodyTooLarge: It is longer than allowed. No memory is held for it then.
-            Overloaded: Too many bodies are being read. No memory is held for it then.
+            BodyTooLarge: It is longer than allowed. Its memory has been released.
+            Overloaded: Too many bodies are being read. Its memory has been released.
             ClientLeft: The client hung up.
         """
         wire, most = self._wire, self._wire.limits.body_max_bytes
@@ -211,7 +211,7 @@ class CallableResponse(Generic[CallerT]):
             more = event.get("more_body", False)
             size += len(chunk)
             if refused is not None:
-                continue  # most clients look for an answer only after sending: let them send
+                continue  # most clients read the response only after sending: let them send
             body += chunk
             self._hold(len(body))
             if size > most:

@@ -1,4 +1,4 @@
-"""A user's own conversations: renamed, switched to another branch, deleted, exported.
+"""The callables for a user's own conversations: rename, switch branches, delete, export.
 
 Clients list and read them live, through their own Firestore SDK.
 """
@@ -17,15 +17,15 @@ from .deletion import ConversationDeletion
 from .limits import ConversationLimits
 from .store import EVENT, ConversationStore
 
-# where a message's documents are cut
+# the fields that are cut if a message takes several documents
 _SPLIT_FIELDS = ("text", "reasoning")
-# what is of use to us alone
+# fields for internal use
 _HIDDEN = frozenset({"page", "pageBytes", "leafPage", "parentPage", "parts", "reading"})
 _NAMES = {"user": "You", "assistant": "Assistant", "tool": "Tool"}
 
 
 class ConversationCallables:
-    """The use cases `update_conversation`, `delete_conversation` and `export_conversation`."""
+    """The callables `update_conversation`, `delete_conversation` and `export_conversation`."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class ConversationCallables:
     async def update(self, call: Call[Caller]) -> Json:
         """Change the title, the end of the chosen path, or both.
 
-        `{conversationId, title?, messageId?}`
+        Returns `{conversationId, title?, messageId?}`.
 
         Raises:
             ConversationUnknown, MessageUnknown: There is no such conversation, or message.
@@ -54,10 +54,10 @@ class ConversationCallables:
         return request.model_dump(by_alias=True, exclude_none=True)
 
     async def delete(self, call: Call[Caller]) -> Json:
-        """Delete a conversation with all that it holds. A deletion that was cut off goes on when
-        it is called again.
+        """Delete a conversation with all that it holds. A deletion that was cut off resumes when it
+        is called again.
 
-        `{conversationId, deleted: true}`
+        Returns `{conversationId, deleted: true}`.
 
         Raises:
             ConversationUnknown: There is no such conversation.
@@ -68,9 +68,9 @@ class ConversationCallables:
         return {"conversationId": request.conversation_id, "deleted": True}
 
     async def export(self, call: Call[Caller]) -> Json:
-        """Return every message and branch as JSON, or the chosen path as Markdown.
+        """Export every message and branch as JSON, or the chosen path as Markdown.
 
-        `{conversationId, format, conversation}` or `{conversationId, format, markdown}`
+        Returns `{conversationId, format, conversation}` or `{conversationId, format, markdown}`.
 
         Raises:
             ConversationUnknown: There is no such conversation.
@@ -86,7 +86,7 @@ class ConversationCallables:
         return {**answer, "conversation": {**_visible(head), "messages": shown}}
 
     async def _read(self, uid: str, id_: str) -> tuple[Json, dict[str, Json]]:
-        """Return the conversation, and its whole messages by id, the oldest first."""
+        """Return the conversation's document, and its whole messages by ID, the oldest first."""
         messages = self._conversations.reference(uid, id_).collection("messages")
         with translated(HistoryUnavailable, EVENT):
             head = await self._conversations.read(uid, id_)
@@ -95,7 +95,7 @@ class ConversationCallables:
 
 
 def join_messages(documents: Mapping[str, Json]) -> dict[str, Json]:
-    """Return messages from their documents, of which a long one has several."""
+    """Return messages by ID, each joined from its documents: a long one has several."""
     messages = {id_: {**d} for id_, d in documents.items() if d.get("role") != "part"}
     parts = [document for document in documents.values() if document.get("role") == "part"]
     for part in sorted(parts, key=lambda document: int(str(document["number"]))):

@@ -3,13 +3,13 @@
     users/{uid}/deleting/{id}   {at}: a conversation whose deletion has begun and not ended
 
     the conversation itself, and `deleting` in its place      one commit: clients no longer see it,
-                                                              no running answer comes back to it
+                                                              no running answer recreates it
     files of its messages, messages, transcript               page by page
     texts of its generations                                  see `text_eraser`
     `deleting`                                                last
 
-If it is cut off anywhere, the same call goes on from there. What is kept of a generation that still
-runs is deleted when it ends, or is closed.
+If it is cut off anywhere, the next call resumes there. What is stored of a generation that is still
+running is deleted when it ends, or is closed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ConversationDeletion:
         """Delete a conversation. After a failure it can be called again.
 
         Raises:
-            ConversationUnknown: There is none, and none is being deleted.
+            ConversationUnknown: There is no such conversation, and none is being deleted.
             HistoryUnavailable: Firestore did not answer.
             StorageUnavailable: Its files could not be deleted.
         """
@@ -73,7 +73,7 @@ class ConversationDeletion:
             await commit(batch, self._limits.change_s)
 
     async def _empty(self, collection: AsyncCollectionReference, uid: str) -> None:
-        """Delete all documents of a collection, and the files that they list."""
+        """Delete all documents of a collection, and first the files that they list."""
         page = collection.limit(self._limits.delete_batch).select(["attachments", "images"])
         while found := await query(page):
             documents = [snapshot.to_dict() or {} for snapshot in found]

@@ -1,14 +1,15 @@
-"""What a model is sent of a conversation: the newest messages that fit, the older ones summarized.
+"""What a model is sent of a conversation: the newest messages that fit, and a summary of the rest.
 
 The path is walked from where the question joins it up to the beginning, over pages of many messages
 each. Room is counted in bytes of UTF-8, which stand for tokens in any script. A turn (the question,
-the tool calls and their results, the answer) goes whole or not at all. A turn in progress, which is
-to be answered again or whose tools have results now, always goes, however long it is.
+the tool calls and their results, the answer) is sent whole or not at all. A turn in progress, whose
+question is answered again or whose tools have just returned results, is always sent, however long
+it is.
 
-A summary stands for all that is above its message of the path, and for that message: the walk ends
-there. If the feature wants summaries, a history that fills three quarters of its room has the older
-half of its turns summarized next, so that nothing has to be left out meanwhile. Pure: pages come
-from whoever implements `Transcript`.
+A summary covers the message that it names and all those above, so the walk ends there. If the
+feature wants summaries and a history fills three quarters of its room, the older half of its turns
+is summarized next, so that nothing has to be left out meanwhile. Pure: pages come from an
+implementation of `Transcript`.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ SUMMARY_PREFIX: Final = "This is what was said before, in short:\n\n"
 
 
 class Transcript(Protocol):
-    """Where the messages of a conversation come from."""
+    """The source of a conversation's messages."""
 
     async def page(self, number: int) -> Mapping[str, object]:
-        """Return what a page has of each message, by id."""
+        """Return what a page has of each message, by ID."""
 
     async def whole(self, message_id: str, item: Json) -> Json:
         """Return what a page would have of a message that is too long for one."""
@@ -39,17 +40,17 @@ class Transcript(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """The path to walk, and what is wanted of it.
+    """The path to walk, and what to make of it.
 
     Attributes:
-        uid: The user, whose files alone are sent.
+        uid: The user. Only their own files are sent.
         end: The message that the question follows.
-        summary: The conversation's, which may be of another path.
         max_bytes: The room for messages.
-        in_progress: The newest turn goes on: it is returned whole.
-        is_regeneration: The path ends with the question, which is answered again.
-        wants_summary: What does not fit is to be summarized, not left out.
-        question_annotations: What OpenRouter read of the question's files, of a regeneration.
+        summary: The conversation's summary, which may belong to another path.
+        in_progress: Whether the newest turn is in progress: it is returned whole.
+        is_regeneration: Whether the path ends with the question, which is answered again.
+        wants_summary: Whether what does not fit is summarized instead of left out.
+        question_annotations: For a regeneration, what OpenRouter read of the question's files.
     """
 
     uid: str
@@ -68,7 +69,7 @@ class History:
 
     Attributes:
         messages: The oldest first; the summary is the first of them, if there is one.
-        summary: What stands for the messages above; None if there is none of this path.
+        summary: The summary of the messages above; None if this path has none.
         to_summarize: What goes into the next summary, the oldest first; empty if none is due.
     """
 
@@ -78,10 +79,10 @@ class History:
 
 
 async def walk(transcript: Transcript, path: Path, limits: ConversationLimits) -> History:
-    """Return the newest messages of a path, at most `max_bytes` of them.
+    """Return the newest messages of a path, up to `max_bytes`, and what to summarize.
 
     Raises:
-        MessageUnknown: The question that is to be answered again is gone.
+        MessageUnknown: The question that should be answered again is gone.
     """
     newest, older, summary = await _turns(transcript, path, limits)
     while newest and newest[-1].role != "user":
@@ -102,8 +103,8 @@ async def walk(transcript: Transcript, path: Path, limits: ConversationLimits) -
 async def _turns(
     transcript: Transcript, path: Path, limits: ConversationLimits
 ) -> tuple[list[Turn], list[Turn], Summary | None]:
-    """Return the newest messages that fit; those above that are to be summarized; and the summary,
-    if it is of this path. The newest come first."""
+    """Return the newest messages that fit; those above them that a summary should take in; and the
+    summary, if it belongs to this path. The newest come first."""
     newest: list[Turn] = []
     older: list[Turn] = []
     in_progress, full = path.in_progress, False
@@ -113,7 +114,7 @@ async def _turns(
         if path.summary is not None and message_id == path.summary.up_to:
             return newest, older, path.summary
         if full:
-            continue  # only to see whether the summary is of this path
+            continue  # only to see whether the summary belongs to this path
         if _says_nothing(item):
             continue
         is_long = not isinstance(item.get("text"), str)  # too long for a page
@@ -137,7 +138,7 @@ async def _turns(
 async def _items(
     transcript: Transcript, end: TreePosition, pages_max: int
 ) -> AsyncIterator[tuple[str, Json]]:
-    """Yield the id of each message from `end` up to the beginning, and what its page has of it.
+    """Yield the ID of each message from `end` up to the beginning, and what its page has of it.
 
     Stops early at the page limit, and at a missing message.
     """
@@ -156,7 +157,7 @@ async def _items(
 
 
 def _says_nothing(item: Json) -> bool:
-    """Return whether this is an answer stopped before a word: some models refuse to get one."""
+    """Return whether this is an answer without content: some models reject such a message."""
     said = item.get("text") != "" or extras_of(item) or item.get("images")
     return item["role"] == "assistant" and not said
 
@@ -173,7 +174,7 @@ def _turn(uid: str, message_id: str, item: Json) -> Turn:
 
 
 def message_of(item: Json) -> Message:
-    """Return the message that a page's item describes. Malformed extras are ignored."""
+    """Return the message that an item of a page describes. Malformed extras are ignored."""
     text, role = item.get("text"), item["role"]
     return Message(
         "user" if role == "user" else "tool" if role == "tool" else "assistant",

@@ -1,4 +1,4 @@
-"""Limits of conversations: sizes of documents, and how long Firestore may take."""
+"""The run-time limits of conversations: sizes of documents, and how long Firestore may take."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from .. import limits as wire
 
 @dataclass(frozen=True, slots=True)
 class ConversationLimits:
-    """What is read, written and waited for."""
+    """The bounds of `conversations`, with the unit last in each name."""
 
-    # documents: one ends at 1 MiB
+    # documents: Firestore allows 1 MiB
     page_max_bytes: int = 300_000  # of the transcript; concurrent messages may exceed it
     page_item_bytes: int = 300  # of a message on a page, beside its text
     part_chars: int = 100_000  # text and reasoning of one document: 400,000 bytes each at most
@@ -25,8 +25,8 @@ class ConversationLimits:
 
     # Firestore
     question_s: float = 5.0
-    answer_s: float = 3.0  # of one try, and of what a result waits for it
-    answer_retried_s: float = 30.0  # in the background, with the pauses
+    answer_s: float = 3.0  # of one attempt, and how long a result waits for all of them
+    answer_retried_s: float = 30.0  # in the background, including the pauses
     answer_pause_s: float = 0.5
     change_s: float = 8.0  # an update, or one step of a deletion
     export_s: float = 30.0  # all messages

@@ -1,11 +1,11 @@
-"""Conversations: a tree of messages that clients read live, and what of it a model is sent.
+"""Conversations: a tree of messages that clients read live, and pages of it for models.
 
     users/{uid}/conversations/{id}                  {title, feature, createdAt, updatedAt,
                                                      leaf, leafPage, page, pageBytes}
     users/{uid}/conversations/{id}/messages/{id}    {role, text, context?, reasoning?, parent,
                                                      parentPage, page, createdAt, generationId,
                                                      attachments?: [{path, contentType, bytes}],
-                                                     images?: the same, of what a model made,
+                                                     images?: the same, for those of a model,
                                                      status, model?, finishReason?, usage?, ...}
     users/{uid}/conversations/{id}/transcript/{n}   {messages: {id: {role, text?, toolCalls?,
                                                      toolResults?, parent, parentPage}}}
@@ -65,14 +65,14 @@ class ConversationStore:
         history_max_bytes: int,
         wants_summary: bool = False,
     ) -> Thread | None:
-        """Return where a request joins a conversation, and the messages above; None if in none.
+        """Return where a request joins a conversation, with the messages above; None if in none.
 
         Args:
-            request: The caller's.
+            request: The caller's request.
             uid: The caller.
-            generation: The one that is going to answer.
+            generation: The ID of the generation that will answer.
             history_max_bytes: The room for the messages above.
-            wants_summary: Messages that do not fit are to be summarized, not left out.
+            wants_summary: Whether messages that do not fit are summarized instead of left out.
 
         Raises:
             ConversationUnknown, MessageUnknown: What the request names does not exist.
@@ -103,7 +103,7 @@ class ConversationStore:
         return Thread(place, question, history.messages, history.summary, history.to_summarize)
 
     def writer(self, thread: Thread, written: Mapping[str, object] | None = None) -> ThreadWriter:
-        """Return what writes this generation's question and answer.
+        """Return the writer of this generation's question and answer.
 
         Args:
             thread: What `open` returned, with the files of its question.
@@ -127,14 +127,15 @@ class ConversationStore:
         error: str,
         question: Callable[[], Awaitable[Mapping[str, object] | None]],
     ) -> None:
-        """Store what a killed instance had of an answer, and the question, unless it had done so.
+        """Store a killed instance's unfinished answer, unless it is stored already.
 
-        The chosen path leads to it if nobody has gone on since. It can be called again.
+        If the question is lost, it is stored as well. The chosen path leads to the answer unless
+        the user has continued elsewhere. This can be called again.
 
         Args:
             uid: The user.
             place: What `Thread.entry_place` returned.
-            result: What was kept of the answer.
+            result: What was saved of the answer.
             error: Why it ended.
             question: Returns what `Thread.entry_question` did; called if no question is stored.
 
@@ -153,9 +154,9 @@ class ConversationStore:
             found = await get(messages.document(question_at.message))
             lost = None if found.exists else await question()
             if not head.exists and not (lost and await self._begins(uid, id_, lost)):
-                return  # it was deleted
+                return  # the conversation was deleted
         if not (found.exists or lost):
-            return  # somebody has deleted the question
+            return  # the question was deleted
         document: Json = head.to_dict() or {}
         page = (found.to_dict() or {}).get("page")
         parent = parent_of(lost) if lost else position_of(question_at.message, page or 0)
@@ -228,7 +229,7 @@ class ConversationStore:
         """Return the document of a conversation.
 
         Raises:
-            ConversationUnknown: There is none.
+            ConversationUnknown: There is no such conversation.
             FirestoreError: Firestore did not answer.
         """
         snapshot = await get(self.reference(uid, id_))
@@ -244,15 +245,15 @@ class ConversationStore:
         return self._paths.deletion(uid, id_)
 
     async def _begins(self, uid: str, id_: str, question: Mapping[str, object]) -> bool:
-        """Return whether this question is still to begin the conversation."""
+        """Return whether this question should still create the conversation."""
         deleting = await get(self.tombstone(uid, id_))
         return question.get("begins") is True and not deleting.exists
 
     async def _place(
         self, request: ExecutePrompt, uid: str, generation: str, document: Json
     ) -> tuple[ThreadPlace, StoredAnnotations | None]:
-        """Return where a request joins an existing conversation, and where the annotations of the
-        question are if it is answered again."""
+        """Return where a request joins an existing conversation, and, for a regeneration, where the
+        annotations of the question's files are."""
         id_ = str(request.conversation_id)
         parent, annotations = position_of(document.get("leaf"), document.get("leafPage")), None
         if request.parent_message_id == ROOT:

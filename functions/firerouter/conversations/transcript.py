@@ -1,4 +1,4 @@
-"""Reads the transcript of a conversation: what a model is sent of it, in pages."""
+"""Reads the transcript of a conversation: the pages from which a model is sent its messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class FirestoreTranscript:
         self._messages = conversation.collection("messages")
 
     async def page(self, number: int) -> Mapping[str, object]:
-        """Return what a page has of each message, by id."""
+        """Return what a page has of each message, by ID."""
         document = (await get(self._pages.document(str(number)))).to_dict() or {}
         messages = document.get("messages")
         return messages if isinstance(messages, dict) else {}

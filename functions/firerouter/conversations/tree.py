@@ -1,4 +1,4 @@
-"""A conversation's tree: positions in it, and messages as documents of it. Pure."""
+"""A conversation's tree: positions in it, and its messages as documents. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..files import AnnotationPieces, HistoryMessage, image_documents
 from ..firestore import cut
 
 EXTRA_FIELDS: Final = ("toolCalls", "toolResults", "reasoningDetails", "askedModel", "reading")
-"""What a message has beside its text and files that a model is sent."""
+"""The fields of a message, besides its text and files, that a model is sent."""
 
 _SPLIT_FIELDS: Final = ("text", "reasoning")
 _RESULT_FIELDS: Final = (
@@ -24,7 +24,7 @@ _RESULT_FIELDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class TreePosition:
-    """A message and the transcript page that it is on. Above the first message is none."""
+    """A message and its page of the transcript. Above the first message, `message` is None."""
 
     message: str | None = None
     page: int = 0
@@ -32,7 +32,7 @@ class TreePosition:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What was said, down to the message `up_to`, in brief."""
+    """A summary of a path's messages, down to and including `up_to`."""
 
     text: str
     up_to: str
@@ -43,7 +43,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A message of the path. size_bytes: the room that it takes, with its calls and files."""
+    """One message of a path. size_bytes: the room that it takes, with its calls and files."""
 
     message_id: str
     entry: HistoryMessage
@@ -69,8 +69,8 @@ class ThreadPlace:
     Attributes:
         parent: What the question follows. For a regeneration, the question itself, which exists.
         persisted: Whether question and answer are stored; those of a temporary request are not.
-        page: Where new messages go, as far as is known.
-        page_bytes: What is on that page already.
+        page: The page that new messages go to, as far as is known.
+        page_bytes: How many bytes are on that page already.
     """
 
     uid: str
@@ -102,7 +102,7 @@ class ThreadPlace:
 class Question:
     """What a generation adds above its answer: a user's prompt, or the results of tools.
 
-    attachments: The files that go with it, as documents hold them.
+    attachments: The files that go with it, as documents store them.
     """
 
     role: Literal["user", "tool"]
@@ -138,9 +138,9 @@ class Thread:
     """A conversation as one generation sees it.
 
     Attributes:
-        question: What is added; None for a regeneration.
-        history: The messages down to the question, the oldest first.
-        summary: What stands for the messages above those.
+        question: The question that is added; None for a regeneration.
+        history: The stored messages above the answer, the oldest first.
+        summary: The summary of the messages above those.
         to_summarize: What goes into the next summary: empty if none is due.
     """
 
@@ -169,7 +169,7 @@ class Thread:
         return replace(self, question=replace(self.question, attachments=tuple(documents)))
 
     def entry_place(self) -> Json:
-        """Return the place as the ledger holds it, for whoever has to store the answer instead."""
+        """Return the place as the ledger stores it, so that the reconciler can store the answer."""
         return {
             **self.place.ids(),
             "parent": self.answered.message,
@@ -178,8 +178,8 @@ class Thread:
         }
 
     def entry_question(self) -> Json | None:
-        """Return the question as the ledger holds it, for whoever has to store it instead; None if
-        nobody has to."""
+        """Return the question as the ledger stores it, so that the reconciler can store it; None if
+        there is none to store."""
         if self.question is None or not self.place.persisted:
             return None
         parent = {"parent": self.place.parent.message, "parentPage": self.place.parent.page}
@@ -218,13 +218,13 @@ def answer_document(
         feature: Which feature answered.
         result: What the caller gets.
         status: How the answer ended.
-        error: The reason of its failure, if it failed.
+        error: The reason for its failure, if it failed.
         annotations: What OpenRouter read of files, for later requests.
     """
     document: Json = {"role": "assistant", "text": result["text"]}
     attempts = result.get("attempts")
     if details := result.get("reasoningDetails"):
-        # as text: any JSON may be in them, in an order that has to stay
+        # as text: they are any JSON, and the order of their fields must not change
         document["reasoningDetails"] = json.dumps(details)
         if isinstance(attempts, list) and attempts:
             document["askedModel"] = attempts[-1]["model"]
@@ -238,12 +238,12 @@ def answer_document(
 
 
 def extras_of(message: Mapping[str, object]) -> Json:
-    """Return what a message, or its item on a page, has beside text and files for a model."""
+    """Return the `EXTRA_FIELDS` that a message, or its item on a page, has."""
     return {name: message[name] for name in EXTRA_FIELDS if message.get(name)}
 
 
 def split_message(id_: str, message: Json, part_chars: int) -> Iterator[tuple[str, Json]]:
-    """Yield the id and content of each document of a message: several if it is too long for one."""
+    """Yield the ID and content of each document of a message: several if it is too long for one."""
     pieces = {
         name: cut(text, part_chars)
         for name in _SPLIT_FIELDS

@@ -1,9 +1,9 @@
 """Writes one generation's question and answer into its conversation.
 
-Every write sets what it says under ids that follow from the generation's, so that a commit that is
-applied twice changes nothing. That holds for a write that is tried again as well: a message keeps
-the page that it was given at the first try, unless Firestore refused that page as too large. The
-answer's write repeats the question if the question's own did not come through.
+Every write sets values under IDs that are derived from the generation's, so that a commit that is
+applied twice changes nothing. That holds for a retried write as well: a message keeps the page that
+it was given at the first attempt, unless Firestore refused that page as too large. The answer's
+write includes the question if the question's own write failed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .tree import (
 if TYPE_CHECKING:
     from google.cloud.firestore_v1.types import WriteResult
 
-_TRIES = 2  # of one write: the second one on a new page
+_TRIES = 2  # of one write: the second one goes to a new page
 
 
 class ThreadWriter:
@@ -68,13 +68,13 @@ class ThreadWriter:
         self._now = now
         self._page = thread.place.page
         self._page_bytes = thread.place.page_bytes
-        self._positions: dict[str, TreePosition] = {}  # of messages that were tried to be written
-        self._created_version: datetime | None = None  # of a conversation that the question began
+        self._positions: dict[str, TreePosition] = {}  # of messages in a write so far
+        self._created_version: datetime | None = None  # of a conversation that the question created
         if written is not None:
             self._continue_from(written)
 
     async def write_question(self) -> None:
-        """Store the question, before it is answered. Failures are made up for by the answer."""
+        """Store the question before it is answered. If that fails, `write_answer` stores it."""
         if self.thread.place.persisted:
             await self._write_question(self._limits.question_s, leads=True)
 
@@ -90,17 +90,17 @@ class ThreadWriter:
         """Store the answer, however it ended, unless it says nothing at all.
 
         The chosen path leads to it, unless it is a regeneration that failed or has nothing to show:
-        the path stays as it was then. If Firestore is slow, it is tried on in the background.
+        then the path stays as it was. If Firestore is slow, retries go on in the background.
 
         Args:
             result: What the caller gets.
             status: How the answer ended.
-            error: The reason of its failure, if it failed.
+            error: The reason for its failure, if it failed.
             annotations: What OpenRouter read of files, for later requests.
             summary: The new summary of the messages above, if one was made.
 
         Returns:
-            Whether all is stored that is to be stored; False while the background is at it.
+            Whether nothing is left to store; False while retries go on in the background.
         """
         place = self.thread.place
         says = bool(result["text"] or result.get("images"))
@@ -125,7 +125,7 @@ class ThreadWriter:
         return writing.done() and writing.result()
 
     async def set_title(self, title: str) -> None:
-        """Give a conversation that has just begun this title, unless somebody has changed it."""
+        """Give a new conversation this title, unless the conversation has changed meanwhile."""
         if self._created_version is None:
             return
         guard = self._firestore.write_option(last_update_time=self._created_version)
@@ -137,15 +137,15 @@ class ThreadWriter:
             log.info("title_not_kept", type=error.cause)
 
     async def recover(self, result: Mapping[str, object], error: str, *, leads: bool) -> bool:
-        """Store what a killed instance had of an answer, after its question if that is lost.
+        """Store a killed instance's unfinished answer, and before it the question if that is lost.
 
         Args:
-            result: What was kept of the answer; nothing is stored of one without text.
+            result: What was saved of the answer; without text, no answer is stored.
             error: Why it ended.
             leads: Whether the chosen path leads to it.
 
         Returns:
-            Whether that is done, or the conversation deleted.
+            Whether that is done, or the conversation was deleted.
         """
         await self._write_question(self._limits.answer_s, leads=leads)
         done = self.question_written or self.thread.question is None
@@ -156,7 +156,7 @@ class ThreadWriter:
         return done or self.deleted
 
     def written_question(self) -> Json | None:
-        """Return how the question was stored, for a writer on another instance; None: not yet."""
+        """Return how the question was stored, for a writer elsewhere; None if it is not stored."""
         if not self.question_written:
             return None
         begun = self._created_version.isoformat() if self._created_version else None
@@ -241,10 +241,10 @@ class ThreadWriter:
             begun = {"title": title, "feature": place.feature, "createdAt": now}
             batch.set(self._conversation, {**head, **begun})
         else:
-            batch.update(self._conversation, head)  # fails if somebody has deleted it meanwhile
+            batch.update(self._conversation, head)  # fails if it has been deleted meanwhile
 
     def _item(self, message: Json, parent: TreePosition) -> tuple[Json, int]:
-        """Return what a page has of a message, and its bytes there; 0 if it is too long for one."""
+        """Return a message's item on a page, and its bytes there; 0 if it is too long for one."""
         sent = "\n\n".join(str(t) for t in (message.get("context"), message["text"]) if t)
         extras = extras_of(message)
         size = len(sent.encode("utf-8", "replace")) + self._limits.page_item_bytes
@@ -260,7 +260,7 @@ class ThreadWriter:
         return {**item, "text": sent, **extras}, size
 
     def _position(self, id_: str, size: int) -> TreePosition:
-        """Return where a message goes: the page of an earlier try, or the next that has room."""
+        """Return where a message goes: its page of an earlier attempt, or the next with room."""
         if id_ not in self._positions:
             if size and self._page_bytes and self._page_bytes + size > self._limits.page_max_bytes:
                 self._next_page()
@@ -274,7 +274,7 @@ class ThreadWriter:
     async def _write(self, put: Callable[[AsyncWriteBatch], None], within_s: float) -> bool:
         """Commit what `put` adds; return whether it is stored.
 
-        A conversation that cannot be written to never keeps a caller from its answer.
+        A failure of Firestore is never raised: the caller gets the answer all the same.
         """
         for _ in range(_TRIES):
             if self.deleted:

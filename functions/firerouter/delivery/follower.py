@@ -1,4 +1,4 @@
-"""An answer that runs on another instance, or has ended: what there is of it, then the rest."""
+"""An answer that runs on another instance, or has ended: what there is so far, then the rest."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Follower:
         return await self._follow(listener, uid, id_, entry)
 
     async def follow(self, listener: Listener, uid: str, id_: str) -> PromptResult:
-        """Return the result of a generation that was just begun, once there is one.
+        """Return the result of a generation that has just begun, once there is one.
 
-        Until then it sends what has been written, a second or two late, if the feature streams.
+        Until then, if the feature streams, send the text as it is stored, a second or two late.
         The answer does not end when a follower leaves.
 
         Raises:
@@ -68,8 +68,8 @@ class Follower:
         until = loop.time() + self._limits.follow_max_s
         while entry.is_running and not listener.left:
             if entry.deadline_at is None or entry.deadline_at < self._now():
-                raise Restarting  # its instance was killed; a reconciler will end it
-            if loop.time() > until:  # it waited in a queue first: our own function ends before it
+                raise Restarting  # its instance was killed; the reconciler will close it
+            if loop.time() > until:  # it was queued first: this function ends before it
                 raise AlreadyRunning(retry_after_seconds=1, generationId=id_)
             if reader is not None:
                 await reader.send_new()
@@ -85,7 +85,7 @@ class Follower:
 
 
 class _Reader:
-    """Sends the text of an answer that runs elsewhere, as its progress has it."""
+    """Sends the text of an answer that runs elsewhere, as its progress is stored."""
 
     def __init__(self, listener: Listener, progress: Progress, id_: str) -> None:
         self._listener = listener
@@ -95,7 +95,7 @@ class _Reader:
         self._sent = dict.fromkeys(KINDS, "")
 
     async def send_new(self) -> None:
-        """Send what was stored since the last look."""
+        """Send what was stored since the last call."""
         pieces = await self._progress.read(self._id, self._number)
         current = latest(pieces)
         if current and (repair := current[0].repair) is not None and any(self._sent.values()):
@@ -106,7 +106,7 @@ class _Reader:
         self._number = _last_number(pieces, self._number)
 
     async def send_rest(self, result: Mapping[str, object]) -> None:
-        """Send what of the whole answer was not sent by its end."""
+        """Send what has not been sent of the whole answer."""
         whole = {kind: _text(result, kind) for kind in KINDS}
         if not all(whole[kind].startswith(sent) for kind, sent in self._sent.items()):
             await self._listener.send({"type": "repair", "model": result["model"]})
@@ -125,7 +125,7 @@ def _last_number(pieces: list[Piece], before: int) -> int:
 
 
 async def _send_whole_parts(listener: Listener, result: Mapping[str, object]) -> None:
-    """Send what an answer has beside its text: each part comes in one piece."""
+    """Send what an answer has besides its text, each part in one piece."""
     for kind, name in (("citation", "citations"), ("tool_call", "toolCalls")):
         for index, value in enumerate(_list(result, name)):
             await listener.send({"type": kind, "index": index, **value})
@@ -134,10 +134,10 @@ async def _send_whole_parts(listener: Listener, result: Mapping[str, object]) ->
 
 
 def _pauses(entry: StoredEntry, limits: ProgressLimits) -> Iterator[float]:
-    """Yield the pauses between looks.
+    """Yield the pauses between reads.
 
-    An answer that needs no listener stores a piece each second. At first it is either about to
-    begin, or ends before there is any piece.
+    An answer that needs no listener stores a piece every second. At first, it either is about to
+    begin or ends before it has stored any, so the first reads come sooner.
     """
     if entry.continues:
         return chain(limits.first_looks_s, repeat(limits.live_s))

@@ -1,4 +1,4 @@
-"""A generation on its way to the function that runs it without a listener, and its arrival there.
+"""Hands a generation over to the function that runs it without a listener, and claims it there.
 
     the callable   admitted, unclaimed -> its request is stored -> a task in the queue
     the task       claimed by this instance -> its request is read, and deleted -> answered
@@ -6,9 +6,9 @@
     generations/{id}/asked/{n}   {number, part, expireAt}: JSON, in as many parts as it takes
 
 A task is delivered at least once, and perhaps late. The claim is one guarded update of the entry:
-of two deliveries one gets it, and an entry that has ended meanwhile stays as it is. What is stored
-is the whole request, and the feature as it was admitted, so that a change of its settings in
-between does not matter.
+of two deliveries only one succeeds, and an entry that has ended meanwhile stays as it is. The whole
+request is stored, with the feature as it was admitted, so that a change of its settings in between
+does not matter.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class QueuedRequest:
         request: The request.
         feature: The feature as it was admitted.
         trace_id: The trace of the call that queued it.
-        question_state: How the question was stored in its conversation, for `conversations`, which
-            goes on from there.
+        question_state: How the question was stored in its conversation: what
+            `conversations.ThreadWriter` continues from.
     """
 
     request: ExecutePrompt
@@ -94,11 +94,11 @@ class QueuedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A generation that this instance runs from now on.
+    """A generation that this instance has claimed.
 
     Attributes:
-        entry: Its entry.
-        is_stopped: A user stopped it before anybody ran it.
+        entry: Its ledger entry.
+        is_stopped: Whether a user stopped it before any instance ran it.
     """
 
     entry: OpenEntry
@@ -106,7 +106,7 @@ class Claim:
 
 
 class Handover:
-    """Hands generations over to the task queue's function, and takes them there.
+    """Hands generations over to the task queue's function, and claims them there.
 
     One per instance.
     """
@@ -132,7 +132,7 @@ class Handover:
         self._now = now
 
     async def enqueue(self, id_: str, queued: QueuedRequest) -> None:
-        """Store a request and queue its generation, which was admitted for it.
+        """Store a request and queue the generation that was admitted for it.
 
         Raises:
             QueueUnavailable: It is not known whether the generation was queued.
@@ -144,10 +144,10 @@ class Handover:
         await self._queue.add(id_)
 
     async def claim(self, id_: str) -> Claim | None:
-        """Make a generation this instance's.
+        """Claim a generation for this instance.
 
         Returns:
-            The claim; None if an instance has it already, it has ended, or it waited too long.
+            The claim; None if an instance has claimed it, it has ended, or it waited too long.
 
         Raises:
             LedgerUnavailable: The task has to be delivered again.
@@ -158,13 +158,13 @@ class Handover:
             for pause_s in self._limits.claim_pauses_s:
                 try:
                     return await self._claim(id_, nonce)
-                except Unavailable as error:  # it may have been claimed: the next look tells
+                except Unavailable as error:  # it may be claimed: the next read shows
                     log.warning("claim_delayed", type=error.cause)
                 await asyncio.sleep(pause_s)
         raise LedgerUnavailable
 
     async def take_request(self, id_: str) -> QueuedRequest:
-        """Return the request of a claimed generation and delete it: nobody else will read it.
+        """Return the request of a claimed generation and delete it: no other instance reads it.
 
         Raises:
             LedgerUnavailable: It cannot be read.
@@ -187,7 +187,7 @@ class Handover:
             stored = await self._store.read(id_)
             if stored is None:
                 return None
-            if stored.nonce == nonce:  # claimed by our own commit, whose answer was lost
+            if stored.nonce == nonce:  # claimed by our own commit, whose response was lost
                 return _claimed(stored, nonce, stored.version)
             now = self._now()
             if not stored.is_claimable(now):
@@ -203,7 +203,7 @@ class Handover:
                     id_, stored.version, fields, within_s=self._limits.claim_s
                 )
             except Conflict:
-                continue  # claimed, ended, or somebody wrote a stop on it
+                continue  # claimed, ended, or a stop was written
             return _claimed(stored, nonce, version)
 
     async def _store_part(self, id_: str, number: int, part: str) -> None:

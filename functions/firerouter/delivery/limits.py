@@ -1,4 +1,4 @@
-"""What delivery to other instances may take: seconds, pauses, sizes, days."""
+"""The run-time limits of delivery to other instances: seconds, pauses, sizes, days."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from .. import limits
 
 @dataclass(frozen=True, slots=True)
 class ProgressLimits:
-    """How often what a long answer has come to is stored, and how often its readers look."""
+    """How often the progress of a long answer is stored, and how often it is read."""
 
     after_s: float = 2.0  # an answer that ends sooner stores none
     every_s: float = 2.0
-    live_s: float = 1.0  # of an answer that every client follows by its progress
-    first_looks_s: tuple[float, ...] = (0.3, 0.3, 0.4)  # pauses between the first at such an answer
+    live_s: float = 1.0  # of an answer that all its clients follow by its progress
+    first_looks_s: tuple[float, ...] = (0.3, 0.3, 0.4)  # pauses after the first reads of it
     write_s: float = 5.0  # one piece
     delete_s: float = 3.0  # all pieces, before the result goes out
-    erase_s: float = 8.0  # all that is left of a generation that nobody runs
-    follow_max_s: float = limits.TOTAL_S  # then a follower's own function has to end
+    erase_s: float = 8.0  # all that is left of a generation that no instance runs
+    follow_max_s: float = limits.TOTAL_S  # after that, a follower's own function has to end
     ttl_days: int = 1
 
 
@@ -38,13 +38,13 @@ class QueueLimits:
 
 @dataclass(frozen=True, slots=True)
 class StopLimits:
-    """How a stop gets to the instance that has to hear it."""
+    """How a stop reaches the instance that runs the generation."""
 
     write_s: float = 8.0
-    look_pauses_s: tuple[float, ...] = (0.2, 0.5, 1.0)  # before more looks for a request just sent
+    look_pauses_s: tuple[float, ...] = (0.2, 0.5, 1.0)  # before looking again for a new request
     listen_after_s: float = 0.15  # an answer that ends sooner opens no listener
-    open_s: float = 10.0  # until a listener has heard all there is
-    rest_s: float = 10.0  # that the listener stays open after the last generation
+    open_s: float = 10.0  # until a new listener is up to date
+    rest_s: float = 10.0  # that a listener stays open after the last generation
     first_pause_s: float = 0.1  # after the listener broke; doubled each time it breaks again
     max_pause_s: float = 10.0
 

@@ -1,11 +1,11 @@
-"""What a long answer has come to so far, for clients that lost it or follow it elsewhere.
+"""The progress of a long answer, for clients that lost it or follow it from another instance.
 
     generations/{id}/progress/{n}   {number, text, reasoning, again?, expireAt}: what came since the
-                                    piece before; with `again` the text begins anew, as a repair's
+                                    piece before; with `again`, the text starts over: a repair's
 
 An answer that ends within two seconds stores nothing. Any other one stores a piece every two
 seconds, or every second if it needs no listener. The pieces are deleted when the answer has ended
-and its result is stored as a whole. An answer whose result is not to be stored has no progress.
+and its whole result is stored. An answer whose result is not stored has no progress either.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ Written = Callable[[], tuple[str, str]]  # (text, reasoning) so far
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """Why the text of an answer begins anew.
+    """Why the text of an answer starts over: it broke its format and is repaired.
 
     Attributes:
-        model: The model that is asked again.
+        model: The model that is asked once more.
         at: Where the first answer broke its format.
     """
 
@@ -69,7 +69,7 @@ class Repair:
         return cls(str(document.get("model", "")), str(document.get("at", "")))
 
     def to_wire(self) -> dict[str, str]:
-        """Return what a `repair` frame says of it."""
+        """Return what a `repair` frame has besides its type."""
         return {"model": self.model, "at": self.at}
 
 
@@ -79,9 +79,9 @@ class Piece:
 
     Attributes:
         number: The piece's place, from 0.
-        text: Of the answer.
-        reasoning: Of the answer.
-        repair: Why the text begins anew with this piece.
+        text: The text since then.
+        reasoning: The reasoning since then.
+        repair: Why the text starts over with this piece, if it does.
     """
 
     number: int
@@ -111,7 +111,7 @@ class Piece:
 
 
 def latest(pieces: list[Piece]) -> list[Piece]:
-    """Return the pieces without what was written before the text began anew."""
+    """Return the pieces without those from before the text last started over."""
     begins = [at for at, piece in enumerate(pieces) if piece.repair is not None]
     return pieces[begins[-1] :] if begins else pieces
 
@@ -134,7 +134,7 @@ class Progress:
         self._background = background
         self.limits = (limits or DeliveryLimits()).progress
         self._now = now
-        self._next_number: dict[str, int] = {}  # of the generations that have any pieces
+        self._next_number: dict[str, int] = {}  # of the generations that have pieces
 
     @asynccontextmanager
     async def record(
@@ -149,11 +149,11 @@ class Progress:
         """Within this context, store what `written` returns as it grows.
 
         Args:
-            id_: The generation's id.
+            id_: The generation's ID.
             written: Returns the text and the reasoning so far.
-            continues: The generation needs no listener: all its clients follow it by its progress.
+            continues: Whether the generation needs no listener: its clients follow its progress.
             elapsed_s: How long it has been running.
-            repair: Why this text takes the place of what was stored before.
+            repair: Why this text replaces what was stored before, if it does.
         """
         first_s, every_s = self.limits.after_s, self.limits.every_s
         if continues:
@@ -166,7 +166,7 @@ class Progress:
             await asyncio.wait({recording})
 
     async def entry(self, id_: str, uid: str) -> StoredEntry:
-        """Return a user's generation as a follower needs it.
+        """Return the fields of a user's generation that a follower needs.
 
         Raises:
             GenerationUnknown: This user has no such generation.
@@ -179,7 +179,7 @@ class Progress:
         return stored
 
     async def read(self, id_: str, after: int = -1) -> list[Piece]:
-        """Return the pieces after that number. Raises LedgerUnavailable."""
+        """Return the pieces with a number above `after`. Raises LedgerUnavailable."""
         later = self._paths.progress(id_).where(filter=FieldFilter("number", ">", after))
         with translated(LedgerUnavailable, "progress_unavailable"):
             found = await query(later.order_by("number"))
@@ -198,10 +198,10 @@ class Progress:
             log.warning("progress_not_deleted", type=error.cause)
 
     async def erase(self, id_: str) -> None:
-        """Delete what is left of a generation that nobody runs: progress and queued request.
+        """Delete what is left of a generation that no instance runs: progress and queued request.
 
         Raises:
-            FirestoreError: See `firestore`.
+            FirestoreError: Firestore did not answer.
         """
         batch = self._firestore.batch()
         for collection in (self._paths.progress(id_), self._paths.queued_request(id_)):
@@ -226,7 +226,7 @@ class Progress:
 
     async def _write(self, id_: str, piece: Piece) -> bool:
         expires = self._now() + timedelta(days=self.limits.ttl_days)
-        # also if this is cancelled: the piece may arrive nevertheless
+        # before the write: if this is cancelled, the piece may be stored nevertheless
         self._next_number[id_] = piece.number + 1
         reference = self._paths.progress(id_).document(f"{piece.number:05}")
         try:

@@ -1,9 +1,9 @@
-"""The queue in front of the function that runs answers which need no listener: Cloud Tasks.
+"""The Cloud Tasks queue in front of the function that runs answers which need no listener.
 
-A task names a generation and nothing else, because whoever may look at the queue may read it. A
-call that is sent again may queue the same generation twice: only one of the tasks claims it
-(`handover`). So tasks have no names of their own, for which Cloud Tasks would have to compare them
-with all tasks of the last hour.
+A task names a generation and nothing else, because anybody with access to the queue can read it. A
+retried call may queue the same generation twice: only one of the tasks claims it (`handover`). So
+tasks need no names of their own, which Cloud Tasks would have to compare with those of the last
+hour.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import firebase_admin
 
 FUNCTION: Final = "continuation"  # one word: the name of a queue may not contain an underscore
-REGION: Final = "australia-southeast1"  # where scripts/manifest has it deployed to
+REGION: Final = "australia-southeast1"  # where scripts/manifest deploys it
 
 
 class TaskQueue:
@@ -49,7 +49,7 @@ class TaskQueue:
         try:
             async with asyncio.timeout(self._limits.enqueue_s):
                 await loop.run_in_executor(self._threads, self._add, id_)
-        except Exception as error:  # many kinds, by what is missing: a route, a role, the queue
+        except Exception as error:  # many kinds: a route, a role or the queue is missing
             log.error("not_queued", type=type(error).__name__)
             raise QueueUnavailable from None
 

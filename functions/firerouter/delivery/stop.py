@@ -1,4 +1,4 @@
-"""Ends an answer that is being written, from any device of the user who asked for it."""
+"""Stops an answer that is being written, from any device of the user who requested it."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class StopCallable:
     async def _stop_all(self, id_: str, uid: str) -> str | None:
         """Stop what may be a comparison. Its status is "running" if any of its generations is.
 
-        It looks more than once: the request may still be on its way, and so may a judge be, when
-        all the answers that it reads have ended.
+        It looks more than once: the request may still be on its way or, if all answers have ended,
+        the judge's may.
         """
         statuses: list[str] = []
         for pause_s in chain((0.0,), self._limits.look_pauses_s):
@@ -71,5 +71,5 @@ class StopCallable:
         if not self._stops.stop_here(id_, uid):
             return await self._stops.request(id_, uid, comparison)
         with suppress(LedgerUnavailable):
-            await self._stops.request(id_, uid, comparison)  # for the record: it knows already
+            await self._stops.request(id_, uid, comparison)  # for the record: it has been stopped
         return "running"

@@ -2,12 +2,12 @@
 
     generations/{id}   {..., instance, status, stop: {at, by, instance, comparison?}}
 
-Whoever stops a generation writes `stop` onto its ledger entry, guarded: only while it runs. The
-instance that runs it listens to the entries whose stop names this instance. There is one listener
-an instance, open while anything runs there and a little longer: an idle instance holds no
-connection open. When it is opened again after a break, it begins with all entries that match, so no
-stop is missed. A comparison has no entry of its own: the stop of each of its generations names it,
-and the first one that is heard ends the whole comparison.
+A stop is written to the generation's ledger entry, guarded: only while it runs. The instance that
+runs it listens to the entries whose stop names this instance. There is one listener per instance,
+open while anything runs there and a little longer: an idle instance holds no connection open. When
+it reopens after a break, it begins with all entries that match, so no stop is missed. A comparison
+has no entry of its own: the stop of each of its generations names it, and the first one that
+arrives ends the whole comparison.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ TARGET_ID: Final = 1
 
 
 class StopSignals:
-    """Sends stops, and tells this instance's generations of theirs. One per instance."""
+    """Sends stops, and passes those that arrive on to their generations. One per instance."""
 
     def __init__(
         self,
@@ -65,13 +65,13 @@ class StopSignals:
         """Have a user's generation stopped, on whichever instance it runs.
 
         Args:
-            id_: The generation's id.
+            id_: The generation's ID.
             uid: The user.
-            comparison: The id of the comparison that is stopped with it.
+            comparison: The ID of the comparison that is stopped with it.
 
         Returns:
-            "running" if Firestore has taken the stop; otherwise the status that the generation had
-            ended with; None if this user has no such generation.
+            "running" if the stop is stored; otherwise the status with which the generation has
+            ended; None if this user has no such generation.
 
         Raises:
             LedgerUnavailable: Firestore did not answer.
@@ -91,11 +91,11 @@ class StopSignals:
                 try:
                     await self._store.write_stop(stored, stop, within_s=self._limits.write_s)
                 except Conflict:
-                    continue  # the entry has changed, for example ended: look again
+                    continue  # the entry has changed, for example ended: read it again
                 return "running"
 
     async def comparison_was_stopped(self, ids: Iterable[str]) -> bool:
-        """Return whether one of these was stopped with its comparison, on whichever instance."""
+        """Return whether any of these was stopped with its comparison, on whichever instance."""
         try:
             found = await self._store.read_all(ids, (EntryField.STOP,))
         except FirestoreError as error:
@@ -113,10 +113,10 @@ class StopSignals:
 
     @contextmanager
     def register(self, id_: str, uid: str, stop: Callable[[], None]) -> Iterator[None]:
-        """Within this context, call `stop`, once or more, when a user stops this generation."""
+        """Within this context, call `stop`, once or more, when its user stops this generation."""
         self._stoppable[id_] = (uid, stop)
-        # most short answers end before anybody could stop them: they open nothing. A stop that
-        # comes before the listener is open is among the first that it hears of
+        # most short answers end before anybody could stop them, so they open no listener. A stop
+        # from before the listener is open is among the first that it reports
         opening = asyncio.get_running_loop().call_later(
             self._limits.listen_after_s, self._listener.open
         )
@@ -144,9 +144,9 @@ class StopSignals:
 
 
 class Listener:
-    """The stops of one instance as they come, off everybody's path: nothing ever waits for it.
+    """Listens for the stops of one instance. Nothing ever waits for it.
 
-    It reads the raw stream under the client, whose asynchronous `on_snapshot` is not implemented.
+    It reads the client's raw stream, because asynchronous `on_snapshot` is not implemented.
     """
 
     def __init__(
@@ -157,13 +157,13 @@ class Listener:
         *,
         limits: StopLimits,
     ) -> None:
-        """Make a listener, which is closed.
+        """Create a listener, which is closed.
 
         Args:
             firestore: The client whose connection it shares.
-            instance: Whose stops it hears.
-            on_match: Called with a generation's id, and its stop's comparison or "", when its entry
-                begins to match; after a break, for all that do.
+            instance: The instance whose stops it listens for.
+            on_match: Called with a generation's ID, and its stop's comparison or "", when its entry
+                begins to match; after a break, for all entries that match.
             limits: How long it stays open, and waits.
         """
         self._firestore = firestore
@@ -172,7 +172,7 @@ class Listener:
         self._limits = limits
         self._task: asyncio.Task[None] | None = None
         self._closing: asyncio.TimerHandle | None = None
-        self._is_broken = False  # nothing was heard since it broke, which has been logged
+        self._is_broken = False  # it broke, which has been logged, and is not back yet
         self._pause_s = limits.first_pause_s
 
     @property
@@ -180,13 +180,13 @@ class Listener:
         return self._task is not None
 
     def open(self) -> None:
-        """Begin to listen, unless it does already."""
+        """Begin to listen, unless it is listening already."""
         self._keep_open()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
 
     def rest(self) -> None:
-        """Nothing runs any more: close after a while, unless it is opened again before."""
+        """Close after a while, unless it is opened again first: nothing runs any more."""
         self._keep_open()  # cancels the previous timer, which would close a listener in use
         loop = asyncio.get_running_loop()
         self._closing = loop.call_later(self._limits.rest_s, self._cancel)
@@ -212,13 +212,13 @@ class Listener:
         self._pause_s = self._limits.first_pause_s
         while True:
             try:
-                await self._follow()  # the stream ends from time to time, as Firestore likes
+                await self._follow()  # Firestore ends the stream from time to time
             except asyncio.CancelledError as error:
                 task = asyncio.current_task()
                 if task is None or task.cancelling():
                     raise
                 self._note_break(error)  # gRPC raises this too when the server cancelled
-            except Exception as error:  # whatever it is, generations go on, and so does listening
+            except Exception as error:  # whatever it is, generations go on, and so does this loop
                 self._note_break(error)
             await asyncio.sleep(self._pause_s)
             self._pause_s = min(2 * self._pause_s, self._limits.max_pause_s)
@@ -243,7 +243,7 @@ class Listener:
                 stream.cancel()
 
     async def _requests(self, ended: asyncio.Event) -> AsyncIterator[ListenRequest]:
-        """Yield the one request, which Firestore goes on answering until this generator ends."""
+        """Yield the one request, which Firestore keeps answering until this generator ends."""
         database = database_name(self._firestore)
         query = Target.QueryTarget(
             parent=f"{database}/documents", structured_query=stops_of(self._instance)
@@ -253,8 +253,8 @@ class Listener:
         await ended.wait()
 
     def _take(self, response: ListenResponse) -> bool:
-        """Return whether everything until now has been heard."""
-        said = ListenResponse.pb(response)  # which costs less: the emulator speaks at each commit
+        """Handle one response. Return whether the listener is up to date."""
+        said = ListenResponse.pb(response)  # cheaper: the emulator responds to every commit
         if TARGET_ID in said.document_change.target_ids:
             document = said.document_change.document
             stop = document.fields[EntryField.STOP].map_value.fields
@@ -272,7 +272,7 @@ class Listener:
 def stops_of(instance: str) -> StructuredQuery:
     """Return the query for the running entries of an instance that were stopped.
 
-    It compares for equality alone: Firestore joins single-field indexes for that, and needs no
+    It compares only for equality: for that, Firestore merges single-field indexes and needs no
     composite one.
     """
     filters = [

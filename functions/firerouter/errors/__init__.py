@@ -1,7 +1,7 @@
-"""Every failure that a caller can be told of, each a leaf with a sentence for people.
+"""Every failure that a caller can get, each a leaf with a sentence for people.
 
     CallableError
-      Refused              the call's own doing: nothing was sent to OpenRouter, nothing is billed
+      Refused              the call's own fault: nothing was sent to OpenRouter, nothing is billed
         InvalidArgument  SignInRequired  SessionInvalid  SessionExpired  SessionRevoked
         AppCheckFailed  NotAdmin  ManagementKey  SettingsChanged
         SettingsRefused  RevisionUnknown  NoDraft
@@ -11,8 +11,8 @@
         AlreadyRunning  RequestIdReused  ResultNotKept  GenerationUnknown  UserBlocked
       NotConfigured        an admin has to act
         KeyMissing  KeyStoreForbidden  KeyStoreDisabled
-                                   SettingsInvalid  StorageMissing  FirestoreForbidden
-      Unavailable          something of ours did not answer
+        SettingsInvalid  StorageMissing  FirestoreForbidden
+      Unavailable          a service that the functions need did not answer
         SignInUnavailable  LedgerUnavailable  SettingsUnavailable  KeyUnavailable
         HistoryUnavailable  QueueUnavailable  StorageUnavailable
         CatalogUnavailable  CatalogIncomplete  Restarting
@@ -25,9 +25,10 @@
         UpstreamTimeout > UpstreamSilent > OutOfTime
 
 `status` is the callable status, `reason` is stable and for programs. `sentence` tells users what
-happened and what they can do, and knows nothing of OpenRouter; `admin_sentence`, where an admin can
+happened and what they can do, and does not mention OpenRouter; `admin_sentence`, if an admin can
 act, says where. Both may be reworded. No leaf repeats text that OpenRouter sent, which can contain
-the prompt or a key.
+the prompt or a key. `callable` adds the failures of its own protocol, such as a body that is too
+large.
 """
 
 from ..callable import CallableError
@@ -190,7 +191,7 @@ __all__ = [
 
 
 def failure_of(reason: str) -> type[CallableError]:
-    """Return the leaf of a stored reason, or their root if no leaf has it any more."""
+    """Return the leaf with a stored reason; CallableError if there is none."""
     kinds: list[type[CallableError]] = [CallableError]
     for kind in kinds:
         if vars(kind).get("reason") == reason:

@@ -1,4 +1,4 @@
-"""Failures of our own: of the call, of the setup, and of services that do not answer."""
+"""Failures on our side: of the call, of the setup, and of services that do not answer."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ class GenerationUnknown(Refused):
 
 
 class NotConfigured(CallableError):
-    """An admin has to act before it can be answered."""
+    """An admin has to act before the call can be answered."""
 
     status = "FAILED_PRECONDITION"
 
@@ -298,7 +298,7 @@ class SettingsInvalid(NotConfigured):
 
 
 class Unavailable(CallableError):
-    """A service that we need did not answer."""
+    """A service that the functions need did not answer."""
 
     status = "UNAVAILABLE"
     retryable = True
@@ -325,7 +325,7 @@ class HistoryUnavailable(Unavailable):
 
 
 class QueueUnavailable(Unavailable):
-    """An answer that needs no listener couldn't be queued. It was not started."""
+    """An answer that continues without a listener couldn't be queued. It was not started."""
 
     reason = "queue_unavailable"
     sentence = "This answer can't be started at the moment. Please try again."
@@ -335,8 +335,8 @@ class KeyUnavailable(Unavailable):
     reason = "key_unavailable"
     sentence = "The service can't answer at the moment. Please try again."
     admin_sentence = (
-        "Secret Manager doesn't answer, so no key can be read. Try again, and see "
-        "status.cloud.google.com if it goes on."
+        "Secret Manager isn't responding, so no key can be read. Try again, and see "
+        "status.cloud.google.com if that doesn't help."
     )
 
 

@@ -1,7 +1,7 @@
 """Failures of OpenRouter, or of a provider behind it.
 
-`openrouter/failures.py` alone decides which leaf a failure is that OpenRouter reports. What it does
-not report (a silence, a malformed, empty or endless answer), those who notice raise themselves.
+`openrouter/failures.py` alone maps the failures that OpenRouter reports to leaves. What it does not
+report (silence, a malformed, empty or endless answer) is raised where it is detected.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from ..callable import CallableError
 
 
 class UpstreamError(CallableError):
-    """How a failure is handled.
+    """A failure of OpenRouter or of a provider, and how it is handled.
 
-    `another_try`: the same model may answer the same request if it is asked again soon.
+    `another_try`: the same model may answer if the same request is sent again soon.
     `another_model`: a fallback model may answer where this one does not.
     `file_annotations`: what OpenRouter read of files before it failed, unchanged, to be sent back.
     """
@@ -60,8 +60,8 @@ class CreditBusy(UpstreamError):
     reason = "credit_busy"
     sentence = "Too many requests are running in this app at once. Please try again shortly."
     admin_sentence = (
-        "Requests in flight hold what is left of the OpenRouter credit. Try again shortly, or "
-        "add some at openrouter.ai/settings/credits."
+        "Requests in flight have reserved what is left of the OpenRouter credit. Try again "
+        "shortly, or add some at openrouter.ai/settings/credits."
     )
     retryable = True
     another_try = True
@@ -145,7 +145,7 @@ class FreeDailyLimit(UpstreamError):
     reason = "free_daily_limit"
     sentence = "Today's free requests are used up. Please try again after midnight UTC."
     admin_sentence = (
-        "Today's free requests of the OpenRouter account are used up. Add credit at "
+        "The OpenRouter account has used up today's free requests. Add credit at "
         "openrouter.ai/settings/credits, or wait until midnight UTC."
     )
 
@@ -184,7 +184,7 @@ class UpstreamUnreachable(UpstreamError):
     sentence = "The AI service couldn't be reached. Please try again in a moment."
     admin_sentence = (
         "OpenRouter couldn't be reached. Try again in a moment, and see status.openrouter.ai "
-        "if it goes on."
+        "if that doesn't help."
     )
     retryable = True
     another_try = True
@@ -223,7 +223,7 @@ class TooManyToolCalls(UpstreamError):
 
 
 class ImagesTooLarge(UpstreamError):
-    """`details.max` says how many images there may be, `details.maxBytes` how large they may be."""
+    """`details.max` is how many images there may be, `details.maxBytes` how large they may be."""
 
     status = "OUT_OF_RANGE"
     reason = "images_too_large"

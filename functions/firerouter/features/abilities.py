@@ -9,7 +9,7 @@ from ..contract import ImageOptions
 from ..models import Model
 from .settings import FREE_FALLBACK, FREE_MODEL, FeatureSettings
 
-# all others are billed by the search, the page or the panel, whichever model uses them
+# all others are billed per search, page or model called, whichever model uses them
 FREE_TOOLS: Final = frozenset({"openrouter:datetime"})
 
 
@@ -22,7 +22,7 @@ FREE_PLUGINS: Final = frozenset({"response-healing", "context-compression"})
 DEFAULT_MODELS: Final = frozenset({FREE_MODEL, FREE_FALLBACK})
 
 
-# settings that a model may not support: the names that `supported_parameters` has for each
+# settings that a model may not support: the names of each in `supported_parameters`
 SAMPLING: Final[Mapping[str, tuple[str, ...]]] = {
     "temperature": ("temperature",),
     "topP": ("top_p",),
@@ -39,7 +39,7 @@ SAMPLING: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-# what a caller may send: the name that `supported_parameters` has for each
+# what a caller may send: the name of each in `supported_parameters`
 _REQUEST_FIELDS: Final[Mapping[str, str]] = {
     "temperature": "temperature",
     "tools": "tools",
@@ -48,7 +48,7 @@ _REQUEST_FIELDS: Final[Mapping[str, str]] = {
 }
 
 
-# imageOptions: the names that the image API's list has for each
+# imageOptions: the names of each in the image API's list of models
 _IMAGE_OPTIONS: Final[Mapping[str, frozenset[str]]] = {
     "aspectRatio": frozenset({"aspect_ratio"}),
     "size": frozenset({"size", "resolution"}),
@@ -67,10 +67,10 @@ _RESPONSE_FORMATS: Final[Mapping[object, str]] = {
 def unsupported_fields(sent: Mapping[str, object], model: Model | None) -> list[str]:
     """Return the fields of a call that a model does not support.
 
-    A model that lists no parameters is taken to support all of them.
+    A model that lists no parameters is assumed to support all of them.
 
     Args:
-        sent: What the caller sent, by the names on the wire; of `responseFormat` the type.
+        sent: What the caller sent, by wire name; of `responseFormat`, only the type.
         model: The catalog's entry, if there is one.
     """
     supported = model.supported_parameters if model else ()
@@ -88,9 +88,9 @@ def unsupported_fields(sent: Mapping[str, object], model: Model | None) -> list[
 def unsupported_image_options(
     options: ImageOptions | None, settings: FeatureSettings, model: Model | None
 ) -> list[str]:
-    """Return the image options that a model ignores, as far as it lists what it takes.
+    """Return the image options that a model ignores, as far as it lists what it supports.
 
-    In a chat, only `seed` has a name that all models share; the others are not judged.
+    In a chat, only `seed` is a parameter that models list; the others are not checked.
     """
     if options is None or model is None:
         return []
@@ -100,7 +100,7 @@ def unsupported_image_options(
         given = [name for name in given if name == "seed"]
         supported = set(model.supported_parameters)
     elif options.n == 1:
-        given.remove("n")  # one image is what every model makes
+        given.remove("n")  # every model makes one image
     return [
         f"imageOptions.{name}"
         for name in given
@@ -121,7 +121,7 @@ def unsupported_settings(settings: FeatureSettings, model: Model | None) -> list
 
 
 def paid_extras(settings: FeatureSettings) -> Iterator[tuple[str, str]]:
-    """Yield (field, what it is) for everything besides the model that is billed by itself."""
+    """Yield (field, what it is) for everything that is billed besides the model."""
     for at, tool in enumerate(settings.tools):
         if tool.type not in FREE_TOOLS:
             yield f"tools[{at}]", f"The tool {tool.type}"

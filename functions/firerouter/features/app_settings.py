@@ -63,7 +63,7 @@ class AppSettings(Record):
 
 @dataclass(frozen=True, slots=True)
 class ReadAppSettings:
-    """What a document says of the settings.
+    """The settings as read from a document.
 
     Attributes:
         revision: How often they were saved.
@@ -97,7 +97,7 @@ def read_app_settings(document: Mapping[str, object]) -> ReadAppSettings:
 
 
 def _read(shape: type[ModelT], values: Mapping[str, object]) -> tuple[ModelT, list[str]]:
-    """Return `values` as `shape` without its malformed fields, and their names."""
+    """Return `values` as `shape`, with defaults for malformed fields, and those fields' names."""
     try:
         return shape.model_validate(values), []
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The store of the app's settings, which are a part of `config/app`. Every change is audited."""
+"""The store of the app's settings, which are part of `config/app`. Every change is audited."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .app_settings import AppSettings, ReadAppSettings, read_app_settings
 
 @dataclass(frozen=True, slots=True)
 class StoredAppSettings:
-    """The settings as they were read, with the document that a change of them is guarded by."""
+    """The settings as they were read, with the document version that guards a change."""
 
     settings: AppSettings
     revision: int

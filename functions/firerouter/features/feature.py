@@ -38,7 +38,7 @@ class Draft:
     def includes(self, feature_id: str, uid: str) -> bool:
         """Return whether this user gets the draft.
 
-        The same users do for as long as it is the same draft; a higher percentage adds others.
+        The same users do as long as the draft's revision stays; a higher percentage adds others.
         """
         digest = hashlib.sha256(f"{feature_id}\0{self.revision}\0{uid}".encode()).digest()
         return int.from_bytes(digest[:8]) / 2**64 * 100 < self.percent
@@ -58,7 +58,7 @@ class Feature:
 
     Attributes:
         revision: The number of its settings; 0 is the built-in default.
-        test: Whether it is an admin's test of settings that may never have been saved.
+        test: Whether this is an admin's test of settings, which may never have been saved.
         had_choice: Whether it ever offered a choice of models, so that users may have chosen one.
     """
 
@@ -98,7 +98,7 @@ class StoredFeature:
 
     Attributes:
         feature: What is active; None if nothing is, not even a default.
-        unreadable: The malformed fields of the document, of `settings`, `enabled` and `draft`.
+        unreadable: The malformed fields of the document: any of `settings`, `enabled` and `draft`.
         version: The document's update time, which guards a change; None if there is no document.
         prices: Its models' prices when it was saved, by model ID.
     """
@@ -120,7 +120,7 @@ class StoredFeature:
 
 
 class Malformed(ValueError):
-    """A part of a document that cannot be read, and in sentences, why."""
+    """A part of a document cannot be read; `problems` says why, in sentences."""
 
     def __init__(self, problems: Sequence[str] = ()) -> None:
         super().__init__(*problems)
@@ -138,8 +138,8 @@ def read_settings(value: object) -> FeatureSettings:
 
 
 def read_revision_number(value: object) -> int:
-    """Return a revision's number; 0 for what could not be one, or not be sent by a client."""
-    # to isinstance, True is an int too
+    """Return a revision's number; 0 if it is not one, or exceeds JavaScript's integers."""
+    # isinstance would accept True
     return value if type(value) is int and 0 <= value < 2**53 else 0
 
 
@@ -188,7 +188,7 @@ def differences(before: object, after: object, field: str = "") -> list[Json]:
 
 
 def same_settings(one: FeatureSettings, other: FeatureSettings) -> bool:
-    """Return whether both are the same JSON, in which 1 and true differ as they do not to `==`."""
+    """Return whether both are the same JSON, in which 1 and true differ, unlike for `==`."""
     return not differences(one.to_json(), other.to_json())
 
 

@@ -1,4 +1,4 @@
-"""What users may see and choose of the features: never a prompt, a parameter or a key."""
+"""What users may see of the features, and choose in them: never a prompt, parameter or key."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class FeatureListing:
         """Return the features that are enabled: `{features: [{feature, displayName, kind, stream,
         model, models, preferredModel?, allowTemperature, temperature?, variables}]}`.
 
-        `models` is what the user may choose from, the feature's own first; a single one is no
-        choice. Raises SettingsUnavailable.
+        `models` is what the user may choose from, the feature's own first; a single entry means
+        that there is no choice. Raises SettingsUnavailable.
         """
         parse(ListFeatures, {} if call.data is None else call.data)
         uid = call.caller.uid

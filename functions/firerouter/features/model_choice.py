@@ -1,4 +1,4 @@
-"""Which models answer a request: what the caller chose, the admin allows and may be billed."""
+"""Which models answer a request: the caller's choice, among those that the admin allows."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 class ModelChoice:
     """Chooses models. One per instance.
 
-    Firestore is read only where a user may have a preference, and the catalog only where the name
-    of a model does not say that it is free. An admin's test uses the model that is tested.
+    Preferences are read only if a user may have one, and the catalog only if a model's abilities
+    matter, or its name does not say that it is free. An admin's test uses the model that is tested.
     """
 
     def __init__(self, *, preferences: PreferenceStore, catalog: Callable[[], Catalog]) -> None:
@@ -78,7 +78,7 @@ class ModelChoice:
         Raises InvalidArgument if the feature refuses such a request.
         """
         settings = feature.settings
-        is_other = models[0] != settings.model  # of its own model, the admin knows what it supports
+        is_other = models[0] != settings.model  # about its own model, saving warned the admin
         if (
             not is_other
             and not any(optional_features(request).values())
@@ -112,9 +112,10 @@ class ModelChoice:
         return [id_ for id_ in ids if models.resolve(id_).free]
 
     async def no_reasoning_parameters(self, id_: str, app: AppSettings) -> dict[str, object]:
-        """Return the parameters that keep a model's reasoning short; empty if it has none.
+        """Return the parameters that turn a model's reasoning off, or else keep it short.
 
-        Raises PaidModel if the model may be billed and nothing may.
+        They are empty if it does not reason. Raises PaidModel if the model may be billed, and the
+        app allows only free models.
         """
         if app.free_models_only and not await self.filter_free([id_]):
             raise PaidModel(_paid_sentence(id_))
@@ -126,7 +127,7 @@ class ModelChoice:
         return {"reasoning": {"enabled": False}}
 
     async def context_tokens(self, id_: str) -> int | None:
-        """Return the length of the model's context, if the catalog knows it."""
+        """Return the length of the model's context in tokens, if the catalog knows it."""
         model = await self.find_model(id_)
         return model.context_length if model else None
 
@@ -150,7 +151,7 @@ class ModelChoice:
         return [Resolved(requested=id_, model=None) for id_ in ids]
 
     async def input_modalities(self, ids: Sequence[str]) -> list[tuple[str, ...]]:
-        """Return what each model takes, in the catalog's words; empty if that is not known."""
+        """Return each model's input modalities, in the catalog's words; empty if unknown."""
         try:
             models = await self._catalog().get()
         except CallableError as error:

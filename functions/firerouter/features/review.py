@@ -2,8 +2,8 @@
 
 What would make every call fail, or do something other than what was set, is an error. What
 OpenRouter silently leaves out (a sampling parameter that the model does not support), or what is
-only likely to go wrong, is a warning. A model that was chosen earlier and has left the catalog
-since is a warning too: it should not keep anyone from changing a prompt.
+only likely to go wrong, is a warning. A model that was chosen earlier and has since left the
+catalog is a warning too: it should not keep anyone from changing a prompt.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A finding about the model that is used, and how much it matters there."""
+    """A finding about a model, with its severity if that is the model of the feature."""
 
     severity: Literal["error", "warning"]
     finding: Finding
@@ -74,7 +74,7 @@ def review_settings(
     Args:
         settings: The settings to review.
         models: The catalog; None if it is unavailable.
-        free_only: Whether the app allows nothing that is billed.
+        free_only: Whether the app allows only what is free.
         known: The models that were chosen earlier.
         today: The date that expiry dates are compared with.
     """
@@ -110,7 +110,7 @@ def _ineffective(settings: FeatureSettings) -> Iterator[Finding]:
     """Yield what has no effect, or little, whichever model is used."""
     for braces in _BRACES.findall(settings.system_prompt):
         if not PLACEHOLDER.search(braces):
-            message = f"{braces[:40]} isn't a variable, so the model gets it as it stands."
+            message = f"{braces[:40]} isn't a variable, so the model gets it unchanged."
             yield Finding("systemPrompt", "not_a_variable", message)
             break
     for at, plugin in enumerate(settings.plugins):
@@ -152,7 +152,7 @@ def _check_existence(
         message = f"{id_} answers only in batches, within a day, so it can't be used live."
         review.error(field_, "batch_only", message)
     if expires := model.expires_soon(today):
-        message = f"OpenRouter withdraws {id_} on {expires:%Y-%m-%d}."
+        message = f"OpenRouter will withdraw {id_} on {expires:%Y-%m-%d}."
         review.warn(field_, "model_expires", message)
     if field_ == "model" and model.prompt_price == "dynamic":
         message = f"The price of {id_} depends on the model that it picks for each prompt."
@@ -161,7 +161,7 @@ def _check_existence(
 
 
 def _check_abilities(review: Review, field_: str, settings: FeatureSettings, model: Model) -> None:
-    """Check what a model can do. Other models than `model` itself only cause warnings."""
+    """Check what a model can do. For any model but `model` itself, findings are warnings."""
     for check in (
         *_unsupported(settings, model),
         *_reasoning(settings, model),
@@ -175,7 +175,7 @@ def _check_abilities(review: Review, field_: str, settings: FeatureSettings, mod
 
 
 def _check_helper(review: Review, model: Model) -> None:
-    """Check that the model for titles and summaries writes text; nothing else is needed of it."""
+    """Check that the model for titles and summaries writes text. Nothing else is required."""
     if model.output_modalities and "text" not in model.output_modalities:
         review.error("helperModel", "no_text_output", f"{model.id} doesn't write text.")
 
@@ -201,13 +201,13 @@ def _unsupported(settings: FeatureSettings, model: Model) -> Iterator[Check]:
         yield _error("responseFormat", "no_structured_outputs", message)
     if response_format == "json_object" and "json" not in capabilities:
         yield _error("responseFormat", "no_json", f"{id_} doesn't support JSON output.")
-    custom = settings.parameters if supported else ()  # a model that lists none is not judged
+    custom = settings.parameters if supported else ()  # a model that lists none is not checked
     unknown = [f"parameters.{name}" for name in custom if name not in supported]
     for name in (*unsupported_settings(settings, model), *unknown):
         message = f"{id_} doesn't support {name}, so OpenRouter leaves it out."
         yield _warning(name, "not_supported", message)
     if settings.prompt_caching != "off" and not takes_cache_control(id_):
-        message = f"{id_} caches prompts by itself or not at all, so this has no effect."
+        message = f"{id_} caches prompts automatically or not at all, so this has no effect."
         yield _warning("promptCaching", "not_supported", message)
 
 

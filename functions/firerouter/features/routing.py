@@ -92,11 +92,11 @@ class ProviderRouting(Record):
     """Options for single providers, by the provider's name."""
 
     def upstream(self) -> dict[str, object]:
-        """Return the routing as OpenRouter's chats take it."""
+        """Return the routing as OpenRouter's chat API takes it."""
         return self.model_dump(exclude_none=True)
 
     def image_upstream(self) -> dict[str, object]:
-        """Return what of it OpenRouter's image API takes."""
+        """Return the part of the routing that OpenRouter's image API takes."""
         return self.model_dump(include=set(_IMAGE_FIELDS), exclude_none=True)
 
     def not_in_image_api(self) -> list[str]:
@@ -105,5 +105,5 @@ class ProviderRouting(Record):
         return [name for name, value in others.items() if value]
 
     def privacy(self) -> dict[str, object]:
-        """Return what of it holds for any model."""
+        """Return the part of the routing that applies to any model."""
         return self.model_dump(include={"zdr", "data_collection"}, exclude_none=True)

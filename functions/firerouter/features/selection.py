@@ -1,8 +1,8 @@
-"""Which models answer a request, as far as the request and the settings decide it. Pure.
+"""Which models answer a request, as far as the request and the settings decide. Pure.
 
 the request's model, else the user's own default, else the feature's
     -> without what those models do not support
-    -> where the app allows only free models: those that are free
+    -> if the app allows only free models: those that are free
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def models_in_order(settings: FeatureSettings, requested: str | None) -> tuple[s
     """Return the model that answers, then the fallbacks, each once.
 
     Args:
-        settings: The feature's.
+        settings: The feature's settings.
         requested: The model that the caller or the user chose, if any.
 
     Raises:
@@ -53,9 +53,9 @@ def models_in_order(settings: FeatureSettings, requested: str | None) -> tuple[s
 
 
 def optional_features(request: ExecutePrompt) -> Mapping[str, object]:
-    """Return what of a request not every model supports, by the names on the wire.
+    """Return the parts of a request that not every model supports, by wire name.
 
-    Of `responseFormat` only the type counts.
+    Of `responseFormat`, only the type counts.
     """
     return {
         "temperature": request.temperature is not None,
@@ -77,7 +77,7 @@ def unsupported(
 
 
 def without(request: ExecutePrompt, fields: Sequence[str]) -> ExecutePrompt:
-    """Return the request without these fields, of those that `unsupported` names."""
+    """Return the request without these fields, which are among those of `unsupported`."""
     options = request.image_options
     update: dict[str, object] = {
         "image_options": options and options.without({name.partition(".")[2] for name in fields})
@@ -104,7 +104,7 @@ def unsupported_notice(model: str, field: str) -> Notice:
 
 
 def preference_notice(model: str) -> Notice:
-    """Return the notice that the user's own default model is not offered any more."""
+    """Return the notice that the user's own default model is no longer offered."""
     shown = model[: limits.MODEL_ID_MAX_CHARS]
     message = f"Your preferred model {shown} is no longer available here."
     return {"reason": "preference_dropped", "message": message}

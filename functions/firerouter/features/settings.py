@@ -42,13 +42,13 @@ IMAGE: Final = "image"  # the kind of feature that makes images
 IMAGE_MODEL: Final = "google/gemini-2.5-flash-image"
 
 
-EMBEDDING: Final = "embedding"  # the kind of feature that only `create_embeddings` takes
+EMBEDDING: Final = "embedding"  # the kind of feature that only `create_embeddings` accepts
 
 
 EMBEDDING_MODEL: Final = "openai/text-embedding-3-small"
 
 
-# What Firerouter itself puts into a request: custom parameters may not.
+# What Firerouter itself puts into a request, so custom parameters may not set it.
 OWNED_PARAMETERS: Final = frozenset(
     {
         *("model", "models", "messages", "stream", "stream_options", "user", "route", "preset"),
@@ -247,7 +247,7 @@ class FeatureSettings(Record):
 
     @model_validator(mode="after")
     def _fits_the_image_api(self) -> FeatureSettings:
-        """Refuse what the image API would ignore: above all, privacy is not promised in vain."""
+        """Refuse what the image API would ignore, above all settings that promise privacy."""
         if not self.through_image_api:
             return self
         for name in self.provider.not_in_image_api() if self.provider else ():
@@ -261,7 +261,9 @@ class FeatureSettings(Record):
         limit = limits.SETTINGS_MAX_BYTES
         if len(json.dumps(self.to_json(), ensure_ascii=False).encode()) > limit:
             raise PydanticCustomError(
-                "size", "all settings together may be {limit} bytes of JSON", {"limit": limit}
+                "size",
+                "all settings together may be at most {limit} bytes of JSON",
+                {"limit": limit},
             )
         return self
 

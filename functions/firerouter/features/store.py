@@ -7,9 +7,9 @@
 A document edited in the console cannot take a feature down: settings that cannot be read fall back
 to the revision that the document names, then to the newest valid revision, then to the built-in
 default, on all instances alike, and the problem is logged. A revision that was only ever a draft
-(`draft: true`) is never used like that. A feature of an admin's own that has none of these is
-SettingsInvalid. `enabled` is read by itself and fails closed: anything but `true` is off. A draft
-that cannot be read is used for nobody.
+(`draft: true`) is never used like that. A feature that is not built in and has none of these raises
+SettingsInvalid. `enabled` is read by itself and fails closed: anything but `true` is off. Nobody
+gets a draft that cannot be read.
 """
 
 from __future__ import annotations
@@ -152,15 +152,15 @@ class FeatureStore:
         revision: Mapping[str, object] | None = None,
         promoted: int | None = None,
     ) -> None:
-        """Replace what is `stored` by `feature`; effective on this instance at once.
+        """Replace `stored` with `feature`; on this instance, that takes effect at once.
 
         Args:
             stored: The feature that the change was made from.
             feature: The feature as it will be.
-            change: What the audit says.
+            change: The entry for the audit.
             beside: Further fields of the document.
             revision: The document of a new revision, created under its number.
-            promoted: The number of a revision that is a draft no longer.
+            promoted: The number of a revision that is no longer a draft.
 
         Raises:
             SettingsChanged: Somebody else changed the feature first. Nothing was written.
@@ -206,7 +206,7 @@ class FeatureStore:
         found = {id_: StoredFeature(feature) for id_, feature in DEFAULTS.items()}
         documents = self._paths.features().limit(2 * self.limits.features_max)
         for snapshot in await query(documents, within_s=self.limits.read_s):
-            if is_name(snapshot.id):  # else no call can name it
+            if is_name(snapshot.id):  # otherwise no call can name it
                 found[snapshot.id] = await self._stored(snapshot)
         return dict(sorted(found.items()))
 

@@ -9,14 +9,14 @@ from typing import Final
 from ..errors import InvalidArgument
 from .settings import FeatureSettings
 
-# where a variable of the caller goes
+# where the caller's variable goes
 PLACEHOLDER: Final = re.compile(r"\{\{\s*([A-Za-z][A-Za-z0-9_-]*)\s*\}\}")
 
 
 def render(template: str, variables: Mapping[str, str]) -> str:
     """Return the template with every placeholder filled, in one pass: values are never templates.
 
-    Raises InvalidArgument naming a variable that the template needs and the caller did not send.
+    Raises InvalidArgument, which names a variable that is required and was not sent.
     """
 
     def fill(match: re.Match[str]) -> str:

@@ -67,7 +67,7 @@ class Caller:
     """A verified caller.
 
     Attributes:
-        uid: Their user id, which anybody can get where anonymous sign-in is enabled.
+        uid: Their user ID, which anybody can get if anonymous sign-in is enabled.
         email: Their email address; empty if the account has none.
         tier: The custom claim `tier` of their account, by which limits may differ.
         anonymous: They are signed in without an account.
@@ -120,7 +120,7 @@ class Identity:
         It checks the account and not just the token, which may be an hour old.
 
         Raises:
-            NotAdmin: The account does not hold the claim.
+            NotAdmin: The account does not hold the admin claim.
             SessionRevoked: The account is disabled or gone, or its sessions were ended.
             CallableError: What `verify` raises.
         """
@@ -167,13 +167,13 @@ class _Check(Protocol):
 
 
 class _Verifier:
-    """Runs one kind of check in its own thread, remembers its results, and bears outages."""
+    """Runs one kind of check in its own thread, remembers its results, and handles outages."""
 
     def __init__(self, check: _Check, limits: IdentityLimits, clock: Callable[[], float]) -> None:
         self._check = check
         self._limits = limits
         self._clock = clock
-        self._verified: dict[bytes, tuple[float, Claims]] = {}  # by hash: until when, and what
+        self._verified: dict[bytes, tuple[float, Claims]] = {}  # by hash: until when, and claims
         self._thread: ThreadPoolExecutor | None = None
         self._loaded: asyncio.Future[None] | None = None
         self._unavailable_until = 0.0
@@ -188,7 +188,7 @@ class _Verifier:
         if self._thread is None or self._loaded is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix=type(self._check).__name__)
             self._loaded = loop.run_in_executor(self._thread, self._check.load)
-        # a slow cold start is no outage; shielded, because other callers wait for it too
+        # a slow cold start is not an outage; shielded, because other callers wait for it too
         await asyncio.shield(self._loaded)
         try:
             async with asyncio.timeout(self._limits.verify_s):
@@ -237,12 +237,12 @@ class _IdTokens:
             if not isinstance(claims["exp"], (int, float)):
                 raise SessionInvalid
         except (auth.CertificateFetchError, GoogleAuthError):
-            # the second: firebase-admin needs credentials even to check a signature, and the
-            # metadata server that has them may be unavailable
+            # GoogleAuthError: firebase-admin needs credentials even to check a signature, and the
+            # metadata server that issues them may be unavailable
             raise SignInUnavailable from None
         except auth.ExpiredIdTokenError:
             raise SessionExpired from None
-        except Exception as error:  # ValueError, KeyError and more, by what the token lacks
+        except Exception as error:  # ValueError, KeyError and more, depending on the token
             log.info("id_token_refused", type=type(error).__name__)
             raise SessionInvalid from None
         return claims
@@ -253,7 +253,7 @@ class _AdminTokens(_IdTokens):
 
     A token says what was true when it was issued, up to an hour ago. The account says whether it is
     disabled and whether its sessions were ended, as `verify_id_token(check_revoked=True)` would
-    ask, and in the same response whether it still holds the claim.
+    check, and in the same response whether it still holds the claim.
     """
 
     def __call__(self, token: str) -> Claims:

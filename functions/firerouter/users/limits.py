@@ -1,4 +1,4 @@
-"""What verifying a caller may take: seconds, tokens remembered."""
+"""The run-time limits of verifying callers: seconds, and how many tokens are remembered."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class PreferenceStore:
         return {feature: model for feature, model in models.items() if isinstance(model, str)}
 
     async def set_model(self, uid: str, feature: str, model: str | None) -> None:
-        """Store a user's model for a feature; None restores the feature's own.
+        """Store a user's model for a feature; None returns to the feature's own.
 
         Raises:
             SettingsUnavailable: Firestore did not answer.

@@ -2,9 +2,9 @@
 
     config/pseudonyms   {secret, createdAt}
 
-By them OpenRouter tells users apart and keeps a conversation with one provider. Without the secret
-nobody can tell whose they are, or that two apps share a user. The secret is made once, on a
-project's first call, and read once per instance. If it cannot be read, no hashes are sent.
+OpenRouter uses them to tell users apart and to keep a conversation with one provider. Without the
+secret nobody can tell whose they are, or that two apps share a user. The secret is created once, on
+a project's first call, and read once per instance. If it cannot be read, no hashes are sent.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SECRET_MIN_CHARS: Final = 32
 
 
 class Pseudonyms:
-    """Hashes the names of users and conversations. One per instance."""
+    """Hashes the IDs of users and conversations. One per instance."""
 
     def __init__(self, firestore: AsyncClient) -> None:
         self._document = Paths(firestore).pseudonyms()

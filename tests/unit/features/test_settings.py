@@ -204,7 +204,8 @@ def test_settings_as_large_as_they_may_be_are_so_together() -> None:
     assert read({"tools": tools, "responseFormat": form})
     assert read({"systemPrompt": "\U0001f600" * limits.SYSTEM_PROMPT_MAX_CHARS})
     said = wrong({"tools": tools, "plugins": [{"id": "web", "x": "x" * 19_000}] * 8})
-    assert said == {"": f"All settings together may be {limits.SETTINGS_MAX_BYTES} bytes of JSON."}
+    limit = limits.SETTINGS_MAX_BYTES
+    assert said == {"": f"All settings together may be at most {limit} bytes of JSON."}
 
 
 @pytest.mark.parametrize(
