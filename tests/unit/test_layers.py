@@ -332,6 +332,7 @@ HARMLESS_CALLS = {
     "Literal",
     "TypeVar",
     "compile",  # re
+    "datetime",
     "frozenset",
     "range",
     "if_exception_type",

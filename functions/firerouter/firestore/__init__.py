@@ -6,6 +6,7 @@ from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .audit import Audit, Change
+    from .batch import Batch
     from .commits import commit, create, put
     from .config import ConfigDocument, StoredConfig
     from .errors import (
@@ -32,6 +33,7 @@ else:
                 "Audit",
                 "Change",
             ),
+            "batch": ("Batch",),
             "commits": (
                 "commit",
                 "create",
@@ -86,6 +88,7 @@ __all__ = (
     "READ_S",
     "AlreadyExists",
     "Audit",
+    "Batch",
     "Change",
     "ConfigDocument",
     "ConfigLimits",
