@@ -337,6 +337,7 @@ HARMLESS_CALLS = {
     "Literal",
     "TypeVar",
     "compile",  # re
+    "datetime",
     "frozenset",
     "range",
     "if_exception_type",

@@ -1,204 +1,355 @@
-"""Writes that are committed together, encoded as Firestore's own messages while they are added.
+"""The writes of one commit, encoded straight into the messages that Firestore takes.
 
-The client's batches build each message out of several wrappers. On the path of every call, that
-costs more than the rest of it. This does the same with the generated types alone.
+What a user's call writes is written here: the client's own batch walks each document four times and
+wraps every value of it, which costs more than sending the commit does. Both send the same, which
+tests/unit/firestore/test_batch.py compares.
+
+A document holds None, bool, int, float, str, bytes, datetime, and mappings and lists of them.
+DELETE_FIELD, SERVER_TIMESTAMP and Increment stand for a value anywhere but in a list.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from functools import lru_cache
+from operator import itemgetter
+from types import MappingProxyType, NoneType
+from typing import Any, Final, TypeAlias
 
+from google.api_core.retry import AsyncRetry
 from google.cloud.firestore import (
     DELETE_FIELD,
     SERVER_TIMESTAMP,
+    AsyncClient,
     AsyncDocumentReference,
+    Increment,
 )
 from google.cloud.firestore_v1.field_path import FieldPath
-from google.cloud.firestore_v1.types import CommitRequest, DocumentTransform, Write
+from google.cloud.firestore_v1.types import (
+    CommitRequest,
+    CommitResponse,
+    DocumentTransform,
+    WriteResult,
+)
 
-from .errors import mapped
+from .errors import NotStorable
 from .raw import database_name, generated_client, metadata
 
-if TYPE_CHECKING:
-    from google.api_core.retry import AsyncRetry
-    from google.cloud.firestore import AsyncClient
-    from google.cloud.firestore_v1.types import WriteResult
+Fields: TypeAlias = Mapping[str, object]
+Path: TypeAlias = tuple[str, ...]  # of a field: each name on the way to it
+Message: TypeAlias = Any  # of the generated types, whose fields mypy does not know
+Encoder: TypeAlias = Callable[[Message, Any], None]
 
-Field = tuple[str, ...]
-REQUEST_TIME: Final = DocumentTransform.FieldTransform.ServerValue.REQUEST_TIME
+_NOW: Final = DocumentTransform.FieldTransform.ServerValue.REQUEST_TIME
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_S: Final = 86_400
+_PARSED_PATHS_MAX: Final = 512
 
 
 class Batch:
-    """Writes to commit with `commit`."""
+    """Writes that are committed together, or not at all: see `commits.commit`.
+
+    A write that is refused leaves the batch as it was. Each method raises NotStorable for a value
+    that no document holds.
+    """
 
     def __init__(self, firestore: AsyncClient) -> None:
         self._firestore = firestore
-        self._root = f"{database_name(firestore)}/documents/"
-        self._writes: list[Any] = []
+        self._request = CommitRequest.pb()(database=database_name(firestore))
+        self._root = f"{self._request.database}/documents/"
 
-    def create(self, reference: AsyncDocumentReference, document: Mapping[str, object]) -> None:
+    def __len__(self) -> int:
+        return len(self._request.writes)
+
+    def create(self, reference: AsyncDocumentReference, document: Fields) -> None:
         """Write a document that must not exist yet."""
-        write = self._write(reference, _top(document))
-        write.current_document.exists = False
+        with self._write(reference) as write:
+            write.current_document.exists = False
+            _Content(write).put(document)
 
     def set(
-        self,
-        reference: AsyncDocumentReference,
-        document: Mapping[str, object],
-        *,
-        merge: bool = False,
+        self, reference: AsyncDocumentReference, document: Fields, *, merge: bool = False
     ) -> None:
-        """Write a document as a whole; with `merge`, these fields of it alone."""
-        fields = _top(document)
-        self._write(reference, fields, mask=fields if merge else None)
+        """Write a document, whether there is one or not.
+
+        Args:
+            reference: Where the document is.
+            document: Its fields. The results of its increments are in the order of their paths.
+            merge: Whether fields that are not given stay as they are, also those inside a mapping.
+        """
+        with self._write(reference) as write:
+            content = _Content(write)
+            if merge:
+                content.merge(document)
+            else:
+                content.put(document)
 
     def update(
-        self,
-        reference: AsyncDocumentReference,
-        fields: Mapping[str, object],
-        *,
-        version: datetime | None = None,
+        self, reference: AsyncDocumentReference, fields: Fields, *, version: datetime | None = None
     ) -> None:
-        """Change these fields of a document that exists, or that still has this version.
+        """Set some fields of a document that exists.
 
-        The names of fields may be dotted paths.
+        Args:
+            reference: Where the document is.
+            fields: New values by dotted path; a name with other characters is quoted by backticks.
+            version: The document's update time, if it must not have changed since.
         """
-        paths = {tuple(name.split(".")): value for name, value in fields.items()}
-        write = self._write(reference, paths, mask=paths)
-        _guard(write, version)
-
-    def delete(self, reference: AsyncDocumentReference, *, version: datetime | None = None) -> None:
-        """Delete a document, or one that still has this version."""
-        write = Write.pb()(delete=self._root + reference.path)
-        if version is not None:
+        with self._write(reference) as write:
+            _Content(write).update(fields)
             _guard(write, version)
-        self._writes.append(write)
 
     def increment(
         self,
         reference: AsyncDocumentReference,
-        increments: Sequence[tuple[Field, int]],
-        *,
-        fields: Mapping[Field, object] | None = None,
+        by: Mapping[Path, int],
+        fields: Fields = MappingProxyType({}),
     ) -> None:
-        """Add to numbers in a document, which need not exist, and set other fields of it.
+        """Add to numbers of a document, which need not exist, and merge other fields into it.
 
-        The write's result has the new values in `transform_results`, in the order of `increments`.
+        The result of the write has the new totals: `transform_results`, in the order of `by`.
+
+        Args:
+            reference: Where the document is.
+            by: What is added, by the path of the field.
+            fields: Fields that are set, as in `set` with `merge`.
         """
-        write = self._write(reference, fields or {}, mask=fields or ())
-        for field, by in increments:
-            transform = write.update_transforms.add()
-            transform.field_path = _path(field)
-            transform.increment.integer_value = by
+        with self._write(reference) as write:
+            content = _Content(write)
+            content.merge(fields)
+            for path, value in by.items():
+                content.add(path, value)
+
+    def delete(self, reference: AsyncDocumentReference, *, version: datetime | None = None) -> None:
+        """Delete a document; without a version, also one that does not exist."""
+        write = self._request.writes.add()
+        write.delete = self._root + reference.path
+        if version is not None:
+            _guard(write, version)
 
     async def commit(
         self, retry: AsyncRetry | None = None, timeout: float | None = None
     ) -> list[WriteResult]:
-        """Send the writes. Called by `commit`, which maps errors."""
-        request = CommitRequest.pb()(database=database_name(self._firestore), writes=self._writes)
+        """Send the writes. Stores call `commits.commit`, which knows when to send them again."""
         response = await generated_client(self._firestore).commit(
-            request=request, retry=retry, timeout=timeout, metadata=metadata(self._firestore)
+            request=CommitRequest.wrap(self._request),
+            retry=retry,
+            timeout=timeout,
+            metadata=metadata(self._firestore),
         )
-        return list(response.write_results)
+        return [WriteResult.wrap(one) for one in CommitResponse.pb(response).write_results]
 
-    def _write(
-        self,
-        reference: AsyncDocumentReference,
-        fields: Mapping[Field, object],
-        *,
-        mask: Iterable[Field] | None = None,
-    ) -> Any:
-        """Add a write. Raises NotStorable for a value that no document holds."""
-        write = Write.pb()()
+    @contextmanager
+    def _write(self, reference: AsyncDocumentReference) -> Iterator[Message]:
+        writes = self._request.writes
+        write = writes.add()
         write.update.name = self._root + reference.path
-        with mapped():
-            for field, value in fields.items():
-                if value is DELETE_FIELD:
-                    continue  # it is in the mask and nowhere else
-                target = write.update.fields
-                for name in field[:-1]:
-                    target = target[name].map_value.fields
-                _put(target, field[-1], value, write, field)
-        if mask is not None:
-            own = {one.field_path for one in write.update_transforms}
-            write.update_mask.field_paths.extend(p for p in map(_path, mask) if p not in own)
-            write.update_mask.SetInParent()
-        self._writes.append(write)
-        return write
+        try:
+            yield write
+        except (ValueError, TypeError, RecursionError) as error:
+            del writes[-1]
+            raise NotStorable(type(error).__name__) from None
 
 
-def _guard(write: Any, version: datetime | None) -> None:
+class _Content:
+    """Fills one write: the fields, the mask that names them, the transforms."""
+
+    def __init__(self, write: Message) -> None:
+        self._write = write
+        self._fields = write.update.fields
+        self._set: list[Path] = []
+        self._deleted: list[Path] = []
+        self._transforms: list[tuple[Path, object]] = []
+
+    def put(self, document: Fields) -> None:
+        """Take these fields for the whole document."""
+        self._take((), document)
+        if self._deleted:
+            raise ValueError("there is nothing to delete from a document that is written whole")
+        self._transform()
+
+    def merge(self, document: Fields) -> None:
+        """Take these fields, and leave all others as they are."""
+        self._take((), document)
+        self._mask(self._set + self._deleted)
+        self._transform()
+
+    def update(self, fields: Fields) -> None:
+        """Take these values in place of what is at their dotted paths."""
+        if not fields:
+            raise ValueError("an update sets at least one field")
+        given = {_parsed(path): value for path, value in fields.items()}
+        if len(given) < len(fields):
+            raise ValueError("a field of an update is given twice")
+        for path, value in given.items():
+            if any(path[:length] in given for length in range(1, len(path))):
+                raise ValueError("one field of an update is inside another")
+            self._take(path[:-1], {path[-1]: value})
+        if any(path not in given for path in self._deleted):
+            raise ValueError("an update deletes no field inside a value")
+        computed = {path for path, _ in self._transforms}
+        self._mask(path for path in given if path not in computed)
+        self._transform()
+
+    def add(self, path: Path, value: float) -> None:
+        """Increment a field, after the other transforms."""
+        transform = self._write.update_transforms.add()
+        transform.field_path = _rendered(path)
+        _encode(transform.increment, value)
+
+    def _take(self, above: Path, fields: Fields) -> None:
+        """Encode the fields of one mapping, and remember their paths."""
+        holder = None  # the mapping in the message, which is there only if it has something
+        for name, value in fields.items():
+            if not isinstance(name, str) or not name:
+                raise ValueError("the name of a field is a text that is not empty")
+            path = (*above, name)
+            if isinstance(value, Mapping) and value:
+                self._take(path, value)
+            elif value is DELETE_FIELD:
+                self._deleted.append(path)
+            elif value is SERVER_TIMESTAMP or isinstance(value, Increment):
+                self._transforms.append((path, value))
+            else:
+                if holder is None:
+                    holder = self._holder(above)
+                _encode(holder[name], value)
+                self._set.append(path)
+
+    def _holder(self, path: Path) -> Message:
+        fields = self._fields
+        for name in path:
+            fields = fields[name].map_value.fields
+        return fields
+
+    def _mask(self, paths: Iterable[Path]) -> None:
+        mask = self._write.update_mask
+        mask.SetInParent()  # one without paths sets nothing, and none at all replaces the document
+        mask.field_paths.extend(map(_rendered, sorted(paths)))
+
+    def _transform(self) -> None:
+        for path, value in sorted(self._transforms, key=itemgetter(0)):
+            if isinstance(value, Increment):
+                self.add(path, value.value)
+            else:
+                transform = self._write.update_transforms.add()
+                transform.field_path = _rendered(path)
+                transform.set_to_server_value = _NOW
+
+
+def _guard(write: Message, version: datetime | None) -> None:
     if version is None:
         write.current_document.exists = True
     else:
-        _encode_time(write.current_document.update_time, version)
+        _stamp(write.current_document.update_time, version)
 
 
-def _top(document: Mapping[str, object]) -> dict[Field, object]:
-    return {(name,): value for name, value in document.items()}
+# -- field paths -----------------------------------------------------------------------------------
 
 
-def _path(field: Field) -> str:
-    if all(name.isidentifier() and name.isascii() for name in field):
-        return ".".join(field)
-    return str(FieldPath(*field).to_api_repr())
+@lru_cache(_PARSED_PATHS_MAX)
+def _parsed(path: str) -> Path:
+    """Return the names in a dotted path."""
+    if not isinstance(path, str):
+        raise TypeError("the path of a field is a text")
+    return tuple(FieldPath.from_string(path).parts)
 
 
-def _put(fields: Any, name: str, value: object, write: Any, field: Field) -> None:
-    """Put a value into a map of fields; what only the server knows becomes a transform."""
-    if value is SERVER_TIMESTAMP:
-        transform = write.update_transforms.add()
-        transform.field_path = _path(field)
-        transform.set_to_server_value = REQUEST_TIME
-    elif isinstance(value, Mapping):
-        inner = fields[name].map_value
-        inner.SetInParent()
-        for key, one in value.items():
-            if not isinstance(key, str):
-                raise TypeError("the name of a field is a text")
-            _put(inner.fields, key, one, write, (*field, key))
-    else:
-        _encode(fields[name], value)
+def _rendered(path: Path) -> str:
+    """Return a path as Firestore reads it: all names but identifiers are quoted."""
+    return ".".join(map(_quoted, path))
 
 
-_SCALARS: Final[Mapping[type, str]] = {
-    bool: "boolean_value",
-    int: "integer_value",
-    float: "double_value",
-    str: "string_value",
-    bytes: "bytes_value",
+def _quoted(name: str) -> str:
+    if name.isidentifier() and name.isascii():
+        return name
+    escaped = name.replace("\\", "\\\\").replace("`", "\\`")
+    return f"`{escaped}`"
+
+
+# -- values ----------------------------------------------------------------------------------------
+
+
+def _encode(target: Message, value: object) -> None:
+    """Encode a value into a message for one.
+
+    Raises:
+        TypeError, ValueError: No document holds it.
+    """
+    encoder = _ENCODERS.get(type(value)) or _encoder_of(value)
+    encoder(target, value)
+
+
+def _encoder_of(value: object) -> Encoder:
+    for base, encoder in _ENCODERS.items():
+        if isinstance(value, base):
+            return encoder
+    if isinstance(value, Mapping):
+        return _mapping
+    raise TypeError(f"no document holds a {type(value).__name__}")
+
+
+def _none(target: Message, _: None) -> None:
+    target.null_value = 0
+
+
+def _bool(target: Message, value: bool) -> None:
+    target.boolean_value = value
+
+
+def _int(target: Message, value: int) -> None:
+    target.integer_value = value
+
+
+def _float(target: Message, value: float) -> None:
+    target.double_value = value
+
+
+def _str(target: Message, value: str) -> None:
+    target.string_value = value
+
+
+def _bytes(target: Message, value: bytes) -> None:
+    target.bytes_value = value
+
+
+def _datetime(target: Message, value: datetime) -> None:
+    _stamp(target.timestamp_value, value)
+
+
+def _mapping(target: Message, value: Fields) -> None:
+    target.map_value.SetInParent()
+    fields = target.map_value.fields
+    for name, inner in value.items():
+        _encode(fields[name], inner)
+
+
+def _list(target: Message, value: Sequence[object]) -> None:
+    target.array_value.SetInParent()
+    values = target.array_value.values
+    for inner in value:
+        _encode(values.add(), inner)
+
+
+def _stamp(target: Message, value: datetime) -> None:
+    """Set a timestamp; a time without a zone is UTC, as for the client."""
+    since = (value if value.tzinfo else value.replace(tzinfo=UTC)) - _EPOCH
+    target.seconds = since.days * _DAY_S + since.seconds
+    # what was read has nanoseconds: one type in values, and another in the times of documents
+    target.nanos = getattr(value, "nanosecond", 0) or since.microseconds * 1_000
+
+
+# a bool is an int as well: what is looked for among the bases of a type is found in this order
+_ENCODERS: Final[Mapping[type, Encoder]] = {
+    str: _str,
+    NoneType: _none,
+    bool: _bool,
+    int: _int,
+    float: _float,
+    datetime: _datetime,
+    dict: _mapping,
+    list: _list,
+    tuple: _list,
+    bytes: _bytes,
 }
-
-
-def _encode(target: Any, value: object) -> None:
-    """Raises TypeError, ValueError for what no document holds."""
-    scalar = _SCALARS.get(type(value))
-    if scalar is not None:
-        setattr(target, scalar, value)
-    elif value is None:
-        target.null_value = 0
-    elif isinstance(value, datetime):
-        _encode_time(target.timestamp_value, value)
-    elif isinstance(value, Mapping):
-        target.map_value.SetInParent()
-        for name, inner in value.items():
-            if not isinstance(name, str):
-                raise TypeError("the name of a field is a text")
-            _encode(target.map_value.fields[name], inner)
-    elif isinstance(value, (list, tuple)):
-        target.array_value.SetInParent()
-        for inner in value:
-            if isinstance(inner, (list, tuple)):
-                raise ValueError("a list holds no list")
-            _encode(target.array_value.values.add(), inner)
-    else:
-        raise TypeError(f"a document holds no {type(value).__name__}")
-
-
-def _encode_time(target: Any, value: datetime) -> None:
-    nanos = getattr(value, "nanosecond", value.microsecond * 1000)
-    target.seconds = math.floor(value.replace(tzinfo=value.tzinfo or UTC).timestamp())
-    target.nanos = nanos

@@ -17,15 +17,15 @@ FIRST_PAUSE_S: Final = 0.1
 PAUSE_MAX_S: Final = 1.0
 
 
-class Batch(Protocol):
-    """Firestore's AsyncWriteBatch."""
+class Writes(Protocol):
+    """Our own Batch, or the client's AsyncWriteBatch."""
 
     async def commit(
         self, retry: AsyncRetry | None = ..., timeout: float | None = ...
     ) -> list[WriteResult]: ...
 
 
-async def commit(batch: Batch, within_s: float) -> list[WriteResult]:
+async def commit(batch: Writes, within_s: float) -> list[WriteResult]:
     """Commit all writes of a batch, or none of them, and return their results.
 
     The client may send a commit again, so that it is applied twice: guard what moves a counter.

@@ -34,6 +34,7 @@ COUNT: Final = "count"
 NANO_USD: Final = "nanoUsd"
 TOKENS: Final = "tokens"
 REQUESTS: Final = "requests"
+MINUTES: Final = "minutes"
 CONCURRENT: Final = "concurrent"
 _TOO_QUICKLY: Final = "You're sending requests too quickly. Please wait a minute."
 _MIDNIGHT: Final = "It resets at midnight UTC."
@@ -79,10 +80,10 @@ class Windows:
         year, month = divmod(self.at.year * 12 + self.at.month, 12)
         return datetime(year, month + 1, 1, tzinfo=UTC)
 
-    def passed_minutes(self, count: int) -> list[Field]:
-        """Return the counters of minutes that are over: each call removes a few of them."""
+    def passed_minutes(self, count: int) -> list[str]:
+        """Return the minutes that are over, whose counters each call removes: a few of them."""
         minutes = (self.at - timedelta(minutes=back) for back in range(2, 2 + count))
-        return [("minutes", f"{at:%d%H%M}") for at in minutes if f"{at:%Y%m}" == self.month]
+        return [f"{at:%d%H%M}" for at in minutes if f"{at:%Y%m}" == self.month]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,7 +239,7 @@ def _requests(caps: Caps, windows: Windows, count: int) -> list[Counter]:
     def minute(own: Field, cap: str, most: int | None) -> Counter:
         return Counter(
             home="month",
-            field=(*own, "minutes", windows.minute),
+            field=(*own, MINUTES, windows.minute),
             by=count,
             cap=cap,
             max=most,

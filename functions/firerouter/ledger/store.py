@@ -67,7 +67,7 @@ from .entry import (
     epoch,
 )
 from .limits import LedgerLimits
-from .quotas import CONCURRENT, Counter, Field, Home, Move, Windows, movements
+from .quotas import CONCURRENT, MINUTES, Counter, Field, Home, Move, Windows, movements
 
 MOVED_HOMES: tuple[Home, ...] = ("month", "concurrent", "project")  # in the order of their writes
 
@@ -364,18 +364,18 @@ class LedgerStore:
         uid: str,
         windows: Windows,
         moved: Sequence[tuple[Home, Field, int]],
-        removed: Iterable[Field] = (),
+        removed: Sequence[str] = (),
     ) -> None:
         for home in MOVED_HOMES:
-            increments = [(field, by) for in_, field, by in moved if in_ == home]
+            increments = {field: by for in_, field, by in moved if in_ == home}
             if not increments:
                 continue
-            fields: dict[Field, object] = {}
+            fields: Document = {}
             if home != CONCURRENT:
-                fields[(EntryField.EXPIRE_AT,)] = self._window_expiry(windows.at)
-            if home == "month":
-                fields |= dict.fromkeys(removed, DELETE_FIELD)
-            batch.increment(self._home(home, uid, windows), increments, fields=fields)
+                fields[EntryField.EXPIRE_AT] = self._window_expiry(windows.at)
+            if home == "month" and removed:
+                fields[MINUTES] = dict.fromkeys(removed, DELETE_FIELD)
+            batch.increment(self._home(home, uid, windows), increments, fields)
 
     def _home(self, home: Home, uid: str, windows: Windows) -> AsyncDocumentReference:
         """Return the document that some of an entry's counters are in."""

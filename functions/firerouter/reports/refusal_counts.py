@@ -61,11 +61,11 @@ class RefusalCounts:
         counts, self._counts = self._counts, Counter()
         batch = Batch(self._firestore)
         for day in {day for day, _, _ in counts}:
-            moved = [
-                ((REFUSALS, feature, cap), number)
+            moved: dict[tuple[str, ...], int] = {
+                (REFUSALS, feature, cap): number
                 for (of_day, feature, cap), number in counts.items()
                 if of_day == day
-            ]
+            }
             batch.increment(self._paths.usage(day), moved)
         if counts:
             try:

@@ -40,7 +40,6 @@ from .sums import (
     REQUESTS,
     Cell,
     Contribution,
-    Path,
     Sums,
     add,
     contribution_of,
@@ -213,16 +212,17 @@ class UsageStore:
                 batch,
                 self._paths.usage_cells(day).document(cell.id),
                 {(SUMS, *path): number for path, number in sums.items()},
-                {(name,): value for name, value in cell.to_document().items()},
+                cell.to_document(),
             )
         for (day, uid), cells in movement.users.items():
             increments: Sums = {}
-            fields: dict[Path, object] = {(UID,): uid}
+            named: dict[str, object] = {}
             for cell, sums in cells.items():
                 add(increments, {path: sums.get(path, 0) for path in _OF_USER})
                 own = (CELLS, cell.id)
-                fields |= {(*own, name): value for name, value in cell.to_document().items()}
+                named[cell.id] = cell.to_document()
                 increments |= {(*own, SUMS, *path): number for path, number in sums.items()}
+            fields = {UID: uid, CELLS: named}
             _increment(batch, self._paths.usage_user(day, uid), increments, fields)
 
 
@@ -230,7 +230,7 @@ def _increment(
     batch: Batch,
     reference: AsyncDocumentReference,
     sums: Sums,
-    fields: Mapping[Path, object] | None = None,
+    fields: Mapping[str, object] | None = None,
 ) -> None:
     if moved := nonzero(sums):
-        batch.increment(reference, list(moved.items()), fields=fields)
+        batch.increment(reference, moved, fields or {})

@@ -156,4 +156,4 @@ def test_the_end_of_a_december_is_in_the_next_year() -> None:
 
 def test_counters_of_passed_minutes_are_removed_but_not_those_of_another_month() -> None:
     windows = Windows(at=datetime(2026, 8, 1, 0, 3, tzinfo=UTC))
-    assert windows.passed_minutes(3) == [("minutes", "010001"), ("minutes", "010000")]
+    assert windows.passed_minutes(3) == ["010001", "010000"]
