@@ -49,7 +49,7 @@ class App:
         """Raises EnvironmentRefused if a variable is malformed or points where it may not."""
         self.environment = Environment(environ)
         self.limits = limits or Limits()
-        self.instance = secrets.token_hex(8)  # which generations run here, for those who stop them
+        self.instance = secrets.token_hex(8)  # names it in its generations' entries
         self.background = BackgroundTasks()
 
     def interrupt(self) -> None:

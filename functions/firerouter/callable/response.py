@@ -57,7 +57,7 @@ class Wire(Generic[CallerT]):
     limits: WireLimits = field(default_factory=WireLimits)
     emulated: bool = False
     for_admins: bool = False
-    tasks: set[asyncio.Task[Reply]] = field(default_factory=set)  # asyncio's own are weak
+    tasks: set[asyncio.Task[Reply]] = field(default_factory=set)  # asyncio's references are weak
     bodies_bytes: int = 0  # of all requests that are being read
 
     def answer(self, handler: Handler[CallerT]) -> CallableResponse[CallerT]:
@@ -86,7 +86,7 @@ class CallableResponse(Generic[CallerT]):
         method, content_type = scope["method"], headers.get("content-type", "")
         try:
             encoding_of(method, content_type)
-            # before the body is read: an unauthenticated one never is. Node authenticates after it
+            # before the body is read: an unauthenticated caller's never is. Node does it after
             caller = await self._authenticate(headers, trace_id)
             body = await self._read(receive)
             data = parse_envelope(method, content_type, body)

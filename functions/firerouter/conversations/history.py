@@ -1,4 +1,4 @@
-"""What a model is sent of a conversation: the newest messages that fit, and a summary of the rest.
+"""What a model is sent of a conversation: the newest messages that fit, perhaps after a summary.
 
 The path is walked from where the question joins it up to the beginning, over pages of many messages
 each. Room is counted in bytes of UTF-8, which stand for tokens in any script. A turn (the question,
@@ -40,7 +40,7 @@ class Transcript(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """The path to walk, and what to make of it.
+    """The path to walk, and what to return of it.
 
     Attributes:
         uid: The user. Only their own files are sent.

@@ -68,7 +68,7 @@ class ThreadWriter:
         self._now = now
         self._page = thread.place.page
         self._page_bytes = thread.place.page_bytes
-        self._positions: dict[str, TreePosition] = {}  # of messages in a write so far
+        self._positions: dict[str, TreePosition] = {}  # of messages that were in a write
         self._created_version: datetime | None = None  # of a conversation that the question created
         if written is not None:
             self._continue_from(written)

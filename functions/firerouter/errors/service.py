@@ -1,4 +1,4 @@
-"""Failures on our side: of the call, of the setup, and of services that do not answer."""
+"""Failures other than OpenRouter's: of the call, the setup, and services that do not answer."""
 
 from __future__ import annotations
 
