@@ -268,7 +268,7 @@ async def test_no_document_gets_more_increments_in_a_commit_than_firestore_takes
 
     async def look(commit: Commit, *args: Any, **kwargs: Any) -> Any:
         nonlocal most
-        request: Any = CommitRequest.wrap(kwargs["request"])
+        request: Any = CommitRequest.pb(kwargs["request"])
         most = max(most, *(len(write.update_transforms) for write in request.writes), 0)
         return await commit(*args, **kwargs)
 
@@ -288,7 +288,7 @@ async def test_it_writes_what_the_architecture_page_says(world: World) -> None:
 
     async def look(commit: Commit, *args: Any, **kwargs: Any) -> Any:
         nonlocal commits
-        request: Any = CommitRequest.wrap(kwargs["request"])
+        request: Any = CommitRequest.pb(kwargs["request"])
         names = [write.update.name.partition("/documents/")[2] for write in request.writes]
         if names != ["usage/cursor"]:  # else it is the last one, which says that all is counted
             commits += 1
@@ -313,7 +313,7 @@ async def test_a_day_of_a_user_that_no_document_holds_is_left_out_and_told(
     instance = rolling(world)
 
     async def refuse(commit: Commit, *args: Any, **kwargs: Any) -> Any:
-        request: Any = CommitRequest.wrap(kwargs["request"])
+        request: Any = CommitRequest.pb(kwargs["request"])
         if any(write.update.name.endswith("/users/huge") for write in request.writes):
             raise InvalidArgument("exceeds the maximum allowed size")  # type: ignore[no-untyped-call]
         return await commit(*args, **kwargs)
