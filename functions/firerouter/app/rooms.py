@@ -115,6 +115,7 @@ class Reports:
     """What was spent on what."""
 
     rollup: reports.RollUp
+    upkeep: reports.UsageUpkeep
     usage: reports.UsageReportCallable
 
 

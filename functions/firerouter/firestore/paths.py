@@ -3,7 +3,10 @@
 generations/{id}                                 a ledger entry
   progress/{number}                              what its answer has come to so far
   asked/{number}                                 the queued request, in parts
-quotas/{user}/windows/{window}                   a counter of one cap
+quotas/{user}/windows/{month}, .../concurrent    a user's counters
+limits/{user}                                    limits of one user's own
+ceilings/{month}/shards/{number}                 counters of what the whole app spends
+instances/{instance}                             until when an instance is known to be alive
 users/{user}                                     what a user prefers
   conversations/{id}                             a conversation
     messages/{id}                                one of its messages
@@ -18,6 +21,8 @@ usage/{day}                                      what a day's generations came t
   cells/{cell}                                   of one feature, model, revision and tier
   users/{user}                                   of one user
 usage/cursor                                     how far the ledger has been counted
+usage/accounts/keys/{version}                    what OpenRouter charged a key
+alerts/{id}                                      what an admin should look at
 audit/{id}                                       an admin's change
 """
 
@@ -76,6 +81,18 @@ class Paths:
     def quota_window(self, uid: str, name: str) -> AsyncDocumentReference:
         return self._firestore.document("quotas", key_of(uid), "windows", name)
 
+    def user_limits(self, uid: str) -> AsyncDocumentReference:
+        return self._firestore.document("limits", key_of(uid))
+
+    def ceiling_shards(self, month: str) -> AsyncCollectionReference:
+        return self._firestore.collection("ceilings", month, "shards")
+
+    def ceiling_shard(self, month: str, number: int) -> AsyncDocumentReference:
+        return self._firestore.document("ceilings", month, "shards", str(number))
+
+    def instance(self, id_: str) -> AsyncDocumentReference:
+        return self._firestore.document("instances", id_)
+
     # -- what the generations came to ----------------------------------------------------------
 
     def usage(self, day: str) -> AsyncDocumentReference:
@@ -94,6 +111,12 @@ class Paths:
 
     def usage_cursor(self) -> AsyncDocumentReference:
         return self._firestore.document("usage", "cursor")
+
+    def key_account(self, key: str) -> AsyncDocumentReference:
+        return self._firestore.document("usage", "accounts", "keys", key)
+
+    def alert(self, id_: str) -> AsyncDocumentReference:
+        return self._firestore.document("alerts", id_)
 
     # -- users ---------------------------------------------------------------------------------
 
