@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from firerouter.firestore import NO_USER, key_of
 from firerouter.ledger import RUNNING, EntryField
-from firerouter.reports import Contribution, contribution_of, flatten
+from firerouter.reports import Contribution, contribution_of, flatten, of_cell
 from scripts.usage_audit.usage_documents import Json, UsageDocuments
 
 Numbers = Counter[str]
@@ -52,14 +52,10 @@ class _Expected:
     )
 
     def add(self, counted: Contribution) -> None:
-        numbers = {".".join(path): number for path, number in counted.sums.items()}
         key = NO_USER if counted.uid is None else key_of(counted.uid)
-        for sums in (
-            self.day,
-            self.cells[counted.cell.id],
-            self.users[key][counted.cell.id],
-        ):
-            sums.update(numbers)
+        self.day.update(_named(counted.sums))
+        for sums in (self.cells[counted.cell.id], self.users[key][counted.cell.id]):
+            sums.update(_named(of_cell(counted.sums)))
 
 
 async def read_day(documents: UsageDocuments, day: str) -> DayCount:
@@ -139,6 +135,8 @@ def _listed(what: str, ids: list[str]) -> list[str]:
 
 
 def _numbers(document: Mapping[str, Any]) -> Numbers:
-    return Counter(
-        {".".join(path): number for path, number in flatten(document.get("sums")).items()}
-    )
+    return Counter(_named(flatten(document.get("sums"))))
+
+
+def _named(sums: Mapping[tuple[str, ...], int]) -> dict[str, int]:
+    return {".".join(path): number for path, number in sums.items()}

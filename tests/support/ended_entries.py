@@ -33,7 +33,7 @@ def ended(dice: random.Random, **fields: Any) -> dict[str, Any]:
         "endedAt": NOON + timedelta(days=3),
         "usage": {"promptTokens": dice.randrange(500), "completionTokens": dice.randrange(500)},
         "timing": {"firstTokenMs": dice.randrange(9_000), "totalMs": dice.randrange(60_000)},
-        "attempts": [],
+        "attempts": [{"keyVersion": dice.randrange(1, 3), "costNanoUsd": dice.randrange(10**9)}],
         "costNanoUsd": dice.randrange(10**9),
         "costIsEstimate": dice.random() < 0.2,
         "rollDueAt": SERVER_TIMESTAMP,

@@ -61,6 +61,8 @@ TABLE = [
     Row("usage/rules-20260101", get=ADMINS, list=ADMINS),
     Row("usage/rules-20260101/shards/0", get=ADMINS, list=ADMINS),
     Row("usage/rules-20260101/features/chat/models/m1", get=ADMINS, list=ADMINS),
+    Row("usage/rules-accounts/keys/v1", get=ADMINS, list=ADMINS),
+    Row("alerts/rules-a1", get=ADMINS, list=ADMINS),
     Row("responses/rules-r1"),
     Row("audit/rules-a1", get=ADMINS, list=ADMINS),
     # what the table does not know is closed

@@ -308,15 +308,32 @@ class App:
             self.firestore, background=self.background, limits=self.limits.reports
         )
 
+    async def _ceiling(self) -> reports.Ceiling | None:
+        """Return what the app may spend; None if its settings know no ceiling."""
+        return getattr(await self.features.app_settings.get(), "ceiling", None)
+
     @cached_property
     def reports(self) -> rooms.Reports:
         """What was spent on what."""
         limits = self.limits.reports
         store = reports.UsageStore(self.firestore, limits=limits)
-        return rooms.Reports(
-            rollup=reports.RollUp(store, limits=limits),
-            usage=reports.UsageReportCallable(self.firestore, limits=limits),
+        rollup = reports.RollUp(store, limits=limits)
+        alerts = reports.Alerts(self.firestore, limits=limits)
+        upkeep = reports.UsageUpkeep(
+            rollup=rollup,
+            costs=reports.CostCheck(
+                self.firestore, alerts=alerts, ceiling=self._ceiling, limits=limits
+            ),
+            accounts=reports.AccountCheck(
+                self.firestore,
+                alerts=alerts,
+                keys=self.keys.pool,
+                openrouter=lambda: self.openrouter,
+                limits=limits,
+            ),
         )
+        usage = reports.UsageReportCallable(self.firestore, limits=limits)
+        return rooms.Reports(rollup=rollup, upkeep=upkeep, usage=usage)
 
     @cached_property
     def admin(self) -> rooms.Admin:

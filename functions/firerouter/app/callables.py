@@ -171,7 +171,7 @@ FUNCTIONS: Final = (
     DeployedFunction(
         "roll_up_usage",
         SCHEDULE,
-        lambda app: app.reports.rollup.run,
+        lambda app: app.reports.upkeep.run,
         300,
         Schedule("2-57/5 * * * *"),
     ),

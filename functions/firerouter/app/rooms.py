@@ -116,6 +116,7 @@ class Reports:
     """What was spent on what."""
 
     rollup: reports.RollUp
+    upkeep: reports.UsageUpkeep
     usage: reports.UsageReportCallable
 
 

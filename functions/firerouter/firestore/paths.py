@@ -21,6 +21,8 @@ usage/{day}                                      what a day's generations came t
   cells/{cell}                                   of one feature, model, revision and tier
   users/{user}                                   of one user
 usage/cursor                                     how far the ledger has been counted
+usage/accounts/keys/{version}                    what OpenRouter charged a key
+alerts/{id}                                      what an admin should look at
 audit/{id}                                       an admin's change
 """
 
@@ -109,6 +111,12 @@ class Paths:
 
     def usage_cursor(self) -> AsyncDocumentReference:
         return self._firestore.document("usage", "cursor")
+
+    def key_account(self, key: str) -> AsyncDocumentReference:
+        return self._firestore.document("usage", "accounts", "keys", key)
+
+    def alert(self, id_: str) -> AsyncDocumentReference:
+        return self._firestore.document("alerts", id_)
 
     # -- users ---------------------------------------------------------------------------------
 

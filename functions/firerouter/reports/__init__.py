@@ -5,16 +5,26 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
+    from .account_check import AccountCheck
+    from .alerts import Alerts
+    from .cost_check import Ceiling, CostCheck
     from .limits import ReportLimits
     from .refusal_counts import RefusalCounts
     from .rollup import RollUp
-    from .sums import COUNTED_FIELDS, Contribution, contribution_of, flatten
+    from .sums import COUNTED_FIELDS, Contribution, contribution_of, flatten, of_cell
+    from .upkeep import UsageUpkeep
     from .usage_report import UsageReportCallable
     from .usage_store import UsageStore
 else:
     __getattr__ = lazily(
         __name__,
         {
+            "account_check": ("AccountCheck",),
+            "alerts": ("Alerts",),
+            "cost_check": (
+                "Ceiling",
+                "CostCheck",
+            ),
             "limits": ("ReportLimits",),
             "refusal_counts": ("RefusalCounts",),
             "rollup": ("RollUp",),
@@ -23,7 +33,9 @@ else:
                 "Contribution",
                 "contribution_of",
                 "flatten",
+                "of_cell",
             ),
+            "upkeep": ("UsageUpkeep",),
             "usage_report": ("UsageReportCallable",),
             "usage_store": ("UsageStore",),
         },
@@ -31,12 +43,18 @@ else:
 
 __all__ = (
     "COUNTED_FIELDS",
+    "AccountCheck",
+    "Alerts",
+    "Ceiling",
     "Contribution",
+    "CostCheck",
     "RefusalCounts",
     "ReportLimits",
     "RollUp",
     "UsageReportCallable",
     "UsageStore",
+    "UsageUpkeep",
     "contribution_of",
     "flatten",
+    "of_cell",
 )

@@ -29,3 +29,15 @@ class ReportLimits:
     refusals_flush_s: float = 60.0  # at most one write in this time
     refusals_write_s: float = 5.0
     refusals_max: int = 1_000  # counters that wait for a write
+
+    # Alerts
+    alert_shares: tuple[int, ...] = (100, 80, 50)  # per cent of a ceiling, the highest first
+    alert_ttl_days: int = 90
+    unusual_days: int = 7  # whose median a day is compared with
+    unusual_factor: int = 3
+    unusual_min_usd: float = 1.0  # a day that cost less is never unusual
+    account_after_s: float = 6 * 3600.0  # after a day's end; by then most estimates are corrected
+    account_share: float = 0.01  # a difference is an alert if it is more than this share
+    account_min_usd: float = 0.10  # and more than this
+    alert_read_s: float = 10.0
+    alert_write_s: float = 10.0

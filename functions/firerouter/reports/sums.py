@@ -41,6 +41,9 @@ STATUS: Final = "status"
 ERRORS: Final = "errors"
 FIRST_TOKEN_MS: Final = "firstTokenMs"  # noqa: S105  # of an answer
 TOTAL_MS: Final = "totalMs"
+KEY_NANO_USD: Final = "keyNanoUsd"  # by key: what OpenRouter charged to it
+KEY_ESTIMATED_NANO_USD: Final = "keyEstimatedNanoUsd"  # and how much of that is estimated
+_OF_DAY_ALONE: Final = frozenset({KEY_NANO_USD, KEY_ESTIMATED_NANO_USD})
 
 # the fields of an entry that are counted: it may hold a long result, which is not read
 COUNTED_FIELDS: Final = (
@@ -161,11 +164,12 @@ def contribution_of(
         REQUESTS: 1,
         (STATUS, _reason(status)): 1,
         NANO_USD: cost,
-        BYOK_NANO_USD: _byok_nano_usd(entry.get(EntryField.ATTEMPTS)),
         ESTIMATES: int(is_estimate),
         ESTIMATED_NANO_USD: cost if is_estimate else 0,
         TESTS: int(entry.get(EntryField.IS_TEST) is True),
     }
+    for attempt in _attempts(entry):
+        add(sums, attempt)
     if isinstance(usage, dict):
         sums |= {(name,): _whole(usage.get(name)) for name in TOKENS}
     if (error := entry.get(EntryField.ERROR)) is not None:
@@ -195,11 +199,25 @@ def _durations(timing: object, *, is_done: bool) -> Sums:
     }
 
 
-def _byok_nano_usd(attempts: object) -> int:
-    """Return how much of the cost went to providers' own accounts, past OpenRouter's."""
-    if not isinstance(attempts, list):
-        return 0
-    return sum(_whole(one.get("byokNanoUsd")) for one in attempts if isinstance(one, dict))
+def key_name(version: int | None) -> str:
+    """Return what sums call a key; the one that is used before any was stored has no version."""
+    return "latest" if version is None else f"v{version}"
+
+
+def _attempts(entry: Mapping[str, object]) -> Iterator[Sums]:
+    """Yield what each attempt cost: charged to a key, or by a provider past OpenRouter."""
+    attempts = entry.get(EntryField.ATTEMPTS)
+    for attempt in attempts if isinstance(attempts, list) else ():
+        if not isinstance(attempt, dict):
+            continue
+        version = attempt.get("keyVersion")
+        key = key_name(version if isinstance(version, int) else None)
+        byok = _whole(attempt.get("byokNanoUsd"))
+        charged = _whole(attempt.get("costNanoUsd")) - byok
+        sums: Sums = {BYOK_NANO_USD: byok, (KEY_NANO_USD, key): charged}
+        if attempt.get("costIsEstimate") is True:
+            sums[KEY_ESTIMATED_NANO_USD, key] = charged
+        yield sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +241,11 @@ def add(sums: Sums, more: Sums, *, times: int = 1) -> None:
 
 def nonzero(sums: Sums) -> Sums:
     return {path: number for path, number in sums.items() if number}
+
+
+def of_cell(sums: Sums) -> Sums:
+    """Return what is counted of cells and users as well: not what concerns days alone."""
+    return {path: number for path, number in sums.items() if path[0] not in _OF_DAY_ALONE}
 
 
 def under(sums: Sums, name: str) -> dict[str, int]:

@@ -44,6 +44,7 @@ from .sums import (
     add,
     contribution_of,
     nonzero,
+    of_cell,
 )
 
 ROLLED_TO: Final = "rolledTo"
@@ -114,12 +115,9 @@ class Movement:
     def add(self, contribution: Contribution, *, times: int) -> None:
         day, cell = contribution.day, contribution.cell
         user = self.users.setdefault((day, contribution.uid), {})
-        for sums in (
-            self.days.setdefault(day, {}),
-            self.cells.setdefault((day, cell), {}),
-            user.setdefault(cell, {}),
-        ):
-            add(sums, contribution.sums, times=times)
+        add(self.days.setdefault(day, {}), contribution.sums, times=times)
+        for sums in (self.cells.setdefault((day, cell), {}), user.setdefault(cell, {})):
+            add(sums, of_cell(contribution.sums), times=times)
 
     def has_room(self, entry: DueEntry, increments_max: int) -> bool:
         for contribution in (entry.counted, entry.contribution):

@@ -15,6 +15,7 @@ from firerouter.reports.sums import (
     flatten,
     nest,
     nonzero,
+    of_cell,
     under,
 )
 
@@ -29,7 +30,12 @@ ENTRY: dict[str, Any] = {
     "createdAt": AT,
     "usage": {"promptTokens": 10, "completionTokens": 4, "cachedTokens": 2, "cost": 0.5},
     "timing": {"firstTokenMs": 100, "totalMs": 1000},
-    "attempts": [{"model": "a/b", "byokNanoUsd": 7}, {"model": "c/d"}],
+    "attempts": [
+        {"keyVersion": 3, "costNanoUsd": 9, "byokNanoUsd": 7},
+        {"keyVersion": 3, "costNanoUsd": 1, "costIsEstimate": True},
+        {"keyVersion": None, "costNanoUsd": 2},
+        {"model": "c/d"},
+    ],
     "costNanoUsd": 12,
     "costIsEstimate": False,
 }
@@ -51,12 +57,21 @@ def test_an_answer_adds_its_cost_its_tokens_and_its_times() -> None:
         "status": {"done": 1},
         "nanoUsd": 12,
         "byokNanoUsd": 7,
+        "keyNanoUsd": {"v3": 3, "latest": 2},
+        "keyEstimatedNanoUsd": {"v3": 1},
         "promptTokens": 10,
         "completionTokens": 4,
         "cachedTokens": 2,
         "firstTokenMs": {"b49": 1},
         "totalMs": {"b73": 1},
     }
+
+
+def test_what_a_key_was_charged_is_counted_of_days_alone() -> None:
+    contribution = contribution_of(ENTRY)
+    assert contribution is not None
+    left_out = contribution.sums.keys() - of_cell(contribution.sums).keys()
+    assert {path[0] for path in left_out} == {"keyNanoUsd", "keyEstimatedNanoUsd"}
 
 
 def test_what_runs_adds_nothing_yet() -> None:

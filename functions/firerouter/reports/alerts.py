@@ -1,0 +1,88 @@
+"""What an admin should look at: a document, and a line of the log, once for each cause and day.
+
+    alerts/{id}   {kind, day, message, at, expireAt, ...}      id: the day, or month, and the cause
+
+The lines have stable names, for alerts that are based on logs: `alert_ceiling`,
+`alert_unusual_cost`, `alert_account`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from google.cloud.firestore import AsyncClient
+
+from .. import log
+from ..firestore import AlreadyExists, Paths, create, get_all
+from .limits import ReportLimits
+
+AlertKind = Literal["ceiling", "unusual_cost", "account"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One alert.
+
+    Attributes:
+        id: The day, or month, and the cause: there is one alert of it.
+        kind: What it is about.
+        day: The day (UTC) that it is about, `20260714`.
+        message: One or two sentences for an admin.
+        fields: What else there is to say. Amounts are nano dollars.
+    """
+
+    id: str
+    kind: AlertKind
+    day: str
+    message: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+class Alerts:
+    """The alerts of the app. One per instance. Its methods raise FirestoreError."""
+
+    def __init__(
+        self,
+        firestore: AsyncClient,
+        *,
+        limits: ReportLimits,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._firestore = firestore
+        self._paths = Paths(firestore)
+        self._limits = limits
+        self._now = now
+
+    async def known(self, ids: Sequence[str]) -> set[str]:
+        """Return those of the ids of which there is an alert."""
+        references = [self._paths.alert(id_) for id_ in ids]
+        found = await get_all(
+            self._firestore, references, fields=["kind"], within_s=self._limits.alert_read_s
+        )
+        return {snapshot.id for snapshot in found if snapshot.exists}
+
+    async def give(self, alert: Alert) -> bool:
+        """Log and record an alert. Return whether it is a new one.
+
+        The line is written first: if the process ends between the two, it is written again.
+        """
+        if await self.known([alert.id]):
+            return False
+        log.warning(f"alert_{alert.kind}", id=alert.id, day=alert.day, **alert.fields)
+        now = self._now()
+        document = {
+            "kind": alert.kind,
+            "day": alert.day,
+            "message": alert.message,
+            "at": now,
+            "expireAt": now + timedelta(days=self._limits.alert_ttl_days),
+            **alert.fields,
+        }
+        try:
+            await create(self._paths.alert(alert.id), document, within_s=self._limits.alert_write_s)
+        except AlreadyExists:  # another run was at it at the same time
+            return False
+        return True

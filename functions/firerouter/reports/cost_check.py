@@ -1,0 +1,138 @@
+"""Compares what the app spends with its ceilings, and a day with the week before it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from typing import Protocol
+
+from google.cloud.firestore import AsyncClient
+
+from ..contract import NANO_PER_USD
+from ..firestore import Paths, content, get_all, query
+from .alerts import Alert, Alerts
+from .limits import ReportLimits
+from .sums import NANO_USD, flatten
+from .usage_store import SUMS
+
+
+class Ceiling(Protocol):
+    """What all users of the app together may spend, in US dollars."""
+
+    @property
+    def usd_per_day(self) -> float: ...
+    @property
+    def usd_per_month(self) -> float: ...
+
+
+class CostCheck:
+    """Gives alerts about what was spent. One per instance."""
+
+    def __init__(
+        self,
+        firestore: AsyncClient,
+        *,
+        alerts: Alerts,
+        ceiling: Callable[[], Awaitable[Ceiling | None]],
+        limits: ReportLimits,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`ceiling` returns None if the app has none."""
+        self._firestore = firestore
+        self._paths = Paths(firestore)
+        self._alerts = alerts
+        self._ceiling = ceiling
+        self._limits = limits
+        self._now = now
+
+    async def run(self) -> int:
+        """Return how many alerts were given. Raises SettingsUnavailable, FirestoreError."""
+        now = self._now()
+        given = await self._check_ceilings(now)
+        # a day is counted to its end only when the next one has begun
+        for day in (now - timedelta(days=1), now):
+            given += await self._check_day(day)
+        return given
+
+    # -- ceilings ------------------------------------------------------------------------------
+
+    async def _check_ceilings(self, now: datetime) -> int:
+        ceiling = await self._ceiling()
+        if ceiling is None:
+            return 0
+        found = await query(
+            self._paths.ceiling_shards(f"{now:%Y%m}"), within_s=self._limits.alert_read_s
+        )
+        shards = [content(snapshot) for snapshot in found]
+        of_day = sum(_at(shard, "days", f"{now:%d}") for shard in shards)
+        of_month = sum(_at(shard, "month") for shard in shards)
+        given = await self._check_ceiling("day", f"{now:%Y%m%d}", now, of_day, ceiling.usd_per_day)
+        return given + await self._check_ceiling(
+            "month", f"{now:%Y%m}", now, of_month, ceiling.usd_per_month
+        )
+
+    async def _check_ceiling(
+        self, window: str, begins: str, now: datetime, nano_usd: int, ceiling_usd: float
+    ) -> int:
+        """Give the alert of the highest share that is reached, unless a higher one was given."""
+        ids = {share: f"{begins}-ceiling-{window}-{share}" for share in self._limits.alert_shares}
+        reached = [share for share in ids if nano_usd * 100 >= share * ceiling_usd * NANO_PER_USD]
+        if not reached or nano_usd <= 0:
+            return 0
+        share = reached[0]
+        if await self._alerts.known([id_ for other, id_ in ids.items() if other >= share]):
+            return 0
+        spent = f"{_dollars(nano_usd)} of {_dollars(round(ceiling_usd * NANO_PER_USD))}"
+        alert = Alert(
+            id=ids[share],
+            kind="ceiling",
+            day=f"{now:%Y%m%d}",
+            message=f"The app has reached {share} % of its ceiling of this {window}: {spent}.",
+            fields={
+                "window": window,
+                "share": share,
+                "nanoUsd": nano_usd,
+                "ceilingNanoUsd": round(ceiling_usd * NANO_PER_USD),
+            },
+        )
+        return int(await self._alerts.give(alert))
+
+    # -- a day and its week --------------------------------------------------------------------
+
+    async def _check_day(self, day: datetime) -> int:
+        days = [day - timedelta(days=back) for back in range(self._limits.unusual_days + 1)]
+        references = [self._paths.usage(f"{one:%Y%m%d}") for one in days]
+        found = await get_all(
+            self._firestore,
+            references,
+            fields=[f"{SUMS}.{NANO_USD[0]}"],
+            within_s=self._limits.alert_read_s,
+        )
+        cost, *week = (flatten(content(one).get(SUMS)).get(NANO_USD, 0) for one in found)
+        usual = round(median(week))
+        least = self._limits.unusual_min_usd * NANO_PER_USD
+        if cost < least or cost <= self._limits.unusual_factor * usual:
+            return 0
+        name = f"{day:%Y%m%d}"
+        alert = Alert(
+            id=f"{name}-unusual-cost",
+            kind="unusual_cost",
+            day=name,
+            message=f"{day:%Y-%m-%d} has cost {_dollars(cost)}, more than "
+            f"{self._limits.unusual_factor} times the median of the week before, "
+            f"{_dollars(usual)}.",
+            fields={"nanoUsd": cost, "medianNanoUsd": usual},
+        )
+        return int(await self._alerts.give(alert))
+
+
+def _at(document: Mapping[str, object], *names: str) -> int:
+    value: object = document
+    for name in (*names, *NANO_USD):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value if isinstance(value, int) else 0
+
+
+def _dollars(nano_usd: int) -> str:
+    return f"${nano_usd / NANO_PER_USD:,.2f}"
