@@ -13,7 +13,7 @@ class OpenRouterLimits:
 
     connect_s: float = 5.0
     ping_s: float = 10.0  # one GET /key or GET /generation
-    id_wait_s: float = 2.0  # after a stop, for the id of a request that was just sent
+    id_wait_s: float = 0.5  # after a stop, for the id of a request that was just sent
     connections_max: int = 1_000  # an instance: its concurrency of 80, six models a comparison
 
     # tries of one model, while its failure may pass

@@ -13,7 +13,7 @@ misbehaves in one named way (`python -m scripts.standins.openrouter --list-fault
     faults            the table: model name -> behavior and one line about it
     behaviors         what each fault does on the wire
     odd_answers       what odd answers say
-    billing           what is odd about a charge
+    odd_charges       what is odd about a charge
     error_responses   error envelopes, and the statuses that a model name selects
     key_leaks         keys that make errors quote them
     recordings        recorded streams, byte for byte

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from . import behaviors as does
-from . import billing as bills
 from . import odd_answers as says
+from . import odd_charges as bills
 from .behaviors import Behavior
 from .chat_requests import ChatRequest
 from .completions import Answer, limited
@@ -360,7 +360,7 @@ BILLS = (
     ),
     Fault(
         "sim/paid-slow-headers",
-        "headers after half a second, then answers, and charges five cents",
+        "headers after a quarter of a second, then answers, and charges five cents",
         bills.slow_headers,
         bills.slow_headers,
         paid=True,

@@ -16,7 +16,7 @@ from .streams import SHORT_TOKENS, Event, Exchange, script_of
 Json = dict[str, Any]
 
 ABSURD_USD = 9e6
-HEADERS_S = 0.5
+HEADERS_S = 0.25
 REFUSAL = "I can't help with that."
 
 
