@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from ..admin import Preview
     from ..firestore import Audit, ConfigDocument
+    from ..ledger import Ceiling
 
 
 class App:
@@ -308,9 +309,9 @@ class App:
             self.firestore, background=self.background, limits=self.limits.reports
         )
 
-    async def _ceiling(self) -> reports.Ceiling | None:
-        """Return what the app may spend; None if its settings know no ceiling."""
-        return getattr(await self.features.app_settings.get(), "ceiling", None)
+    async def _ceiling(self) -> Ceiling:
+        """Return what the app may spend."""
+        return (await self.features.app_settings.get()).ceiling
 
     @cached_property
     def reports(self) -> rooms.Reports:

@@ -7,7 +7,7 @@ from ..lazy import lazily
 if TYPE_CHECKING:
     from .account_check import AccountCheck
     from .alerts import Alerts
-    from .cost_check import Ceiling, CostCheck
+    from .cost_check import CostCheck
     from .limits import ReportLimits
     from .refusal_counts import RefusalCounts
     from .rollup import RollUp
@@ -21,10 +21,7 @@ else:
         {
             "account_check": ("AccountCheck",),
             "alerts": ("Alerts",),
-            "cost_check": (
-                "Ceiling",
-                "CostCheck",
-            ),
+            "cost_check": ("CostCheck",),
             "limits": ("ReportLimits",),
             "refusal_counts": ("RefusalCounts",),
             "rollup": ("RollUp",),
@@ -45,7 +42,6 @@ __all__ = (
     "COUNTED_FIELDS",
     "AccountCheck",
     "Alerts",
-    "Ceiling",
     "Contribution",
     "CostCheck",
     "RefusalCounts",

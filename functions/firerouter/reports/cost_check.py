@@ -5,25 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from statistics import median
-from typing import Protocol
 
 from google.cloud.firestore import AsyncClient
 
 from ..contract import NANO_PER_USD
 from ..firestore import Paths, content, get_all, query
+from ..ledger import Ceiling
 from .alerts import Alert, Alerts
 from .limits import ReportLimits
 from .sums import NANO_USD, flatten
 from .usage_store import SUMS
-
-
-class Ceiling(Protocol):
-    """What all users of the app together may spend, in US dollars."""
-
-    @property
-    def usd_per_day(self) -> float: ...
-    @property
-    def usd_per_month(self) -> float: ...
 
 
 class CostCheck:
@@ -34,11 +25,11 @@ class CostCheck:
         firestore: AsyncClient,
         *,
         alerts: Alerts,
-        ceiling: Callable[[], Awaitable[Ceiling | None]],
+        ceiling: Callable[[], Awaitable[Ceiling]],
         limits: ReportLimits,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`ceiling` returns None if the app has none."""
+        """`ceiling` returns what the app may spend, as its settings say now."""
         self._firestore = firestore
         self._paths = Paths(firestore)
         self._alerts = alerts
@@ -59,8 +50,6 @@ class CostCheck:
 
     async def _check_ceilings(self, now: datetime) -> int:
         ceiling = await self._ceiling()
-        if ceiling is None:
-            return 0
         found = await query(
             self._paths.ceiling_shards(f"{now:%Y%m}"), within_s=self._limits.alert_read_s
         )

@@ -11,6 +11,7 @@ import pytest
 from firerouter.app.limits import Limits
 from firerouter.errors import KeyInvalid, UpstreamTimeout
 from firerouter.keys import Secret
+from firerouter.ledger import Ceiling
 from firerouter.openrouter import KeyReport
 from firerouter.reports import AccountCheck, Alerts, CostCheck, ReportLimits
 from tests.support.ended_entries import write_ended
@@ -20,12 +21,7 @@ DOLLAR = 10**9
 NOW = datetime(2026, 7, 14, 12, tzinfo=UTC)
 
 
-@dataclass
-class Caps:
-    """What the app may spend."""
-
-    usd_per_day: float = 10.0
-    usd_per_month: float = 100.0
+CEILING = Ceiling(usd_per_day=10.0, usd_per_month=100.0)
 
 
 class Watch:
@@ -34,13 +30,13 @@ class Watch:
     def __init__(self, world: World) -> None:
         self.world = world
         self.now = NOW
-        self.ceiling: Caps | None = Caps()
+        self.ceiling: Ceiling = CEILING
         self.account = Account()
         limits = ReportLimits()
         app = world.instance().app
         alerts = Alerts(world.firestore, limits=limits, now=lambda: self.now)
 
-        async def ceiling() -> Caps | None:
+        async def ceiling() -> Ceiling:
             return self.ceiling
 
         self.spending = CostCheck(
@@ -154,11 +150,10 @@ async def test_a_new_day_and_a_new_month_begin_anew(watch: Watch) -> None:
     ]
 
 
-async def test_without_a_ceiling_or_anything_spent_there_is_nothing_to_tell(watch: Watch) -> None:
-    watch.ceiling = Caps(0.0, 0.0)
-    assert await watch.spending.run() == 0
-    watch.ceiling = None
-    await watch.spend(day=99)
+async def test_with_a_ceiling_of_nothing_and_nothing_spent_there_is_nothing_to_tell(
+    watch: Watch,
+) -> None:
+    watch.ceiling = Ceiling(usd_per_day=0, usd_per_month=0)
     assert await watch.spending.run() == 0
 
 
