@@ -18,6 +18,7 @@ from firerouter.generation.reconciler import Reconciler
 from firerouter.ledger import OpenEntry, Outcome
 from scripts.devtools.suite import Suite
 from scripts.standins.openrouter.faults import BILLS
+from tests.support import counters
 from tests.support.bill import Account, Bill, billed_world
 from tests.support.eventually import EVENTUALLY_S, until
 from tests.support.in_process import Instance, World
@@ -65,7 +66,7 @@ class Books:
     async def spent(self) -> int:
         """What the counters say, in nano dollars."""
         windows = await self.world.all("quotas/user/windows")
-        return sum(one["nanoUsd"] for name, one in windows.items() if name.startswith("usd-"))
+        return counters.spent(windows)
 
     async def reconcile(self, ahead: timedelta = timedelta()) -> dict[str, int]:
         """Run the reconciler as soon as OpenRouter knows what has ended."""

@@ -84,8 +84,12 @@ def test_what_dev_prints_is_what_it_prints() -> None:
 
 def test_every_command_can_be_pasted_into_a_shell() -> None:
     blocks = re.findall(r"```(\w+)\n(.*?)```", OPERATIONS.read_text("utf-8"), re.DOTALL)
-    assert {language for language, _ in blocks} == {"sh"}
-    for _, block in blocks:
+    assert {language for language, _ in blocks} == {"sh", "json"}
+    for language, block in blocks:
+        if language == "json":
+            json.loads(block)
+        if language != "sh":
+            continue
         assert not block.startswith("$ ")
         subprocess.run(["bash", "-n"], input=block, text=True, check=True, timeout=10)
 
