@@ -1,5 +1,6 @@
 """Our encoder against the client's: the same writes, byte for byte, and the same refusals."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
@@ -78,6 +79,11 @@ def written(kind: str, document: Any) -> Callable[[AsyncClient, Any], None]:
             getattr(batch, kind)(reference, document)
 
     return write
+
+
+def stable(value: object) -> str:
+    """Return a value's text without addresses, which differ from process to process."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
 KINDS = pytest.mark.parametrize("kind", ["create", "set", "merge", "update"])
@@ -159,7 +165,7 @@ async def test_updates_by_path_are_sent_as_the_client_sends_them(fields: Any) ->
         {"\ud800": 1},
         {"a": [{1: 2}]},
     ],
-    ids=repr,
+    ids=stable,
 )
 async def test_the_same_is_sent_and_the_same_is_refused(kind: str, document: Any) -> None:
     await same(written(kind, document), written(kind, document))
@@ -181,7 +187,7 @@ async def test_the_same_is_sent_and_the_same_is_refused(kind: str, document: Any
         {"9.a-b": 1},
         {" a": 1},
     ],
-    ids=repr,
+    ids=stable,
 )
 async def test_the_paths_of_an_update_are_the_clients(fields: Any) -> None:
     await same(written("update", fields), written("update", fields))
