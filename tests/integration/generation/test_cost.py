@@ -248,7 +248,9 @@ async def test_vectors_that_were_left_are_an_estimate_of_what_was_sent(books: Bo
     data = {"feature": "chat", "input": [books.world.project]}
     failure = await books.instance.refusal("create_embeddings", data, "user")
     assert failure.reason == "upstream_timeout"
-    assert (await books.entry())["costIsEstimate"] is True
+    entry = await books.entry()
+    assert entry["costIsEstimate"] is True
+    assert failure.details["usage"] == entry["usage"]
     await books.assert_added_up()
 
 
