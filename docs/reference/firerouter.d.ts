@@ -416,7 +416,7 @@ export interface ErrorDetails {
   estimate?: number;
   /** The generation that failed, or that is running already and can be resumed. */
   generationId?: string;
-  /** Of an answer that failed and may be charged nevertheless. */
+  /** What an answer, or vectors, cost that failed and are charged nevertheless. */
   usage?: Usage;
   /** With `result_not_kept`: how the earlier generation ended. */
   previousStatus?: string | null;

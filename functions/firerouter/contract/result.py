@@ -235,7 +235,7 @@ class ErrorDetails(TypedDict):
     generationId: NotRequired[str]
     """The generation that failed, or that is running already and can be resumed."""
     usage: NotRequired[Usage]
-    """Of an answer that failed and may be charged nevertheless."""
+    """What an answer, or vectors, cost that failed and are charged nevertheless."""
     previousStatus: NotRequired[str | None]
     """With `result_not_kept`: how the earlier generation ended."""
     previousReason: NotRequired[str | None]

@@ -201,7 +201,7 @@ class ConversationStore:
             try:
                 await commit(batch, self._limits.change_s)
             except (Missing, NotStorable) as error:
-                log.info("usage_not_corrected", type=error.cause)
+                log.info("no_usage_to_correct", type=error.cause)
 
     async def update(
         self, uid: str, id_: str, *, title: str | None = None, leaf: str | None = None

@@ -262,10 +262,13 @@ class EmbeddingExecution:
         if ending.status == "stopped":
             ending = Ending("stopped", Stopped())
         result = build_result(run)
-        await self._ledger.settle(run.entry, build_outcome(run, ending, result, self._limits))
+        outcome = build_outcome(run, ending, result, self._limits)
+        await self._ledger.settle(run.entry, outcome)
         if ending.failure is None:
             return result
         ending.failure.details["generationId"] = run.entry.admission.id
+        if outcome.cost_nano_usd:
+            ending.failure.details["usage"] = result["usage"]
         return ending.failure
 
     # -- what to ask -------------------------------------------------------------------------------

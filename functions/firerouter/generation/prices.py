@@ -34,9 +34,9 @@ from .prompts import count_chars
 
 # A reported cost is out of proportion if it is over both of these
 SUSPECT_TIMES: Final = 3  # the worst case of the attempt
-SUSPECT_OVER_USD: Final = Decimal("0.10")  # above that worst case
+SUSPECT_OVER_NANO_USD: Final = NANO_PER_USD // 10  # above that worst case
 # and it is so high that it is not even held until it has been looked up, if it is over this
-ABSURD_OVER_USD: Final = Decimal(1)  # above the worst case
+ABSURD_OVER_NANO_USD: Final = NANO_PER_USD  # above the worst case
 DOCUMENT_MAX_USD: Final = Decimal(2)  # more for each: 1,000 pages that OpenRouter parses
 DEAREST_PRICE: Final = Decimal(1_000)  # of a million tokens, of a model whose price is not known
 WORST_PROMPT_TIMES: Final = 4  # the estimated tokens of a prompt: a token for each character
@@ -178,12 +178,13 @@ def _believed(reported: int, byok: int, attempt: Attempt, prices: Prices) -> Att
     One that may be true is held all the same until it has been looked up; an absurd one is not, for
     it would lock every budget at once.
     """
-    worst = _worst_usd(attempt, prices, prices_unknown=DEAREST_PRICE)
-    usd = Decimal(reported) / NANO_PER_USD
-    if usd <= SUSPECT_TIMES * worst or usd <= worst + SUSPECT_OVER_USD:
+    if reported <= SUSPECT_OVER_NANO_USD:  # as most are: no need to look any closer
         return AttemptCost(reported, byok)
-    documents = DOCUMENT_MAX_USD * _documents(attempt, prices)
-    held = reported if usd <= worst + ABSURD_OVER_USD + documents else nano_usd(worst)
+    worst = nano_usd(_worst_usd(attempt, prices, prices_unknown=DEAREST_PRICE))
+    if reported <= max(SUSPECT_TIMES * worst, worst + SUSPECT_OVER_NANO_USD):
+        return AttemptCost(reported, byok)
+    documents = nano_usd(DOCUMENT_MAX_USD) * _documents(attempt, prices)
+    held = reported if reported <= worst + ABSURD_OVER_NANO_USD + documents else worst
     return AttemptCost(held, min(byok, held), is_estimate=True, is_suspect=True)
 
 

@@ -253,11 +253,13 @@ class _CostRun:
         pause = max(timedelta(seconds=self._limits.cost_pause_s), age / 2)
         due_at = None if is_old or len(reported) == len(wanted) else now + pause
         outcome: CostOutcome = "waiting"
-        if reported:
-            correction = correct_costs(stored, reported, due_at)
+        correction = correct_costs(stored, reported, due_at) if reported else None
+        if correction is not None and await self._correct_message(stored, correction.usage, now):
             changed = await self._correct(stored, correction, now)
             if due_at is None:
                 outcome = "given_up" if correction.cost.is_estimate else "costed"
+        elif correction is not None:
+            changed = await self._store.postpone(stored, now + pause)
         elif due_at is None:
             outcome, changed = "given_up", await self._store.give_up(stored, now)
         else:
@@ -266,14 +268,28 @@ class _CostRun:
             log.warning("cost_given_up", generation=stored.id)
         return outcome if changed else None
 
+    async def _correct_message(
+        self, stored: StoredEntry, usage: Mapping[str, object], now: datetime
+    ) -> bool:
+        """Correct the answer's message, if there is one.
+
+        It comes before the entry: once that is corrected, nobody looks at either again.
+
+        Returns:
+            Whether that is done, or has failed for so long that the entry does not wait for it.
+        """
+        uid, place = stored.uid, stored.place
+        if uid is None or place is None or place.message_id is None:
+            return True
+        conversation, message = place.conversation_id, place.message_id
+        try:
+            await self._conversations.correct_usage(uid, conversation, message, usage)
+        except CallableError as error:
+            log.error("usage_not_corrected", generation=stored.id, reason=error.reason)
+            return now - stored.admitted_at > timedelta(seconds=self._limits.rescue_s)
+        return True
+
     async def _correct(self, stored: StoredEntry, correction: Correction, now: datetime) -> bool:
-        """Correct the message in the conversation, then the entry: what comes second is repeated
-        as long as the first has not been done."""
-        place = stored.place
-        if stored.uid is not None and place is not None and place.message_id is not None:
-            await self._conversations.correct_usage(
-                stored.uid, place.conversation_id, place.message_id, correction.usage
-            )
         for before, attempt in zip(stored.attempts, correction.attempts, strict=True):
             if before.is_suspect and before.is_estimate and not attempt.is_estimate:
                 told = {"reported": attempt.cost_nano_usd, "held": before.cost_nano_usd}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from firerouter.callable import CallableError
-from firerouter.errors import QuotaExceeded
+from firerouter.errors import HistoryUnavailable, QuotaExceeded
 from firerouter.generation.limits import GenerationLimits
 from firerouter.generation.reconciler import Reconciler
 from firerouter.ledger import OpenEntry, Outcome
@@ -249,7 +249,9 @@ async def test_vectors_that_were_left_are_an_estimate_of_what_was_sent(books: Bo
     data = {"feature": "chat", "input": [books.world.project]}
     failure = await books.instance.refusal("create_embeddings", data, "user")
     assert failure.reason == "upstream_timeout"
-    assert (await books.entry())["costIsEstimate"] is True
+    entry = await books.entry()
+    assert entry["costIsEstimate"] is True
+    assert failure.details["usage"] == entry["usage"]
     await books.assert_added_up()
 
 
@@ -393,6 +395,25 @@ async def test_a_message_that_was_deleted_meanwhile_keeps_no_ledger_from_its_cor
     assert (await books.reconcile())["costed"] == 1
     await books.assert_paid()
     assert await books.world.document(message_of(result)) == {}
+
+
+async def test_an_entry_waits_an_hour_for_its_message_and_not_for_ever(books: Books) -> None:
+    await books.feature("sim/paid-ticks")
+    await stopped(books, 2, conversationId="new")
+
+    async def unavailable(uid: str, id_: str, message: str, usage: Any) -> None:
+        raise HistoryUnavailable
+
+    store = books.instance.app.conversations.store
+    correct_usage = store.correct_usage
+    store.correct_usage = unavailable  # type: ignore[method-assign]
+    assert (await books.reconcile())["waiting"] == 1
+    await books.assert_added_up()
+    assert (await books.entry())["costIsEstimate"] is True
+    assert (await books.reconcile(ahead=timedelta(minutes=10)))["waiting"] == 1
+    assert (await books.reconcile(ahead=timedelta(hours=2)))["costed"] == 1
+    await books.assert_paid()
+    store.correct_usage = correct_usage  # type: ignore[method-assign]
 
 
 async def test_a_stop_is_priced_as_the_catalog_was_before_the_answer_began(books: Books) -> None:
