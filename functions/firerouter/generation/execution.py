@@ -28,7 +28,7 @@ from ..callable import Call, CallableError
 from ..contract import ROOT, ExecutePrompt, PromptResult, ResumeGeneration, from_stored, parse
 from ..conversations import ConversationStore
 from ..delivery import Follower, Handover, Progress, QueuedRequest, StopSignals
-from ..errors import AlreadyRunning, RequestIdReused, Restarting
+from ..errors import AlreadyRunning, ConversationUnknown, RequestIdReused, Restarting
 from ..features import AppSettingsStore, Feature
 from ..files import Attachments, FileLimits, split_annotations
 from ..ledger import (
@@ -316,6 +316,8 @@ class PromptExecution:
     async def _continue(self, active: ActiveGeneration, entry: OpenEntry) -> PromptResult:
         """Go on with what was handed over, from where `_generate` left it."""
         try:
+            if entry.state.texts_erased:  # and the queued request with them
+                raise ConversationUnknown(field="conversationId")
             queued = await self._handover.take_request(active.id)
             active.trace_id = queued.trace_id
             active.deadline.cap_total(queued.feature.settings.total_s)

@@ -335,12 +335,7 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payer:
-    """Who called, as far as limits and reports tell users apart.
-
-    Attributes:
-        tier: The tier whose limits apply, if any.
-        anonymous: The user has no account.
-    """
+    """Who called: the tier whose limits apply, if any, and whether the user has no account."""
 
     tier: str | None = None
     anonymous: bool = False
@@ -650,7 +645,6 @@ class StoredEntry:
             version: The document's update time.
         """
         get = document.get
-        attempts = get(EntryField.ATTEMPTS)
         admitted_at = _time(get(EntryField.CREATED_AT)) or created_at or epoch()
         return cls(
             id=id_,
@@ -679,9 +673,7 @@ class StoredEntry:
             freed=get(EntryField.FREED) is True,
             cost_nano_usd=_whole(get(EntryField.COST)) or 0,
             usage=_object(get(EntryField.USAGE)),
-            attempts=tuple(map(AttemptRecord.from_document, attempts))
-            if isinstance(attempts, list)
-            else (),
+            attempts=_attempts(get(EntryField.ATTEMPTS)),
             place=Place.from_document(get(EntryField.PLACE)),
             question=_object(get(EntryField.QUESTION)),
             continues=get(EntryField.CONTINUES) is True,
@@ -777,6 +769,11 @@ def run_deadline(begins: datetime, limits: LedgerLimits) -> datetime:
 def attempt_documents(attempts: Sequence[AttemptRecord]) -> list[Document]:
     """Return the attempts as an entry holds them."""
     return [attempt.to_document() for attempt in attempts]
+
+
+def _attempts(value: object) -> tuple[AttemptRecord, ...]:
+    known = value if isinstance(value, list) else []
+    return tuple(map(AttemptRecord.from_document, known))
 
 
 # -- reading malformed fields ----------------------------------------------------------------------
