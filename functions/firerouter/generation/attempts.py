@@ -1,4 +1,4 @@
-"""Attempts, as the ledger and a result hold them. Pure."""
+"""Attempts, as the ledger and results represent them. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..openrouter import Attempt
 
 
 def records_of(attempts: Iterable[Attempt], purpose: str | None = None) -> list[AttemptRecord]:
-    """Return the attempts as records. `purpose`: of a helper model's call, "title" or "summary"."""
+    """Return the attempts as records. `purpose`: "title" or "summary" for the helper model's."""
     return [
         AttemptRecord(
             model=attempt.model,

@@ -1,11 +1,11 @@
-"""Answers cached for the same request, where a feature's `cacheSeconds` says so.
+"""Answers cached for identical requests, if the feature's `cacheSeconds` says so.
 
     responses/{hash}   {answer: {model, provider?, text, reasoning?, citations?, images?,
                                  finishReason, usage}, expireAt}
 
-The hash is of all that OpenRouter would be sent, with the feature, its revision and, unless the
-feature shares answers, the user: so nobody gets what another user's request was answered. Only
-whole answers are cached. An outage of Firestore is a miss: OpenRouter is asked then.
+The hash covers everything that OpenRouter would be sent, the feature, its revision and, unless the
+feature shares answers, the user, so that no user gets another user's answer. Only complete answers
+are cached. If Firestore is unavailable, that is a cache miss, and OpenRouter is called.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .limits import GenerationLimits
 
 
 class CachedAnswer(TypedDict):
-    """What a result is made of again, with the meaning that `PromptResult` gives to each field."""
+    """The part of a result that is reused. Each field means the same as in `PromptResult`."""
 
     model: str
     provider: NotRequired[str]
@@ -43,7 +43,7 @@ class CachedAnswer(TypedDict):
 
 
 def response_id(feature: Feature, uid: str, upstream: ChatRequest) -> str | None:
-    """Return the id that the answer is cached under; None where the feature caches none."""
+    """Return the id that the answer is cached under; None if the feature caches no answers."""
     if not feature.settings.cache_seconds:
         return None
     owner = None if feature.settings.cache_shared else uid
@@ -52,7 +52,7 @@ def response_id(feature: Feature, uid: str, upstream: ChatRequest) -> str | None
 
 
 def is_cacheable(status: Status, result: PromptResult) -> bool:
-    """Return whether it is a whole answer, and a new one, whose images can be had again."""
+    """Return whether this is a complete new answer whose images, if any, are stored."""
     whole = status == "done" and result["finishReason"] == "stop" and not result["cached"]
     return whole and all("path" in image for image in result.get("images", ()))
 
@@ -73,7 +73,7 @@ class ResponseCache:
         self._now = now
 
     async def get(self, id_: str | None) -> CachedAnswer | None:
-        """Return the answer, if it is there and not too old."""
+        """Return the answer, if it is cached and has not expired."""
         if id_ is None:
             return None
         try:
@@ -86,13 +86,13 @@ class ResponseCache:
                 "answer": {"model": str(), "text": str(), "usage": dict()} as answer,
                 "expireAt": datetime() as end,
             }:
-                # checked here too: Firestore takes up to a day to delete what has expired
+                # checked here too: Firestore can take a day to delete expired documents
                 if end > self._now():
                     return _cached(answer)
         return None
 
     async def put(self, id_: str | None, result: PromptResult, seconds: int) -> None:
-        """Cache a whole answer, unless it is too long or Firestore is unavailable."""
+        """Cache a complete answer, unless it is too long or Firestore is unavailable."""
         if id_ is None:
             return
         answer = _cached(without_image_data(result))

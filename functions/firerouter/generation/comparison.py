@@ -1,11 +1,11 @@
 """One prompt through several models side by side, each a generation of its own.
 
-    the feature, each model allowed? -> what it may cost -> all at once, each failing alone
-        -> a judge reads the answers, where one was asked for -> result
+    feature -> is each model allowed? -> cost estimate -> all at once, each failing independently
+        -> a judge reads the answers, if the request names one -> result
 
-Each is an `execute_prompt` of one model without fallbacks: its own deadlines, entry, counters,
-usage and cost. Their requests' ids follow from the comparison's, so that the same request again
-asks nobody twice, and a stop of the comparison finds them all.
+Each is an `execute_prompt` of one model without fallbacks, with its own deadlines, entry, usage and
+cost, and each counts toward the caps. Their request ids are derived from the comparison's id, so a
+repeated request calls no model twice, and stopping the comparison finds all of them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from .preparation import RequestBuilder
 
 
 class ModelListener:
-    """Sends the frames of one model's answer to the comparison's call, with their place in it."""
+    """Sends the frames of one model's answer to the comparison's call, tagged with the model."""
 
     def __init__(self, call: Call[Caller], index: int, model: str) -> None:
         self.index = index
@@ -62,14 +62,14 @@ class ModelListener:
         self._call.put(self._placed(message))
 
     def on_leave(self, callback: Callable[[], None]) -> None:
-        """Call back once when the client leaves, at once if it has."""
+        """Call back once when the client leaves, or immediately if it has left."""
         if self.left:
             callback()
         else:
             self._on_leave.append(callback)
 
     def leave(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         if self.left:
             return
         self.left = True
@@ -82,7 +82,7 @@ class ModelListener:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonPart:
-    """What one model of a comparison is asked. The data tell the same request from another one."""
+    """The request to one model of a comparison. `data` tells a repeat from a different request."""
 
     model: str
     data: Mapping[str, object]
@@ -90,7 +90,7 @@ class ComparisonPart:
 
 
 class ActiveComparison:
-    """A comparison, as a stop finds it: with all of its generations that run on this instance."""
+    """A comparison where a stop finds it, with all of its generations on this instance."""
 
     def __init__(self, id_: str, uid: str, stops: StopSignals) -> None:
         self.id = id_
@@ -104,7 +104,7 @@ class ActiveComparison:
             self._stops.stop_here(generation, self._uid)
 
     async def was_stopped(self) -> bool:
-        """Return whether it was stopped, even if its answers had ended before they heard of it."""
+        """Return whether it was stopped, even if its answers had ended before the stop arrived."""
         if self.stopped:
             return True
         return await self._stops.comparison_was_stopped(comparison_ids(self.id, self._uid))
@@ -133,11 +133,11 @@ class ModelComparison:
         self._limits = limits
 
     async def execute_multi_model_prompt(self, call: Call[Caller]) -> ComparisonResult:
-        """Return an answer or an error of each model, in the order in which they were named.
+        """Return an answer or an error for each model, in the order of the request.
 
         Raises:
-            CallableError: What concerns all of it: an argument, a model that is not allowed, a
-                cost over maxCost, a quota that leaves room for none.
+            CallableError: The comparison as a whole fails: an argument is invalid, a model is not
+                allowed, the cost may exceed `maxCost`, or no model fits into the quota.
         """
         request = parse(CompareModels, call.data)
         uid = call.caller.uid
@@ -182,13 +182,13 @@ class ModelComparison:
         app: AppSettings,
         uid: str,
     ) -> None:
-        """Check that each model may be asked: one that may not is a mistake in the request.
+        """Check that each model is allowed: one that is not makes the whole request invalid.
 
         Raises:
             InvalidArgument, ModelNotAllowed, PaidModel: They name the model's field.
         """
         if judge_ is not None and feature.settings.kind == IMAGE:
-            sentence = "This feature makes images, and a judge reads texts."
+            sentence = "This feature generates images, but a judge can only compare text."
             raise InvalidArgument(sentence, field="judge")
         named = [(f"models[{index}]", part.request) for index, part in enumerate(parts)]
         if judge_ is not None:
@@ -209,11 +209,11 @@ class ModelComparison:
         app: AppSettings,
         uid: str,
     ) -> float:
-        """Return what all of it may cost, in US dollars.
+        """Return what the comparison may cost in total, in US dollars.
 
         Raises:
-            CallableError: What is wrong with the prompt or its files.
-            CostTooHigh: It is more than maxCost.
+            CallableError: The prompt or one of its files is invalid.
+            CostTooHigh: It may cost more than `maxCost`.
         """
         settings, reserve = feature.settings, Decimal(str(app.limits.reserve_usd))
         files = await self._attachments.find(prompt, uid, prompt.request_id or "")
@@ -243,7 +243,7 @@ class ModelComparison:
         if most is not None and total > most:
             sentence = (
                 f"These answers may cost up to ${total:.4f}, more than the ${most:g} "
-                "that maxCost allows. Choose cheaper models, fewer, or a higher limit."
+                "that maxCost allows. Choose fewer or cheaper models, or raise maxCost."
             )
             raise CostTooHigh(sentence, field="maxCost", estimate=total, max=most)
         return total
@@ -256,10 +256,10 @@ class ModelComparison:
         part: ComparisonPart,
         feature: Feature,
     ) -> PromptResult | CallableError:
-        """Return what came of one model, which the client is told as soon as it is known."""
+        """Return one model's result or failure, which the client is sent as soon as it is known."""
         listener = ModelListener(call, index, part.model)
         if comparison.stopped:
-            listener.leave()  # before it could be reached: nobody waits for what it would write
+            listener.leave()  # stopped before this part was registered: don't generate an answer
         origin = Origin(call.caller.uid, payload_hash(part.data), call.trace_id, listener)
         try:
             result = await self._execution.run(origin, part.request, feature)
@@ -281,7 +281,7 @@ class ModelComparison:
         *,
         answers: Sequence[PromptResult | FailedAnswer],
     ) -> Judgement | FailedJudgement | None:
-        """Return what another model makes of the answers; None where there are none to compare."""
+        """Return the judge's verdict on the answers; None if there are no answers to judge."""
         texts = judge.judgeable_answers(answers)
         if not texts or call.left or await comparison.was_stopped():
             return None
@@ -318,7 +318,7 @@ def _parts(request: CompareModels, id_: str) -> list[ComparisonPart]:
 
 
 def _without_fallbacks(feature: Feature) -> Feature:
-    """Another model's answer would be taken for that of the one that was asked."""
+    """Remove the fallbacks: their answers would pass for those of the models that were chosen."""
     return replace(feature, settings=feature.settings.model_copy(update={"fallback_models": []}))
 
 
@@ -351,7 +351,7 @@ def _build_result(
 
 
 def _usage(answer: PromptResult | FailedAnswer | Judgement | FailedJudgement) -> Usage | None:
-    """Return an answer's usage. What failed may have cost something too: its error tells."""
+    """Return an answer's usage. A failed one may have a cost too, which is in its error."""
     match answer:
         case {"error": {"details": {"usage": dict() as usage}}} | {"usage": dict() as usage}:
             return cast(Usage, usage)

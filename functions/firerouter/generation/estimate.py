@@ -1,7 +1,7 @@
-"""What an answer may cost at most, before it is asked for. Pure.
+"""Estimates of what an answer may cost at most, before it is requested. Pure.
 
-A ceiling as far as prices are known: tokens are estimated by bytes, images by what the app
-reserves for each.
+This is an upper bound as far as prices are known: tokens are estimated from bytes, and an image
+counts as the amount that the app reserves for one answer.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class OutputPlan:
     """What is generated besides text, or more than once.
 
     Attributes:
-        images: How many images are asked for.
-        may_repair: Whether the answer may be asked for once more, with what it was the first time.
+        images: How many images are requested.
+        may_repair: Whether a repair may follow, which sends the first answer back to the model.
     """
 
     images: int = 0
@@ -38,8 +38,11 @@ TEXT_ONLY: Final = OutputPlan()
 
 
 def reserve(models: Iterable[str], app: AppSettings) -> int:
-    """Return what to hold of the user's budget for one answer, in nano dollars: 0 if it is free."""
-    free = app.free_models_only or all(map(is_free, models))  # ModelChoice let no other through
+    """Return how much of the user's budget to reserve for one answer, in nano dollars.
+
+    This is 0 if the answer is free.
+    """
+    free = app.free_models_only or all(map(is_free, models))  # ModelChoice lets no others through
     return 0 if free else nano_usd(app.limits.reserve_usd)
 
 
@@ -49,7 +52,7 @@ def prompt_tokens(
     files: Iterable[File],
     limits_: PromptLimits,
 ) -> int:
-    """Return how many tokens a model may be sent, with variables, tools, schema and files.
+    """Return how many tokens a model is sent at most: prompt, variables, tools, schema, files.
 
     Raises:
         InvalidArgument: A variable is missing.
@@ -60,7 +63,7 @@ def prompt_tokens(
 
 
 def max_completion_tokens(model: Model | None, settings: FeatureSettings) -> int:
-    """Return how many tokens a model may write."""
+    """Return how many tokens a model may generate."""
     own = (model.max_completion_tokens or model.context_length) if model else None
     return settings.max_tokens or own or limits.ANSWER_MAX_TOKENS
 
@@ -88,15 +91,15 @@ def cost(
     reserve_usd: Decimal,
     plan: OutputPlan = TEXT_ONLY,
 ) -> Decimal:
-    """Return what one answer of a model that is not free may cost, in US dollars.
+    """Return what one answer of a paid model may cost, in US dollars.
 
     Args:
         model: The model, if the catalog knows it.
-        settings: The feature's.
-        tokens: How many tokens it is sent.
-        reserve_usd: What the app holds for one answer. It stands in for an unknown price, as
-            images have one.
-        plan: What it generates besides text.
+        settings: The feature's settings.
+        tokens: How many tokens the model is sent.
+        reserve_usd: What the app reserves for one answer. It stands in for unknown prices, which
+            include those of images.
+        plan: What is generated besides text, or more than once.
     """
     prompt, completion = (model.prompt_price, model.completion_price) if model else (None, None)
     surcharge = tool_surcharge(settings, reserve_usd)

@@ -1,4 +1,4 @@
-"""What the caller and the ledger get of a generation that has ended. Pure."""
+"""What the caller and the ledger get when a generation has ended. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .tool_turns import to_client
 
 REASONING_NOT_KEPT: Final[Notice] = {
     "reason": "reasoning_not_kept",
-    "message": "The model's reasoning was too long to be sent back: it goes on without it.",
+    "message": "The model's reasoning was too long to send back. The model continues without it.",
 }
 FINISHED: Final = frozenset({"stop", "length"})
 
@@ -40,7 +40,7 @@ FINISHED: Final = frozenset({"stop", "length"})
 def build_result(
     generation: AdmittedGeneration, outcome: AnswerOutcome, status: Status
 ) -> PromptResult:
-    """Return what the caller gets of a generation that ended with `status`."""
+    """Return what the caller gets for a generation that ended with `status`."""
     if outcome.cached is not None:
         result = _cached_result(generation, outcome, outcome.cached)
     else:
@@ -49,7 +49,7 @@ def build_result(
 
 
 def minimal_result(generation: AdmittedGeneration, outcome: AnswerOutcome) -> PromptResult:
-    """Return what a generation is settled with where no result can be made of its answer."""
+    """Return what a generation is settled with if building its result failed."""
     usage = usage_of(outcome) or Usage(0, 0)
     answer = outcome.answer
     result = {
@@ -98,7 +98,7 @@ def _beside_text(answer: Answer, tools: frozenset[str]) -> dict[str, object]:
 def _cached_result(
     generation: AdmittedGeneration, outcome: AnswerOutcome, cached: CachedAnswer
 ) -> PromptResult:
-    """Nothing was asked, so nothing is billed."""
+    """Return the result of a cached answer: OpenRouter was not called, so nothing is billed."""
     usage = {n: v for n, v in cached["usage"].items() if n != "costIsEstimate"}
     images = [image.to_wire() for image in outcome.images]
     result = {
@@ -115,7 +115,7 @@ def _cached_result(
 
 
 def _with_json(generation: AdmittedGeneration, result: PromptResult) -> PromptResult:
-    """Add the JSON that a whole answer is, or the notice that it is none."""
+    """Add the JSON value of a complete answer, or a notice that it is not valid."""
     if result["finishReason"] not in FINISHED:
         return result
     found = result_fields(result["text"], generation.prepared.upstream.response_format)
@@ -144,10 +144,10 @@ def _timing(outcome: AnswerOutcome) -> Timing:
 
 
 def usage_of(outcome: AnswerOutcome) -> Usage | None:
-    """Return the usage of all that was asked; None where OpenRouter did not say it of something."""
+    """Return the usage of all answers together; None if OpenRouter did not report all of it."""
     answers = [answer for answer in (outcome.replaced, outcome.answer) if answer]
     if any(attempt.reason == "stopped" for attempt in outcome.attempts):
-        return None  # it may be charged for without a word
+        return None  # it may be charged without being reported
     known = [answer.usage for answer in answers if answer.usage is not None]
     if not known or len(known) < len(answers):
         return None
@@ -158,7 +158,7 @@ def usage_of(outcome: AnswerOutcome) -> Usage | None:
 
 
 def _guessed_usage(generation: AdmittedGeneration, outcome: AnswerOutcome) -> Usage:
-    """Return what is known of an answer that was cut, stopped or never begun: its characters."""
+    """Estimate the tokens of an answer that was cut off, stopped or never begun."""
     sent = sum(map(count_chars, outcome.upstream.messages)) if outcome.attempts else 0
     answer = outcome.answer
     written = len(answer.text) + len(answer.reasoning) if answer else 0
@@ -166,7 +166,7 @@ def _guessed_usage(generation: AdmittedGeneration, outcome: AnswerOutcome) -> Us
 
 
 def _spent_estimate(generation: AdmittedGeneration, outcome: AnswerOutcome) -> int:
-    """Without a word from OpenRouter: nothing was spent if nothing was sent."""
+    """Return the cost to assume if OpenRouter reports none: nothing if nothing was sent."""
     return generation.entry.admission.reserve_nano_usd if outcome.attempts else 0
 
 
@@ -180,7 +180,7 @@ def build_outcome(
     result: PromptResult,
     limits: GenerationLimits,
 ) -> Outcome:
-    """Return how the ledger's entry ends."""
+    """Return how the ledger entry ends."""
     failure = ending.failure
     return Outcome(
         status=ending.status,
@@ -197,15 +197,15 @@ def build_outcome(
 
 
 def _cost(generation: AdmittedGeneration, outcome: AnswerOutcome, ending: Ending) -> int | None:
-    """Return what all of it cost, in nano dollars; None where the estimate stands."""
+    """Return what the generation cost in total, in nano dollars; None if it is not known."""
     usage = usage_of(outcome)
     reported = usage.cost_nano_usd if usage else None
     refused = isinstance(ending.failure, UpstreamError) and outcome.answer is None
     if reported is None and (refused or not _spent_estimate(generation, outcome)):
-        reported = 0  # no answer began: OpenRouter does not charge for those
+        reported = 0  # no answer began, and OpenRouter does not charge for that
     spent = [reported, *(call.cost_nano_usd for call in outcome.helper_calls)]
     if not generation.entry.admission.reserve_nano_usd:
-        return sum(cost or 0 for cost in spent)  # of free models: none of it is ever billed
+        return sum(cost or 0 for cost in spent)  # the models are free: nothing is ever billed
     known = [cost for cost in spent if cost is not None]
     return sum(known) if len(known) == len(spent) else None
 
@@ -216,9 +216,9 @@ def _stored_result(
     result: PromptResult,
     limits: GenerationLimits,
 ) -> Mapping[str, object] | None:
-    """Return the result as the ledger keeps it for a repetition of the request, if it does."""
+    """Return the result as the ledger stores it for a repeated request; None if it does not."""
     writer = generation.writer
-    deleted = writer is not None and writer.deleted  # with all that was said in it
+    deleted = writer is not None and writer.deleted  # including its content
     if ending.failure or deleted or not generation.keeps_result:
         return None
     stored = without_image_data(to_stored(result))
