@@ -1,4 +1,4 @@
-"""What has been tried to get an answer. Pure."""
+"""The attempts to get an answer. Pure."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 
 from .file_annotations import FileAnnotations
 
-OnId = Callable[[], None]  # called when OpenRouter's id of a try is known
-OnRetry = Callable[[str, str], Awaitable[None]]  # the next model, and why another try is needed
+OnId = Callable[[], None]  # called when OpenRouter's id of an attempt is known
+OnRetry = Callable[[str, str], Awaitable[None]]  # the next model, and why the last attempt failed
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One try.
+    """One request to one model.
 
-    Args:
-        model: The model that was asked.
+    Attributes:
+        model: The model.
         upstream_id: OpenRouter's id, once it is known.
-        reason: Why it failed, if it did.
-        key_version: Of the key that it was last made with, which can look the id up.
+        reason: Why the attempt failed, if it did.
+        key_version: The version of the key that it was last sent with, which can look up the id.
     """
 
     model: str
@@ -30,11 +30,12 @@ class Attempt:
 
 @dataclass(slots=True)
 class AttemptLog:
-    """All tries of one generation, in order. Only `OpenRouter` adds to them.
+    """All attempts of one generation, in order. Only `OpenRouter` adds to them.
 
-    Args:
-        attempts: The tries.
-        file_annotations: What was read of the generation's files before, or for a try that failed.
+    Attributes:
+        attempts: The attempts.
+        file_annotations: OpenRouter's annotations of the generation's files, from earlier messages
+            or from attempts that failed.
     """
 
     attempts: list[Attempt] = field(default_factory=list)

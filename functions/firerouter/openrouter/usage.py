@@ -1,4 +1,4 @@
-"""The `usage` of an answer, as OpenRouter counts and prices it (usage accounting in its docs)."""
+"""The `usage` of an answer, as OpenRouter counts and prices it (its usage accounting docs)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .json_fields import COUNT_MAX, Json, as_count, as_object
 class Usage:
     """Tokens as the model's own tokenizer counts them, and what was charged.
 
-    `cost_nano_usd` is in billionths of a US dollar, and None where OpenRouter reported none.
+    `cost_nano_usd` is in billionths of a US dollar, and None if OpenRouter reported none.
     """
 
     prompt_tokens: int = 0
@@ -25,7 +25,7 @@ class Usage:
     cost_nano_usd: int | None = None
 
     def to_wire(self, *, estimate_nano_usd: int | None = None) -> Json:
-        """Return the `usage` of a result: its cost in US dollars, marked if it is an estimate."""
+        """Return the `usage` of a result, with its cost in US dollars, marked if estimated."""
         wire: Json = {
             "promptTokens": self.prompt_tokens,
             "completionTokens": self.completion_tokens,
@@ -58,12 +58,12 @@ def total(usages: Iterable[Usage]) -> Usage:
 
 
 def nano_usd(usd: float) -> int:
-    """Convert US dollars to billionths, rounded up: a charge is never lost."""
+    """Convert US dollars to billionths, rounded up so that no charge is lost."""
     return math.ceil(Decimal(repr(usd)) * NANO_PER_USD)
 
 
 def read_usage(value: object) -> Usage | None:
-    """Read the `usage` object of a chunk; None if it is no object. Malformed fields are ignored."""
+    """Read the `usage` of a chunk; None if it is not an object. Malformed fields are ignored."""
     if not isinstance(value, dict):
         return None
     completion = as_object(value.get("completion_tokens_details"))
@@ -78,8 +78,8 @@ def read_usage(value: object) -> Usage | None:
 
 
 def read_price(usd: object) -> int | None:
-    """Convert a JSON number of US dollars to billionths; None if it is no price."""
+    """Convert a JSON number of US dollars to billionths; None if it is not a valid price."""
     if isinstance(usd, bool) or not isinstance(usd, (int, float)):
         return None
-    # as a comparison: of an integer too large for a float, isfinite would raise
+    # a comparison, because isfinite raises for an integer too large for a float
     return nano_usd(usd) if 0 <= usd <= COUNT_MAX // NANO_PER_USD else None
