@@ -47,9 +47,9 @@ class ModelSearch:
 
 
 def matching(models: Sequence[Model], request: GetAvailableModels) -> list[Model]:
-    """Return the models that pass every filter.
+    """Return the models that match every filter.
 
-    Models of the batch API never do, for no call can use them.
+    Models of the batch API never match, because no callable can use them.
     """
     words = request.search.lower().split()
     capabilities = frozenset(request.capabilities)
@@ -73,7 +73,7 @@ def matching(models: Sequence[Model], request: GetAvailableModels) -> list[Model
 
 
 def ordered(models: Sequence[Model], sort: str) -> list[Model]:
-    """Return the models sorted; those without the value come last, and equal ones go by ID."""
+    """Return the models sorted, equal ones by ID; those without the value come last."""
     by_id = sorted(models, key=attrgetter("id"))
     if sort == "price":
         return sorted(by_id, key=_total_price)
@@ -90,7 +90,7 @@ def _mentions(model: Model, words: Sequence[str]) -> bool:
 
 
 def _decimal(price: float | None) -> Decimal | None:
-    # by its text: the decimal that was written, not the float next to it
+    # from its text: the decimal as written, not the nearest float
     return None if price is None else Decimal(str(price))
 
 
@@ -126,16 +126,16 @@ def _read_token(request: GetAvailableModels) -> tuple[int, str]:
             return begin, last_id
         case [str(), int(), str()]:
             raise InvalidArgument(
-                "pageToken belongs to other filters. Leave it out to start again.",
+                "pageToken belongs to different filters. Omit it to start from the first page.",
                 field="pageToken",
             )
     raise InvalidArgument(
-        "pageToken must be the nextPageToken of an earlier answer.", field="pageToken"
+        "pageToken must be the nextPageToken of an earlier response.", field="pageToken"
     )
 
 
 def _fingerprint(request: GetAvailableModels) -> str:
-    """Return what tells searches apart. The page size may change between pages."""
+    """Return a hash of the filters. It omits the page size, which may change between pages."""
     text = request.model_dump_json(exclude={"page_size", "page_token"})
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
