@@ -587,7 +587,7 @@ export interface FeatureInfo {
   variables: string[];
 }
 
-/** What one user may do with one feature, within what the app allows. */
+/** The limits of each user for one feature, within the limits of the app. */
 export interface FeatureLimits {
   /** How many requests a user may send to this feature in a minute. */
   requestsPerMinute?: number | null;
@@ -1689,7 +1689,7 @@ export interface Usage {
   costIsEstimate?: true;
 }
 
-/** What one user may do. Amounts are US dollars. */
+/** The limits of each user. Amounts are US dollars. */
 export interface UserLimits {
   /** How many requests a user may send in a minute. */
   requestsPerMinute?: number;

@@ -1,4 +1,4 @@
-"""How much one user may do, in the app and with one feature. Pure."""
+"""The limits of one user, in the app and with one feature. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..contract import Number, Record
 
 
 class UserLimits(Record):
-    """What one user may do. Amounts are US dollars."""
+    """The limits of each user. Amounts are US dollars."""
 
     requests_per_minute: Annotated[int, Field(ge=1, le=limits.REQUESTS_PER_MINUTE_MAX)] = (
         limits.REQUESTS_PER_MINUTE
@@ -30,7 +30,7 @@ class UserLimits(Record):
 
 
 class FeatureLimits(Record):
-    """What one user may do with one feature, within what the app allows."""
+    """The limits of each user for one feature, within the limits of the app."""
 
     requests_per_minute: Annotated[int, Field(ge=1, le=limits.REQUESTS_PER_MINUTE_MAX)] | None = (
         None
@@ -43,7 +43,7 @@ class FeatureLimits(Record):
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """What an admission is held to: the user's limits, and the feature's."""
+    """The limits that an admission must respect: the app's and the feature's."""
 
     user: UserLimits
     feature: FeatureLimits

@@ -1,21 +1,20 @@
-"""The ledger: every generation is an entry before OpenRouter is called, settled once after it.
+"""The ledger: every generation gets an entry before OpenRouter is called, settled once after.
 
     (none) --admit--> running --settle--> done | stopped | failed | interrupted
-       \\--refused: nothing is left, and the counters are moved back
+       \\--refused: the entry is deleted, and the counters are moved back
 
-`entry` says what a document holds, `store` where the documents are and what the reconciler does to
-them.
+`entry` documents the fields of an entry, `store` the paths and what the reconciler does.
 
-`admit` is one commit: it creates the entry and moves the counters, whose new totals the commit
-returns, so that a cap needs neither a read nor a transaction, and parallel calls cannot exceed it.
+`admit` is one commit: it creates the entry and moves the counters. The commit returns their new
+totals, so a cap requires neither a read nor a transaction, and parallel calls can't exceed it.
 
-The client library may send a commit again, so that it is applied twice. So each commit that moves a
-counter carries a guard in the same batch: the entry is created (admit), deleted at a known version
-(give back) or updated at a known version (settle). The second time the guard fails, and nothing
-moves. The entry's nonce tells a second `admit` that the entry it finds is its own.
+The client library may send a commit twice, and both may be applied. So each commit that moves a
+counter has a guard in the same batch: the entry is created (admit), deleted at a known version
+(give back) or updated at a known version (settle). The second time, the guard fails, and nothing is
+moved. The entry's nonce shows a second `admit` that the entry it finds is its own.
 
-A note of the attempts moves no counter and is guarded all the same. It hands its version on to
-`settle`, and a note that came after the reconciler had closed the entry would let it end twice.
+A note of the attempts moves no counter but is guarded as well. Its version is the one that `settle`
+uses, so an unguarded note, written after the reconciler closed the entry, would let it end twice.
 """
 
 from __future__ import annotations
@@ -63,14 +62,14 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The same request was answered before: its stored result."""
+    """The stored result of the same request, which was answered before."""
 
     result: Document
 
 
 @dataclass(frozen=True, slots=True)
 class _Opening:
-    """An admission on its way: what its one commit writes, and so what undoes it."""
+    """An admission in progress: what its commit writes, and so what undoing it takes."""
 
     admission: Admission
     nonce: str
@@ -82,7 +81,7 @@ class _Opening:
 
 
 class Ledger:
-    """Admits generations, notes what they do, and settles them. One per instance."""
+    """Admits generations, notes their attempts, and settles them. One per instance."""
 
     def __init__(
         self,
@@ -97,8 +96,8 @@ class Ledger:
 
         Args:
             store: The entries and counters.
-            background: Runs what goes on after a caller has been answered.
-            instance: This instance's id, by which a stop finds what runs here.
+            background: Runs work that continues after the response.
+            instance: This instance's id, by which stops find the generations that run here.
             limits: How long each step may take.
             now: The clock.
         """
@@ -113,10 +112,10 @@ class Ledger:
 
         Raises:
             QuotaExceeded: A cap has no room for it.
-            AlreadyRunning: The same request is being answered elsewhere.
-            RequestIdReused: Another request has this id.
+            AlreadyRunning: The same request is being answered on another instance.
+            RequestIdReused: A different request has this id.
             ResultNotKept: The same request has ended, and its result is not stored.
-            LedgerUnavailable: Firestore did not answer. Nothing may be sent to OpenRouter.
+            LedgerUnavailable: Firestore did not answer, so nothing may be sent to OpenRouter.
             FirestoreForbidden: The functions' service account lacks a role.
         """
         now = self._now()
@@ -131,7 +130,7 @@ class Ledger:
             try:
                 opened = await self._open(opening)
             except Unavailable:
-                self._background.start(self._undo(opening))  # it may have been applied
+                self._background.start(self._undo(opening))  # the commit may have been applied
                 raise
         if isinstance(opened, Answered):
             return opened
@@ -143,10 +142,9 @@ class Ledger:
         return Admitted(entry)
 
     def note(self, entry: OpenEntry, attempts: Sequence[AttemptRecord]) -> None:
-        """Record the attempts, off the caller's path: the reconciler asks for costs by their ids.
+        """Record the attempts in the background: the reconciler requests costs by their ids.
 
-        It happens a moment later, and not at all if the entry is settled by then, which records
-        them too.
+        This happens a moment later. If the entry is settled by then, that records them instead.
         """
         state = entry.state
         state.attempts = tuple(attempts)
@@ -157,8 +155,8 @@ class Ledger:
     async def settle(self, entry: OpenEntry, outcome: Outcome) -> None:
         """End the entry and free its reservation, once.
 
-        It waits no longer than a result should. What Firestore does not take in that time is tried
-        again in the background.
+        This does not delay a result for long: if Firestore takes longer, settling continues in the
+        background.
         """
         settling = self._background.start(self._settle(entry, outcome))
         await asyncio.wait({settling}, timeout=self._limits.settle_before_result_s)
@@ -166,7 +164,7 @@ class Ledger:
     # -- admission -----------------------------------------------------------------------------
 
     async def _open(self, opening: _Opening) -> tuple[OpenEntry, Sequence[int]] | Answered:
-        """Create the entry. Return it with the new totals of its counters."""
+        """Create the entry, and return it with the new totals of its counters."""
         admission = opening.admission
         try:
             created = await self._store.create(
@@ -185,10 +183,10 @@ class Ledger:
         return opening.entry(created.version), created.totals
 
     async def _find_existing(self, opening: _Opening) -> OpenEntry | Answered:
-        """Return what the entry that exists already means for the same request."""
+        """Return what it means for this request that its entry already exists."""
         admission = opening.admission
         stored = await self._store.read(admission.id)
-        if stored is None:  # refused, and given back just now: a retry may be admitted
+        if stored is None:  # it was refused and deleted just now, so a retry may be admitted
             raise AlreadyRunning(retry_after_seconds=1)
         if stored.nonce == opening.nonce:
             return opening.entry(stored.version)
@@ -201,7 +199,7 @@ class Ledger:
         return Answered(stored.result)
 
     async def _give_back(self, opening: _Opening, version: datetime | None) -> None:
-        """Undo an admission: at once if Firestore allows it, else in the background."""
+        """Undo an admission, at once or, if Firestore is unavailable, in the background."""
         try:
             while version is not None:
                 try:
@@ -212,17 +210,17 @@ class Ledger:
                         admitted_at=opening.at,
                     )
                     return
-                except Conflict:  # it was applied before, or somebody wrote a stop on the entry
+                except Conflict:  # already applied, or a stop was written to the entry
                     version = await self._running_version(opening.admission.id, opening.nonce)
         except FirestoreError as error:
             log.error("give_back_failed", type=error.cause)
-            if isinstance(error, Unavailable):  # else it is left to the reconciler
+            if isinstance(error, Unavailable):  # otherwise the reconciler has to do it
                 self._background.start(self._undo(opening))
 
     async def _undo(self, opening: _Opening) -> None:
-        """Give back an admission of which it is not known whether it was made.
+        """Undo an admission whose commit may or may not have been applied.
 
-        What lands after the last look is left to the reconciler.
+        If it is applied after the last check, the reconciler closes the entry.
         """
         for pause_s in self._limits.undo_pauses_s:
             await asyncio.sleep(pause_s)
@@ -230,7 +228,7 @@ class Ledger:
                 version = await self._running_version(opening.admission.id, opening.nonce)
             except Unavailable:
                 continue
-            if version is not None:  # else the commit may yet land
+            if version is not None:  # otherwise the commit may still be applied
                 await self._give_back(opening, version)
                 return
 
@@ -250,7 +248,7 @@ class Ledger:
                 state.version = await self._store.update(
                     id_, state.version, fields, within_s=self._limits.note_s
                 )
-            except Conflict:  # noted by this commit's first sending, stopped, or closed
+            except Conflict:  # this commit was already applied, or the entry was stopped or closed
                 version = await self._running_version(id_, entry.nonce)
                 state.version = version or state.version
         except FirestoreError as error:
@@ -279,24 +277,24 @@ class Ledger:
             except Unavailable as error:
                 log.warning("settle_delayed", type=error.cause)
                 await asyncio.sleep(self._limits.settle_pause_s)
-        log.error("settle_failed", generation=entry.admission.id)  # left to the reconciler
+        log.error("settle_failed", generation=entry.admission.id)  # the reconciler does it later
 
     async def _end(self, entry: OpenEntry, outcome: Outcome) -> bool:
-        """End the entry. Return whether it has ended; if not, its version was read anew."""
+        """End the entry. Return whether it has ended; if not, its version was read again."""
         try:
             await self._store.end(
                 entry.reservation, outcome, now=self._now(), within_s=self._limits.settle_s
             )
-        except Conflict:  # ended by this commit's first sending or the reconciler, or stopped
+        except Conflict:  # already applied, ended by the reconciler, or stopped
             version = await self._running_version(entry.admission.id, entry.nonce)
             entry.state.version = version or entry.state.version
             return version is None
         return True
 
     async def _running_version(self, id_: str, nonce: str) -> datetime | None:
-        """Return the version of our entry while it runs; None once it has ended or gone.
+        """Return the version of our entry while it is running; None if it has ended or is gone.
 
-        It is never that of an entry that has ended, for it is the guard against a second end.
+        An ended entry's version must never be used, because the guard prevents a second end.
         """
         stored = await self._store.read(id_, (EntryField.STATUS, EntryField.NONCE))
         ours = stored is not None and stored.is_running and stored.nonce == nonce

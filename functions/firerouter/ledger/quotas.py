@@ -1,4 +1,4 @@
-"""What one user may do: the counters that a call moves, and which cap it exceeds. Pure."""
+"""The counters that a call moves, and the cap that it exceeds, if any. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .caps import Caps
 
 COUNT: Final = "count"
 NANO_USD: Final = "nanoUsd"
-RUNNING_WINDOW: Final = "concurrent"  # no window of time: what runs now
+RUNNING_WINDOW: Final = "concurrent"  # not a window of time, but what is running now
 _TOO_QUICKLY: Final = "You're sending requests too quickly. Please wait a minute."
 
 
@@ -26,9 +26,9 @@ class Counter:
         field: The field of that document.
         by: How much the call adds.
         cap: The cap's name, as `details.limit` has it.
-        max: The cap, as `details.max` has it: US dollars where `field` is nano dollars.
-        sentence: What a user is told whose call exceeds the cap.
-        ends: When the next window begins; None if the counter counts what runs now.
+        max: The cap, as `details.max` has it: in US dollars if `field` is in nano dollars.
+        sentence: The error message for a user whose call exceeds the cap.
+        ends: When the window ends; None if the counter counts what is running now.
     """
 
     window: str
@@ -46,7 +46,7 @@ class Counter:
 
 
 def day_window(at: datetime) -> str:
-    """Return the id of the counter of what is spent on a day."""
+    """Return the id of the counter of a day's spending."""
     return f"usd-{at:%Y%m%d}"
 
 
@@ -56,9 +56,9 @@ def counters(
     """Return the counters that a call moves, in the order in which their caps are checked.
 
     Args:
-        caps: What the user may do.
+        caps: The limits of the user and of the feature.
         feature: The id of the feature that is called.
-        reserve_nano_usd: What the call may cost.
+        reserve_nano_usd: How much the call reserves.
         now: When the call is admitted.
     """
     user, own = caps.user, caps.feature
@@ -100,12 +100,12 @@ def counters(
 
 
 def refusal(moved: Sequence[Counter], totals: Sequence[int], now: datetime) -> QuotaExceeded | None:
-    """Return the refusal of a call whose new totals exceed a cap; None if they exceed none.
+    """Return the error if one of the new totals exceeds its cap, or else None.
 
     Args:
         moved: The counters of the call.
         totals: The new value of each of them.
-        now: The time from which the wait is counted.
+        now: The current time, from which the wait is counted.
     """
     for counter, total in zip(moved, totals, strict=True):
         if total > counter.max_total:

@@ -1,9 +1,9 @@
-"""The ledger's documents: every read and every commit of an entry, and of the counters it moves.
+"""The ledger's documents: all reads and commits of entries and of the counters that they move.
 
     generations/{id}                                   the entry (`entry`)
     quotas/{user}/windows/requests-{minute}            {count}
     quotas/{user}/windows/requests-{start}-{feature}   {count}     if the feature has a cap
-    quotas/{user}/windows/concurrent                   {count}     no window of time: what runs now
+    quotas/{user}/windows/concurrent                   {count}     not a window: what is running now
     quotas/{user}/windows/usd-{day}                    {nanoUsd}   reserved and spent
 
     running, past deadlineAt --close--> interrupted    what a killed instance left behind
@@ -11,10 +11,11 @@
                                      --postpone--> a later costDueAt
                                      --give up--> costGivenUpAt; the estimate stands
 
-The task that owns a generation (`ledger`), the reconciler, and whoever stops, follows or claims a
-generation on another instance (`delivery`) all read and write here. Each commit is guarded by the
-version of the entry that it is based on: applied twice, or by two at once, it moves no counter
-twice. Only estimates have a `costDueAt`, so its index holds nothing but what is left to ask for.
+This is used by the task that owns a generation (`ledger`), by the reconciler, and by `delivery`,
+which stops, follows or claims a generation of another instance. Each commit is guarded by the
+version of the entry that it is based on, so no counter is moved twice, even if a commit is applied
+twice or two are made at once. Only estimates have a `costDueAt`, so its index contains only the
+entries whose cost is still to be requested.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ from .quotas import COUNT, NANO_USD, RUNNING_WINDOW, Counter, day_window
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """A created entry: its version, and the new total of each counter that it moved."""
+    """A created entry: its version, and the new total of each counter that was moved."""
 
     version: datetime
     totals: list[int]
@@ -80,13 +81,13 @@ class LedgerStore:
 
         Args:
             id_: The generation's id.
-            fields: The only fields to read, for an entry may hold a long result; all by default.
+            fields: The fields to read, because an entry may have a long result; all by default.
         """
         snapshot = await get(self._paths.generation(id_), fields=fields)
         return StoredEntry.from_snapshot(snapshot) if snapshot.exists else None
 
     async def read_all(self, ids: Iterable[str], fields: Collection[str]) -> list[StoredEntry]:
-        """Return those of several entries that exist, with these fields alone."""
+        """Return those of several entries that exist, with only these fields."""
         references = [self._paths.generation(id_) for id_ in ids]
         found = await get_all(self._firestore, references, fields=fields)
         return [StoredEntry.from_snapshot(snapshot) for snapshot in found if snapshot.exists]
@@ -97,14 +98,14 @@ class LedgerStore:
         """Update an entry that still has this version, and return its new one.
 
         Raises:
-            Conflict: It has another version by now. Other FirestoreErrors: see `firestore`.
+            Conflict: Its version has changed. Other FirestoreErrors: see `firestore`.
         """
         batch = self._firestore.batch()
         self._update(batch, id_, version, fields)
         return _version(await commit(batch, within_s))
 
     async def write_stop(self, stored: StoredEntry, stop: Stop, *, within_s: float) -> None:
-        """Write a stop onto an entry, unless it has changed since it was read: see `update`."""
+        """Write a stop to an entry, unless it has changed since it was read: see `update`."""
         document = {"at": SERVER_TIMESTAMP, **stop.to_document()}
         fields = {EntryField.STOP: document}
         await self.update(stored.id, stored.version, fields, within_s=within_s)
@@ -123,7 +124,7 @@ class LedgerStore:
         """Create an entry and move its counters, in one commit.
 
         Raises:
-            AlreadyExists: There is an entry of this id, perhaps by this very commit.
+            AlreadyExists: There is an entry with this id, perhaps from this same commit.
         """
         batch = self._firestore.batch()
         document = admission.to_document(
@@ -153,7 +154,7 @@ class LedgerStore:
         await commit(batch, self._limits.admit_s)
 
     async def totals(self, uid: str, counters: Sequence[Counter]) -> list[int]:
-        """Return the present value of each counter."""
+        """Return the current value of each counter."""
         references = [self._paths.quota_window(uid, counter.window) for counter in counters]
         documents = map(content, await get_all(self._firestore, references))
         values = [
@@ -165,20 +166,20 @@ class LedgerStore:
     async def end(
         self, held: Reservation, outcome: Outcome, *, now: datetime, within_s: float
     ) -> None:
-        """End a running entry and free what it holds, in one commit."""
+        """End a running entry and free its reservation, in one commit."""
         await self._end(held, outcome.to_fields(), outcome.cost_nano_usd, now, within_s)
 
-    # -- what the reconciler finds, and what becomes of it -------------------------------------
+    # -- for the reconciler --------------------------------------------------------------------
     # These raise LedgerUnavailable and FirestoreForbidden.
 
     async def overdue(self, now: datetime, limit: int) -> list[StoredEntry]:
-        """Return entries that are running though no function can be, the oldest first."""
+        """Return running entries that no function can still be working on, the oldest first."""
         running = self._where(FieldFilter(EntryField.STATUS, "==", RUNNING))
         late = running.where(filter=FieldFilter(EntryField.DEADLINE_AT, "<=", now))
         return await self._find(late.order_by(EntryField.DEADLINE_AT).limit(limit))
 
     async def cost_due(self, now: datetime, limit: int) -> list[StoredEntry]:
-        """Return entries whose cost is to be asked for, the one that waits longest first."""
+        """Return entries whose cost is due to be requested, the longest overdue first."""
         due = self._where(FieldFilter(EntryField.COST_DUE_AT, "<=", now))
         return await self._find(due.order_by(EntryField.COST_DUE_AT).limit(limit))
 
@@ -189,7 +190,7 @@ class LedgerStore:
             return await count(waiting)
 
     async def close(self, stored: StoredEntry, now: datetime) -> bool:
-        """End an entry that nobody is running any more. Return whether this did it."""
+        """End an entry that no instance is running anymore. Return whether this call did it."""
         fields: Document = {
             EntryField.STATUS: "interrupted",
             EntryField.ERROR: Restarting.reason,
@@ -210,11 +211,11 @@ class LedgerStore:
     async def correct(
         self, stored: StoredEntry, usage: Mapping[str, object], cost_nano_usd: int, now: datetime
     ) -> bool:
-        """Record what an entry really cost. Return whether this did it.
+        """Record what an entry really cost. Return whether this call did it.
 
         Args:
             stored: The entry.
-            usage: What OpenRouter reports, as in a result.
+            usage: The usage that OpenRouter reports, as in a result.
             cost_nano_usd: What OpenRouter charged.
             now: The time of the correction.
         """
@@ -233,11 +234,11 @@ class LedgerStore:
         return await _done(commit(batch, self._limits.admit_s), stored)
 
     async def postpone(self, stored: StoredEntry, until: datetime) -> bool:
-        """Have the cost asked for again then. Return whether this did it."""
+        """Have the cost requested again at `until`. Return whether this call did it."""
         return await self._mark(stored, {EntryField.COST_DUE_AT: until})
 
     async def give_up(self, stored: StoredEntry, now: datetime) -> bool:
-        """Let the estimate stand for good. Return whether this did it."""
+        """Make the estimate final. Return whether this call did it."""
         fields = {EntryField.COST_DUE_AT: DELETE_FIELD, EntryField.COST_GIVEN_UP_AT: now}
         return await self._mark(stored, fields)
 
@@ -268,7 +269,7 @@ class LedgerStore:
             EntryField.ENDED_AT: now,
             EntryField.COST: spent,
             EntryField.COST_IS_ESTIMATE: cost_nano_usd is None,
-            EntryField.QUESTION: DELETE_FIELD,  # it is in its conversation
+            EntryField.QUESTION: DELETE_FIELD,  # it is stored in its conversation
         }
         if cost_nano_usd is None:
             fields[EntryField.COST_DUE_AT] = now
@@ -284,7 +285,7 @@ class LedgerStore:
         self, batch: AsyncWriteBatch, id_: str, version: datetime, fields: Mapping[str, object]
     ) -> None:
         guard = LastUpdateOption(version)
-        with mapped():  # a value that no document holds is refused here, before the commit
+        with mapped():  # a value that can't be stored is refused here, before the commit
             batch.update(self._paths.generation(id_), dict(fields), option=guard)
 
     def _move(
@@ -303,7 +304,7 @@ class LedgerStore:
             batch.set(self._paths.quota_window(uid, counter.window), values, merge=True)
 
     def _spend(self, batch: AsyncWriteBatch, held: Reservation, nano_usd: int) -> None:
-        """Move the counter of the day of admission, which this may be the first to write."""
+        """Move the spending counter of the day of admission, which may not exist yet."""
         if nano_usd and held.uid is not None:
             expires = self._window_expiry(held.admitted_at)
             moved = {NANO_USD: Increment(nano_usd), EntryField.EXPIRE_AT: expires}
@@ -315,17 +316,17 @@ class LedgerStore:
 
 
 def _version(results: Sequence[WriteResult]) -> datetime:
-    """Return the version that a commit gave to the first document that it wrote."""
+    """Return the new version of the first document of a commit."""
     return cast("datetime", results[0].update_time)
 
 
 async def _done(committing: Awaitable[object], stored: StoredEntry) -> bool:
-    """Return whether this commit was the one that did it."""
+    """Return whether this commit was the one that made the change."""
     with translated(LedgerUnavailable, "ledger_away"):
         try:
             await committing
         except Conflict:
-            return False  # done by its own first sending, another reconciler, or the owner
+            return False  # already applied, or done by another reconciler or the owner
         except NotStorable as error:
             log.error("entry_refused", generation=stored.id, type=error.cause)
             return False
