@@ -34,9 +34,9 @@ export interface AppSettings {
   replaceGoneModels?: boolean;
 }
 
-/** A file that goes with a prompt: an upload, or the bytes themselves in base64. */
+/** A file that is attached to a prompt: an upload, or the bytes themselves in base64. */
 export interface Attachment {
-  /** The path of an upload, as `create_upload` returned it, or of an image of an answer. Give either `path` or `data`. */
+  /** The path of an upload, as `create_upload` returned it, or of an answer's image. Give either `path` or `data`. */
   path?: string | null;
   /** The bytes of the file in base64. */
   data?: string | null;
@@ -48,9 +48,9 @@ export interface Attachment {
 
 /** One request that was sent to OpenRouter for this answer. */
 export interface AttemptInfo {
-  /** The model that was asked. */
+  /** The model that was called. */
   model: string;
-  /** Why the attempt failed, as a reason of errors.md; absent if it succeeded. */
+  /** Why the attempt failed: one of the reasons in errors.md; absent if it succeeded. */
   reason?: string;
 }
 
@@ -64,7 +64,7 @@ export interface CatalogRefreshed {
   added: string[];
   /** The ids that are gone. */
   removed: string[];
-  /** The features that the list concerns. */
+  /** The features whose models need attention, given this list. */
   flags: ModelFlag[];
 }
 
@@ -78,7 +78,7 @@ export interface Ceiling {
 
 /** A web page that the answer is based on. */
 export interface Citation {
-  /** Its address, `https://` or `http://`. */
+  /** Its URL, `https://` or `http://`. */
   url: string;
   /** Its title, truncated to 500 characters. */
   title?: string;
@@ -92,7 +92,7 @@ export interface Citation {
 
 /** A citation is complete. */
 export interface CitationFrame {
-  /** Its address, `https://` or `http://`. */
+  /** Its URL, `https://` or `http://`. */
   url: string;
   /** Its title, truncated to 500 characters. */
   title?: string;
@@ -107,21 +107,21 @@ export interface CitationFrame {
   index: number;
 }
 
-/** Send one prompt to several models side by side. Each answers and fails by itself. */
+/** Send one prompt to several models side by side. Each answers or fails independently. */
 export interface CompareModels {
-  /** The feature that answers. */
+  /** The feature to use. */
   feature: string;
-  /** The models to ask. Their fallbacks are not used: another model's answer would pass for theirs. */
+  /** The models to compare. Fallbacks are not used, because their answers would pass for those of these models. */
   models: string[];
-  /** US dollars. A comparison that may cost more is refused (`cost_too_high`) before any model is asked. */
+  /** US dollars. A comparison that may cost more is refused (`cost_too_high`) before any model is called. */
   maxCost?: number | null;
   /** A model that reads the answers. Not for features that generate images. */
   judge?: Judge | null;
-  /** Makes the call idempotent: repeating it with the same id asks no model twice. */
+  /** Makes the call idempotent: repeating it with the same id calls no model twice. */
   requestId?: string | null;
   /** The question. Give exactly one of `prompt` and `messages`. */
   prompt?: string | null;
-  /** The conversation so far, kept by the app; the last message is the user's or a tool's. */
+  /** The conversation so far, stored by the app; the last message is the user's or a tool's. */
   messages?: Message[] | null;
   /** Text that goes before the prompt, separated by an empty line. */
   context?: string | null;
@@ -129,23 +129,23 @@ export interface CompareModels {
   variables?: Record<string, string>;
   /** The sampling temperature, if the feature allows a choice. Default: the feature's. */
   temperature?: number | null;
-  /** Store neither text nor images of this call. The ledger keeps the numbers. */
+  /** Store neither text nor images of this call. The ledger stores only the numbers. */
   temporary?: boolean;
-  /** Functions of the app that the model may call, 50,000 bytes of JSON together. */
+  /** Functions of the app that the model may call, at most 50,000 bytes of JSON together. */
   tools?: Tool[];
   /** `auto`, `none`, `required`, or the name of the tool to call. Default: the model's, `auto`. */
   toolChoice?: string | null;
   /** `false` allows one tool call at a time. Default: the model's. */
   parallelToolCalls?: boolean | null;
-  /** The JSON that the answer has to be, if the feature allows callers to say so and has no format of its own. */
+  /** The JSON format that the answer must have, if the feature allows it and has no format of its own. */
   responseFormat?: ResponseFormat | null;
   /** Stream the JSON as it grows, in `json` frames. */
   partialJson?: boolean;
-  /** Files that go with `prompt`. */
+  /** Files that are attached to `prompt`. */
   attachments?: Attachment[];
   /** What generated images should be like, for features that generate images and allow it. */
   imageOptions?: ImageOptions | null;
-  /** Return images of at most 200,000 bytes in base64 as well. */
+  /** Also return images of at most 200,000 bytes in base64. */
   inlineImages?: boolean;
 }
 
@@ -157,7 +157,7 @@ export type ComparisonFrame = ComparisonStartFrame | ModelFrame | ComparisonEndF
 
 /** The answers of several models to one prompt. */
 export interface ComparisonResult {
-  /** Identifies the comparison: what `stop_generation` takes. */
+  /** Identifies the comparison, for `stop_generation`. */
   comparisonId: string;
   /** One result for each of `models`, in their order. */
   results: (PromptResult | FailedAnswer)[];
@@ -165,9 +165,9 @@ export interface ComparisonResult {
   estimate: number;
   /** What it cost, in US dollars, failed answers and the judge included. */
   totalCost: number;
-  /** OpenRouter did not report every cost, and we estimated what it left out. */
+  /** OpenRouter did not report every cost, and `totalCost` includes estimates. */
   totalCostIsEstimate?: true;
-  /** What the judge made of the answers; absent if there was none to judge. */
+  /** The judge's answer or failure; absent if there were no answers to judge. */
   judgement?: Judgement | FailedJudgement;
 }
 
@@ -178,7 +178,7 @@ export interface ComparisonStartFrame {
   comparisonId: string;
   /** The models that answer, in the order of `results`. */
   models: string[];
-  /** What all of it may cost at most, in US dollars. */
+  /** What the comparison may cost at most, in US dollars. */
   estimate: number;
 }
 
@@ -190,15 +190,15 @@ export interface ConversationDeleted {
   deleted: true;
 }
 
-/** A conversation to take away. */
+/** An exported conversation. */
 export interface ConversationExport {
   /** The conversation. */
   conversationId: string;
-  /** The format that was asked for. */
+  /** The format that was requested. */
   format: "json" | "markdown";
   /** With `json`: all of it. */
   conversation?: ExportedConversation;
-  /** With `markdown`: the chosen path as a text. */
+  /** With `markdown`: the chosen path as text. */
   markdown?: string;
 }
 
@@ -208,7 +208,7 @@ export interface ConversationUpdated {
   conversationId: string;
   /** Its new title. */
   title?: string;
-  /** The message that ends the chosen path now. */
+  /** The message at which the chosen path ends now. */
   messageId?: string;
 }
 
@@ -226,7 +226,7 @@ export interface CostDetails {
 
 /** Turn one text or several into vectors, through a feature of the kind `embedding`. */
 export interface CreateEmbeddings {
-  /** The feature that answers: `embedding`, or one of that kind that an admin has created. */
+  /** The feature to use: `embedding`, or one of that kind that an admin has created. */
   feature: string;
   /** A text, or up to 256 of them: up to 200,000 characters each, and 1,000,000 together. */
   input: string | string[];
@@ -236,9 +236,9 @@ export interface CreateEmbeddings {
   encodingFormat?: "float" | "base64";
   /** What the texts are for, for models that distinguish the two. Models don't report whether they honor it. */
   inputType?: "search_query" | "search_document" | null;
-  /** The model to ask, if the feature allows a choice. Vectors of different models cannot be compared, so there are no fallbacks. */
+  /** The model to use, if the feature allows a choice. Vectors of different models can't be compared, so there are no fallbacks. */
   model?: string | null;
-  /** Makes the call idempotent: repeating it with the same id never asks OpenRouter twice. */
+  /** Makes the call idempotent: repeating it with the same id never calls OpenRouter twice. */
   requestId?: string | null;
 }
 
@@ -248,12 +248,12 @@ export interface CreateUpload {
   contentType: "image/png" | "image/jpeg" | "image/webp" | "image/gif" | "application/pdf" | "text/plain" | "text/csv" | "text/markdown" | "application/json" | "audio/wav" | "audio/mpeg" | "audio/flac" | "audio/ogg" | "audio/mp4" | "video/mp4" | "video/quicktime" | "video/webm";
   /** The exact size of the file in bytes. */
   bytes: number;
-  /** The file's name, without a folder. Models get it with the file. */
+  /** The file's name, without a folder. Models get it along with the file. */
   name?: string | null;
 }
 
 /**
- * Delete a conversation with all that it holds.
+ * Delete a conversation and everything in it.
  * The files of its messages and the text of its answers in the ledger and the response cache are deleted too. It is gone for every call at once; a deletion that was interrupted is finished by calling again.
  */
 export interface DeleteConversation {
@@ -273,7 +273,7 @@ export interface Difference {
 
 /** Call any of the callables for users through one function, so that a client waits for at most one cold start. */
 export interface Dispatch {
-  /** The name of the callable. Its own fields go beside this one. */
+  /** The name of the callable. Its fields go next to this one. */
   endpoint: string;
   [field: string]: unknown;
 }
@@ -282,7 +282,7 @@ export interface Dispatch {
 export interface DraftInfo {
   /** The draft's revision. */
   revision: number;
-  /** The share of the users who have it, 0 to 100. */
+  /** The share of the users who get it, 0 to 100. */
   percent: number;
   /** The draft's settings, in full. */
   settings: FeatureSettings;
@@ -292,9 +292,9 @@ export interface DraftInfo {
 export interface DropDraft {
   /** The feature. */
   feature: string;
-  /** The draft's revision, to notice when another admin has changed it meanwhile. */
+  /** The draft's revision, to detect that another admin has changed the draft meanwhile. */
   revision: number;
-  /** Why, for those who read the revisions. */
+  /** The reason, for other admins who read the revisions. */
   note?: string;
 }
 
@@ -310,11 +310,11 @@ export interface Embedding {
 export interface EmbeddingsResult {
   /** Identifies the request. */
   generationId: string;
-  /** The feature that answered. */
+  /** The feature that was used. */
   feature: string;
   /** The revision of its settings; 0 for the built-in settings. */
   revision: number;
-  /** The model that made the vectors. */
+  /** The model that created the vectors. */
   model: string;
   /** The provider that ran the model, as OpenRouter names it. */
   provider?: string;
@@ -332,15 +332,15 @@ export interface EmbeddingsResult {
   embeddings: Embedding[];
 }
 
-/** What a result of `create_embeddings` says beside the vectors. */
+/** The part of a result of `create_embeddings` besides the vectors. */
 export interface EmbeddingsSummary {
   /** Identifies the request. */
   generationId: string;
-  /** The feature that answered. */
+  /** The feature that was used. */
   feature: string;
   /** The revision of its settings; 0 for the built-in settings. */
   revision: number;
-  /** The model that made the vectors. */
+  /** The model that created the vectors. */
   model: string;
   /** The provider that ran the model, as OpenRouter names it. */
   provider?: string;
@@ -356,15 +356,15 @@ export interface EmbeddingsSummary {
   notices?: Notice[];
 }
 
-/** What an admin gets who tries an embedding feature: no vector, but all that is known of it. */
+/** The result of testing an embedding feature: everything but the vectors. */
 export interface EmbeddingsTestResult {
   /** Identifies the request. */
   generationId: string;
-  /** The feature that answered. */
+  /** The feature that was used. */
   feature: string;
   /** The revision of its settings; 0 for the built-in settings. */
   revision: number;
-  /** The model that made the vectors. */
+  /** The model that created the vectors. */
   model: string;
   /** The provider that ran the model, as OpenRouter names it. */
   provider?: string;
@@ -380,7 +380,7 @@ export interface EmbeddingsTestResult {
   notices?: Notice[];
   /** Marks the result of a test. */
   test: true;
-  /** What saving the settings would warn of. */
+  /** The warnings that saving the settings would return. */
   warnings: FindingInfo[];
 }
 
@@ -388,43 +388,43 @@ export interface EmbeddingsTestResult {
 export interface ErrorBody {
   /** The canonical code of the callable protocol, such as `NOT_FOUND`. */
   status: string;
-  /** One sentence for people. It may change: programs go by `details.reason`. */
+  /** One sentence for people. It may change, so programs should use `details.reason`. */
   message: string;
-  /** What programs go by. */
+  /** The details for programs. */
   details: ErrorDetails;
 }
 
-/** What programs go by. The first three are always present; the others depend on `reason`. */
+/** Details for programs. The first three are always present; the others depend on `reason`. */
 export interface ErrorDetails {
   /** Stable and for programs. */
   reason: Reason;
-  /** Whether the same request may succeed if it is sent again later. */
+  /** Whether the same request may succeed later. */
   retryable: boolean;
   /** Identifies the call in the logs. */
   traceId: string;
   /** How long to wait before trying again. */
   retryAfterSeconds?: number;
-  /** The field of the request that is wrong, such as `messages[2].content`; empty if it is the request as a whole. */
+  /** The invalid field of the request, such as `messages[2].content`; empty if the request as a whole is invalid. */
   field?: string;
   /** With `quota_exceeded`: which limit was reached. */
   limit?: string;
-  /** How much is allowed: of the limit in `limit`, of tool calls, of images, or in US dollars. */
+  /** The maximum: of what `limit` names, of tool calls, of images, or of US dollars. */
   max?: number;
   /** With `images_too_large`: how large they may be. */
   maxBytes?: number;
   /** With `cost_too_high`: what the comparison may cost, in US dollars. */
   estimate?: number;
-  /** The generation that failed, or that is running already and can be resumed. */
+  /** The generation that failed, or one that is already running and can be resumed. */
   generationId?: string;
   /** What an answer, or vectors, cost that failed and are charged nevertheless. */
   usage?: Usage;
   /** With `result_not_kept`: how the earlier generation ended. */
   previousStatus?: string | null;
-  /** With `result_not_kept`: the reason for which the earlier generation failed. */
+  /** With `result_not_kept`: the reason why the earlier generation failed. */
   previousReason?: string | null;
   /** With `wrong_kind`: the feature's kind. */
   kind?: string;
-  /** With `attachment_not_taken`: what the model would have to accept. */
+  /** With `attachment_not_taken`: the input modality that the model does not accept. */
   modality?: string | null;
   /** With `upstream_timeout`: what took too long. */
   phase?: "connect" | "first_token" | "idle" | "total";
@@ -434,15 +434,15 @@ export interface ErrorDetails {
   count?: number;
   /** With `catalog_incomplete`: how many it should have had at least. */
   expected?: number;
-  /** With `settings_refused`: what is wrong, at most 50 findings. */
+  /** With `settings_refused`: the errors, at most 50. */
   errors?: FindingInfo[];
-  /** With `settings_refused`: what else was found, at most 50 findings. */
+  /** With `settings_refused`: the warnings, at most 50. */
   warnings?: FindingInfo[];
   /** With `settings_changed`: the settings of this request. */
   yours?: SettingsVersion;
   /** With `settings_changed`: the settings that another admin has saved meanwhile. */
   current?: SettingsVersion;
-  /** With `settings_changed`: where both differ, from `current` to `yours`. */
+  /** With `settings_changed`: the differences from `current` to `yours`. */
   differences?: Difference[];
 }
 
@@ -457,49 +457,49 @@ export interface ErrorFrame {
   error: ErrorBody;
 }
 
-/** Send one prompt through one feature and get the answer, whole or streamed. */
+/** Send one prompt through one feature and get the answer, all at once or streamed. */
 export interface ExecutePrompt {
-  /** The feature that answers: `chat`, `code`, `summarize`, or one that an admin has created. */
+  /** The feature to use: `chat`, `code`, `summarize`, or one that an admin has created. */
   feature: string;
   /** The question. Give exactly one of `prompt`, `messages`, `regenerate` and `toolResults`. */
   prompt?: string | null;
-  /** The conversation so far, kept by the app; the last message is the user's or a tool's. Not with `conversationId`. */
+  /** The conversation so far, stored by the app; the last message is the user's or a tool's. Not allowed with `conversationId`. */
   messages?: Message[] | null;
   /** Text that goes before the prompt, separated by an empty line. */
   context?: string | null;
   /** Values of the `{{name}}` placeholders in the feature's system prompt, inserted literally. */
   variables?: Record<string, string>;
-  /** The model to ask, if the feature allows a choice. Default: the user's own default (`set_preferences`), else the feature's model. */
+  /** The model to use, if the feature allows a choice. Default: the user's own default (`set_preferences`), or else the feature's model. */
   model?: string | null;
   /** The sampling temperature, if the feature allows a choice. Default: the feature's. */
   temperature?: number | null;
-  /** Store neither text nor images of this call. The ledger keeps the numbers. */
+  /** Store neither text nor images of this call. The ledger stores only the numbers. */
   temporary?: boolean;
-  /** Makes the call idempotent: repeating it with the same id never asks OpenRouter twice. */
+  /** Makes the call idempotent: repeating it with the same id never calls OpenRouter twice. */
   requestId?: string | null;
   /** Append to this conversation and include its history; `new` starts one. Default: the answer is not stored. */
   conversationId?: string | null;
-  /** The message that the prompt follows, which edits an earlier question; `root` for none. Default: the last message of the chosen path. */
+  /** The message that the prompt follows; an earlier one edits the question after it. `root`: the prompt follows none. Default: the last message of the chosen path. */
   parentMessageId?: string | null;
   /** The id of an answer to regenerate, or of a question that has no answer. */
   regenerate?: string | null;
   /** The results of all tool calls of the conversation's last answer. */
   toolResults?: ToolResult[] | null;
-  /** Functions of the app that the model may call, 50,000 bytes of JSON together. */
+  /** Functions of the app that the model may call, at most 50,000 bytes of JSON together. */
   tools?: Tool[];
   /** `auto`, `none`, `required`, or the name of the tool to call. Default: the model's, `auto`. */
   toolChoice?: string | null;
   /** `false` allows one tool call at a time. Default: the model's. */
   parallelToolCalls?: boolean | null;
-  /** The JSON that the answer has to be, if the feature allows callers to say so and has no format of its own. */
+  /** The JSON format that the answer must have, if the feature allows it and has no format of its own. */
   responseFormat?: ResponseFormat | null;
   /** Stream the JSON as it grows, in `json` frames. */
   partialJson?: boolean;
-  /** Files that go with `prompt`. */
+  /** Files that are attached to `prompt`. */
   attachments?: Attachment[];
   /** What generated images should be like, for features that generate images and allow it. */
   imageOptions?: ImageOptions | null;
-  /** Return images of at most 200,000 bytes in base64 as well. */
+  /** Also return images of at most 200,000 bytes in base64. */
   inlineImages?: boolean;
 }
 
@@ -507,7 +507,7 @@ export interface ExecutePrompt {
 export interface ExportConversation {
   /** The conversation. */
   conversationId: string;
-  /** `json`: every message of every branch. `markdown`: the chosen path as a text. */
+  /** `json`: every message of every branch. `markdown`: the chosen path as text. */
   format?: "json" | "markdown";
 }
 
@@ -515,15 +515,15 @@ export interface ExportConversation {
 export interface ExportedConversation {
   /** Its title. */
   title: string;
-  /** The feature that it began with. */
+  /** The feature that it was started with. */
   feature: string;
-  /** When it began. */
+  /** When it was started. */
   createdAt: string;
   /** When a message was last added. */
   updatedAt: string;
-  /** The message that ends the chosen path. */
+  /** The message at which the chosen path ends. */
   leaf: string;
-  /** What stands for the older part of the path when a model is asked. */
+  /** What a model gets instead of the older part of the path. */
   summary?: SummaryInfo;
   /** All messages, the oldest first. */
   messages: ExportedMessage[];
@@ -545,7 +545,7 @@ export interface ExportedMessage {
   generationId: string;
   /** How the answer ended; `done` for a question. */
   status: "done" | "stopped" | "failed" | "interrupted";
-  /** The feature that was asked. */
+  /** The feature that was used. */
   feature: string;
   /** The question's `context`. */
   context?: string;
@@ -559,7 +559,7 @@ export interface ExportedMessage {
   reasoningDetails?: string;
   /** The model that `reasoningDetails` are for. */
   askedModel?: string;
-  /** The tools that the answer asked for. */
+  /** The tool calls that the answer requested. */
   toolCalls?: ToolCallInfo[];
   /** What the tools returned. */
   toolResults?: ToolResultInfo[];
@@ -577,37 +577,37 @@ export interface ExportedMessage {
   usage?: Usage;
   /** How long the answer took. */
   timing?: Timing;
-  /** The reason for which the answer failed. */
+  /** The reason why the answer failed. */
   error?: string;
 }
 
-/** A model of a comparison that gave no answer. */
+/** A model of a comparison that returned no answer. */
 export interface FailedAnswer {
-  /** The model that was asked. */
+  /** The model that was called. */
   model: string;
   /** Why it failed. */
   error: ErrorBody;
 }
 
-/** A judge that gave no answer. */
+/** A judge that returned no answer. */
 export interface FailedJudgement {
-  /** The model that was asked. */
+  /** The model that was called. */
   model: string;
   /** Why it failed. */
   error: ErrorBody;
-  /** What the judge was asked for. */
+  /** What the judge had to do. */
   mode: "merge" | "rank";
 }
 
 /** A feature as one user may see it: never a prompt, a parameter or a key. */
 export interface FeatureInfo {
-  /** What `execute_prompt` takes. */
+  /** The name to give as `feature` in other calls. */
   feature: string;
   /** Its name for people. */
   displayName: string;
-  /** `chat`, `code`, `summarize`, `image`, `embedding`, or a name of the admin's own. */
+  /** `chat`, `code`, `summarize`, `image`, `embedding`, or a name that the admin chose. */
   kind: string;
-  /** Whether the text arrives as it is written. `false`: whole, in the result. */
+  /** Whether the text arrives as it is generated. `false`: only in the result. */
   stream: boolean;
   /** The feature's own model. */
   model: string;
@@ -617,13 +617,13 @@ export interface FeatureInfo {
   preferredModel?: string;
   /** Whether the user may set the temperature. */
   allowTemperature: boolean;
-  /** What the temperature is otherwise, if the user may set it. */
+  /** The default temperature, if the user may set it. */
   temperature?: number;
   /** The names of the system prompt's `{{name}}` placeholders. */
   variables: string[];
 }
 
-/** What one user may do with one feature, within what the app allows. */
+/** The limits of each user for one feature, within the limits of the app. */
 export interface FeatureLimits {
   /** How many requests a user may send to this feature in a minute. */
   requestsPerMinute?: number | null;
@@ -761,21 +761,21 @@ export interface FeatureSettings {
   totalS?: number;
 }
 
-/** The answer to `validateOnly`: the settings are valid, and nothing was saved. */
+/** The result of `validateOnly`: the settings are valid, and nothing was saved. */
 export interface FeatureValidated {
   /** The feature. */
   feature: string;
   /** Always `true`: invalid settings are refused as `settings_refused`. */
   valid: true;
-  /** What saving these settings would warn of. */
+  /** The warnings that saving these settings would return. */
   warnings: FindingInfo[];
 }
 
 /** A file of a stored message. */
 export interface FileInfo {
-  /** Where it is in Cloud Storage. */
+  /** Its path in Cloud Storage. */
   path: string;
-  /** Its media type. */
+  /** Its content type. */
   contentType: string;
   /** Its size. */
   bytes: number;
@@ -807,27 +807,27 @@ export interface GetAllowance {
  * Models of OpenRouter's batch API are left out.
  */
 export interface GetAvailableModels {
-  /** Words that all have to occur in a model's id, name or description. */
+  /** Words that must all occur in a model's id, name or description. */
   search?: string;
-  /** What a model has to be able to do, all of it. */
+  /** The capabilities that a model must have, all of them. */
   capabilities?: ("tools" | "structuredOutputs" | "json" | "reasoning" | "temperature" | "webSearch" | "vision" | "files" | "audio" | "video" | "imageOutput" | "audioOutput" | "videoOutput" | "embeddings")[];
   /** US dollars per million tokens of the prompt. A dynamic price never matches. */
   maxPromptPrice?: number | null;
   /** US dollars per million tokens of the completion. A dynamic price never matches. */
   maxCompletionPrice?: number | null;
-  /** How many tokens have to fit, prompt and completion together. */
+  /** The context length that a model must have at least, in tokens. */
   minContext?: number | null;
   /** The author in the id, such as `anthropic`. */
   provider?: string | null;
   /** `true`: only free models; `false`: only the others. */
   free?: boolean | null;
-  /** What a model has to generate, such as `text`, `image` or `embeddings`. */
+  /** What a model must generate, such as `text`, `image` or `embeddings`. */
   outputModality?: string | null;
   /** By name, by price (the cheapest first), by context (the longest first), or the newest first. */
   sort?: "name" | "price" | "context" | "newest";
   /** How many models a page has at most. */
   pageSize?: number;
-  /** The `nextPageToken` of the page before, with the same filters. */
+  /** The `nextPageToken` of the previous page, with the same filters. */
   pageToken?: string | null;
 }
 
@@ -864,10 +864,10 @@ export interface GetUsageReport {
   pageToken?: string | null;
 }
 
-/** An image is complete, or a part of it is. */
+/** An image: complete, or as far as it has been generated. */
 export interface ImageFrame {
   type: "image";
-  /** The image. `partial: true` marks one that is not complete yet. */
+  /** The image. `partial: true` marks one that is incomplete. */
   image: ImageInfo | PartialImage;
 }
 
@@ -879,9 +879,9 @@ export interface ImageInfo {
   contentType: string;
   /** Its size. */
   bytes: number;
-  /** Where it is in Cloud Storage; absent if it is not stored. */
+  /** Its path in Cloud Storage; absent if it is not stored. */
   path?: string;
-  /** The image in base64, if it is not stored, or if it is small and `inlineImages` asked for it. */
+  /** The image in base64, if it is not stored, or if it is small and the request set `inlineImages`. */
   data?: string;
 }
 
@@ -889,11 +889,11 @@ export interface ImageInfo {
 export interface ImageOptions {
   /** Width to height, such as `16:9`, or `auto`. */
   aspectRatio?: string | null;
-  /** A tier such as `2K`, or pixels such as `1024x1536`, which are a shape: no `aspectRatio` goes with them. */
+  /** A tier such as `2K`, or pixels such as `1024x1536`, which determine the shape: they exclude `aspectRatio`. */
   size?: string | null;
-  /** How much work goes into an image. */
+  /** How much effort goes into an image. */
   quality?: "auto" | "low" | "medium" | "high" | "xhigh" | "max" | null;
-  /** How many images, for features whose `imageApi` is `images`. A chat model generates as many as it likes. */
+  /** How many images, for features whose `imageApi` is `images`. A chat model decides itself how many it generates. */
   n?: number | null;
   /** Makes the same request more likely to give the same image. */
   seed?: number | null;
@@ -916,15 +916,15 @@ export interface Judge {
 
 /** The judge's answer. */
 export interface Judgement {
-  /** Identifies the answer: what `stop_generation` and `resume` take. */
+  /** Identifies the answer, for `stop_generation` and `resume`. */
   generationId: string;
   /** The conversation that the question and the answer belong to, if any. */
   conversationId?: string;
   /** The answer's message in that conversation; absent if the call was `temporary`. */
   messageId?: string;
-  /** The feature that answered. */
+  /** The feature that was used. */
   feature: string;
-  /** The revision of its settings: that of a draft for users who have the draft, and 0 for the built-in settings. */
+  /** The revision of its settings: the draft's for users who get the draft, and 0 for the built-in settings. */
   revision: number;
   /** The model that answered, which may be a fallback. */
   model: string;
@@ -940,7 +940,7 @@ export interface Judgement {
   usage: Usage;
   /** How long the answer took. */
   timing: Timing;
-  /** Whether a stored answer was reused, at no cost (the feature's `cacheSeconds`). */
+  /** Whether a cached answer was reused, at no cost (the feature's `cacheSeconds`). */
   cached: boolean;
   /** Every request that was sent to OpenRouter for this answer, in order. */
   attempts: AttemptInfo[];
@@ -948,19 +948,19 @@ export interface Judgement {
   remaining?: Record<string, number>;
   /** What the user should know about the answer. */
   notices?: Notice[];
-  /** The tools that the app should run now, with `finishReason: "tool_calls"`. */
+  /** The tool calls that the app should run now, with `finishReason: "tool_calls"`. */
   toolCalls?: ToolCallInfo[];
   /** The web pages that the answer is based on, at most 50. */
   citations?: Citation[];
   /** The images that the model generated, at most 10. */
   images?: ImageInfo[];
-  /** The reasoning in the provider's own form, to be sent back unchanged and in order with the assistant's message when the app keeps the conversation itself. */
+  /** The reasoning in the provider's own form. An app that stores the conversation itself sends it back unchanged and in order with the assistant's message. */
   reasoningDetails?: Record<string, unknown>[];
   /** The answer as a JSON value, if JSON was requested and the answer satisfies the schema. */
   json?: unknown;
-  /** What the judge was asked for. */
+  /** What the judge had to do. */
   mode: "merge" | "rank";
-  /** With `rank`: places in `results`, the best first; absent if the judge did not list every answer exactly once. */
+  /** With `rank`: indexes into `results`, the best first; absent if the judge did not list every answer exactly once. */
   ranking?: number[];
 }
 
@@ -1020,7 +1020,7 @@ export interface KeyRemoved {
   warnings: KeyWarning[];
 }
 
-/** What OpenRouter says about a key. */
+/** What OpenRouter reports about a key. */
 export interface KeyReportInfo {
   /** OpenRouter accepts the key. */
   valid: true;
@@ -1040,11 +1040,11 @@ export interface KeyReportInfo {
   limitUsd: number | null;
   /** How much of the limit is left, in US dollars. */
   limitRemainingUsd: number | null;
-  /** How often the limit starts anew, as OpenRouter says it. */
+  /** How often the limit resets, in OpenRouter's words. */
   limitReset: string | null;
   /** When the key expires, in ISO 8601; `null` if it does not. */
   expiresAt: string | null;
-  /** What OpenRouter says about the day's requests of free models. */
+  /** What OpenRouter reports about today's requests to free models. */
   freeModelRequestsToday: Record<string, unknown> | null;
 }
 
@@ -1121,23 +1121,23 @@ export interface Message {
   role: "user" | "assistant" | "tool";
   /** What it says. Only an assistant that called tools may leave it out. */
   content?: string;
-  /** The tools that an assistant called, as its result had them. */
+  /** The tools that an assistant called, as in its result. */
   toolCalls?: ToolCall[];
-  /** The call that a tool's message answers. */
+  /** The `id` of the call whose result a tool's message is. */
   toolCallId?: string | null;
-  /** An assistant's reasoning, as its result had it: unchanged and in order. */
+  /** An assistant's reasoning, as in its result: unchanged and in order. */
   reasoningDetails?: Record<string, unknown>[];
 }
 
-/** A model of a feature that an admin should look at. */
+/** A feature's model that needs an admin's attention. */
 export interface ModelFlag {
   /** The feature. */
   feature: string;
-  /** Where its settings name the model, such as `fallbackModels[0]`; with `broken`, the part of the document that cannot be read. */
+  /** Where its settings name the model, such as `fallbackModels[0]`; with `broken`, the part of the document that is invalid. */
   field: string;
   /** The model. */
   model: string;
-  /** What happened to it. `broken`: the feature was edited by hand and cannot be read. */
+  /** What happened to it. `broken`: the feature's document was edited by hand and is invalid. */
   flag: "gone" | "renamed" | "repriced" | "expires" | "broken";
   /** One sentence for people. */
   message: string;
@@ -1154,15 +1154,15 @@ export interface ModelFlag {
 /** A frame of one model's answer, with the model's place in `models`. */
 export type ModelFrame = Frame & ModelTag;
 
-/** A model that OpenRouter offers. What OpenRouter does not say is left out. */
+/** A model that OpenRouter offers. What OpenRouter does not report is left out. */
 export interface ModelInfo {
-  /** What `model` takes in other calls. */
+  /** The id to give as `model` in other calls. */
   id: string;
   /** Its name for people. */
   name: string;
   /** The author in its id, such as `anthropic`. */
   provider: string;
-  /** What OpenRouter says of it, on one line. */
+  /** OpenRouter's description, on one line. */
   description?: string;
   /** Its version, which stays the same when its id changes. */
   canonicalSlug?: string;
@@ -1188,7 +1188,7 @@ export interface ModelInfo {
   promptPrice?: number | "dynamic";
   /** US dollars per million tokens of the completion, likewise. */
   completionPrice?: number | "dynamic";
-  /** Whether nothing about it is ever billed. */
+  /** Whether no use of it is ever billed. */
   free: boolean;
   /** What follows the colon in its id, such as `free`. */
   variant?: string;
@@ -1198,13 +1198,13 @@ export interface ModelInfo {
   reasoningRequired?: true;
   /** The reasoning efforts it supports. */
   reasoningEfforts?: string[];
-  /** What OpenRouter's image API accepts for it, by that API's names. */
+  /** The parameters that OpenRouter's image API accepts for it, by that API's names. */
   imageParameters?: string[];
 }
 
-/** What each frame of a model's answer also has in a comparison. */
+/** The additional fields of each frame of a model's answer in a comparison. */
 export interface ModelTag {
-  /** The model's place in `models`; the judge's comes after the last one. In the frames `tool_call` and `citation` it is the place of the call or citation instead. */
+  /** The model's place in `models`; the judge's comes after the last one. In the frames `tool_call` and `citation`, it is the place of the call or citation instead. */
   index: number;
   /** The model. */
   model: string;
@@ -1218,15 +1218,15 @@ export interface ModelsPage {
   nextPageToken?: string;
   /** How many models match, on all pages together. */
   total: number;
-  /** Grows whenever the list changes: a client may keep what it has until then. */
+  /** Grows whenever the list changes: until then, a client may use its cached pages. */
   generation: number;
-  /** How long ago OpenRouter gave the list. */
+  /** How long ago OpenRouter sent the list, in seconds. */
   ageSeconds: number;
-  /** Whether the list should have been renewed by now. */
+  /** Whether the list is out of date: it should have been refreshed by now. */
   stale: boolean;
 }
 
-/** Something the user should know about an answer that was given nevertheless. */
+/** Something the user should know about a successful answer. */
 export interface Notice {
   /** Stable and for programs: `preference_dropped`, `attachment_left_out`, `reasoning_not_kept`, `image_not_kept`, `format_not_kept`, `parameter_dropped`, `max_tokens_lowered`. */
   reason: string;
@@ -1234,11 +1234,11 @@ export interface Notice {
   message: string;
   /** With `parameter_dropped`: the field that the model does not support. With `max_tokens_lowered`: `maxTokens`, of which a budget left less. */
   field?: string;
-  /** With `format_not_kept`: where the answer breaks the schema, and which keyword of it, such as `$.items[3].price (type)`; `$ (json)` if it is not JSON at all. */
+  /** With `format_not_kept`: where the answer violates the schema, and which keyword, such as `$.items[3].price (type)`; `$ (json)` if the answer is not JSON at all. */
   at?: string;
 }
 
-/** An image as far as it has been generated. The next one of this `index` takes its place. */
+/** An image as far as it has been generated. The next one with this `index` replaces it. */
 export interface PartialImage {
   /** The place that the finished image will have among the answer's images, from 0. */
   index: number;
@@ -1272,23 +1272,23 @@ export interface PreferencesSaved {
 export interface PromoteDraft {
   /** The feature. */
   feature: string;
-  /** The draft's revision, to notice when another admin has changed it meanwhile. */
+  /** The draft's revision, to detect that another admin has changed the draft meanwhile. */
   revision: number;
-  /** Why, for those who read the revisions. */
+  /** The reason, for other admins who read the revisions. */
   note?: string;
 }
 
 /** The answer to a prompt. */
 export interface PromptResult {
-  /** Identifies the answer: what `stop_generation` and `resume` take. */
+  /** Identifies the answer, for `stop_generation` and `resume`. */
   generationId: string;
   /** The conversation that the question and the answer belong to, if any. */
   conversationId?: string;
   /** The answer's message in that conversation; absent if the call was `temporary`. */
   messageId?: string;
-  /** The feature that answered. */
+  /** The feature that was used. */
   feature: string;
-  /** The revision of its settings: that of a draft for users who have the draft, and 0 for the built-in settings. */
+  /** The revision of its settings: the draft's for users who get the draft, and 0 for the built-in settings. */
   revision: number;
   /** The model that answered, which may be a fallback. */
   model: string;
@@ -1304,7 +1304,7 @@ export interface PromptResult {
   usage: Usage;
   /** How long the answer took. */
   timing: Timing;
-  /** Whether a stored answer was reused, at no cost (the feature's `cacheSeconds`). */
+  /** Whether a cached answer was reused, at no cost (the feature's `cacheSeconds`). */
   cached: boolean;
   /** Every request that was sent to OpenRouter for this answer, in order. */
   attempts: AttemptInfo[];
@@ -1312,29 +1312,29 @@ export interface PromptResult {
   remaining?: Record<string, number>;
   /** What the user should know about the answer. */
   notices?: Notice[];
-  /** The tools that the app should run now, with `finishReason: "tool_calls"`. */
+  /** The tool calls that the app should run now, with `finishReason: "tool_calls"`. */
   toolCalls?: ToolCallInfo[];
   /** The web pages that the answer is based on, at most 50. */
   citations?: Citation[];
   /** The images that the model generated, at most 10. */
   images?: ImageInfo[];
-  /** The reasoning in the provider's own form, to be sent back unchanged and in order with the assistant's message when the app keeps the conversation itself. */
+  /** The reasoning in the provider's own form. An app that stores the conversation itself sends it back unchanged and in order with the assistant's message. */
   reasoningDetails?: Record<string, unknown>[];
   /** The answer as a JSON value, if JSON was requested and the answer satisfies the schema. */
   json?: unknown;
 }
 
-/** The answer to a prompt that an admin tries settings with. */
+/** The answer to a prompt with which an admin tests settings. */
 export interface PromptTestResult {
-  /** Identifies the answer: what `stop_generation` and `resume` take. */
+  /** Identifies the answer, for `stop_generation` and `resume`. */
   generationId: string;
   /** The conversation that the question and the answer belong to, if any. */
   conversationId?: string;
   /** The answer's message in that conversation; absent if the call was `temporary`. */
   messageId?: string;
-  /** The feature that answered. */
+  /** The feature that was used. */
   feature: string;
-  /** The revision of its settings: that of a draft for users who have the draft, and 0 for the built-in settings. */
+  /** The revision of its settings: the draft's for users who get the draft, and 0 for the built-in settings. */
   revision: number;
   /** The model that answered, which may be a fallback. */
   model: string;
@@ -1350,7 +1350,7 @@ export interface PromptTestResult {
   usage: Usage;
   /** How long the answer took. */
   timing: Timing;
-  /** Whether a stored answer was reused, at no cost (the feature's `cacheSeconds`). */
+  /** Whether a cached answer was reused, at no cost (the feature's `cacheSeconds`). */
   cached: boolean;
   /** Every request that was sent to OpenRouter for this answer, in order. */
   attempts: AttemptInfo[];
@@ -1358,19 +1358,19 @@ export interface PromptTestResult {
   remaining?: Record<string, number>;
   /** What the user should know about the answer. */
   notices?: Notice[];
-  /** The tools that the app should run now, with `finishReason: "tool_calls"`. */
+  /** The tool calls that the app should run now, with `finishReason: "tool_calls"`. */
   toolCalls?: ToolCallInfo[];
   /** The web pages that the answer is based on, at most 50. */
   citations?: Citation[];
   /** The images that the model generated, at most 10. */
   images?: ImageInfo[];
-  /** The reasoning in the provider's own form, to be sent back unchanged and in order with the assistant's message when the app keeps the conversation itself. */
+  /** The reasoning in the provider's own form. An app that stores the conversation itself sends it back unchanged and in order with the assistant's message. */
   reasoningDetails?: Record<string, unknown>[];
   /** The answer as a JSON value, if JSON was requested and the answer satisfies the schema. */
   json?: unknown;
   /** Marks the result of a test. */
   test: true;
-  /** What saving the settings would warn of. */
+  /** The warnings that saving the settings would return. */
   warnings: FindingInfo[];
 }
 
@@ -1428,7 +1428,7 @@ export interface ReasoningFrame {
   delta: string;
 }
 
-/** Fetch the list of models from OpenRouter now, however new the stored one is. */
+/** Fetch the list of models from OpenRouter now, even if the stored one is recent. */
 export interface RefreshCatalog {
 
 }
@@ -1443,20 +1443,20 @@ export interface RefusalCount {
   count: number;
 }
 
-/** Remove one OpenRouter key, or all default keys, or all keys of a feature's own. */
+/** Remove one OpenRouter key, all default keys, or all keys of one feature. */
 export interface RemoveKey {
-  /** The feature whose own keys are meant. Default: the default keys. */
+  /** The feature whose own keys to remove. Default: the default keys. */
   feature?: string | null;
   /** The place of the key to remove; the ones after it move up. Default: all of them. */
   position?: number | null;
 }
 
-/** The text starts over: discard what came so far. The answer was not the required JSON, and the model is asked once more (the feature's `repairJson`). */
+/** The text starts over: discard what has arrived so far. The answer was not the required JSON, so the model is called once more (the feature's `repairJson`). */
 export interface RepairFrame {
   type: "repair";
-  /** The model that is asked again. */
+  /** The model that is called again. */
   model: string;
-  /** What was wrong, as in the notice `format_not_kept`. A client that follows an answer of another instance may not be told. */
+  /** What was wrong, as in the notice `format_not_kept`. It may be absent if another instance generates the answer. */
   at?: string;
 }
 
@@ -1464,21 +1464,21 @@ export interface RepairFrame {
 export interface ResetFeature {
   /** The feature, one of the built-in ones. */
   feature: string;
-  /** The revision that is active, to notice when another admin has changed it meanwhile. */
+  /** The active revision, to detect that another admin has changed the feature meanwhile. */
   revision: number;
-  /** Why, for those who read the revisions. */
+  /** The reason, for other admins who read the revisions. */
   note?: string;
 }
 
-/** The shape that an answer has to have. */
+/** The format that an answer must have. */
 export interface ResponseFormat {
-  /** `text`: any. `json_object`: any JSON object. `json_schema`: what `schema` describes. */
+  /** `text`: anything. `json_object`: any JSON object. `json_schema`: what `schema` describes. */
   type?: "text" | "json_object" | "json_schema";
-  /** With `json_schema`, required: what the model is told that the JSON is. */
+  /** Required with `json_schema`: a name for the JSON, which the model gets. */
   name?: string | null;
   /** With `json_schema`, required: a JSON Schema (draft 2020-12), as an object or as its text. */
   schema?: Record<string, unknown> | null;
-  /** With `json_schema`: whether providers that can do so should enforce the schema. */
+  /** With `json_schema`: whether providers should enforce the schema, if they can. */
   strict?: boolean;
 }
 
@@ -1486,11 +1486,11 @@ export interface ResponseFormat {
 export interface RestoreFeature {
   /** The feature. */
   feature: string;
-  /** The revision that is active, to notice when another admin has changed it meanwhile. */
+  /** The active revision, to detect that another admin has changed the feature meanwhile. */
   revision: number;
   /** The revision whose settings become active again; 0 for the built-in settings. */
   restore: number;
-  /** Why, for those who read the revisions. */
+  /** The reason, for other admins who read the revisions. */
   note?: string;
 }
 
@@ -1505,49 +1505,49 @@ export interface ResultFrame {
   result: PromptResult;
 }
 
-/** Get the answer of an earlier call: everything so far at once, then the rest as it comes. */
+/** Get the answer of an earlier call: everything so far at once, then the rest as it arrives. */
 export interface ResumeGeneration {
-  /** The `generationId` of the answer, as the `start` frame or a result has it. No other field goes with it. */
+  /** The `generationId` of the answer, from the `start` frame or a result. No other field is allowed with it. */
   resume: string;
 }
 
 /** An attempt failed before its first token, and another one follows. */
 export interface RetryFrame {
   type: "retry";
-  /** The number of the attempt that follows, from 2. */
+  /** The number of the next attempt, from 2. */
   attempt: number;
-  /** The model that is asked next, which may be a fallback. */
+  /** The model that is called next, which may be a fallback. */
   model: string;
-  /** Why the attempt failed, as a reason of errors.md. */
+  /** Why the attempt failed: one of the reasons in errors.md. */
   reason: string;
 }
 
 /** Change settings of the app as a whole. */
 export interface SaveAppSettings {
-  /** The settings to change, as [AppSettings](#appsettings) has them; the others stay as they are. */
+  /** The settings to change, as [AppSettings](#appsettings) describes them; the others stay as they are. */
   settings: AppSettings;
   /** The revision that the change is based on; 0 if these settings were never saved. */
   revision: number;
-  /** Why, for those who read the audit. */
+  /** The reason, for other admins who read the audit log. */
   note?: string;
 }
 
 /**
  * Change a feature's settings, or save a draft of them for a share of the users.
- * A feature of the admin's own is created by its first save.
+ * Saving a new name creates a feature.
  */
 export interface SaveFeatureSettings {
   /** The feature. */
   feature: string;
-  /** All settings, as [FeatureSettings](#featuresettings) has them. A field that is not given returns to its default. Required, unless `enabled` is given. */
+  /** All settings, as [FeatureSettings](#featuresettings) describes them. An omitted field is reset to its default. Required unless `enabled` is given. */
   settings?: FeatureSettings;
-  /** Switches the feature on or off. Without `settings` that makes no revision and needs no `revision`. */
+  /** Switches the feature on or off. Without `settings`, this creates no revision and requires no `revision`. */
   enabled?: boolean | null;
   /** The revision that the settings were based on, or the draft's with `draftPercent`, if there is a draft. Default: 0, for a feature that was never saved. */
   revision?: number | null;
-  /** Makes these settings a draft that this share of the users gets, always the same users. The draft's own settings with another percentage remain the same draft. */
+  /** Makes these settings a draft for this share of the users, in percent; it is always the same users. Unchanged settings with another percentage remain the same draft. */
   draftPercent?: number | null;
-  /** Why, for those who read the revisions. */
+  /** The reason, for other admins who read the revisions. */
   note?: string;
   /** Validate the settings and save nothing. */
   validateOnly?: boolean;
@@ -1568,17 +1568,17 @@ export interface ServerTool {
 export interface SetKey {
   /** The key. */
   key: string;
-  /** The feature that gets it as its own, which need not exist yet. Default: it is one of the default keys. */
+  /** The feature whose own key it becomes; the feature need not exist yet. Default: it becomes one of the default keys. */
   feature?: string | null;
   /** Its place in the order. The key that is there is replaced; one past the end appends. */
   position?: number;
 }
 
-/** Choose the user's own default model of a feature. */
+/** Choose the user's own default model for a feature. */
 export interface SetPreferences {
   /** The feature. */
   feature: string;
-  /** One of the feature's `models`; `null` for the feature's own model again. */
+  /** One of the feature's `models`; `null` returns to the feature's own model. */
   model: string | null;
 }
 
@@ -1604,7 +1604,7 @@ export interface SettingsSaved {
   settings: AppSettings;
   /** What changed. */
   changes: Difference[];
-  /** The features that are refused from now on. */
+  /** The features that are refused with these settings. */
   warnings: FindingInfo[];
 }
 
@@ -1629,19 +1629,19 @@ export interface StartFrame {
   generationId: string;
   /** The conversation that the question and the answer belong to, if any. */
   conversationId?: string;
-  /** The message that the answer will be, if it is stored. */
+  /** The id that the answer's message will have, if it is stored. */
   messageId?: string;
-  /** The model that is asked first. */
+  /** The model that is called first. */
   model: string;
 }
 
-/** Stop an answer that is being written, from any device of its user. */
+/** Stop an answer that is being generated, from any device of its user. */
 export interface StopGeneration {
-  /** The generation, as the `start` frame or a result has it. Exactly one of the three ids is given. */
+  /** The generation, from the `start` frame or a result. Exactly one of the three ids is required. */
   generationId?: string | null;
-  /** A comparison: all of its answers end, those that have not begun and the judge's too. */
+  /** A comparison: all of its answers are stopped, including the judge's and those not begun. */
   comparisonId?: string | null;
-  /** The `requestId` that the call was given, for a stop before its first frame. */
+  /** The `requestId` of the call, to stop it before its first frame. */
   requestId?: string | null;
 }
 
@@ -1651,9 +1651,9 @@ export interface StopResult {
   generationId?: string;
   /** The comparison, if the request named one. */
   comparisonId?: string;
-  /** Whether it was running, and the stop is on its way. */
+  /** Whether it was running, so that it will now stop. */
   stopped: boolean;
-  /** The status that the stop found: `running`, or how the generation had ended before. */
+  /** The status before the stop: `running`, or how the generation had already ended. */
   status: "running" | "done" | "stopped" | "failed" | "interrupted";
 }
 
@@ -1663,19 +1663,19 @@ export interface StopUserGenerations {
   uid: string;
 }
 
-/** A format of a feature's own, which a Firestore document can hold. */
+/** A feature's own format, which Firestore can store. */
 export interface StoredFormat {
-  /** `text`: any. `json_object`: any JSON object. `json_schema`: what `schema` describes. */
+  /** `text`: anything. `json_object`: any JSON object. `json_schema`: what `schema` describes. */
   type?: "text" | "json_object" | "json_schema";
-  /** With `json_schema`, required: what the model is told that the JSON is. */
+  /** Required with `json_schema`: a name for the JSON, which the model gets. */
   name?: string | null;
   /** With `json_schema`, required: a JSON Schema (draft 2020-12), as an object or as its text. No list is directly inside a list, and no name begins and ends with two underscores. */
   schema?: Record<string, unknown> | null;
-  /** With `json_schema`: whether providers that can do so should enforce the schema. */
+  /** With `json_schema`: whether providers should enforce the schema, if they can. */
   strict?: boolean;
 }
 
-/** What stands for the older part of a path. */
+/** A summary that replaces the older part of a path. */
 export interface SummaryInfo {
   /** The summary. */
   text: string;
@@ -1683,9 +1683,9 @@ export interface SummaryInfo {
   upTo: string;
 }
 
-/** Ask OpenRouter about a key: a stored one, or one that is not stored yet. It costs nothing. */
+/** Check a key with OpenRouter: a stored one, or one that is not stored yet. This is free. */
 export interface TestConnection {
-  /** A key that is not stored yet. Not with `feature` or `position`. */
+  /** A key that is not stored yet. Not allowed with `feature` or `position`. */
   key?: string | null;
   /** A feature that has keys of its own. Default: the default keys. */
   feature?: string | null;
@@ -1694,43 +1694,43 @@ export interface TestConnection {
 }
 
 /**
- * Try settings with one prompt, before anybody else gets them.
- * Works on features that are switched off as well. The ledger marks the generation as a test.
+ * Try settings with one prompt, before any user gets them.
+ * This also works for features that are switched off. The ledger marks the generation as a test.
  */
 export interface TestFeatureSettings {
-  /** The feature that answers: `chat`, `code`, `summarize`, or one that an admin has created. */
+  /** The feature to use: `chat`, `code`, `summarize`, or one that an admin has created. */
   feature: string;
   /** The question. Give exactly one of `prompt` and `messages`. */
   prompt?: string | null;
-  /** The conversation so far, kept by the app; the last message is the user's or a tool's. */
+  /** The conversation so far, stored by the app; the last message is the user's or a tool's. */
   messages?: Message[] | null;
   /** Text that goes before the prompt, separated by an empty line. */
   context?: string | null;
   /** Values of the `{{name}}` placeholders in the feature's system prompt, inserted literally. */
   variables?: Record<string, string>;
-  /** The model to ask, if the feature allows a choice. Default: the user's own default (`set_preferences`), else the feature's model. */
+  /** The model to use, if the feature allows a choice. Default: the user's own default (`set_preferences`), or else the feature's model. */
   model?: string | null;
   /** The sampling temperature, if the feature allows a choice. Default: the feature's. */
   temperature?: number | null;
-  /** Store neither text nor images of this call. The ledger keeps the numbers. */
+  /** Store neither text nor images of this call. The ledger stores only the numbers. */
   temporary?: boolean;
-  /** Makes the call idempotent: repeating it with the same id never asks OpenRouter twice. */
+  /** Makes the call idempotent: repeating it with the same id never calls OpenRouter twice. */
   requestId?: string | null;
-  /** Functions of the app that the model may call, 50,000 bytes of JSON together. */
+  /** Functions of the app that the model may call, at most 50,000 bytes of JSON together. */
   tools?: Tool[];
   /** `auto`, `none`, `required`, or the name of the tool to call. Default: the model's, `auto`. */
   toolChoice?: string | null;
   /** `false` allows one tool call at a time. Default: the model's. */
   parallelToolCalls?: boolean | null;
-  /** The JSON that the answer has to be, if the feature allows callers to say so and has no format of its own. */
+  /** The JSON format that the answer must have, if the feature allows it and has no format of its own. */
   responseFormat?: ResponseFormat | null;
   /** Stream the JSON as it grows, in `json` frames. */
   partialJson?: boolean;
-  /** Files that go with `prompt`. */
+  /** Files that are attached to `prompt`. */
   attachments?: Attachment[];
   /** What generated images should be like, for features that generate images and allow it. */
   imageOptions?: ImageOptions | null;
-  /** Return images of at most 200,000 bytes in base64 as well. */
+  /** Also return images of at most 200,000 bytes in base64. */
   inlineImages?: boolean;
   /** The settings to try, as [save_feature_settings](save_feature_settings.md) takes them. Default: the settings that are stored. */
   settings?: FeatureSettings;
@@ -1753,13 +1753,13 @@ export interface Timing {
 
 /** A function of the app that the model may call. */
 export interface Tool {
-  /** Its name. No two tools share one, it is not the name of a tool of the feature's own, and not `auto`, `none` or `required`. */
+  /** Its name. It must differ from the names of the other tools and of the feature's own tools, and must not be `auto`, `none` or `required`. */
   name: string;
   /** What the model is told about it. */
   description?: string | null;
-  /** A JSON Schema of its arguments, whose type is `object`. Default: it takes none. */
+  /** A JSON Schema of its arguments, whose type is `object`. Default: it has no arguments. */
   parameters?: Record<string, unknown> | null;
-  /** Whether providers that can do so should enforce `parameters`. */
+  /** Whether providers should enforce `parameters`, if they can. */
   strict?: boolean | null;
 }
 
@@ -1775,7 +1775,7 @@ export interface ToolCall {
 
 /** A tool call is complete. */
 export interface ToolCallFrame {
-  /** What the result of the call has to name as its `toolCallId`. */
+  /** The id that the result of the call must have as its `toolCallId`. */
   id: string;
   /** The tool's name. */
   name: string;
@@ -1788,9 +1788,9 @@ export interface ToolCallFrame {
   index: number;
 }
 
-/** A call of one of the app's tools that the model asks for. */
+/** A call to one of the app's tools that the model requests. */
 export interface ToolCallInfo {
-  /** What the result of the call has to name as its `toolCallId`. */
+  /** The id that the result of the call must have as its `toolCallId`. */
   id: string;
   /** The tool's name. */
   name: string;
@@ -1808,7 +1808,7 @@ export interface ToolResult {
   content: string;
 }
 
-/** The result of a tool call, as a stored message has it. */
+/** The result of a tool call in a stored message. */
 export interface ToolResultInfo {
   /** The call's `id`. */
   toolCallId: string;
@@ -1832,15 +1832,15 @@ export interface UpdateConversation {
   conversationId: string;
   /** Its new title. */
   title?: string | null;
-  /** The message that ends the chosen path from now on. */
+  /** The message at which the chosen path ends from now on. */
   messageId?: string | null;
 }
 
 /** Where to upload one file. */
 export interface UploadResult {
-  /** What `attachments` takes once the file is uploaded. */
+  /** The `path` to give in `attachments` once the file is uploaded. */
   path: string;
-  /** Where to send the file. Whoever has this URL can upload: keep it secret. */
+  /** Where to send the file. Anyone with this URL can upload, so keep it secret. */
   uploadUrl: string;
   /** The HTTP method to send it with. */
   method: "PUT";

@@ -1,4 +1,4 @@
-"""The values of the wire: what callers send and get, read once at the edge."""
+"""The values of the wire: what callers send and get, validated once at the edge."""
 
 from typing import TYPE_CHECKING
 

@@ -31,10 +31,10 @@ _KEY_FIELDS: Final = frozenset({"feature", "position"})
 
 
 class TestConnection(Record):
-    """Ask OpenRouter about a key: a stored one, or one that is not stored yet. It costs nothing."""
+    """Check a key with OpenRouter: a stored one, or one that is not stored yet. This is free."""
 
     key: Key | None = Field(default=None, repr=False)
-    """A key that is not stored yet. Not with `feature` or `position`."""
+    """A key that is not stored yet. Not allowed with `feature` or `position`."""
     feature: Name | None = None
     """A feature that has keys of its own. Default: the default keys."""
     position: Position = 1
@@ -56,47 +56,47 @@ class SetKey(Record):
     key: Key = Field(repr=False)
     """The key."""
     feature: Name | None = None
-    """The feature that gets it as its own, which need not exist yet. Default: it is one of the
-    default keys."""
+    """The feature whose own key it becomes; the feature need not exist yet. Default: it becomes one
+    of the default keys."""
     position: Position = 1
     """Its place in the order. The key that is there is replaced; one past the end appends."""
 
 
 class RemoveKey(Record):
-    """Remove one OpenRouter key, or all default keys, or all keys of a feature's own."""
+    """Remove one OpenRouter key, all default keys, or all keys of one feature."""
 
     feature: Name | None = None
-    """The feature whose own keys are meant. Default: the default keys."""
+    """The feature whose own keys to remove. Default: the default keys."""
     position: Position | None = None
     """The place of the key to remove; the ones after it move up. Default: all of them."""
 
 
 class RefreshCatalog(Record):
-    """Fetch the list of models from OpenRouter now, however new the stored one is."""
+    """Fetch the list of models from OpenRouter now, even if the stored one is recent."""
 
 
 class SaveFeatureSettings(Record):
     """Change a feature's settings, or save a draft of them for a share of the users.
 
-    A feature of the admin's own is created by its first save.
+    Saving a new name creates a feature.
     """
 
     feature: Name
     """The feature."""
     settings: dict[str, object] | None = None
-    """All settings, as [FeatureSettings](#featuresettings) has them. A field that is not given
-    returns to its default. Required, unless `enabled` is given."""
+    """All settings, as [FeatureSettings](#featuresettings) describes them. An omitted field is
+    reset to its default. Required unless `enabled` is given."""
     enabled: bool | None = None
-    """Switches the feature on or off. Without `settings` that makes no revision and needs no
+    """Switches the feature on or off. Without `settings`, this creates no revision and requires no
     `revision`."""
     revision: Revision | None = None
     """The revision that the settings were based on, or the draft's with `draftPercent`, if there
     is a draft. Default: 0, for a feature that was never saved."""
     draft_percent: Percent | None = None
-    """Makes these settings a draft that this share of the users gets, always the same users. The
-    draft's own settings with another percentage remain the same draft."""
+    """Makes these settings a draft for this share of the users, in percent; it is always the same
+    users. Unchanged settings with another percentage remain the same draft."""
     note: Note = ""
-    """Why, for those who read the revisions."""
+    """The reason, for other admins who read the revisions."""
     validate_only: bool = False
     """Validate the settings and save nothing."""
 
@@ -108,7 +108,7 @@ class SaveFeatureSettings(Record):
             if self.draft_percent is not None or self.validate_only:
                 raise invalid_part("settings", "is required with draftPercent and validateOnly")
         elif self.enabled is not None and self.draft_percent is not None:
-            raise invalid_part("enabled", "applies to all users: save it apart from a draft")
+            raise invalid_part("enabled", "applies to all users: save it separately from a draft")
         return self
 
 
@@ -118,9 +118,9 @@ class ResetFeature(Record):
     feature: Name
     """The feature, one of the built-in ones."""
     revision: Revision
-    """The revision that is active, to notice when another admin has changed it meanwhile."""
+    """The active revision, to detect that another admin has changed the feature meanwhile."""
     note: Note = ""
-    """Why, for those who read the revisions."""
+    """The reason, for other admins who read the revisions."""
 
 
 class RestoreFeature(Record):
@@ -129,11 +129,11 @@ class RestoreFeature(Record):
     feature: Name
     """The feature."""
     revision: Revision
-    """The revision that is active, to notice when another admin has changed it meanwhile."""
+    """The active revision, to detect that another admin has changed the feature meanwhile."""
     restore: Revision
     """The revision whose settings become active again; 0 for the built-in settings."""
     note: Note = ""
-    """Why, for those who read the revisions."""
+    """The reason, for other admins who read the revisions."""
 
 
 class PromoteDraft(Record):
@@ -142,9 +142,9 @@ class PromoteDraft(Record):
     feature: Name
     """The feature."""
     revision: Revision
-    """The draft's revision, to notice when another admin has changed it meanwhile."""
+    """The draft's revision, to detect that another admin has changed the draft meanwhile."""
     note: Note = ""
-    """Why, for those who read the revisions."""
+    """The reason, for other admins who read the revisions."""
 
 
 class DropDraft(PromoteDraft):
@@ -152,9 +152,9 @@ class DropDraft(PromoteDraft):
 
 
 class TestFeatureSettings(ExecutePrompt):
-    """Try settings with one prompt, before anybody else gets them.
+    """Try settings with one prompt, before any user gets them.
 
-    Works on features that are switched off as well. The ledger marks the generation as a test.
+    This also works for features that are switched off. The ledger marks the generation as a test.
     """
 
     settings: dict[str, object] | None = None
@@ -172,9 +172,9 @@ class SaveAppSettings(Record):
     """Change settings of the app as a whole."""
 
     settings: dict[str, object]
-    """The settings to change, as [AppSettings](#appsettings) has them; the others stay as
+    """The settings to change, as [AppSettings](#appsettings) describes them; the others stay as
     they are."""
     revision: Revision
     """The revision that the change is based on; 0 if these settings were never saved."""
     note: Note = ""
-    """Why, for those who read the audit."""
+    """The reason, for other admins who read the audit log."""

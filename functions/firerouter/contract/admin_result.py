@@ -1,7 +1,7 @@
-"""What admins get: the results of their callables, as `result` has those of everybody's.
+"""What admins get: the results of the callables for admins. `result` has those for users.
 
-`Annotated[Json, "FeatureSettings"]` names the model that the object follows, which lives in a
-package above this one.
+`Annotated[Json, "FeatureSettings"]` names the model of the object, which is defined in a package
+above this one.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ class KeyWarning(TypedDict):
 
 
 class ModelFlag(TypedDict):
-    """A model of a feature that an admin should look at."""
+    """A feature's model that needs an admin's attention."""
 
     feature: str
     """The feature."""
     field: str
     """Where its settings name the model, such as `fallbackModels[0]`; with `broken`, the part of
-    the document that cannot be read."""
+    the document that is invalid."""
     model: str
     """The model."""
     flag: Literal["gone", "renamed", "repriced", "expires", "broken"]
-    """What happened to it. `broken`: the feature was edited by hand and cannot be read."""
+    """What happened to it. `broken`: the feature's document was edited by hand and is invalid."""
     message: str
     """One sentence for people."""
     to: NotRequired[str]
@@ -57,7 +57,7 @@ class CatalogRefreshed(TypedDict):
     removed: list[str]
     """The ids that are gone."""
     flags: list[ModelFlag]
-    """The features that the list concerns."""
+    """The features whose models need attention, given this list."""
 
 
 class DraftInfo(TypedDict):
@@ -66,7 +66,7 @@ class DraftInfo(TypedDict):
     revision: int
     """The draft's revision."""
     percent: float
-    """The share of the users who have it, 0 to 100."""
+    """The share of the users who get it, 0 to 100."""
     settings: Annotated[Json, "FeatureSettings"]
     """The draft's settings, in full."""
 
@@ -91,14 +91,14 @@ class FeatureSaved(TypedDict):
 
 
 class FeatureValidated(TypedDict):
-    """The answer to `validateOnly`: the settings are valid, and nothing was saved."""
+    """The result of `validateOnly`: the settings are valid, and nothing was saved."""
 
     feature: str
     """The feature."""
     valid: Literal[True]
     """Always `true`: invalid settings are refused as `settings_refused`."""
     warnings: list[FindingInfo]
-    """What saving these settings would warn of."""
+    """The warnings that saving these settings would return."""
 
 
 class SettingsSaved(TypedDict):
@@ -111,11 +111,11 @@ class SettingsSaved(TypedDict):
     changes: list[Difference]
     """What changed."""
     warnings: list[FindingInfo]
-    """The features that are refused from now on."""
+    """The features that are refused with these settings."""
 
 
 class KeyReportInfo(TypedDict):
-    """What OpenRouter says about a key."""
+    """What OpenRouter reports about a key."""
 
     valid: Literal[True]
     """OpenRouter accepts the key."""
@@ -136,11 +136,11 @@ class KeyReportInfo(TypedDict):
     limitRemainingUsd: float | None
     """How much of the limit is left, in US dollars."""
     limitReset: str | None
-    """How often the limit starts anew, as OpenRouter says it."""
+    """How often the limit resets, in OpenRouter's words."""
     expiresAt: str | None
     """When the key expires, in ISO 8601; `null` if it does not."""
     freeModelRequestsToday: Json | None
-    """What OpenRouter says about the day's requests of free models."""
+    """What OpenRouter reports about today's requests to free models."""
 
 
 class KeyRefused(TypedDict):

@@ -28,18 +28,18 @@ OWN_PATH: Final = (
 
 
 def _upload_path(value: str) -> str:
-    # the whole path, and only one that we hand out: no `..`, no other folder
+    # the entire path, and only one that we issue: no `..`, no other folder
     if not re.fullmatch(r"users/[^/]{1,400}/" + OWN_PATH, value):
         raise PydanticCustomError("upload_path", "must be a path returned by create_upload")
     return value
 
 
 class Attachment(Record):
-    """A file that goes with a prompt: an upload, or the bytes themselves in base64."""
+    """A file that is attached to a prompt: an upload, or the bytes themselves in base64."""
 
     path: Annotated[str, AfterValidator(_upload_path)] | None = None
-    """The path of an upload, as `create_upload` returned it, or of an image of an answer. Give
-    either `path` or `data`."""
+    """The path of an upload, as `create_upload` returned it, or of an answer's image. Give either
+    `path` or `data`."""
     data: Annotated[str, Field(min_length=1)] | None = Field(default=None, repr=False)
     """The bytes of the file in base64."""
     content_type: ContentType | None = None
@@ -49,7 +49,7 @@ class Attachment(Record):
 
     @cached_property
     def content(self) -> bytes | None:
-        """The bytes of `data`, decoded once for all who share this value; None if not base64."""
+        """The bytes of `data`, decoded once for each value of this type; None if not base64."""
         return decode_base64(self.data or "")
 
     @model_validator(mode="after")
@@ -57,7 +57,7 @@ class Attachment(Record):
         if (self.path is None) == (self.data is None):
             raise PydanticCustomError("source", "must have either path or data")
         if self.path is not None and (self.content_type or self.name):
-            raise PydanticCustomError("path", "takes neither contentType nor name beside path")
+            raise PydanticCustomError("path", "must not have contentType or name beside path")
         if self.data is not None and self.content_type is None:
             raise PydanticCustomError("data", "must have contentType beside data")
         return self
@@ -71,4 +71,4 @@ class CreateUpload(Record):
     size: Annotated[int, Field(alias="bytes", ge=1, le=limits.ATTACHMENT_MAX_BYTES)]
     """The exact size of the file in bytes."""
     name: FileName | None = None
-    """The file's name, without a folder. Models get it with the file."""
+    """The file's name, without a folder. Models get it along with the file."""

@@ -1,4 +1,4 @@
-"""The base of every value that people send or documents hold, and what is said of a wrong one.
+"""The base class of all values that callers send or documents hold, and the errors of invalid ones.
 
 `parse` turns the first fault of a request into an InvalidArgument whose sentence names the field
 (as the caller wrote it), what it must be and what was given. Unknown fields are refused by name.
@@ -20,8 +20,8 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 class Record(BaseModel):
     """A frozen value whose JSON names are camelCase and whose types are taken literally.
 
-    The string below a field documents it: scripts/contract reads it from the source, as pydantic
-    would with `use_attribute_docstrings`. Reading it at import would take 0.1 s of each cold start.
+    The string below a field documents it. scripts/contract reads it from the source, as pydantic
+    would with `use_attribute_docstrings`; doing so at import would add 0.1 s to each cold start.
     """
 
     model_config = ConfigDict(
@@ -29,7 +29,7 @@ class Record(BaseModel):
         strict=True,
         extra="forbid",
         alias_generator=to_camel,
-        validate_by_name=True,  # by our own code; `parse` and the stores take JSON names alone
+        validate_by_name=True,  # in our own code; `parse` and the stores accept only JSON names
         validate_by_alias=True,
         hide_input_in_errors=True,
     )
@@ -39,7 +39,7 @@ def parse(shape: type[ModelT], data: object) -> ModelT:
     """Return a call's `data` as a value of the type `shape`.
 
     Raises:
-        InvalidArgument: Something is wrong with the data; `details.field` says where.
+        InvalidArgument: The data is invalid; `details.field` says where.
     """
     if not isinstance(data, dict):
         raise InvalidArgument(
@@ -52,13 +52,13 @@ def parse(shape: type[ModelT], data: object) -> ModelT:
 
 
 def faults(error: ValidationError) -> list[tuple[str, str]]:
-    """Return (the field's path, a sentence) for each thing that is wrong."""
+    """Return (the field's path, a sentence) for each fault."""
     return [fault(item) for item in error.errors(include_url=False)]
 
 
 def _explain(error: ValidationError) -> InvalidArgument:
     items = error.errors(include_url=False)
-    # an unknown field is the likeliest cause of whatever else is wrong
+    # an unknown field is the likeliest cause of other faults
     first = next((item for item in items if item["type"] == "extra_forbidden"), items[0])
     field, sentence = fault(first)
     return InvalidArgument(sentence, field=field)

@@ -21,7 +21,7 @@ class UpdateConversation(Record):
     ) = None
     """Its new title."""
     message_id: OwnId | None = None
-    """The message that ends the chosen path from now on."""
+    """The message at which the chosen path ends from now on."""
 
     @model_validator(mode="after")
     def _some_change(self) -> UpdateConversation:
@@ -31,7 +31,7 @@ class UpdateConversation(Record):
 
 
 class DeleteConversation(Record):
-    """Delete a conversation with all that it holds.
+    """Delete a conversation and everything in it.
 
     The files of its messages and the text of its answers in the ledger and the response cache are
     deleted too. It is gone for every call at once; a deletion that was interrupted is finished by
@@ -48,4 +48,4 @@ class ExportConversation(Record):
     conversation_id: OwnId
     """The conversation."""
     format: Literal["json", "markdown"] = "json"
-    """`json`: every message of every branch. `markdown`: the chosen path as a text."""
+    """`json`: every message of every branch. `markdown`: the chosen path as text."""

@@ -16,4 +16,4 @@ class Dispatch(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="allow")
 
     endpoint: Annotated[str, Field(min_length=1, max_length=limits.NAME_MAX_CHARS)]
-    """The name of the callable. Its own fields go beside this one."""
+    """The name of the callable. Its fields go next to this one."""

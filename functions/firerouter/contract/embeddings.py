@@ -19,7 +19,7 @@ class CreateEmbeddings(Record):
     """Turn one text or several into vectors, through a feature of the kind `embedding`."""
 
     feature: Name
-    """The feature that answers: `embedding`, or one of that kind that an admin has created."""
+    """The feature to use: `embedding`, or one of that kind that an admin has created."""
     input: Annotated[
         list[Annotated[Text, AfterValidator(not_blank)]],
         BeforeValidator(_several, json_schema_input_type=str | list[str]),
@@ -35,10 +35,10 @@ class CreateEmbeddings(Record):
     """What the texts are for, for models that distinguish the two. Models don't report whether
     they honor it."""
     model: ModelId | None = None
-    """The model to ask, if the feature allows a choice. Vectors of different models cannot be
+    """The model to use, if the feature allows a choice. Vectors of different models can't be
     compared, so there are no fallbacks."""
     request_id: RequestId | None = None
-    """Makes the call idempotent: repeating it with the same id never asks OpenRouter twice."""
+    """Makes the call idempotent: repeating it with the same id never calls OpenRouter twice."""
 
     @model_validator(mode="after")
     def _not_too_much(self) -> CreateEmbeddings:

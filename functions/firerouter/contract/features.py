@@ -11,9 +11,9 @@ class ListFeatures(Record):
 
 
 class SetPreferences(Record):
-    """Choose the user's own default model of a feature."""
+    """Choose the user's own default model for a feature."""
 
     feature: Name
     """The feature."""
     model: ModelId | None
-    """One of the feature's `models`; `null` for the feature's own model again."""
+    """One of the feature's `models`; `null` returns to the feature's own model."""

@@ -22,10 +22,10 @@ NANO_PER_USD: Final = 1_000_000_000  # money is counted in billionths of a US do
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """Requires that a text matches a pattern, and says so in words: `Annotated[str, Matches(...)]`.
+    """Requires a text to match a pattern that the error describes: `Annotated[str, Matches(...)]`.
 
     Args:
-        pattern: What the whole text matches, in what Python and JSON Schema have in common.
+        pattern: A pattern for the entire text, in the syntax that Python and JSON Schema share.
         what: The end of a sentence that begins with the field, such as "must be a model id".
     """
 
@@ -52,12 +52,12 @@ _NAME: Final = r"[A-Za-z][A-Za-z0-9_-]*"
 
 
 def is_name(value: object) -> bool:
-    """Return whether a feature, say, may have this name, whatever its length."""
+    """Return whether this is a valid name, of a feature for example, whatever its length."""
     return isinstance(value, str) and re.fullmatch(_NAME, value) is not None
 
 
 def invalid_part(field: str, what: str) -> PydanticCustomError:
-    """Return the error of a validator of the whole that means one of its fields.
+    """Return an error about one field, for a validator of the whole object.
 
     Args:
         field: The field as callers write it.
@@ -80,7 +80,7 @@ ModelId = Annotated[
 Name = Annotated[
     str,
     Field(max_length=limits.NAME_MAX_CHARS, min_length=1),
-    Matches(_NAME, "must be letters, digits, _ and -, and begin with a letter"),
+    Matches(_NAME, "may only have letters, digits, _ and -, and must begin with a letter"),
 ]
 RequestId = Annotated[
     str,
@@ -88,12 +88,12 @@ RequestId = Annotated[
     Matches(r"[\x21-\x7e]+", "must be printable ASCII without spaces"),
 ]
 GenerationId = Annotated[
-    str, Matches(r"[0-9a-f]{32}", "must be an id of 32 hexadecimal digits, as a result has it")
+    str, Matches(r"[0-9a-f]{32}", "must be an id of 32 hexadecimal digits, as in a result")
 ]
 OwnId = Annotated[
     str,
     Field(max_length=limits.ID_MAX_CHARS, min_length=1),
-    Matches(r"[A-Za-z0-9]+", "must be letters and digits only"),
+    Matches(r"[A-Za-z0-9]+", "may only have letters and digits"),
 ]
 Text = Annotated[str, Field(max_length=limits.PROMPT_MAX_CHARS)]
 Variable = Annotated[str, Field(max_length=limits.VARIABLE_MAX_CHARS)]

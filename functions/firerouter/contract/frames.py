@@ -1,4 +1,4 @@
-"""The frames of a stream before its result: what a client sees while an answer is written.
+"""The frames of a stream before its result: what a client gets while an answer is generated.
 
 As in `result`, these are the JSON values themselves, and the string below a field documents it.
 """
@@ -19,9 +19,9 @@ class StartFrame(TypedDict):
     conversationId: NotRequired[str]
     """The conversation that the question and the answer belong to, if any."""
     messageId: NotRequired[str]
-    """The message that the answer will be, if it is stored."""
+    """The id that the answer's message will have, if it is stored."""
     model: str
-    """The model that is asked first."""
+    """The model that is called first."""
 
 
 class TextFrame(TypedDict):
@@ -45,23 +45,23 @@ class RetryFrame(TypedDict):
 
     type: Literal["retry"]
     attempt: int
-    """The number of the attempt that follows, from 2."""
+    """The number of the next attempt, from 2."""
     model: str
-    """The model that is asked next, which may be a fallback."""
+    """The model that is called next, which may be a fallback."""
     reason: str
-    """Why the attempt failed, as a reason of errors.md."""
+    """Why the attempt failed: one of the reasons in errors.md."""
 
 
 class RepairFrame(TypedDict):
-    """The text starts over: discard what came so far. The answer was not the required JSON, and the
-    model is asked once more (the feature's `repairJson`)."""
+    """The text starts over: discard what has arrived so far. The answer was not the required JSON,
+    so the model is called once more (the feature's `repairJson`)."""
 
     type: Literal["repair"]
     model: str
-    """The model that is asked again."""
+    """The model that is called again."""
     at: NotRequired[str]
-    """What was wrong, as in the notice `format_not_kept`. A client that follows an answer of
-    another instance may not be told."""
+    """What was wrong, as in the notice `format_not_kept`. It may be absent if another instance
+    generates the answer."""
 
 
 class JsonFrame(TypedDict):
@@ -89,11 +89,11 @@ class CitationFrame(Citation):
 
 
 class ImageFrame(TypedDict):
-    """An image is complete, or a part of it is."""
+    """An image: complete, or as far as it has been generated."""
 
     type: Literal["image"]
     image: ImageInfo | PartialImage
-    """The image. `partial: true` marks one that is not complete yet."""
+    """The image. `partial: true` marks one that is incomplete."""
 
 
 AnswerFrame = (
@@ -121,15 +121,15 @@ class ComparisonStartFrame(TypedDict):
     models: list[str]
     """The models that answer, in the order of `results`."""
     estimate: float
-    """What all of it may cost at most, in US dollars."""
+    """What the comparison may cost at most, in US dollars."""
 
 
 class ModelTag(TypedDict):
-    """What each frame of a model's answer also has in a comparison."""
+    """The additional fields of each frame of a model's answer in a comparison."""
 
     index: int
     """The model's place in `models`; the judge's comes after the last one. In the frames
-    `tool_call` and `citation` it is the place of the call or citation instead."""
+    `tool_call` and `citation`, it is the place of the call or citation instead."""
     model: str
     """The model."""
 

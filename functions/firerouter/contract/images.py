@@ -1,4 +1,4 @@
-"""What a caller, or a feature, may ask of generated images. Pure."""
+"""The options that a caller, or a feature, may set for generated images. Pure."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ class ImageOptions(Record):
     aspect_ratio: AspectRatio | None = None
     """Width to height, such as `16:9`, or `auto`."""
     size: Size | None = None
-    """A tier such as `2K`, or pixels such as `1024x1536`, which are a shape: no `aspectRatio` goes
-    with them."""
+    """A tier such as `2K`, or pixels such as `1024x1536`, which determine the shape: they exclude
+    `aspectRatio`."""
     quality: Literal["auto", "low", "medium", "high", "xhigh", "max"] | None = None
-    """How much work goes into an image."""
+    """How much effort goes into an image."""
     n: Annotated[int, Field(ge=1, le=limits.IMAGES_MAX)] | None = None
-    """How many images, for features whose `imageApi` is `images`. A chat model generates as many
-    as it likes."""
+    """How many images, for features whose `imageApi` is `images`. A chat model decides itself how
+    many it generates."""
     seed: Annotated[int, Field(ge=0, le=limits.SEED_MAX)] | None = None
     """Makes the same request more likely to give the same image."""
 
     def without(self, names: Collection[str]) -> ImageOptions:
-        """Return the options without these, named as on the wire."""
+        """Return the options without these, which are named as on the wire."""
         given = self.model_dump(by_alias=True)
         return ImageOptions.model_validate({n: v for n, v in given.items() if n not in names})
 
@@ -68,7 +68,7 @@ class ImageOptions(Record):
         return "x" in (self.size or "")
 
     def over(self, other: ImageOptions | None) -> ImageOptions:
-        """Return these options, completed by the other ones."""
+        """Return these options, with unset ones taken from `other`."""
         below = other.model_dump(exclude_none=True) if other else {}
         if self._pixels:  # they determine the shape as well
             below.pop("aspect_ratio", None)

@@ -1,9 +1,9 @@
-"""Validates JSON Schemas, and values against them. The only home of jsonschema.
+"""Validates JSON Schemas, and values against them. Only this module imports jsonschema.
 
-Schemas come from people and values from models, and both are validated on the loop that serves
-everybody. So nothing is fetched, no regular expression of a schema is run, and validating a value
-stops after a number of steps. A schema itself is not counted in steps: its size is limited.
-Whatever they hold, the result is a short description of the fault, not an exception.
+Schemas come from callers and values from models, and both are validated on the event loop that
+serves all calls. So nothing is fetched, no regular expression of a schema is run, and validating a
+value stops after a number of steps. Validating a schema counts no steps: its size is limited.
+Whatever they contain, the result is a short description of the fault, not an exception.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 _REFERENCES: Final = ("$ref", "$dynamicRef")
-_DATA: Final = ("const", "default", "enum", "examples")  # hold values, not schemas
-_LISTS: Final = ("const", "enum", "required", "type")  # a value is compared with each part of them
-# keywords that run regular expressions or look for them, or take steps that are not counted
+_DATA: Final = ("const", "default", "enum", "examples")  # contain values, not schemas
+_LISTS: Final = ("const", "enum", "required", "type")  # a value is compared with each entry
+# keywords that run or look up regular expressions, or take steps that are not counted
 _UNCHECKED: Final = (
     "pattern",
     "patternProperties",
@@ -34,8 +34,8 @@ _UNCHECKED: Final = (
 
 
 Container = dict[str, object] | list[object]
-Keywords = Mapping[str, object]  # of the schema that a keyword's check belongs to
-Check = Callable[..., object]  # of one keyword, as jsonschema calls it
+Keywords = Mapping[str, object]  # the schema that a keyword's check belongs to
+Check = Callable[..., object]  # one keyword's check, as jsonschema calls it
 
 
 class TooMuch(Exception):
@@ -43,11 +43,11 @@ class TooMuch(Exception):
 
 
 def fault_of_schema(schema: object) -> str | None:
-    """Return where it is not a valid JSON Schema, as a path and a keyword; None if it is one."""
+    """Return where a schema is invalid, as a path and a keyword; None if it is valid."""
     return _fault_of_schema(json.dumps(schema))
 
 
-@lru_cache(maxsize=256)  # an app sends the same schemas with each call, and 20 kB take 0.1 s
+@lru_cache(maxsize=256)  # apps send the same schemas with each call, and 20 kB take 0.1 s
 def _fault_of_schema(text: str) -> str | None:
     from jsonschema import Draft202012Validator
 
@@ -60,7 +60,7 @@ def _fault_of_schema(text: str) -> str | None:
 
 
 def _broken_references(schema: object) -> Iterator[str]:
-    """Find references within the schema that lead to no schema: the validator fails on them."""
+    """Find references within the schema that lead nowhere: the validator would fail on them."""
     from referencing import Registry
     from referencing.jsonschema import DRAFT202012
 
@@ -73,7 +73,7 @@ def _broken_references(schema: object) -> Iterator[str]:
             if key in _REFERENCES and isinstance(value, str) and value.startswith("#"):
                 try:
                     target = resolver.lookup(value).contents
-                except Exception:  # it raises various errors, for a pointer into a text, say
+                except Exception:  # it raises various errors, for example for a pointer into a text
                     target = None
                 if not isinstance(target, (dict, bool)):
                     yield f"{_path(path)} ({key})"
@@ -97,7 +97,7 @@ def fault_of(value: Any, schema: object) -> str | None:
         return "$ ($ref)"  # to another document, which is not fetched
     except TooMuch:
         raise
-    except Exception:  # a fault that validating the schema did not find must not cost the answer
+    except Exception:  # an undetected fault of the schema must not fail the answer
         return "$ (schema)"
     return None if error is None else f"{_path(error.absolute_path)} ({error.validator})"
 
@@ -117,11 +117,11 @@ def _validator(schema: object) -> Validator:
     def weight(rule: object, value: object, of: Keywords) -> int:
         """Return how many steps one check takes by itself."""
         if rule is of.get("uniqueItems") is True and isinstance(value, list):
-            return len(value) ** 2  # each entry is compared with each other one
+            return len(value) ** 2  # each entry is compared with all others
         if not isinstance(rule, (dict, list)) or not any(rule is of.get(word) for word in _LISTS):
             return 0
         if id(rule) not in sizes:
-            sizes[id(rule)] = len(json.dumps(rule)) // 4  # characters of one value, and around it
+            sizes[id(rule)] = len(json.dumps(rule)) // 4  # four characters take one step
         return sizes[id(rule)]
 
     def counted(check: Check) -> Check:

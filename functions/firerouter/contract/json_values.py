@@ -1,4 +1,4 @@
-"""Free JSON values that people send, and what a Firestore document can hold of them. Pure."""
+"""Arbitrary JSON values that callers send, and whether Firestore can store them. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _INT64: Final = 2**63
 
 
 def _too_much(value: object, depth: int = 0) -> Iterator[str]:
-    """Find what keeps a JSON value from being read and sent, as ends of a sentence."""
+    """Yield why a JSON value can't be accepted, as ends of a sentence."""
     if depth > limits.JSON_MAX_DEPTH:
         yield f"may be nested at most {limits.JSON_MAX_DEPTH} levels deep"
     elif isinstance(value, (dict, list)):
@@ -27,7 +27,7 @@ def _too_much(value: object, depth: int = 0) -> Iterator[str]:
 
 
 def _unstorable(value: object) -> Iterator[str]:
-    """Find what else keeps it out of a Firestore document, as ends of a sentence."""
+    """Yield why Firestore can't store a JSON value, as ends of a sentence."""
     if isinstance(value, dict):
         for name, item in value.items():
             if not name or re.fullmatch(r"__.*__", name, re.DOTALL):
@@ -43,15 +43,17 @@ def _unstorable(value: object) -> Iterator[str]:
 
 
 def _storable(value: object) -> object:
-    """Return the value, which a document can hold. Raises PydanticCustomError."""
+    """Return the value if Firestore can store it. Raises PydanticCustomError."""
     for problem in _unstorable(value):
         raise PydanticCustomError("json", problem)
     return value
 
 
 def _json(value: object) -> object:
-    """Return a JSON value that is small enough to be read. Text is parsed as JSON, because that is
-    how people type it. Raises PydanticCustomError."""
+    """Return the value if it is JSON of an allowed size. Raises PydanticCustomError.
+
+    Text is parsed as JSON, because that is how people enter it.
+    """
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -60,7 +62,7 @@ def _json(value: object) -> object:
     for problem in _too_much(value):
         raise PydanticCustomError("json", problem)
     try:
-        # no document holds what UTF-8 cannot write: half a surrogate pair
+        # UTF-8, and so Firestore, can't encode half of a surrogate pair
         size = len(json.dumps(value, allow_nan=False, ensure_ascii=False).encode())
     except (ValueError, TypeError, RecursionError):
         raise PydanticCustomError("json", "must be JSON") from None
@@ -73,5 +75,5 @@ def _json(value: object) -> object:
     return value
 
 
-SentObject = Annotated[dict[str, object], BeforeValidator(_json)]  # that no document has to hold
+SentObject = Annotated[dict[str, object], BeforeValidator(_json)]  # not stored in Firestore
 JsonObject = Annotated[SentObject, AfterValidator(_storable)]

@@ -1,4 +1,4 @@
-"""Content types, and the first bytes that tell them apart. Pure."""
+"""Content types, and the first bytes that identify them. Pure."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Kind:
     Attributes:
         modality: The input modality that a model must support, as the catalog names it; None if
             any model will do.
-        matches: Tells by the first bytes whether a file is of this kind.
-        format: OpenRouter's name for it, of audio alone.
+        matches: Returns whether a file is of this kind, from its first bytes.
+        format: OpenRouter's name for it, for audio only.
     """
 
     modality: str | None
@@ -96,7 +96,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "audio/mpeg": Kind("audio", _is_mp3, "mp3"),
     "audio/flac": Kind("audio", _starts(b"fLaC"), "flac"),
     "audio/ogg": Kind("audio", _starts(b"OggS"), "ogg"),
-    # a recorder writes sound alone with a video's brand
+    # recorders may use a video's brand for audio
     "audio/mp4": Kind("audio", _brand(lambda brand: brand != b"qt  "), "m4a"),
     "video/mp4": Kind("video", _brand(lambda brand: brand not in {b"qt  ", b"M4A "})),
     "video/quicktime": Kind("video", _is_quicktime),
@@ -105,7 +105,7 @@ KINDS: Final[Mapping[str, Kind]] = {
 
 
 def encode_base64(content: bytes, *, piece_bytes: int = ENCODED_AT_ONCE_BYTES) -> str:
-    """Encode in pieces, so that other threads get their turn meanwhile.
+    """Encode in pieces, so that other threads can run meanwhile.
 
     Args:
         content: What to encode.

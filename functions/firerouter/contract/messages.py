@@ -1,15 +1,15 @@
-"""Messages as values, from a conversation or a caller on their way to a model. Pure.
+"""Messages as values, on their way from a conversation or a caller to a model. Pure.
 
 A message is built in steps, each of which returns new values:
 
-    conversations           what Firestore holds of the earlier messages
-    files                   + placeholders for the files that go with them
+    conversations           the earlier messages, as Firestore stores them
+    files                   + placeholders for their files
     generation.prompts      + the system prompt and the question
-    generation.tool_turns   tool calls paired with their results, foreign reasoning left out
+    generation.tool_turns   tool calls paired with their results, other models' reasoning removed
     files                   placeholders replaced by bytes, stored annotations by their content
     openrouter.requests     -> the JSON that OpenRouter takes: no other module knows its field names
 
-The two `stored_*` fields and `FilePlaceholder` refer to what lies elsewhere until it is fetched.
+The two `stored_*` fields and `FilePlaceholder` refer to data that is fetched later.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ Role = Literal["system", "user", "assistant", "tool"]
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """Text beside the message's own, such as the content of a text file."""
+    """Text in addition to the message's own, such as the content of a text file."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class FilePlaceholder:
-    """The place of a file whose bytes are not there yet.
+    """Stands in for a file whose bytes have not been fetched yet.
 
-    key: Identifies the bytes; `FileRef` has the same one.
+    key: Identifies the bytes; the `FileRef` has the same key.
     """
 
     key: str
@@ -74,7 +74,7 @@ Part = TextPart | FilePlaceholder | ImagePart | AudioPart | VideoPart | Document
 
 @dataclass(frozen=True, slots=True)
 class ToolRequest:
-    """A tool call that a model asked for. arguments: JSON text, as the model wrote it."""
+    """A tool call that a model requested. arguments: JSON text, as the model wrote it."""
 
     id: str
     name: str
@@ -83,7 +83,7 @@ class ToolRequest:
 
 @dataclass(frozen=True, slots=True)
 class ToolReply:
-    """What the app answered to a tool call."""
+    """The app's result of a tool call."""
 
     call_id: str
     content: str
@@ -99,7 +99,7 @@ class StoredReasoning:
 
 @dataclass(frozen=True, slots=True)
 class StoredAnnotations:
-    """Where OpenRouter's annotations of files are stored, in pieces. documents: their ids."""
+    """Where OpenRouter's annotations of files are stored. documents: the ids of their pieces."""
 
     documents: tuple[str, ...]
     size_bytes: int
@@ -107,14 +107,14 @@ class StoredAnnotations:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message, as a model is going to get it.
+    """One message, as a model will get it.
 
     Attributes:
-        text: What it says. `parts` follow it.
-        tool_requests: Of an assistant.
-        tool_replies: Of a tool. OpenRouter gets a message for each.
-        reasoning_details: Of an assistant, as its provider wants them back: unchanged.
-        annotations: What OpenRouter read of files before, so that it does not parse them again.
+        text: The text. `parts` follow it.
+        tool_requests: The tool calls of an assistant.
+        tool_replies: The results of a tool. OpenRouter gets a message for each.
+        reasoning_details: An assistant's reasoning, unchanged, as its provider wants it back.
+        annotations: OpenRouter's annotations of files, so that it does not parse them again.
     """
 
     role: Role

@@ -35,27 +35,27 @@ class GetAvailableModels(Record):
     """
 
     search: Annotated[str, Field(max_length=limits.SEARCH_MAX_CHARS)] = ""
-    """Words that all have to occur in a model's id, name or description."""
+    """Words that must all occur in a model's id, name or description."""
     capabilities: Annotated[list[Capability], Field(max_length=limits.CAPABILITIES_MAX)] = Field(
         default_factory=list
     )
-    """What a model has to be able to do, all of it."""
+    """The capabilities that a model must have, all of them."""
     max_prompt_price: Usd | None = None
     """US dollars per million tokens of the prompt. A dynamic price never matches."""
     max_completion_price: Usd | None = None
     """US dollars per million tokens of the completion. A dynamic price never matches."""
     min_context: Annotated[int, Field(ge=0, le=limits.WHOLE_NUMBER_MAX)] | None = None
-    """How many tokens have to fit, prompt and completion together."""
+    """The context length that a model must have at least, in tokens."""
     provider: Annotated[str, Field(max_length=limits.NAME_MAX_CHARS)] | None = None
     """The author in the id, such as `anthropic`."""
     free: bool | None = None
     """`true`: only free models; `false`: only the others."""
     output_modality: Annotated[str, Field(max_length=limits.NAME_MAX_CHARS)] | None = None
-    """What a model has to generate, such as `text`, `image` or `embeddings`."""
+    """What a model must generate, such as `text`, `image` or `embeddings`."""
     sort: Literal["name", "price", "context", "newest"] = "name"
     """By name, by price (the cheapest first), by context (the longest first), or the newest
     first."""
     page_size: Annotated[int, Field(ge=1, le=limits.MODELS_PER_PAGE_MAX)] = limits.MODELS_PER_PAGE
     """How many models a page has at most."""
     page_token: Annotated[str, Field(max_length=limits.PAGE_TOKEN_MAX_CHARS)] | None = None
-    """The `nextPageToken` of the page before, with the same filters."""
+    """The `nextPageToken` of the previous page, with the same filters."""

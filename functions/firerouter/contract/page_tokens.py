@@ -42,7 +42,7 @@ def read_page_token(request: PagedRequest) -> list[object]:
             if fingerprint == _fingerprint(request):
                 return position
             raise InvalidArgument(
-                "pageToken belongs to other filters. Leave it out to start again.",
+                "pageToken belongs to different filters. Omit it to start from the first page.",
                 field="pageToken",
             )
     raise malformed_page_token()
@@ -50,7 +50,7 @@ def read_page_token(request: PagedRequest) -> list[object]:
 
 def malformed_page_token() -> InvalidArgument:
     """Return the refusal of a token that no page has given out."""
-    sentence = "pageToken must be the nextPageToken of an earlier answer."
+    sentence = "pageToken must be the nextPageToken of an earlier response."
     return InvalidArgument(sentence, field="pageToken")
 
 

@@ -1,4 +1,4 @@
-"""The requests of the callables that generate, follow and end answers."""
+"""The requests of the callables that generate, follow and stop answers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .tools import ReasoningDetails, Tool, ToolCall, ToolResult, problem_of, siz
 NEW: Final = "new"  # in place of the id of a conversation that does not exist yet
 ROOT: Final = "root"  # in place of the message that the first message of a conversation follows
 
-# what a comparison cannot have: its answers are several, and a conversation goes on with one
+# not for comparisons: they have several answers, and a conversation continues with one
 FOR_ONE_MODEL: Final = frozenset(
     {"model", "conversationId", "parentMessageId", "regenerate", "resume"}
 )
@@ -47,25 +47,25 @@ class Message(Record):
     tool_calls: Annotated[list[ToolCall], Field(max_length=limits.TOOL_CALLS_MAX)] = Field(
         default_factory=list
     )
-    """The tools that an assistant called, as its result had them."""
+    """The tools that an assistant called, as in its result."""
     tool_call_id: Annotated[str, Field(max_length=limits.TOOL_CALL_ID_MAX_CHARS)] | None = None
-    """The call that a tool's message answers."""
+    """The `id` of the call whose result a tool's message is."""
     reasoning_details: ReasoningDetails = Field(default_factory=list)
-    """An assistant's reasoning, as its result had it: unchanged and in order."""
+    """An assistant's reasoning, as in its result: unchanged and in order."""
 
 
 class ExecutePrompt(Record):
-    """Send one prompt through one feature and get the answer, whole or streamed."""
+    """Send one prompt through one feature and get the answer, all at once or streamed."""
 
     feature: Name
-    """The feature that answers: `chat`, `code`, `summarize`, or one that an admin has created."""
+    """The feature to use: `chat`, `code`, `summarize`, or one that an admin has created."""
     prompt: Annotated[Text, AfterValidator(not_blank)] | None = None
     """The question. Give exactly one of `prompt`, `messages`, `regenerate` and `toolResults`."""
     messages: (
         Annotated[list[Message], Field(min_length=1, max_length=limits.MESSAGES_MAX)] | None
     ) = None
-    """The conversation so far, kept by the app; the last message is the user's or a tool's. Not
-    with `conversationId`."""
+    """The conversation so far, stored by the app; the last message is the user's or a tool's. Not
+    allowed with `conversationId`."""
     context: Text | None = None
     """Text that goes before the prompt, separated by an empty line."""
     variables: Annotated[dict[Name, Variable], Field(max_length=limits.VARIABLES_MAX)] = Field(
@@ -73,20 +73,20 @@ class ExecutePrompt(Record):
     )
     """Values of the `{{name}}` placeholders in the feature's system prompt, inserted literally."""
     model: ModelId | None = None
-    """The model to ask, if the feature allows a choice. Default: the user's own default
-    (`set_preferences`), else the feature's model."""
+    """The model to use, if the feature allows a choice. Default: the user's own default
+    (`set_preferences`), or else the feature's model."""
     temperature: Annotated[Number, Field(ge=0, le=2)] | None = None
     """The sampling temperature, if the feature allows a choice. Default: the feature's."""
     temporary: bool = False
-    """Store neither text nor images of this call. The ledger keeps the numbers."""
+    """Store neither text nor images of this call. The ledger stores only the numbers."""
     request_id: RequestId | None = None
-    """Makes the call idempotent: repeating it with the same id never asks OpenRouter twice."""
+    """Makes the call idempotent: repeating it with the same id never calls OpenRouter twice."""
     conversation_id: OwnId | None = None
     """Append to this conversation and include its history; `new` starts one. Default: the answer
     is not stored."""
     parent_message_id: OwnId | None = None
-    """The message that the prompt follows, which edits an earlier question; `root` for none.
-    Default: the last message of the chosen path."""
+    """The message that the prompt follows; an earlier one edits the question after it. `root`: the
+    prompt follows none. Default: the last message of the chosen path."""
     regenerate: OwnId | None = None
     """The id of an answer to regenerate, or of a question that has no answer."""
     tool_results: (
@@ -96,24 +96,24 @@ class ExecutePrompt(Record):
     tools: Annotated[list[Tool], Field(max_length=limits.CALLER_TOOLS_MAX)] = Field(
         default_factory=list
     )
-    """Functions of the app that the model may call, 50,000 bytes of JSON together."""
+    """Functions of the app that the model may call, at most 50,000 bytes of JSON together."""
     tool_choice: Annotated[str, Field(max_length=limits.NAME_MAX_CHARS)] | None = None
     """`auto`, `none`, `required`, or the name of the tool to call. Default: the model's, `auto`."""
     parallel_tool_calls: bool | None = None
     """`false` allows one tool call at a time. Default: the model's."""
     response_format: ResponseFormat | None = None
-    """The JSON that the answer has to be, if the feature allows callers to say so and has no
-    format of its own."""
+    """The JSON format that the answer must have, if the feature allows it and has no format of its
+    own."""
     partial_json: bool = False
     """Stream the JSON as it grows, in `json` frames."""
     attachments: Annotated[list[Attachment], Field(max_length=limits.ATTACHMENTS_MAX)] = Field(
         default_factory=list
     )
-    """Files that go with `prompt`."""
+    """Files that are attached to `prompt`."""
     image_options: ImageOptions | None = None
     """What generated images should be like, for features that generate images and allow it."""
     inline_images: bool = False
-    """Return images of at most 200,000 bytes in base64 as well."""
+    """Also return images of at most 200,000 bytes in base64."""
 
     @model_validator(mode="after")
     def _tools_fit(self) -> ExecutePrompt:
@@ -151,7 +151,7 @@ class ExecutePrompt(Record):
         return self
 
     def _conflicts(self) -> Iterator[tuple[bool, str, str]]:
-        """Find what does not go together: (whether it is so, the field, the end of a sentence)."""
+        """Yield each conflict: (whether there is one, the field, the end of a sentence)."""
         stored, new = self.conversation_id is not None, self.conversation_id == NEW
         for field, value in (
             ("regenerate", self.regenerate),
@@ -172,7 +172,7 @@ class ExecutePrompt(Record):
         answers_calls = self.tool_results is not None and bool(self.context)
         yield answers_calls, "context", "is not allowed with toolResults"
         last = self.messages[-1].role if self.messages else None
-        yield last == "assistant", "messages", "must end with a message of the user's or a tool's"
+        yield last == "assistant", "messages", "must end with a message of the user or a tool"
 
     @property
     def size(self) -> int:
@@ -198,22 +198,22 @@ class Judge(Record):
 
 
 class CompareModels(Record):
-    """Send one prompt to several models side by side. Each answers and fails by itself."""
+    """Send one prompt to several models side by side. Each answers or fails independently."""
 
     model_config = ConfigDict(extra="allow")
 
     feature: Name
-    """The feature that answers."""
+    """The feature to use."""
     models: Annotated[list[ModelId], Field(min_length=2, max_length=limits.COMPARED_MODELS_MAX)]
-    """The models to ask. Their fallbacks are not used: another model's answer would pass for
-    theirs."""
+    """The models to compare. Fallbacks are not used, because their answers would pass for those of
+    these models."""
     max_cost: Usd | None = None
     """US dollars. A comparison that may cost more is refused (`cost_too_high`) before any model is
-    asked."""
+    called."""
     judge: Judge | None = None
     """A model that reads the answers. Not for features that generate images."""
     request_id: RequestId | None = None
-    """Makes the call idempotent: repeating it with the same id asks no model twice."""
+    """Makes the call idempotent: repeating it with the same id calls no model twice."""
 
     @model_validator(mode="after")
     def _stateless(self) -> CompareModels:
@@ -230,11 +230,11 @@ class CompareModels(Record):
 
 
 class ResumeGeneration(Record):
-    """Get the answer of an earlier call: everything so far at once, then the rest as it comes."""
+    """Get the answer of an earlier call: everything so far at once, then the rest as it arrives."""
 
     resume: GenerationId
-    """The `generationId` of the answer, as the `start` frame or a result has it. No other field
-    goes with it."""
+    """The `generationId` of the answer, from the `start` frame or a result. No other field is
+    allowed with it."""
 
 
 class QueuedGeneration(Record):
@@ -245,15 +245,15 @@ class QueuedGeneration(Record):
 
 
 class StopGeneration(Record):
-    """Stop an answer that is being written, from any device of its user."""
+    """Stop an answer that is being generated, from any device of its user."""
 
     generation_id: GenerationId | None = None
-    """The generation, as the `start` frame or a result has it. Exactly one of the three ids is
-    given."""
+    """The generation, from the `start` frame or a result. Exactly one of the three ids is
+    required."""
     comparison_id: GenerationId | None = None
-    """A comparison: all of its answers end, those that have not begun and the judge's too."""
+    """A comparison: all of its answers are stopped, including the judge's and those not begun."""
     request_id: RequestId | None = None
-    """The `requestId` that the call was given, for a stop before its first frame."""
+    """The `requestId` of the call, to stop it before its first frame."""
 
     @model_validator(mode="after")
     def _one_id(self) -> StopGeneration:

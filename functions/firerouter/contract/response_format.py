@@ -1,4 +1,4 @@
-"""JSON answers: what callers may ask for, and whether an answer satisfies it. Pure.
+"""JSON answers: the formats that callers may require, and whether an answer has one. Pure.
 
 Models and providers do not always comply with a format, so the answer is validated here as well.
 """
@@ -18,12 +18,12 @@ from .fields import Name
 from .json_schema import TooMuch, fault_of, fault_of_schema
 from .json_values import JsonObject, SentObject
 
-# many models put JSON into a fence of Markdown, whatever the request says
+# many models put JSON into a Markdown code fence, whatever the request says
 _FENCED: Final = re.compile(r"\s*```(?:json)?[ \t]*\n(.*)\n[ \t]*```\s*", re.DOTALL)
 _FENCE: Final = re.compile(r"\A\s*```(?:json)?[ \t]*\n")
 _AGAIN: Final = (
-    "Your answer does not have the format that was asked for: {fault}. "
-    "Give the whole answer again, as JSON alone, without any other text."
+    "Your answer does not have the requested format: {fault}. "
+    "Give the complete answer again, as JSON only, without any other text."
 )
 
 
@@ -34,18 +34,18 @@ def _schema(value: dict[str, object]) -> dict[str, object]:
 
 
 class ResponseFormat(Record):
-    """The shape that an answer has to have."""
+    """The format that an answer must have."""
 
     type: Literal["text", "json_object", "json_schema"] = "text"
-    """`text`: any. `json_object`: any JSON object. `json_schema`: what `schema` describes."""
+    """`text`: anything. `json_object`: any JSON object. `json_schema`: what `schema` describes."""
     name: Name | None = None
-    """With `json_schema`, required: what the model is told that the JSON is."""
+    """Required with `json_schema`: a name for the JSON, which the model gets."""
     schema_: Annotated[SentObject, AfterValidator(_schema)] | None = Field(
         default=None, alias="schema"
     )
     """With `json_schema`, required: a JSON Schema (draft 2020-12), as an object or as its text."""
     strict: bool = True
-    """With `json_schema`: whether providers that can do so should enforce the schema."""
+    """With `json_schema`: whether providers should enforce the schema, if they can."""
 
     @model_validator(mode="after")
     def _whole(self) -> ResponseFormat:
@@ -64,7 +64,7 @@ class ResponseFormat(Record):
 
 
 class StoredFormat(ResponseFormat):
-    """A format of a feature's own, which a Firestore document can hold."""
+    """A feature's own format, which Firestore can store."""
 
     schema_: Annotated[JsonObject, AfterValidator(_schema)] | None = Field(
         default=None, alias="schema"
@@ -106,7 +106,7 @@ def parse_answer(text: str, wanted: Mapping[str, object] | None) -> ParsedAnswer
 
 
 def parse_partial(text: str) -> object:
-    """Return a JSON value as far as it has been written, truncated texts included, or None."""
+    """Return the JSON value so far, whose last text may be truncated; None if there is none."""
     begun = _FENCE.sub("", text, count=1)
     try:
         return from_json(begun, allow_partial="trailing-strings")
@@ -126,15 +126,15 @@ def result_fields(text: str, wanted: Mapping[str, object] | None) -> dict[str, o
 
 
 def repair_request(fault: str) -> str:
-    """Return the prompt that asks for the answer again, and says what is wrong with it."""
+    """Return the prompt that requests the answer again, and says what is wrong with it."""
     return _AGAIN.format(fault=fault)
 
 
-# -- as the ledger keeps a result: its JSON is in its text, and not all JSON fits a document ------
+# -- results in the ledger: without `json`, which is in the text and may not fit a document -------
 
 
 def to_stored(result: Mapping[str, object]) -> dict[str, object]:
-    """Return a result as the ledger stores it: its JSON is in its text already."""
+    """Return a result as the ledger stores it, with `hasJson` in place of `json`."""
     if "json" not in result:
         return dict(result)
     return {**{n: v for n, v in result.items() if n != "json"}, "hasJson": True}

@@ -1,4 +1,4 @@
-"""What users get: the result of every callable, and the errors. `frames`: what streams add.
+"""What users get: the result of every callable, and the errors. `frames` has what streams add.
 
 These are the JSON values themselves, with the names that they have on the wire, so nothing has to
 be converted and a missing key is a type error. A `NotRequired` key is left out, never null, unless
@@ -70,13 +70,13 @@ class AttemptInfo(TypedDict):
     """One request that was sent to OpenRouter for this answer."""
 
     model: str
-    """The model that was asked."""
+    """The model that was called."""
     reason: NotRequired[str]
-    """Why the attempt failed, as a reason of errors.md; absent if it succeeded."""
+    """Why the attempt failed: one of the reasons in errors.md; absent if it succeeded."""
 
 
 class Notice(TypedDict):
-    """Something the user should know about an answer that was given nevertheless."""
+    """Something the user should know about a successful answer."""
 
     reason: str
     """Stable and for programs: `preference_dropped`, `attachment_left_out`, `reasoning_not_kept`,
@@ -87,15 +87,15 @@ class Notice(TypedDict):
     """With `parameter_dropped`: the field that the model does not support. With
     `max_tokens_lowered`: `maxTokens`, of which a budget left less."""
     at: NotRequired[str]
-    """With `format_not_kept`: where the answer breaks the schema, and which keyword of it, such as
-    `$.items[3].price (type)`; `$ (json)` if it is not JSON at all."""
+    """With `format_not_kept`: where the answer violates the schema, and which keyword, such as
+    `$.items[3].price (type)`; `$ (json)` if the answer is not JSON at all."""
 
 
 class ToolCallInfo(TypedDict):
-    """A call of one of the app's tools that the model asks for."""
+    """A call to one of the app's tools that the model requests."""
 
     id: str
-    """What the result of the call has to name as its `toolCallId`."""
+    """The id that the result of the call must have as its `toolCallId`."""
     name: str
     """The tool's name."""
     arguments: str
@@ -108,7 +108,7 @@ class Citation(TypedDict):
     """A web page that the answer is based on."""
 
     url: str
-    """Its address, `https://` or `http://`."""
+    """Its URL, `https://` or `http://`."""
     title: NotRequired[str]
     """Its title, truncated to 500 characters."""
     content: NotRequired[str]
@@ -129,14 +129,14 @@ class ImageInfo(TypedDict):
     bytes: int
     """Its size."""
     path: NotRequired[str]
-    """Where it is in Cloud Storage; absent if it is not stored."""
+    """Its path in Cloud Storage; absent if it is not stored."""
     data: NotRequired[str]
-    """The image in base64, if it is not stored, or if it is small and `inlineImages` asked for
-    it."""
+    """The image in base64, if it is not stored, or if it is small and the request set
+    `inlineImages`."""
 
 
 class PartialImage(TypedDict):
-    """An image as far as it has been generated. The next one of this `index` takes its place."""
+    """An image as far as it has been generated. The next one with this `index` replaces it."""
 
     index: int
     """The place that the finished image will have among the answer's images, from 0."""
@@ -152,9 +152,9 @@ class FileInfo(TypedDict):
     """A file of a stored message."""
 
     path: str
-    """Where it is in Cloud Storage."""
+    """Its path in Cloud Storage."""
     contentType: str
-    """Its media type."""
+    """Its content type."""
     bytes: int
     """Its size."""
     name: NotRequired[str]
@@ -162,7 +162,7 @@ class FileInfo(TypedDict):
 
 
 class ToolResultInfo(TypedDict):
-    """The result of a tool call, as a stored message has it."""
+    """The result of a tool call in a stored message."""
 
     toolCallId: str
     """The call's `id`."""
@@ -211,39 +211,39 @@ class SettingsVersion(TypedDict):
 
 
 class ErrorDetails(TypedDict):
-    """What programs go by. The first three are always present; the others depend on `reason`."""
+    """Details for programs. The first three are always present; the others depend on `reason`."""
 
     reason: str
     """Stable and for programs."""
     retryable: bool
-    """Whether the same request may succeed if it is sent again later."""
+    """Whether the same request may succeed later."""
     traceId: str
     """Identifies the call in the logs."""
     retryAfterSeconds: NotRequired[float]
     """How long to wait before trying again."""
     field: NotRequired[str]
-    """The field of the request that is wrong, such as `messages[2].content`; empty if it is the
-    request as a whole."""
+    """The invalid field of the request, such as `messages[2].content`; empty if the request as a
+    whole is invalid."""
     limit: NotRequired[str]
     """With `quota_exceeded`: which limit was reached."""
     max: NotRequired[float]
-    """How much is allowed: of the limit in `limit`, of tool calls, of images, or in US dollars."""
+    """The maximum: of what `limit` names, of tool calls, of images, or of US dollars."""
     maxBytes: NotRequired[int]
     """With `images_too_large`: how large they may be."""
     estimate: NotRequired[float]
     """With `cost_too_high`: what the comparison may cost, in US dollars."""
     generationId: NotRequired[str]
-    """The generation that failed, or that is running already and can be resumed."""
+    """The generation that failed, or one that is already running and can be resumed."""
     usage: NotRequired[Usage]
     """What an answer, or vectors, cost that failed and are charged nevertheless."""
     previousStatus: NotRequired[str | None]
     """With `result_not_kept`: how the earlier generation ended."""
     previousReason: NotRequired[str | None]
-    """With `result_not_kept`: the reason for which the earlier generation failed."""
+    """With `result_not_kept`: the reason why the earlier generation failed."""
     kind: NotRequired[str]
     """With `wrong_kind`: the feature's kind."""
     modality: NotRequired[str | None]
-    """With `attachment_not_taken`: what the model would have to accept."""
+    """With `attachment_not_taken`: the input modality that the model does not accept."""
     phase: NotRequired[Literal["connect", "first_token", "idle", "total"]]
     """With `upstream_timeout`: what took too long."""
     part: NotRequired[str]
@@ -254,15 +254,15 @@ class ErrorDetails(TypedDict):
     expected: NotRequired[int]
     """With `catalog_incomplete`: how many it should have had at least."""
     errors: NotRequired[list[FindingInfo]]
-    """With `settings_refused`: what is wrong, at most 50 findings."""
+    """With `settings_refused`: the errors, at most 50."""
     warnings: NotRequired[list[FindingInfo]]
-    """With `settings_refused`: what else was found, at most 50 findings."""
+    """With `settings_refused`: the warnings, at most 50."""
     yours: NotRequired[SettingsVersion]
     """With `settings_changed`: the settings of this request."""
     current: NotRequired[SettingsVersion]
     """With `settings_changed`: the settings that another admin has saved meanwhile."""
     differences: NotRequired[list[Difference]]
-    """With `settings_changed`: where both differ, from `current` to `yours`."""
+    """With `settings_changed`: the differences from `current` to `yours`."""
 
 
 class ErrorBody(TypedDict):
@@ -271,9 +271,9 @@ class ErrorBody(TypedDict):
     status: str
     """The canonical code of the callable protocol, such as `NOT_FOUND`."""
     message: str
-    """One sentence for people. It may change: programs go by `details.reason`."""
+    """One sentence for people. It may change, so programs should use `details.reason`."""
     details: ErrorDetails
-    """What programs go by."""
+    """The details for programs."""
 
 
 # -- prompts ---------------------------------------------------------------------------------------
@@ -283,15 +283,15 @@ class PromptResult(TypedDict):
     """The answer to a prompt."""
 
     generationId: str
-    """Identifies the answer: what `stop_generation` and `resume` take."""
+    """Identifies the answer, for `stop_generation` and `resume`."""
     conversationId: NotRequired[str]
     """The conversation that the question and the answer belong to, if any."""
     messageId: NotRequired[str]
     """The answer's message in that conversation; absent if the call was `temporary`."""
     feature: str
-    """The feature that answered."""
+    """The feature that was used."""
     revision: int
-    """The revision of its settings: that of a draft for users who have the draft, and 0 for the
+    """The revision of its settings: the draft's for users who get the draft, and 0 for the
     built-in settings."""
     model: str
     """The model that answered, which may be a fallback."""
@@ -308,7 +308,7 @@ class PromptResult(TypedDict):
     timing: Timing
     """How long the answer took."""
     cached: bool
-    """Whether a stored answer was reused, at no cost (the feature's `cacheSeconds`)."""
+    """Whether a cached answer was reused, at no cost (the feature's `cacheSeconds`)."""
     attempts: list[AttemptInfo]
     """Every request that was sent to OpenRouter for this answer, in order."""
     remaining: NotRequired[dict[str, float]]
@@ -318,35 +318,35 @@ class PromptResult(TypedDict):
     notices: NotRequired[list[Notice]]
     """What the user should know about the answer."""
     toolCalls: NotRequired[list[ToolCallInfo]]
-    """The tools that the app should run now, with `finishReason: "tool_calls"`."""
+    """The tool calls that the app should run now, with `finishReason: "tool_calls"`."""
     citations: NotRequired[list[Citation]]
     """The web pages that the answer is based on, at most 50."""
     images: NotRequired[list[ImageInfo]]
     """The images that the model generated, at most 10."""
     reasoningDetails: NotRequired[list[Json]]
-    """The reasoning in the provider's own form, to be sent back unchanged and in order with the
-    assistant's message when the app keeps the conversation itself."""
+    """The reasoning in the provider's own form. An app that stores the conversation itself sends it
+    back unchanged and in order with the assistant's message."""
     json: NotRequired[object]
     """The answer as a JSON value, if JSON was requested and the answer satisfies the schema."""
 
 
 class PromptTestResult(PromptResult):
-    """The answer to a prompt that an admin tries settings with."""
+    """The answer to a prompt with which an admin tests settings."""
 
     test: Literal[True]
     """Marks the result of a test."""
     warnings: list[FindingInfo]
-    """What saving the settings would warn of."""
+    """The warnings that saving the settings would return."""
 
 
 # -- comparisons -----------------------------------------------------------------------------------
 
 
 class FailedAnswer(TypedDict):
-    """A model of a comparison that gave no answer."""
+    """A model of a comparison that returned no answer."""
 
     model: str
-    """The model that was asked."""
+    """The model that was called."""
     error: ErrorBody
     """Why it failed."""
 
@@ -355,24 +355,24 @@ class Judgement(PromptResult):
     """The judge's answer."""
 
     mode: Literal["merge", "rank"]
-    """What the judge was asked for."""
+    """What the judge had to do."""
     ranking: NotRequired[list[int]]
-    """With `rank`: places in `results`, the best first; absent if the judge did not list every
+    """With `rank`: indexes into `results`, the best first; absent if the judge did not list every
     answer exactly once."""
 
 
 class FailedJudgement(FailedAnswer):
-    """A judge that gave no answer."""
+    """A judge that returned no answer."""
 
     mode: Literal["merge", "rank"]
-    """What the judge was asked for."""
+    """What the judge had to do."""
 
 
 class ComparisonResult(TypedDict):
     """The answers of several models to one prompt."""
 
     comparisonId: str
-    """Identifies the comparison: what `stop_generation` takes."""
+    """Identifies the comparison, for `stop_generation`."""
     results: list[PromptResult | FailedAnswer]
     """One result for each of `models`, in their order."""
     estimate: float
@@ -380,9 +380,9 @@ class ComparisonResult(TypedDict):
     totalCost: float
     """What it cost, in US dollars, failed answers and the judge included."""
     totalCostIsEstimate: NotRequired[Literal[True]]
-    """OpenRouter did not report every cost, and we estimated what it left out."""
+    """OpenRouter did not report every cost, and `totalCost` includes estimates."""
     judgement: NotRequired[Judgement | FailedJudgement]
-    """What the judge made of the answers; absent if there was none to judge."""
+    """The judge's answer or failure; absent if there were no answers to judge."""
 
 
 # -- embeddings ------------------------------------------------------------------------------------
@@ -398,16 +398,16 @@ class Embedding(TypedDict):
 
 
 class EmbeddingsSummary(TypedDict):
-    """What a result of `create_embeddings` says beside the vectors."""
+    """The part of a result of `create_embeddings` besides the vectors."""
 
     generationId: str
     """Identifies the request."""
     feature: str
-    """The feature that answered."""
+    """The feature that was used."""
     revision: int
     """The revision of its settings; 0 for the built-in settings."""
     model: str
-    """The model that made the vectors."""
+    """The model that created the vectors."""
     provider: NotRequired[str]
     """The provider that ran the model, as OpenRouter names it."""
     dimensions: int
@@ -430,12 +430,12 @@ class EmbeddingsResult(EmbeddingsSummary):
 
 
 class EmbeddingsTestResult(EmbeddingsSummary):
-    """What an admin gets who tries an embedding feature: no vector, but all that is known of it."""
+    """The result of testing an embedding feature: everything but the vectors."""
 
     test: Literal[True]
     """Marks the result of a test."""
     warnings: list[FindingInfo]
-    """What saving the settings would warn of."""
+    """The warnings that saving the settings would return."""
 
 
 # -- stopping, files, models, features -------------------------------------------------------------
@@ -449,18 +449,18 @@ class StopResult(TypedDict):
     comparisonId: NotRequired[str]
     """The comparison, if the request named one."""
     stopped: bool
-    """Whether it was running, and the stop is on its way."""
+    """Whether it was running, so that it will now stop."""
     status: Literal["running", "done", "stopped", "failed", "interrupted"]
-    """The status that the stop found: `running`, or how the generation had ended before."""
+    """The status before the stop: `running`, or how the generation had already ended."""
 
 
 class UploadResult(TypedDict):
     """Where to upload one file."""
 
     path: str
-    """What `attachments` takes once the file is uploaded."""
+    """The `path` to give in `attachments` once the file is uploaded."""
     uploadUrl: str
-    """Where to send the file. Whoever has this URL can upload: keep it secret."""
+    """Where to send the file. Anyone with this URL can upload, so keep it secret."""
     method: Literal["PUT"]
     """The HTTP method to send it with."""
     headers: dict[str, str]
@@ -470,16 +470,16 @@ class UploadResult(TypedDict):
 
 
 class ModelInfo(TypedDict):
-    """A model that OpenRouter offers. What OpenRouter does not say is left out."""
+    """A model that OpenRouter offers. What OpenRouter does not report is left out."""
 
     id: str
-    """What `model` takes in other calls."""
+    """The id to give as `model` in other calls."""
     name: str
     """Its name for people."""
     provider: str
     """The author in its id, such as `anthropic`."""
     description: NotRequired[str]
-    """What OpenRouter says of it, on one line."""
+    """OpenRouter's description, on one line."""
     canonicalSlug: NotRequired[str]
     """Its version, which stays the same when its id changes."""
     created: NotRequired[int]
@@ -505,7 +505,7 @@ class ModelInfo(TypedDict):
     completionPrice: NotRequired[float | Literal["dynamic"]]
     """US dollars per million tokens of the completion, likewise."""
     free: bool
-    """Whether nothing about it is ever billed."""
+    """Whether no use of it is ever billed."""
     variant: NotRequired[str]
     """What follows the colon in its id, such as `free`."""
     aliasTarget: NotRequired[str]
@@ -515,7 +515,7 @@ class ModelInfo(TypedDict):
     reasoningEfforts: NotRequired[list[str]]
     """The reasoning efforts it supports."""
     imageParameters: NotRequired[list[str]]
-    """What OpenRouter's image API accepts for it, by that API's names."""
+    """The parameters that OpenRouter's image API accepts for it, by that API's names."""
 
 
 class ModelsPage(TypedDict):
@@ -528,24 +528,24 @@ class ModelsPage(TypedDict):
     total: int
     """How many models match, on all pages together."""
     generation: int
-    """Grows whenever the list changes: a client may keep what it has until then."""
+    """Grows whenever the list changes: until then, a client may use its cached pages."""
     ageSeconds: int
-    """How long ago OpenRouter gave the list."""
+    """How long ago OpenRouter sent the list, in seconds."""
     stale: bool
-    """Whether the list should have been renewed by now."""
+    """Whether the list is out of date: it should have been refreshed by now."""
 
 
 class FeatureInfo(TypedDict):
     """A feature as one user may see it: never a prompt, a parameter or a key."""
 
     feature: str
-    """What `execute_prompt` takes."""
+    """The name to give as `feature` in other calls."""
     displayName: str
     """Its name for people."""
     kind: str
-    """`chat`, `code`, `summarize`, `image`, `embedding`, or a name of the admin's own."""
+    """`chat`, `code`, `summarize`, `image`, `embedding`, or a name that the admin chose."""
     stream: bool
-    """Whether the text arrives as it is written. `false`: whole, in the result."""
+    """Whether the text arrives as it is generated. `false`: only in the result."""
     model: str
     """The feature's own model."""
     models: list[str]
@@ -556,7 +556,7 @@ class FeatureInfo(TypedDict):
     allowTemperature: bool
     """Whether the user may set the temperature."""
     temperature: NotRequired[float]
-    """What the temperature is otherwise, if the user may set it."""
+    """The default temperature, if the user may set it."""
     variables: list[str]
     """The names of the system prompt's `{{name}}` placeholders."""
 
@@ -588,7 +588,7 @@ class ConversationUpdated(TypedDict):
     title: NotRequired[str]
     """Its new title."""
     messageId: NotRequired[str]
-    """The message that ends the chosen path now."""
+    """The message at which the chosen path ends now."""
 
 
 class ConversationDeleted(TypedDict):
@@ -601,7 +601,7 @@ class ConversationDeleted(TypedDict):
 
 
 class SummaryInfo(TypedDict):
-    """What stands for the older part of a path."""
+    """A summary that replaces the older part of a path."""
 
     text: str
     """The summary."""
@@ -627,7 +627,7 @@ class ExportedMessage(TypedDict):
     status: GenerationStatus
     """How the answer ended; `done` for a question."""
     feature: str
-    """The feature that was asked."""
+    """The feature that was used."""
     context: NotRequired[str]
     """The question's `context`."""
     attachments: NotRequired[list[FileInfo]]
@@ -641,7 +641,7 @@ class ExportedMessage(TypedDict):
     askedModel: NotRequired[str]
     """The model that `reasoningDetails` are for."""
     toolCalls: NotRequired[list[ToolCallInfo]]
-    """The tools that the answer asked for."""
+    """The tool calls that the answer requested."""
     toolResults: NotRequired[list[ToolResultInfo]]
     """What the tools returned."""
     citations: NotRequired[list[Citation]]
@@ -659,7 +659,7 @@ class ExportedMessage(TypedDict):
     timing: NotRequired[Timing]
     """How long the answer took."""
     error: NotRequired[str]
-    """The reason for which the answer failed."""
+    """The reason why the answer failed."""
 
 
 class ExportedConversation(TypedDict):
@@ -668,27 +668,27 @@ class ExportedConversation(TypedDict):
     title: str
     """Its title."""
     feature: str
-    """The feature that it began with."""
+    """The feature that it was started with."""
     createdAt: str
-    """When it began."""
+    """When it was started."""
     updatedAt: str
     """When a message was last added."""
     leaf: str
-    """The message that ends the chosen path."""
+    """The message at which the chosen path ends."""
     summary: NotRequired[SummaryInfo]
-    """What stands for the older part of the path when a model is asked."""
+    """What a model gets instead of the older part of the path."""
     messages: list[ExportedMessage]
     """All messages, the oldest first."""
 
 
 class ConversationExport(TypedDict):
-    """A conversation to take away."""
+    """An exported conversation."""
 
     conversationId: str
     """The conversation."""
     format: Literal["json", "markdown"]
-    """The format that was asked for."""
+    """The format that was requested."""
     conversation: NotRequired[ExportedConversation]
     """With `json`: all of it."""
     markdown: NotRequired[str]
-    """With `markdown`: the chosen path as a text."""
+    """With `markdown`: the chosen path as text."""

@@ -1,7 +1,7 @@
-"""What is said of a wrong value: one plain sentence for each of pydantic's errors. Pure.
+"""The errors about invalid values: one plain sentence for each of pydantic's errors. Pure.
 
-A sentence repeats numbers, lengths and names of fields, but no text that was given: it may be a
-prompt or a key. No text of pydantic's and no regular expression reaches a person
+A sentence repeats numbers, lengths and names of fields, but never text that was sent, which may be
+a prompt or a key. No message of pydantic and no regular expression reaches users
 (tests/unit/contract/test_sentences.py).
 """
 
@@ -18,12 +18,12 @@ from .. import limits
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-PATH_MAX_CHARS: Final = 200  # of `details.field`: the names in it are the caller's
+PATH_MAX_CHARS: Final = 200  # of `details.field`, which may contain the caller's own names
 SHOWN_PATH_MAX_CHARS: Final = 80  # of the same in a sentence
 CHOICES_MAX_CHARS: Final = 100  # of the allowed values in a sentence
-EXACT_BELOW: Final = 10**16  # a larger number is not repeated: it may have any length
+EXACT_BELOW: Final = 10**16  # larger numbers are not repeated, as they may be of any length
 
-_SECRET: Final = re.compile(r"sk-[A-Za-z0-9_-]+")  # a key in the place of a name
+_SECRET: Final = re.compile(r"sk-[A-Za-z0-9_-]+")  # an API key in place of a name
 _QUOTED: Final = re.compile(r"'([^']*)'")
 
 # the end of the sentence for each type of pydantic's errors that our models can raise
@@ -58,11 +58,11 @@ def fault(item: ErrorDetails) -> tuple[str, str]:
     context = item.get("ctx", {})
     kind = "empty" if context.get("min_length") == 1 else item["type"]
     path, is_name = _path(item["loc"])
-    if kind == "part":  # the validator of the whole means a part of it
+    if kind == "part":  # raised by the whole object, about one of its fields
         path = ".".join(part for part in (path, str(context["field"])) if part)
     if kind in _ENDS:
         what = _ENDS[kind].format_map(_words(context, item["input"]))
-    else:  # our own validators say it themselves
+    else:  # our own validators provide the sentence
         what = "is not valid" if kind in get_args(ErrorType) else item["msg"]
     if not path:
         return path, f"{what[0].upper()}{what[1:]}."
@@ -71,7 +71,7 @@ def fault(item: ErrorDetails) -> tuple[str, str]:
 
 
 def _path(parts: tuple[int | str, ...]) -> tuple[str, bool]:
-    """Return (the path as a caller would write it, whether it is a name in it that is wrong)."""
+    """Return (the path as a caller would write it, whether a name in it is invalid)."""
     is_name = parts[-1:] == ("[key]",)
     path = ""
     for part in parts[:-2] if is_name else parts:
@@ -80,7 +80,7 @@ def _path(parts: tuple[int | str, ...]) -> tuple[str, bool]:
 
 
 def _words(context: Mapping[str, object], given: object) -> dict[str, str]:
-    """Return what may stand in the ends of sentences: bounds, and what was given."""
+    """Return the words for the ends of sentences: bounds, and what was given."""
     number = "" if isinstance(given, bool) else _number(given)
     length = len(given) if isinstance(given, (str, list, dict)) else None
     return {
@@ -97,7 +97,7 @@ def _but_not(given: str) -> str:
 
 
 def _kind(given: object) -> str:
-    """Return what JSON calls a value of this type; nothing for what JSON does not have."""
+    """Return the name of a value's JSON type; "" if JSON has no such type."""
     kinds: tuple[tuple[type, str], ...] = (
         (type(None), "null"),
         (bool, "true or false"),
@@ -111,7 +111,7 @@ def _kind(given: object) -> str:
 
 
 def _number(value: object) -> str:
-    """Return a number as people write it; nothing for one that is too long, or is none."""
+    """Return a number as people write it; "" if it is too long or not a number."""
     if not isinstance(value, (int, float)) or not abs(value) < EXACT_BELOW:
         return ""
     return f"{int(value):,}" if value == int(value) else f"{value:,}"

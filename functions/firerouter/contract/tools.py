@@ -1,9 +1,9 @@
-"""Tools that an app declares and runs itself: what it sends of them, and whether it fits. Pure.
+"""Tools that an app declares and runs itself: what it sends, and whether that is valid. Pure.
 
     the app declares tools -> the model calls some -> the app runs them -> results
 
-A call and its result belong together by an id. Providers refuse a call without a result, and a
-result without a call, so neither is ever sent.
+A call and its result share an id. Providers refuse a call without a result, and a result without a
+call, so neither is ever sent.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _schema(value: dict[str, object]) -> dict[str, object]:
 
 
 ToolName = Annotated[
-    str, Matches(r"[A-Za-z0-9_-]{1,64}", "must be 1 to 64 letters, digits, _ and -")
+    str, Matches(r"[A-Za-z0-9_-]{1,64}", "must be 1 to 64 letters, digits, _ or -")
 ]
 CallId = Annotated[str, Field(min_length=1, max_length=limits.TOOL_CALL_ID_MAX_CHARS)]
 
@@ -43,14 +43,14 @@ class Tool(Record):
     """A function of the app that the model may call."""
 
     name: ToolName
-    """Its name. No two tools share one, it is not the name of a tool of the feature's own, and not
-    `auto`, `none` or `required`."""
+    """Its name. It must differ from the names of the other tools and of the feature's own tools,
+    and must not be `auto`, `none` or `required`."""
     description: Annotated[str, Field(max_length=limits.TOOL_DESCRIPTION_MAX_CHARS)] | None = None
     """What the model is told about it."""
     parameters: Annotated[SentObject, AfterValidator(_schema)] | None = None
-    """A JSON Schema of its arguments, whose type is `object`. Default: it takes none."""
+    """A JSON Schema of its arguments, whose type is `object`. Default: it has no arguments."""
     strict: bool | None = None
-    """Whether providers that can do so should enforce `parameters`."""
+    """Whether providers should enforce `parameters`, if they can."""
 
     def upstream(self) -> dict[str, object]:
         """Return an entry of `tools` as OpenRouter takes it."""
@@ -99,7 +99,7 @@ ReasoningDetails = Annotated[
 
 
 class Turn(Protocol):
-    """A message that a caller sends, as far as it concerns tools."""
+    """The fields of a caller's message that concern tools."""
 
     @property
     def role(self) -> str: ...
@@ -118,7 +118,7 @@ class Turn(Protocol):
 def problem_of(
     tools: Sequence[Tool], choice: str | None, messages: Sequence[Turn]
 ) -> tuple[str, str] | None:
-    """Return (the field, the end of a sentence) for the first thing that does not fit together."""
+    """Return (the field, the end of a sentence) for the first conflict; None if there is none."""
     return next(_problems(tools, choice, messages), None)
 
 
@@ -130,7 +130,7 @@ def _problems(
         if tool.name in CHOICES:
             yield (
                 f"tools[{at}].name",
-                f"may not be {tool.name}, which means something else in toolChoice",
+                f"may not be {tool.name}, which has another meaning in toolChoice",
             )
         if tool.name in names:
             yield f"tools[{at}].name", f"is the name of tools[{names[tool.name]}] as well"
@@ -145,7 +145,7 @@ def _problems(
 
 
 def _unpaired(messages: Sequence[Turn]) -> Iterator[tuple[str, str]]:
-    """Find calls without a result, results without a call, and messages that are incomplete."""
+    """Yield calls without a result, results without a call, and incomplete messages."""
     asked, unanswered = 0, set[str]()
     for at, message in enumerate(messages):
         here, calls = f"messages[{at}]", message.tool_calls
@@ -159,7 +159,7 @@ def _unpaired(messages: Sequence[Turn]) -> Iterator[tuple[str, str]]:
             if message.tool_call_id not in unanswered:
                 yield (
                     f"{here}.toolCallId",
-                    "does not match a call of the assistant's message before it",
+                    "does not match a call in the assistant's message before it",
                 )
             unanswered.discard(message.tool_call_id or "")
             continue
@@ -175,5 +175,5 @@ def _unpaired(messages: Sequence[Turn]) -> Iterator[tuple[str, str]]:
 
 
 def size_of(calls: Iterable[ToolCall]) -> int:
-    """Return how many characters of these calls a model is sent."""
+    """Return how many characters of these calls are sent to a model."""
     return sum(len(call.name) + len(call.arguments) for call in calls)

@@ -1,7 +1,7 @@
-"""The annotations of files in Firestore, so that no PDF is parsed, and paid for, twice.
+"""Fetches annotations of files from Firestore, so that no PDF is parsed, and billed, twice.
 
-They go back to OpenRouter with the answer that they came with, so that it does not parse the file
-again. If they are lost, it does, and nothing else happens.
+They are sent back to OpenRouter with the answer that they arrived with. If they are lost,
+OpenRouter parses the file again, with no other consequence.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..firestore import FirestoreError, get
 async def fetch_annotations(
     conversation: AsyncDocumentReference, stored: StoredAnnotations
 ) -> tuple[Json, ...]:
-    """Return annotations as OpenRouter gave them, or none if they cannot be read."""
+    """Return annotations as OpenRouter sent them, or none if they can't be read."""
     transcript = conversation.collection("transcript")
     try:
         snapshots = await asyncio.gather(

@@ -1,6 +1,6 @@
-"""OpenRouter's annotations of files, as documents hold them. Pure.
+"""OpenRouter's annotations of files, as Firestore documents store them. Pure.
 
-    users/{uid}/conversations/{id}/transcript/{message}.{n}   {reading}: JSON text, a piece of it
+    users/{uid}/conversations/{id}/transcript/{message}.{n}   {reading}: a piece of their JSON text
 
 The answer's message names those documents and their size, in a field `reading` of its own.
 """
@@ -17,12 +17,12 @@ from .limits import FileLimits
 
 @dataclass(frozen=True, slots=True)
 class AnnotationPieces:
-    """The annotations of one answer, as they are going to be stored: JSON text by document id."""
+    """The annotations of one answer, ready to be stored: pieces of JSON text by document id."""
 
     pieces: Mapping[str, str]
 
     def to_document(self) -> Json:
-        """Return what the answer's message says of them."""
+        """Return the answer's field that refers to them."""
         size = sum(map(len, self.pieces.values()))
         return {"documents": list(self.pieces), "bytes": size}
 
@@ -33,9 +33,9 @@ def split_annotations(
     """Return annotations in pieces, or None if there are none, or too many of them to store.
 
     Args:
-        message_id: Of the answer that they came with.
+        message_id: The id of the answer that they arrived with.
         annotations: The JSON of each, in ASCII.
-        limits: How many bytes are stored, and how many a piece has.
+        limits: How many bytes are stored, and the size of a piece.
     """
     text = f"[{','.join(annotations)}]"
     if not annotations or len(text) > limits.annotations_max_bytes:
@@ -47,7 +47,7 @@ def split_annotations(
 
 
 def stored_annotations_of(document: object) -> StoredAnnotations | None:
-    """Return what a message says of its annotations; None if that is nothing, or malformed."""
+    """Return where a message says that its annotations are; None if missing or malformed."""
     match document:
         case {"documents": [*ids], "bytes": int() as size} if size > 0:
             if all(isinstance(id_, str) and id_ and "/" not in id_ for id_ in ids):

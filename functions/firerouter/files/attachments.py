@@ -1,15 +1,15 @@
-"""Files on their way: from a client into Cloud Storage, from there to a model.
+"""Files on their way from a client to Cloud Storage, and from there to a model.
 
-    create_upload -> an address for one file -> the client uploads it
+    create_upload -> a URL for one file -> the client uploads it
 
     find    before the request is admitted: do the question's files exist, are they small enough?
-    plan    can the model take them, and which files of earlier messages fit beside them?
+    plan    does the model accept them, and which files of earlier messages fit beside them?
     fetch   once the request is admitted: their bytes, checked against their types
-    keep    while OpenRouter is called: they belong to the conversation from now on
+    keep    while OpenRouter is called: they belong to the conversation from then on
 
-A fault of one of the question's files is an error that names the file. A file of an earlier message
-that cannot be sent again is left out, with a notice. Bytes are fetched only for a request that was
-admitted, so that what they cost is under the same caps as the request.
+If one of the question's files is invalid, the error names the file. A file of an earlier message
+that can't be sent again is left out, with a notice. Bytes are fetched only for a request that was
+admitted, so the caps on requests also limit what the downloads cost.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from .upload_quota import UploadQuota
 
 
 class _Read(NamedTuple):
-    """A file that was read. part: None if its content is not what its type says."""
+    """A file that was read. part: None if its content does not match its type."""
 
     exists: bool
     part: Part | None
@@ -73,14 +73,14 @@ class Attachments:
         self._memory: MemoryBudget[_Read] = MemoryBudget(limits=limits)
 
     async def create_upload(self, call: Call[Caller]) -> Json:
-        """Return where to send a file, and how to name it afterwards.
+        """Return where to upload a file, and the path that attaches it to a prompt.
 
         `{path, uploadUrl, method, headers, expiresAt}`
 
         Raises:
-            InvalidArgument: The file is of a type that cannot be attached, or too large.
-            QuotaExceeded: The user has begun too many uploads today.
-            StorageMissing, StorageUnavailable, LedgerUnavailable: No upload can begin.
+            InvalidArgument: The file's type can't be attached, or it is too large.
+            QuotaExceeded: The user has started too many uploads today.
+            StorageMissing, StorageUnavailable, LedgerUnavailable: The upload can't start.
         """
         request = parse(CreateUpload, call.data)
         path = new_path(call.caller.uid)
@@ -99,10 +99,10 @@ class Attachments:
         }
 
     async def find(self, request: ExecutePrompt, uid: str, generation: str) -> list[FileRef]:
-        """Return the files that come with the question.
+        """Return the files that are attached to the question.
 
         Raises:
-            InvalidArgument: One of them, or all together, are too large, or not what they say.
+            InvalidArgument: A file does not match its type or is too large, or all together are.
             AttachmentUnknown: The user has no such upload.
             StorageUnavailable: Cloud Storage did not answer.
         """
@@ -117,7 +117,7 @@ class Attachments:
                 raise InvalidArgument(f"{ref.field} {reason}.", field=ref.field)
         size, most = sum(ref.file.size for ref in found), self._limits.request_max_bytes
         if size > most:
-            sentence = f"attachments have {size} bytes together; at most {most} are allowed."
+            sentence = f"attachments have {size} bytes in total; at most {most} are allowed."
             raise InvalidArgument(sentence, field="attachments")
         return list(found)
 
@@ -128,10 +128,10 @@ class Attachments:
         models: Sequence[str],
         history: Sequence[HistoryMessage],
     ) -> FilePlan:
-        """Return which files go along, to which of the models. See `plan_files`.
+        """Return which files are sent, and to which of the models. See `plan_files`.
 
         Raises:
-            AttachmentNotTaken: The first model does not take one of the question's files.
+            AttachmentNotTaken: The first model does not accept one of the question's files.
         """
         if not question_files and not any(entry.attachments or entry.images for entry in history):
             return FilePlan.without_files(models, history)
@@ -145,23 +145,23 @@ class Attachments:
         messages: Sequence[Message],
         conversation: AsyncDocumentReference | None,
     ) -> FetchedFiles:
-        """Fetch what has a placeholder in the messages, and what OpenRouter read of it before.
+        """Fetch the planned files, and OpenRouter's stored annotations of files.
 
-        It is held in memory until `release`.
+        The files are held in memory until `release`.
 
         Args:
-            generation: Who sends it.
+            generation: The generation that sends the files.
             plan: What `plan` returned.
-            messages: Those that are going to be sent.
-            conversation: Where stored annotations are.
+            messages: The messages that will be sent.
+            conversation: The conversation that has the annotations, if any.
 
         Raises:
-            InvalidArgument: A file of the question is not what its type says.
+            InvalidArgument: A file of the question does not match its type.
             AttachmentUnknown: A file of the question is gone.
             Overloaded: This instance holds too many files at the moment.
             StorageUnavailable: Cloud Storage did not answer.
         """
-        refs = {ref.key: ref for ref in reversed(plan.all_files)}  # the question's win
+        refs = {ref.key: ref for ref in reversed(plan.all_files)}  # the question's take precedence
         stored = {m.stored_annotations: m.role for m in messages if m.stored_annotations}
         sizes = {key: ref.file.size for key, ref in refs.items()}
         self._memory.hold(generation, sizes, sum(each.size_bytes for each in stored))
@@ -192,14 +192,14 @@ class Attachments:
         return {each: await fetch_annotations(conversation, each) for each in stored}
 
     def release(self, generation: str) -> None:
-        """Let go of what `fetch` held for this generation."""
+        """Free the memory that `fetch` used for this generation."""
         self._memory.release(generation)
 
     async def keep(self, plan: FilePlan) -> None:
         """Keep the question's files until their conversation is deleted.
 
-        If Cloud Storage is unavailable, the caller gets an answer all the same: a file that could
-        not be kept is left out of later messages.
+        If Cloud Storage is unavailable, the caller gets an answer all the same. A file that could
+        not be kept is left out of later requests.
         """
         if plan.is_regeneration:
             return
@@ -209,7 +209,7 @@ class Attachments:
             log.error("attachment_not_kept", reason=error.reason)
 
     async def drop(self, plan: FilePlan) -> None:
-        """Delete what came with the question, whose conversation is gone. Uploads expire."""
+        """Delete the files sent with a question whose conversation is gone. Uploads expire."""
         paths = [ref.file.path for ref in plan.question_files if is_inline(ref.file.path)]
         try:
             await self._storage.delete(paths)
@@ -230,7 +230,7 @@ class Attachments:
             raise InvalidArgument(f"{place}.data must be base64.", field=f"{place}.data")
         path = inline_path(uid, generation, number)
         file = File(path, type_, len(content), attachment.name, content)
-        # not the path, which is another one each time: the same question has the same key
+        # not the path, which differs each time: the same question must have the same key
         key = hashlib.sha256(content)
         key.update(f"\0{type_}\0{attachment.name}".encode())
         ref = FileRef(place, file, key.hexdigest())
@@ -239,9 +239,9 @@ class Attachments:
         return ref
 
     async def _part(self, ref: FileRef, verified: bool) -> Part | None:
-        """Return what is sent of a file; None if a file of an earlier message cannot be sent.
+        """Return the part that is sent for a file; None if it can't be sent and need not be.
 
-        verified: The question was asked before, so that its files are like those before it.
+        verified: The question is answered again, so its files count as those of an earlier message.
         """
         must = bool(ref.field) and not verified
         read = await self._memory.read(ref.key, lambda: self._read(ref.file))
@@ -255,7 +255,7 @@ class Attachments:
         found = file if file.content else await self._storage.fetch(file)
         if found is None or not found.matches_type():
             return _Read(found is not None, None)
-        # no network: the default threads may do it, which also resolve names
+        # in the default threads, which resolve host names too: this needs no network
         return _Read(True, await asyncio.to_thread(found.to_part))
 
 
@@ -266,6 +266,6 @@ def _not_what_it_says(ref: FileRef) -> InvalidArgument:
 
 
 def _origin(headers: Mapping[str, str]) -> str | None:
-    """Return the web page that calls: Cloud Storage lets it upload, by CORS."""
+    """Return the origin of the web page that calls, so that CORS lets it upload."""
     origin = headers.get("origin", "")
     return origin if re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]{1,253}", origin) else None

@@ -1,10 +1,10 @@
-"""Files that go with a question: their kinds, their paths, the parts a model is sent. Pure.
+"""Files that are attached to a question: kinds, paths, and the parts that models get. Pure.
 
-    users/{uid}/uploads/{id}    in Cloud Storage: the only place that has a file's content
-    users/{uid}/images/{id}     images that a model made, which may go with a question again
+    users/{uid}/uploads/{id}    in Cloud Storage, the only place that stores a file's content
+    users/{uid}/images/{id}     images that a model generated, which a question may attach again
 
-A message in Firestore holds what `File.to_document` returns. A declared content type is checked
-against the first bytes, for a name or a type alone proves nothing.
+A message in Firestore stores what `File.to_document` returns. A declared content type is checked
+against the first bytes, because a name or a type alone proves nothing.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from ..firestore import key_of
 from .limits import BYTES_PER_TOKEN_MIN, FILE_TOKENS, FileLimits
 
 FREE_PDF_PLUGIN: Final[Json] = {"id": "file-parser", "pdf": {"engine": "cloudflare-ai"}}
-"""The PDF parser that costs nothing. The usual ones are billed, with free models too."""
+"""The free PDF parser. The other ones are billed even with free models."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of a user's.
+    """A file that belongs to a user.
 
     Attributes:
-        path: Where it is stored, or going to be.
-        size: In bytes.
-        content: Empty until it was read.
+        path: Where it is stored, or will be.
+        size: Its size in bytes.
+        content: Its bytes; empty until they are read.
     """
 
     path: str
@@ -52,7 +52,7 @@ class File:
 
     @property
     def kind(self) -> Kind | None:
-        """None for a type that cannot be attached."""
+        """The kind of the file; None for a type that can't be attached."""
         return KINDS.get(self.content_type)
 
     @property
@@ -65,30 +65,30 @@ class File:
 
     @property
     def prompt_bytes(self) -> int:
-        """How many bytes of a model's context it takes, as if it were all text."""
+        """How much of a model's context it takes, in bytes of text."""
         return self.size if self.is_text else FILE_TOKENS * BYTES_PER_TOKEN_MIN
 
     def rejection_reason(self, limits: FileLimits) -> str | None:
-        """Return why the file is rejected, as far as that shows without its content.
+        """Return why the file is rejected, as the end of a sentence; None if it is not.
 
-        The reason is the end of a sentence.
+        This does not look at its content.
         """
         if self.kind is None:
-            return f"is of the type {self.content_type[:80]}, which cannot be attached"
+            return f"has the type {self.content_type[:80]}, which can't be attached"
         most = limits.text_file_max_bytes if self.is_text else limits.file_max_bytes
         if not 0 < self.size <= most:
             return f"has {self.size} bytes; at most {most} are allowed"
         return None
 
     def matches_type(self) -> bool:
-        """Return whether the content is what the content type says."""
+        """Return whether the content matches the content type."""
         return self.kind is not None and self.kind.matches(self.content)
 
     def with_content(self, content: bytes) -> File:
         return replace(self, content=content, size=len(content))
 
     def to_document(self) -> Json:
-        """Return the file as a message in Firestore holds it."""
+        """Return the file as a message in Firestore stores it."""
         document: Json = {
             "path": self.path,
             "contentType": self.content_type,
@@ -97,7 +97,7 @@ class File:
         return {**document, "name": self.name} if self.name else document
 
     def to_part(self) -> Part:
-        """Return the file as a model is sent it: its bytes, never an address to fetch them from."""
+        """Return the file as a model gets it: its bytes, never a URL to fetch them from."""
         name = self.name or self.path.rpartition("/")[2]
         if self.is_text:
             return TextPart(f"{name}:\n\n{self.content.decode('utf-8')}")
@@ -126,17 +126,17 @@ def files_of(uid: str, documents: object) -> list[File]:
 
 
 def new_path(uid: str) -> str:
-    """Return a path for an upload. It cannot be guessed."""
+    """Return a path for an upload, which can't be guessed."""
     return _folder(uid) + secrets.token_hex(16)
 
 
 def inline_path(uid: str, generation: str, number: int) -> str:
-    """Return the path of a file that came with a call: the same for the same call again."""
+    """Return the path of a file that was sent with a call; a repeated call gets the same one."""
     return f"{_folder(uid)}{generation}-{number}"
 
 
 def image_path(uid: str, generation: str, number: int, content_type: str) -> str:
-    """Return the path of an image that a model made. The first of a generation has number 0."""
+    """Return the path of a generated image. A generation's first image has the number 0."""
     kind = content_type.rpartition("/")[2]
     return f"users/{key_of(uid)}/images/{generation}-{number}.{kind}"
 
@@ -147,7 +147,7 @@ def is_inline(path: str) -> bool:
 
 
 def is_own(uid: str, path: str) -> bool:
-    """Return whether the path is one of this user's."""
+    """Return whether the path belongs to this user."""
     return re.fullmatch(re.escape(f"users/{key_of(uid)}/") + OWN_PATH, path) is not None
 
 

@@ -1,4 +1,4 @@
-"""Which files go to a model with a request: the question's, and those of before that fit. Pure."""
+"""Plans which files are sent with a request: the question's, and earlier ones that fit. Pure."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ class FileRef:
 
 @dataclass(frozen=True, slots=True)
 class FilePlan:
-    """What goes to the models beside the text of a request.
+    """The files that are sent with a request, and the models that accept them.
 
     Attributes:
-        models: Those that can take all of the files, in their order.
+        models: The models that accept all of the files, in their order.
         history: The earlier messages, with placeholders for their files.
-        question_files: The question's.
-        history_files: Those of earlier messages.
-        previous_images: Keys of images of the answer before, which go with the question.
-        is_regeneration: The question was asked before, and is the last of `history`.
-        notices: What the user reads about files that are left out.
+        question_files: The question's files.
+        history_files: The files of earlier messages.
+        previous_images: Keys of images of the last answer, which are sent with the question.
+        is_regeneration: The question is answered again, and is the last message of `history`.
+        notices: What the user should know about files that are left out.
     """
 
     models: list[str]
@@ -68,24 +68,24 @@ class FilePlan:
 
     @property
     def has_unverified_files(self) -> bool:
-        """Whether the question has files whose content was never checked against their types."""
+        """Whether the content of a file of the question was not yet checked against its type."""
         read = all(ref.file.content for ref in self.question_files)
         return not self.is_regeneration and not read
 
     def documents(self) -> list[Json]:
-        """Return the question's files as its message in Firestore holds them."""
+        """Return the question's files as its message in Firestore stores them."""
         return [ref.file.to_document() for ref in self.question_files]
 
     def require_images_or_text(self) -> None:
         """Check the question's files for the image API.
 
         Raises:
-            AttachmentNotTaken: One is neither an image nor a text.
+            AttachmentNotTaken: One is neither an image nor text.
         """
         for ref in self.question_files:
             file = ref.file
             if file.modality != "image" and not file.is_text:
-                sentence = f"This feature makes images and does not accept {file.content_type}."
+                sentence = f"This feature generates images and does not accept {file.content_type}."
                 raise AttachmentNotTaken(sentence, field=ref.field, modality=file.modality)
 
     def add_to_messages(self, messages: Sequence[Message]) -> list[Message]:
@@ -96,7 +96,7 @@ class FilePlan:
         return [*messages[:-1], add_placeholders(messages[-1], keys)]
 
     def with_free_pdf_parser(self, parameters: Json, *, free_only: bool) -> Json:
-        """Return the parameters, so that no PDF is parsed for money where nothing may cost any."""
+        """Return the parameters, with the free PDF parser if only free models are allowed."""
         pdf = any(ref.file.content_type == PDF for ref in self.all_files)
         if not (pdf and free_only):
             return parameters
@@ -112,18 +112,18 @@ def plan_files(
     history: Sequence[HistoryMessage],
     limits: FileLimits,
 ) -> FilePlan:
-    """Return which files go along: all of the question's, and of the others the newest that fit.
+    """Return which files are sent: all of the question's, and the newest of the others that fit.
 
     Args:
-        request: The caller's.
-        question_files: Those that came with it.
-        inputs: The input modalities of the model and its fallbacks, in their order; none if they
+        request: The caller's request.
+        question_files: The files that are attached to it.
+        inputs: The input modalities of the model and its fallbacks, in their order; empty if they
             are not known.
         history: The earlier messages.
-        limits: How many files, and bytes, go with a request.
+        limits: How many files, and bytes, a request may have.
 
     Raises:
-        AttachmentNotTaken: The first model does not take one of the question's files.
+        AttachmentNotTaken: The first model does not accept one of the question's files.
     """
     messages, unclaimed = move_images(history)
     previous = [] if request.prompt is None else unclaimed
@@ -158,7 +158,7 @@ def plan_files(
 
 
 class SizeBudget:
-    """How many more files, and bytes, may go with a request."""
+    """How many more files, and bytes, fit into a request."""
 
     def __init__(self, files: Sequence[File], limits: FileLimits) -> None:
         self._count = len(files)
@@ -166,7 +166,7 @@ class SizeBudget:
         self._limits = limits
 
     def take(self, file: File) -> bool:
-        """Count one more file; return whether it fits. One that does not is not counted."""
+        """Return whether one more file fits, and count it if it does."""
         count, size = self._count + 1, self._size + file.size
         if count > self._limits.request_max_files or size > self._limits.request_max_bytes:
             return False
@@ -175,7 +175,10 @@ class SizeBudget:
 
 
 def left_out(count: int, reason: str) -> Notice:
-    """Return the notice that files of earlier messages were left out, for a reason in singular."""
+    """Return the notice that files of earlier messages were left out.
+
+    `reason` is in the singular, and is turned into the plural if `count` is more than one.
+    """
     if count == 1:
         message = f"A file of an earlier message was not sent: {reason}."
     else:
@@ -192,8 +195,8 @@ def _choose(
     inputs: tuple[str, ...],
     limits: FileLimits,
 ) -> tuple[list[FileRef], list[Notice]]:
-    """Return the files of earlier messages that go along, the newest first, and the notices of
-    those that do not."""
+    """Return the files of earlier messages that are sent, the newest first, and the notices about
+    the others."""
     budget = SizeBudget([ref.file for ref in question_files], limits)
     chosen: list[FileRef] = []
     counts: dict[str, int] = {}
@@ -210,6 +213,5 @@ def _choose(
 
 
 def _takes(inputs: tuple[str, ...], file: File) -> bool:
-    """Return whether a model takes the file; one that nothing is known of gets the benefit of
-    the doubt."""
+    """Return whether a model accepts the file. A model of unknown modalities is assumed to."""
     return not inputs or file.modality is None or file.modality in inputs

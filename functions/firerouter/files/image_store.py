@@ -1,14 +1,14 @@
 """Images on their way from a model to Cloud Storage and to the caller.
 
     add      one image: stored for a week, or sent with its bytes, or both
-    fetch    the images of a cached answer, to be added to another one
-    keep     they belong to a conversation from now on, until it is deleted
-    drop
+    fetch    the images of a cached answer, to be added to another answer
+    keep     images belong to a conversation from then on, until it is deleted
+    drop     images are deleted
 
-An image that is stored, and kept by no conversation, is deleted by the bucket's lifecycle rule for
-unused uploads. So an instance may be killed at any point in between: no image stays for ever that
-nothing refers to. If Cloud Storage is unavailable, the answer is given all the same: the image goes
-to the caller with its bytes, and a notice.
+The bucket's lifecycle rule for unused uploads also deletes stored images that belong to no
+conversation. So if an instance is killed at any point, no unreferenced image stays forever. If
+Cloud Storage is unavailable, the caller gets the answer all the same, with the image's bytes and a
+notice.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from .storage import FileStorage
 
 
 class ImageStore:
-    """Stores images that models make. One per instance."""
+    """Stores images that models generate. One per instance."""
 
     def __init__(self, storage: FileStorage, *, limits: FileLimits) -> None:
         self._storage = storage
         self._limits = limits
-        self._at_once = asyncio.Semaphore(limits.images_at_once)  # each is held several times over
+        self._at_once = asyncio.Semaphore(limits.images_at_once)  # each takes several copies
 
     async def add_received(
         self, received: Mapping[str, str], images: GeneratedImages, uid: str, id_: str
@@ -41,12 +41,12 @@ class ImageStore:
 
         Args:
             received: Its `contentType`, and its `data` in base64.
-            images: Those of the generation, to which it is added.
-            uid: Whose generation it is.
-            id_: The generation.
+            images: The generation's images, to which it is added.
+            uid: The user's id.
+            id_: The generation's id.
 
         Raises:
-            ImageUnreadable: The data are not base64.
+            ImageUnreadable: `data` is not base64.
         """
         async with self._at_once:
             content = await asyncio.to_thread(decode_base64, received["data"])
@@ -79,7 +79,7 @@ class ImageStore:
         return path
 
     async def fetch(self, files: Sequence[File]) -> list[File] | None:
-        """Return stored images with their bytes, or None if one of them cannot be had."""
+        """Return stored images with their bytes, or None if one of them is unavailable."""
         try:
             fetched = await asyncio.gather(*map(self._storage.fetch, files))
         except CallableError as error:
@@ -89,7 +89,7 @@ class ImageStore:
         return found if len(found) == len(files) else None
 
     async def keep(self, images: GeneratedImages) -> None:
-        """Keep images until their conversation is deleted. No caller waits long for it."""
+        """Keep images until their conversation is deleted. This never delays a caller for long."""
         try:
             async with asyncio.timeout(self._limits.keep_images_s):
                 await asyncio.gather(*map(self._storage.keep, images.files))
@@ -97,7 +97,7 @@ class ImageStore:
             log.error("image_kept_for_a_week", type=type(error).__name__)
 
     async def drop(self, images: GeneratedImages) -> None:
-        """Delete images, as if there had been none."""
+        """Delete images, and remove them from the answer."""
         paths, images.images = [file.path for file in images.files], []
         try:
             await self._storage.delete(paths)

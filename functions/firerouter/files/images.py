@@ -1,4 +1,4 @@
-"""Images that a model made, as results and documents hold them. Pure."""
+"""Images that a model generated, as results and documents represent them. Pure."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class GeneratedImage:
 
     Attributes:
         index: Its place among the answer's images.
-        size: In bytes.
+        size: Its size in bytes.
         path: Where it is stored; None if it is not.
-        data: Base64, if it goes to the caller with its bytes.
+        data: Its bytes in base64, if the caller gets them.
     """
 
     index: int
@@ -46,7 +46,7 @@ class GeneratedImages:
 
     Attributes:
         stores: Whether they may be stored in Cloud Storage.
-        inlines: Whether small ones go to the caller with their bytes as well.
+        inlines: Whether the caller also gets the bytes of small ones.
         storage_failed: Whether one could not be stored.
     """
 
@@ -57,17 +57,17 @@ class GeneratedImages:
 
     @property
     def files(self) -> list[File]:
-        """Those that are stored."""
+        """The files of the images that are stored."""
         return [file for image in self.images if (file := image.to_file()) is not None]
 
 
 def image_documents(result: Mapping[str, object]) -> list[Json]:
-    """Return what a message in Firestore holds of a result's images."""
+    """Return a result's stored images as a message in Firestore lists them."""
     return [{name: image[name] for name in _STORED} for image in _stored_images(result)]
 
 
 def without_image_data(result: Mapping[str, object]) -> Json:
-    """Return a result as documents hold it: with the images that are stored, by their paths."""
+    """Return a result as documents store it: without image data, and only with stored images."""
     rest = {name: value for name, value in result.items() if name != "images"}
     images = [
         {name: value for name, value in image.items() if name != "data"}

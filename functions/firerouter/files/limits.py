@@ -7,21 +7,21 @@ from typing import Final
 
 from .. import limits as wire
 
-FILE_TOKENS: Final = 1_000  # of an image, roughly: for estimates
-BYTES_PER_TOKEN_MIN: Final = 3  # of UTF-8, for what has to fit; English has about four
+FILE_TOKENS: Final = 1_000  # of a file that is not text, roughly, for estimates
+BYTES_PER_TOKEN_MIN: Final = 3  # of UTF-8, where something has to fit; English has about four
 
 
 @dataclass(frozen=True, slots=True)
 class FileLimits:
     """What one instance holds, sends, stores and waits for."""
 
-    # a request, with the files of earlier messages
+    # one request, including the files of earlier messages
     file_max_bytes: int = wire.ATTACHMENT_MAX_BYTES
     text_file_max_bytes: int = wire.ATTACHED_TEXT_MAX_BYTES
     request_max_bytes: int = wire.ATTACHMENTS_MAX_BYTES
     request_max_files: int = 20
 
-    # memory of an instance: a file is held once for each copy, one of them for every request
+    # memory of an instance: sending a file takes some copies of it, one of them per request
     in_flight_max_bytes: int = 40_000_000
     copies: int = 5
 
@@ -32,15 +32,15 @@ class FileLimits:
 
     # uploads
     uploads_per_day: int = 500  # of one user
-    upload_open_days: int = 7  # Cloud Storage keeps the address of an upload that long
+    upload_open_days: int = 7  # an upload URL of Cloud Storage is valid that long
     quota_s: float = 8.0  # counting one upload
     quota_keep_days: int = 2
 
-    # images that models make
-    inline_image_max_bytes: int = 200_000  # of a stored image that is sent with its bytes as well
-    images_at_once: int = 4  # that are decoded and stored: each is held several times over
-    keep_images_s: float = 3.0  # after the response, Cloud Run may take the CPU away
+    # images that models generate
+    inline_image_max_bytes: int = 200_000  # of a stored image whose bytes are sent as well
+    images_at_once: int = 4  # being decoded and stored: each takes several copies
+    keep_images_s: float = 3.0  # after the response, Cloud Run may throttle the CPU
 
     # OpenRouter's annotations of files
     annotations_max_bytes: int = 4_000_000  # of one answer, and of all that go with a request
-    annotation_piece_chars: int = 900_000  # ASCII; a document ends at 1 MiB
+    annotation_piece_chars: int = 900_000  # ASCII; a document holds at most 1 MiB

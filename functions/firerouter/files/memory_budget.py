@@ -1,4 +1,4 @@
-"""Files in memory on their way to models: each once, however many generations send it."""
+"""Limits the memory for files on their way to models; generations share equal files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ReadT = TypeVar("ReadT")
 
 @dataclass(slots=True)
 class _Held(Generic[ReadT]):
-    """A file that is held. users: the generations that send it."""
+    """A file in memory. users: the generations that send it."""
 
     size_bytes: int
     users: set[str] = field(default_factory=set)
@@ -36,12 +36,12 @@ class MemoryBudget(Generic[ReadT]):
         return sum(map(self._counted, self._held.values())) + sum(self._own_bytes.values())
 
     def hold(self, generation: str, sizes: Mapping[str, int], own_bytes: int) -> None:
-        """Count files, and what the generation holds beside them, until `release`.
+        """Count files, and the generation's other bytes, until `release`.
 
         Args:
-            generation: Who sends them.
+            generation: The generation that sends the files.
             sizes: The bytes of each file, by key.
-            own_bytes: What it holds beside them.
+            own_bytes: The bytes that the generation holds besides its files.
 
         Raises:
             Overloaded: The instance would hold too much at once.
@@ -54,9 +54,9 @@ class MemoryBudget(Generic[ReadT]):
             raise Overloaded(retry_after_seconds=2)
 
     async def read(self, key: str, read: Callable[[], Coroutine[None, None, ReadT]]) -> ReadT:
-        """Return what `read` returned to the first who asked for this key.
+        """Return what the first `read` for this key returned, or will return.
 
-        It is read on for as long as anybody holds it.
+        The reading goes on as long as any generation holds the file.
         """
         held = self._held[key]
         if held.read is None:
@@ -64,7 +64,7 @@ class MemoryBudget(Generic[ReadT]):
         return await asyncio.shield(held.read)
 
     def release(self, generation: str) -> None:
-        """Let go of what only this generation held."""
+        """Free what only this generation held."""
         self._own_bytes.pop(generation, None)
         for key, held in [*self._held.items()]:
             held.users.discard(generation)
@@ -74,6 +74,6 @@ class MemoryBudget(Generic[ReadT]):
                     held.read.cancel()
 
     def _counted(self, held: _Held[ReadT]) -> int:
-        """The first user costs all copies; each further one costs one, its request's body."""
+        """Count all copies for the first user, and one for each other: its request's body."""
         copies = self._limits.copies
         return held.size_bytes * (copies - 1 + len(held.users)) // copies

@@ -1,4 +1,4 @@
-"""Earlier messages and their files: which go along, and a placeholder for each of them. Pure."""
+"""Earlier messages with their files, and the placeholders that stand in for the files. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .file import File
 if TYPE_CHECKING:
     from ..contract import Notice
 
-IMAGE_ALONE: Final = "[image]"  # the text of an answer that was an image and no word
+IMAGE_ALONE: Final = "[image]"  # the text of an answer that has images but no text
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class HistoryMessage:
     """An earlier message of a conversation, with its files.
 
     Attributes:
-        attachments: Of a user's question.
-        images: Of an answer: those that the model made.
+        attachments: The files of a user's question.
+        images: The images that the model generated for an answer.
     """
 
     message: Message
@@ -31,13 +31,13 @@ class HistoryMessage:
 
 @dataclass(frozen=True, slots=True)
 class FetchedFiles:
-    """What the files of a request came to.
+    """The fetched files of a request.
 
     Attributes:
-        parts: What is sent of them, by key. A file that is gone has none.
-        annotations: What OpenRouter read of files before, by where that is stored.
-        question_annotations: Of them, those of the question that is answered again.
-        notices: What the user reads about files that are gone.
+        parts: The part that is sent for each file, by key. A file that is gone has none.
+        annotations: OpenRouter's annotations, by where they are stored, except those below.
+        question_annotations: The annotations of a question that is answered again.
+        notices: What the user should know about files that are gone.
     """
 
     parts: Mapping[str, Part] = field(default_factory=dict)
@@ -47,12 +47,12 @@ class FetchedFiles:
 
     @property
     def annotated_hashes(self) -> frozenset[str]:
-        """The hashes of the files whose annotations go back to OpenRouter with its own answers."""
+        """The hashes of the files whose annotations are sent back with OpenRouter's answers."""
         files = (a.get("file") for each in self.annotations.values() for a in each)
         return frozenset(str(file.get("hash")) for file in files if isinstance(file, dict))
 
     def fill(self, messages: Sequence[Message]) -> list[Message]:
-        """Return the messages with parts for placeholders, and with their annotations."""
+        """Return the messages with parts in place of placeholders, and with annotations."""
         return [self._filled(message) for message in messages]
 
     def _filled(self, message: Message) -> Message:
@@ -71,10 +71,10 @@ class FetchedFiles:
 
 
 def move_images(history: Sequence[HistoryMessage]) -> tuple[list[HistoryMessage], list[File]]:
-    """Move images that a model made to the question after them: any model takes them there.
+    """Move generated images to the next question, where any model accepts them.
 
     Returns:
-        The messages, and the images that no question follows.
+        The messages, and the images that are not followed by a question.
     """
     moved: list[HistoryMessage] = []
     images: tuple[File, ...] = ()
@@ -84,7 +84,7 @@ def move_images(history: Sequence[HistoryMessage]) -> tuple[list[HistoryMessage]
             moved.append(replace(entry, images=images))
             images = ()
             continue
-        if entry.images and not message.text:  # not all providers take an empty answer
+        if entry.images and not message.text:  # not all providers accept an empty answer
             message = replace(message, text=IMAGE_ALONE)
         moved.append(replace(entry, message=message, images=()))
         images += entry.images
@@ -92,7 +92,7 @@ def move_images(history: Sequence[HistoryMessage]) -> tuple[list[HistoryMessage]
 
 
 def with_placeholders(entry: HistoryMessage, keys: Collection[str]) -> Message:
-    """Return the message with a placeholder for each of its files that is among `keys`."""
+    """Return the message with placeholders for those of its files that are among `keys`."""
     files = (*entry.images, *entry.attachments)
     return add_placeholders(entry.message, [file.path for file in files if file.path in keys])
 
@@ -103,11 +103,11 @@ def add_placeholders(message: Message, keys: Sequence[str]) -> Message:
 
 
 def keep_annotations(history: Sequence[HistoryMessage], max_bytes: int) -> list[HistoryMessage]:
-    """Return the messages, only the newest with their annotations: those that fit.
+    """Return the messages; only the newest annotations that fit stay on them.
 
     Args:
         history: The earlier messages.
-        max_bytes: What all annotations may take; 0 drops them all.
+        max_bytes: The bytes of all annotations together; 0 drops them all.
     """
     left, kept = max_bytes, list[HistoryMessage]()
     for entry in reversed(history):

@@ -1,20 +1,20 @@
-"""Users' files in Cloud Storage. `file` says which path is what.
+"""Stores users' files in Cloud Storage. `file` documents the paths.
 
-    open    an address that takes exactly one file: this path, this type, this many bytes
-    look    what is known of a file, without its content
-    fetch   its content
-    keep    until somebody deletes it; a file that came with a call is stored first
-    put     an image that a model made
-    delete
+    open    returns a URL that accepts exactly one file: this path, this type, this many bytes
+    look    returns a file's metadata, without its content
+    fetch   returns its content
+    keep    keeps it until it is deleted; a file that was sent with a call is stored first
+    put     stores an image that a model generated
+    delete  deletes files
 
-A client uploads to the address itself, which is a resumable session of Cloud Storage: so no bytes
-pass through a callable, and no key that signs addresses is needed. Nothing can be overwritten: a
-path that exists takes no second file.
+A client uploads to that URL directly. It is a resumable upload session of Cloud Storage, so no
+bytes pass through a callable, and no key for signing URLs is needed. Nothing can be overwritten: a
+path that exists accepts no second file.
 
-Files that no conversation keeps are deleted by a lifecycle rule of the bucket, a week after their
-custom time (docs/operations.md). `keep` moves that time into the far future.
+Files that belong to no conversation are deleted by a lifecycle rule of the bucket, a week after
+their custom time (docs/operations.md). `keep` moves that time into the far future.
 
-The library blocks, so it has threads of its own: the default ones also resolve names.
+The library blocks, so it has its own threads: the default ones also resolve host names.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from .file import File, is_inline
 from .limits import FileLimits
 
 ResultT = TypeVar("ResultT")
-KEPT_UNTIL: Final = (9000, 1, 1)  # beyond all weeks
+KEPT_UNTIL: Final = (9000, 1, 1)  # far beyond any lifecycle rule
 
 
 class Deadlines(TypedDict):
-    """How long and how often the library tries each call."""
+    """The timeout of each call, and how the library retries it."""
 
     timeout: float
     retry: object
 
 
 class Blob(Protocol):
-    """What is used of the library's Blob, which ships no types."""
+    """The used part of the library's Blob: the library has no types."""
 
     custom_time: datetime
     metadata: Mapping[str, str] | None
@@ -76,7 +76,7 @@ class Blob(Protocol):
 
 
 class Bucket(Protocol):
-    """What is used of the library's Bucket."""
+    """The used part of the library's Bucket."""
 
     def blob(self, path: str) -> Blob: ...
     def get_blob(self, path: str, **within: Unpack[Deadlines]) -> Blob | None: ...
@@ -84,7 +84,7 @@ class Bucket(Protocol):
 
 
 class StorageClient(Protocol):
-    """What is used of the library's Client."""
+    """The used part of the library's Client."""
 
     def bucket(self, name: str) -> Bucket: ...
 
@@ -107,11 +107,11 @@ class FileStorage:
         self._threads = ThreadPoolExecutor(limits.storage_threads, thread_name_prefix="storage")
 
     async def open(self, file: File, origin: str | None) -> str:
-        """Return the address that takes the file.
+        """Return the URL that accepts the file.
 
         Args:
-            file: What is going to be uploaded.
-            origin: The web page that uploads it, if one does.
+            file: The file that will be uploaded.
+            origin: The origin of the web page that uploads it, if any.
 
         Raises:
             StorageMissing: The app has no bucket.
@@ -132,7 +132,7 @@ class FileStorage:
             return str(await self._run(open_, self._limits.storage_s))
 
     async def look(self, path: str) -> File | None:
-        """Return what is known of a file, without its content; None if there is none.
+        """Return a file without its content; None if there is no such file.
 
         Raises:
             StorageUnavailable: Cloud Storage did not answer.
@@ -151,7 +151,7 @@ class FileStorage:
             return None
 
     async def fetch(self, file: File) -> File | None:
-        """Return the file with its content; None if it is gone, or of another size by now.
+        """Return the file with its content; None if it is gone or its size has changed.
 
         Raises:
             StorageUnavailable: Cloud Storage did not answer.
@@ -168,7 +168,7 @@ class FileStorage:
         return found if found.size == file.size else None
 
     async def keep(self, file: File) -> None:
-        """Keep a file until somebody deletes it.
+        """Keep a file until it is deleted explicitly.
 
         Raises:
             StorageMissing: The app has no bucket.
@@ -183,13 +183,13 @@ class FileStorage:
                 blob.patch(**self._within())
 
         try:
-            with suppress(exceptions.PreconditionFailed):  # the same call came before
+            with suppress(exceptions.PreconditionFailed):  # a repeated call has stored it already
                 await self._run(keep, self._limits.storage_s)
         except exceptions.NotFound:
             raise StorageUnavailable from None
 
     async def put(self, file: File) -> None:
-        """Store a file for a week, unless `keep` says more.
+        """Store a file for a week, unless `keep` extends that.
 
         Raises:
             StorageMissing: The app has no bucket.
@@ -199,17 +199,17 @@ class FileStorage:
         def put() -> None:
             self._upload(self._blob(file, datetime.now(UTC)), file)
 
-        # the path exists if the first try was applied and its answer lost
+        # the path exists if the first attempt was applied but its response was lost
         with self._bucket_must_exist(), suppress(exceptions.PreconditionFailed):
             await self._run(put, self._limits.storage_s)
 
     async def delete(self, paths: Iterable[str]) -> None:
-        """Delete files. Those that are gone already do not matter.
+        """Delete files. It doesn't matter if some are gone already.
 
         Raises:
             StorageUnavailable: Cloud Storage did not answer.
         """
-        # so that the time of one that waits for a thread does not run
+        # so that the timeout does not run while a deletion waits for a thread
         at_once = asyncio.Semaphore(self._limits.storage_threads)
 
         async def delete(path: str) -> None:
@@ -239,11 +239,11 @@ class FileStorage:
             raise StorageMissing from None
 
     async def _run(self, work: Callable[[], ResultT], within_s: float) -> ResultT:
-        """Run `work` in a thread of ours.
+        """Run `work` in one of our threads.
 
         Raises:
-            NotFound, PreconditionFailed, StorageMissing: As `work` does.
-            StorageUnavailable: For anything else that `work` raises, and after `within_s`.
+            NotFound, PreconditionFailed, StorageMissing: If `work` raises them.
+            StorageUnavailable: `work` raised anything else, or took longer than `within_s`.
         """
         running = asyncio.get_running_loop().run_in_executor(self._threads, work)
         try:
@@ -251,7 +251,7 @@ class FileStorage:
                 return await running
         except (exceptions.NotFound, exceptions.PreconditionFailed, StorageMissing):
             raise
-        except Exception as error:  # of the library, or of one of the four it is built on
+        except Exception as error:  # of the library, or of a library below it
             log.error("storage_unavailable", type=type(error).__name__)
             raise StorageUnavailable from None
 
@@ -271,7 +271,7 @@ class FileStorage:
             return self._bucket
 
     def _within(self) -> Deadlines:
-        """All of our calls may be repeated: they read, or are guarded by what exists."""
+        """Let the library retry all of our calls: they read, or are idempotent."""
         from google.cloud.storage.retry import DEFAULT_RETRY
 
         timeout_s = self._limits.storage_s

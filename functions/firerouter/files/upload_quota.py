@@ -1,8 +1,8 @@
-"""How many files a user may upload in a day: a counter beside the ledger's, and its cap.
+"""Limits how many files a user may upload in a day, with a counter beside the ledger's.
 
     quotas/{uid}/windows/uploads-{day}    {count}
 
-An upload counts when it begins, whatever becomes of it, and nothing is ever given back. So the
+An upload counts when it starts, whatever becomes of it, and the counter never goes down. So the
 write needs no guard, as long as it is sent only once.
 """
 
@@ -36,7 +36,7 @@ class UploadQuota:
         """Count one more upload.
 
         Raises:
-            QuotaExceeded: The user has begun too many today.
+            QuotaExceeded: The user has started too many today.
             LedgerUnavailable: The upload could not be counted.
         """
         now = self._now()

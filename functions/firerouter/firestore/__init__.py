@@ -1,4 +1,4 @@
-"""Firestore: reads, commits, their failures, the audit of admins' changes, paths."""
+"""Firestore: reads, commits, their failures, the audit log of admins' changes, paths."""
 
 from typing import TYPE_CHECKING
 

@@ -1,13 +1,13 @@
-"""The audit: each change that an admin makes is recorded in the same commit as the change itself.
+"""The audit log: each change by an admin is recorded in the same commit as the change itself.
 
     audit/{id}   {at, by, email, action, target, before, after, note?}
 
-There is no change without its entry, and no entry without its change. Of an OpenRouter key, an
-entry holds the last four characters.
+There is no change without its entry, and no entry without its change. An entry about an OpenRouter
+key has only the key's last four characters.
 
-The client library may send a commit again, so that it is applied twice. The entry, created under an
-id that is made before the commit is first sent, is the guard: the second time it already exists,
-and finding it there tells our own commit from another admin's that came first.
+The client library may send a commit twice, and both may be applied. The entry is the guard: it is
+created with an id that is chosen before the commit is sent, so the second time it already exists.
+Finding it there shows that our own commit was applied, and not another admin's that came first.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an admin changes.
+    """A change by an admin.
 
     Attributes:
         by: The admin's uid.
         email: The admin's email address; empty if the account has none.
         action: The callable's name.
-        target: The path of what is changed.
+        target: The path of the changed document.
         before: The values before the change.
         after: The values after it.
         note: The admin's reason.
@@ -53,7 +53,7 @@ class Change:
 
 
 class Audit:
-    """Commits changes together with their entries. One per instance."""
+    """Commits changes together with their audit entries. One per instance."""
 
     def __init__(
         self,
@@ -67,18 +67,18 @@ class Audit:
         self._now = now
 
     async def commit(self, batch: AsyncWriteBatch, change: Change) -> None:
-        """Commit the writes of `batch`, each guarded by its caller, and the entry: all or nothing.
+        """Commit the guarded writes of `batch` and the audit entry: all of them or nothing.
 
         Raises:
             SettingsChanged: Another admin was first. Nothing was written.
             SettingsRefused: Firestore cannot store the change. Nothing was written.
-            SettingsUnavailable: It is not known whether anything was written, or will yet be.
+            SettingsUnavailable: It is not known whether anything was written, or still will be.
             FirestoreForbidden: The functions' service account lacks a role.
         """
         entry = self._entries.document()
         with translated(SettingsUnavailable, "change_failed", action=change.action):
             try:
-                with mapped():  # a value that no document holds is refused before the commit
+                with mapped():  # an unsupported value is refused before the commit
                     batch.create(entry, self._document(change))
                 await commit(batch, self._limits.change_s)
             except Conflict:
@@ -92,7 +92,7 @@ class Audit:
                     sentence, field="settings", errors=[wrong], warnings=[]
                 ) from None
             except Unavailable:
-                if not await _exists(entry):  # else it was applied, and only the answer was lost
+                if not await _exists(entry):  # else it was applied, and its response lost
                     raise
 
     def _document(self, change: Change) -> Document:

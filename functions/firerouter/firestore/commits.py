@@ -1,4 +1,4 @@
-"""Firestore's writes, as every store makes them: in commits, or one that is sent once."""
+"""Writes to Firestore, which all stores use: commits, and single writes that are sent once."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Writes(Protocol):
 async def commit(batch: Writes, within_s: float) -> list[WriteResult]:
     """Commit all writes of a batch, or none of them, and return their results.
 
-    The client may send a commit again, so that it is applied twice: guard what moves a counter.
+    The client may send a commit twice, and both may be applied, so guard writes to counters.
 
     Raises:
-        Conflict: A write's guard failed, which also happens if this commit was applied before.
+        Conflict: A write's guard failed, perhaps because this commit was already applied.
         NotStorable, Unavailable, Forbidden: See `errors`.
     """
     retry = AsyncRetry(
@@ -48,7 +48,7 @@ async def put(
     merge: bool = False,
     within_s: float,
 ) -> WriteResult:
-    """Write one document, sent once: it needs no guard, and nothing sends it again.
+    """Write one document. It is sent only once, so it needs no guard.
 
     Args:
         reference: Where the document is.
@@ -66,10 +66,10 @@ async def put(
 async def create(
     reference: AsyncDocumentReference, document: Mapping[str, object], *, within_s: float
 ) -> WriteResult:
-    """Write a document that must not exist yet, sent once.
+    """Write a document that must not exist yet. It is sent only once.
 
     Raises:
-        AlreadyExists: It does. Other FirestoreErrors: see `errors`.
+        AlreadyExists: It exists. Other FirestoreErrors: see `errors`.
     """
     with mapped():
         return await reference.create(dict(document), retry=None, timeout=within_s)

@@ -1,11 +1,11 @@
-"""`config/app`, the one document that several rooms keep a part of, each guarded and audited.
+"""`config/app`, a document of which several packages own a part, each guarded and audited.
 
     {appName, referer, limits, freeModelsOnly, replaceGoneModels, revision}   features.app_settings
     {keys: {default, features, swept}}                                       keys.slots
     {catalog}                                                                admin.model_check
 
-It is read once for all of them, and cached for a few seconds. A change of one part is made again if
-another part was changed at the same time, and refused if its own part was.
+It is read once for all of them, and cached for a few seconds. A change of one part is retried if
+another part was changed at the same time, and refused if the same part was.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .limits import ConfigLimits
 from .paths import Paths
 from .reads import content, get
 
-Path = tuple[str, ...]  # of a field: each name on the way to it
+Path = tuple[str, ...]  # of a field: each name on the path to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +58,14 @@ class ConfigDocument:
     async def get(self, *, refresh: bool = False) -> Mapping[str, object]:
         """Return the document as of a few seconds ago, or as of now.
 
-        The same object means that it was not read again. Raises SettingsUnavailable,
+        If the result is the same object, it was not read again. Raises SettingsUnavailable,
         FirestoreForbidden.
         """
         with translated(SettingsUnavailable, "settings_unavailable"):
             return await (self._cache.renew() if refresh else self._cache.get())
 
     async def read(self) -> StoredConfig:
-        """Return the document as it is now, to change it. Raises as `get`."""
+        """Return the document as it is now, to change it. Raises what `get` raises."""
         with translated(SettingsUnavailable, "settings_unavailable"):
             return await self._read()
 
@@ -77,17 +77,17 @@ class ConfigDocument:
         *,
         is_unchanged: Callable[[StoredConfig], bool],
     ) -> None:
-        """Set some fields, with an audit entry; effective on this instance at once.
+        """Set some fields, with an audit entry. This takes effect on this instance at once.
 
         Args:
             stored: The document that the change was made from.
-            values: What to set, by the path of the field; DELETE_FIELD removes it.
-            change: What the audit says.
-            is_unchanged: Whether the part that is changed is still as it was `stored`.
+            values: The new values by the path of the field; DELETE_FIELD removes one.
+            change: The audit entry.
+            is_unchanged: Returns whether the part to change is still as it is in `stored`.
 
         Raises:
-            SettingsChanged: Somebody else changed the same part first. Nothing was written.
-            SettingsRefused: Firestore cannot hold the values. Nothing was written.
+            SettingsChanged: Another admin changed the same part first. Nothing was written.
+            SettingsRefused: Firestore can't store the values. Nothing was written.
             SettingsUnavailable: It is not known whether anything was written.
         """
         for _ in range(self._limits.attempts):
@@ -105,7 +105,7 @@ class ConfigDocument:
         raise SettingsChanged
 
     async def merge(self, values: Mapping[str, object]) -> None:
-        """Set some fields without a guard or an audit entry: what no admin decides.
+        """Set some fields that no admin decides, without a guard or an audit entry.
 
         Raises SettingsUnavailable, FirestoreForbidden.
         """
@@ -115,7 +115,7 @@ class ConfigDocument:
     def _write(
         self, batch: AsyncWriteBatch, stored: StoredConfig, values: Mapping[Path, object]
     ) -> None:
-        """Write these fields alone: what is beside them in the document stays as it is."""
+        """Write only these fields: all others in the document stay as they are."""
         if stored.version is None:
             batch.create(self._reference, with_values({}, values))
             return

@@ -1,14 +1,14 @@
-"""Firestore's failures: Google's exceptions, translated once, into four kinds.
+"""Firestore's failures: Google's exceptions, mapped in one place to four kinds.
 
-The kinds exclude each other:
+The kinds are mutually exclusive:
 
     FirestoreError
       Unavailable    Firestore did not answer, or not in time; a retry may help
-      Conflict       a write's guard failed: it was applied before, or the document has changed
-      NotStorable    too large, too deep, or of a type that no document holds; a retry never helps
+      Conflict       a write's guard failed: already applied, or the document has changed
+      NotStorable    too large, too deep, or of an unsupported type; a retry never helps
       Forbidden      the database is not set up for the functions; an admin has to act
 
-They stay below the stores: each store says, by `translated`, which error its callers get.
+They stay inside the stores: each uses `translated` to choose the error that its callers get.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class FirestoreError(Exception):
 
 
 class Unavailable(FirestoreError):
-    """Firestore did not answer, or not in time. Whether a write was applied is not known."""
+    """Firestore did not answer, or not in time. It is not known whether a write was applied."""
 
 
 class Conflict(FirestoreError):
-    """A write's guard failed: the document exists, is gone, or has another version."""
+    """A write's guard failed: the document exists, does not exist, or has another version."""
 
 
 class AlreadyExists(Conflict):
@@ -53,7 +53,7 @@ class Missing(Conflict):
 
 
 class NotStorable(FirestoreError):
-    """Firestore will never take this write: a document too large, or a value it cannot hold."""
+    """Firestore will never accept this write: a document is too large, or a value unsupported."""
 
 
 class Forbidden(FirestoreError):
@@ -65,8 +65,8 @@ def mapped(*, reading: bool = False) -> Iterator[None]:
     """Raise the client's exceptions as FirestoreErrors.
 
     Args:
-        reading: The call is a read. It has no guard that could fail: what is said to be missing
-            then is the database, or an index.
+        reading: Whether the call is a read. A read has no guard, so if something is missing, it is
+            the database or an index.
     """
     try:
         yield
@@ -77,7 +77,7 @@ def mapped(*, reading: bool = False) -> Iterator[None]:
         raise kind(type(error).__name__) from None
 
 
-# In this order: the first that fits. ValueError and TypeError are the client's own refusals.
+# The first match counts. The client itself raises ValueError and TypeError to refuse a value.
 _KINDS: Final[tuple[tuple[type[Exception], type[FirestoreError]], ...]] = (
     (exceptions.AlreadyExists, AlreadyExists),
     (exceptions.NotFound, Missing),
@@ -93,23 +93,23 @@ _KINDS: Final[tuple[tuple[type[Exception], type[FirestoreError]], ...]] = (
 
 
 def kind_of(error: Exception, *, reading: bool = False) -> type[FirestoreError] | None:
-    """Return what an exception of the client means; None if it is not one of the client's."""
+    """Return the kind of one of the client's exceptions; None for any other exception."""
     kind = next((kind for google, kind in _KINDS if isinstance(error, google)), None)
     return Forbidden if reading and kind in (Missing, Conflict) else kind
 
 
 @contextmanager
 def translated(unavailable: type[CallableError], event: str, **fields: str) -> Iterator[None]:
-    """Raise the caller's error for a failure of Firestore that nothing inside has handled.
+    """Raise the caller's error for a failure of Firestore that the body has not handled.
 
     Args:
         unavailable: The error that callers get if Firestore did not answer.
-        event: The log event, which also holds the name of Google's exception.
+        event: The log event, which also has the name of Google's exception.
         fields: More fields of the log event.
 
     Raises:
         FirestoreForbidden: The database is not set up; a retry does not help.
-        Conflict, NotStorable: Unchanged: they are our own mistake, unless the store handles them.
+        Conflict, NotStorable: These pass through: unless the store handles them, they are bugs.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""What Firestore may take, for what no room has a bound of its own."""
+"""How long calls to Firestore may take, unless a package has limits of its own."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class FirestoreLimits:
 
 @dataclass(frozen=True, slots=True)
 class ConfigLimits:
-    """What `config.ConfigDocument` does at run time."""
+    """The limits of `config.ConfigDocument`."""
 
     read_s: float = 5.0  # one read of the document
     write_s: float = 8.0  # one write without an audit entry
-    fresh_s: float = 4.0  # used without another read
-    stale_s: float = 8.0  # used once more while it is read: a change is effective within 10 s
-    attempts: int = 5  # of one change, while others change other parts
+    fresh_s: float = 4.0  # cached: used without another read
+    stale_s: float = 8.0  # used once more while it is read again: changes take effect within 10 s
+    attempts: int = 5  # at one change, while other parts are changed

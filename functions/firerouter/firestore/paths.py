@@ -1,7 +1,7 @@
-"""Where every document is: the one home of the names of collections. Pure.
+"""The paths of all documents. Only this module knows the names of collections. Pure.
 
 generations/{id}                                 a ledger entry
-  progress/{number}                              what its answer has come to so far
+  progress/{number}                              its answer so far
   asked/{number}                                 the queued request, in parts
 quotas/{user}/windows/{month}, .../concurrent    a user's counters
 limits/{user}                                    limits of one user's own
@@ -12,9 +12,9 @@ users/{user}                                     what a user prefers
     messages/{id}                                one of its messages
     transcript/{page}                            a page of the chosen path, annotations of files
   deleting/{id}                                  a conversation that is being deleted
-features/{id}                                    a feature as it serves
+features/{id}                                    a feature with its active settings
   revisions/{number}                             each saved revision of it
-config/app, config/pseudonyms                    the app's settings, the secret of its hashes
+config/app, config/pseudonyms                    the app's settings, the secret for pseudonyms
 catalog/{shard}                                  the list of models
 responses/{hash}                                 cached answers
 usage/{day}                                      what a day's generations came to, all together
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         AsyncDocumentReference,
     )
 
-# https://firebase.google.com/docs/firestore/quotas: ids; and no % nor control character
+# invalid in an id (https://firebase.google.com/docs/firestore/quotas), % or control characters
 _NO_KEY: Final = re.compile(r"[/%\x00-\x1f\x7f-\x9f]|\A__.*__\Z|\A\Z", re.DOTALL)
 
 GENERATIONS: Final = "generations"
@@ -47,10 +47,10 @@ NO_USER: Final = "%"  # no key of a user: a % in one begins a quoted character
 
 
 def key_of(uid: str) -> str:
-    """Return the id of a user's documents: the uid itself, which the rules compare it with.
+    """Return the id of a user's documents: the uid itself, which the security rules compare.
 
-    Any text of up to 128 characters may be a uid, also one that no document can have as its id.
-    Such a uid is quoted, and so contains a %, which no other key does. Its user's client cannot
+    Any text of up to 128 characters may be a uid, even one that is not valid as a document id. Such
+    a uid is URL-encoded, so it contains a %, which no other key does. That user's clients can't
     read these documents.
     """
     if uid not in {".", ".."} and not _NO_KEY.search(uid):

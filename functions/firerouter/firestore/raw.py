@@ -1,8 +1,8 @@
-"""The one home of the Firestore client's private members.
+"""The only module that uses private members of the Firestore client.
 
 The async client has no public way to listen to a query: its `on_snapshot` is not implemented. The
-generated client below it has one, `listen`, which takes the client's own metadata.
-tests/unit/firestore/test_raw.py fails if the library moves what is used here.
+generated client below it has `listen`, which requires the client's metadata.
+tests/unit/firestore/test_raw.py fails if the library changes what is used here.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class ListenStream(Protocol):
 
 
 def generated_client(firestore: AsyncClient) -> FirestoreAsyncClient:
-    """Return the generated client that the client sends all its calls through."""
+    """Return the generated client through which the client sends all its calls."""
     return cast("FirestoreAsyncClient", firestore._firestore_api)
 
 
 def metadata(firestore: AsyncClient) -> Sequence[tuple[str, str]]:
-    """Return what the client sends along with each call: the database, the emulator's token."""
+    """Return the metadata of each call: the database, and the emulator's token."""
     return cast("Sequence[tuple[str, str]]", firestore._rpc_metadata)
 
 
@@ -45,7 +45,7 @@ def listen(
 ) -> Awaitable[ListenStream]:
     """Open a stream of changes, without a deadline and without retries.
 
-    Firestore answers for as long as `requests` does not end.
+    The stream stays open until `requests` ends.
     """
     stream = generated_client(firestore).listen(
         requests=requests, retry=None, timeout=None, metadata=metadata(firestore)

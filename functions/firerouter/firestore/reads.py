@@ -1,6 +1,6 @@
-"""Firestore's reads: one deadline, no retry by the client, and our errors.
+"""Reads of Firestore, each with a deadline, without the client's retries, and with our errors.
 
-The client's own retries would go on past our deadline, so each read states `retry=None`.
+The client's retries would continue past our deadline, so each read passes `retry=None`.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ async def get(
     fields: Iterable[str] | None = None,
     within_s: float = READ_S,
 ) -> Snapshot:
-    """Return a document's snapshot; one that does not exist has `exists` False.
+    """Return a document's snapshot; if there is no document, its `exists` is False.
 
     Args:
         reference: Where the document is.
-        fields: The only fields to read; all of them by default.
+        fields: The fields to read; all of them by default.
         within_s: The deadline, in seconds.
 
     Raises:
@@ -62,7 +62,7 @@ async def get_all(
 async def query(
     query_: AsyncQuery | AsyncCollectionReference, *, within_s: float = READ_S
 ) -> list[Snapshot]:
-    """Return all snapshots of a query that the caller has bounded."""
+    """Return all snapshots of a query, whose size the caller has limited."""
     with mapped(reading=True):
         async with asyncio.timeout(within_s):
             return [found async for found in query_.stream(retry=None, timeout=within_s)]
@@ -88,11 +88,11 @@ async def count(query_: AsyncQuery, *, within_s: float = READ_S) -> int:
     with mapped(reading=True):
         async with asyncio.timeout(within_s):
             counting = query_.count()
-            # the library annotates `count` as if it returned the class
+            # the library annotates `count` as if it returned a class
             ((counted,),) = await counting.get(retry=None, timeout=within_s)  # type: ignore[call-arg]
     return int(counted.value)
 
 
 def content(snapshot: Snapshot) -> Document:
-    """Return a document's fields; none where there is no document."""
+    """Return a document's fields, or {} if there is no document."""
     return snapshot.to_dict() or {}

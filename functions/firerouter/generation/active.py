@@ -1,8 +1,8 @@
 """A generation that runs on this instance: who listens to it, and how it is stopped.
 
-The task of the first call owns the generation. The same request again, on the same instance, joins
-its listeners and is sent all frames from the beginning. When the last listener has left, nobody
-reads any more, and the generation is stopped, unless it needs no listener.
+The task of the first call owns the generation. If the same request arrives again on the same
+instance, it joins the listeners and is sent all frames from the beginning. When the last listener
+has left, the generation is stopped, unless it needs no listener.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..users import Caller
 
 
 class HandedOver:
-    """In place of a result: the generation needs no listener, and goes on on another instance."""
+    """Stands in for a result: the generation continues on another instance, without listeners."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ def origin_of(call: Call[Caller]) -> Origin:
 class Listeners:
     """The listeners of one generation, and the frames that a late one has to be sent first.
 
-    Text is kept as pieces and sent to a late listener as one frame. All of it is bounded by what an
-    answer may be (`openrouter`).
+    Text is held in pieces and sent to a late listener as one frame. The limits on an answer
+    (`OpenRouterLimits`) bound all of it.
     """
 
     def __init__(self, on_empty: Callable[[], None]) -> None:
@@ -61,10 +61,10 @@ class Listeners:
         self._listeners: tuple[Listener, ...] = ()
         self._start: Mapping[str, object] | None = None
         self._texts: dict[str, list[str]] = {"reasoning": [], "text": []}
-        self._frames: list[Mapping[str, object]] = []  # those that come in one piece
+        self._frames: list[Mapping[str, object]] = []  # the ones that are sent whole
 
     def add(self, listener: Listener) -> None:
-        """Let one more listen, from the beginning."""
+        """Add a listener, and send it everything from the beginning."""
         if self._start is not None:
             listener.put(self._start)
         for kind, pieces in self._texts.items():
@@ -76,7 +76,7 @@ class Listeners:
         listener.on_leave(lambda: self._remove(listener))
 
     async def send(self, frame: Mapping[str, object]) -> None:
-        """Send one frame to all who listen now. A single listener may slow us to its own pace."""
+        """Send a frame to all current listeners. A single listener may slow us to its own pace."""
         if len(self._listeners) == 1:
             await self._listeners[0].send(frame)
         else:
@@ -98,12 +98,12 @@ class Listeners:
         await self.send(frame)
 
     async def send_indexed(self, kind: str, value: Mapping[str, object]) -> None:
-        """Send a frame with its place among those of its kind."""
+        """Send a frame with its index among the frames of its kind."""
         index = sum(1 for frame in self._frames if frame["type"] == kind)
         await self.send_whole({"type": kind, "index": index, **value})
 
     def restart(self) -> None:
-        """Forget what was sent: another answer takes its place."""
+        """Forget what was sent, because another answer replaces it."""
         self._texts = {kind: [] for kind in self._texts}
         self._frames.clear()
 
@@ -114,7 +114,7 @@ class Listeners:
 
 
 class ActiveGeneration:
-    """One generation on this instance, as stops and the same request again find it."""
+    """One generation on this instance, where stops and repeated requests find it."""
 
     def __init__(
         self,
@@ -126,14 +126,14 @@ class ActiveGeneration:
         total_s: float,
         needs_listener: bool = True,
     ) -> None:
-        """Make one. Call it inside the event loop: its deadline begins now.
+        """Start the clock: the deadline begins now. Call this inside the event loop.
 
         Args:
             id_: The generation's id.
-            uid: The user's.
-            payload: The hash of the request's data: the same id with another payload is refused.
+            uid: The user's id.
+            payload: The hash of the request's data: the same id with another one is refused.
             trace_id: The trace that its log entries belong to.
-            total_s: Seconds that it may take in all.
+            total_s: Seconds that it may take in total.
             needs_listener: Whether it ends when its last listener leaves.
         """
         loop = asyncio.get_running_loop()
@@ -142,19 +142,19 @@ class ActiveGeneration:
         self.payload = payload
         self.trace_id = trace_id
         self.needs_listener = needs_listener
-        self.stop_requested = False  # by somebody who meant it
+        self.stop_requested = False  # explicitly, not by the last listener leaving
         self.deadline = Deadline(total_s)
         self.listeners = Listeners(self._stop_unread)
         self.outcome: asyncio.Future[PromptResult | HandedOver] = loop.create_future()
         self._started_at = loop.time()
 
     def stop(self) -> None:
-        """End it now: what has been written is the answer."""
+        """End the generation now. What has been written is the answer."""
         self.stop_requested = True
         self.deadline.stop("stopped")
 
     def interrupt(self) -> None:
-        """End it now: the instance goes down."""
+        """End the generation now, because the instance is shutting down."""
         self.deadline.stop("interrupted")
 
     def elapsed_ms(self) -> int:

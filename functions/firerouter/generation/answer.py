@@ -1,12 +1,12 @@
-"""An admitted generation is answered: by a cached answer, or by OpenRouter's.
+"""Answers an admitted generation, from the cache or by calling OpenRouter.
 
-    the question is stored                                         beside it all
-    the files that go with it are fetched
-    titles and summaries are written by the helper model           beside it
-    a cached answer, or a stream -> frames -> a repair, where it has not the format it should have
+    the question is stored                                         concurrently with the rest
+    its files are fetched
+    the helper model writes titles and summaries                   concurrently with the answer
+    a cached answer, or a stream -> frames -> a repair, if the answer lacks the required format
 
-`AnswerRun` alone is written on meanwhile. Whatever `stream` raises, `outcome` returns what there is
-of the answer by then.
+Only `AnswerRun` changes meanwhile. Whatever `stream` raises, `outcome` returns what there is of the
+answer by then.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ from .tool_turns import to_client
 
 IMAGE_NOT_STORED: Final[Notice] = {
     "reason": "image_not_kept",
-    "message": "An image couldn't be stored: it is only in this answer.",
+    "message": "An image couldn't be stored, so it is only in this answer.",
 }
 
 
@@ -65,9 +65,9 @@ class AdmittedGeneration:
 
     Attributes:
         active: Who listens, and how it is stopped.
-        prepared: What is asked.
-        entry: The ledger's entry, to be settled once.
-        cached: The answer that was cached for the same request, if there is one.
+        prepared: The request.
+        entry: The ledger entry, to be settled once.
+        cached: The answer that was cached for an identical request, if there is one.
         writer: Writes question and answer into their conversation, if they belong to one.
         remaining: What its admission left of the user's limits; None where nobody is told.
     """
@@ -81,7 +81,7 @@ class AdmittedGeneration:
 
     @property
     def keeps_result(self) -> bool:
-        """Whether its text is kept beyond the call: for the same request again, or to be read."""
+        """Whether its text outlives the call: for a repeated request, or to be read later."""
         request, admission = self.prepared.request, self.entry.admission
         asked_for = request.request_id is not None or self.writer is not None
         return (asked_for or admission.continues) and not request.temporary
@@ -95,7 +95,7 @@ class AdmittedGeneration:
 
 @dataclass(frozen=True, slots=True)
 class AnswerOutcome:
-    """What there is of an answer at its end.
+    """What there is of an answer when it has ended.
 
     Attributes:
         upstream: What OpenRouter was asked, with the files in it.
@@ -104,10 +104,10 @@ class AnswerOutcome:
         attempts: All calls of OpenRouter for it.
         helper_calls: The helper model's calls beside it.
         summary: The summary that the helper model wrote of older messages.
-        annotations: What OpenRouter read of files and was not sent before: the JSON of each.
-        images: The images that the model made.
-        notices: What the caller is told of it.
-        first_token_ms: Milliseconds until there was something of it.
+        annotations: OpenRouter's new annotations of files, which it was not sent: the JSON of each.
+        images: The images that the model generated.
+        notices: What the caller should know about the answer.
+        first_token_ms: Milliseconds until its first token.
         total_ms: Milliseconds until its end.
     """
 
@@ -149,11 +149,11 @@ class Answerer:
         self.limits = limits
 
     def start(self, generation: AdmittedGeneration) -> AnswerRun:
-        """Return the run of one answer; `stream` begins it."""
+        """Return the run of one answer; `stream` starts it."""
         return AnswerRun(self, generation)
 
     async def write_question(self, prepared: PreparedRequest, writer: ThreadWriter | None) -> None:
-        """Store the question in its conversation, with its files, which belong there from now."""
+        """Store the question in its conversation, which owns the question's files from then on."""
         if writer is None or writer.question_written:
             return
         if writer.thread.place.persisted:
@@ -164,7 +164,7 @@ class Answerer:
 
 
 class AnswerRun:
-    """One answer while it is made: what has come of it so far."""
+    """One answer in progress, and what there is of it so far."""
 
     def __init__(self, services: Answerer, generation: AdmittedGeneration) -> None:
         prepared = generation.prepared
@@ -198,7 +198,7 @@ class AnswerRun:
         return self._cached["text"] if self._cached else self.written()[0]
 
     def written(self) -> tuple[str, str]:
-        """Return what OpenRouter's answer has so far: its text, its reasoning."""
+        """Return the text and the reasoning of OpenRouter's answer so far."""
         return (self._answer.text, self._answer.reasoning) if self._answer else ("", "")
 
     def outcome(self) -> AnswerOutcome:
@@ -227,12 +227,12 @@ class AnswerRun:
     # -- the answer --------------------------------------------------------------------------------
 
     async def stream(self) -> None:
-        """Send an answer to whoever listens. Call it once.
+        """Send an answer to the listeners. Call this once.
 
         Raises:
             UpstreamError, Interrupted: `outcome` has what there is of the answer.
         """
-        # a question whose files turn out to be something else is refused, and not stored
+        # if unverified files don't match their types, the question must not have been stored
         if not self._generation.prepared.files.has_unverified_files:
             self._begin_question()
         try:
@@ -247,10 +247,10 @@ class AnswerRun:
                     await self._replay(cached, images)
         finally:
             if self._question is not None:
-                await self._question  # while OpenRouter was busy: it took no time of anybody's
+                await self._question  # it ran meanwhile, so this hardly ever waits
 
     async def keep_images(self) -> None:
-        """Let the images belong to the conversation that the answer is stored in, if any."""
+        """Attach the images to the conversation that the answer is stored in, if any."""
         writer = self._generation.writer
         if writer is not None and writer.deleted:
             await self._services.images.drop(self._images)
@@ -263,9 +263,9 @@ class AnswerRun:
             self._question = asyncio.create_task(work)
 
     async def _cached_images(self) -> list[File] | None:
-        """Return the images of the cached answer; None if there is none, or one of them is gone."""
+        """Return the cached answer's images; None if there is no cached answer, or one is gone."""
         cached = self._generation.cached
-        with self._active.deadline.guard():  # first of all: it may have been stopped by now
+        with self._active.deadline.guard():  # first: it may have been stopped already
             if cached is None:
                 return None
             return await self._services.images.fetch(image_files(cached))
@@ -292,7 +292,7 @@ class AnswerRun:
         )
 
     async def _replay(self, cached: CachedAnswer, files: list[File]) -> None:
-        """Send a cached answer, as a whole."""
+        """Send a cached answer, all at once."""
         await self._question_stored()
         self._cached = cached
         self._first_token_ms = self._active.elapsed_ms()
@@ -315,12 +315,12 @@ class AnswerRun:
             await self._listeners.send_indexed("citation", citation)
 
     async def _ask(self) -> None:
-        """Ask OpenRouter, and once more where the answer has not the format it should have."""
+        """Call OpenRouter, and once more if the answer does not have the required format."""
         self._start = asyncio.create_task(self._start_when_stored())
         try:
             upstream = await self._read_fitting()
         except (ImagesTooLarge, ImageUnreadable):
-            await self._services.images.drop(self._images)  # some of them are no answer
+            await self._services.images.drop(self._images)  # an incomplete set is not an answer
             raise
         finally:
             await self._start
@@ -331,9 +331,9 @@ class AnswerRun:
             await self._repair(upstream, fault)
 
     async def _read_fitting(self) -> ChatRequest:
-        """Read the answer; where the model finds the conversation too long, to half of it.
+        """Read the answer. If the conversation is too long for the model, retry with half of it.
 
-        Returns what was asked in the end.
+        Returns the request that was sent last.
         """
         upstream = self._upstream
         try:
@@ -349,17 +349,17 @@ class AnswerRun:
         return upstream
 
     def _repairable_fault(self, upstream: ChatRequest) -> str | None:
-        """Return what is wrong with the answer's JSON, where the feature has it repaired."""
+        """Return what is wrong with the answer's JSON, if the feature repairs such answers."""
         answer = self._answer
         whole = answer is not None and answer.finish_reason == "stop"
-        # a repair would pay for images once more
+        # a repair would generate, and bill, the images again
         if not (whole and self._settings.repair_json) or self._images.images:
             return None
         parsed = parse_answer(self.written()[0], upstream.response_format)
         return parsed.fault if parsed else None
 
     async def _repair(self, upstream: ChatRequest, fault: str) -> None:
-        """Ask for the answer once more. It takes the first one's place; both are paid for."""
+        """Request the answer once more. It replaces the first one; both are billed."""
         first, model = self._answer, self._log.attempts[-1].model
         if first is None:
             return
@@ -367,7 +367,7 @@ class AnswerRun:
         self._listeners.restart()
         read = [
             json.loads(text) for text in first.file_annotations.values()
-        ]  # not to be paid for twice
+        ]  # not to be billed twice
         messages = repair_messages(upstream.messages, first.text, fault, read)
         repair = Repair(model, fault)
         await self._listeners.send({"type": "repair", **repair.to_wire()})
@@ -375,10 +375,10 @@ class AnswerRun:
             await self._read(replace(upstream, models=[model], messages=messages), repair)
         except UpstreamError as error:
             log.warning("not_repaired", reason=error.reason)
-            self._answer, self._replaced = first, self._answer  # better than none
+            self._answer, self._replaced = first, self._answer  # better than no answer
         except Interrupted:
             if self._answer is None:
-                self._answer, self._replaced = first, None  # better than none
+                self._answer, self._replaced = first, None  # better than no answer
             raise
 
     async def _read(self, upstream: ChatRequest, repair: Repair | None = None) -> None:
@@ -402,7 +402,7 @@ class AnswerRun:
                             await self._handle(delta, tools)
 
     async def _handle(self, delta: Delta, tools: frozenset[str]) -> None:
-        """Send one delta; an image is stored first, whether anything is streamed or not."""
+        """Send one delta; an image is stored first, even if the feature does not stream."""
         kind = delta.kind
         if kind in ("text", "reasoning"):  # first: there are hundreds a second
             if self._settings.stream:
@@ -416,7 +416,7 @@ class AnswerRun:
             return
         elif kind == "partial_image":
             partial = {"index": len(self._images.images), "partial": True, **delta.value}
-            await self._listeners.send({"type": "image", "image": partial})  # the next has more
+            await self._listeners.send({"type": "image", "image": partial})  # to be replaced
         elif kind == "tool_call":
             await self._listeners.send_indexed("tool_call", to_client(delta.value, tools))
         else:
@@ -428,10 +428,10 @@ class AnswerRun:
         if self._settings.stream:
             await self._listeners.send_whole({"type": "image", "image": image.to_wire()})
 
-    # -- beside it ---------------------------------------------------------------------------------
+    # -- concurrently with the answer --------------------------------------------------------------
 
     def _recorded(self, repair: Repair | None) -> AbstractAsyncContextManager[None]:
-        """Inside, the text is stored as it grows, for clients that lost the stream."""
+        """While entered, store the text as it grows, for clients that lost the stream."""
         active = self._active
         return self._services.progress.record(
             active.id,
@@ -443,7 +443,7 @@ class AnswerRun:
 
     @asynccontextmanager
     async def _partial(self, upstream: ChatRequest) -> AsyncIterator[None]:
-        """Inside, the JSON so far is sent now and then, if the caller asked for it and listens."""
+        """While entered, send the JSON so far at intervals, if the caller wants that."""
         asked = self._generation.prepared.request.partial_json and self._active.needs_listener
         wanted = asked and self._settings.stream and upstream.wants_json
         sending = asyncio.create_task(self._send_partial()) if wanted else None
@@ -460,14 +460,14 @@ class AnswerRun:
             await asyncio.sleep(self._limits.partial_json_every_s)
             text = self.written()[0]
             if len(text) > self._limits.partial_json_max_chars:
-                return  # it would be parsed from its beginning each time
+                return  # each time, it would have to be parsed from the beginning
             value = parse_partial(text)
             if value is not None and value != sent:
                 sent = value
                 await self._listeners.send({"type": "json", "json": value})
 
     async def _announce_retry(self, model: str, reason: str) -> None:
-        self._note()  # that another attempt follows
+        self._note()  # record that another attempt follows
         if self._start is not None:
             await self._start
         attempt = len(self._log.attempts) + 1
@@ -481,7 +481,7 @@ class AnswerRun:
         self._services.ledger.note(self._generation.entry, records)
 
     async def _start_when_stored(self) -> None:
-        """Tell whoever listens that it has begun, once its question is safe."""
+        """Send the start frame once the question is stored."""
         await self._question_stored()
         await self._send_start(self._upstream.models[0])
 
@@ -517,5 +517,5 @@ def all_records(
 
 
 def _fewer_images(made: int, wanted: int) -> Notice:
-    message = f"The model made {made} of {wanted} images."
+    message = f"The model generated {made} of {wanted} images."
     return {"reason": "parameter_dropped", "field": "imageOptions.n", "message": message}

@@ -1,4 +1,4 @@
-"""Answers cached for the same request, where a feature's `cacheSeconds` says so.
+"""Answers cached for identical requests, if the feature's `cacheSeconds` says so.
 
     responses/{hash}   {answer: {model, provider?, text, reasoning?, citations?, images?,
                                  finishReason, usage},
@@ -37,7 +37,7 @@ from .limits import GenerationLimits
 
 
 class CachedAnswer(TypedDict):
-    """What a result is made of again, with the meaning that `PromptResult` gives to each field."""
+    """The part of a result that is reused. Each field means the same as in `PromptResult`."""
 
     model: str
     provider: NotRequired[str]
@@ -50,7 +50,7 @@ class CachedAnswer(TypedDict):
 
 
 def response_id(feature: Feature, uid: str, upstream: ChatRequest) -> str | None:
-    """Return the id that the answer is cached under; None where the feature caches none."""
+    """Return the id that the answer is cached under; None if the feature caches no answers."""
     if not feature.settings.cache_seconds:
         return None
     owner = None if feature.settings.cache_shared else uid
@@ -104,7 +104,7 @@ class ResponseCache:
             made.set_result(None)
 
     async def get(self, id_: str | None) -> CachedAnswer | None:
-        """Return the answer, if it is there and not too old."""
+        """Return the answer, if it is cached and has not expired."""
         if id_ is None:
             return None
         try:
@@ -117,7 +117,7 @@ class ResponseCache:
                 "answer": {"model": str(), "text": str(), "usage": dict()} as answer,
                 "expireAt": datetime() as end,
             }:
-                # checked here too: Firestore takes up to a day to delete what has expired
+                # checked here too: Firestore can take a day to delete expired documents
                 if end > self._now():
                     return _cached(answer)
         return None

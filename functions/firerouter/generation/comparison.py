@@ -1,7 +1,7 @@
 """One prompt through several models side by side, each a generation of its own.
 
-    the feature, each model allowed? -> what it may cost -> all at once, each failing alone
-        -> a judge reads the answers, where one was asked for -> result
+    feature -> is each model allowed? -> cost estimate -> all at once, each failing independently
+        -> a judge reads the answers, if the request names one -> result
 
 Each is an `execute_prompt` of one model without fallbacks: its own deadlines, entry, counters,
 usage and cost. They are admitted together, or none is. Their requests' ids follow from the
@@ -48,7 +48,7 @@ from .preparation import RequestBuilder
 
 
 class ModelListener:
-    """Sends the frames of one model's answer to the comparison's call, with their place in it."""
+    """Sends the frames of one model's answer to the comparison's call, tagged with the model."""
 
     def __init__(self, call: Call[Caller], index: int, model: str) -> None:
         self.index = index
@@ -65,14 +65,14 @@ class ModelListener:
         self._call.put(self._placed(message))
 
     def on_leave(self, callback: Callable[[], None]) -> None:
-        """Call back once when the client leaves, at once if it has."""
+        """Call back once when the client leaves, or immediately if it has left."""
         if self.left:
             callback()
         else:
             self._on_leave.append(callback)
 
     def leave(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         if self.left:
             return
         self.left = True
@@ -99,7 +99,7 @@ class ComparisonPart:
 
 
 class ActiveComparison:
-    """A comparison, as a stop finds it: with all of its generations that run on this instance."""
+    """A comparison where a stop finds it, with all of its generations on this instance."""
 
     def __init__(self, id_: str, uid: str, stops: StopSignals) -> None:
         self.id = id_
@@ -113,7 +113,7 @@ class ActiveComparison:
             self._stops.stop_here(generation, self._uid)
 
     async def was_stopped(self) -> bool:
-        """Return whether it was stopped, even if its answers had ended before they heard of it."""
+        """Return whether it was stopped, even if its answers had ended before the stop arrived."""
         if self.stopped:
             return True
         return await self._stops.comparison_was_stopped(comparison_ids(self.id, self._uid))
@@ -144,11 +144,11 @@ class ModelComparison:
         self._limits = limits
 
     async def execute_multi_model_prompt(self, call: Call[Caller]) -> ComparisonResult:
-        """Return an answer or an error of each model, in the order in which they were named.
+        """Return an answer or an error for each model, in the order of the request.
 
         Raises:
-            CallableError: What concerns all of it: an argument, a model that is not allowed, a
-                cost over maxCost, a quota that leaves room for none.
+            CallableError: The comparison as a whole fails: an argument is invalid, a model is not
+                allowed, the cost may exceed `maxCost`, or no model fits into the quota.
         """
         request = parse(CompareModels, call.data)
         uid = call.caller.uid
@@ -196,13 +196,13 @@ class ModelComparison:
         app: AppSettings,
         uid: str,
     ) -> None:
-        """Check that each model may be asked: one that may not is a mistake in the request.
+        """Check that each model is allowed: one that is not makes the whole request invalid.
 
         Raises:
             InvalidArgument, ModelNotAllowed, PaidModel: They name the model's field.
         """
         if judge_ is not None and feature.settings.kind == IMAGE:
-            sentence = "This feature makes images, and a judge reads texts."
+            sentence = "This feature generates images, but a judge can only compare text."
             raise InvalidArgument(sentence, field="judge")
         named = [(f"models[{index}]", part.request) for index, part in enumerate(parts)]
         if judge_ is not None:
@@ -223,11 +223,11 @@ class ModelComparison:
         app: AppSettings,
         uid: str,
     ) -> float:
-        """Return what all of it may cost, in US dollars.
+        """Return what the comparison may cost in total, in US dollars.
 
         Raises:
-            CallableError: What is wrong with the prompt or its files.
-            CostTooHigh: It is more than maxCost.
+            CallableError: The prompt or one of its files is invalid.
+            CostTooHigh: It may cost more than `maxCost`.
         """
         settings, reserve = feature.settings, Decimal(str(app.limits.reserve_usd))
         files = await self._attachments.find(prompt, uid, prompt.request_id or "")
@@ -257,7 +257,7 @@ class ModelComparison:
         if most is not None and total > most:
             sentence = (
                 f"These answers may cost up to ${total:.4f}, more than the ${most:g} "
-                "that maxCost allows. Choose cheaper models, fewer, or a higher limit."
+                "that maxCost allows. Choose fewer or cheaper models, or raise maxCost."
             )
             raise CostTooHigh(sentence, field="maxCost", estimate=total, max=most)
         return total
@@ -270,7 +270,7 @@ class ModelComparison:
         part: ComparisonPart,
         feature: Feature,
     ) -> PromptResult | CallableError:
-        """Return what came of one model, which the client is told as soon as it is known."""
+        """Return one model's result or failure, which the client is sent as soon as it is known."""
         listener = ModelListener(call, index, part.model)
         if comparison.stopped:
             listener.leave()  # before it could be reached: nobody waits for what it would write
@@ -298,7 +298,7 @@ class ModelComparison:
         *,
         answers: Sequence[PromptResult | FailedAnswer],
     ) -> Judgement | FailedJudgement | None:
-        """Return what another model makes of the answers; None where there are none to compare."""
+        """Return the judge's verdict on the answers; None if there are no answers to judge."""
         texts = judge.judgeable_answers(answers)
         if not texts or call.left or await comparison.was_stopped():
             return None
@@ -335,7 +335,7 @@ def _parts(request: CompareModels, id_: str) -> list[ComparisonPart]:
 
 
 def _without_fallbacks(feature: Feature) -> Feature:
-    """Another model's answer would be taken for that of the one that was asked."""
+    """Remove the fallbacks: their answers would pass for those of the models that were chosen."""
     return replace(feature, settings=feature.settings.model_copy(update={"fallback_models": []}))
 
 
@@ -368,7 +368,7 @@ def _build_result(
 
 
 def _usage(answer: PromptResult | FailedAnswer | Judgement | FailedJudgement) -> Usage | None:
-    """Return an answer's usage. What failed may have cost something too: its error tells."""
+    """Return an answer's usage. A failed one may have a cost too, which is in its error."""
     match answer:
         case {"error": {"details": {"usage": dict() as usage}}} | {"usage": dict() as usage}:
             return cast(Usage, usage)

@@ -1,10 +1,10 @@
 """Vectors for texts, through one feature. Read `_embed` first, top to bottom.
 
-    settings -> what to ask -> ledger.admit -> OpenRouter, one batch after the other
+    settings -> requests -> ledger.admit -> OpenRouter, one batch after another
         -> ledger.settle -> result
 
-The exits are those of every generation (`exits`). A part of the vectors is of no use, so whoever
-stops this gets none. The same request again, on the same instance, waits for the first one.
+It ends as every generation does (`exits`). An incomplete set of vectors is of no use, so a call
+that is stopped gets none. A repeated request on the same instance waits for the first one.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ from .user_caps import UserCaps
 
 
 class ActiveEmbedding:
-    """Embeddings that are being made on this instance, as stops and the same request find them."""
+    """Embeddings in progress on this instance, where stops and repeated requests find them."""
 
     def __init__(self, payload: str, total_s: float) -> None:
         self.payload = payload
@@ -79,7 +79,7 @@ class ActiveEmbedding:
         self._waiting = 0
 
     def add(self, origin: Origin) -> None:
-        """Let one more wait for the result. When the last has left, it is stopped."""
+        """Add a caller who waits for the result. When the last one leaves, the work is stopped."""
         self._waiting += 1
         origin.listener.on_leave(self._leave)
 
@@ -141,7 +141,7 @@ class EmbeddingExecution:
         self._goes_down = False
 
     async def create_embeddings(self, call: Call[Caller]) -> EmbeddingsResult:
-        """Return the vectors, or those of the same request before.
+        """Return the vectors, which a repeated request does not compute again.
 
         Raises:
             CallableError: See docs/reference/create_embeddings.md.
@@ -152,7 +152,7 @@ class EmbeddingExecution:
     async def run(
         self, origin: Origin, request: CreateEmbeddings, override: Feature | None = None
     ) -> EmbeddingsResult:
-        """Run a request that was parsed already, or wait for the same one where it runs.
+        """Run a request that has been parsed, or wait for the same one if it is running.
 
         Args:
             origin: Where it comes from.
@@ -179,7 +179,7 @@ class EmbeddingExecution:
         except BaseException as error:
             failure = error if isinstance(error, CallableError) else Restarting()
             active.result.set_exception(failure)
-            active.result.exception()  # retrieved: nobody else may be waiting for it
+            active.result.exception()  # mark it as retrieved: there may be no other waiter
             raise
         else:
             active.result.set_result(result)
@@ -188,7 +188,7 @@ class EmbeddingExecution:
             del self._active[id_]
 
     def interrupt(self) -> None:
-        """End what runs, while there is time to settle it, and begin nothing more."""
+        """End what is running, while there is time to settle it, and start nothing more."""
         self._goes_down = True
         for active in self._active.values():
             active.deadline.stop("interrupted")
@@ -258,7 +258,7 @@ class EmbeddingExecution:
                 run.notices += _check_dimensions(run, request)
 
     async def _settle(self, run: EmbeddingRun, ending: Ending) -> EmbeddingsResult | CallableError:
-        """Store what it cost, and return what the caller gets."""
+        """Settle the ledger entry, and return what the caller gets."""
         if ending.status == "stopped":
             ending = Ending("stopped", Stopped())
         result = build_result(run)
@@ -271,7 +271,7 @@ class EmbeddingExecution:
             ending.failure.details["usage"] = result["usage"]
         return ending.failure
 
-    # -- what to ask -------------------------------------------------------------------------------
+    # -- the requests ------------------------------------------------------------------------------
 
     async def _feature(
         self, request: CreateEmbeddings, uid: str, override: Feature | None
@@ -284,7 +284,7 @@ class EmbeddingExecution:
         """Return one request for each batch. Raises WrongKind, InvalidArgument, PaidModel, ..."""
         settings = feature.settings
         if settings.kind != EMBEDDING:
-            sentence = f"The feature {feature.id} makes no embeddings: call execute_prompt."
+            sentence = f"The feature {feature.id} is not for embeddings. Call execute_prompt."
             raise WrongKind(sentence, field="feature", kind=settings.kind)
         model = await self._choice.single_model(request.model, feature, app)
         self._check_lengths(request.input, model, await self._choice.context_tokens(model))
@@ -333,30 +333,38 @@ class EmbeddingExecution:
         return Prices(usd, {model: ModelPrice.of(resolved)})
 
     def _check_lengths(self, inputs: Sequence[str], model: str, context_tokens: int | None) -> None:
-        """Raise ContextTooLong for what cannot fit, before anything is paid; OpenRouter counts."""
+        """Raise ContextTooLong for a text that can't possibly fit, before anything is billed.
+
+        OpenRouter counts the tokens exactly.
+        """
         for at, text in enumerate(inputs):
             if context_tokens and len(text) > context_tokens * self._limits.token_max_chars:
-                sentence = f"input[{at}] is too long: {model} takes {context_tokens} tokens a text."
+                sentence = (
+                    f"input[{at}] is too long: {model} accepts at most {context_tokens} tokens "
+                    "per text."
+                )
                 raise ContextTooLong(sentence, field=f"input[{at}]")
 
 
 def _check_dimensions(run: EmbeddingRun, request: EmbeddingsRequest) -> list[Notice]:
-    """Return a notice where a model of a single length ignored `dimensions`.
+    """Return a notice if the model ignored `dimensions`, as models with a fixed length do.
 
     Raises:
-        InvalidArgument: The feature refuses what a model does not support.
+        InvalidArgument: It did, and the feature refuses unsupported parameters.
     """
     made, wanted = dimensions_of(run.vectors[0]), request.parameters.get("dimensions")
     if wanted in (None, made):
         return []
     if run.feature.settings.unsupported == "refuse":
-        sentence = f"{request.model} does not take dimensions: its vectors have {made} numbers."
+        sentence = (
+            f"{request.model} does not support dimensions: its vectors always have {made} numbers."
+        )
         raise InvalidArgument(sentence, field="dimensions")
     return [unsupported_notice(request.model, "dimensions")]
 
 
 def batches(inputs: Sequence[str], limits: GenerationLimits) -> Iterator[list[str]]:
-    """Yield the inputs in order, as many at a time as one request may hold; at least one."""
+    """Yield the inputs in order, as many at a time as fit into one request; at least one."""
     batch: list[str] = []
     size = 0
     for text in inputs:
@@ -400,11 +408,11 @@ def build_result(run: EmbeddingRun) -> EmbeddingsResult:
 def build_outcome(
     run: EmbeddingRun, ending: Ending, result: EmbeddingsResult, limits: GenerationLimits
 ) -> Outcome:
-    """Return how the ledger's entry ends."""
+    """Return how the ledger entry ends."""
     admission = run.entry.admission
     stored = None
     if ending.failure is None and admission.request.request_id is not None:
-        packed = _in_form(result, "base64")  # numbers would be four times as large
+        packed = _in_form(result, "base64")  # a quarter of the size of numbers
         stored = packed if len(encode(packed)) <= limits.result_max_bytes else None
     records = records_of(run.attempts.attempts, run.prices)
     cost = cost_of_all(records)
@@ -423,7 +431,7 @@ def build_outcome(
 
 
 def _in_form(result: EmbeddingsResult, form: Form) -> EmbeddingsResult:
-    """Return the result with its vectors as numbers, or in base64."""
+    """Return the result with its vectors in this form."""
     vectors = [
         {**one, "embedding": convert_vector(one["embedding"], form)} for one in result["embeddings"]
     ]

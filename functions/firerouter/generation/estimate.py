@@ -1,7 +1,7 @@
-"""What an answer may cost at most, before it is asked for. Pure.
+"""Estimates of what an answer may cost at most, before it is requested. Pure.
 
-A ceiling as far as prices are known: tokens are estimated by bytes, images by what the app
-reserves for each.
+This is an upper bound as far as prices are known: tokens are estimated from bytes, and an image
+counts as the amount that the app reserves for one answer.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class OutputPlan:
     """What is generated besides text, or more than once.
 
     Attributes:
-        images: How many images are asked for.
-        may_repair: Whether the answer may be asked for once more, with what it was the first time.
+        images: How many images are requested.
+        may_repair: Whether a repair may follow, which sends the first answer back to the model.
     """
 
     images: int = 0
@@ -51,7 +51,7 @@ def prompt_tokens(
     files: Iterable[File],
     limits_: PromptLimits,
 ) -> int:
-    """Return how many tokens a model may be sent, with variables, tools, schema and files.
+    """Return how many tokens a model is sent at most: prompt, variables, tools, schema, files.
 
     Raises:
         InvalidArgument: A variable is missing.
@@ -84,7 +84,7 @@ def _message_bytes(message: Message) -> int:
 
 
 def max_completion_tokens(model: Model | None, settings: FeatureSettings) -> int:
-    """Return how many tokens a model may write."""
+    """Return how many tokens a model may generate."""
     own = (model.max_completion_tokens or model.context_length) if model else None
     return settings.max_tokens or own or limits.ANSWER_MAX_TOKENS
 

@@ -3,15 +3,15 @@
     settings -> prepare -> ledger.admit -> a cached answer, or OpenRouter -> frames
         -> ledger.settle -> result
 
-Whatever happens after `admit` (an answer, a failure, a client that hangs up, an instance that goes
-down) leaves through `settled`: the connection to OpenRouter is closed, the entry is settled once.
+Whatever happens after `admit` (an answer, a failure, a client that disconnects, an instance that
+shuts down) ends in `settled`: the connection to OpenRouter is closed, the entry is settled once.
 
-The task of the first call owns the generation; the same request again, on the same instance, joins
-its listeners. When the last of them has left, nobody reads any more and it is stopped.
+The task of the first call owns the generation. If the same request arrives again on the same
+instance, it joins the listeners. When the last listener has left, the generation is stopped.
 
-Where the feature says that an answer continues without a listener, the way forks after `admit`:
+If the feature lets answers continue without a listener, the path forks after `admit`:
 
-    callable    -> handover.enqueue -> follow its progress, until its result is there
+    callable    -> handover.enqueue -> follow the progress until there is a result
     task queue  -> handover.claim -> prepare -> a cached answer, or OpenRouter, and so on as above
 """
 
@@ -113,7 +113,7 @@ class PromptExecution:
         self._goes_down = False
 
     async def execute_prompt(self, call: Call[Caller]) -> PromptResult:
-        """Return the result of one prompt, or of one that was begun before.
+        """Return the result of a prompt, or of an earlier one that is resumed.
 
         Raises:
             CallableError: See docs/reference/execute_prompt.md.
@@ -134,7 +134,7 @@ class PromptExecution:
         *,
         admission: JointPart | None = None,
     ) -> PromptResult:
-        """Run a request that was parsed already, or join the same one where it runs.
+        """Run a request that has been parsed, or join the same one if it is running.
 
         Args:
             origin: Where it comes from, and where its frames go.
@@ -163,13 +163,13 @@ class PromptExecution:
         return await self._result(outcome, origin, id_)
 
     async def deliver(self, id_: str) -> dict[str, object]:
-        """Answer what was queued; delivered again, do nothing. What comes of it is in its entry.
+        """Answer a queued request; its entry has the result. Do nothing if it is delivered twice.
 
         Raises:
-            LedgerUnavailable: It is to be delivered again.
+            LedgerUnavailable: The queue should deliver it again.
         """
         if (active := self._active.get(id_)) is not None:
-            await asyncio.wait({active.outcome})  # who queues it here lets go of it in a moment
+            await asyncio.wait({active.outcome})  # the call that queued it is about to let go
         claim = await self._handover.claim(id_)
         if claim is None:
             return {}
@@ -185,12 +185,12 @@ class PromptExecution:
         self._ledger.adopt(claim.entry)
         if claim.is_stopped:
             active.stop()
-        with suppress(CallableError):  # the entry says which
+        with suppress(CallableError):  # the entry records it
             await self._own(active, self._continue(active, claim.entry))
         return {}
 
     def interrupt(self) -> None:
-        """End what runs, while there is time to settle it, and begin nothing more."""
+        """End what is running, while there is time to settle it, and start nothing more."""
         self._goes_down = True
         for active in self._active.values():
             active.interrupt()
@@ -210,14 +210,14 @@ class PromptExecution:
     async def _result(
         self, outcome: PromptResult | HandedOver, origin: Origin, id_: str
     ) -> PromptResult:
-        if isinstance(outcome, HandedOver):  # it needs no listener, so this call but looks on
+        if isinstance(outcome, HandedOver):  # it needs no listener, so this call only follows it
             return await self._follower.follow(origin.listener, origin.uid, id_)
         return outcome
 
     async def _own(
         self, active: ActiveGeneration, work: Awaitable[PromptResult | HandedOver]
     ) -> PromptResult | HandedOver:
-        """Do the work, within reach of whoever joins in or stops it."""
+        """Do the work, registered so that others can join or stop it."""
         self._active[active.id] = active
         try:
             with self._stops.register(active.id, active.uid, active.stop):
@@ -225,7 +225,7 @@ class PromptExecution:
         except BaseException as error:
             failure = error if isinstance(error, CallableError) else Restarting()
             active.outcome.set_exception(failure)
-            active.outcome.exception()  # retrieved: nobody else may be waiting for it
+            active.outcome.exception()  # mark it as retrieved: there may be no other waiter
             raise
         else:
             active.outcome.set_result(outcome)
@@ -270,7 +270,7 @@ class PromptExecution:
     ) -> PromptResult | HandedOver:
         """Admit a prepared request and answer it."""
         cached = await self._cache.get(prepared.cache_id)
-        # an answer that is there already takes no time, so it needs no queue
+        # a cached answer takes no time, so it needs no queue
         continues = prepared.may_continue and cached is None
         try:
             admitted = await terms.admitter.admit(
@@ -296,12 +296,12 @@ class PromptExecution:
     async def _hand_over(
         self, generation: AdmittedGeneration, request: ExecutePrompt
     ) -> HandedOver:
-        """Queue the request as it came, for the task to tell of what its model does not support."""
+        """Queue the request as it arrived: the task drops again what its model does not support."""
         active, prepared, writer = generation.active, generation.prepared, generation.writer
         if writer is not None and not (
             writer.thread.place.is_new or writer.thread.place.is_regeneration
         ):
-            # where it belongs now: another message may come before the task does
+            # fix its place now: another message may be stored before the task runs
             parent = writer.thread.place.parent.message or ROOT
             request = request.model_copy(update={"parent_message_id": parent})
         try:
@@ -314,7 +314,7 @@ class PromptExecution:
         return HandedOver()
 
     async def _continue(self, active: ActiveGeneration, entry: OpenEntry) -> PromptResult:
-        """Go on with what was handed over, from where `_generate` left it."""
+        """Continue a generation that was handed over, from where `_generate` left off."""
         try:
             if entry.state.texts_erased:  # and the queued request with them
                 raise ConversationUnknown(field="conversationId")
@@ -337,7 +337,7 @@ class PromptExecution:
     async def _refuse(
         self, active: ActiveGeneration, entry: OpenEntry, error: Exception
     ) -> CallableError:
-        """End what was admitted and never asked. Return the failure to tell the caller."""
+        """Settle an admitted generation that was never sent. Return the failure for the caller."""
         failure = error if isinstance(error, CallableError) else unforeseen(error, active.trace_id)
         model, reason = entry.admission.feature.model, failure.reason
         outcome = Outcome(status="failed", model=model, error=reason, cost_nano_usd=0)
@@ -346,7 +346,7 @@ class PromptExecution:
         return failure
 
     async def _answer(self, generation: AdmittedGeneration) -> PromptResult:
-        """Answer what was admitted, and settle it however it ends."""
+        """Answer an admitted generation, and settle it however it ends."""
         run = self._answerer.start(generation)
         return await settled(
             run.stream(),
@@ -362,7 +362,7 @@ class PromptExecution:
         answered = run.outcome()
         try:
             result = build_result(generation, answered, ending.status)
-        except Exception as error:  # an exit all the same
+        except Exception as error:  # it has to be settled all the same
             ending = Ending("failed", unforeseen(error, active.trace_id))
             result = minimal_result(generation, answered)
         # before the entry has ended: who deletes the conversation then finds what was stored
@@ -384,7 +384,7 @@ class PromptExecution:
         if ending.failure is None:
             return result
         ending.failure.details["generationId"] = active.id
-        if outcome.cost_nano_usd != 0:  # what it has written is paid for all the same
+        if outcome.cost_nano_usd != 0:  # what it has generated is billed all the same
             ending.failure.details["usage"] = result["usage"]
         return ending.failure
 
@@ -395,9 +395,9 @@ class PromptExecution:
         result: PromptResult,
         ending: Ending,
     ) -> bool:
-        """Write the answer into its conversation, before its entry says that it has ended.
+        """Store the answer in its conversation, before its entry says that it has ended.
 
-        Returns whether it is there now, where it belongs anywhere.
+        Returns whether it is stored, or belongs to no conversation.
         """
         writer = generation.writer
         if writer is None:

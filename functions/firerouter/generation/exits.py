@@ -1,12 +1,12 @@
 """How a generation ends, and the one way out that all of them take.
 
-    done         the work came to its end
-    stopped      somebody said stop, or the last client left: what was written is the answer
+    done         the work was completed
+    stopped      the user stopped it, or the last client left: what was written is the answer
     failed       with the error that the caller gets
-    interrupted  the instance went down, or the task was cancelled
+    interrupted  the instance shut down, or the task was cancelled
 
-Whatever happens after a generation was admitted leaves through `settled`: its connections are
-closed by then, its entry is settled once, and its caller gets a result or an error.
+Whatever happens after a generation was admitted ends in `settled`: its connections are closed by
+then, its entry is settled once, and its caller gets a result or an error.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a generation ended. `failure`: what its caller gets in place of a result."""
+    """How a generation ended. `failure`: what its caller gets instead of a result."""
 
     status: Status
     failure: CallableError | None = None
@@ -38,12 +38,12 @@ async def settled(
     *,
     trace_id: str,
 ) -> ResultT:
-    """Do the work, settle once however it ends, and return the result that `settle` gives.
+    """Do the work, settle once however it ends, and return what `settle` returns.
 
     Raises:
-        CallableError: The failure that `settle` gives in place of a result.
+        CallableError: The failure that `settle` returned instead of a result.
     """
-    ending = Ending("interrupted", Restarting())  # a cancelled task has no time to say more
+    ending = Ending("interrupted", Restarting())  # the default, if the task is cancelled
     try:
         ending = await _end(work, trace_id)
     finally:
@@ -68,6 +68,6 @@ async def _end(work: Awaitable[None], trace_id: str) -> Ending:
 
 
 def unforeseen(error: Exception, trace_id: str) -> CallableError:
-    """Log an exception that nobody foresaw, and return what its caller gets."""
+    """Log an unexpected exception, and return the error that the caller gets."""
     log.unexpected(error, trace_id)
     return CallableError()

@@ -1,10 +1,10 @@
-"""Calls of our own beside an answer: a title for a new conversation, a summary of a long one.
+"""Calls to the helper model: a title for a new conversation, a summary of a long one.
 
-The feature's helper model is called while the answer is written, so that hardly anybody waits for
-it: at the answer's end a second at most, and not at all for an answer that broke off. What is not
-there by then is given up: the title stays the beginning of the question, the messages are
-summarized next time. What the calls cost is in the answer's ledger entry, among whose attempts
-they are.
+The feature's helper model is called while the answer is generated, so callers hardly wait for it:
+a second at most after the answer's end, and not at all after a failed answer. What has not arrived
+by then is given up: the title remains the beginning of the question, and the messages are
+summarized next time. The answer's ledger entry has these calls among its attempts, and includes
+their cost.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from .preparation import PreparedRequest
 
 TITLE: Final = (
     "Write a title for the conversation that begins as follows: six words at most, in its own "
-    "language, without quotes and without a full stop. Answer with the title alone."
+    "language, without quotes and without a period at the end. Answer with the title alone."
 )
 SUMMARY: Final = (
-    "Summarise the conversation that follows, for an assistant that is to go on with it and will "
+    "Summarize the conversation that follows, for an assistant that will continue it and will "
     "see nothing else of it. Keep names, numbers, decisions and open questions; leave out "
     "pleasantries. At most 400 words, in its own language. Answer with the summary alone."
 )
@@ -63,19 +63,19 @@ class HelperModel:
         text: Callable[[], str],
         note: Callable[[], None],
     ) -> HelperRun:
-        """Return what is called beside one answer; `beside` begins it.
+        """Return the helper calls for one answer; entering `beside` starts them.
 
         Args:
             prepared: The request that is being answered.
             writer: Writes into its conversation, if it has one.
-            text: Returns what has been written so far.
+            text: Returns the answer's text so far.
             note: Called when OpenRouter's id of a call is known.
         """
         return HelperRun(self, prepared, writer, text, note)
 
 
 class HelperRun:
-    """The helper model's calls beside one answer, and what has come of them."""
+    """The calls to the helper model for one answer, and their results so far."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class HelperRun:
 
     @asynccontextmanager
     async def beside(self) -> AsyncIterator[None]:
-        """Call the helper model while the body writes the answer."""
+        """Call the helper model while the body of the `with` generates the answer."""
         tasks = [asyncio.create_task(call) for call in self._wanted()]
         try:
             yield
@@ -149,7 +149,7 @@ class HelperRun:
             self.summary = Summary(text, thread.to_summarize[-1].message_id)
 
     async def _complete(self, purpose: str, task: str, dialog: str, max_tokens: int) -> str:
-        """Return what the helper model writes; "" where it fails, or may not be called."""
+        """Return what the helper model writes; "" if the call fails or is not allowed."""
         prepared, upstream = self._prepared, self._prepared.upstream
         call = HelperCall(purpose, self._settings.helper_model or FREE_MODEL)
         try:
@@ -157,7 +157,7 @@ class HelperRun:
                 call.model, prepared.app
             )
             self.calls.append(call)
-            request = ChatRequest(  # a chat, whatever the answer beside it is
+            request = ChatRequest(  # a chat, whatever the kind of the answer
                 keys=upstream.keys,
                 models=[call.model],
                 messages=[Message("system", task), Message("user", dialog)],
@@ -165,7 +165,7 @@ class HelperRun:
                 app_name=upstream.app_name,
                 referer=upstream.referer,
                 first_token_s=self._limits.helper_call_s,
-                user=upstream.user,  # and no session: that keeps to the answer's own provider
+                user=upstream.user,  # but no session, which would tie it to the answer's provider
             )
             deadline = Deadline(self._limits.helper_call_s)
             async with self._services.openrouter.answer(
@@ -184,13 +184,13 @@ class HelperRun:
 def parameters(
     settings: FeatureSettings, max_tokens: int, reasoning: Mapping[str, object]
 ) -> dict[str, object]:
-    """Return what is sent beside the messages: of the feature's own, where the text may go."""
+    """Return the parameters of a helper call: of the feature's own, only its privacy rules."""
     privacy = settings.provider.privacy() if settings.provider else {}
     return {"max_tokens": max_tokens, **reasoning, **({"provider": privacy} if privacy else {})}
 
 
 def _plain(title: str) -> str:
-    """Return one line without what models put around titles."""
+    """Return the first line, without the quotes and markup that models put around titles."""
     lines = [line.strip() for line in title.splitlines() if line.strip()]
     line = lines[0] if lines else ""
     return "".join(c for c in line if c.isprintable()).strip(" \"'“”„«»*#`.")

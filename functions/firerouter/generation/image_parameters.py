@@ -13,9 +13,9 @@ def chat_parameters(
     """Return the parameters of a chat request that asks for an image.
 
     Args:
-        options: What the image is to be like.
+        options: What the image should be like.
         given: The request's other parameters.
-        writes: Whether the models write text as well.
+        writes: Whether the models generate text as well.
     """
     named = {
         "aspect_ratio": options.aspect_ratio,
@@ -24,7 +24,7 @@ def chat_parameters(
     }
     custom = given.get("image_config")
     config = {
-        **(custom if isinstance(custom, dict) else {}),  # its names vary by model
+        **(custom if isinstance(custom, dict) else {}),  # the names in it vary by model
         **{name: value for name, value in named.items() if value is not None},
     }
     return {
@@ -36,5 +36,5 @@ def chat_parameters(
 
 
 def api_parameters(options: ImageOptions, given: Mapping[str, object]) -> dict[str, object]:
-    """Return the parameters of a request to the image API: the options, over what is given."""
+    """Return the parameters of a request to the image API: those given, then the options."""
     return {**given, **options.model_dump(exclude_none=True)}

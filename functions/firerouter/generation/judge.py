@@ -1,4 +1,4 @@
-"""What a judge is asked of a comparison's answers, and how its ranking is parsed. Pure."""
+"""The prompt that has a judge read a comparison's answers, and its ranking. Pure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from ..contract import FailedAnswer, Judge, PromptResult
 from ..features import Feature
 
 _TASKS: Final[Mapping[str, str]] = {
-    "merge": "Write the one best answer to the question, from all that is right in these answers.",
+    "merge": "Write the one best answer to the question, using everything that is right in these "
+    "answers.",
     "rank": "Rank these answers from the best to the worst: first a line with nothing but their "
     "numbers, the best one's first, and then one sentence on each.",
 }
-# what a feature sets for its own answers; a judgement is none of them
+# replaces what the feature sets for its own answers: a judgement is not one of them
 _PLAIN: Final[Mapping[str, object]] = {
     "kind": "chat",
     "system_prompt": "",
@@ -30,7 +31,7 @@ _PLAIN: Final[Mapping[str, object]] = {
 
 
 def judge_feature(feature: Feature) -> Feature:
-    """Return the feature as a judge answers through it: a plain chat, within the same bounds."""
+    """Return the feature as the judge uses it: a plain chat, within the same bounds."""
     return replace(feature, settings=feature.settings.model_copy(update=dict(_PLAIN)))
 
 
@@ -48,10 +49,10 @@ def judge_prompt(judge: Judge, question: str, answers: Mapping[int, str], max_ch
     """Return the prompt that has the judge read the answers.
 
     Args:
-        judge: What the judge is to do.
-        question: What the models were asked.
-        answers: Their texts by index. The judge sees them counted from one, as people count.
-        max_chars: Characters of question and answers together; each gets an equal part.
+        judge: What the judge should do.
+        question: The prompt that the models got.
+        answers: Their texts by index. In the prompt, the answers are numbered from 1.
+        max_chars: Characters of question and answers together; each gets an equal share.
     """
     most = max_chars // (len(answers) + 1)
     texts = "\n\n".join(f"Answer {index + 1}:\n{text[:most]}" for index, text in answers.items())
@@ -59,9 +60,9 @@ def judge_prompt(judge: Judge, question: str, answers: Mapping[int, str], max_ch
 
 
 def parse_ranking(text: str, indexes: Collection[int]) -> list[int] | None:
-    """Return the indexes from the best to the worst answer.
+    """Return the indexes of the answers, the best first.
 
-    The first line that names each answer exactly once counts; None where there is no such line.
+    The first line that names each answer exactly once counts; None if there is no such line.
     """
     for line in text.splitlines():
         ranked = [int(number) - 1 for number in re.findall(r"\b[0-9]{1,2}\b", line, re.ASCII)]

@@ -1,4 +1,4 @@
-"""What generations may take: seconds, characters, how many at once."""
+"""Limits of generations: durations, sizes, concurrency."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class PromptLimits:
 
     history_max_bytes: int = 256_000  # of earlier messages: some 64,000 tokens
     context_default_tokens: int = 8_192  # of a model that the catalog does not know
-    answer_default_tokens: int = 1_024  # kept free for the answer if the feature sets no maximum
-    bytes_per_token_min: int = BYTES_PER_TOKEN_MIN  # of UTF-8, for what has to fit
+    answer_default_tokens: int = 1_024  # reserved for the answer if the feature sets no maximum
+    bytes_per_token_min: int = BYTES_PER_TOKEN_MIN  # of UTF-8, where something has to fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +25,18 @@ class GenerationLimits:
 
     # One generation
     total_s: float = limits.TOTAL_S
-    question_wait_s: float = 1.0  # that an answer waits for its question to be stored
-    settle_s: float = LedgerLimits().settle_before_result_s  # of what is stored before the result
-    result_max_bytes: int = 700_000  # of a stored result: a document ends at 1 MiB
+    question_wait_s: float = 1.0  # an answer waits this long for its question to be stored
+    settle_s: float = LedgerLimits().settle_before_result_s  # storing what precedes the result
+    result_max_bytes: int = 700_000  # a stored result: a document holds at most 1 MiB
     partial_json_every_s: float = 0.25
-    partial_json_max_chars: int = 100_000  # of an answer: a longer one is sent as text alone
+    partial_json_max_chars: int = 100_000  # of a longer answer, no more JSON is streamed
 
     prompts: PromptLimits = field(default_factory=PromptLimits)
 
     # Titles and summaries, by the helper model
     helper_call_s: float = 20.0  # one call, its retries included
-    helper_wait_s: float = 1.0  # that a result waits for one at its end
-    title_after_s: float = 1.0  # of a first answer, so that there is something of it to read
+    helper_wait_s: float = 1.0  # a finished answer waits this long for the helper model
+    title_after_s: float = 1.0  # from the start of a first answer, so that there is text to read
     title_reads_max_chars: int = 2_000  # of the question, and of its answer
     title_max_tokens: int = 200  # some models reason first
     summary_max_tokens: int = 1_500
@@ -51,10 +51,10 @@ class GenerationLimits:
     token_max_chars: int = 8  # an upper bound of the characters of a token, in any language
 
     # The reconciler, which runs every five minutes
-    reconcile_s: float = 60.0  # then it begins nothing more
-    reconcile_end_s: float = 45.0  # for what has begun; both, inside the function's 120 s
+    reconcile_s: float = 60.0  # after that, it starts nothing more
+    reconcile_end_s: float = 45.0  # to finish what it has started; both fit into 120 s
     reconcile_page: int = 100  # entries read at a time
-    reconcile_at_once: int = 4  # requests to OpenRouter, and commits
+    reconcile_at_once: int = 4  # entries at a time
     rescue_s: float = 3600.0  # after admission; then an entry is closed without its answer
-    cost_pause_s: float = 240.0  # before an unknown cost is asked for again, and longer later
+    cost_pause_s: float = 240.0  # before an unknown cost is requested again; it grows with time
     cost_sought_s: float = 86_400.0  # after the answer's end; then the estimate stands

@@ -1,6 +1,6 @@
-"""A request becomes what OpenRouter is asked: models, history, files, parameters.
+"""Turns a request into what OpenRouter is sent: models, history, files, parameters.
 
-`prepare` returns one frozen value and writes on nothing: what comes of it is up to its caller.
+`prepare` returns one frozen value and changes nothing: what becomes of it is up to its caller.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from .tool_turns import check_results
 
 @dataclass(frozen=True, slots=True)
 class PreparedRequest:
-    """All that is known of a generation before it is admitted.
+    """Everything that is known about a generation before it is admitted.
 
     Attributes:
-        request: What the caller sent, without the options that the model lacks.
+        request: What the caller sent, without the options that the model does not support.
         feature: The feature that answers, as this user gets it.
         app: The settings of the app.
-        upstream: What OpenRouter is asked.
-        thread: The place in a conversation where question and answer belong, if they do.
+        upstream: The request to OpenRouter.
+        thread: The place in a conversation where question and answer belong, if any.
         files: The files that go with it.
         notices: What the caller is told of it.
         reserve: What the answer may cost at most, with all that goes beside it.
@@ -65,14 +65,14 @@ class PreparedRequest:
 
     @property
     def may_continue(self) -> bool:
-        """Whether the answer may go on without a listener. It never does where no text is kept."""
+        """Whether the answer may continue without a listener, for which its text is stored."""
         if self.request.temporary or self.feature.test:
             return False
         return self.feature.settings.on_disconnect == "continue"
 
     @property
     def stores_images(self) -> bool:
-        """Whether images of the answer may lie in Cloud Storage."""
+        """Whether images of the answer may be stored in Cloud Storage."""
         return not (self.request.temporary or self.feature.test)
 
     def shortened(self, max_tokens: int) -> PreparedRequest:
@@ -121,22 +121,22 @@ class RequestBuilder:
 
         Raises:
             FeatureUnknown, FeatureDisabled, SettingsUnavailable: See `FeatureStore.get`.
-            WrongKind: The feature makes embeddings.
+            WrongKind: The feature creates embeddings.
         """
         feature = override or (await self._features.get(request.feature)).for_user(uid)
         if feature.settings.kind == EMBEDDING:
-            sentence = f"The feature {feature.id} makes embeddings: call create_embeddings."
+            sentence = f"The feature {feature.id} is for embeddings. Call create_embeddings."
             raise WrongKind(sentence, field="feature", kind=EMBEDDING)
         return feature
 
     async def prepare(
         self, request: ExecutePrompt, feature: Feature, app: AppSettings, uid: str, generation: str
     ) -> PreparedRequest:
-        """Return what OpenRouter is to be asked, and what is known around it.
+        """Return the request to OpenRouter, with everything that is known about it.
 
         Raises:
-            CallableError: What is wrong with the request for this feature and its model; or a
-                store that it needs is unavailable.
+            CallableError: The request is invalid for this feature and its model, or a store that
+                it needs is unavailable.
         """
         settings = feature.settings
         selection = await self._choice.choose(request, feature, app, uid)
@@ -162,7 +162,7 @@ class RequestBuilder:
         history = thread.history if thread else ()
         if request.tool_results is not None:
             check_results(request.tool_results, history[-1].message if history else None)
-        if settings.through_image_api:  # no more of a conversation is sent
+        if settings.through_image_api:  # nothing more of a conversation is sent
             history = history[-2:] if request.regenerate else history[-1:]
         files = await self._attachments.plan(request, question_files, models, history)
         if settings.through_image_api:
@@ -266,7 +266,8 @@ class RequestBuilder:
         """Raises InvalidArgument."""
         given, requested = prompts.build_parameters(settings, request), request.image_options
         if requested is not None and not (settings.kind == IMAGE and settings.allow_image_options):
-            raise InvalidArgument("This feature takes no imageOptions.", field="imageOptions")
+            sentence = "This feature does not accept imageOptions."
+            raise InvalidArgument(sentence, field="imageOptions")
         if settings.kind != IMAGE:
             return given
         options = (requested or ImageOptions()).over(settings.image_options)
@@ -276,7 +277,7 @@ class RequestBuilder:
                 options, prompts.build_image_parameters(settings)
             )
         if requested is not None and (requested.n or 1) > 1:
-            sentence = "imageOptions.n must be 1: this feature makes one image at a time."
+            sentence = "imageOptions.n must be 1: this feature generates one image at a time."
             raise InvalidArgument(sentence, field="imageOptions.n")
         described = [await self._choice.find_model(model) for model in models]
         known = [model.output_modalities for model in described if model]
@@ -298,7 +299,7 @@ def _images(settings: FeatureSettings, upstream: ChatRequest) -> int:
 
 
 def _refuse_chat_options(request: ExecutePrompt) -> None:
-    """Raise InvalidArgument for what the image API has no place for."""
+    """Raise InvalidArgument for fields that the image API does not support."""
     given = (
         ("tools", request.tools),
         ("toolResults", request.tool_results),
@@ -307,4 +308,5 @@ def _refuse_chat_options(request: ExecutePrompt) -> None:
     )
     for name, value in given:
         if value:
-            raise InvalidArgument(f"This feature makes images and takes no {name}.", field=name)
+            sentence = f"This feature generates images and does not accept {name}."
+            raise InvalidArgument(sentence, field=name)

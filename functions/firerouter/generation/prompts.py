@@ -1,4 +1,4 @@
-"""Settings and a request become the messages and parameters that OpenRouter is sent. Pure."""
+"""Turns settings and a request into the messages and parameters for OpenRouter. Pure."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def build_messages(
     history: Sequence[Message] = (),
     model: str = "",
 ) -> list[Message]:
-    """Return the admin's system prompt, the earlier messages, and the question after its context.
+    """Return the system prompt, the earlier messages, and the question preceded by its context.
 
     Args:
-        settings: The feature's.
-        request: The caller's.
+        settings: The feature's settings.
+        request: The caller's request.
         history: The earlier messages of the conversation.
-        model: The one that answers. Reasoning that belongs to another model is left out.
+        model: The model that answers. Reasoning of other models is left out.
     """
     turns = [*history, *map(to_message, request.messages or ())]
     if request.tool_results is not None:
@@ -68,14 +68,14 @@ def history_max_bytes(
 ) -> int:
     """Return how many bytes of earlier messages fit into the model's context.
 
-    This is an estimate on the safe side: a token has three bytes of UTF-8, as one Chinese
-    character has, and the tokens of the answer are kept free.
+    This is a conservative estimate: a token counts as three bytes of UTF-8, as one Chinese
+    character has, and the tokens of the answer are reserved.
 
     Args:
-        settings: The feature's.
-        request: The caller's.
+        settings: The feature's settings.
+        request: The caller's request.
         context_tokens: The model's context length, if the catalog knows it.
-        files_bytes: What the question's files take.
+        files_bytes: How much of the context the question's files take.
         limits: The assumptions of the estimate.
 
     Raises:
@@ -88,7 +88,7 @@ def history_max_bytes(
 
 
 def prompt_bytes(settings: FeatureSettings, request: ExecutePrompt) -> int:
-    """Return the bytes of JSON that a model gets beside earlier messages and files.
+    """Return the bytes of JSON that a model gets besides earlier messages and files.
 
     Raises:
         InvalidArgument: See `build_parameters`.
@@ -115,8 +115,8 @@ def drop_older_half(messages: Sequence[Message]) -> list[Message] | None:
 
 
 def count_chars(message: Message) -> int:
-    """Return the characters of a message, for estimates: a file that is no text has as many as
-    its estimated tokens."""
+    """Return the characters of a message, for estimates. A file that is not text counts as its
+    estimated tokens."""
     replies = sum(len(reply.content) for reply in message.tool_replies)
     parts = sum(
         len(part.text) if isinstance(part, TextPart) else FILE_TOKENS * CHARS_PER_TOKEN
@@ -128,13 +128,13 @@ def count_chars(message: Message) -> int:
 def repair_messages(
     messages: Sequence[Message], text: str, fault: str, annotations: Sequence[Json]
 ) -> list[Message]:
-    """Return the messages that ask for the answer again, in the format that it was to have.
+    """Return the messages that request the answer again, in the required format.
 
     Args:
-        messages: Those that asked for it the first time.
+        messages: The messages of the first request.
         text: The answer to them.
-        fault: What is wrong with it.
-        annotations: What OpenRouter read of files for it, so that it does not parse them again.
+        fault: What is wrong with that answer.
+        annotations: OpenRouter's annotations of files, so that it does not parse them again.
     """
     return [
         *messages,
@@ -144,7 +144,7 @@ def repair_messages(
 
 
 def build_parameters(settings: FeatureSettings, request: ExecutePrompt) -> Json:
-    """Return what is sent beside model and messages. Unset fields are not sent.
+    """Return what is sent besides the model and the messages. Unset fields are not sent.
 
     Raises:
         InvalidArgument: The caller sets something that the feature does not allow.
@@ -172,14 +172,14 @@ def build_parameters(settings: FeatureSettings, request: ExecutePrompt) -> Json:
 
 
 def build_image_parameters(settings: FeatureSettings) -> Json:
-    """Return what of the settings OpenRouter's image API takes, which is little."""
+    """Return the few settings that OpenRouter's image API accepts."""
     provider = settings.provider and settings.provider.image_upstream()
     seed = {} if settings.seed is None else {"seed": settings.seed}
     return {**settings.parameters, **seed, **({"provider": provider} if provider else {})}
 
 
 def _tools(settings: FeatureSettings, request: ExecutePrompt) -> list[Json]:
-    """Return the tools that OpenRouter runs, then those that the app runs.
+    """Return the tools that OpenRouter runs, followed by those that the app runs.
 
     Raises:
         InvalidArgument: The feature allows no tools, or two have the same name.

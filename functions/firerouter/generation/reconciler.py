@@ -1,4 +1,4 @@
-"""Tidies up after what nobody else could: killed instances, and costs that were not known.
+"""Closes what killed instances left running, and corrects costs that were not known.
 
     running, past its deadline   -> interrupted, its place given back, its progress stored in its
                                     conversation as the answer: no OpenRouter needed
@@ -10,7 +10,7 @@ be asked for, is asked for again later, and given up after a day: then the estim
 does where no id ever came. OpenRouter is asked politely: a few at once, and no more in this run
 after it said 429 or did not answer.
 
-Running twice does no harm, nor do two at once: see `ledger.store` for the guards.
+Running twice does no harm, not even at the same time: see `ledger.store` for the guards.
 """
 
 from __future__ import annotations
@@ -48,9 +48,10 @@ from .limits import GenerationLimits
 from .prices import ANSWERED, usage_of
 
 T = TypeVar("T")
-CostOutcome = Literal["costed", "waiting", "given_up"] | None  # None: another run was first
+# None: another run was first, or this run requests no more
+CostOutcome = Literal["costed", "waiting", "given_up"] | None
 
-# after one of these nothing more is asked in this run
+# after one of these, this run requests nothing more
 NOT_NOW: Final = (
     Unavailable,
     KeyStoreDisabled,
@@ -91,11 +92,11 @@ class Reconciler:
     async def run(self) -> dict[str, int]:
         """Return `{closed, costed, givenUp, waiting}`.
 
-        How many entries this run closed, corrected and gave up, and how many still wait for their
-        cost. What OpenRouter or Secret Manager fail to say is left for later.
+        These are the numbers of entries that this run closed, corrected and gave up, and of those
+        that still wait for their cost. If OpenRouter or Secret Manager fails, a later run retries.
 
         Raises:
-            LedgerUnavailable: The schedule comes again.
+            LedgerUnavailable: The next scheduled run tries again.
         """
         until = asyncio.get_running_loop().time() + self._limits.reconcile_s
         closed = await self._pages(self._store.overdue, self._close, until)
@@ -130,18 +131,18 @@ class Reconciler:
         return closed
 
     def _is_hopeless(self, stored: StoredEntry) -> bool:
-        """Return whether its answer could not be recovered for so long that it is given up."""
+        """Return whether recovering its answer has failed for so long that it is given up."""
         return self._now() - stored.admitted_at > timedelta(seconds=self._limits.rescue_s)
 
     async def _erase_progress(self, stored: StoredEntry) -> None:
-        """Its text has its place in the conversation now, or none."""
+        """Delete the stored progress: its text is in the conversation now, or belongs to none."""
         try:
             await self._progress.erase(stored.id)
         except FirestoreError as error:
             log.warning("progress_not_deleted", type=error.cause)  # it expires
 
     async def _recover(self, stored: StoredEntry) -> bool:
-        """Store in its conversation what there is of the answer. Return whether that is done."""
+        """Store what there is of the answer in its conversation. Return whether that is done."""
         if stored.place is None or stored.uid is None:
             return True
         try:
@@ -165,7 +166,7 @@ class Reconciler:
         return True
 
     async def _question(self, stored: StoredEntry) -> Json | None:
-        """Return it without files that came with the call and were not stored any more."""
+        """Return the question without files that were sent with the call but never stored."""
         question = stored.question
         files = question.get("attachments") if question else None
         if question is None or not isinstance(files, list):
@@ -181,9 +182,10 @@ class Reconciler:
         work: Callable[[StoredEntry], Awaitable[T]],
         until: float,
     ) -> list[T]:
-        """Return what came of each entry, a few at once, until none is left or time is up.
+        """Process entries, a few at a time, until none are left or time is up; return the outcomes.
 
-        What has not begun by then is left to the next run. What takes too long then is ended.
+        Entries that were not started by then are left to the next run. Those that take too long
+        after that are cancelled.
         """
         room = asyncio.Semaphore(self._limits.reconcile_at_once)
         done: list[T] = []
@@ -204,7 +206,7 @@ class Reconciler:
             moved: list[T] = []
             for outcome in await asyncio.gather(*map(in_turn, page), return_exceptions=True):
                 if isinstance(outcome, BaseException):
-                    raise outcome  # Firestore is unavailable: the schedule comes again
+                    raise outcome  # Firestore is unavailable: the next run tries again
                 if outcome:
                     moved.append(outcome)
             done += moved
@@ -235,7 +237,7 @@ class _CostRun:
         self._now = now
         self._until = until  # by the loop's clock
         self._over = False
-        self._useless_versions: set[int] = set()  # they cannot be read, or are refused
+        self._useless_versions: set[int] = set()  # versions that can't be read, or are refused
 
     async def reconcile(self, stored: StoredEntry) -> CostOutcome:
         """Ask for one entry's costs, and enter what came of it."""
@@ -313,8 +315,8 @@ class _CostRun:
         return found
 
     async def _usage(self, attempt: AttemptRecord, feature: str | None) -> Usage | None:
-        """Ask with the key that the attempt was made with, else with the one in use now."""
-        if attempt.upstream_id is None:  # there is nothing to ask for
+        """Use the key that the attempt was made with, or else the one that is active now."""
+        if attempt.upstream_id is None:  # there is nothing to look up
             return None
         key = await self._key_of(attempt)
         if key is not None:

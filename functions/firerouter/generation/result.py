@@ -1,4 +1,4 @@
-"""What the caller and the ledger get of a generation that has ended. Pure."""
+"""What the caller and the ledger get when a generation has ended. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .tool_turns import to_client
 
 REASONING_NOT_KEPT: Final[Notice] = {
     "reason": "reasoning_not_kept",
-    "message": "The model's reasoning was too long to be sent back: it goes on without it.",
+    "message": "The model's reasoning was too long to send back. The model continues without it.",
 }
 COST_FIELDS: Final = frozenset({"cost", "costIsEstimate", "costDetails"})  # of a usage
 FINISHED: Final = frozenset({"stop", "length"})
@@ -39,7 +39,7 @@ FINISHED: Final = frozenset({"stop", "length"})
 def build_result(
     generation: AdmittedGeneration, outcome: AnswerOutcome, status: Status
 ) -> PromptResult:
-    """Return what the caller gets of a generation that ended with `status`."""
+    """Return what the caller gets for a generation that ended with `status`."""
     if outcome.cached is not None:
         result = _cached_result(generation, outcome, outcome.cached)
     else:
@@ -113,7 +113,7 @@ def _cached_result(
 
 
 def _with_json(generation: AdmittedGeneration, result: PromptResult) -> PromptResult:
-    """Add the JSON that a whole answer is, or the notice that it is none."""
+    """Add the JSON value of a complete answer, or a notice that it is not valid."""
     if result["finishReason"] not in FINISHED:
         return result
     found = result_fields(result["text"], generation.prepared.upstream.response_format)
@@ -170,7 +170,7 @@ def build_outcome(
     result: PromptResult,
     limits: GenerationLimits,
 ) -> Outcome:
-    """Return how the ledger's entry ends."""
+    """Return how the ledger entry ends."""
     failure = ending.failure
     records = all_records(outcome, generation.prepared.prices)
     cost = cost_of_all(records)

@@ -13,10 +13,10 @@ from ..errors import InvalidArgument
 
 
 def check_names(tools: Sequence[Tool], server_tools: Iterable[str]) -> None:
-    """Check that no tool of the app has the name of one that OpenRouter runs.
+    """Check that none of the app's tools has the name of a tool that OpenRouter runs.
 
     Raises:
-        InvalidArgument: Names the first tool that does.
+        InvalidArgument: One does; the error names the first.
     """
     taken = {type_.removeprefix("openrouter:") for type_ in server_tools}
     for at, tool in enumerate(tools):
@@ -30,11 +30,11 @@ def check_results(results: Sequence[ToolResult], last: Message | None) -> None:
     """Check that the results answer all calls of the newest message, and nothing else.
 
     Args:
-        results: The caller's.
+        results: What the caller sent.
         last: The newest message of the conversation, if there is any.
 
     Raises:
-        InvalidArgument: Names the first result without a call, or the first call without a result.
+        InvalidArgument: A result has no call, or a call no result; the error names the first.
     """
     pending = [request.id for request in last.tool_requests] if last else []
     for at, result in enumerate(results):
@@ -49,7 +49,7 @@ def check_results(results: Sequence[ToolResult], last: Message | None) -> None:
 
 
 def to_message(turn: Turn) -> Message:
-    """Return a message of the caller's."""
+    """Convert one of the caller's messages."""
     if turn.role == "tool":
         return Message("tool", tool_replies=(ToolReply(turn.tool_call_id or "", turn.content),))
     return Message(
@@ -61,10 +61,10 @@ def to_message(turn: Turn) -> Message:
 
 
 def pair_calls(messages: Sequence[Message], model: str) -> list[Message]:
-    """Return the messages as a model may get them.
+    """Return the messages in a form that a model accepts.
 
-    Calls and results that lack each other are left out, for providers refuse them; so is the
-    reasoning of another model.
+    Calls without results, and results without calls, are left out because providers refuse them.
+    So is the reasoning of other models.
     """
     return list(_paired(messages, model))
 
@@ -105,16 +105,16 @@ def _replied_after(messages: Sequence[Message], at: int) -> Iterator[str]:
 
 
 def _repaired(request: ToolRequest) -> ToolRequest:
-    """Return a request whose arguments are a JSON object: providers refuse all others for good."""
+    """Replace arguments that are not a JSON object, because providers refuse the message then."""
     return request if _is_object(request.arguments) else replace(request, arguments="{}")
 
 
 def to_client(call: Mapping[str, str], declared: Iterable[str]) -> dict[str, str]:
-    """Return a call as the caller gets it: with what is wrong with it, if anything is."""
+    """Return a call as the caller gets it, with `error` if it is not valid."""
     error = None
     if call["name"] not in declared:
         error = "unknown_tool"
-    elif call["arguments"] and not _is_object(call["arguments"]):  # a tool may take nothing
+    elif call["arguments"] and not _is_object(call["arguments"]):  # a tool may have no arguments
         error = "invalid_arguments"
     return {**call, **({"error": error} if error else {})}
 

@@ -2,11 +2,11 @@
 
 Each stored key is a version of one secret (`vault`), and `config/app` says which versions a feature
 uses (`slots`). Secret Manager's `latest` is the highest number, whatever its state, and is used
-only at first boot, when no admin has stored a key through the app yet. `admin.keys` says in which
-order versions and slots change.
+only at first boot, when no admin has stored a key through the app yet. `admin.keys` documents the
+order in which versions and slots change.
 
-A key that OpenRouter refuses is deprioritized: on this instance, the other keys of its slot go
-first for a while. No slot ever borrows another slot's key: a feature's own keys are its own budget.
+A key that OpenRouter refuses is deprioritized: on this instance, the other keys of its slot are
+tried first for a while. A slot never uses another slot's key: a feature's own keys are its budget.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .vault import Vault
 
 
 class SlotSource(Protocol):
-    """Says which keys a feature uses. `slot_store.KeySlotStore` is one."""
+    """Tells which keys a feature uses. `slot_store.KeySlotStore` implements it."""
 
     async def get(self, *, refresh: bool = False) -> KeySlots:
         """Return the slots as of a few seconds ago, or as of now. Raises SettingsUnavailable."""
@@ -43,8 +43,8 @@ class SlotSource(Protocol):
 class KeyPool:
     """The keys of one instance. Each version is fetched once, and cached for minutes.
 
-    The slots are read for every request, from a cache of seconds: a change of keys is effective
-    within seconds.
+    The slots are read for every request, from a cache that lasts a few seconds, so a change of keys
+    takes effect within seconds.
     """
 
     def __init__(
@@ -61,10 +61,10 @@ class KeyPool:
         self._clock = clock
         self._slots: KeySlots | None = None  # as they were last read
         self._cache: dict[int | None, Cached[Secret]] = {}
-        self._deprioritized: dict[int | None, float] = {}  # until when, by the clock
+        self._deprioritized: dict[int | None, float] = {}  # until this time of the clock
 
     def slot(self, feature: str | None) -> KeySlot:
-        """Return the keys that a feature uses; for None, those of features without their own."""
+        """Return the slot that a feature uses; for None, the default slot."""
         return KeySlot(self, feature)
 
     def put(self, version: int, key: Secret) -> None:
@@ -72,7 +72,7 @@ class KeyPool:
         self._cached(version).put(Secret(key.reveal(), version))
 
     async def slots(self, *, refresh: bool = False) -> KeySlots:
-        """Return the slots, or while they cannot be read, the ones last known.
+        """Return the slots, or the last known ones while they can't be read.
 
         Raises SettingsUnavailable.
         """
@@ -90,12 +90,12 @@ class KeyPool:
     async def next_key(self, versions: Versions, exclude: Sequence[Secret] = ()) -> Secret:
         """Return the first key of `versions` that can be read and is not one of `exclude`.
 
-        Deprioritized versions come last. Raises as `Vault.read`.
+        Deprioritized versions come last. Raises what `Vault.read` raises.
         """
         failure: CallableError = KeyMissing()
         for version in sorted(versions, key=self._is_deprioritized):
             try:
-                # a version never changes, but which one is the newest does
+                # a version never changes, but the newest one (None) may
                 key = await self.read(version, refresh=bool(exclude) and version is None)
             except KeyMissing:
                 self.deprioritize(version)
@@ -107,12 +107,12 @@ class KeyPool:
         raise failure
 
     async def read(self, version: int | None, *, refresh: bool = False) -> Secret:
-        """Return the key of a version, or the newest one for None. Raises as `Vault.read`."""
+        """Return the key of a version; for None, the newest. Raises what `Vault.read` raises."""
         cached = self._cached(version)
         return await (cached.renew() if refresh else cached.get())
 
     def deprioritize(self, version: int | None) -> None:
-        """Let other keys go first for a while: this one was refused, or cannot be read."""
+        """Try other keys first for a while: this one was refused, or can't be read."""
         self._deprioritized[version] = self._clock() + self._limits.deprioritized_s
 
     def _cached(self, version: int | None) -> Cached[Secret]:
@@ -141,7 +141,7 @@ class KeyPool:
 
 
 class KeySlot:
-    """The keys of one feature, in order; for None, the default ones. A `KeySource`."""
+    """The keys that one feature uses, in order; for None, the default keys. A `KeySource`."""
 
     def __init__(self, pool: KeyPool, feature: str | None) -> None:
         self._pool = pool
@@ -150,7 +150,7 @@ class KeySlot:
     async def get(self) -> Secret:
         """Return the key to use now.
 
-        Raises as `Vault.read`, and SettingsUnavailable.
+        Raises what `Vault.read` raises, and SettingsUnavailable.
         """
         versions = await self._versions()
         try:
@@ -165,7 +165,7 @@ class KeySlot:
     async def next_after_refusal(self, refused: Sequence[Secret]) -> Secret | None:
         """Return a key that is none of the refused ones, or None if there is none.
 
-        The slot is read anew: an admin may have replaced the key since the request began.
+        The slot is read again, because an admin may have replaced the key meanwhile.
         """
         version = refused[-1].version
         log.warning("key_refused", version=version)

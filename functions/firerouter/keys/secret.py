@@ -1,10 +1,10 @@
-"""A key that cannot print itself. Pure."""
+"""A key that can't be printed by accident. Pure."""
 
 from __future__ import annotations
 
 from typing import Final, NoReturn
 
-LAST_FOUR_FROM_CHARS: Final = 12  # four characters of a shorter key would give too much away
+LAST_FOUR_FROM_CHARS: Final = 12  # four characters of a shorter key would reveal too much
 
 
 class Secret:

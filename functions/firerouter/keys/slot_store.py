@@ -1,4 +1,4 @@
-"""The store of the key slots, which are a part of `config/app`. Every change is audited."""
+"""Stores the key slots, which are part of `config/app`. Every change is audited."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .slots import KeyEntries, KeySlots, read_slots
 
 @dataclass(frozen=True, slots=True)
 class StoredKeySlots:
-    """The slots as they were read, with the document that a change of them is guarded by."""
+    """The slots as they were read, with the document whose version guards a change."""
 
     slots: KeySlots
     config: StoredConfig
@@ -33,21 +33,22 @@ class KeySlotStore:
         Raises SettingsUnavailable, FirestoreForbidden.
         """
         document = await self._config.get(refresh=refresh)
-        if document is not self._last[0]:  # another read: parse it, and log what is wrong, once
+        if document is not self._last[0]:  # read again: parse it, and log its faults, once
             self._last = document, _slots(document)
         return self._last[1]
 
     async def read(self) -> StoredKeySlots:
-        """Return the slots as they are now, to change them. Raises as `get`."""
+        """Return the slots as they are now, to change them. Raises what `get` raises."""
         config = await self._config.read()
         return StoredKeySlots(_slots(config.document), config)
 
     async def save(
         self, stored: StoredKeySlots, feature: str | None, entries: KeyEntries, change: Change
     ) -> None:
-        """Replace the keys of a feature's slot, or of the default one; effective here at once.
+        """Replace the keys of a feature's slot, or of the default slot.
 
-        Raises SettingsChanged if any slot is not as it was `stored`, SettingsUnavailable.
+        This takes effect on this instance at once. Raises SettingsChanged if any slot differs from
+        `stored`, SettingsUnavailable.
         """
         path = ("keys", "default") if feature is None else ("keys", "features", feature)
         documents = [entry.to_document() for entry in entries]
@@ -55,7 +56,7 @@ class KeySlotStore:
         await self._change(stored, path, value, change)
 
     async def record_cleanup(self, stored: StoredKeySlots, change: Change) -> None:
-        """Record that unused versions are about to be disabled. Raises as `save`."""
+        """Record that unused versions are about to be disabled. Raises what `save` raises."""
         await self._change(stored, ("keys", "swept"), stored.slots.cleanup_count + 1, change)
 
     async def _change(

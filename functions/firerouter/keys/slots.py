@@ -5,9 +5,9 @@
 
 A missing `default` means first boot: no admin has stored a key yet, and the secret's newest version
 is used. `default: []` means that the keys were removed, and none is used. A feature with keys of
-its own uses only those; every other feature uses the default ones. `swept` counts how often unused
-versions were disabled while no slot changed: a concurrent `set_openrouter_key` sees that the value
-is another one, and so never activates a version that has just been disabled.
+its own uses only those; every other feature uses the default keys. `swept` counts the times when
+unused versions were disabled without a change of any slot: a concurrent `set_openrouter_key` then
+sees a different value, and never activates a version that has just been disabled.
 
 Malformed entries, or parts of them, are skipped: people edit this document in the console.
 """
@@ -23,7 +23,7 @@ from typing import Final
 from .. import limits
 from ..contract import is_name
 
-Versions = tuple[int | None, ...]  # of the secret, in order; None stands for the newest one
+Versions = tuple[int | None, ...]  # of the secret, in order; None is the newest one
 FIRST_BOOT: Final[Versions] = (None,)
 
 
@@ -55,7 +55,7 @@ KeyEntries = tuple[KeyEntry, ...]
 
 @dataclass(frozen=True, slots=True)
 class KeySlots:
-    """Every slot with its keys in order: the default slot (feature None) and the features' own."""
+    """All slots with their keys in order: the default slot (feature None) and those of features."""
 
     default: KeyEntries | None = None
     features: Mapping[str, KeyEntries] = field(default_factory=dict)
@@ -73,12 +73,12 @@ class KeySlots:
         return tuple(entry.version for entry in entries)
 
     def all_versions(self) -> set[int]:
-        """Return the versions in any slot. The one used at first boot is in none."""
+        """Return the versions in all slots. The version used at first boot is in none of them."""
         slots = [self.default or (), *self.features.values()]
         return {entry.version for entries in slots for entry in entries}
 
     def with_keys(self, feature: str | None, entries: KeyEntries) -> KeySlots:
-        """Return the same slots with other keys in one of them. Empty features' slots go."""
+        """Return the slots with other keys in one of them. Empty features' slots are removed."""
         if feature is None:
             return replace(self, default=entries)
         features = {**self.features, feature: entries}
@@ -106,14 +106,14 @@ def read_slots(value: object) -> tuple[KeySlots, list[str]]:
     if "default" in value:
         default = _read_slot("keys.default", value["default"], skipped)
     if default is None and features:
-        default = ()  # not the first boot: the newest version may be a feature's own
+        default = ()  # not first boot: the newest version may belong to a feature
     count = value.get("swept")
     cleanup_count = count if type(count) is int and 0 <= count < 2**53 else 0
     return KeySlots(default, features, cleanup_count), skipped
 
 
 def _read_slot(path: str, value: object, skipped: list[str]) -> KeyEntries | None:
-    """Return a slot's keys: none for null, which says so; None for what is not a list."""
+    """Return a slot's keys: an empty tuple for null, and None for anything but a list."""
     if value is None:
         return ()
     if not isinstance(value, (list, tuple)):

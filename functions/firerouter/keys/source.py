@@ -1,4 +1,4 @@
-"""Where a request to OpenRouter gets its key from. Pure."""
+"""The interface through which a request to OpenRouter gets its key. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .secret import Secret
 
 
 class KeySource(Protocol):
-    """The keys that one request may use, in order. `pool.KeySlot` is one."""
+    """The keys that one request may use, in order. `pool.KeySlot` implements it."""
 
     async def get(self) -> Secret:
         """Return the key to use. Raises a CallableError if there is none."""

@@ -5,10 +5,10 @@ Google's exceptions become ours in one place:
     NotFound, FailedPrecondition   there is no such version, or it is disabled or destroyed
     PermissionDenied, ...          KeyStoreForbidden: the functions lack a role
                                    KeyStoreDisabled: the API is not enabled in this project
-    no answer, 5xx, 429            KeyUnavailable: worth another try
-    any other refusal              our own mistake, and no caller's business
+    no answer, 5xx, 429            KeyUnavailable: a retry may help
+    any other refusal              RuntimeError: a bug of ours
 
-Their texts never leave this module: they may quote the request, and the request may hold a key.
+Their messages never leave this module: they may quote the request, which may contain a key.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .secret import Secret
 if TYPE_CHECKING:
     from google.cloud.secretmanager_v1 import SecretManagerServiceAsyncClient
 
-SECRET_ID: Final = "OPENROUTER_API_KEY"  # noqa: S105  # its name, not its value
+SECRET_ID: Final = "OPENROUTER_API_KEY"  # noqa: S105  # the name, not the value
 # Google's reason: https://cloud.google.com/apis/design/errors#error_info
 API_DISABLED: Final = "SERVICE_DISABLED"
 _HEADER: Final = re.compile(r"[\x21-\x7e]+")  # what an Authorization header can carry
@@ -36,8 +36,8 @@ class Vault:
     """The versions of the secret. Each call has a deadline, and none is retried.
 
     Args:
-        project: The Google Cloud project whose secret it is.
-        client: Makes Secret Manager's client, when it is first needed.
+        project: The Google Cloud project that has the secret.
+        client: Creates the Secret Manager client, when it is first needed.
         limits: How long a call may take.
     """
 
@@ -66,7 +66,7 @@ class Vault:
         return self._made
 
     async def read(self, version: int | None) -> Secret:
-        """Return the key of a version, or of the newest one for None.
+        """Return the key of a version; for None, of the newest.
 
         Raises:
             KeyMissing: There is no such version, it is not enabled, or it holds no usable key.
@@ -104,7 +104,7 @@ class Vault:
             return set()  # there is no secret yet
 
     async def add(self, key: Secret) -> int:
-        """Store a key, and return the number of its version. The first key makes the secret.
+        """Store a key, and return the number of its version. The first key creates the secret.
 
         Raises:
             KeyUnavailable: Secret Manager did not answer. The key may have been stored.
@@ -117,14 +117,14 @@ class Vault:
         try:
             await self._create()
             return await self._add(key)
-        except _Absent:  # no such project, or the new secret does not show yet
+        except _Absent:  # no such project, or the new secret is not visible yet
             log.error("key_store_failed", call="create", type="NotFound")
             raise KeyUnavailable from None
 
     async def disable(self, version: int) -> None:
         """Make a version unreadable. Raises KeyUnavailable, KeyStoreForbidden,
         KeyStoreDisabled."""
-        with suppress(_Absent), _translated("disable"):  # destroyed: nobody reads it either
+        with suppress(_Absent), _translated("disable"):  # or destroyed, so unreadable too
             await self._client.disable_secret_version(
                 name=f"{self._secret}/versions/{version}",
                 retry=None,
@@ -147,7 +147,7 @@ class Vault:
     async def _create(self) -> None:
         from google.api_core import exceptions
 
-        with _translated("create"), suppress(exceptions.AlreadyExists):  # by another first key
+        with _translated("create"), suppress(exceptions.AlreadyExists):  # by a concurrent call
             await self._client.create_secret(
                 {
                     "parent": self._project,
@@ -165,10 +165,10 @@ class _Absent(Exception):
 
 @contextmanager
 def _translated(call: str, *, unavailable: str = "key_store_failed") -> Iterator[None]:
-    """Raise Google's exceptions as ours, without their texts.
+    """Raise Google's exceptions as ours, without their messages.
 
     Args:
-        call: What the log calls the call.
+        call: The name of the call in the log.
         unavailable: The log event if Secret Manager did not answer.
     """
     from google.api_core import exceptions

@@ -1,4 +1,4 @@
-"""The ledger: every generation is an entry before OpenRouter is called, settled once after it."""
+"""The ledger: every generation gets an entry before OpenRouter is called, settled once after."""
 
 from typing import TYPE_CHECKING
 

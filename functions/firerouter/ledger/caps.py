@@ -82,7 +82,7 @@ class LimitsOverride(Record):
 
 
 class FeatureLimits(Record):
-    """What one user may do with one feature, within what the app allows."""
+    """The limits of each user for one feature, within the limits of the app."""
 
     requests_per_minute: PerMinute | None = None
     """How many requests a user may send to this feature in a minute."""

@@ -1,4 +1,4 @@
-"""The ledger entry: what the document of a generation holds, and the one home of its fields. Pure.
+"""The ledger entry: the document of a generation. Only this module knows its fields. Pure.
 
     generations/{id}
       admitted    uid, requestId, payload, nonce, instance, feature, revision, model, test, status,
@@ -8,8 +8,8 @@
                   tier?, anonymous?   who called
                   cached, savedNanoUsd   only of an answer that was cached: what it did not cost
                   question?    until the generation has ended
-                  continues?   true: it needs no listener, and waits for a task to claim it
-                  streams?     false: what is written is not sent as it comes
+                  continues?   true: it needs no listener, and a task has to claim it
+                  streams?     false: the text is not sent as it is generated
       stopped     stop {at, by, instance, comparison?}
       freed       true: its place among those in progress was given back, for its instance died
       ended       status, model, provider, finishReason, error, usage, timing, attempts, result,
@@ -21,8 +21,8 @@
       reported    rolled       what `reports` has counted of it
                   rollDueAt?   since its end, or a correction, until that is counted
 
-An `Admission` is what never changes of an entry, an `OpenEntry` is one in the hands of the task
-that owns it, an `Outcome` is how it ended, a `StoredEntry` is one that was read.
+An `Admission` is the part of an entry that never changes, an `OpenEntry` is an entry for the task
+that owns it, an `Outcome` is how it ended, and a `StoredEntry` is an entry that was read.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ RUNNING: Final = "running"
 
 
 def epoch() -> datetime:
-    """Return a time before every entry's, which stands in for one that is not known."""
+    """Return a time before all entries, which stands in for an unknown time."""
     return datetime.fromtimestamp(0, UTC)
 
 
@@ -110,10 +110,10 @@ class EntryField:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestKey:
-    """What tells a caller's requests apart.
+    """Identifies a request among those of its caller.
 
     Attributes:
-        payload: The hash of all that the caller sent.
+        payload: The hash of everything that the caller sent, except the request id.
         request_id: The caller's idempotency key, if the request has one.
     """
 
@@ -128,8 +128,8 @@ class FeatureUse:
     Attributes:
         id: The feature's id.
         revision: The revision of its settings.
-        model: The first model to be asked.
-        is_test: An admin tries settings that are not saved.
+        model: The first model to be called.
+        is_test: Whether an admin is testing settings.
     """
 
     id: str
@@ -147,7 +147,7 @@ class Place:
         message_id: The answer's message; None if the answer is not stored.
         parent: The message that the answer follows.
         parent_page: The page of the transcript that the parent is on.
-        regenerates: The answer is another one to a question that already had one.
+        regenerates: Whether the question already had an answer.
     """
 
     conversation_id: str
@@ -158,7 +158,7 @@ class Place:
 
     @classmethod
     def from_document(cls, document: object) -> Place | None:
-        """Return a place as it was stored; None if it names no conversation."""
+        """Read a stored place; None if it names no conversation."""
         fields = _mapping(document)
         conversation_id = _text(fields.get("conversationId"))
         if conversation_id is None:
@@ -172,7 +172,7 @@ class Place:
         )
 
     def ids(self) -> dict[str, str]:
-        """Return where clients find the answer, as frames and results name it."""
+        """Return the ids by which clients find the answer, as in frames and results."""
         message = {} if self.message_id is None else {"messageId": self.message_id}
         return {"conversationId": self.conversation_id, **message}
 
@@ -187,12 +187,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationLink:
-    """What an entry holds for whoever has to write into the conversation in its owner's place.
+    """What the reconciler, or a task of the queue, needs to write into the conversation.
 
     Attributes:
         place: Where the answer belongs.
-        question: The question's message, if it may not be stored yet. It is for `conversations` to
-            read; the entry holds it until the generation has ended.
+        question: The question's message, if it may not be stored yet. Only `conversations` knows
+            its fields; the entry has it until the generation has ended.
     """
 
     place: Place
@@ -201,10 +201,10 @@ class ConversationLink:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """One attempt to have a model answer.
+    """One attempt to get an answer from a model.
 
     Attributes:
-        model: The model that was asked.
+        model: The model that was called.
         upstream_id: OpenRouter's id of the generation, once it is known.
         reason: Why the attempt failed; None for the one that answered.
         key_version: The version of the OpenRouter key that paid for it.
@@ -284,11 +284,11 @@ def cost_of_all(attempts: Iterable[AttemptRecord]) -> Cost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """A user's wish to end a generation, as it is written onto the entry.
+    """A user's request to stop a generation, as it is written to the entry.
 
     Attributes:
         by: The uid of the user who stopped it.
-        instance: The instance that ran the generation then.
+        instance: The instance that was running the generation.
         comparison: The id of the comparison that was stopped with it, if any.
     """
 
@@ -312,7 +312,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """What an entry holds of its user's counters until it ends.
+    """What an entry reserves in its user's counters until it ends.
 
     Attributes:
         id: The entry's.
@@ -354,12 +354,12 @@ class Payer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """What is recorded of a generation before OpenRouter is called. It never changes.
+    """What is recorded about a generation before OpenRouter is called. It never changes.
 
     Attributes:
         id: The generation's id.
-        uid: Whose it is.
-        request: What tells it from the user's other requests.
+        uid: Its user.
+        request: Identifies the request among those of the user.
         feature: The feature that it runs.
         reserve: What it may cost, and how many tokens it may take.
         payer: Who called.
@@ -367,8 +367,8 @@ class Admission:
             more.
         saved_nano_usd: What its answer cost when it was made, where it is cached; None if not.
         conversation: Where its answer belongs, if anywhere.
-        continues: It needs no listener: it is unclaimed until a task of the queue claims it.
-        streams: What is written is sent as it comes.
+        continues: Whether it needs no listener; a task of the queue has to claim it first.
+        streams: Whether its text is sent as it is generated.
     """
 
     id: str
@@ -391,10 +391,10 @@ class Admission:
     def to_document(
         self, *, nonce: str, instance: str, windows: Windows, limits: LedgerLimits
     ) -> Document:
-        """Return the document of the entry that begins now.
+        """Return the document of an entry that begins now.
 
         Args:
-            nonce: Tells the entry's owner from everybody else.
+            nonce: Identifies the entry's owner.
             instance: The instance that runs it, unless a task has to claim it first.
             windows: Where it is counted, and when it is admitted.
             limits: How long it may run, or wait for its task, and how long the entry is kept.
@@ -445,7 +445,7 @@ class Admission:
 
 @dataclass(slots=True, eq=False)
 class EntryState:
-    """What changes of an open entry while its owner writes to it.
+    """The mutable state of an open entry.
 
     Attributes:
         version: The document's update time as last seen: the guard of the next commit.
@@ -466,7 +466,7 @@ class EntryState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenEntry:
-    """An admitted generation, in the hands of the task that owns it."""
+    """The entry of an admitted generation, for the task that owns it."""
 
     admission: Admission
     nonce: str
@@ -475,7 +475,7 @@ class OpenEntry:
 
     @property
     def reservation(self) -> Reservation:
-        """What it holds of the user's counters."""
+        """What the entry reserves in the user's counters."""
         admission = self.admission
         return Reservation(
             id=admission.id,
@@ -493,8 +493,8 @@ class Outcome:
     """How a generation ended.
 
     Attributes:
-        status: How.
-        model: The model that answered, or the first that was asked.
+        status: Its status at the end.
+        model: The model that answered, or the first one that was called.
         provider: The provider that answered, if OpenRouter named it.
         finish_reason: Why the answer ended.
         error: The reason of the failure, if it failed.
@@ -565,8 +565,8 @@ class Correction:
 class StoredEntry:
     """An entry as it was read.
 
-    Malformed fields are ignored, so that a damaged entry can still be closed. So are fields that a
-    read did not ask for: each is then as if it were absent.
+    Malformed fields, and fields that the read did not include, count as absent. So a damaged entry
+    can still be closed.
 
     Attributes:
         version: The document's update time, the guard of the next commit.
@@ -641,7 +641,7 @@ class StoredEntry:
         Args:
             id_: The document's id.
             document: Its fields.
-            created_at: When the document was created, which stands in for a malformed `createdAt`.
+            created_at: When the document was created, in case `createdAt` is malformed.
             version: The document's update time.
         """
         get = document.get
@@ -691,12 +691,12 @@ class StoredEntry:
 
     @property
     def is_unclaimed(self) -> bool:
-        """Whether it needs no listener, and no task has claimed it: nothing was sent upstream."""
+        """Whether a task has to claim it and none has yet: nothing was sent to OpenRouter."""
         return self.continues and not self.instance
 
     @property
     def reservation(self) -> Reservation:
-        """What it holds of the user's counters."""
+        """What the entry reserves in the user's counters."""
         return Reservation(
             id=self.id,
             uid=self.uid,
@@ -726,12 +726,12 @@ class StoredEntry:
         return any(until is not None and until > now for until in leases)
 
     def is_claimable(self, now: datetime) -> bool:
-        """Return whether no instance runs it yet and one still should."""
+        """Return whether no instance is running it, and it is not too late to start."""
         waits = self.deadline_at is not None and self.deadline_at > now
         return self.is_running and self.is_unclaimed and waits
 
     def admission(self) -> Admission | None:
-        """Return what it was admitted with; None if the document is damaged."""
+        """Return its admission; None if the document is damaged."""
         if self.uid is None or self.payload is None or self.feature is None or self.model is None:
             return None
         link = None
@@ -762,12 +762,12 @@ class StoredEntry:
 
 
 def run_deadline(begins: datetime, limits: LedgerLimits) -> datetime:
-    """Return when an instance that begins a generation then can no longer be running it."""
+    """Return the time after which an instance can no longer be running a generation."""
     return begins + timedelta(seconds=limits.run_s + limits.settle_s)
 
 
 def attempt_documents(attempts: Sequence[AttemptRecord]) -> list[Document]:
-    """Return the attempts as an entry holds them."""
+    """Return the attempts as an entry stores them."""
     return [attempt.to_document() for attempt in attempts]
 
 

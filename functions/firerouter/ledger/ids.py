@@ -1,4 +1,4 @@
-"""The ids of generations, which follow from the user and the request. Pure."""
+"""The ids of generations, which are derived from the user and the request. Pure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .. import limits
 
 
 def generation_id(uid: str, request_id: str | None) -> str:
-    """Return the id of a user's generation: the same request finds the same generation.
+    """Return the id of a user's generation. A repeated request has the same one.
 
     Args:
         uid: The user.
-        request_id: The request's idempotency key; None makes every call a generation of its own.
+        request_id: The request's idempotency key; without one, each call is a new generation.
     """
     nonce = request_id if request_id is not None else secrets.token_hex(16)
     return hashlib.sha256(f"{uid}\0{nonce}".encode()).hexdigest()[:32]
@@ -33,6 +33,6 @@ def comparison_ids(comparison_id: str, uid: str) -> list[str]:
 
 
 def payload_hash(data: Mapping[str, object]) -> str:
-    """Return a hash of everything that a caller sent but the request id."""
+    """Return a hash of everything that a caller sent, except the request id."""
     payload = {name: value for name, value in data.items() if name != "requestId"}
     return hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()

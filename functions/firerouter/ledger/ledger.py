@@ -1,7 +1,7 @@
-"""The ledger: every generation is an entry before OpenRouter is called, settled once after it.
+"""The ledger: every generation gets an entry before OpenRouter is called, settled once after.
 
     (none) --admit--> running --settle--> done | stopped | failed | interrupted
-       \\--refused: nothing is left, and the counters are moved back
+       \\--refused: the entry is deleted, and the counters are moved back
 
 `admission` says what is admitted, `entry` what a document holds, `store` where the documents are
 and what the reconciler does to them.
@@ -10,8 +10,8 @@ Each commit that moves a counter carries a guard in the same batch, for the clie
 it again: the entry is created (admit), deleted at a known version (give back) or updated at a known
 version (settle). The second time the guard fails, and nothing moves.
 
-A note of the attempts moves no counter and is guarded all the same. It hands its version on to
-`settle`, and a note that came after the reconciler had closed the entry would let it end twice.
+A note of the attempts moves no counter but is guarded as well. Its version is the one that `settle`
+uses, so an unguarded note, written after the reconciler closed the entry, would let it end twice.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _ignore(cap: str, feature: str) -> None:
 
 
 class Ledger:
-    """Admits generations, notes what they do, and settles them. One per instance."""
+    """Admits generations, notes their attempts, and settles them. One per instance."""
 
     def __init__(
         self,
@@ -99,10 +99,10 @@ class Ledger:
 
         Raises:
             QuotaExceeded: A cap has no room for it.
-            AlreadyRunning: The same request is being answered elsewhere.
-            RequestIdReused: Another request has this id.
+            AlreadyRunning: The same request is being answered on another instance.
+            RequestIdReused: A different request has this id.
             ResultNotKept: The same request has ended, and its result is not stored.
-            LedgerUnavailable: Firestore did not answer. Nothing may be sent to OpenRouter.
+            LedgerUnavailable: Firestore did not answer, so nothing may be sent to OpenRouter.
             FirestoreForbidden: The functions' service account lacks a role.
         """
         (outcome,) = await self.admit_all([admission], caps)
@@ -136,10 +136,9 @@ class Ledger:
         self._leases.hold(entry.admission.id)
 
     def note(self, entry: OpenEntry, attempts: Sequence[AttemptRecord]) -> None:
-        """Record the attempts, off the caller's path: the reconciler asks for costs by their ids.
+        """Record the attempts in the background: the reconciler requests costs by their ids.
 
-        It happens a moment later, and not at all if the entry is settled by then, which records
-        them too.
+        This happens a moment later. If the entry is settled by then, that records them instead.
         """
         state = entry.state
         state.attempts = tuple(attempts)
@@ -150,8 +149,8 @@ class Ledger:
     async def settle(self, entry: OpenEntry, outcome: Outcome) -> None:
         """End the entry and free its reservation, once.
 
-        It waits no longer than a result should. What Firestore does not take in that time is tried
-        again in the background.
+        This does not delay a result for long: if Firestore takes longer, settling continues in the
+        background.
         """
         self._leases.release(entry.admission.id)
         settling = self._background.start(self._settle(entry, outcome))
@@ -203,10 +202,10 @@ class Ledger:
             except Unavailable as error:
                 log.warning("settle_delayed", type=error.cause)
                 await asyncio.sleep(self._limits.settle_pause_s)
-        log.error("settle_failed", generation=entry.admission.id)  # left to the reconciler
+        log.error("settle_failed", generation=entry.admission.id)  # the reconciler does it later
 
     async def _end(self, entry: OpenEntry, outcome: Outcome) -> bool:
-        """End the entry. Return whether it has ended; if not, its version was read anew."""
+        """End the entry. Return whether it has ended; if not, its version was read again."""
         try:
             await self._store.end(
                 entry.reservation, outcome, now=self._now(), within_s=self._limits.settle_s

@@ -1,4 +1,4 @@
-"""What the ledger may take: seconds of Firestore, days that documents are kept."""
+"""Limits of the ledger: how long commits may take, and when documents expire."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class LedgerLimits:
     undo_pauses_s: tuple[float, ...] = (0.5, 2.0, 8.0)  # before each look for a lost admission
     note_after_s: float = 0.5  # a generation that ends sooner notes its attempts with its end
     note_s: float = 5.0  # one commit of a note
-    settle_s: float = 30.0  # all tries to settle; after them the reconciler has to
+    settle_s: float = 30.0  # all attempts to settle; after that, the reconciler does it
     settle_pause_s: float = 0.5  # between two of them
-    settle_before_result_s: float = 3.0  # after the response Cloud Run may stop the CPU
+    settle_before_result_s: float = 3.0  # after the response, Cloud Run may throttle the CPU
 
-    run_s: float = limits.TOTAL_S  # that an instance may work on one generation
-    queued_max_s: float = 120.0  # that a task may take to arrive; later it counts as lost
+    run_s: float = limits.TOTAL_S  # how long an instance may work on one generation
+    queued_max_s: float = 120.0  # how long a task may take to arrive; then it counts as lost
 
     # A place among a user's answers in progress is free this long after its instance has died
     lease_s: float = 50.0

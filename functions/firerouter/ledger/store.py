@@ -1,4 +1,4 @@
-"""The ledger's documents: every read and every commit of an entry, and of the counters it moves.
+"""The ledger's documents: all reads and commits of entries and of the counters that they move.
 
     generations/{id}                                   the entry (`entry`)
     quotas/{user}/windows/{month}, .../concurrent      a user's counters (`quotas`)
@@ -116,13 +116,13 @@ class LedgerStore:
 
         Args:
             id_: The generation's id.
-            fields: The only fields to read, for an entry may hold a long result; all by default.
+            fields: The fields to read, because an entry may have a long result; all by default.
         """
         snapshot = await get(self._paths.generation(id_), fields=fields)
         return StoredEntry.from_snapshot(snapshot) if snapshot.exists else None
 
     async def read_all(self, ids: Iterable[str], fields: Collection[str]) -> list[StoredEntry]:
-        """Return those of several entries that exist, with these fields alone."""
+        """Return those of several entries that exist, with only these fields."""
         references = [self._paths.generation(id_) for id_ in ids]
         found = await get_all(self._firestore, references, fields=fields)
         return [StoredEntry.from_snapshot(snapshot) for snapshot in found if snapshot.exists]
@@ -133,14 +133,14 @@ class LedgerStore:
         """Update an entry that still has this version, and return its new one.
 
         Raises:
-            Conflict: It has another version by now. Other FirestoreErrors: see `firestore`.
+            Conflict: Its version has changed. Other FirestoreErrors: see `firestore`.
         """
         batch = Batch(self._firestore)
         batch.update(self._paths.generation(id_), fields, version=version)
         return _version(await commit(batch, within_s))
 
     async def write_stop(self, stored: StoredEntry, stop: Stop, *, within_s: float) -> None:
-        """Write a stop onto an entry, unless it has changed since it was read: see `update`."""
+        """Write a stop to an entry, unless it has changed since it was read: see `update`."""
         document = {"at": SERVER_TIMESTAMP, **stop.to_document()}
         fields = {EntryField.STOP: document}
         await self.update(stored.id, stored.version, fields, within_s=within_s)
@@ -235,17 +235,17 @@ class LedgerStore:
             cost = Cost(outcome.cost_nano_usd, outcome.cost_is_estimate)
         await self._end(held, outcome.to_fields(), cost, now, within_s)
 
-    # -- what the reconciler finds, and what becomes of it -------------------------------------
+    # -- for the reconciler --------------------------------------------------------------------
     # These raise LedgerUnavailable and FirestoreForbidden.
 
     async def overdue(self, now: datetime, limit: int) -> list[StoredEntry]:
-        """Return entries that are running though no function can be, the oldest first."""
+        """Return running entries that no function can still be working on, the oldest first."""
         running = self._where(FieldFilter(EntryField.STATUS, "==", RUNNING))
         late = running.where(filter=FieldFilter(EntryField.DEADLINE_AT, "<=", now))
         return await self._find(late.order_by(EntryField.DEADLINE_AT).limit(limit))
 
     async def cost_due(self, now: datetime, limit: int) -> list[StoredEntry]:
-        """Return entries whose cost is to be asked for, the one that waits longest first."""
+        """Return entries whose cost is due to be requested, the longest overdue first."""
         due = self._where(FieldFilter(EntryField.COST_DUE_AT, "<=", now))
         return await self._find(due.order_by(EntryField.COST_DUE_AT).limit(limit))
 
@@ -256,7 +256,7 @@ class LedgerStore:
             return await count(waiting)
 
     async def close(self, stored: StoredEntry, now: datetime) -> bool:
-        """End an entry that nobody is running any more. Return whether this did it."""
+        """End an entry that no instance is running anymore. Return whether this call did it."""
         fields: Document = {
             EntryField.STATUS: "interrupted",
             EntryField.ERROR: Restarting.reason,
@@ -298,11 +298,11 @@ class LedgerStore:
         return await _done(commit(batch, self._limits.admit_s), stored)
 
     async def postpone(self, stored: StoredEntry, until: datetime) -> bool:
-        """Have the cost asked for again then. Return whether this did it."""
+        """Have the cost requested again at `until`. Return whether this call did it."""
         return await self._mark(stored, {EntryField.COST_DUE_AT: until})
 
     async def give_up(self, stored: StoredEntry, now: datetime) -> bool:
-        """Let the estimate stand for good. Return whether this did it."""
+        """Make the estimate final. Return whether this call did it."""
         fields = {EntryField.COST_DUE_AT: DELETE_FIELD, EntryField.COST_GIVEN_UP_AT: now}
         return await self._mark(stored, fields)
 
@@ -420,12 +420,12 @@ def _version(results: Sequence[WriteResult]) -> datetime:
 
 
 async def _done(committing: Awaitable[object], stored: StoredEntry) -> bool:
-    """Return whether this commit was the one that did it."""
+    """Return whether this commit was the one that made the change."""
     with translated(LedgerUnavailable, "ledger_away"):
         try:
             await committing
         except Conflict:
-            return False  # done by its own first sending, another reconciler, or the owner
+            return False  # already applied, or done by another reconciler or the owner
         except NotStorable as error:
             log.error("entry_refused", generation=stored.id, type=error.cause)
             return False

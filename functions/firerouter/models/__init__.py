@@ -1,4 +1,4 @@
-"""Models: what OpenRouter offers, at which price."""
+"""Models: what OpenRouter offers, and at which price."""
 
 from typing import TYPE_CHECKING
 

@@ -1,19 +1,19 @@
-"""The catalog: every model that OpenRouter offers, stored so that an outage there does not matter.
+"""The catalog: every model that OpenRouter offers, stored to survive outages of OpenRouter.
 
-    memory (minutes) -> catalog/head and its shards (until a day old) -> GET /models, /images/models
+    memory (minutes) -> catalog/head and its shards (for a day) -> GET /models, /images/models
 
     catalog/head      {format, generation, count, fetchedAt, shards: [{id, sha256}]}
     catalog/{shard}   {generation, models: a piece of the list's JSON text}
 
-The list is stored as text and not as nested maps: one value is read in a twentieth of the time, and
-costs none of a document's 40,000 index entries. A new list is written to shards of new names first,
-and `head` moves to them last, in a commit guarded by its version: every reader sees one whole list
-or another. Then the older shards are deleted. The generation grows when a list differs from the one
-before it, and only then.
+The list is stored as text and not as nested maps: reading one value takes a twentieth of the time,
+and uses none of a document's 40,000 index entries. A new list is first written to shards with new
+names; then `head` is pointed at them, in a commit guarded by its version, so every reader sees one
+complete list or the other. Then the older shards are deleted. The generation grows only when a list
+differs from the one before it.
 
 A list that is empty, unreadable or less than half as long as the one before it is refused: the old
 one stays in use, and its age is reported. If OpenRouter really halves what it offers, delete
-`catalog/head`: the next list is then the first one.
+`catalog/head`: then the next list is accepted as the first one.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ from .model import (
     read_models,
 )
 
-FORMAT: Final = 4  # of the documents: what another release wrote is fetched anew
+FORMAT: Final = 4  # of the documents; a list in another format is fetched again
 ALL_MODELS: Final = {"output_modalities": "all"}  # without it, only text models are listed
 
 
@@ -105,7 +105,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """The list after a refresh, and the IDs that it has more or less than the list before it."""
+    """The list after a refresh, and the IDs that were added to it or removed from it."""
 
     models: ModelList
     added: tuple[str, ...] = ()
@@ -117,8 +117,8 @@ class Catalog:
 
     Args:
         firestore: Where the list is stored.
-        openrouter: Makes the client, whose import alone takes longer than reading the list.
-        keys: OpenRouter lists more for a key, but needs none.
+        openrouter: Creates the client, whose import alone takes longer than reading the list.
+        keys: OpenRouter lists more models with a key, but requires none.
         now: The clock.
         limits: Deadlines, ages and sizes.
     """
@@ -141,7 +141,7 @@ class Catalog:
         self._served: Cached[ModelList] = Cached(
             self._load, fresh_s=limits.fresh_s, stale_s=limits.stale_s
         )
-        # keeps nothing: it is there so that concurrent refreshes share one fetch
+        # caches nothing: it only lets concurrent refreshes share one fetch
         self._fetched: Cached[Refreshed] = Cached(self._renew, fresh_s=0, stale_s=0)
         self._last: ModelList | None = None
         self._last_shards: tuple[Shard, ...] = ()  # what `_last_models` were read from
@@ -152,11 +152,11 @@ class Catalog:
         return await self._served.get()
 
     async def resolve(self, id_: str) -> Resolved:
-        """Return what an ID stands for, as `ModelList.resolve`. Raises as `get`."""
+        """Return what an ID means, like `ModelList.resolve`. Raises what `get` raises."""
         return (await self.get()).resolve(id_)
 
     def age_seconds(self, models: ModelList) -> int:
-        """Return how long ago OpenRouter sent a list."""
+        """Return how many seconds ago OpenRouter sent a list."""
         return max(0, round((self._now() - models.fetched_at).total_seconds()))
 
     def is_stale(self, models: ModelList) -> bool:
@@ -166,7 +166,7 @@ class Catalog:
     async def refresh(self) -> Refreshed:
         """Fetch OpenRouter's list now; concurrent callers share one fetch.
 
-        Raises UpstreamError, CatalogIncomplete, CatalogUnavailable: then the old list stays.
+        Raises UpstreamError, CatalogIncomplete, CatalogUnavailable: the old list stays in use.
         """
         return await self._fetched.renew()
 
@@ -203,14 +203,14 @@ class Catalog:
         return head
 
     async def _read_list(self, head: Head) -> ModelList | None:
-        """Return the list that a head names; None if there is none, or none that can be read."""
+        """Return the list that a head refers to; None if there is none, or it can't be read."""
         if head.fetched_at is None:
             return None
         if not head.shards or head.shards != self._last_shards:
             try:
                 models = await self._read_shards(head.shards)
             except ValueError:
-                # edited in the console, or just deleted: then there is a newer list
+                # edited in the console, or just deleted because there is a newer list
                 newer = await self._read_head()
                 if newer.shards != head.shards:
                     return await self._read_list(newer)
@@ -253,7 +253,7 @@ class Catalog:
         return Refreshed(after, tuple(sorted(new - old)), tuple(sorted(old - new)))
 
     async def _fetch(self) -> tuple[Models, int]:
-        """Return the models, and how many OpenRouter says there are. Raises UpstreamError."""
+        """Return the models, and how many OpenRouter says exist. Raises UpstreamError."""
         try:
             key = await self._keys.get()
         except CallableError:
@@ -273,7 +273,7 @@ class Catalog:
         return await self._with_image_parameters(models, key), max(total, len(entries))
 
     async def _with_image_parameters(self, models: Models, key: Secret | None) -> Models:
-        """Add what the image API takes; if it cannot be fetched, what it took before."""
+        """Add the parameters of the image API; if they can't be fetched, those of the last list."""
         try:
             document = await self._fetch_document("/images/models", key, {})
         except CallableError as error:
@@ -289,7 +289,7 @@ class Catalog:
     async def _fetch_pages(
         self, key: Secret | None, query_: dict[str, str]
     ) -> tuple[list[object], int]:
-        """Return the entries of all pages, and the total that OpenRouter names."""
+        """Return the entries of all pages, and the total that OpenRouter reports."""
         entries: list[object] = []
         for _ in range(self._limits.pages_max):
             page = await self._fetch_document("/models", key, query_)
@@ -303,7 +303,7 @@ class Catalog:
             next_url = links.get("next") if isinstance(links, dict) else None
             if not isinstance(next_url, str):
                 return entries, total if type(total) is int else 0
-            # its query alone: no answer may send us, and the key, to another address
+            # only its query: no response may direct us, and the key, to another host
             query_ = dict(parse_qsl(urlsplit(next_url).query))
         log.error("catalog_too_long", count=len(entries))
         raise UpstreamMalformed
@@ -322,9 +322,9 @@ class Catalog:
     # -- storing -------------------------------------------------------------------------------
 
     async def _store(self, models: Models, head: Head, before: ModelList) -> ModelList:
-        """Store the list if it is another one, and the time of the fetch in any case.
+        """Store the list if it has changed, and the time of the fetch in any case.
 
-        If another instance stored a list meanwhile, that one is the result.
+        If another instance has stored a list meanwhile, return that list.
         """
         fetched_at = self._now()
         if models == before.models:
@@ -353,7 +353,7 @@ class Catalog:
         return ModelList(generation, fetched_at, models)
 
     async def _write_head(self, document: Mapping[str, object], head: Head) -> None:
-        """Move the head. Raises FirestoreError; Conflict if somebody else moved it."""
+        """Write the head. Raises FirestoreError; Conflict if another instance was first."""
         batch = self._firestore.batch()
         if head.version is None:
             batch.create(self._head(), dict(document))
@@ -363,7 +363,7 @@ class Catalog:
         await commit(batch, self._limits.write_s)
 
     async def _write_shards(self, models: Models, generation: int) -> tuple[Shard, ...]:
-        """Write the list under names that no other instance writes to."""
+        """Write the list to documents that no other instance writes to."""
         nonce = secrets.token_hex(4)
         texts = cut(dump_models(models), self._limits.shard_max_chars)
         shards = tuple(
@@ -392,14 +392,14 @@ class Catalog:
                 batch.delete(snapshot.reference)
             await commit(batch, self._limits.write_s)
         except FirestoreError as error:
-            log.warning("catalog_not_swept", type=error.cause)  # the next refresh will do it
+            log.warning("catalog_not_swept", type=error.cause)  # the next new list retries it
 
     def _head(self) -> AsyncDocumentReference:
         return self._documents.document("head")
 
 
 def read_head(document: Mapping[str, object], version: datetime | None) -> Head:
-    """Return what `catalog/head` says; without a list if it is malformed, or of another format."""
+    """Read `catalog/head`; the result has no list if it is malformed or in another format."""
     match document:
         case {
             "format": int(format_),

@@ -1,4 +1,4 @@
-"""What a model's ID says by itself. Pure."""
+"""What a model's ID alone reveals. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _FREE: Final = re.compile(r"[^:@]+:free")
 
 
 def is_free(id_: str) -> bool:
-    """Return whether a model is free by its name alone: a free variant, or the router to those."""
+    """Return whether an ID is free by its name: a free variant, or the router to free models."""
     # a second suffix may be billed (:online is), and a preset may use any model
     return bool(_FREE.fullmatch(id_)) or id_ == "openrouter/free"
 
@@ -20,7 +20,7 @@ _CLAUDE: Final = re.compile(r"~?anthropic/")
 def takes_cache_control(id_: str) -> bool:
     """Return whether a model caches prompts only if the request says so.
 
-    Claude's providers need to be told. Others cache by themselves or not at all, and one that does
-    not know the field would be skipped where `require_parameters` is set.
+    This is so for Claude. Other models cache automatically or not at all, and with
+    `require_parameters`, a provider that does not know the field would be skipped.
     """
     return _CLAUDE.match(id_) is not None

@@ -1,4 +1,4 @@
-"""Models as values, and what an ID that somebody typed stands for. Pure.
+"""Models as values, and what an ID that somebody typed means. Pure.
 
     OpenRouter's object --read_models--> Model <--dump_models, load_models--> JSON text to store
                                            |------to_wire------> what clients get
@@ -36,7 +36,7 @@ def price_text(price: Decimal) -> str:
 Price = Annotated[Decimal, PlainSerializer(price_text, return_type=str)] | Literal["dynamic"] | None
 
 
-# which of OpenRouter's lists, and what in it, makes each capability
+# each capability: the list of OpenRouter's that reveals it, and the entry there
 CAPABILITIES: Final[Mapping[str, tuple[str, str]]] = {
     "tools": ("supported_parameters", "tools"),
     "structuredOutputs": ("supported_parameters", "structured_outputs"),
@@ -65,17 +65,17 @@ PRESET: Final = "@preset/"
 ROUTERS: Final = "openrouter/"
 
 
-# billed by the token alone: others are billed by the song or the image, whatever a token costs
+# billed by tokens only; others are billed by the song or the image, whatever a token costs
 BY_TOKEN: Final = frozenset({"text", "embeddings"})
 
 
 TOKENS_PER_PRICE: Final = 1_000_000
 
 
-CHARS_PER_TOKEN: Final = 4  # of English text, on average: for estimates, marked as such
+CHARS_PER_TOKEN: Final = 4  # of English text on average, for estimates
 
 
-EXPIRES_SOON_DAYS: Final = 14  # OpenRouter withdraws the model within that time: worth a warning
+EXPIRES_SOON_DAYS: Final = 14  # warn if OpenRouter withdraws the model within that time
 
 
 _WORD: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -91,8 +91,8 @@ _PRICE: Final = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,24})?([eE]-?[0-9]{1,2})?", r
 class Model:
     """A model. Prices are in US dollars per million tokens, lengths in tokens.
 
-    This is the one description of a model: its JSON names are its fields' names in camelCase, and
-    stored JSON leaves out what equals the default.
+    This is the only description of a model: the JSON names are the field names in camelCase, and
+    stored JSON omits values that equal the default.
 
     Attributes:
         provider: The author, which is the first part of the ID.
@@ -100,10 +100,11 @@ class Model:
         expiration_date: When OpenRouter withdraws the model, if that is known.
         free: Whether no use of it is ever billed.
         variant: What follows the colon in the ID, such as `free` or `batch`.
-        alias_target: The ID that a `~...-latest` stands for.
-        reasoning_required: Whether reasoning cannot be turned off.
-        reasoning_efforts: The efforts that it supports; empty if it does not say.
-        image_parameters: What OpenRouter's image API takes for it; empty if that does not say.
+        alias_target: The ID that an alias such as `~author/name-latest` stands for.
+        reasoning_required: Whether reasoning can't be turned off.
+        reasoning_efforts: The efforts that it supports; empty if OpenRouter does not say.
+        image_parameters: The parameters that OpenRouter's image API accepts for it; empty if it
+            lists none.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
@@ -134,14 +135,14 @@ class Model:
     image_parameters: tuple[str, ...] = ()
 
     def expires_soon(self, today: date) -> date | None:
-        """Return when OpenRouter withdraws the model, if that is near, or past."""
+        """Return when OpenRouter withdraws the model, if that is soon or already past."""
         expires = self.expiration_date
         if expires is None or expires > today + timedelta(EXPIRES_SOON_DAYS):
             return None
         return expires
 
     def to_wire(self) -> dict[str, object]:
-        """Return what clients get: prices are numbers or "dynamic", unknown fields are left out."""
+        """Return what clients get: prices are numbers or "dynamic", unknown values are left out."""
         wire: dict[str, object] = {}
         for wire_name, name, default in _wire_fields():
             value = getattr(self, name)
@@ -153,13 +154,13 @@ class Model:
         return wire
 
 
-# clients find these even if they are empty
+# clients get these even if they are empty
 _LISTS_ON_THE_WIRE: Final = frozenset(
     {"inputModalities", "outputModalities", "capabilities", "supportedParameters"}
 )
 
 
-# how JSON holds what it has no type for
+# conversions of types that JSON lacks
 _TO_WIRE: Final[Mapping[type, Callable[..., object]]] = {
     tuple: list,
     Decimal: float,
@@ -175,7 +176,7 @@ def _wire_fields() -> tuple[tuple[str, str, object], ...]:
 
 @cache
 def _adapter() -> TypeAdapter[tuple[Model, ...]]:
-    """Build the codec at its first use, which takes milliseconds."""
+    """Return the codec, which is built at first use because that takes milliseconds."""
     return TypeAdapter(tuple[Model, ...])
 
 
@@ -201,9 +202,9 @@ class Resolved:
         model: The catalog's entry for it without suffixes and preset, if there is one.
         target: The entry that an alias stands for.
         suffixes: The virtual suffixes, as they were written.
-        preset: A preset of the OpenRouter account, which may change anything. An ID may be nothing
-            but a preset, without a model.
-        is_router: Whether it picks a model for each request.
+        preset: A preset of the OpenRouter account, which may change anything. An ID may consist of
+            a preset alone, without a model.
+        is_router: Whether the ID is a router, which picks a model for each request.
     """
 
     requested: str
@@ -215,7 +216,7 @@ class Resolved:
 
     @property
     def effective_model(self) -> Model | None:
-        """The entry that says what the model can do: of an alias, the one that it stands for."""
+        """The entry that describes the model: for an alias, the one that it stands for."""
         return self.target or self.model
 
     @property
@@ -247,7 +248,7 @@ class ModelList:
         object.__setattr__(self, "_wire", {})
 
     def to_wire(self, model: Model) -> dict[str, object]:
-        """Return what clients get of one of the models; built once, for page after page."""
+        """Return what clients get for one of the models; it is built only once."""
         wire = self._wire.get(model.id)
         if wire is None:
             wire = self._wire[model.id] = model.to_wire()
@@ -258,9 +259,9 @@ class ModelList:
         return self._by_id.get(id_)
 
     def resolve(self, requested: str) -> Resolved:
-        """Return what an ID, as people write it, stands for.
+        """Return what an ID means, as people write it.
 
-        It may have suffixes or a preset, and be an alias or a router.
+        It may have suffixes or a preset, and may be an alias or a router.
         """
         id_, _, preset = requested.partition(PRESET)
         suffixes: list[str] = []
@@ -303,7 +304,7 @@ def read_models(
 def read_image_parameters(
     document: object, limits: CatalogLimits = CatalogLimits()
 ) -> dict[str, tuple[str, ...]]:
-    """Return what OpenRouter's image API takes for each model, from that API's own list."""
+    """Return the parameters that OpenRouter's image API accepts for each model, from its list."""
     data = document.get("data") if isinstance(document, dict) else None
     return {
         str(entry.get("id")): _words([*_object(entry, "supported_parameters")], limits)
@@ -367,7 +368,7 @@ def _object(entry: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 
 def _text(value: object, max_chars: int) -> str:
-    """Return a text on one line, without characters that do not print."""
+    """Return a text on one line, without nonprintable characters."""
     if not isinstance(value, str):
         return ""
     line = " ".join(value[: 2 * max_chars].split())
@@ -384,7 +385,7 @@ def _words(value: object, limits: CatalogLimits) -> tuple[str, ...]:
 
 
 def _count(value: object) -> int | None:
-    """Return a positive whole number, which JSON may have written as 4096.0."""
+    """Return a positive whole number, which may be 4096.0 in JSON."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if type(value) is int and 0 < value < 2**53 else None
@@ -410,7 +411,7 @@ def _price(value: object) -> Price:
 
 
 def _prices(pricing: Mapping[str, object]) -> Iterator[object]:
-    """Yield every price but `prompt` and `completion`, those of other hours and sizes included."""
+    """Yield all prices, including those for certain hours and prompt sizes."""
     overrides = pricing.get("overrides")
     for prices in (pricing, *(overrides if isinstance(overrides, list) else ())):
         if isinstance(prices, dict):
@@ -423,5 +424,5 @@ _NO_PRICES: Final = frozenset(
 
 
 def _costs(price: object) -> bool:
-    """Return whether it is a price other than zero; a malformed price is taken for one."""
+    """Return whether a price is other than zero; a malformed price counts as such."""
     return price is not None and _price(price) != 0

@@ -50,9 +50,9 @@ class ModelSearch:
 
 
 def matching(models: Sequence[Model], request: GetAvailableModels) -> list[Model]:
-    """Return the models that pass every filter.
+    """Return the models that match every filter.
 
-    Models of the batch API never do, for no call can use them.
+    Models of the batch API never match, because no callable can use them.
     """
     words = request.search.lower().split()
     capabilities = frozenset(request.capabilities)
@@ -76,7 +76,7 @@ def matching(models: Sequence[Model], request: GetAvailableModels) -> list[Model
 
 
 def ordered(models: Sequence[Model], sort: str) -> list[Model]:
-    """Return the models sorted; those without the value come last, and equal ones go by ID."""
+    """Return the models sorted, equal ones by ID; those without the value come last."""
     by_id = sorted(models, key=attrgetter("id"))
     if sort == "price":
         return sorted(by_id, key=_total_price)
@@ -93,7 +93,7 @@ def _mentions(model: Model, words: Sequence[str]) -> bool:
 
 
 def _decimal(price: float | None) -> Decimal | None:
-    # by its text: the decimal that was written, not the float next to it
+    # from its text: the decimal as written, not the nearest float
     return None if price is None else Decimal(str(price))
 
 

@@ -1,6 +1,6 @@
-"""OpenRouter: requests, retries, streams, and what its failures mean. It alone imports openai.
+"""OpenRouter: requests, retries, streams, and what its failures mean.
 
-Nothing here knows of Firestore, features or the ledger.
+Only this package imports openai. Nothing here knows of Firestore, features or the ledger.
 """
 
 from typing import TYPE_CHECKING

@@ -8,14 +8,14 @@ from typing import Final
 
 from ..contract import DocumentPart, Json, Message, TextPart
 
-HAS_READ: Final = "I have read it."  # stands for the answer that a file's annotations belong to
+HAS_READ: Final = "I have read it."  # stands in for the answer that annotations belong to
 
 
 def add_annotations(messages: Sequence[Message], annotations: Sequence[Json]) -> list[Message]:
     """Return the messages with annotations on the assistant message after the last document.
 
-    That is where OpenRouter expects them. If no assistant message follows, the documents get a
-    message of their own before the question, and an answer between the two.
+    That is where OpenRouter expects them. If no assistant message follows, the documents are moved
+    to a message of their own before the question, with a stand-in answer between the two.
     """
     at = max((n for n, message in enumerate(messages) if _documents(message)), default=None)
     if at is None:

@@ -1,4 +1,4 @@
-"""What has come of one answer so far. Pure: a reader fills it in, chunk by chunk."""
+"""One answer, as much of it as has arrived. Pure: a reader fills it in, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ DeltaKind = Literal[
 class Delta(NamedTuple):
     """One piece of an answer.
 
-    `text` is set for text and reasoning. `value` is set for the other kinds, each of which is
-    complete, but for a partial image, which the next one of its kind replaces.
+    `text` is set for text and reasoning, `value` for the other kinds. Each of those is complete,
+    except for a partial image, which the next one replaces.
     """
 
     kind: DeltaKind
@@ -34,11 +34,11 @@ class Delta(NamedTuple):
     value: Mapping[str, Any] = {}  # JSON
 
 
-HEARTBEAT: Final = Delta("heartbeat")  # something came that can't be shown yet
+HEARTBEAT: Final = Delta("heartbeat")  # something arrived that can't be shown yet
 
 
 class Answer:
-    """The text and all else that has come. `finish_reason` is set once it has ended well."""
+    """The answer so far. `finish_reason` is set once it has ended without a failure."""
 
     def __init__(self, model: str, upstream_id: str | None, limits: OpenRouterLimits) -> None:
         self.model = model
@@ -48,7 +48,7 @@ class Answer:
         self.finish_reason: str | None = None
         self.tool_calls: list[dict[str, str]] = []  # once all of them are complete
         self.images = ImageCollector(limits)
-        self.has_split_characters = False  # rare, and to look for them costs time
+        self.has_split_characters = False  # rare, and looking for them takes time
         self._text: dict[TextKind, list[str]] = {"text": [], "reasoning": []}
         self._first_halves: dict[TextKind, str] = {}
         self._chars = 0
@@ -80,12 +80,12 @@ class Answer:
 
     @property
     def file_annotations(self) -> Mapping[str, str]:
-        """What OpenRouter read of files: JSON by the file's hash."""
+        """OpenRouter's annotations of files: JSON by the file's hash."""
         return self._file_annotations.all
 
     @property
     def reasoning_details(self) -> list[Json]:
-        """The reasoning as its provider wants it back."""
+        """The reasoning in the form in which its provider wants it back."""
         return self._reasoning_details.all
 
     @property
@@ -94,7 +94,7 @@ class Answer:
         return self._reasoning_details.too_long
 
     def set_origin(self, chunk: Json) -> None:
-        """Take the provider, the id and the model, which are in the first chunks."""
+        """Set the provider, the id and the model from one of the first chunks."""
         if self.provider is None:
             self.provider = as_name(chunk.get("provider"))
             self.upstream_id = self.upstream_id or as_name(chunk.get("id"))
@@ -118,25 +118,25 @@ class Answer:
         return Delta(kind, text)
 
     def add_reasoning_details(self, details: object, *, whole: bool) -> None:
-        """Take a chunk's `reasoning_details`."""
+        """Add a chunk's `reasoning_details`."""
         self._reasoning_details.add(details, whole=whole)
 
     def add_tool_calls(self, fragments: object) -> Iterator[Delta]:
-        """Take a chunk's `tool_calls`. Raises UpstreamError."""
+        """Add a chunk's `tool_calls`. Raises UpstreamError."""
         if self._tool_calls.add(fragments):
             yield HEARTBEAT
 
     def add_file_annotations(self, annotations: object) -> None:
-        """Take those of a chunk's `annotations` that say what was read of files."""
+        """Add the annotations of files among a chunk's `annotations`."""
         self._file_annotations.add(annotations)
 
     def add_citations(self, annotations: object) -> Iterator[Delta]:
-        """Take those of a chunk's `annotations` that are citations."""
+        """Add the citations among a chunk's `annotations`, and yield the new ones."""
         for citation in self._citations.add(annotations):
             yield Delta("citation", value=citation)
 
     def finish_tool_calls(self) -> Iterator[Delta]:
-        """Bring the tool calls, once: they are complete when the answer has finished."""
+        """Yield the tool calls, once: they are complete when the answer has finished."""
         if self.tool_calls or not self._tool_calls.any:
             return
         self.tool_calls = self._tool_calls.finish()
@@ -144,14 +144,14 @@ class Answer:
             yield Delta("tool_call", value=call)
 
     def finish(self, *, done: bool) -> list[Delta]:
-        """Judge the answer at its end, and return what is complete only now.
+        """Validate the answer at its end, and return the deltas that are complete only now.
 
         Args:
             done: Whether OpenRouter said that this is the end (`[DONE]`, or a whole document).
 
         Raises:
             StreamCut: The answer is incomplete.
-            EmptyAnswer: There is nothing in it.
+            EmptyAnswer: The answer is empty.
             UpstreamMalformed: A tool call has no name.
         """
         if self.finish_reason is None and not done:
@@ -165,7 +165,7 @@ class Answer:
         return list(self.finish_tool_calls())
 
     def _join_surrogates(self, kind: TextKind, text: str) -> str:
-        """Join a half character that was held back to `text`, and hold back one at its end."""
+        """Prepend the half character that was held back, and hold back one at the end of `text`."""
         text = self._first_halves.pop(kind, "") + text
         if "\ud800" <= text[-1] <= "\udbff":
             text, self._first_halves[kind] = text[:-1], text[-1]

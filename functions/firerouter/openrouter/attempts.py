@@ -1,4 +1,4 @@
-"""What has been tried to get an answer. Pure."""
+"""The attempts to get an answer. Pure."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ OnRetry = Callable[[str, str], Awaitable[None]]  # the next model, and why anoth
 class Attempt:
     """One try, and what it came to: an account of what OpenRouter may charge for.
 
-    Args:
-        model: The model that was asked.
+    Attributes:
+        model: The model.
         upstream_id: OpenRouter's id, once it is known.
         reason: Why it failed, if it did.
         key_version: Of the key that it was last made with, which can look the id up.
@@ -51,11 +51,12 @@ class Attempt:
 
 @dataclass(slots=True)
 class AttemptLog:
-    """All tries of one generation, in order. Only `OpenRouter` adds to them.
+    """All attempts of one generation, in order. Only `OpenRouter` adds to them.
 
-    Args:
-        attempts: The tries.
-        file_annotations: What was read of the generation's files before, or for a try that failed.
+    Attributes:
+        attempts: The attempts.
+        file_annotations: OpenRouter's annotations of the generation's files, from earlier messages
+            or from attempts that failed.
     """
 
     attempts: list[Attempt] = field(default_factory=list)

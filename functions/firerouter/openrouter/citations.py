@@ -9,7 +9,7 @@ from .limits import OpenRouterLimits
 
 
 class Citation(TypedDict):
-    """A page that an answer cites, and which characters of the text it is cited for."""
+    """A web page that an answer cites, and the characters of the text that cite it."""
 
     url: str
     title: NotRequired[str]
@@ -19,14 +19,14 @@ class Citation(TypedDict):
 
 
 class CitationCollector:
-    """The pages that an answer cites, each once."""
+    """Collects the pages that an answer cites, each once."""
 
     def __init__(self, limits: OpenRouterLimits) -> None:
         self.all: list[Citation] = []
         self._limits = limits
 
     def add(self, annotations: object) -> list[Citation]:
-        """Take a chunk's `annotations`, and return the citations among them that are new."""
+        """Add a chunk's `annotations`, and return the new citations among them."""
         new: list[Citation] = []
         for annotation in as_list(annotations):
             citation = _read_citation(annotation, self._limits)
@@ -46,7 +46,7 @@ def _read_citation(annotation: object, limits: OpenRouterLimits) -> Citation | N
     fields = nested if isinstance(nested, dict) else annotation
     url = fields.get("url")
     if not isinstance(url, str) or not url.startswith(("https://", "http://")):
-        return None  # clients make a link of it
+        return None  # clients turn it into a link
     if len(url) > limits.url_max_chars:
         return None
     citation: Citation = {"url": without_half_characters(url)}
@@ -56,5 +56,5 @@ def _read_citation(annotation: object, limits: OpenRouterLimits) -> Citation | N
         citation["content"] = without_half_characters(content[: limits.citation_max_chars])
     start, end = fields.get("start_index"), fields.get("end_index")
     if type(start) is int and type(end) is int and 0 <= start < end < limits.chars_max:
-        citation["startIndex"], citation["endIndex"] = start, end  # 0, 0 stands for nowhere
+        citation["startIndex"], citation["endIndex"] = start, end  # 0, 0 means no position
     return citation

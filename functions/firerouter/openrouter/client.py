@@ -1,11 +1,11 @@
-"""The one client of OpenRouter, and the tries it takes to get a first token.
+"""The client of OpenRouter, which retries until it gets a first token.
 
     for each model, the chosen one and then the fallbacks:
-        up to three tries, while a failure may pass: full jitter, or what Retry-After says
+        up to three attempts if the failure may be temporary: full jitter, or Retry-After
             request -> headers (the upstream id) -> first token
 
-A key that OpenRouter refuses, or that has spent its limit, is no try: the next one is used at once.
-After the first token nothing is tried again, because the caller has seen it. Answers are always
+If OpenRouter refuses a key, or the key has spent its limit, the same attempt uses the next key at
+once. Nothing is retried after the first token, because the caller has seen it. Answers are always
 streamed, because only a stream can be stopped at OpenRouter.
 """
 
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 
 def _ignore() -> None:
-    """Do nothing with an id."""
+    """Ignore that an id is known."""
 
 
 class OpenRouter:
@@ -72,7 +72,7 @@ class OpenRouter:
         return Transport(self._base_url, self.limits)
 
     async def close(self) -> None:
-        """Close all connections. A process that ends with them need not."""
+        """Close all connections. A process that is about to exit need not call this."""
         if "_transport" in vars(self):
             await self._transport.close()
 
@@ -86,18 +86,18 @@ class OpenRouter:
         on_id: OnId = _ignore,
         on_retry: OnRetry | None = None,
     ) -> AsyncIterator[AnswerStream]:
-        """Bring an answer, at its first token. It is closed on leaving.
+        """Yield an answer that has its first token. Its connection is closed on exit.
 
         Args:
-            request: What is asked, and of which models.
-            deadline: Ends it early.
-            attempts: Where each try is added.
-            on_id: Is told when OpenRouter's id of a try is known.
-            on_retry: Is told of the next model, and why another try is needed.
+            request: What is sent, and to which models.
+            deadline: Ends the answer early.
+            attempts: The log to which each attempt is added.
+            on_id: Called when OpenRouter's id of an attempt is known.
+            on_retry: Called with the next model, and why the last attempt failed.
 
         Raises:
             UpstreamError: No model answered.
-            Interrupted: Somebody stopped it.
+            Interrupted: The answer was stopped.
         """
         stream = await self._first_token(request, deadline, attempts, on_id, on_retry)
         try:
@@ -113,11 +113,11 @@ class OpenRouter:
         *,
         on_id: OnId = _ignore,
     ) -> Embeddings:
-        """Return a vector for each input, by one request. Raises UpstreamError, Interrupted."""
+        """Return a vector for each input, with one request. Raises UpstreamError, Interrupted."""
         async for attempt in retrying(request.model, deadline, self.limits):
             with attempt:
                 return await self._try_embeddings(request, deadline, attempts, on_id)
-        raise AssertionError("the last try raises its failure")
+        raise AssertionError("the last attempt raises its failure")
 
     async def get(
         self,
@@ -130,13 +130,13 @@ class OpenRouter:
         """Fetch a JSON document of a bounded size, once.
 
         Args:
-            path: Below the API's address.
-            key: None where OpenRouter asks for none, and no admin has stored one yet.
-            timeout_s: For all of it, not for each piece.
+            path: The path below the API's base URL.
+            key: None if OpenRouter requires none and no admin has stored one yet.
+            timeout_s: For the whole call, not for each read.
             query: The query parameters.
 
         Raises:
-            UpstreamError: There is none, or it is malformed or too long.
+            UpstreamError: There is no such document, or it is malformed or too long.
         """
         try:
             async with asyncio.timeout(timeout_s):
@@ -150,14 +150,14 @@ class OpenRouter:
         return document
 
     async def key_report(self, key: Secret) -> KeyReport:
-        """Return what OpenRouter says of a key, free of charge. Raises UpstreamError."""
+        """Return what OpenRouter reports about a key, free of charge. Raises UpstreamError."""
         return read_key_report(await self.get("/key", key, self.limits.ping_s))
 
     async def generation_usage(self, id_: str, key: Secret) -> Usage | None:
-        """Return what an answer came to, by OpenRouter's id, or None while it is not known.
+        """Return the usage of an answer by OpenRouter's id, or None if OpenRouter lacks it so far.
 
         Raises:
-            UpstreamError: OpenRouter did not say.
+            UpstreamError: The request failed.
         """
         query = {"id": id_}
         try:
@@ -180,7 +180,7 @@ class OpenRouter:
         no_free_left = False
         for model in request.models:
             if no_free_left and is_free(model):
-                continue  # that limit is the account's, for all free models together
+                continue  # the account shares that limit among all free models
             if failure is not None and on_retry is not None:
                 await on_retry(model, failure.reason)
             try:
@@ -215,7 +215,7 @@ class OpenRouter:
                 attempt.answer = stream.answer
                 attempt.upstream_id = stream.answer.upstream_id
                 on_id()
-                # from the request on: a stream of keep-alive comments is no answer
+                # the guard covers this too: a stream of keep-alive comments is not an answer
                 await stream.prime()
                 attempt.upstream_id = stream.answer.upstream_id
                 return stream
@@ -321,6 +321,6 @@ class OpenRouter:
 
 
 def _is_of_the_key(error: UpstreamError) -> bool:
-    """Whether another key may do: a 403 may name a budget that other keys share."""
+    """Whether another key may work. A 403 does not count: other keys may share its budget."""
     spent = isinstance(error, KeyLimitReached) and error.details.get("upstreamStatus") == 402
     return spent or isinstance(error, KeyInvalid)

@@ -1,9 +1,9 @@
 """Deadlines and stops for a task that waits for OpenRouter.
 
-A guard interrupts the task inside it when a deadline passes or somebody says stop. It works as
-`asyncio.timeout` does, by cancelling the task and turning the cancellation into its cause, so a
-cancellation from elsewhere stays one. Unlike a timeout for each token it has a single timer, which
-looks at a time stamp, because a stream may bring hundreds of tokens a second.
+A guard interrupts the task inside it when a deadline passes or `stop` is called. It works like
+`asyncio.timeout`: it cancels the task and replaces the cancellation with its cause, while any other
+cancellation passes through. Instead of a timeout for each token it has a single timer that compares
+timestamps, because a stream may bring hundreds of tokens per second.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Literal
 
 from ..errors import OutOfTime, UpstreamSilent
 
-Cause = Literal["stopped", "interrupted"]  # by its user; by an instance that goes down
+Cause = Literal["stopped", "interrupted"]  # by its user; by an instance that shuts down
 
 
 class Interrupted(Exception):
@@ -28,7 +28,7 @@ class Interrupted(Exception):
 
 
 class Deadline:
-    """The total deadline of one generation, and whether it has been told to stop."""
+    """The total deadline of one generation, and whether it has been stopped."""
 
     def __init__(self, total_s: float) -> None:
         self._loop = asyncio.get_running_loop()
@@ -41,11 +41,11 @@ class Deadline:
         self._stopped: Interrupted | None = None
 
     def stop(self, cause: Cause) -> None:
-        """End it now, or as soon as it enters its guard. May be called from anywhere, often."""
+        """End the generation now, or when it next enters a guard. Repeated calls do nothing."""
         if self._stopped is None:
             self._stopped = Interrupted(cause)
-            # by the loop: said by the task itself, in the last lines of its guard, a cancellation
-            # would only hit it behind them
+            # from the loop: if the task itself calls this at the end of its guard, a direct
+            # cancellation would take effect only after the guard
             self._loop.call_soon(self._interrupt, self._stopped)
 
     @property
@@ -62,11 +62,11 @@ class Deadline:
         """Interrupt the current task inside. Guards do not nest.
 
         Args:
-            silence_max_s: How long OpenRouter may be silent, after `start_silence`.
-            phase: What an UpstreamSilent calls this part of the generation.
+            silence_max_s: How long OpenRouter may be silent after `start_silence`.
+            phase: The name of this part of the generation, for UpstreamSilent.
 
         Raises:
-            Interrupted: Somebody called `stop`.
+            Interrupted: `stop` was called.
             UpstreamSilent: OpenRouter was silent for too long.
             OutOfTime: The total deadline has passed.
         """
@@ -92,12 +92,12 @@ class Deadline:
             self._task = None
 
     def start_silence(self) -> None:
-        """Wait for OpenRouter from now on, if not already."""
+        """Start to measure OpenRouter's silence, unless it is being measured."""
         if self._silent_since is None:
             self._silent_since = self._loop.time()
 
     def end_silence(self) -> None:
-        """Note that OpenRouter sent something: a slow reader, say, is not its silence."""
+        """Stop to measure it, because OpenRouter sent something: a slow client does not count."""
         self._silent_since = None
 
     def _due_at(self) -> float:

@@ -1,7 +1,7 @@
-"""What `POST /embeddings` answers: one vector for each input, in their order. Pure.
+"""The response of `POST /embeddings`: one vector for each input, in their order. Pure.
 
 A vector is a list of numbers, or the same numbers as 32-bit floats (little-endian) in base64. A
-provider that knows only one of the two forms answers in that one, whichever was requested.
+provider that supports only one of the two forms uses it, whichever was requested.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FLOAT_BYTES: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """The answer to one request."""
+    """The response to one request."""
 
     vectors: list[Vector]
     model: str | None
@@ -69,18 +69,18 @@ def read_embeddings(document: Json, count: int, form: Form) -> Embeddings:
 
 
 def convert_vector(vector: object, form: Form) -> Vector:
-    """Return the vector in that form. Raises UpstreamMalformed where it is none."""
+    """Return the vector in that form. Raises UpstreamMalformed if it is not a vector."""
     try:
         if isinstance(vector, str):
             packed = base64.b64decode(vector, validate=True)
             numbers = struct.unpack(f"<{len(packed) // _FLOAT_BYTES}f", packed)
             if numbers and all(map(math.isfinite, numbers)):
                 return vector if form == "base64" else list(numbers)
-        # a bool would be a number to Python
+        # to isinstance, a bool would be an int
         elif isinstance(vector, list) and vector and set(map(type, vector)) <= _NUMBERS:
             return vector if form == "float" else _pack(vector)
     except (binascii.Error, struct.error, OverflowError):
-        pass  # no base64, or no 32-bit floats
+        pass  # not base64, or not 32-bit floats
     raise UpstreamMalformed
 
 

@@ -1,12 +1,12 @@
-"""Every failure that OpenRouter reports, as one leaf of the error tree.
+"""Maps every failure that OpenRouter reports to one leaf of the error tree.
 
-It reports one by an HTTP status, by an `error` object inside a 200, or by a finish reason. What it
-does not report, those who notice raise themselves: a connection that breaks or stays silent, an
-answer that is malformed, empty, cut off or too long.
+OpenRouter reports failures with an HTTP status, an `error` object inside a 200, or a finish reason.
+Other failures are raised by the modules that notice them: a connection that breaks or stays silent,
+an answer that is malformed, empty, cut off or too long.
 
-Sources: OpenRouter's "errors" and "limits" pages and the error bodies recorded in public. Enums are
-open: a value that is new becomes the leaf of its HTTP status, and a new status that of its class.
-Texts are matched only where nothing else distinguishes cases, and are never passed on.
+Sources: OpenRouter's "errors" and "limits" pages and publicly recorded error bodies. Enums are
+open: an unknown error type is mapped by its HTTP status, and an unknown status by its class.
+Messages are matched only if nothing else distinguishes two cases, and are never passed on.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from ..errors import (
 )
 from .json_fields import Json, as_object
 
-RETRY_AFTER_MAX_S: Final = 86_400.0  # what a client is told at most
+RETRY_AFTER_MAX_S: Final = 86_400.0  # the longest wait that a client is told
 BY_ERROR_TYPE: Final[Mapping[str, type[UpstreamError]]] = {
     "invalid_request": UpstreamRejected,
     "invalid_prompt": UpstreamRejected,
@@ -91,7 +91,7 @@ BY_STATUS: Final[Mapping[int, type[UpstreamError]]] = {
 }
 
 BY_FINISH_REASON: Final[Mapping[str, type[UpstreamError]]] = {
-    "error": UpstreamBusy,  # a provider died in the middle of its answer
+    "error": UpstreamBusy,  # a provider failed in the middle of its answer
 }
 
 
@@ -103,8 +103,8 @@ def from_status(
     Args:
         status: The status.
         body: The `error` object of the body, or text, or None.
-        headers: Of the response.
-        now: Seconds since the epoch.
+        headers: The headers of the response.
+        now: The current time, in seconds since the epoch.
     """
     error = as_object(body)
     retry_after = _retry_after(headers, error, time.time() if now is None else now)
@@ -112,19 +112,19 @@ def from_status(
 
 
 def from_event(error: object, *, now: float | None = None) -> UpstreamError:
-    """Return the failure in an `error` object that came inside a 200, in JSON or as an event."""
+    """Return the failure in an `error` object inside a 200, in JSON or as an event."""
     if not isinstance(error, dict):
         return UpstreamBusy()
     code = error.get("code")
     if isinstance(code, str) and re.fullmatch(r"[1-5][0-9]{2}", code):
         code = int(code)
-    # without a status a provider died, as "server_error"
+    # without a status, a provider failed, with the code "server_error" for example
     status = code if isinstance(code, int) and 100 <= code < 600 else 502
     return _failure(status, error, _retry_after({}, error, time.time() if now is None else now))
 
 
 def from_finish_reason(reason: str) -> UpstreamError | None:
-    """Return the failure that a finish reason stands for; None for an end without a failure."""
+    """Return the failure that a finish reason means; None if it is not a failure."""
     leaf = BY_FINISH_REASON.get(reason)
     return leaf() if leaf else None
 
@@ -163,7 +163,7 @@ def _leaf_of_details(status: int, metadata: Json, message: str) -> type[Upstream
         elif source.endswith(("_budget", "_key_limit")) or "key limit" in message:
             leaf = KeyLimitReached
     elif status == 404 and "no endpoints found" in message:
-        # "for <model>" when it is gone; "matching your data policy" and the like when a setting is
+        # "for <model>" if the model is gone; "matching your data policy" and the like for settings
         leaf = ModelNotFound if "no endpoints found for" in message else NoProvider
     elif status == 429 and (
         source == "openrouter_free_tier_daily" or "free-models-per-day" in message
@@ -175,7 +175,7 @@ def _leaf_of_details(status: int, metadata: Json, message: str) -> type[Upstream
 
 
 def _retry_after(headers: Mapping[str, str], error: Json, now: float) -> float | None:
-    """Return the seconds to wait: the header's, or else those until the rate limit's reset."""
+    """Return the seconds to wait: from the header, or else until the rate limit resets."""
     seconds = _number(headers.get("retry-after"))
     if seconds is None:
         nested = as_object(as_object(error.get("metadata")).get("headers"))

@@ -1,6 +1,6 @@
-"""What OpenRouter read of the files that it was sent, collected from an answer's chunks. Pure.
+"""OpenRouter's annotations: what it extracted from files, collected from an answer's chunks. Pure.
 
-Sent back with a later request, an annotation saves reading the file again, and paying for it.
+If an annotation is sent back with a later request, the file is not parsed, and billed, again.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class FileAnnotations:
 
     @property
     def all(self) -> Mapping[str, str]:
-        """The JSON of each by its file's hash; empty if together they are too long to store."""
+        """The JSON of each annotation by its file's hash; empty if they are too long to store."""
         return self._all if self._size_bytes <= self._max_bytes else {}
 
     def add(self, annotations: object) -> None:
-        """Take those of a chunk's `annotations` that are of files, each file once."""
+        """Add the annotations of files among a chunk's `annotations`, each file once."""
         for annotation in as_list(annotations):
             match annotation:
                 case {"type": "file", "file": {"hash": str(hash_), "content": list()}}:

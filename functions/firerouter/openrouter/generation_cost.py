@@ -1,7 +1,7 @@
-"""What `GET /generation` says of an answer afterwards: its tokens, and what was charged. Pure.
+"""The response of `GET /generation`: an answer's tokens, and what was charged. Pure.
 
-It covers answers that were stopped, cut off or never read to their end, too. OpenRouter knows them
-a while after the answer's end, and answers 404 until then.
+It also covers answers that were stopped, cut off or never read to their end. OpenRouter has it some
+time after the answer's end, and returns 404 until then.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The images of an answer: base64 of a known type, and no more of them than an answer may have.
+"""Reads the images of an answer, which must be base64 of a known type and within the limits.
 
-What a type says is checked against the first bytes. An address is never fetched.
+The type is determined from the first bytes. A URL is never fetched.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HEAD_CHARS: Final = 64  # of base64: more than the signature of every type
 
 
 class ReceivedImage(TypedDict):
-    """One image, as it came."""
+    """One image, as OpenRouter sent it."""
 
     contentType: str
     data: str  # base64
@@ -32,11 +32,11 @@ class ImageCollector:
         self._limits = limits
 
     def add_all(self, images: object) -> list[ReceivedImage]:
-        """Take a chunk's `images`, and return those not seen before, because streams repeat them.
+        """Add a chunk's `images`, and return the new ones, because streams repeat images.
 
         Raises:
-            ImagesTooLarge: They are too many or too large.
-            ImageUnreadable: One is no image of a known type.
+            ImagesTooLarge: There are too many, or they are too large.
+            ImageUnreadable: One is not an image of a known type.
         """
         new: list[ReceivedImage] = []
         for image in as_list(images):
@@ -47,7 +47,7 @@ class ImageCollector:
         return new
 
     def add(self, data: object) -> ReceivedImage:
-        """Take one image in base64. Raises ImagesTooLarge, ImageUnreadable."""
+        """Add one image in base64. Raises ImagesTooLarge, ImageUnreadable."""
         image = self.read(data)
         self.count += 1
         self._size_bytes += _size_bytes(image)

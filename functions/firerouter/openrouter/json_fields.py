@@ -6,9 +6,9 @@ from typing import Final
 
 Json = dict[str, object]
 
-NAME_MAX_CHARS: Final = 200  # of a name or an id, which the ledger stores
-COUNT_MAX: Final = 2**53 - 1  # what JavaScript counts exactly; Firestore would refuse 2**63
-AMOUNT_MAX: Final = 1e15  # Firestore holds 64 bits, JSON any number
+NAME_MAX_CHARS: Final = 200  # of a name or an id in the ledger
+COUNT_MAX: Final = 2**53 - 1  # JavaScript's largest exact integer; Firestore would refuse 2**63
+AMOUNT_MAX: Final = 1e15  # far beyond any amount; JSON allows any number
 
 
 def as_object(value: object) -> Json:
@@ -27,7 +27,7 @@ def as_text(value: object) -> str | None:
 
 
 def as_name(value: object) -> str | None:
-    """Return a name or an id, cut to a length that the ledger stores, or None."""
+    """Return a name or an id, truncated for the ledger, or None."""
     return value[:NAME_MAX_CHARS] if isinstance(value, str) else None
 
 
@@ -42,9 +42,9 @@ def as_amount(value: object) -> float | None:
     """Return a finite number that can be stored, or None."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return value if abs(value) < AMOUNT_MAX else None  # which NaN is not either
+    return value if abs(value) < AMOUNT_MAX else None  # false for NaN too
 
 
 def without_half_characters(text: str) -> str:
-    """Return text without lone surrogates, which no document can hold."""
+    """Return the text without lone surrogates, which Firestore can't store."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,6 +1,6 @@
-"""What `GET /key` says of a key: its limits, its spending, what it is good for. Pure.
+"""The response of `GET /key`: a key's limits, its spending and its kind. Pure.
 
-A management key passes the same check as an ordinary one, but no model answers it.
+OpenRouter accepts a management key here like a regular one, but it can't run completions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .json_fields import Json, as_amount, as_object, as_text
 
 @dataclass(frozen=True, slots=True)
 class KeyReport:
-    """Amounts are US dollars. None means that OpenRouter did not say, or that there is no limit."""
+    """What OpenRouter reports. Amounts are US dollars; None: not reported, or no limit."""
 
     is_management_key: bool
     is_free_tier: bool  # the account has never bought credits

@@ -1,4 +1,4 @@
-"""What a call of OpenRouter may take, and how much of an answer is accepted."""
+"""How long a call to OpenRouter may take, and how large an answer may be."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ class OpenRouterLimits:
     id_wait_s: float = 0.5  # after a stop, for the id of a request that was just sent
     connections_max: int = 1_000  # an instance: its concurrency of 80, six models a comparison
 
-    # tries of one model, while its failure may pass
+    # attempts with one model, if its failure may be temporary
     tries_per_model: int = 3
-    retry_after_max_s: float = 10.0  # a model that asks for a longer pause is not tried again
+    retry_after_max_s: float = 10.0  # a model that requires a longer pause is not retried
     backoff_first_s: float = 0.5
     backoff_max_s: float = 4.0
 
     # one answer
     line_max_bytes: int = 8_000_000  # of its stream: a line can hold an image as a data URL
-    chars_max: int = 2_000_000  # text and reasoning; 128k tokens are about 600k characters
+    chars_max: int = 2_000_000  # text and reasoning; 128k tokens have about 600k characters
     tool_calls_max: int = limits.TOOL_CALLS_MAX
     tool_arguments_max_chars: int = limits.TOOL_ARGUMENTS_MAX_CHARS  # of all its calls
     reasoning_details_max_bytes: int = limits.REASONING_DETAILS_MAX_BYTES
     file_annotations_max_bytes: int = limits.READINGS_MAX_BYTES
     citations_max: int = 50
-    citation_max_chars: int = 500  # of a title, or of what is cited
+    citation_max_chars: int = 500  # of a title, or of the cited passage
     url_max_chars: int = 2_000
     images_max: int = limits.IMAGES_MAX
-    image_max_bytes: int = 6_000_000  # of one, which is 8 MB in a line of a stream
-    images_max_bytes: int = 12_000_000  # of all, which a result may have to hold in base64
+    image_max_bytes: int = 6_000_000  # of one, which takes 8 MB in a line of a stream
+    images_max_bytes: int = 12_000_000  # of all, which a result may contain in base64
     partial_images_max: int = 40
 
     # other documents
-    document_max_bytes: int = 8_000_000  # one JSON document that is no generation
-    vectors_max_bytes: int = 16_000_000  # one answer that holds vectors
+    document_max_bytes: int = 8_000_000  # one JSON document that is not an answer
+    vectors_max_bytes: int = 16_000_000  # one response with vectors

@@ -1,9 +1,9 @@
-"""How the chunks of an answer are read: those of a chat completion, and those of the image API.
+"""Read the chunks of an answer, either of a chat completion or of the image API.
 
-What is odd in a chat's stream (OpenRouter's streaming page, recordings): the usage comes in a chunk
-without a choice, with one that repeats the finish reason, or with one that has none; twice, or
-never. `choices` may be empty or null. An error may be the first event or come after text, with
-usage beside it. A 200 may hold JSON, with an error in it or a whole answer.
+The oddities of a chat's stream (OpenRouter's streaming page, recordings): the usage may arrive in a
+chunk without a choice, or with a choice that repeats the finish reason or has none; it may arrive
+twice, or never. `choices` may be empty or null. An error may be the first event or follow text,
+with usage beside it. A 200 may hold JSON instead of a stream: an error, or a complete answer.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ FINISH_REASONS: Final = frozenset({"stop", "length", "tool_calls", "content_filt
 
 
 class ChunkReader(Protocol):
-    """Fills in an answer."""
+    """Fills in an answer, chunk by chunk."""
 
     def read(self, chunk: object, *, whole: bool) -> Iterator[Delta]:
-        """Take a chunk, and bring what is new.
+        """Add a chunk to the answer, and yield what is new.
 
         Args:
             chunk: One JSON document.
-            whole: Whether it is the whole answer, which was not streamed.
+            whole: Whether it is the complete answer, which was not streamed.
 
         Raises:
-            UpstreamError: It reports a failure, is malformed, or more than an answer may have.
+            UpstreamError: The chunk reports a failure, is malformed, or exceeds a limit.
         """
         ...
 
@@ -43,7 +43,7 @@ class ChatReader:
         self._answer = answer
 
     def read(self, chunk: object, *, whole: bool) -> Iterator[Delta]:
-        """Take a chunk, or a whole completion."""
+        """Add a chunk, or a complete completion."""
         if not isinstance(chunk, dict):
             raise UpstreamMalformed
         self._answer.set_origin(chunk)
@@ -71,7 +71,7 @@ class ChatReader:
 
     def _read_delta(self, delta: Json, *, whole: bool) -> Iterator[Delta]:
         answer = self._answer
-        # strings only: refusals and parts of other kinds have no text to show
+        # only strings: refusals and content in parts have no text to show
         if isinstance(reasoning := delta.get("reasoning"), str) and reasoning:
             yield answer.add_text("reasoning", reasoning)
         if isinstance(content := delta.get("content"), str) and content:
@@ -93,19 +93,19 @@ class ChatReader:
 class ImageReader:
     """Reads the events of the image API.
 
-    `partial_image` events come before an image where the provider sends any, a `completed` event
-    has a whole image, and one of those the usage. All is billed at the end, or nothing. Providers
-    that do not stream send one JSON document instead.
+    `partial_image` events may precede an image, depending on the provider. A `completed` event has
+    a complete image, and one of them has the usage. OpenRouter bills at the end, all or nothing.
+    Providers that do not stream send one JSON document instead.
     """
 
     def __init__(self, answer: Answer, image_count: int, limits: OpenRouterLimits) -> None:
         self._answer = answer
-        self._image_count = image_count  # how many were asked for
+        self._image_count = image_count  # how many were requested
         self._partial_images = 0
         self._partial_images_max = limits.partial_images_max
 
     def read(self, chunk: object, *, whole: bool) -> Iterator[Delta]:
-        """Take an event, or the whole document."""
+        """Add an event, or the complete document."""
         if not isinstance(chunk, dict):
             raise UpstreamMalformed
         _read_usage_and_error(self._answer, chunk)
@@ -118,7 +118,7 @@ class ImageReader:
         elif kind.endswith(".completed"):
             yield self._read_image(chunk)
         if self._answer.usage is not None and self._answer.images.count >= self._image_count:
-            self._answer.finish_reason = "stop"  # whether `[DONE]` comes or not
+            self._answer.finish_reason = "stop"  # whether `[DONE]` arrives or not
 
     def _read_image(self, image: object) -> Delta:
         data = image.get("b64_json") if isinstance(image, dict) else None
@@ -127,12 +127,12 @@ class ImageReader:
     def _read_partial_image(self, event: Json) -> Delta:
         self._partial_images += 1
         if self._partial_images > self._partial_images_max:
-            return HEARTBEAT  # it goes on, and no more: the whole images are what is paid for
+            return HEARTBEAT  # a sign of life, not an error: the complete images are still to come
         return Delta("partial_image", value=self._answer.images.read(event.get("b64_json")))
 
 
 def _read_usage_and_error(answer: Answer, chunk: Json) -> None:
-    """Take the usage first: it may come beside an error. Raises UpstreamError."""
+    """Set the usage, then raise the error: a chunk may have both. Raises UpstreamError."""
     if chunk.get("usage"):
         answer.set_usage(chunk["usage"])
     if chunk.get("error"):

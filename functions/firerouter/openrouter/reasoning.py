@@ -1,4 +1,4 @@
-"""Reasoning details, collected from the chunks of an answer to be sent back. Pure."""
+"""Reasoning details, collected from an answer's chunks so that they can be sent back. Pure."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _GROWING: Final = frozenset({"text", "summary", "signature"})
 class ReasoningCollector:
     """`reasoning_details` as providers want them back: unchanged and in order.
 
-    The pieces of one text share an index, and its signature comes with the last of them. Encrypted
-    reasoning comes whole.
+    The pieces of one text share an index, and the last of them has its signature. Encrypted
+    reasoning arrives in one piece.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -30,15 +30,15 @@ class ReasoningCollector:
 
     @property
     def all(self) -> list[Json]:
-        """The details; none if they are too long, for a provider would refuse a part of them."""
+        """The details; none if they are too long, because providers refuse incomplete ones."""
         return [] if self.too_long else self._all
 
     def add(self, details: object, *, whole: bool) -> None:
-        """Take a chunk's `reasoning_details`.
+        """Add a chunk's `reasoning_details`.
 
         Args:
             details: The field, whatever it holds.
-            whole: Whether each is complete, as in an answer that was not streamed.
+            whole: Whether each detail is complete, as in an answer that was not streamed.
         """
         for piece in as_list(details):
             if not isinstance(piece, dict) or self.too_long:
@@ -60,7 +60,7 @@ def _continues(last: Json, piece: Json) -> bool:
 
 
 def _join(last: Json, piece: Json) -> None:
-    """Add a piece to the detail that it continues, in place: there may be thousands of pieces."""
+    """Append a piece to the detail that it continues, in place: there may be thousands of them."""
     name = _TEXTS[str(piece["type"])]
     texts = [text for text in (last.get(name), piece.get(name)) if isinstance(text, str)]
     last |= {key: value for key, value in piece.items() if value not in (None, "")}

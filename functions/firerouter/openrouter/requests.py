@@ -1,6 +1,6 @@
 """Requests to OpenRouter: chats, images and embeddings, each with the body that it sends. Pure.
 
-The only module that knows OpenRouter's field names of messages.
+No other module knows the names of OpenRouter's message fields.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ class ChatRequest:
     Attributes:
         models: The chosen model, then its fallbacks.
         parameters: Sent as they are.
-        user: Pseudonym of who asks. Not among the parameters, for it changes nothing of an answer.
-        session: Pseudonym of the conversation; likewise.
-        cache_ttl: How long Anthropic's models keep the prompt, such as `5m`.
+        user: The user's pseudonym. It is not among the parameters, because the answer does not
+            depend on it.
+        session: The conversation's pseudonym, likewise.
+        cache_ttl: How long Anthropic's models cache the prompt, such as `5m`.
     """
 
     path: ClassVar[str] = "/chat/completions"
@@ -78,7 +79,7 @@ class ChatRequest:
 
     @property
     def image_count(self) -> int:
-        """How many images are paid for, at most."""
+        """How many images are billed at most."""
         return 1
 
     @property
@@ -87,7 +88,7 @@ class ChatRequest:
         return isinstance(modalities, Sequence) and "image" in modalities
 
     def with_annotations(self, files: FileAnnotations) -> ChatRequest:
-        """Return this request with what OpenRouter read of its files at an earlier try."""
+        """Return this request with OpenRouter's annotations of its files from earlier attempts."""
         if not files.all:
             return self
         annotations = [json.loads(text) for text in files.all.values()]
@@ -111,7 +112,7 @@ class ChatRequest:
 
 @dataclass(frozen=True, slots=True)
 class ImagesRequest(ChatRequest):
-    """The same for the image API: one prompt, and the images that go with the question."""
+    """A request to the image API: one prompt, and the images that go with the question."""
 
     path: ClassVar[str] = "/images"
 
@@ -138,11 +139,11 @@ class ImagesRequest(ChatRequest):
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingsRequest:
-    """A request for vectors, of one model: another model's vectors mean something else.
+    """A request for vectors, always of one model: vectors of two models are not comparable.
 
     Attributes:
         form: The form in which the caller gets the vectors.
-        silence_s: How long OpenRouter may take, which sends such an answer whole.
+        silence_s: How long OpenRouter may take to respond: it does not stream such responses.
     """
 
     path: ClassVar[str] = "/embeddings"
@@ -158,7 +159,7 @@ class EmbeddingsRequest:
     user: str | None = None
 
     def body(self, model: str) -> Json:
-        # numbers written out would be four times as large
+        # a quarter of the size of numbers in JSON
         body: Json = {"model": model, "input": self.inputs, "encoding_format": "base64"}
         return {**self.parameters, **({"user": self.user} if self.user else {}), **body}
 
@@ -179,7 +180,7 @@ def _identity(user: str | None, session: str | None) -> dict[str, object]:
 def _upstream(messages: Sequence[Message], *, keyed: bool = False) -> Iterator[Json]:
     """Yield each message's JSON.
 
-    keyed: Let a placeholder stand as its key. Without it, a placeholder is a mistake of ours.
+    keyed: Represent a placeholder by its key. Otherwise, a placeholder is a bug.
     """
     for message in messages:
         if message.role == "tool":
@@ -198,7 +199,7 @@ def _upstream(messages: Sequence[Message], *, keyed: bool = False) -> Iterator[J
 
 def _content(message: Message, *, keyed: bool) -> str | list[Json] | None:
     if not message.parts:
-        # providers refuse an empty text beside calls
+        # providers refuse an empty text beside tool calls
         return message.text or (None if message.tool_requests else "")
     text: list[Json] = [{"type": "text", "text": message.text}] if message.text else []
     return [*text, *(_part(part, keyed=keyed) for part in message.parts)]

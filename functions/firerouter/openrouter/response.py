@@ -1,4 +1,4 @@
-"""One HTTP response of OpenRouter's, and what becomes of it when its connection breaks."""
+"""One HTTP response from OpenRouter, whose broken connections become StreamCut."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ class UpstreamResponse:
         content_type = response.headers.get("content-type", "").lower()
         self.is_event_stream = content_type.startswith("text/event-stream")
         self._response = response
-        encoded = "content-encoding" in response.headers  # hardly ever; raw bytes are cheaper
+        encoded = "content-encoding" in response.headers  # rarely; reading raw bytes is cheaper
         self._chunks = response.aiter_bytes() if encoded else response.aiter_raw()
 
     async def next_chunk(self) -> bytes | None:
-        """Return the bytes that the network brings next, or None at the end. Raises StreamCut."""
+        """Return the next bytes from the network, or None at the end. Raises StreamCut."""
         try:
             return await anext(self._chunks, None)
         except CONNECTION_ERRORS:
             raise StreamCut from None
 
     async def read(self, max_bytes: int, too_long: type[UpstreamError]) -> bytearray:
-        """Read the body to its end, and close the connection, however that goes.
+        """Read the body to its end, and close the connection in any case.
 
         Raises:
             StreamCut: The connection broke.
-            UpstreamError: The body is longer than `max_bytes`: the class that was given.
+            UpstreamError: The body is longer than `max_bytes`; this raises `too_long`.
         """
         body = bytearray()
         try:
@@ -50,6 +50,6 @@ class UpstreamResponse:
         return body
 
     async def close(self) -> None:
-        """Close the connection: nothing more is generated, or paid for, if that can be helped."""
+        """Close the connection, which stops generation and billing, if the provider supports it."""
         with suppress(*CONNECTION_ERRORS):
             await self._response.aclose()

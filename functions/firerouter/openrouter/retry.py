@@ -1,4 +1,4 @@
-"""When a model is tried again: while its failure may pass, with full jitter in between."""
+"""When a model is retried: if its failure may be temporary, with full jitter in between."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 def retrying(
     model: str, deadline: Deadline, limits: OpenRouterLimits, on_retry: OnRetry | None = None
 ) -> AsyncRetrying:
-    """Return the tries of one model.
+    """Return an iterator over the attempts with one model.
 
     Args:
         model: The model.
-        deadline: Guards the pauses between them.
-        limits: How many tries, and how long the pauses are.
-        on_retry: Is told of each try that follows another.
+        deadline: Guards the pauses between attempts.
+        limits: How many attempts there are, and how long the pauses are.
+        on_retry: Called before each retry.
     """
     from tenacity import (
         AsyncRetrying,
@@ -49,7 +49,7 @@ def retrying(
             await on_retry(model, failure.reason)
 
     def may_pass(error: BaseException) -> bool:
-        """Whether the model may answer if asked again, soon enough to wait for it."""
+        """Whether a retry may succeed, and its pause is short enough to wait for."""
         if not isinstance(error, UpstreamError) or not error.another_try:
             return False
         return (error.retry_after_seconds or 0) <= limits.retry_after_max_s

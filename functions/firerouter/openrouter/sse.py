@@ -1,8 +1,8 @@
-"""An incremental parser of server-sent events, as much of it as OpenRouter's streams use. Pure.
+"""An incremental parser of server-sent events, limited to what OpenRouter's streams use. Pure.
 
-Bytes in, the `data` of whole events out (https://html.spec.whatwg.org/multipage/server-sent-events.html,
-event stream interpretation). Lines may end in LF, CRLF or CR and be split anywhere, inside a
-character too; comments keep a connection alive and are dropped; other fields are dropped.
+Bytes in, the `data` of complete events out (https://html.spec.whatwg.org/multipage/server-sent-events.html,
+event stream interpretation). Lines may end in LF, CRLF or CR and may be split anywhere, even inside
+a character. Comments, which keep a connection alive, and all other fields are dropped.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ class TooLong(ValueError):
 
 
 class Parser:
-    """Feed it what the network gives; it returns the events that are complete by then."""
+    """Feed it bytes from the network; it returns the events that they complete."""
 
     def __init__(self, line_max_bytes: int) -> None:
         self._line_max_bytes = line_max_bytes
@@ -24,7 +24,7 @@ class Parser:
         self._started = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The data of each event that `chunk` completes. Raises TooLong."""
+        """Return the data of each event that `chunk` completes. Raises TooLong."""
         if b"\r" in chunk or (self._rest and self._rest[-1].endswith(b"\r")):
             chunk = self._without_returns(chunk)
         if b"\n" not in chunk:
@@ -43,7 +43,7 @@ class Parser:
         return self._events(lines)
 
     def flush(self) -> list[bytes]:
-        """The event that the end of the stream left open: some servers forget the last line end."""
+        """Return the event that the end of the stream left open, without a final line end."""
         rest, self._rest = b"".join(self._rest), []
         return self._events([rest.rstrip(b"\r"), b""])
 
@@ -75,7 +75,7 @@ class Parser:
             raise TooLong(f"more than {self._line_max_bytes} bytes")
 
     def _without_returns(self, chunk: bytes) -> bytes:
-        """CRLF and CR as LF. A CR at the end waits: the LF of its pair may come next."""
+        """Replace CRLF and CR by LF. A CR at the end waits, because its LF may follow."""
         if self._rest and self._rest[-1].endswith(b"\r"):
             chunk = b"\r" + chunk
             self._rest[-1] = self._rest[-1][:-1]

@@ -1,8 +1,9 @@
-"""One answer of OpenRouter's on its way: bytes in, lists of deltas out.
+"""One answer while OpenRouter streams it: bytes in, lists of deltas out.
 
-    bytes -> sse.Parser -> JSON -> a reader -> the deltas that are new, and the answer so far
+    bytes -> sse.Parser -> JSON -> a reader -> the new deltas, and the answer so far
 
-A stream that ends with neither `[DONE]` nor a finish reason was cut, however cleanly it closed.
+A stream that ends with neither `[DONE]` nor a finish reason was truncated, however cleanly it
+closed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ DONE: Final = b"[DONE]"
 
 
 class AnswerStream:
-    """Iterate to get lists of deltas as the network brings them; `answer` is what has come so far.
+    """Iterate over this to get lists of deltas as they arrive; `answer` is the answer so far.
 
     Raises, while iterated: UpstreamError.
     """
@@ -46,8 +47,8 @@ class AnswerStream:
 
         Args:
             response: Its body has not been read yet.
-            model: The model that was asked.
-            deadline: Is told when we wait for OpenRouter.
+            model: The model that was called.
+            deadline: Measures OpenRouter's silence.
             limits: What an answer may have.
             wants_images: Images were asked for, and nothing else in an answer is as large as those.
             image_api_count: How many images the image API was asked for. None: it is a chat.
@@ -76,11 +77,11 @@ class AnswerStream:
             deltas = await self._next()
 
     async def close(self) -> None:
-        """Close the connection: nothing more is generated, or paid for, if that can be helped."""
+        """Close the connection, which stops generation and billing, if the provider supports it."""
         await self._response.close()
 
     async def _next(self) -> list[Delta] | None:
-        """Return the next deltas, at least one, or None at a good end."""
+        """Return the next deltas, at least one, or None at the end of a complete answer."""
         if not self._response.is_event_stream:
             return await self._read_document()
         self._deadline.start_silence()
@@ -92,7 +93,7 @@ class AnswerStream:
                 raise self._too_long from None
             deltas = [delta for event in events for delta in self._read_event(event)]
             if deltas:
-                # and not before: comments and empty chunks are no progress
+                # not earlier: comments and empty chunks are not progress
                 self._deadline.end_silence()
                 return deltas
             if chunk is None:
@@ -109,7 +110,7 @@ class AnswerStream:
         return self._reader.read(chunk, whole=False)
 
     def _parse_split_characters(self, data: bytes) -> object:
-        """Parse JSON that escapes half a character, a lone surrogate. The other half comes next."""
+        """Parse JSON with a lone surrogate, half of a character. The other half follows."""
         try:
             chunk: object = json.loads(data)
         except (ValueError, RecursionError):
@@ -118,7 +119,7 @@ class AnswerStream:
         return chunk
 
     async def _read_document(self) -> list[Delta] | None:
-        """Read JSON where a stream was asked for: an error, or a whole answer."""
+        """Read JSON that arrived instead of a stream: an error, or a complete answer."""
         if self._is_done:
             return self.answer.finish(done=True) or None
         self._deadline.start_silence()

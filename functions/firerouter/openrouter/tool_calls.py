@@ -1,8 +1,8 @@
 """Tool calls, collected from the chunks of an answer. Pure.
 
-Fragments of a call share an `index`; its id and name come first, its arguments in pieces. A
-provider may also send whole calls in one chunk, no index at all, or the pieces of several calls in
-turns.
+Fragments of a call share an `index`. The id and the name come first, then the arguments in pieces.
+A provider may also send complete calls in one chunk, omit the index, or interleave the pieces of
+several calls.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .limits import OpenRouterLimits
 
 
 class ToolCallCollector:
-    """The calls of one answer, in the order in which they began."""
+    """Collects the calls of one answer, in the order in which they began."""
 
     def __init__(self, limits: OpenRouterLimits) -> None:
         self._calls: dict[object, dict[str, str]] = {}
@@ -33,11 +33,11 @@ class ToolCallCollector:
         return self._arguments_chars
 
     def add(self, fragments: object) -> bool:
-        """Take a chunk's `tool_calls`, and return whether there were any.
+        """Add a chunk's `tool_calls`, and return whether there were any.
 
         Raises:
-            UpstreamMalformed: One of them is no object.
-            TooManyToolCalls: There are more than an answer may have.
+            UpstreamMalformed: One of them is not an object.
+            TooManyToolCalls: The answer has more than it may have.
             AnswerTooLong: Their arguments are too long.
         """
         if not isinstance(fragments, list) or not fragments:
@@ -69,7 +69,7 @@ class ToolCallCollector:
             raise AnswerTooLong(part="toolCalls")
 
     def finish(self) -> list[dict[str, str]]:
-        """Return `[{id, name, arguments}]`, each with its own id. Raises UpstreamMalformed."""
+        """Return `[{id, name, arguments}]`, each with a distinct id. Raises UpstreamMalformed."""
         finished: dict[str, dict[str, str]] = {}
         for at, call in enumerate(self._calls.values()):
             if not call["name"]:

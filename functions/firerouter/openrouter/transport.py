@@ -30,12 +30,12 @@ _NO_KEY: Final[Mapping[str, Any]] = {"Authorization": Omit()}
 
 
 class Transport:
-    """Sends requests, one try each. It connects when it is first used."""
+    """Sends requests, without retries. It connects when it is first used."""
 
     def __init__(self, base_url: str, limits: OpenRouterLimits) -> None:
         self._key: Secret | None = None
         self._client = AsyncOpenAI(
-            api_key="none",  # it takes no empty one
+            api_key="none",  # it rejects an empty one
             base_url=base_url,
             max_retries=0,  # we retry ourselves, model by model
             default_headers=_NOT_SENT,
@@ -66,7 +66,7 @@ class Transport:
     async def get(
         self, path: str, key: Secret | None, query: Mapping[str, str]
     ) -> UpstreamResponse:
-        """GET, without a key if there is none. Raises UpstreamError."""
+        """GET a document, without a key if `key` is None. Raises UpstreamError."""
         try:
             response = await self._with(key).get(
                 path,
@@ -104,21 +104,21 @@ def tls_context() -> ssl.SSLContext:
 
 
 def _encode(body: Json) -> bytes:
-    """Encode a request, which can hold files of 20 MB.
+    """Encode a request, which can hold 20 MB of files.
 
-    This takes a tenth of the time of the client's own encoder, during which nothing else runs.
+    This blocks the event loop for a tenth of the time that the client's own encoder would take.
     """
     try:
         return orjson.dumps(body)
-    except TypeError:  # an admin's free parameters may have a number of more than 64 bits
+    except TypeError:  # an admin's `parameters` may have a number of more than 64 bits
         return json.dumps(body, allow_nan=False).encode()
 
 
 def _translate(error: openai.OpenAIError) -> UpstreamError:
     """Return the leaf of the error tree for an error of the openai client, without its text.
 
-    The client's transport (httpx over aiohttp) calls every broken connection a timeout. Only the
-    chain of causes tells a real one, for which aiohttp raises a TimeoutError.
+    The client's transport (httpx over aiohttp) reports every broken connection as a timeout. A real
+    timeout has a TimeoutError of aiohttp in its chain of causes.
     """
     if isinstance(error, openai.APIStatusError):
         return from_status(error.status_code, error.body, error.response.headers)

@@ -1,4 +1,4 @@
-"""The `usage` of an answer, as OpenRouter counts and prices it (usage accounting in its docs)."""
+"""The `usage` of an answer, as OpenRouter counts and prices it (its usage accounting docs)."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def nano_usd(usd: float | Decimal) -> int:
 
 
 def read_usage(value: object) -> Usage | None:
-    """Read the `usage` object of a chunk; None if it is no object. Malformed fields are ignored."""
+    """Read the `usage` of a chunk; None if it is not an object. Malformed fields are ignored."""
     if not isinstance(value, dict):
         return None
     completion = as_object(value.get("completion_tokens_details"))
@@ -111,8 +111,8 @@ def read_tokens(count: object) -> int | None:
 
 
 def read_price(usd: object) -> int | None:
-    """Convert a JSON number of US dollars to billionths; None if it is no price."""
+    """Convert a JSON number of US dollars to billionths; None if it is not a valid price."""
     if isinstance(usd, bool) or not isinstance(usd, (int, float)):
         return None
-    # as a comparison: of an integer too large for a float, isfinite would raise
+    # a comparison, because isfinite raises for an integer too large for a float
     return nano_usd(usd) if 0 <= usd <= COUNT_MAX // NANO_PER_USD else None

@@ -37,7 +37,7 @@ _OF_CONVERSATIONS: Final = ("conversationId", "parentMessageId", "regenerate", "
 # what the fields of a prompt mean where there is no conversation to continue
 _STATELESS: Final = {
     "prompt": "The question. Give exactly one of `prompt` and `messages`.",
-    "messages": "The conversation so far, kept by the app; the last message is the user's or a "
+    "messages": "The conversation so far, stored by the app; the last message is the user's or a "
     "tool's.",
 }
 # what a union of frames is called: an alias has no name of its own at run time

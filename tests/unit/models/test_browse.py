@@ -190,7 +190,7 @@ async def test_a_page_goes_on_when_the_model_before_it_is_gone() -> None:
 async def test_a_token_is_good_for_its_own_filters_and_any_size_of_page() -> None:
     token = (await page(Shelf(MODELS), pageSize=2))["nextPageToken"]
     assert len((await page(Shelf(MODELS), pageSize=3, pageToken=token))["models"]) == 3
-    with pytest.raises(InvalidArgument, match="other filters") as refused:
+    with pytest.raises(InvalidArgument, match="different filters") as refused:
         await page(Shelf(MODELS), pageSize=2, pageToken=token, free=True)
     assert refused.value.details["field"] == "pageToken"
 
