@@ -23,6 +23,7 @@ from .. import log
 from ..background import BackgroundTasks
 from ..errors import GenerationUnknown, LedgerUnavailable
 from ..firestore import (
+    Batch,
     Document,
     FirestoreError,
     Paths,
@@ -190,7 +191,7 @@ class Progress:
         if self._next_number.pop(id_, None) is None:
             return
         try:
-            batch = self._firestore.batch()
+            batch = Batch(self._firestore)
             for snapshot in await query(self._paths.progress(id_).select([])):
                 batch.delete(snapshot.reference)
             await commit(batch, self.limits.delete_s)
@@ -203,7 +204,7 @@ class Progress:
         Raises:
             FirestoreError: Firestore did not answer.
         """
-        batch = self._firestore.batch()
+        batch = Batch(self._firestore)
         for collection in (self._paths.progress(id_), self._paths.queued_request(id_)):
             for snapshot in await query(collection.select([])):
                 batch.delete(snapshot.reference)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Final, Protocol, cast
 
-from google.cloud.firestore import AsyncClient
+from google.cloud.firestore import AsyncClient, AsyncDocumentReference
 from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
 from google.cloud.firestore_v1.types import ListenRequest, ListenResponse
 
@@ -28,6 +28,11 @@ class ListenStream(Protocol):
 def generated_client(firestore: AsyncClient) -> FirestoreAsyncClient:
     """Return the generated client through which the client sends all its calls."""
     return cast("FirestoreAsyncClient", firestore._firestore_api)
+
+
+def client_of(reference: AsyncDocumentReference) -> AsyncClient:
+    """Return the client that a reference was made by."""
+    return cast("AsyncClient", reference._client)
 
 
 def metadata(firestore: AsyncClient) -> Sequence[tuple[str, str]]:

@@ -31,6 +31,10 @@ async def test_the_generated_client_is_where_it_was(firestore: AsyncClient) -> N
         assert callable(getattr(client, call))
 
 
+async def test_a_reference_knows_its_client(firestore: AsyncClient) -> None:
+    assert raw.client_of(Paths(firestore).generation("a")) is firestore
+
+
 async def test_calls_are_routed_by_the_database(firestore: AsyncClient) -> None:
     metadata = dict(raw.metadata(firestore))
     assert metadata["google-cloud-resource-prefix"] == raw.database_name(firestore)
