@@ -186,6 +186,10 @@ class Progress:
             found = await query(later.order_by("number"))
         return [Piece.from_document(content(snapshot)) for snapshot in found]
 
+    def has_pieces(self, id_: str) -> bool:
+        """Return whether this instance has stored pieces of a generation, or has tried to."""
+        return id_ in self._next_number
+
     async def forget(self, id_: str) -> None:
         """Delete the pieces, if there are any, all at once. If that fails, they expire."""
         if self._next_number.pop(id_, None) is None:
