@@ -137,21 +137,11 @@ class Identity:
         if not app_check_token:
             raise AppCheckFailed
         id_token, app_check_token = id_token.strip(), app_check_token.strip()
-        user: Claims | BaseException
-        app: Claims | BaseException
-        known = id_tokens.known(id_token), self._app_check.known(app_check_token)
-        if known[0] is not None and known[1] is not None:  # no need for tasks of their own
-            user, app = known[0], known[1]
-        else:
-            user, app = await asyncio.gather(
-                id_tokens.verify(id_token),
-                self._app_check.verify(app_check_token),
-                return_exceptions=True,
-            )
-        if isinstance(user, BaseException):
-            raise user
-        if isinstance(app, BaseException):
-            raise app
+        user, app = id_tokens.known(id_token), self._app_check.known(app_check_token)
+        if user is None and app is None:
+            user, app = await self._both(id_tokens, id_token, app_check_token)
+        user = user or await id_tokens.verify(id_token)
+        app = app or await self._app_check.verify(app_check_token)
         email, tier, sign_in = user.get("email"), user.get("tier"), user.get("firebase")
         return Caller(
             uid=user["sub"],
@@ -159,6 +149,21 @@ class Identity:
             tier=tier if isinstance(tier, str) and tier else None,
             anonymous=isinstance(sign_in, dict) and sign_in.get("sign_in_provider") == "anonymous",
         )
+
+    async def _both(
+        self, id_tokens: _Verifier, id_token: str, app_check_token: str
+    ) -> tuple[Claims, Claims]:
+        """Verify both at the same time. If neither is valid, the ID token's failure is raised."""
+        user, app = await asyncio.gather(
+            id_tokens.verify(id_token),
+            self._app_check.verify(app_check_token),
+            return_exceptions=True,
+        )
+        if isinstance(user, BaseException):
+            raise user
+        if isinstance(app, BaseException):
+            raise app
+        return user, app
 
 
 class _Check(Protocol):
