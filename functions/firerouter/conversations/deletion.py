@@ -21,7 +21,7 @@ from google.cloud.firestore import AsyncClient, AsyncCollectionReference
 
 from ..errors import ConversationUnknown, HistoryUnavailable
 from ..files import files_of
-from ..firestore import commit, get, query, translated
+from ..firestore import Batch, commit, get, query, translated
 from .limits import ConversationLimits
 from .store import EVENT, ConversationStore
 from .text_eraser import TextEraser
@@ -59,7 +59,7 @@ class ConversationDeletion:
         tombstone = self._conversations.tombstone(uid, id_)
         with translated(HistoryUnavailable, EVENT):
             if (await get(conversation)).exists:
-                batch = self._firestore.batch()
+                batch = Batch(self._firestore)
                 batch.set(tombstone, {"at": datetime.now(UTC)})
                 batch.delete(conversation)
                 await commit(batch, self._limits.change_s)
@@ -68,7 +68,7 @@ class ConversationDeletion:
             for name in ("messages", "transcript"):
                 await self._empty(conversation.collection(name), uid)
             await self._texts.erase_conversation(uid, id_)
-            batch = self._firestore.batch()
+            batch = Batch(self._firestore)
             batch.delete(tombstone)
             await commit(batch, self._limits.change_s)
 
@@ -80,7 +80,7 @@ class ConversationDeletion:
             listed = [d.get(name) for d in documents for name in ("attachments", "images")]
             if paths := [file.path for files in listed for file in files_of(uid, files)]:
                 await self._delete_files(paths)
-            batch = self._firestore.batch()
+            batch = Batch(self._firestore)
             for snapshot in found:
                 batch.delete(snapshot.reference)
             await commit(batch, self._limits.change_s)

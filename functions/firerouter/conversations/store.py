@@ -28,7 +28,7 @@ from ..background import BackgroundTasks
 from ..contract import NEW, ROOT, ExecutePrompt, Json, StoredAnnotations
 from ..errors import ConversationUnknown, HistoryUnavailable, MessageUnknown
 from ..files import stored_annotations_of
-from ..firestore import Missing, NotStorable, Paths, commit, get, translated
+from ..firestore import Batch, Missing, NotStorable, Paths, commit, get, translated
 from .history import Path, walk
 from .limits import ConversationLimits
 from .transcript import FirestoreTranscript
@@ -195,7 +195,7 @@ class ConversationStore:
         Raises:
             HistoryUnavailable: Firestore did not answer.
         """
-        batch = self._firestore.batch()
+        batch = Batch(self._firestore)
         batch.update(self._paths.messages(uid, id_).document(message), {"usage": dict(usage)})
         with translated(HistoryUnavailable, EVENT):
             try:
@@ -218,7 +218,7 @@ class ConversationStore:
             if leaf is not None:
                 position, _ = await self._message(uid, id_, leaf, "messageId")
                 change |= {"leaf": leaf, "leafPage": position.page}
-            batch = self._firestore.batch()
+            batch = Batch(self._firestore)
             batch.update(self.reference(uid, id_), change)
             try:
                 await commit(batch, self._limits.change_s)

@@ -19,7 +19,7 @@ from typing import Final
 from google.cloud.firestore import DELETE_FIELD, AsyncClient, FieldFilter
 
 from ..delivery import Progress
-from ..firestore import Missing, Paths, commit, get_all, pages, query
+from ..firestore import Batch, Missing, Paths, commit, get_all, pages, query
 from ..ledger import EntryField, StoredEntry
 from .limits import ConversationLimits
 
@@ -69,7 +69,7 @@ class TextEraser:
     async def _erase_page(self, entries: Sequence[StoredEntry]) -> None:
         if not entries:
             return
-        batch = self._firestore.batch()
+        batch = Batch(self._firestore)
         for entry in entries:
             batch.update(self._paths.generation(entry.id), _GONE)
         for cached in {entry.cache_id for entry in entries if entry.cache_id is not None}:
@@ -88,7 +88,7 @@ class TextEraser:
         own = self._paths.responses().where(filter=FieldFilter("uid", "==", uid))
         of_it = own.where(filter=FieldFilter("conversationId", "==", conversation))
         while found := await query(of_it.select([]).limit(self._limits.delete_batch)):
-            batch = self._firestore.batch()
+            batch = Batch(self._firestore)
             for snapshot in found:
                 batch.delete(snapshot.reference)
             await commit(batch, self._limits.change_s)

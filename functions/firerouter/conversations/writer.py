@@ -13,14 +13,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from google.cloud.firestore import AsyncClient, AsyncDocumentReference, AsyncWriteBatch
+from google.cloud.firestore import AsyncClient, AsyncDocumentReference
 
 from .. import log
 from ..background import BackgroundTasks
 from ..callable import encode
 from ..contract import Json
 from ..files import AnnotationPieces
-from ..firestore import FirestoreError, Missing, NotStorable, commit
+from ..firestore import Batch, FirestoreError, Missing, NotStorable, commit
 from .limits import ConversationLimits
 from .tree import (
     Summary,
@@ -128,9 +128,8 @@ class ThreadWriter:
         """Give a new conversation this title, unless the conversation has changed meanwhile."""
         if self._created_version is None:
             return
-        guard = self._firestore.write_option(last_update_time=self._created_version)
-        batch = self._firestore.batch()
-        batch.update(self._conversation, {"title": title}, option=guard)
+        batch = Batch(self._firestore)
+        batch.update(self._conversation, {"title": title}, version=self._created_version)
         try:
             await commit(batch, self._limits.question_s)
         except FirestoreError as error:
@@ -183,7 +182,7 @@ class ThreadWriter:
         if self.thread.question is None or self.question_written:
             return
 
-        def put(batch: AsyncWriteBatch) -> None:
+        def put(batch: Batch) -> None:
             self._put_question(batch, leads=leads)
 
         self.question_written = await self._write(put, within_s)
@@ -196,7 +195,7 @@ class ThreadWriter:
         *,
         leads: bool,
     ) -> bool:
-        def put(batch: AsyncWriteBatch) -> None:
+        def put(batch: Batch) -> None:
             if not self.question_written:
                 self._put_question(batch, leads=True)
             place = self.thread.place
@@ -206,7 +205,7 @@ class ThreadWriter:
 
         return await self._write(put, self._limits.answer_s)
 
-    def _put_question(self, batch: AsyncWriteBatch, *, leads: bool) -> None:
+    def _put_question(self, batch: Batch, *, leads: bool) -> None:
         place, question = self.thread.place, self.thread.question
         if question is not None:
             message = {**question.to_document(), "status": "done", "feature": place.feature}
@@ -214,7 +213,7 @@ class ThreadWriter:
 
     def _put(
         self,
-        batch: AsyncWriteBatch,
+        batch: Batch,
         id_: str,
         message: Json,
         parent: TreePosition,
@@ -271,7 +270,7 @@ class ThreadWriter:
     def _next_page(self) -> None:
         self._page, self._page_bytes = self._page + 1, 0
 
-    async def _write(self, put: Callable[[AsyncWriteBatch], None], within_s: float) -> bool:
+    async def _write(self, put: Callable[[Batch], None], within_s: float) -> bool:
         """Commit what `put` adds; return whether it is stored.
 
         A failure of Firestore is never raised: the caller gets the answer all the same.
@@ -279,9 +278,9 @@ class ThreadWriter:
         for _ in range(_TRIES):
             if self.deleted:
                 break
-            batch = self._firestore.batch()
-            put(batch)
+            batch = Batch(self._firestore)
             try:
+                put(batch)
                 results = await commit(batch, within_s)
             except Missing:
                 self.deleted = True

@@ -27,6 +27,7 @@ from ..contract import ExecutePrompt
 from ..errors import LedgerUnavailable, QueueUnavailable
 from ..features import Feature, FeatureSettings
 from ..firestore import (
+    Batch,
     Conflict,
     Document,
     FirestoreError,
@@ -173,7 +174,7 @@ class Handover:
             found = await query(self._paths.queued_request(id_).order_by("number"))
         if not found:
             raise LedgerUnavailable
-        batch = self._firestore.batch()
+        batch = Batch(self._firestore)
         for snapshot in found:
             batch.delete(snapshot.reference)
         try:

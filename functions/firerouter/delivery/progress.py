@@ -23,6 +23,7 @@ from .. import log
 from ..background import BackgroundTasks
 from ..errors import GenerationUnknown, LedgerUnavailable
 from ..firestore import (
+    Batch,
     Document,
     FirestoreError,
     Paths,
@@ -185,12 +186,16 @@ class Progress:
             found = await query(later.order_by("number"))
         return [Piece.from_document(content(snapshot)) for snapshot in found]
 
+    def has_pieces(self, id_: str) -> bool:
+        """Return whether this instance has stored pieces of a generation, or has tried to."""
+        return id_ in self._next_number
+
     async def forget(self, id_: str) -> None:
         """Delete the pieces, if there are any, all at once. If that fails, they expire."""
         if self._next_number.pop(id_, None) is None:
             return
         try:
-            batch = self._firestore.batch()
+            batch = Batch(self._firestore)
             for snapshot in await query(self._paths.progress(id_).select([])):
                 batch.delete(snapshot.reference)
             await commit(batch, self.limits.delete_s)
@@ -203,7 +208,7 @@ class Progress:
         Raises:
             FirestoreError: Firestore did not answer.
         """
-        batch = self._firestore.batch()
+        batch = Batch(self._firestore)
         for collection in (self._paths.progress(id_), self._paths.queued_request(id_)):
             for snapshot in await query(collection.select([])):
                 batch.delete(snapshot.reference)

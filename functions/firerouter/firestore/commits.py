@@ -10,7 +10,9 @@ from google.api_core.retry import AsyncRetry, if_exception_type
 from google.cloud.firestore import AsyncDocumentReference
 from google.cloud.firestore_v1.types import WriteResult
 
+from .batch import Batch
 from .errors import mapped
+from .raw import client_of
 
 _PASSING: Final = if_exception_type(exceptions.ServiceUnavailable, exceptions.Aborted)
 FIRST_PAUSE_S: Final = 0.1
@@ -59,8 +61,11 @@ async def put(
     Raises:
         FirestoreError: See `errors`.
     """
+    batch = Batch(client_of(reference))
+    batch.set(reference, document, merge=merge)
     with mapped():
-        return await reference.set(dict(document), merge=merge, retry=None, timeout=within_s)
+        (result,) = await batch.commit(timeout=within_s)
+    return result
 
 
 async def create(
@@ -71,5 +76,8 @@ async def create(
     Raises:
         AlreadyExists: It exists. Other FirestoreErrors: see `errors`.
     """
+    batch = Batch(client_of(reference))
+    batch.create(reference, document)
     with mapped():
-        return await reference.create(dict(document), retry=None, timeout=within_s)
+        (result,) = await batch.commit(timeout=within_s)
+    return result

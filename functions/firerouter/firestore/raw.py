@@ -1,4 +1,4 @@
-"""The only module that uses private members of the Firestore client.
+"""The only module that uses private members of the Firestore client and its gRPC channel.
 
 The async client has no public way to listen to a query: its `on_snapshot` is not implemented. The
 generated client below it has `listen`, which requires the client's metadata.
@@ -8,11 +8,16 @@ tests/unit/firestore/test_raw.py fails if the library changes what is used here.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from typing import Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from google.cloud.firestore import AsyncClient
+from google.cloud.firestore import AsyncClient, AsyncDocumentReference
 from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
 from google.cloud.firestore_v1.types import ListenRequest, ListenResponse
+
+if TYPE_CHECKING:
+    from google.cloud.firestore_v1.services.firestore.transports import (
+        FirestoreGrpcAsyncIOTransport,
+    )
 
 DATABASE: Final = "(default)"  # the only one that the functions use
 
@@ -26,8 +31,20 @@ class ListenStream(Protocol):
 
 
 def generated_client(firestore: AsyncClient) -> FirestoreAsyncClient:
-    """Return the generated client through which the client sends all its calls."""
-    return cast("FirestoreAsyncClient", firestore._firestore_api)
+    """Return the generated client through which the client sends all its calls.
+
+    It logs each of them if its logger is set to DEBUG, in an interceptor that takes three tasks a
+    call. Nothing sets that here, so the interceptor is removed.
+    """
+    client = cast("FirestoreAsyncClient", firestore._firestore_api)
+    transport = cast("FirestoreGrpcAsyncIOTransport", client.transport)
+    transport.grpc_channel._unary_unary_interceptors.clear()
+    return client
+
+
+def client_of(reference: AsyncDocumentReference) -> AsyncClient:
+    """Return the client that a reference was made by."""
+    return cast("AsyncClient", reference._client)
 
 
 def metadata(firestore: AsyncClient) -> Sequence[tuple[str, str]]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Final
@@ -103,6 +103,7 @@ class AnswerOutcome:
         cached: The cached answer, where it serves.
         attempts: All calls of OpenRouter for it.
         helper_calls: The helper model's calls beside it.
+        records: All of these, with what they cost.
         summary: The summary that the helper model wrote of older messages.
         annotations: OpenRouter's new annotations of files, which it was not sent: the JSON of each.
         images: The images that the model generated.
@@ -116,6 +117,7 @@ class AnswerOutcome:
     cached: CachedAnswer | None
     attempts: tuple[Attempt, ...]
     helper_calls: tuple[HelperCall, ...]
+    records: tuple[AttemptRecord, ...]
     summary: Summary | None
     annotations: tuple[str, ...]
     images: tuple[GeneratedImage, ...]
@@ -209,6 +211,7 @@ class AnswerRun:
             cached=self._cached,
             attempts=tuple(self._log.attempts),
             helper_calls=tuple(self._helper.calls),
+            records=tuple(self._records(ended=True)),
             summary=self._helper.summary,
             annotations=self._new_annotations(),
             images=tuple(self._images.images),
@@ -476,9 +479,11 @@ class AnswerRun:
         )
 
     def _note(self) -> None:
+        self._services.ledger.note(self._generation.entry, self._records(ended=False))
+
+    def _records(self, *, ended: bool) -> list[AttemptRecord]:
         prices = self._generation.prepared.prices
-        records = all_records(self.outcome(), prices, ended=False)
-        self._services.ledger.note(self._generation.entry, records)
+        return all_records(self._log.attempts, self._helper.calls, prices, ended=ended)
 
     async def _start_when_stored(self) -> None:
         """Send the start frame once the question is stored."""
@@ -497,23 +502,28 @@ class AnswerRun:
 
 
 def all_records(
-    outcome: AnswerOutcome, prices: Prices, *, ended: bool = True
+    attempts: Iterable[Attempt],
+    helper_calls: Iterable[HelperCall],
+    prices: Prices,
+    *,
+    ended: bool = True,
 ) -> list[AttemptRecord]:
     """Return the answer's attempts and their costs, then those of the helper model beside it.
 
     Args:
-        outcome: What there is of the answer.
+        attempts: The attempts.
+        helper_calls: The helper model's calls.
         prices: What the attempts are priced at.
         ended: Whether all of them have ended.
     """
     beside = [
         record
-        for call in outcome.helper_calls
+        for call in helper_calls
         for record in records_of(
             call.attempts.attempts, prices.for_helper(), purpose=call.purpose, ended=ended
         )
     ]
-    return [*records_of(outcome.attempts, prices, ended=ended), *beside]
+    return [*records_of(attempts, prices, ended=ended), *beside]
 
 
 def _fewer_images(made: int, wanted: int) -> Notice:

@@ -30,7 +30,7 @@ from ..callable import encode
 from ..contract import Citation, FinishReason, ImageInfo, PromptResult, Usage
 from ..features import Feature
 from ..files import without_image_data
-from ..firestore import FirestoreError, Paths, commit, get
+from ..firestore import Batch, FirestoreError, Paths, commit, get
 from ..ledger import Status
 from ..openrouter import ChatRequest, nano_usd
 from .limits import GenerationLimits
@@ -141,7 +141,7 @@ class ResponseCache:
         }
         if "conversationId" in result:
             document["conversationId"] = result["conversationId"]
-        batch = self._firestore.batch()
+        batch = Batch(self._firestore)
         batch.set(self._documents.document(id_), document)
         try:
             await commit(batch, self._limits.settle_s)
@@ -150,7 +150,7 @@ class ResponseCache:
 
     async def delete(self, id_: str) -> None:
         """Delete an answer that was just cached. If that fails, it expires."""
-        batch = self._firestore.batch()
+        batch = Batch(self._firestore)
         batch.delete(self._documents.document(id_))
         try:
             await commit(batch, self._limits.settle_s)

@@ -366,19 +366,22 @@ class PromptExecution:
             ending = Ending("failed", unforeseen(error, active.trace_id))
             result = minimal_result(generation, answered)
         # before the entry has ended: who deletes the conversation then finds what was stored
-        stored, cache_id = await asyncio.gather(
-            self._store_answer(generation, answered, result, ending),
-            self._cache_answer(generation, ending, result),
-        )
+        stored, cache_id = True, None
+        if generation.writer is not None or prepared.cache_id is not None:
+            stored, cache_id = await asyncio.gather(
+                self._store_answer(generation, answered, result, ending),
+                self._cache_answer(generation, ending, result),
+            )
         result = with_remaining(result, generation)
         outcome = build_outcome(generation, answered, ending, result, self._limits)
         if not generation.texts_erased:
             outcome = replace(outcome, cache_id=prepared.cache_id if answered.cached else cache_id)
-        await asyncio.gather(
-            self._ledger.settle(generation.entry, outcome),
-            *([self._progress.forget(active.id)] if stored else []),
-            run.keep_images(),
-        )
+        works = [self._ledger.settle(generation.entry, outcome)]
+        if stored and self._progress.has_pieces(active.id):
+            works.append(self._progress.forget(active.id))
+        if generation.writer is not None:
+            works.append(run.keep_images())
+        await (asyncio.gather(*works) if len(works) > 1 else works[0])
         if cache_id is not None and generation.texts_erased:
             await self._cache.delete(cache_id)
         if ending.failure is None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -25,11 +25,12 @@ from ..features import (
 from ..files import Attachments, FilePlan
 from ..keys import KeyPool
 from ..ledger import Reserve
+from ..models import Model, Resolved
 from ..openrouter import ChatRequest, ImagesRequest
 from ..users import Pseudonyms
 from . import estimate, image_parameters, prompts
 from .cache import response_id
-from .helper_plan import helper_plan
+from .helper_plan import HelperPlan, helper_plan
 from .limits import GenerationLimits
 from .prices import ModelPrice, Prices
 from .tool_turns import check_results
@@ -170,7 +171,11 @@ class RequestBuilder:
         if thread is not None:
             thread = thread.with_attachments(files.documents())
         upstream = await self._upstream(request, feature, app, thread=thread, files=files, uid=uid)
-        reserve = await self._reserve(request, feature, app, upstream, thread=thread, files=files)
+        helper = helper_plan(settings, thread, self._limits)
+        known = await self._known(*files.models, settings.helper_model, helper.model)
+        reserve = self._reserve(
+            request, feature, app, upstream, files=files, helper=helper, known=known
+        )
         return PreparedRequest(
             request=request,
             feature=feature,
@@ -180,7 +185,7 @@ class RequestBuilder:
             files=files,
             notices=(*selection.notices, *supported.notices, *files.notices),
             reserve=reserve,
-            prices=await self._prices(settings, app, files.models),
+            prices=_prices(settings, app, known),
             cache_id=_cache_id(request, feature, uid, upstream),
         )
 
@@ -213,52 +218,43 @@ class RequestBuilder:
             cache_ttl=None if settings.prompt_caching == "off" else settings.prompt_caching,
         )
 
-    async def _reserve(
+    async def _known(self, *ids: str | None) -> Mapping[str, Resolved]:
+        """Return what is known of each model that may be asked, or beside it."""
+        named = list(dict.fromkeys(id_ for id_ in ids if id_))
+        return {one.requested: one for one in await self._choice.resolve(named)}
+
+    def _reserve(
         self,
         request: ExecutePrompt,
         feature: Feature,
         app: AppSettings,
         upstream: ChatRequest,
         *,
-        thread: Thread | None,
         files: FilePlan,
+        helper: HelperPlan,
+        known: Mapping[str, Resolved],
     ) -> Reserve:
         """Return what the dearest model may cost, with a helper model's calls and parsed PDFs."""
         settings, usd = feature.settings, Decimal(str(app.limits.reserve_usd))
         all_files = [reference.file for reference in files.all_files]
         tokens = estimate.upstream_tokens(upstream, all_files, self._limits.prompts)
         plan = replace(estimate.output_plan(settings, request), images=_images(settings, upstream))
-        helper = helper_plan(settings, thread, self._limits)
-        ids = [*upstream.models, *([helper.model] if helper.model else [])]
-        free = set(await self._choice.filter_free(ids))
-        models = {id_: await self._choice.find_model(id_) for id_ in ids if id_ not in free}
         worst = estimate.dearest(
             [
-                estimate.worst_case(models.get(id_), settings, tokens, usd, plan, free=id_ in free)
+                estimate.worst_case(
+                    _priced(known[id_]), settings, tokens, usd, plan, free=known[id_].free
+                )
                 for id_ in upstream.models
             ]
         )
         beside = Decimal(0)
         if helper.model is not None:
-            beside = estimate.helper_usd(
-                helper, models.get(helper.model), usd, free=helper.model in free
-            )
+            model = known[helper.model]
+            beside = estimate.helper_usd(helper, _priced(model), usd, free=model.free)
         if not app.free_models_only:  # else they are parsed for nothing
             beside += usd * sum(file.content_type == PDF for file in all_files)
         extra_tokens = helper.prompt_chars + helper.completion_tokens
         return estimate.with_extra(worst, usd=beside, tokens=extra_tokens)
-
-    async def _prices(
-        self, settings: FeatureSettings, app: AppSettings, models: Sequence[str]
-    ) -> Prices:
-        """Return the prices of the models, and of the helper model, as they are now."""
-        ids = [*models, *([settings.helper_model] if settings.helper_model else [])]
-        return Prices(
-            reserve_usd=Decimal(str(app.limits.reserve_usd)),
-            models={one.requested: ModelPrice.of(one) for one in await self._choice.resolve(ids)},
-            extras=len(list(paid_extras(settings))),
-            parses_documents=not app.free_models_only,  # else they are parsed for nothing
-        )
 
     async def _parameters(
         self, settings: FeatureSettings, request: ExecutePrompt, models: Sequence[str]
@@ -292,6 +288,21 @@ def _cache_id(
     if feature.test or request.regenerate:
         return None
     return response_id(feature, uid, upstream)
+
+
+def _priced(resolved: Resolved) -> Model | None:
+    """Return the model whose prices and lengths count; a free one may write as much as any."""
+    return None if resolved.free else resolved.effective_model
+
+
+def _prices(settings: FeatureSettings, app: AppSettings, known: Mapping[str, Resolved]) -> Prices:
+    """Return the prices of the models, and of the helper model, as they are now."""
+    return Prices(
+        reserve_usd=Decimal(str(app.limits.reserve_usd)),
+        models={id_: ModelPrice.of(resolved) for id_, resolved in known.items()},
+        extras=len(list(paid_extras(settings))),
+        parses_documents=not app.free_models_only,  # else they are parsed for nothing
+    )
 
 
 def _images(settings: FeatureSettings, upstream: ChatRequest) -> int:

@@ -17,7 +17,7 @@ from ..contract import (
 from ..files import without_image_data
 from ..ledger import Outcome, Status, cost_of_all
 from ..openrouter import Answer, nano_usd
-from .answer import AdmittedGeneration, AnswerOutcome, all_records
+from .answer import AdmittedGeneration, AnswerOutcome
 from .attempts import infos_of
 from .cache import CachedAnswer
 from .exits import Ending
@@ -54,7 +54,7 @@ def minimal_result(generation: AdmittedGeneration, outcome: AnswerOutcome) -> Pr
         **_ids(generation),
         "model": generation.prepared.upstream.models[0],
         "text": outcome.cached["text"] if outcome.cached else answer.text if answer else "",
-        "usage": _usage(generation, outcome),
+        "usage": _usage(outcome),
         "timing": _timing(outcome),
     }
     return cast(PromptResult, result)
@@ -74,7 +74,7 @@ def _answer_result(
         **(_beside_text(answer, upstream.tool_names) if answer else {}),
         "images": [image.to_wire() for image in outcome.images] or None,
         "finishReason": answer.finish_reason if answer and status == "done" else "stopped",
-        "usage": _usage(generation, outcome),
+        "usage": _usage(outcome),
         "timing": _timing(outcome),
         "cached": False,
         "notices": notices or None,
@@ -97,7 +97,7 @@ def _cached_result(
 ) -> PromptResult:
     """Nothing was asked for the answer, so that nothing is billed but what is beside it."""
     tokens = {name: count for name, count in cached["usage"].items() if name not in COST_FIELDS}
-    usage = usage_of(tokens, all_records(outcome, generation.prepared.prices))
+    usage = usage_of(tokens, outcome.records)
     images = [image.to_wire() for image in outcome.images]
     result = {
         **cached,
@@ -154,10 +154,9 @@ def with_remaining(result: PromptResult, generation: AdmittedGeneration) -> Prom
 # -- what it cost ----------------------------------------------------------------------------------
 
 
-def _usage(generation: AdmittedGeneration, outcome: AnswerOutcome) -> Usage:
+def _usage(outcome: AnswerOutcome) -> Usage:
     """Return the tokens of all attempts for the answer, and what they cost, helper calls too."""
-    records = all_records(outcome, generation.prepared.prices)
-    return usage_of(tokens_of_all(outcome.attempts).to_wire(), records)
+    return usage_of(tokens_of_all(outcome.attempts).to_wire(), outcome.records)
 
 
 # -- for the ledger --------------------------------------------------------------------------------
@@ -172,8 +171,7 @@ def build_outcome(
 ) -> Outcome:
     """Return how the ledger entry ends."""
     failure = ending.failure
-    records = all_records(outcome, generation.prepared.prices)
-    cost = cost_of_all(records)
+    cost = cost_of_all(outcome.records)
     return Outcome(
         status=ending.status,
         model=result["model"],
@@ -184,7 +182,7 @@ def build_outcome(
         cost_nano_usd=cost.nano_usd,
         cost_is_estimate=cost.is_estimate,
         timing=result["timing"],
-        attempts=tuple(records),
+        attempts=outcome.records,
         result=_stored_result(generation, ending, result, limits),
     )
 

@@ -3,25 +3,27 @@
     ceilings/{month}/shards/{n}   {days.{dd}: {nanoUsd}, month: {nanoUsd}, expireAt}
 
 Each admission is counted in one shard, in the same commit as its entry, so that no document is
-written by all. The sum of the shards is known from a few seconds ago. From a share of the ceiling
-on (`ceiling_exact_from`) it is read for each admission, after its own commit: then two that do not
-fit together see each other, and what is reserved does not exceed the ceiling. Below that share,
-what other instances reserve within `ceiling_fresh_s` is not seen: the ceiling is exceeded only
-where that is more than the rest of it.
+written by all. The sum of the shards is known from a few seconds ago, read by one admission for all
+that wait for it. From a share of the ceiling on (`ceiling_exact_from`) it is read for each
+admission, after its own commit: then two that do not fit together see each other, and what is
+reserved does not exceed the ceiling. Below that share, what other instances reserve within
+`ceiling_stale_s` is not seen: the ceiling is exceeded only where that is more than the rest of it.
 """
 
 from __future__ import annotations
 
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ..cache import Cached
 from ..contract import NANO_PER_USD
 from ..firestore import Document
 from .caps import Ceiling
 from .limits import LedgerLimits
-from .quotas import NANO_USD, Counter, Windows
+from .quotas import NANO_USD, Counter, Field, Windows
 from .store import LedgerStore
 
 
@@ -31,6 +33,26 @@ class CeilingUse:
 
     day_nano_usd: int
     month_nano_usd: int
+
+
+class Spending:
+    """What the shards of a month hold, and the sum of each of their counters, in nano dollars."""
+
+    def __init__(self, documents: Mapping[int, Document]) -> None:
+        self._shards: dict[int, dict[Field, int]] = {}
+        self._sums: dict[Field, int] = {}
+        for number, document in documents.items():
+            self.put(number, _counters(document))
+
+    def put(self, number: int, counters: Mapping[Field, int]) -> None:
+        """Take new values of some counters of a shard."""
+        shard = self._shards.setdefault(number, {})
+        for field, value in counters.items():
+            self._sums[field] = self.sum(field) + value - shard.get(field, 0)
+            shard[field] = value
+
+    def sum(self, field: Field) -> int:
+        return self._sums.get(field, 0)
 
 
 class Ceilings:
@@ -48,17 +70,16 @@ class Ceilings:
         self._limits = limits
         self._clock = clock
         self._random = random_ or random.Random()  # noqa: S311  # spreads writes, guards nothing
-        self._month = ""
-        self._shards: dict[int, Document] = {}
-        self._read_at: float | None = None
-        self._admitted: list[float] = []  # when, within the last second
+        self._month = ""  # the month of what is known
+        self._known: Cached[Spending] | None = None
+        self._noted: dict[int, tuple[float, Mapping[Field, int]]] = {}  # when, and the new totals
+        self._admitted: deque[float] = deque(maxlen=limits.ceiling_shards_max)  # when, lately
 
     def choose_shard(self) -> int:
         """Return the shard for an admission: one of more, the more this instance admits."""
         now = self._clock()
-        self._admitted = [at for at in self._admitted if at > now - 1][
-            -self._limits.ceiling_shards_max :
-        ]
+        while self._admitted and self._admitted[0] <= now - 1:
+            self._admitted.popleft()
         self._admitted.append(now)
         most = max(self._limits.ceiling_shards_min, len(self._admitted))
         return self._random.randrange(min(most, self._limits.ceiling_shards_max))
@@ -80,50 +101,65 @@ class Ceilings:
             FirestoreError: The sum cannot be read.
         """
         caps = {"app.usdPerDay": ceiling.usd_per_day, "app.usdPerMonth": ceiling.usd_per_month}
-        age = float("inf") if self._read_at is None else self._clock() - self._read_at
-        known = self._month == windows.month and age < self._limits.ceiling_fresh_s
-        if known:
-            self._note(windows, counted)
-            near = any(
-                self._sum(counter) >= self._limits.ceiling_exact_from * caps[cap] * NANO_PER_USD
-                for cap, (counter, _) in counted.items()
-            )
-        if not known or near:
-            await self._read(windows)
+        known = self._known_in(windows)
+        spending = await known.get()
+        new = {counter.field: total for counter, total in counted.values()}
+        spending.put(windows.shard, new)
+        self._noted[windows.shard] = self._clock(), new
+        if any(
+            spending.sum(counter.field)
+            >= self._limits.ceiling_exact_from * caps[cap] * NANO_PER_USD
+            for cap, (counter, _) in counted.items()
+        ):
+            spending = await self._read_now(windows)
         for cap, (counter, _) in counted.items():
-            total, most = self._sum(counter), caps[cap] * NANO_PER_USD
+            total, most = spending.sum(counter.field), caps[cap] * NANO_PER_USD
             if total > most:
                 return counter, total, most
         return None
 
     async def use(self, windows: Windows) -> CeilingUse:
         """Return what the app has reserved and spent by now. Raises FirestoreError."""
-        await self._read(windows)
-        day = sum(_at(shard, "days", windows.day) for shard in self._shards.values())
-        month = sum(_at(shard, "month") for shard in self._shards.values())
-        return CeilingUse(day, month)
+        spending = await self._read_now(windows)
+        return CeilingUse(
+            spending.sum(("days", windows.day, NANO_USD)), spending.sum(("month", NANO_USD))
+        )
 
-    async def _read(self, windows: Windows) -> None:
-        begun = self._clock()
-        self._shards = await self._store.ceiling_shards(windows)
-        self._month, self._read_at = windows.month, begun
+    def _known_in(self, windows: Windows) -> Cached[Spending]:
+        """Return what is known of the month of these windows."""
+        if self._known is None or self._month != windows.month:
+            self._month, self._noted = windows.month, {}
+            self._known = Cached(
+                lambda: self._read(windows),
+                fresh_s=self._limits.ceiling_fresh_s,
+                stale_s=self._limits.ceiling_stale_s,
+                clock=self._clock,
+            )
+        return self._known
 
-    def _note(self, windows: Windows, counted: Mapping[str, tuple[Counter, int]]) -> None:
-        """Take the new totals of the shard that was just written."""
-        shard: Document = {"days": {}, "month": {}}
-        for counter, total in counted.values():
-            place = shard[counter.field[0]]
-            if isinstance(place, dict):
-                inner = place.setdefault(counter.field[1], {}) if len(counter.field) > 2 else place
-                inner[NANO_USD] = total
-        self._shards[windows.shard] = shard
+    async def _read(self, windows: Windows) -> Spending:
+        begun, noted = self._clock(), self._noted
+        spending = Spending(await self._store.ceiling_shards(windows))
+        for number, (at, totals) in noted.items():
+            if at >= begun:  # written meanwhile, so newer than what was read, for all we know
+                spending.put(number, totals)
+        return spending
 
-    def _sum(self, counter: Counter) -> int:
-        return sum(_at(shard, *counter.field[:-1]) for shard in self._shards.values())
+    async def _read_now(self, windows: Windows) -> Spending:
+        """Read what there is after all that was written before."""
+        spending = Spending(await self._store.ceiling_shards(windows))
+        self._known_in(windows).put(spending)
+        return spending
 
 
-def _at(document: Mapping[str, object], *names: str) -> int:
-    value: object = document
-    for name in (*names, NANO_USD):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value if isinstance(value, int) else 0
+def _counters(shard: Document) -> dict[Field, int]:
+    days = shard.get("days")
+    found: dict[Field, object] = {("month",): shard.get("month")}
+    if isinstance(days, Mapping):
+        found |= {("days", day): value for day, value in days.items()}
+    amounts = {
+        (*path, NANO_USD): value.get(NANO_USD)
+        for path, value in found.items()
+        if isinstance(value, Mapping)
+    }
+    return {field: amount for field, amount in amounts.items() if isinstance(amount, int)}

@@ -32,7 +32,8 @@ class LedgerLimits:
     # The ceiling of the app
     ceiling_shards_max: int = 64  # documents that it is counted in: a busy instance uses more
     ceiling_shards_min: int = 4
-    ceiling_fresh_s: float = 10.0  # that the sum of all shards is taken as known
+    ceiling_fresh_s: float = 5.0  # that the sum of all shards is taken as known
+    ceiling_stale_s: float = 10.0  # and so long while it is read again
     ceiling_exact_from: float = 0.8  # of the ceiling: from there on, each call reads the sum
 
     # What admins set for single users

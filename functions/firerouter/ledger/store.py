@@ -401,10 +401,10 @@ def _homes(counters: Sequence[Counter]) -> list[Home]:
 def _totals(opening: Opening, results: Sequence[WriteResult]) -> list[int]:
     """Return the new total of each counter: each document's write has their increments in order."""
     values = {
-        home: iter(result.transform_results)
+        home: iter(WriteResult.pb(result).transform_results)
         for home, result in zip(_homes(opening.counters), results, strict=True)
     }
-    return [next(values[counter.home]).integer_value for counter in opening.counters]
+    return [int(next(values[counter.home]).integer_value) for counter in opening.counters]
 
 
 def _at(document: Mapping[str, object], field: Field) -> int:

@@ -34,6 +34,7 @@ class Transport:
 
     def __init__(self, base_url: str, limits: OpenRouterLimits) -> None:
         self._key: Secret | None = None
+        self._base_url = base_url.rstrip("/")
         self._client = AsyncOpenAI(
             api_key="none",  # it rejects an empty one
             base_url=base_url,
@@ -52,10 +53,14 @@ class Transport:
         """POST JSON. Raises UpstreamError."""
         try:
             response = await self._with(key).post(
-                path,
+                self._base_url + path,  # absolute: joining it to a base takes two more parses
                 cast_to=httpx2.Response,
                 content=_encode(body),
-                options={"headers": headers, "follow_redirects": False},
+                options={
+                    "headers": headers,
+                    "follow_redirects": False,
+                    "idempotency_key": "",  # never sent, but made if there is none
+                },
                 stream=True,
                 stream_cls=AsyncStream[Any],
             )

@@ -136,15 +136,12 @@ class Identity:
             raise SessionInvalid
         if not app_check_token:
             raise AppCheckFailed
-        user, app = await asyncio.gather(
-            id_tokens.verify(id_token.strip()),
-            self._app_check.verify(app_check_token.strip()),
-            return_exceptions=True,
-        )
-        if isinstance(user, BaseException):
-            raise user
-        if isinstance(app, BaseException):
-            raise app
+        id_token, app_check_token = id_token.strip(), app_check_token.strip()
+        user, app = id_tokens.known(id_token), self._app_check.known(app_check_token)
+        if user is None and app is None:
+            user, app = await self._both(id_tokens, id_token, app_check_token)
+        user = user or await id_tokens.verify(id_token)
+        app = app or await self._app_check.verify(app_check_token)
         email, tier, sign_in = user.get("email"), user.get("tier"), user.get("firebase")
         return Caller(
             uid=user["sub"],
@@ -152,6 +149,21 @@ class Identity:
             tier=tier if isinstance(tier, str) and tier else None,
             anonymous=isinstance(sign_in, dict) and sign_in.get("sign_in_provider") == "anonymous",
         )
+
+    async def _both(
+        self, id_tokens: _Verifier, id_token: str, app_check_token: str
+    ) -> tuple[Claims, Claims]:
+        """Verify both at the same time. If neither is valid, the ID token's failure is raised."""
+        user, app = await asyncio.gather(
+            id_tokens.verify(id_token),
+            self._app_check.verify(app_check_token),
+            return_exceptions=True,
+        )
+        if isinstance(user, BaseException):
+            raise user
+        if isinstance(app, BaseException):
+            raise app
+        return user, app
 
 
 class _Check(Protocol):
@@ -178,12 +190,16 @@ class _Verifier:
         self._loaded: asyncio.Future[None] | None = None
         self._unavailable_until = 0.0
 
+    def known(self, token: str) -> Claims | None:
+        """Return the claims of a token that was verified a moment ago."""
+        until, claims = self._verified.get(_hash(token), (0.0, Claims()))
+        return claims if self._clock() < until else None
+
     async def verify(self, token: str) -> Claims:
+        known = self.known(token)
+        if known is not None:
+            return known
         now = self._clock()
-        digest = hashlib.sha256(token.encode()).digest()
-        until, claims = self._verified.get(digest, (0.0, Claims()))
-        if now < until:
-            return claims
         loop = asyncio.get_running_loop()
         if self._thread is None or self._loaded is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix=type(self._check).__name__)
@@ -200,7 +216,7 @@ class _Verifier:
             raise self._check.expired()
         if len(self._verified) >= self._limits.tokens_max:
             self._verified.clear()
-        self._verified[digest] = (min(expires, now + self._limits.token_fresh_s), claims)
+        self._verified[_hash(token)] = (min(expires, now + self._limits.token_fresh_s), claims)
         return claims
 
     def _run(self, token: str) -> Claims:
@@ -212,6 +228,10 @@ class _Verifier:
             self._unavailable_until = self._clock() + self._limits.keys_outage_pause_s
             log.warning("verification_unavailable", check=type(self._check).__name__)
             raise
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
 
 
 class _IdTokens:

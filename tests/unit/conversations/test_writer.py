@@ -12,7 +12,7 @@ from google.api_core.exceptions import (
     ServiceUnavailable,
 )
 from google.auth.credentials import AnonymousCredentials
-from google.cloud.firestore import AsyncClient, AsyncWriteBatch
+from google.cloud.firestore import AsyncClient
 from google.cloud.firestore_v1.types import WriteResult
 
 from firerouter.background import BackgroundTasks
@@ -20,6 +20,7 @@ from firerouter.conversations.limits import ConversationLimits
 from firerouter.conversations.tree import Question, Summary, Thread, ThreadPlace, TreePosition
 from firerouter.conversations.writer import ThreadWriter
 from firerouter.files.annotations import AnnotationPieces
+from firerouter.firestore import Batch
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RESULT: dict[str, Any] = {"text": "Yes", "model": "a/b"}
@@ -27,7 +28,7 @@ RESULT: dict[str, Any] = {"text": "Yes", "model": "a/b"}
 ITEM_BYTES = ConversationLimits().page_item_bytes + len("Yes")
 
 
-class Batch(AsyncWriteBatch):
+class RecordedBatch(Batch):
     """Records its writes, and is answered by the client's test."""
 
     def __init__(self, client: "Client") -> None:
@@ -35,15 +36,16 @@ class Batch(AsyncWriteBatch):
         self.recorder = client
         self.writes: dict[str, dict[str, Any]] = {}
 
-    def set(self, reference: Any, document_data: Any, merge: Any = False) -> None:
+    def set(self, reference: Any, document: Any, *, merge: bool = False) -> None:
+        super().set(reference, document, merge=merge)
         before = self.writes.get(reference.path, {}).get("messages", {}) if merge else {}
-        self.writes[reference.path] = document_data
+        self.writes[reference.path] = document
         if before:
-            messages = {**before, **document_data["messages"]}
-            self.writes[reference.path] = {"messages": messages}
+            self.writes[reference.path] = {"messages": {**before, **document["messages"]}}
 
-    def update(self, reference: Any, field_updates: Any, option: Any = None) -> None:
-        self.writes[reference.path] = field_updates
+    def update(self, reference: Any, fields: Any, *, version: datetime | None = None) -> None:
+        super().update(reference, fields, version=version)
+        self.writes[reference.path] = fields
 
     async def commit(self, *_: Any, **__: Any) -> Any:
         self.recorder.tried.append(self.writes)
@@ -66,12 +68,10 @@ class Client(AsyncClient):
         self.tried: list[dict[str, dict[str, Any]]] = []
         self.applied: list[dict[str, dict[str, Any]]] = []
 
-    def batch(self) -> Batch:
-        return Batch(self)
-
 
 @pytest.fixture
-def client() -> Client:
+def client(monkeypatch: pytest.MonkeyPatch) -> Client:
+    monkeypatch.setattr("firerouter.conversations.writer.Batch", RecordedBatch)
     return Client()
 
 

@@ -17,7 +17,9 @@ async def firestore() -> AsyncClient:
     return AsyncClient(project="demo-raw", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
 
 
-@pytest.mark.parametrize("member", ["_firestore_api", "_rpc_metadata", "_database_string"])
+@pytest.mark.parametrize(
+    "member", ["_firestore_api", "_rpc_metadata", "_database_string", "_unary_unary_interceptors"]
+)
 def test_a_private_member_of_the_clients_has_one_home(member: str) -> None:
     sources = [*(ROOT / "functions" / "firerouter").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
     users = {path.name for path in sources if f".{member}" in path.read_text("utf-8")}
@@ -29,6 +31,18 @@ async def test_the_generated_client_is_where_it_was(firestore: AsyncClient) -> N
     assert isinstance(client, FirestoreAsyncClient)
     for call in ("listen", "commit", "batch_get_documents", "run_query"):
         assert callable(getattr(client, call))
+
+
+async def test_calls_pass_through_no_interceptor(firestore: AsyncClient) -> None:
+    channel: Any = firestore._firestore_api.transport.grpc_channel
+    (logging,) = channel._unary_unary_interceptors
+    assert "Logging" in type(logging).__name__
+    raw.generated_client(firestore)
+    assert channel._unary_unary_interceptors == []
+
+
+async def test_a_reference_knows_its_client(firestore: AsyncClient) -> None:
+    assert raw.client_of(Paths(firestore).generation("a")) is firestore
 
 
 async def test_calls_are_routed_by_the_database(firestore: AsyncClient) -> None:

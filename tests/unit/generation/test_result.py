@@ -15,7 +15,7 @@ from firerouter.errors import Restarting, StreamCut, UpstreamBusy
 from firerouter.features import AppSettings, Feature, FeatureSettings
 from firerouter.files import FilePlan, GeneratedImage
 from firerouter.generation.active import ActiveGeneration
-from firerouter.generation.answer import AdmittedGeneration, AnswerOutcome
+from firerouter.generation.answer import AdmittedGeneration, AnswerOutcome, all_records
 from firerouter.generation.cache import CachedAnswer
 from firerouter.generation.exits import Ending
 from firerouter.generation.helper_model import HelperCall
@@ -147,7 +147,10 @@ def came(generation: AdmittedGeneration, *attempts: Attempt, **more: Any) -> Ans
     attempts = tuple(replace(attempt, request=upstream) for attempt in attempts)
     answers = [attempt.answer for attempt in attempts if attempt.answer and not attempt.reason]
     fields["answer"] = answers[-1] if answers else None
-    return AnswerOutcome(upstream=upstream, attempts=attempts, **{**fields, **more})
+    fields |= more
+    records = all_records(attempts, fields["helper_calls"], generation.prepared.prices)
+    fields["records"] = tuple(records)
+    return AnswerOutcome(upstream=upstream, attempts=attempts, **fields)
 
 
 def settled(
