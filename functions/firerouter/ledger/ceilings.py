@@ -147,7 +147,7 @@ class Ceilings:
 
     async def _read_now(self, windows: Windows) -> Spending:
         """Read what there is after all that was written before."""
-        spending = Spending(await self._store.ceiling_shards(windows))
+        spending = await self._read(windows)
         self._known_in(windows).put(spending)
         return spending
 
