@@ -50,10 +50,10 @@ FIELDS: list[tuple[str, Any, str, str]] = [
         "64",
     ),
     (
-        "a last message that is not the user's",
+        "a last message that is the assistant's",
         {"feature": "chat", "messages": [{"role": "assistant", "content": "x"}]},
         "invalid_argument",
-        "user's",
+        "must end with a message of the user",
     ),
     ("temperature too high", {**GOOD, "temperature": 2.1}, "invalid_argument", "temperature"),
     ("temperature as text", {**GOOD, "temperature": "1"}, "invalid_argument", "temperature"),

@@ -30,11 +30,19 @@ def by_name(allowance: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 async def test_a_user_sees_what_is_left(world: World, uid: str) -> None:
     instance = world.instance()
+    await instance.call("set_user_limits", {"uid": uid, "limits": {"requestsPerDay": 5}})
     result = await ask(instance, uid)
     assert result["remaining"]["requestsPerMinute"] == 19
     allowance = await instance.call("get_allowance", {}, uid=uid)
     limits = by_name(allowance)
-    assert limits["requestsPerMinute"]["used"] == 1
+    assert limits["requestsPerMinute"]["max"] == 20
+    assert limits["requestsPerDay"] == {
+        "limit": "requestsPerDay",
+        "max": 5,
+        "used": 1,
+        "left": 4,
+        "resetsAt": limits["requestsPerDay"]["resetsAt"],
+    }
     assert limits["concurrent"] == {"limit": "concurrent", "max": 6, "used": 0, "left": 6}
     assert limits["usdPerDay"]["left"] == 1.0
     assert allowance["running"] == []
@@ -45,11 +53,11 @@ async def test_limits_of_ones_own_hold_at_once_on_the_instance_that_saved_them(
 ) -> None:
     instance = world.instance()
     saved = await instance.call(
-        "set_user_limits", {"uid": uid, "limits": {"requestsPerMinute": 1}, "tier": "pro"}
+        "set_user_limits", {"uid": uid, "limits": {"requestsPerDay": 1}, "tier": "pro"}
     )
     assert saved == {
         "uid": uid,
-        "limits": {"requestsPerMinute": 1},
+        "limits": {"requestsPerDay": 1},
         "tier": "pro",
         "blocked": False,
     }

@@ -416,7 +416,7 @@ async def test_bytes_are_fetched_under_the_caps_of_the_request(
     world: World, instance: Instance, uid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = await upload(instance, uid=uid)
-    caps = {"limits": {"requestsPerMinute": 1, "concurrent": 1, "usdPerDay": 1, "reserveUsd": 0.02}}
+    caps = {"limits": {"requestsPerDay": 1, "concurrent": 1, "usdPerDay": 1, "reserveUsd": 0.02}}
     await instance.call("save_app_settings", {"settings": caps, "revision": 1})
     await ask_about(instance, uid, {"path": path})
 

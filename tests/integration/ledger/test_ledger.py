@@ -406,19 +406,19 @@ async def test_fifty_calls_at_once_on_a_cap_of_three_are_three(
 async def test_a_refused_call_leaves_nothing_behind(
     ledger: Ledger, firestore: AsyncClient, uid: str
 ) -> None:
-    caps = UserLimits(requests_per_minute=1)
+    caps = UserLimits(requests_per_day=1)
     await admitted(ledger, asked(uid, reserve=RESERVED), capped(caps))
     second = asked(uid, "second", reserve=RESERVED)
     with pytest.raises(QuotaExceeded) as refused:
         await ledger.admit(second, capped(caps))
 
     assert refused.value.details == {
-        "limit": "requestsPerMinute",
+        "limit": "requestsPerDay",
         "max": 1,
         "used": 1,
         "resetsAt": refused.value.details["resetsAt"],
     }
-    assert 0 < (refused.value.retry_after_seconds or 0) <= 60
+    assert 0 < (refused.value.retry_after_seconds or 0) <= 86_400
     assert await document(firestore, second) is None
     assert await totals(firestore, uid) == (1, 1, CENT)
 

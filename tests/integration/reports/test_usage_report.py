@@ -157,9 +157,9 @@ async def test_pages_have_every_row_once(world: World, sort: str) -> None:
 async def test_a_token_belongs_to_its_report(world: World) -> None:
     instance = await filled(world, 30)
     page = await report(instance, groupBy=["user"], pageSize=1)
-    with pytest.raises(InvalidArgument, match="other filters"):
+    with pytest.raises(InvalidArgument, match="different filters"):
         await report(instance, groupBy=["model"], pageToken=page["nextPageToken"])
-    with pytest.raises(InvalidArgument, match="nextPageToken of an earlier answer"):
+    with pytest.raises(InvalidArgument, match="nextPageToken of an earlier response"):
         await report(instance, pageToken="x")
 
 
