@@ -4,10 +4,11 @@
 
 A stop is written to the generation's ledger entry, guarded: only while it runs. The instance that
 runs it listens to the entries whose stop names this instance. There is one listener per instance,
-open while anything runs there and a little longer: an idle instance holds no connection open. When
-it reopens after a break, it begins with all entries that match, so no stop is missed. A comparison
-has no entry of its own: the stop of each of its generations names it, and the first one that
-arrives ends the whole comparison.
+open while anything runs there that takes longer than a moment, and a little longer: an instance
+that is idle, or gives only short answers, holds no connection open. When it reopens after a break,
+it begins with all entries that match, so no stop is missed. A comparison has no entry of its own:
+the stop of each of its generations names it, and the first one that arrives ends the whole
+comparison.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class StopSignals:
         self._limits = (limits or DeliveryLimits()).stops
         self._listener = Listener(firestore, instance, self._heard, limits=self._limits)
         self._stoppable: dict[str, tuple[str, Callable[[], None]]] = {}
+        self._long: set[object] = set()  # those that run long enough to be listened for
 
     async def request(self, id_: str, uid: str, comparison: str | None = None) -> str | None:
         """Have a user's generation stopped, on whichever instance it runs.
@@ -117,16 +119,18 @@ class StopSignals:
         self._stoppable[id_] = (uid, stop)
         # most short answers end before anybody could stop them, so they open no listener. A stop
         # from before the listener is open is among the first that it reports
-        opening = asyncio.get_running_loop().call_later(
-            self._limits.listen_after_s, self._listener.open
-        )
+        run = object()  # the same comparison may run twice at the same time
+        loop = asyncio.get_running_loop()
+        opening = loop.call_later(self._limits.listen_after_s, self._listen, run)
         try:
             yield
         finally:
             opening.cancel()
-            self._stoppable.pop(id_, None)  # the same comparison may run twice at the same time
-            if not self._stoppable:
-                self._listener.rest()
+            self._stoppable.pop(id_, None)
+            if run in self._long:
+                self._long.discard(run)
+                if not self._long:
+                    self._listener.rest()
 
     @property
     def is_listening(self) -> bool:
@@ -135,6 +139,10 @@ class StopSignals:
     async def close(self) -> None:
         """Close the listener now."""
         await self._listener.close()
+
+    def _listen(self, run: object) -> None:
+        self._long.add(run)
+        self._listener.open()
 
     def _heard(self, id_: str, comparison: str) -> None:
         for known in (id_, comparison):

@@ -16,7 +16,7 @@ from google.cloud.firestore_v1.types import ListenRequest, ListenResponse
 
 from firerouter.contract.base import parse
 from firerouter.contract.prompts import StopGeneration
-from firerouter.delivery import DeliveryLimits, StopCallable, StopLimits
+from firerouter.delivery import DeliveryLimits, StopCallable, StopLimits, StopSignals
 from firerouter.delivery.stop_signals import Listener
 from firerouter.errors import GenerationUnknown, InvalidArgument
 from firerouter.ledger.ids import comparison_ids, generation_id
@@ -230,6 +230,20 @@ async def test_answers_too_short_to_open_it_do_not_close_it_upon_the_next_one(
     listener.open()
     await asyncio.sleep(0.3)
     assert not stream.closed.is_set()
+
+
+async def test_only_what_takes_long_keeps_it_open(firestore: Firestore) -> None:
+    limits = DeliveryLimits(stops=StopLimits(listen_after_s=0.05, rest_s=0.1))
+    store: Any = None
+    client: Any = firestore
+    signals = StopSignals(client, "mine", store=store, limits=limits)
+    with signals.register("long", "ann", lambda: None):
+        stream = await firestore.stream()
+    async with asyncio.timeout(30):
+        while not stream.closed.is_set():
+            with signals.register("short", "ann", lambda: None):
+                await asyncio.sleep(0.001)
+    await signals.close()
 
 
 async def test_a_cancellation_from_elsewhere_does_not_end_it_for_good(
