@@ -149,6 +149,16 @@ if TYPE_CHECKING:
     )
     from .tools import Tool, ToolResult, Turn
     from .usage import GetUsageReport, UsageGroup
+    from .user_data import (
+        DataErased,
+        DataExport,
+        ErasedCounts,
+        EraseMyData,
+        ExportedDay,
+        ExportedGeneration,
+        ExportedProfile,
+        ExportMyData,
+    )
     from .user_limits import (
         Allowance,
         GetAllowance,
@@ -351,6 +361,16 @@ else:
                 "GetUsageReport",
                 "UsageGroup",
             ),
+            "user_data": (
+                "DataErased",
+                "DataExport",
+                "EraseMyData",
+                "ErasedCounts",
+                "ExportMyData",
+                "ExportedDay",
+                "ExportedGeneration",
+                "ExportedProfile",
+            ),
             "user_limits": (
                 "Allowance",
                 "GetAllowance",
@@ -393,6 +413,8 @@ __all__ = (
     "CostDetails",
     "CreateEmbeddings",
     "CreateUpload",
+    "DataErased",
+    "DataExport",
     "DeleteConversation",
     "Difference",
     "Dispatch",
@@ -403,13 +425,19 @@ __all__ = (
     "EmbeddingsResult",
     "EmbeddingsSummary",
     "EmbeddingsTestResult",
+    "EraseMyData",
+    "ErasedCounts",
     "ErrorBody",
     "ErrorDetails",
     "ErrorFrame",
     "ExecutePrompt",
     "ExportConversation",
+    "ExportMyData",
     "ExportedConversation",
+    "ExportedDay",
+    "ExportedGeneration",
     "ExportedMessage",
+    "ExportedProfile",
     "FailedAnswer",
     "FailedJudgement",
     "FeatureInfo",

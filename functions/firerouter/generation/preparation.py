@@ -66,7 +66,7 @@ class PreparedRequest:
     @property
     def may_continue(self) -> bool:
         """Whether the answer may continue without a listener, for which its text is stored."""
-        if self.request.temporary or self.feature.test:
+        if self.request.temporary or self.feature.test or not self.app.retention.store_texts:
             return False
         return self.feature.settings.on_disconnect == "continue"
 
@@ -181,7 +181,9 @@ class RequestBuilder:
             notices=(*selection.notices, *supported.notices, *files.notices),
             reserve=reserve,
             prices=await self._prices(settings, app, files.models),
-            cache_id=_cache_id(request, feature, uid, upstream),
+            cache_id=_cache_id(request, feature, uid, upstream)
+            if app.retention.store_texts
+            else None,
         )
 
     async def _upstream(

@@ -186,6 +186,7 @@ def build_outcome(
         timing=result["timing"],
         attempts=tuple(records),
         result=_stored_result(generation, ending, result, limits),
+        retention=generation.prepared.app.retention,
     )
 
 
