@@ -188,7 +188,8 @@ class Erasure:
     async def _erase_windows(self, uid: str) -> AsyncIterator[int]:
         """Delete the counters that no longer count."""
         now = Windows(at=self._now())
-        yield await self._delete_windows(uid, {now.month, f"{UPLOADS}{now.at:%Y%m%d}"})
+        if count := await self._delete_windows(uid, {now.month, f"{UPLOADS}{now.at:%Y%m%d}"}):
+            yield count
 
     async def _delete_windows(self, uid: str, counting: set[str]) -> int:
         """Delete the windows but these. That of answers in progress goes when there are none."""
@@ -206,7 +207,8 @@ class Erasure:
         return count
 
     async def _erase_all_windows(self, uid: str) -> AsyncIterator[int]:
-        yield await self._delete_windows(uid, set())
+        if count := await self._delete_windows(uid, set()):
+            yield count
 
     async def _erase_files(self, uid: str) -> AsyncIterator[int]:
         while files := await self._files.list(folder_of(uid), self._limits.erase_batch):
