@@ -61,6 +61,23 @@ class ExportMyData(Record):
     """The `nextPageToken` of the page before. Default: the first page."""
 
 
+class ExportedCounter(TypedDict):
+    """What is used of the limits of a day or a month."""
+
+    period: str
+    """The day or month (UTC): `20260714` or `202607`."""
+    feature: NotRequired[str]
+    """The feature, if it has limits of its own; absent for the whole app."""
+    requests: NotRequired[int]
+    """Requests."""
+    tokens: NotRequired[int]
+    """Tokens."""
+    usd: NotRequired[float]
+    """US dollars."""
+    uploads: NotRequired[int]
+    """Files whose upload was begun."""
+
+
 class ExportedProfile(TypedDict):
     """What the app knows of a user beside what they have asked."""
 
@@ -72,8 +89,8 @@ class ExportedProfile(TypedDict):
     """The tier that an admin gave the user."""
     blocked: bool
     """Whether an admin has blocked the user."""
-    counters: dict[str, Any]
-    """What is used of limits, by month; amounts are billionths of a dollar."""
+    counters: list[ExportedCounter]
+    """What is used of limits, with what answers in progress may still use."""
     exportedAt: str
     """When this was read."""
 

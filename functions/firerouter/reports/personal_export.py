@@ -8,7 +8,7 @@ long conversation goes on on the next page, under the same id.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, cast
@@ -35,6 +35,7 @@ from ..files import FileStorage, folder_of
 from ..firestore import Paths, Snapshot, content, get, pages, query
 from ..ledger import EntryField, read_own_limits
 from .anonymous_usage import AnonymousUsage
+from .erasure import UPLOADS
 from .limits import ReportLimits
 
 SECTIONS: Final = (
@@ -135,7 +136,9 @@ class PersonalExport:
             "limits": own.limits.model_dump(by_alias=True, exclude_none=True),
             "tier": own.tier,
             "blocked": own.blocked,
-            "counters": {window.id: visible(content(window)) for window in windows},
+            "counters": [
+                row for window in windows for row in _counters(window.id, content(window))
+            ],
             "exportedAt": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         yield Item("profile", value, ("done",))
@@ -252,6 +255,27 @@ def _entry(snapshot: Snapshot) -> Json:
     elif isinstance(result, dict):
         shown["text"] = result.get("text")
     return shown
+
+
+def _counters(window: str, document: Json) -> Iterator[Json]:
+    """Yield what is used of limits, in the app and with features that have limits of their own."""
+    if window.startswith(UPLOADS):
+        yield {"period": window.removeprefix(UPLOADS), "uploads": document.get("count")}
+        return
+    features = _mapping(document.get("features"))
+    for feature, counted in (("", document), *features.items()):
+        own = {"feature": feature} if feature else {}
+        days = _mapping(_mapping(counted).get("days"))
+        periods = {f"{window}{day}": of_day for day, of_day in days.items()}
+        for period, used in (*periods.items(), (window, _mapping(counted).get("month"))):
+            if isinstance(used, dict):
+                numbers = {name: n for name, n in used.items() if name != "nanoUsd"}
+                usd = _number(used.get("nanoUsd")) / NANO_PER_USD
+                yield {"period": period, **own, **numbers, "usd": usd}
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
 
 
 def _number(value: object) -> int:

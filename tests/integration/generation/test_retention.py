@@ -44,7 +44,8 @@ async def entry(world: World, request_id: str = "r") -> dict[str, Any]:
 
 
 def days(document: dict[str, Any], field: str, since: str) -> int:
-    return round((document[field] - document[since]) / timedelta(days=1))
+    span: timedelta = document[field] - document[since]
+    return round(span / timedelta(days=1))
 
 
 # -- how long --------------------------------------------------------------------------------------
