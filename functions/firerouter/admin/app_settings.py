@@ -38,8 +38,8 @@ class AppSettingsAdmin:
         self._choice = choice
 
     async def save(self, call: Call[Caller]) -> Json:
-        """Change the given settings, of `{appName, referer, limits, freeModelsOnly,
-        replaceGoneModels}`; the others stay as they are.
+        """Change the given settings, of `{appName, referer, limits, retention, freeModelsOnly,
+        replaceGoneModels, ...}`; the others stay as they are.
 
         Returns `{revision, settings, changes, warnings}`. Raises SettingsRefused, SettingsChanged
         with both versions, SettingsUnavailable.
