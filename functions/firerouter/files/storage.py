@@ -84,7 +84,12 @@ class Bucket(Protocol):
     def get_blob(self, path: str, **within: Unpack[Deadlines]) -> Blob | None: ...
     def delete_blob(self, path: str, **within: Unpack[Deadlines]) -> None: ...
     def list_blobs(
-        self, *, prefix: str, start_offset: str, max_results: int, **within: Unpack[Deadlines]
+        self,
+        *,
+        prefix: str,
+        start_offset: str | None,
+        max_results: int,
+        **within: Unpack[Deadlines],
     ) -> Iterable[Blob]: ...
 
 
@@ -240,7 +245,7 @@ class FileStorage:
 
         def list_() -> Sequence[File]:
             found = self._connected().list_blobs(
-                prefix=prefix, start_offset=after, max_results=limit + 1, **self._within()
+                prefix=prefix, start_offset=after or None, max_results=limit + 1, **self._within()
             )
             blobs = sorted(found, key=lambda blob: blob.name)
             return [_file(blob) for blob in blobs if blob.name > after][:limit]

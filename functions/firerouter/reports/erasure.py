@@ -38,7 +38,6 @@ from ..ledger import LedgerStore, StoredEntry, Windows
 from .anonymous_usage import AnonymousUsage, EndedEntry
 from .limits import ReportLimits
 
-PROGRESS_GONE_DAYS = 3  # after admission: what was left of it has expired by then
 UPLOADS = "uploads-"
 CONCURRENT = "concurrent"
 Step = Callable[[str], AsyncIterator[int]]
@@ -157,7 +156,7 @@ class Erasure:
 
     async def _erase_generations(self, uid: str) -> AsyncIterator[int]:
         async for page in self._usage.entries(uid):
-            recent = self._now() - timedelta(days=PROGRESS_GONE_DAYS)
+            recent = self._now() - timedelta(days=self._limits.erase_progress_days)
             await asyncio.gather(
                 *(
                     self._progress.erase(entry.id)

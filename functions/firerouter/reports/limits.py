@@ -25,6 +25,7 @@ class ReportLimits:
     erase_stop_pause_s: float = 0.25  # between two of them: ten seconds together
     erase_page_entries: int = 20  # of one commit: none adds more than 22 numbers to a document
     erase_days_at_once: int = 100  # whose roll-ups are looked into
+    erase_progress_days: int = 3  # after admission: what was left of it has expired by then
     erase_batch: int = 200  # documents deleted at once
     erase_tries: int = 5  # of one commit, where others change the same documents
     export_s: float = 20.0  # one read
