@@ -28,6 +28,8 @@ export interface AppSettings {
   tiers?: Record<string, LimitsOverride>;
   /** What all users together may spend. */
   ceiling?: Ceiling;
+  /** How long entries, results and cached answers are kept, and whether texts are. */
+  retention?: Retention;
   /** Whether everything that would be billed is refused, in settings and in calls. */
   freeModelsOnly?: boolean;
   /** Whether the daily check may replace a feature's model once OpenRouter has withdrawn it. */
@@ -252,6 +254,34 @@ export interface CreateUpload {
   name?: string | null;
 }
 
+/** What was erased. */
+export interface DataErased {
+  /** Whether nothing is left. If not, call again: there was more than one call can delete, or answers in progress had not ended. */
+  isComplete: boolean;
+  /** What this call has deleted, by kind; a kind that it did not come to is absent. */
+  erased: ErasedCounts;
+  /** Answers that were stopped and have not ended yet. */
+  running: number;
+}
+
+/** A page of all that is a user's. Each part goes on on the next page where it does not fit. */
+export interface DataExport {
+  /** Preferences, limits and counters; on the first page. */
+  profile?: ExportedProfile;
+  /** Conversations as `export_conversation` has them. One that began on an earlier page has only `id`, and more `messages`. Messages are in no order: each names its `parent` and `createdAt`. */
+  conversations?: Record<string, unknown>[];
+  /** Answers that are cached for the same request. */
+  cachedAnswers?: Record<string, unknown>[];
+  /** The ledger's entries, in no order. */
+  generations?: ExportedGeneration[];
+  /** What each day came to, also where its entries have expired. */
+  usage?: ExportedDay[];
+  /** `{path, contentType, bytes, name?}` of each file in Cloud Storage. */
+  files?: Record<string, unknown>[];
+  /** Asks for the next page; absent on the last one. */
+  nextPageToken?: string;
+}
+
 /**
  * Delete a conversation and everything in it.
  * The files of its messages and the text of its answers in the ledger and the response cache are deleted too. It is gone for every call at once; a deletion that was interrupted is finished by calling again.
@@ -384,6 +414,33 @@ export interface EmbeddingsTestResult {
   warnings: FindingInfo[];
 }
 
+/**
+ * Erase everything that this app has of the caller. It cannot be taken back.
+ * Answers in progress are stopped. Conversations, files, ledger entries, cached answers and preferences are deleted; what was spent stays in the app's sums, without saying by whom. The counters of this day and month stay until they end, so that a spent budget stays spent, and so do a block and limits that an admin has set. The account itself is not deleted.
+ */
+export interface EraseMyData {
+  /** Must be `true`. */
+  confirm: true;
+}
+
+/** How much was deleted by this call; nothing the second time. */
+export interface ErasedCounts {
+  /** Conversations with their messages and files. */
+  conversations?: number;
+  /** Answers that were cached for the user. */
+  cachedAnswers?: number;
+  /** Ledger entries. */
+  generations?: number;
+  /** Days whose sums named the user. */
+  usageDays?: number;
+  /** Counters that no longer count. */
+  quotaWindows?: number;
+  /** Files that belonged to no conversation. */
+  files?: number;
+  /** 1 if the user had chosen models. */
+  preferences?: number;
+}
+
 /** A failure as callers get it. */
 export interface ErrorBody {
   /** The canonical code of the callable protocol, such as `NOT_FOUND`. */
@@ -511,6 +568,12 @@ export interface ExportConversation {
   format?: "json" | "markdown";
 }
 
+/** Get everything that this app has of the caller as JSON, page by page. */
+export interface ExportMyData {
+  /** The `nextPageToken` of the page before. Default: the first page. */
+  pageToken?: string | null;
+}
+
 /** A conversation with every message of every branch. Times are text in ISO 8601. */
 export interface ExportedConversation {
   /** Its title. */
@@ -527,6 +590,68 @@ export interface ExportedConversation {
   summary?: SummaryInfo;
   /** All messages, the oldest first. */
   messages: ExportedMessage[];
+}
+
+/** What is used of the limits of a day or a month. */
+export interface ExportedCounter {
+  /** The day or month (UTC): `20260714` or `202607`. */
+  period: string;
+  /** The feature, if it has limits of its own; absent for the whole app. */
+  feature?: string;
+  /** Requests. */
+  requests?: number;
+  /** Tokens. */
+  tokens?: number;
+  /** US dollars. */
+  usd?: number;
+  /** Files whose upload was begun. */
+  uploads?: number;
+}
+
+/** What a user's calls of one day came to. */
+export interface ExportedDay {
+  /** The day (UTC): `20260714`. */
+  day: string;
+  /** How many calls. */
+  requests: number;
+  /** What they cost, in US dollars. */
+  costUsd: number;
+}
+
+/** One call of a model, as the ledger has it. */
+export interface ExportedGeneration {
+  /** The `generationId`. */
+  id: string;
+  /** The feature. */
+  feature?: string;
+  /** The model that answered. */
+  model?: string;
+  /** Who ran the model. */
+  provider?: string | null;
+  /** `running`, `done`, `stopped`, `failed` or `interrupted`. */
+  status: string;
+  /** The reason of a failure. */
+  error?: string | null;
+  /** Why the answer ended. */
+  finishReason?: string | null;
+  /** When it began, in ISO 8601. */
+  createdAt?: string;
+  /** When it ended. */
+  endedAt?: string;
+  /** Tokens and cost, as the result had them. */
+  usage?: Record<string, unknown>;
+  /** How long it took. */
+  timing?: Record<string, unknown>;
+  /** Whether a cached answer was used. */
+  cached?: boolean;
+  /** What it cost, in US dollars. */
+  costUsd?: number;
+  /** Whether OpenRouter has not confirmed that cost. */
+  costIsEstimate?: boolean;
+  /** The conversation that question and answer are in. */
+  conversationId?: string;
+  /** The answer, if it belongs to no conversation and is still kept. */
+  text?: string;
 }
 
 /** A message of a conversation. Times are text in ISO 8601. */
@@ -579,6 +704,22 @@ export interface ExportedMessage {
   timing?: Timing;
   /** The reason why the answer failed. */
   error?: string;
+}
+
+/** What the app knows of a user beside what they have asked. */
+export interface ExportedProfile {
+  /** What the user has chosen with `set_preferences`. */
+  preferences: Record<string, unknown>;
+  /** The limits of the user's own. */
+  limits: LimitsOverride;
+  /** The tier that an admin gave the user. */
+  tier: string | null;
+  /** Whether an admin has blocked the user. */
+  blocked: boolean;
+  /** What is used of limits, with what answers in progress may still use. */
+  counters: ExportedCounter[];
+  /** When this was read. */
+  exportedAt: string;
 }
 
 /** A model of a comparison that returned no answer. */
@@ -1511,6 +1652,21 @@ export interface ResumeGeneration {
   resume: string;
 }
 
+/**
+ * How long ledger entries, results and cached answers are kept, and whether texts are at all.
+ * What was stored before a change keeps the time that it was given. Conversations stay until they are deleted; a quota's counters live as long as they count, and 40 days at most.
+ */
+export interface Retention {
+  /** How many days a ledger entry is kept. The daily sums of reports stay. */
+  entryDays?: number;
+  /** How many days the result of a call is kept in its entry, for the same request sent again and for `resume`; at most as long as the entry. */
+  resultDays?: number;
+  /** The most days that a cached answer is kept, whatever a feature's `cacheSeconds` says. */
+  cacheDays?: number;
+  /** Whether prompts and answers are stored anywhere but in the user's own conversation. If not, nothing is cached, an answer stops with its listeners even where `onDisconnect` is `continue`, the same request sent again after its end is refused with `result_not_kept`, and what an instance had written when it was killed is lost. */
+  storeTexts?: boolean;
+}
+
 /** An attempt failed before its first token, and another one follows. */
 export interface RetryFrame {
   type: "retry";
@@ -2086,6 +2242,8 @@ export interface Callables {
   update_conversation: { request: UpdateConversation; result: ConversationUpdated; frame: never };
   delete_conversation: { request: DeleteConversation; result: ConversationDeleted; frame: never };
   export_conversation: { request: ExportConversation; result: ConversationExport; frame: never };
+  erase_my_data: { request: EraseMyData; result: DataErased; frame: never };
+  export_my_data: { request: ExportMyData; result: DataExport; frame: never };
   api: { request: Dispatch; result: unknown; frame: never };
   save_feature_settings: { request: SaveFeatureSettings; result: FeatureSaved | FeatureValidated; frame: never };
   reset_feature_settings: { request: ResetFeature; result: FeatureSaved; frame: never };

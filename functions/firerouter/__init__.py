@@ -6,10 +6,10 @@ and a package only by its face, its `__init__` (tests/unit/test_layers.py reads 
     11  app            an instance: its parts, and how a deployed function's request reaches them
     10  admin          what admins call: settings, keys, checks of models and keys, live tests
      9  generation     prompts, comparisons and embeddings, from the request to the settled entry
+     9  reports        what was spent on what, and what a user may take along or have erased
      8  conversations  a tree of messages in Firestore that clients read live
      7  delivery       a generation on another instance: its progress, its queue, its stop
      7  files          files on their way to a model, images on their way from one
-     7  reports        what was spent on what: daily sums, and the reports made of them
      6  features       a feature's settings, and the models it may use
      6  openrouter     OpenRouter: requests, retries, streams, and what its failures mean
      5  models         the catalog: what OpenRouter offers, at which price

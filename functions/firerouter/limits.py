@@ -125,6 +125,12 @@ ANONYMOUS_CONCURRENT: Final = 2
 ANONYMOUS_USD_PER_DAY: Final = 0.1
 ANONYMOUS_USD_PER_MONTH: Final = 1.0
 
+# How long a ledger entry is kept: at least until its cost is final, which takes a day, and until
+# the roll-ups have counted it, however long their schedule failed
+ENTRY_DAYS: Final = 90
+ENTRY_MIN_DAYS: Final = 7
+ENTRY_MAX_DAYS: Final = 3_650
+
 # What all users of the app together may spend
 CEILING_USD_PER_DAY: Final = 20.0
 CEILING_USD_PER_MONTH: Final = 200.0

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from google.cloud.firestore import AsyncClient
 
 DAYS: Final = 7
-DAYS_MAX: Final = 89  # the ledger's entries are kept for 90
+DAYS_MAX: Final = 89  # by default, the ledger's entries are kept for 90
 EMULATOR: Final = "FIRESTORE_EMULATOR_HOST"
 DIFFERENCES_MAX: Final = 20  # printed of a day
 NANO: Final = 1_000_000_000
@@ -101,11 +101,14 @@ async def report(firestore: AsyncClient, days: int, *, check: bool) -> int:
     from scripts.usage_audit.usage_documents import UsageDocuments
 
     documents = await UsageDocuments.of(firestore)
-    status = 0
-    for day in days_until(datetime.now(UTC), days):
-        count = await (check_day if check else read_day)(documents, day)
+    entry_days, now, status = await documents.entry_days(), datetime.now(UTC), 0
+    for day in days_until(now, days):
+        expired = check and day < days_until(now, max(1, entry_days - 1))[0]
+        count = await (check_day if check and not expired else read_day)(documents, day)
         line = f"{day}  {count.requests:>9,}  {dollars(count.nano_usd):>16}"
-        if check:
+        if expired:
+            line += f": not checked, entries are kept for {entry_days} days"
+        elif check:
             waiting = f", {count.waiting:,} more wait" if count.waiting else ""
             line += f"{waiting}: {verdict(count.differences)}"
         print(line, flush=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from firerouter.firestore import NO_USER, key_of
+from firerouter.firestore import ERASED_USER, NO_USER, key_of
 from firerouter.ledger import RUNNING, EntryField
 from firerouter.reports import Contribution, contribution_of, flatten, of_cell
 from scripts.usage_audit.usage_documents import Json, UsageDocuments
@@ -23,7 +23,8 @@ class DayCount:
     Attributes:
         day: `20260714`.
         requests, nano_usd: As the roll-up says.
-        ledger_requests, ledger_nano_usd: As the entries add up to, those included that wait.
+        ledger_requests, ledger_nano_usd: As the entries add up to, those included that wait, and
+            those that were erased with their users.
         waiting: How many entries are to be counted, for the first time or again.
         waiting_nano_usd: By how much that will move the cost.
         running: How many have not ended.
@@ -57,6 +58,14 @@ class _Expected:
         for sums in (self.cells[counted.cell.id], self.users[key][counted.cell.id]):
             sums.update(_named(of_cell(counted.sums)))
 
+    def add_erased(self, document: Json) -> None:
+        """Add what was counted of entries that were deleted with their users."""
+        self.day.update(_named(flatten(document.get("keys"))))
+        for id_, cell in document.get("cells", {}).items():
+            numbers = _numbers(cell)
+            for sums in (self.day, self.cells[id_], self.users[ERASED_USER][id_]):
+                sums.update(numbers)
+
 
 async def read_day(documents: UsageDocuments, day: str) -> DayCount:
     """Return what the roll-up of a day says."""
@@ -87,6 +96,10 @@ async def check_day(documents: UsageDocuments, day: str) -> DayCount:
             uncounted.append(id_)
         elif counted != contribution_of(entry):
             outdated.append(id_)
+    erased = (await documents.users(day)).get(ERASED_USER, {})
+    expected.add_erased(erased)
+    count.ledger_requests += erased.get("requests", 0)
+    count.ledger_nano_usd += erased.get("nanoUsd", 0)
     count.differences += _listed("not counted", uncounted)
     count.differences += _listed("changed since it was counted", outdated)
     count.differences += await _differences(documents, day, expected)

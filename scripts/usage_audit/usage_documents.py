@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from google.cloud.firestore import AsyncClient, FieldFilter
 
+from firerouter.features import read_app_settings
 from firerouter.firestore import Paths
 from firerouter.ledger import EntryField
 from firerouter.reports import COUNTED_FIELDS
@@ -28,6 +29,11 @@ class UsageDocuments:
         """Return the documents as of now, by the server's clock."""
         cursor = await Paths(firestore).usage_cursor().get()
         return cls(firestore, cursor.read_time)
+
+    async def entry_days(self) -> int:
+        """Return how many days entries are kept, by today's settings of the app."""
+        snapshot = await self._paths.app_settings().get(read_time=self._at)
+        return read_app_settings(snapshot.to_dict() or {}).settings.retention.entry_days
 
     async def day(self, day: str) -> Json:
         """Return `usage/{day}`."""

@@ -38,6 +38,7 @@ def test_every_chore_is_known() -> None:
         "bench",
         "contract",
         "dev",
+        "erase-user",
         "free-models",
         "grant-admin",
         "kill-test",

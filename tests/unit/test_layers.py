@@ -349,6 +349,7 @@ HARMLESS_CALLS = {
     "Ceiling",
     "Reserve",
     "Payer",
+    "Retention",
     "BeforeValidator",
     "JSONEncoder",
     "Feature",

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from .. import log
 from ..callable import Call
-from ..contract import SaveAppSettings, parse
+from ..contract import Record, SaveAppSettings, parse
 from ..features import (
     AppSettings,
     AppSettingsStore,
@@ -38,8 +38,8 @@ class AppSettingsAdmin:
         self._choice = choice
 
     async def save(self, call: Call[Caller]) -> Json:
-        """Change the given settings, of `{appName, referer, limits, freeModelsOnly,
-        replaceGoneModels}`; the others stay as they are.
+        """Change the given settings, of `{appName, referer, limits, retention, freeModelsOnly,
+        replaceGoneModels, ...}`; the others stay as they are.
 
         Returns `{revision, settings, changes, warnings}`. Raises SettingsRefused, SettingsChanged
         with both versions, SettingsUnavailable.
@@ -99,7 +99,12 @@ def named_settings(feature: Feature) -> Iterator[tuple[str, FeatureSettings]]:
 def merged(before: AppSettings, given: Mapping[str, object]) -> AppSettings:
     """Return the settings with the given ones replaced. Raises SettingsRefused."""
     values = {**before.to_json(), **given}
-    for name, part in (("limits", before.limits), ("ceiling", before.ceiling)):
+    groups: dict[str, Record] = {
+        "limits": before.limits,
+        "ceiling": before.ceiling,
+        "retention": before.retention,
+    }
+    for name, part in groups.items():
         if isinstance(own := given.get(name), dict):
             values[name] = {**part.model_dump(by_alias=True), **own}
     try:

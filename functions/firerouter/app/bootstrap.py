@@ -241,6 +241,7 @@ class App:
         )
         return rooms.Conversations(
             store=store,
+            deletion=deletion,
             callables=conversations.ConversationCallables(store, deletion, limits=limits),
         )
 
@@ -334,7 +335,27 @@ class App:
             ),
         )
         usage = reports.UsageReportCallable(self.firestore, limits=limits)
-        return rooms.Reports(rollup=rollup, upkeep=upkeep, usage=usage)
+        anonymous = reports.AnonymousUsage(self.firestore, store, limits=limits)
+        erasure = reports.Erasure(
+            self.firestore,
+            store=self.ledger_store,
+            usage=anonymous,
+            stops=self.delivery.stops,
+            progress=self.delivery.progress,
+            conversations=self.conversations.deletion,
+            files=self.files.storage,
+            limits=limits,
+        )
+        export = reports.PersonalExport(
+            self.firestore, anonymous, self.files.storage, limits=limits
+        )
+        return rooms.Reports(
+            rollup=rollup,
+            upkeep=upkeep,
+            usage=usage,
+            erasure=erasure,
+            user_data=reports.UserDataCallables(erasure, export),
+        )
 
     @cached_property
     def admin(self) -> rooms.Admin:

@@ -132,6 +132,9 @@ FUNCTIONS: Final = (
         "delete_conversation", USER, lambda app: app.conversations.callables.delete, 300
     ),
     DeployedFunction("export_conversation", USER, lambda app: app.conversations.callables.export),
+    # ReportLimits.erase_s and erase_end_s fit inside the timeout
+    DeployedFunction("erase_my_data", USER, lambda app: app.reports.user_data.erase, 300),
+    DeployedFunction("export_my_data", USER, lambda app: app.reports.user_data.export, 120),
     # most of what it is called for asks a model
     DeployedFunction("api", USER, _api, 600, load=load_generation),
     DeployedFunction("save_feature_settings", ADMIN, lambda app: app.admin.features.save),

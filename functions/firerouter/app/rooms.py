@@ -91,6 +91,7 @@ class Conversations:
     """Conversations, and what their owners do with them."""
 
     store: conversations.ConversationStore
+    deletion: conversations.ConversationDeletion
     callables: conversations.ConversationCallables
 
 
@@ -113,11 +114,13 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """What was spent on what."""
+    """What was spent on what, and all that is one user's."""
 
     rollup: reports.RollUp
     upkeep: reports.UsageUpkeep
     usage: reports.UsageReportCallable
+    erasure: reports.Erasure
+    user_data: reports.UserDataCallables
 
 
 @dataclass(frozen=True, slots=True)

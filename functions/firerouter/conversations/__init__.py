@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
-    from .callables import ConversationCallables
+    from .callables import ConversationCallables, join_messages, visible
     from .deletion import ConversationDeletion
     from .limits import ConversationLimits
     from .store import ConversationStore
@@ -16,7 +16,11 @@ else:
     __getattr__ = lazily(
         __name__,
         {
-            "callables": ("ConversationCallables",),
+            "callables": (
+                "ConversationCallables",
+                "join_messages",
+                "visible",
+            ),
             "deletion": ("ConversationDeletion",),
             "limits": ("ConversationLimits",),
             "store": ("ConversationStore",),
@@ -45,5 +49,7 @@ __all__ = (
     "ThreadPlace",
     "ThreadWriter",
     "Turn",
+    "join_messages",
     "title_of",
+    "visible",
 )

@@ -82,8 +82,8 @@ class ConversationCallables:
         answer: Json = {"conversationId": id_, "format": request.format}
         if request.format == "markdown":
             return {**answer, "markdown": to_markdown(head, messages)}
-        shown = [{"id": key, **_visible(message)} for key, message in messages.items()]
-        return {**answer, "conversation": {**_visible(head), "messages": shown}}
+        shown = [{"id": key, **visible(message)} for key, message in messages.items()]
+        return {**answer, "conversation": {**visible(head), "messages": shown}}
 
     async def _read(self, uid: str, id_: str) -> tuple[Json, dict[str, Json]]:
         """Return the conversation's document, and its whole messages by ID, the oldest first."""
@@ -135,7 +135,7 @@ def _objects(value: object) -> list[Json]:
     return [item for item in (value if isinstance(value, list) else []) if isinstance(item, dict)]
 
 
-def _visible(document: Mapping[str, object]) -> Json:
+def visible(document: Mapping[str, object]) -> Json:
     """Return what a client may see of a document, times as text."""
     return {
         name: value.isoformat() if isinstance(value, datetime) else value

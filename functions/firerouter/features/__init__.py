@@ -6,7 +6,7 @@ from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .abilities import paid_extras
-    from .app_settings import AppSettings
+    from .app_settings import AppSettings, read_app_settings
     from .app_settings_store import AppSettingsStore, StoredAppSettings
     from .defaults import DEFAULTS
     from .feature import Draft, Feature, StoredFeature, differences, same_settings
@@ -23,7 +23,10 @@ else:
         __name__,
         {
             "abilities": ("paid_extras",),
-            "app_settings": ("AppSettings",),
+            "app_settings": (
+                "AppSettings",
+                "read_app_settings",
+            ),
             "app_settings_store": (
                 "AppSettingsStore",
                 "StoredAppSettings",
@@ -82,6 +85,7 @@ __all__ = (
     "SupportedRequest",
     "differences",
     "paid_extras",
+    "read_app_settings",
     "render",
     "review_settings",
     "same_settings",

@@ -1,6 +1,6 @@
 """The settings of the app as a whole: its name, what a user may do, what may be billed. Pure.
 
-    config/app   {appName, referer, limits, anonymousLimits, tiers, ceiling,
+    config/app   {appName, referer, limits, anonymousLimits, tiers, ceiling, retention,
                   freeModelsOnly, replaceGoneModels, revision, ...}
 
 A malformed field falls back to its default: no call fails because of it.
@@ -15,7 +15,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from ..contract import Matches, Name, Record
-from ..ledger import ANONYMOUS, CapPolicy, Ceiling, LimitsOverride, UserLimits
+from ..ledger import ANONYMOUS, CapPolicy, Ceiling, LimitsOverride, Retention, UserLimits
 from ..limits import TIERS_MAX
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -42,6 +42,8 @@ class AppSettings(Record):
     """What is different for the users of a tier, by its name: the custom claim `tier`."""
     ceiling: Ceiling = Ceiling()
     """What all users together may spend."""
+    retention: Retention = Retention()
+    """How long entries, results and cached answers are kept, and whether texts are."""
     free_models_only: bool = True
     """Whether everything that would be billed is refused, in settings and in calls."""
     replace_gone_models: bool = False
@@ -79,6 +81,7 @@ def read_app_settings(document: Mapping[str, object]) -> ReadAppSettings:
     """Read the settings in `config/app`, whatever it holds."""
     value = document.get("limits")
     user_limits, malformed = _read(UserLimits, value if isinstance(value, dict) else {})
+    retention, wrong = _read_retention(document.get("retention", {}))
     names = (
         *("appName", "referer", "freeModelsOnly", "replaceGoneModels"),
         *("anonymousLimits", "tiers", "ceiling"),
@@ -88,12 +91,23 @@ def read_app_settings(document: Mapping[str, object]) -> ReadAppSettings:
         {
             **{name: document[name] for name in names if name in document},
             "limits": user_limits,
+            "retention": retention,
         },
     )
     revision = document.get("revision")
     if type(revision) is not int or not 0 <= revision < 2**53:
         revision = 0
-    return ReadAppSettings(settings, revision, (*malformed, *also_malformed))
+    return ReadAppSettings(settings, revision, (*malformed, *wrong, *also_malformed))
+
+
+def _read_retention(value: object) -> tuple[Retention, list[str]]:
+    """Return how long what is kept. A malformed `storeTexts` stores none: it fails closed."""
+    if not isinstance(value, dict):
+        return Retention(store_texts=False), ["retention"]
+    retention, malformed = _read(Retention, value)
+    if "storeTexts" in malformed:
+        retention = retention.model_copy(update={"store_texts": False})
+    return retention, malformed
 
 
 def _read(shape: type[ModelT], values: Mapping[str, object]) -> tuple[ModelT, list[str]]:

@@ -7,7 +7,7 @@ from ..lazy import lazily
 if TYPE_CHECKING:
     from .annotations import AnnotationPieces, split_annotations, stored_annotations_of
     from .attachments import Attachments
-    from .file import File, files_of
+    from .file import File, files_of, folder_of
     from .file_plan import FilePlan, FileRef
     from .image_store import ImageStore
     from .images import (
@@ -34,6 +34,7 @@ else:
             "file": (
                 "File",
                 "files_of",
+                "folder_of",
             ),
             "file_plan": (
                 "FilePlan",
@@ -78,6 +79,7 @@ __all__ = (
     "ImageStore",
     "UploadQuota",
     "files_of",
+    "folder_of",
     "image_documents",
     "image_files",
     "split_annotations",

@@ -151,5 +151,10 @@ def is_own(uid: str, path: str) -> bool:
     return re.fullmatch(re.escape(f"users/{key_of(uid)}/") + OWN_PATH, path) is not None
 
 
+def folder_of(uid: str) -> str:
+    """Return what the paths of all files of a user begin with, and no others."""
+    return f"users/{key_of(uid)}/"
+
+
 def _folder(uid: str) -> str:
     return f"users/{key_of(uid)}/uploads/"

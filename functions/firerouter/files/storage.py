@@ -6,6 +6,7 @@
     keep    keeps it until it is deleted; a file that was sent with a call is stored first
     put     stores an image that a model generated
     delete  deletes files
+    list    returns the files whose paths begin alike
 
 A client uploads to that URL directly. It is a resumable upload session of Cloud Storage, so no
 bytes pass through a callable, and no key for signing URLs is needed. Nothing can be overwritten: a
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -49,6 +50,7 @@ class Blob(Protocol):
     """The used part of the library's Blob: the library has no types."""
 
     custom_time: datetime
+    name: str
     metadata: Mapping[str, str] | None
     content_type: str
     size: int
@@ -81,6 +83,14 @@ class Bucket(Protocol):
     def blob(self, path: str) -> Blob: ...
     def get_blob(self, path: str, **within: Unpack[Deadlines]) -> Blob | None: ...
     def delete_blob(self, path: str, **within: Unpack[Deadlines]) -> None: ...
+    def list_blobs(
+        self,
+        *,
+        prefix: str,
+        start_offset: str | None,
+        max_results: int,
+        **within: Unpack[Deadlines],
+    ) -> Iterable[Blob]: ...
 
 
 class StorageClient(Protocol):
@@ -142,8 +152,7 @@ class FileStorage:
             blob = self._connected().get_blob(path, **self._within())
             if blob is None:
                 return None
-            name = (blob.metadata or {}).get("name")
-            return File(path, str(blob.content_type), int(blob.size), name)
+            return _file(blob)
 
         try:
             return await self._run(look, self._limits.storage_s)
@@ -222,6 +231,30 @@ class FileStorage:
 
         await asyncio.gather(*map(delete, paths))
 
+    async def list(self, prefix: str, limit: int, after: str = "") -> Sequence[File]:
+        """Return files without their content, in the order of their paths; none without a bucket.
+
+        Args:
+            prefix: What their paths begin with.
+            limit: How many to return at most.
+            after: The path behind which to begin.
+
+        Raises:
+            StorageUnavailable: Cloud Storage did not answer.
+        """
+
+        def list_() -> Sequence[File]:
+            found = self._connected().list_blobs(
+                prefix=prefix, start_offset=after or None, max_results=limit + 1, **self._within()
+            )
+            blobs = sorted(found, key=lambda blob: blob.name)
+            return [_file(blob) for blob in blobs if blob.name > after][:limit]
+
+        try:
+            return await self._run(list_, self._limits.storage_read_s)
+        except (exceptions.NotFound, StorageMissing):
+            return ()
+
     def _upload(self, blob: Blob, file: File) -> None:
         blob.upload_from_string(
             file.content,
@@ -277,3 +310,9 @@ class FileStorage:
         timeout_s = self._limits.storage_s
         retry = DEFAULT_RETRY.with_timeout(timeout_s).with_delay(initial=0.2, maximum=2.0)
         return {"timeout": timeout_s, "retry": retry}
+
+
+def _file(blob: Blob) -> File:
+    """Return a file as Cloud Storage describes it, without its content."""
+    name = (blob.metadata or {}).get("name")
+    return File(blob.name, str(blob.content_type), int(blob.size), name)

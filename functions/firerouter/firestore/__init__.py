@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         translated,
     )
     from .limits import ConfigLimits, FirestoreLimits
-    from .paths import GENERATIONS, NO_USER, Paths, key_of
+    from .paths import ERASED_USER, GENERATIONS, NO_USER, Paths, key_of
     from .pieces import cut
     from .raw import ListenStream, database_name, generated_client, listen
     from .reads import READ_S, Document, Snapshot, content, count, get, get_all, pages, query
@@ -59,6 +59,7 @@ else:
                 "FirestoreLimits",
             ),
             "paths": (
+                "ERASED_USER",
                 "GENERATIONS",
                 "NO_USER",
                 "Paths",
@@ -86,6 +87,7 @@ else:
     )
 
 __all__ = (
+    "ERASED_USER",
     "GENERATIONS",
     "NO_USER",
     "READ_S",

@@ -19,7 +19,7 @@ catalog/{shard}                                  the list of models
 responses/{hash}                                 cached answers
 usage/{day}                                      what a day's generations came to, all together
   cells/{cell}                                   of one feature, model, revision and tier
-  users/{user}                                   of one user
+  users/{user}                                   of one user; `%erased`: of all who were erased
 usage/cursor                                     how far the ledger has been counted
 usage/accounts/keys/{version}                    what OpenRouter charged a key
 alerts/{id}                                      what an admin should look at
@@ -44,6 +44,7 @@ _NO_KEY: Final = re.compile(r"[/%\x00-\x1f\x7f-\x9f]|\A__.*__\Z|\A\Z", re.DOTALL
 
 GENERATIONS: Final = "generations"
 NO_USER: Final = "%"  # no key of a user: a % in one begins a quoted character
+ERASED_USER: Final = "%erased"  # nor is this: whose usage is kept without saying whose it was
 
 
 def key_of(uid: str) -> str:
@@ -81,6 +82,9 @@ class Paths:
     def quota_window(self, uid: str, name: str) -> AsyncDocumentReference:
         return self._firestore.document("quotas", key_of(uid), "windows", name)
 
+    def quota_windows(self, uid: str) -> AsyncCollectionReference:
+        return self._firestore.collection("quotas", key_of(uid), "windows")
+
     def user_limits(self, uid: str) -> AsyncDocumentReference:
         return self._firestore.document("limits", key_of(uid))
 
@@ -95,6 +99,10 @@ class Paths:
 
     # -- what the generations came to ----------------------------------------------------------
 
+    def usage_days(self) -> AsyncCollectionReference:
+        """Return the collection of all days; `cursor` and `accounts` are in it as well."""
+        return self._firestore.collection("usage")
+
     def usage(self, day: str) -> AsyncDocumentReference:
         return self._firestore.document("usage", day)
 
@@ -106,7 +114,7 @@ class Paths:
 
     def usage_user(self, day: str, uid: str | None) -> AsyncDocumentReference:
         """Return where a user's usage is, or that of entries which name no user."""
-        key = NO_USER if uid is None else key_of(uid)
+        key = ERASED_USER if uid == ERASED_USER else NO_USER if uid is None else key_of(uid)
         return self._firestore.document("usage", day, "users", key)
 
     def usage_cursor(self) -> AsyncDocumentReference:
@@ -122,6 +130,12 @@ class Paths:
 
     def user(self, uid: str) -> AsyncDocumentReference:
         return self._firestore.document("users", key_of(uid))
+
+    def conversations(self, uid: str) -> AsyncCollectionReference:
+        return self._firestore.collection("users", key_of(uid), "conversations")
+
+    def deletions(self, uid: str) -> AsyncCollectionReference:
+        return self._firestore.collection("users", key_of(uid), "deleting")
 
     def conversation(self, uid: str, id_: str) -> AsyncDocumentReference:
         return self._firestore.document("users", key_of(uid), "conversations", id_)

@@ -84,7 +84,8 @@ class AdmittedGeneration:
         """Whether its text outlives the call: for a repeated request, or to be read later."""
         request, admission = self.prepared.request, self.entry.admission
         asked_for = request.request_id is not None or self.writer is not None
-        return (asked_for or admission.continues) and not request.temporary
+        stores = self.prepared.app.retention.store_texts and not request.temporary
+        return stores and (asked_for or admission.continues)
 
     @property
     def texts_erased(self) -> bool:

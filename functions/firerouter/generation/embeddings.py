@@ -224,6 +224,7 @@ class EmbeddingExecution:
                 ),
                 reserve=await self._reserve(requests, feature, app),
                 payer=payer,
+                retention=app.retention,
             ),
             caps,
         )
@@ -411,7 +412,8 @@ def build_outcome(
     """Return how the ledger entry ends."""
     admission = run.entry.admission
     stored = None
-    if ending.failure is None and admission.request.request_id is not None:
+    keeps = admission.retention.store_texts and admission.request.request_id is not None
+    if ending.failure is None and keeps:
         packed = _in_form(result, "base64")  # a quarter of the size of numbers
         stored = packed if len(encode(packed)) <= limits.result_max_bytes else None
     records = records_of(run.attempts.attempts, run.prices)
@@ -427,6 +429,7 @@ def build_outcome(
         timing=result["timing"],
         attempts=tuple(records),
         result=stored,
+        retention=admission.retention,
     )
 
 

@@ -426,7 +426,7 @@ class PromptExecution:
         prepared, id_ = generation.prepared, generation.prepared.cache_id
         if id_ is None or prepared.request.temporary or not is_cacheable(ending.status, result):
             return None
-        seconds = prepared.feature.settings.cache_seconds
+        seconds = prepared.app.retention.cache_s(prepared.feature.settings.cache_seconds)
         try:
             await self._cache.put(id_, result, generation.active.uid, seconds)
         except Exception as error:
@@ -471,4 +471,5 @@ def _admission(
         conversation=link,
         continues=continues,
         streams=feature.settings.stream,
+        retention=prepared.app.retention,
     )

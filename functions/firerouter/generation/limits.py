@@ -54,6 +54,7 @@ class GenerationLimits:
     reconcile_s: float = 60.0  # after that, it starts nothing more
     reconcile_end_s: float = 45.0  # to finish what it has started; both fit into 120 s
     reconcile_page: int = 100  # entries read at a time
+    results_page: int = 300  # results removed by one commit
     reconcile_at_once: int = 4  # entries at a time
     rescue_s: float = 3600.0  # after admission; then an entry is closed without its answer
     cost_pause_s: float = 240.0  # before an unknown cost is requested again; it grows with time

@@ -67,7 +67,7 @@ class PreparedRequest:
     @property
     def may_continue(self) -> bool:
         """Whether the answer may continue without a listener, for which its text is stored."""
-        if self.request.temporary or self.feature.test:
+        if self.request.temporary or self.feature.test or not self.app.retention.store_texts:
             return False
         return self.feature.settings.on_disconnect == "continue"
 
@@ -186,7 +186,9 @@ class RequestBuilder:
             notices=(*selection.notices, *supported.notices, *files.notices),
             reserve=reserve,
             prices=_prices(settings, app, known),
-            cache_id=_cache_id(request, feature, uid, upstream),
+            cache_id=_cache_id(request, feature, uid, upstream)
+            if app.retention.store_texts
+            else None,
         )
 
     async def _upstream(

@@ -5,6 +5,8 @@
     ended, its cost an estimate  -> GET /generation, by the id of each attempt whose cost is one
                                     -> the message in its conversation, and the entry, corrected
 
+    its result kept long enough  -> removed; see `ledger.Retention`
+
 Each attempt is corrected as soon as OpenRouter knows it. One that it does not know yet, or cannot
 be asked for, is asked for again later, and given up after a day: then the estimate stands. So it
 does where no id ever came. OpenRouter is asked politely: a few at once, and no more in this run
@@ -110,6 +112,9 @@ class Reconciler:
             until=until,
         )
         looked = await self._pages(self._store.cost_due, costs.reconcile, until)
+        while await self._store.remove_results(self._now(), self._limits.results_page):
+            if asyncio.get_running_loop().time() >= until:
+                break
         summary = {
             "closed": len(closed),
             "costed": looked.count("costed"),

@@ -184,6 +184,7 @@ def build_outcome(
         timing=result["timing"],
         attempts=outcome.records,
         result=_stored_result(generation, ending, result, limits),
+        retention=generation.prepared.app.retention,
     )
 
 

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .own_limits import OwnLimitsStore, read_own_limits
     from .quotas import Windows, counters, has_limits
     from .reserve import NOTHING, Reserve
+    from .retention import Retention
     from .store import LedgerStore
 else:
     __getattr__ = lazily(
@@ -110,6 +111,7 @@ else:
                 "NOTHING",
                 "Reserve",
             ),
+            "retention": ("Retention",),
             "store": ("LedgerStore",),
         },
     )
@@ -146,6 +148,7 @@ __all__ = (
     "Place",
     "RequestKey",
     "Reserve",
+    "Retention",
     "Status",
     "Stop",
     "StoredEntry",

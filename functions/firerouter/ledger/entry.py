@@ -16,6 +16,7 @@
                   endedAt, costNanoUsd, costIsEstimate
                   costDueAt?   only of an estimate: when OpenRouter is to be asked for the cost
                   cacheId?     the cached answer that was served, or that it was cached as
+                  resultExpireAt?   when `result` is removed, if that is before the entry is
       erased      textsErased  true: its conversation was deleted, and so are its texts
       reconciled  reconciledAt, or costGivenUpAt
       reported    rolled       what `reports` has counted of it
@@ -33,8 +34,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
+from .malformed import mapping_of as _mapping
+from .malformed import object_of as _object
+from .malformed import text_of as _text
+from .malformed import time_of as _time
+from .malformed import whole_of as _whole
 from .quotas import Windows
 from .reserve import NOTHING, Reserve
+from .retention import BY_DEFAULT, Retention
 
 if TYPE_CHECKING:
     from ..firestore import Document, Snapshot
@@ -88,6 +95,7 @@ class EntryField:
     USAGE: Final = "usage"
     TIMING: Final = "timing"
     RESULT: Final = "result"
+    RESULT_EXPIRE_AT: Final = "resultExpireAt"
     ENDED_AT: Final = "endedAt"
     COST: Final = "costNanoUsd"
     COST_IS_ESTIMATE: Final = "costIsEstimate"
@@ -103,6 +111,7 @@ class EntryField:
     CONVERSATION_ID: Final = "place.conversationId"
     STOP_INSTANCE: Final = "stop.instance"
     RESULT_USAGE: Final = "result.usage"
+    RESULT_TEXT: Final = "result.text"
 
 
 # -- values ----------------------------------------------------------------------------------------
@@ -369,6 +378,7 @@ class Admission:
         conversation: Where its answer belongs, if anywhere.
         continues: Whether it needs no listener; a task of the queue has to claim it first.
         streams: Whether its text is sent as it is generated.
+        retention: How long the entry is kept, and whether it may hold any text.
     """
 
     id: str
@@ -382,6 +392,7 @@ class Admission:
     conversation: ConversationLink | None = None
     continues: bool = False
     streams: bool = True
+    retention: Retention = BY_DEFAULT
 
     @property
     def is_cached(self) -> bool:
@@ -397,7 +408,7 @@ class Admission:
             nonce: Identifies the entry's owner.
             instance: The instance that runs it, unless a task has to claim it first.
             windows: Where it is counted, and when it is admitted.
-            limits: How long it may run, or wait for its task, and how long the entry is kept.
+            limits: How long it may run, or wait for its task.
         """
         now = windows.at
         late = now + timedelta(seconds=limits.queued_max_s)
@@ -414,7 +425,7 @@ class Admission:
             EntryField.STATUS: RUNNING,
             EntryField.CREATED_AT: now,
             EntryField.DEADLINE_AT: late if self.continues else run_deadline(now, limits),
-            EntryField.EXPIRE_AT: now + timedelta(days=limits.entry_ttl_days),
+            EntryField.EXPIRE_AT: self.retention.entry_ends(now),
             EntryField.LEASE_UNTIL: now + timedelta(seconds=limits.lease_s),
             EntryField.RESERVED: self.reserve.nano_usd,
             EntryField.RESERVED_TOKENS: self.reserve.tokens,
@@ -434,7 +445,7 @@ class Admission:
         if self.saved_nano_usd is not None:
             document[EntryField.CACHED] = True
             document[EntryField.SAVED] = self.saved_nano_usd
-        if link is not None and link.question:
+        if link is not None and link.question and self.retention.store_texts:
             document[EntryField.QUESTION] = dict(link.question)
         if self.continues:
             document[EntryField.CONTINUES] = True
@@ -506,6 +517,7 @@ class Outcome:
         attempts: All attempts.
         result: The result, if it is stored for the same request sent again.
         cache_id: The cached answer that has its text, if one does.
+        retention: How long the result is kept.
     """
 
     status: Status
@@ -520,6 +532,7 @@ class Outcome:
     attempts: Sequence[AttemptRecord] = ()
     result: Mapping[str, object] | None = None
     cache_id: str | None = None
+    retention: Retention = BY_DEFAULT
 
     def without_texts(self) -> Outcome:
         return replace(self, result=None, cache_id=None)
@@ -774,26 +787,3 @@ def attempt_documents(attempts: Sequence[AttemptRecord]) -> list[Document]:
 def _attempts(value: object) -> tuple[AttemptRecord, ...]:
     known = value if isinstance(value, list) else []
     return tuple(map(AttemptRecord.from_document, known))
-
-
-# -- reading malformed fields ----------------------------------------------------------------------
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _time(value: object) -> datetime | None:
-    return value if isinstance(value, datetime) else None
-
-
-def _object(value: object) -> Document | None:
-    return value if isinstance(value, dict) else None
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}

@@ -41,6 +41,5 @@ class LedgerLimits:
     own_limits_stale_s: float = 60.0
     own_limits_users: int = 2_000  # that an instance remembers
 
-    entry_ttl_days: int = 90
-    window_ttl_days: int = 40  # a month, and time to correct its costs
+    window_ttl_days: int = 40  # a month, and time to correct its costs; `Retention` has the others
     minutes_removed: int = 3  # counters of passed minutes that each call removes

@@ -233,7 +233,10 @@ class LedgerStore:
         cost = Cost(held.nano_usd, is_estimate=True)
         if outcome.cost_nano_usd is not None:
             cost = Cost(outcome.cost_nano_usd, outcome.cost_is_estimate)
-        await self._end(held, outcome.to_fields(), cost, now, within_s)
+        fields = outcome.to_fields()
+        if outcome.result is not None and (ends := outcome.retention.result_ends(now)) is not None:
+            fields[EntryField.RESULT_EXPIRE_AT] = ends
+        await self._end(held, fields, cost, now, within_s)
 
     # -- for the reconciler --------------------------------------------------------------------
     # These raise LedgerUnavailable and FirestoreForbidden.
@@ -305,6 +308,26 @@ class LedgerStore:
         """Make the estimate final. Return whether this call did it."""
         fields = {EntryField.COST_DUE_AT: DELETE_FIELD, EntryField.COST_GIVEN_UP_AT: now}
         return await self._mark(stored, fields)
+
+    async def remove_results(self, now: datetime, limit: int) -> int:
+        """Remove results that are kept no longer, of at most so many entries. Return of how many.
+
+        Where an entry is gone meanwhile, nothing is removed: the next run does it.
+        """
+        old = self._where(FieldFilter(EntryField.RESULT_EXPIRE_AT, "<=", now))
+        page = old.order_by(EntryField.RESULT_EXPIRE_AT).select([]).limit(limit)
+        with translated(LedgerUnavailable, "ledger_away"):
+            found = await query(page)
+            batch = Batch(self._firestore)
+            gone = {EntryField.RESULT: None, EntryField.RESULT_EXPIRE_AT: DELETE_FIELD}
+            for snapshot in found:
+                batch.update(snapshot.reference, gone, version=snapshot.update_time)
+            if found:
+                try:
+                    await commit(batch, self._limits.admit_s)
+                except Conflict:
+                    return 0
+        return len(found)
 
     # -- pieces --------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Reports: what the generations of each day came to, by feature, model, revision, tier and user."""
+"""Reports: what the generations of each day came to; what is one user's, to take or erase."""
 
 from typing import TYPE_CHECKING
 
@@ -7,22 +7,32 @@ from ..lazy import lazily
 if TYPE_CHECKING:
     from .account_check import AccountCheck
     from .alerts import Alerts
+    from .anonymous_usage import AnonymousUsage
     from .cost_check import CostCheck
+    from .erasure import Erased, Erasure
     from .limits import ReportLimits
+    from .personal_export import PersonalExport
     from .refusal_counts import RefusalCounts
     from .rollup import RollUp
     from .sums import COUNTED_FIELDS, Contribution, contribution_of, flatten, of_cell
     from .upkeep import UsageUpkeep
     from .usage_report import UsageReportCallable
     from .usage_store import UsageStore
+    from .user_data import UserDataCallables
 else:
     __getattr__ = lazily(
         __name__,
         {
             "account_check": ("AccountCheck",),
             "alerts": ("Alerts",),
+            "anonymous_usage": ("AnonymousUsage",),
             "cost_check": ("CostCheck",),
+            "erasure": (
+                "Erased",
+                "Erasure",
+            ),
             "limits": ("ReportLimits",),
+            "personal_export": ("PersonalExport",),
             "refusal_counts": ("RefusalCounts",),
             "rollup": ("RollUp",),
             "sums": (
@@ -35,6 +45,7 @@ else:
             "upkeep": ("UsageUpkeep",),
             "usage_report": ("UsageReportCallable",),
             "usage_store": ("UsageStore",),
+            "user_data": ("UserDataCallables",),
         },
     )
 
@@ -42,14 +53,19 @@ __all__ = (
     "COUNTED_FIELDS",
     "AccountCheck",
     "Alerts",
+    "AnonymousUsage",
     "Contribution",
     "CostCheck",
+    "Erased",
+    "Erasure",
+    "PersonalExport",
     "RefusalCounts",
     "ReportLimits",
     "RollUp",
     "UsageReportCallable",
     "UsageStore",
     "UsageUpkeep",
+    "UserDataCallables",
     "contribution_of",
     "flatten",
     "of_cell",

@@ -18,6 +18,21 @@ class ReportLimits:
     roll_overlap_s: float = 120.0  # a commit's time is known so much before the commit is seen
     roll_pause_s: float = 0.2  # at most, before a page is read again that was counted elsewhere
 
+    # Erasing and exporting all that is a user's
+    erase_s: float = 200.0  # then nothing more is begun: the next call goes on
+    erase_end_s: float = 40.0  # to finish what was begun; both inside the callables' 300 s
+    erase_stop_looks: int = 40  # whether answers in progress have ended, once they were stopped
+    erase_stop_pause_s: float = 0.25  # between two of them: ten seconds together
+    erase_page_entries: int = 20  # of one commit: none adds more than 22 numbers to a document
+    erase_days_at_once: int = 100  # whose roll-ups are looked into
+    erase_progress_days: int = 3  # after admission: what was left of it has expired by then
+    erase_batch: int = 200  # documents deleted at once
+    erase_tries: int = 5  # of one commit, where others change the same documents
+    export_s: float = 20.0  # one read
+    export_page_bytes: int = 2_000_000  # of an answer: then it ends with the item at hand
+    export_read_max: int = 20  # documents read at once
+    export_entries: int = 100  # entries read at once
+
     # A report
     report_documents_max: int = 10_000  # read for one page of it: some seconds' work
     report_reads_at_once: int = 4  # days

@@ -248,6 +248,11 @@ def of_cell(sums: Sums) -> Sums:
     return {path: number for path, number in sums.items() if path[0] not in _OF_DAY_ALONE}
 
 
+def day_alone(sums: Sums) -> Sums:
+    """Return the rest: what concerns days alone."""
+    return {path: number for path, number in sums.items() if path[0] in _OF_DAY_ALONE}
+
+
 def under(sums: Sums, name: str) -> dict[str, int]:
     """Return the numbers of a group, such as `status`, by their names."""
     return {path[1]: number for path, number in sums.items() if path[0] == name and len(path) == 2}

@@ -182,7 +182,7 @@ class UsageStore:
             if entry.contribution is not None:
                 fields[EntryField.ROLLED] = entry.contribution.to_document()
             batch.update(self._paths.generation(entry.id), fields, version=entry.version)
-        self._move(batch, movement)
+        self.move(batch, movement)
         batch.set(self._paths.usage_cursor(), {ROLLED_TO: counted[-1].due_at}, merge=True)
         await commit(batch, self._limits.roll_commit_s)
         return counted
@@ -200,13 +200,12 @@ class UsageStore:
         batch.set(self._paths.usage_cursor(), {COMPLETE_AT: SERVER_TIMESTAMP}, merge=True)
         await commit(batch, self._limits.roll_commit_s)
 
-    def _move(self, batch: Batch, movement: Movement) -> None:
+    def move(self, batch: Batch, movement: Movement) -> None:
+        """Have a commit move the sums of all documents."""
         for day, sums in movement.days.items():
-            _increment(
-                batch, self._paths.usage(day), {(SUMS, *path): n for path, n in sums.items()}
-            )
+            increment(batch, self._paths.usage(day), {(SUMS, *path): n for path, n in sums.items()})
         for (day, cell), sums in movement.cells.items():
-            _increment(
+            increment(
                 batch,
                 self._paths.usage_cells(day).document(cell.id),
                 {(SUMS, *path): number for path, number in sums.items()},
@@ -221,14 +220,15 @@ class UsageStore:
                 named[cell.id] = cell.to_document()
                 increments |= {(*own, SUMS, *path): number for path, number in sums.items()}
             fields = {UID: uid, CELLS: named}
-            _increment(batch, self._paths.usage_user(day, uid), increments, fields)
+            increment(batch, self._paths.usage_user(day, uid), increments, fields)
 
 
-def _increment(
+def increment(
     batch: Batch,
     reference: AsyncDocumentReference,
     sums: Sums,
     fields: Mapping[str, object] | None = None,
 ) -> None:
+    """Have a commit add to the sums of a document, and set these fields, if any of them moves."""
     if moved := nonzero(sums):
         batch.increment(reference, moved, fields or {})

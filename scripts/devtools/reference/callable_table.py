@@ -270,6 +270,25 @@ CALLABLES: Final = (
         None,
         (errors.ConversationUnknown, errors.HistoryUnavailable),
     ),
+    Callable(
+        "erase_my_data",
+        (contract.EraseMyData,),
+        (contract.DataErased,),
+        None,
+        (
+            errors.LedgerUnavailable,
+            errors.HistoryUnavailable,
+            errors.StorageMissing,
+            errors.StorageUnavailable,
+        ),
+    ),
+    Callable(
+        "export_my_data",
+        (contract.ExportMyData,),
+        (contract.DataExport,),
+        None,
+        (errors.HistoryUnavailable, errors.StorageUnavailable),
+    ),
     Callable("api", (contract.Dispatch,)),
     Callable(
         "save_feature_settings",

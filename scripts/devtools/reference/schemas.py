@@ -17,7 +17,7 @@ from pydantic.json_schema import models_json_schema
 
 from firerouter import contract
 from firerouter.callable import CallableError
-from firerouter.contract import admin_result, frames, result, user_limits
+from firerouter.contract import admin_result, frames, result, user_data, user_limits
 from scripts.devtools.reference.callable_table import CALLABLES
 
 Schema = dict[str, Any]
@@ -165,7 +165,7 @@ def _without_titles(value: Any) -> Any:
 
 def _results() -> dict[str, Schema]:
     defs: dict[str, Schema] = {}
-    for module in (result, admin_result, user_limits, frames):
+    for module in (result, admin_result, user_limits, user_data, frames):
         for name, value in vars(module).items():
             if is_typeddict(value) and value.__module__ == module.__name__:
                 defs[name] = _typed_dict(value)

@@ -84,6 +84,10 @@ async def test_firestore_has_an_index_for_each_query(
     gone = {"conversationId": stopped["conversationId"]}
     await other.call("delete_conversation", gone, UID)
 
+    # all that is a user's
+    await other.call("export_my_data", {}, UID)
+    await other.app.reports.erasure.erase(UID, forgets_limits=True)
+
     assert {field for query in seen for field in query.fields} == queried_fields()
 
 

@@ -1,0 +1,30 @@
+"""Reads the fields of a document that may hold anything: what has not the type counts as absent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..firestore import Document
+
+
+def text_of(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def whole_of(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def time_of(value: object) -> datetime | None:
+    return value if isinstance(value, datetime) else None
+
+
+def object_of(value: object) -> Document | None:
+    return value if isinstance(value, dict) else None
+
+
+def mapping_of(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}

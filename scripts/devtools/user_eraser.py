@@ -1,0 +1,203 @@
+"""`./scripts/erase-user`: what `erase_my_data` does for its caller, done by the app's owner.
+
+    stop what runs -> erase, run by run, until nothing is left -> the account, if that is wanted
+
+It runs the functions' own code in this process, with the owner's credentials. It writes no audit
+entry, because that would name the user again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import io
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from scripts.devtools import ROOT, dev_state, processes
+from scripts.devtools.cli_errors import FAILED, INTERRUPTED, NOT_SET_UP, Problem
+from scripts.devtools.suite import BUCKET, PROJECT
+
+RUNS_MAX: Final = 100  # each takes minutes, and erases tens of thousands of documents
+
+EPILOG: Final = """\
+examples:
+  ./scripts/erase-user UID                     in the running ./scripts/dev
+  ./scripts/erase-user UID --project my-app --bucket my-app.firebasestorage.app
+  ./scripts/erase-user UID --project my-app --no-bucket --account
+
+This cannot be taken back. Conversations, files, ledger entries, cached answers and preferences are
+deleted; what was spent stays in the sums of reports, without the user. It can be run again at any
+time, also after it was interrupted; then it prints zeros.
+A project needs Google credentials: gcloud auth application-default login
+exit status: 0 erased, 1 something is left, 2 wrong arguments, 3 not set up.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return asyncio.run(run(options))
+    except Problem as problem:
+        print(problem, file=sys.stderr)
+        return NOT_SET_UP
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="./scripts/erase-user",
+        description="Erases all that the app has of one user.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("uid", metavar="UID", help="the user's id in Firebase Authentication")
+    parser.add_argument(
+        "--forget-limits",
+        action="store_true",
+        help="also what admins set for the user, such as a block, and the counters of this month",
+    )
+    parser.add_argument(
+        "--account", action="store_true", help="also the account in Firebase Authentication"
+    )
+    parser.add_argument(
+        "--project",
+        metavar="ID",
+        help="the Firebase project (default: the running ./scripts/dev)",
+    )
+    bucket = parser.add_mutually_exclusive_group()
+    bucket.add_argument(
+        "--bucket", metavar="NAME", help="the project's default bucket in Cloud Storage"
+    )
+    bucket.add_argument(
+        "--no-bucket", action="store_true", help="the project has no files in Cloud Storage"
+    )
+    options = parser.parse_args(arguments)
+    if options.project and not (options.bucket or options.no_bucket):
+        parser.error("--project needs --bucket NAME, where the user's files are, or --no-bucket")
+    return options
+
+
+async def run(options: argparse.Namespace) -> int:
+    """Erase the user, print what was erased, and return the exit status. Raises Problem."""
+    from google.api_core.exceptions import GoogleAPIError
+    from google.auth.exceptions import GoogleAuthError
+
+    from firerouter.callable import CallableError
+
+    environ = environment(options)
+    os.environ.update(environ)  # Google's clients look there themselves
+    try:
+        return await erase(options, environ)
+    except GoogleAuthError:
+        raise Problem(
+            "There are no Google credentials on this machine, or they have expired.",
+            "Run `gcloud auth application-default login`, then this again.",
+        ) from None
+    except (GoogleAPIError, CallableError) as error:
+        raise Problem(
+            f"Not everything was erased: {error}",
+            "Your account needs the roles Cloud Datastore User and Storage Object Admin in that "
+            "project. Then run this again: it goes on where it ended.",
+        ) from None
+
+
+async def erase(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Erase the user with the functions' own code, as often as it takes."""
+    from firerouter.app.bootstrap import App
+
+    app = App(environ)
+    if not options.no_bucket:
+        await asyncio.to_thread(check_bucket, app)
+    counts: Counter[str] = Counter()
+    for _ in range(RUNS_MAX):
+        with contextlib.redirect_stdout(io.StringIO()):  # the functions log for Cloud Logging
+            erased = await app.reports.erasure.erase(
+                options.uid, forgets_limits=options.forget_limits
+            )
+        counts.update(erased.counts)
+        if erased.is_complete or erased.running:
+            break
+    await app.delivery.stops.close()
+    for kind, count in counts.items():
+        print(f"{count:>9,}  {kind}")
+    if erased.running:
+        print(
+            f"{erased.running} answers have not ended. The reconciler closes them within ten "
+            "minutes: run this again then.",
+            file=sys.stderr,
+        )
+    if not erased.is_complete:
+        return FAILED
+    if options.account:
+        print(f"{await asyncio.to_thread(delete_account, app, options.uid):>9,}  account")
+    return 0
+
+
+def check_bucket(app: Any) -> None:
+    """Raise Problem if there is no such bucket: its files would be left."""
+    from google.api_core.exceptions import NotFound
+
+    from firerouter.app import clients
+
+    name = app.environment.storage_bucket
+    try:
+        next(iter(clients.storage(app.environment).list_blobs(name, max_results=1)), None)
+    except NotFound:
+        raise Problem(
+            f"There is no bucket {name}.",
+            "Its name is in the Firebase console, under Storage. Without one: --no-bucket",
+        ) from None
+
+
+def delete_account(app: Any, uid: str) -> int:
+    """Delete the account. Return how many there were."""
+    from firebase_admin import auth
+
+    from firerouter.app import clients
+
+    try:
+        auth.delete_user(uid, app=clients.firebase_app(app.environment))
+    except auth.UserNotFoundError:
+        return 0
+    return 1
+
+
+def environment(options: argparse.Namespace) -> dict[str, str]:
+    """Return the environment of the functions, in the emulators or at Google. Raises Problem."""
+    if options.project is not None:
+        for name in [name for name in os.environ if name.endswith("_EMULATOR_HOST")]:
+            os.environ.pop(name)  # a named project is never an emulator
+        config = json.dumps({"storageBucket": options.bucket or ""})
+        return {
+            "GCLOUD_PROJECT": options.project,
+            # a person's credentials, unlike a service account's, do not name the quota's project
+            "GOOGLE_CLOUD_QUOTA_PROJECT": options.project,
+            "FIREBASE_CONFIG": config,
+        }
+    state = dev_state.find(ROOT)
+    if state is None:
+        raise Problem(
+            "No ./scripts/dev is running in this folder.",
+            "Start it, or name a Firebase project: --project ID",
+        )
+    processes.bypass_proxies(os.environ)
+    addresses = state["addresses"]
+    return {
+        "FUNCTIONS_EMULATOR": "true",
+        "GCLOUD_PROJECT": PROJECT,
+        "FIREBASE_CONFIG": json.dumps({"storageBucket": BUCKET}),
+        "FIRESTORE_EMULATOR_HOST": addresses["firestore"],
+        "FIREBASE_AUTH_EMULATOR_HOST": addresses["auth"],
+        "STORAGE_EMULATOR_HOST": addresses["storage"],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
