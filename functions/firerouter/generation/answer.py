@@ -203,6 +203,10 @@ class AnswerRun:
 
     def outcome(self) -> AnswerOutcome:
         """Return what there is of the answer now."""
+        return replace(self.remains(), annotations=self._new_annotations())
+
+    def remains(self) -> AnswerOutcome:
+        """Return `outcome` without what is read of files, which may be malformed."""
         return AnswerOutcome(
             upstream=self._upstream,
             answer=self._answer,
@@ -210,7 +214,7 @@ class AnswerRun:
             attempts=tuple(self._log.attempts),
             helper_calls=tuple(self._helper.calls),
             summary=self._helper.summary,
-            annotations=self._new_annotations(),
+            annotations=(),
             images=tuple(self._images.images),
             notices=tuple(self._notices),
             first_token_ms=self._first_token_ms,
@@ -477,7 +481,7 @@ class AnswerRun:
 
     def _note(self) -> None:
         prices = self._generation.prepared.prices
-        records = all_records(self.outcome(), prices, ended=False)
+        records = all_records(self.remains(), prices, ended=False)
         self._services.ledger.note(self._generation.entry, records)
 
     async def _start_when_stored(self) -> None:
