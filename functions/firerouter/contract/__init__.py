@@ -147,6 +147,7 @@ if TYPE_CHECKING:
         UploadResult,
         Usage,
     )
+    from .strict_json import parse_json
     from .tools import Tool, ToolResult, Turn
     from .usage import GetUsageReport, UsageGroup
     from .user_data import (
@@ -353,6 +354,7 @@ else:
                 "UploadResult",
                 "Usage",
             ),
+            "strict_json": ("parse_json",),
             "tools": (
                 "Tool",
                 "ToolResult",
@@ -557,6 +559,7 @@ __all__ = (
     "page_token",
     "parse",
     "parse_answer",
+    "parse_json",
     "parse_partial",
     "read_page_token",
     "response_format",

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from .. import limits
+from .strict_json import parse_json
 
 _INT64: Final = 2**63
 
@@ -56,7 +57,7 @@ def _json(value: object) -> object:
     """
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except (ValueError, RecursionError):
             raise PydanticCustomError("json", "must be JSON") from None
     for problem in _too_much(value):

@@ -8,6 +8,7 @@ import json
 from typing import Protocol
 
 from ..errors import InvalidArgument
+from .strict_json import parse_json
 
 
 class PagedRequest(Protocol):
@@ -34,7 +35,7 @@ def read_page_token(request: PagedRequest) -> list[object]:
     if text is None:
         return []
     try:
-        token = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        token = parse_json(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (ValueError, RecursionError):
         token = None
     match token:

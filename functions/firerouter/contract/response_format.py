@@ -5,6 +5,7 @@ Models and providers do not always comply with a format, so the answer is valida
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, NamedTuple
@@ -109,9 +110,11 @@ def parse_partial(text: str) -> object:
     """Return the JSON value so far, whose last text may be truncated; None if there is none."""
     begun = _FENCE.sub("", text, count=1)
     try:
-        return from_json(begun, allow_partial="trailing-strings")
+        value: object = from_json(begun, allow_partial="trailing-strings", allow_inf_nan=False)
+        json.dumps(value, allow_nan=False)  # 1e999 is read as infinity all the same
     except ValueError:
         return None
+    return value
 
 
 def result_fields(text: str, wanted: Mapping[str, object] | None) -> dict[str, object]:

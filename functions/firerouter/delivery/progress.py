@@ -186,13 +186,19 @@ class Progress:
             found = await query(later.order_by("number"))
         return [Piece.from_document(content(snapshot)) for snapshot in found]
 
-    def has_pieces(self, id_: str) -> bool:
+    def is_known(self, id_: str) -> bool:
         """Return whether this instance has stored pieces of a generation, or has tried to."""
         return id_ in self._next_number
 
-    async def forget(self, id_: str) -> None:
-        """Delete the pieces, if there are any, all at once. If that fails, they expire."""
-        if self._next_number.pop(id_, None) is None:
+    async def forget(self, id_: str, *, delete: bool = True) -> None:
+        """Let go of a generation that has ended, and delete its pieces all at once.
+
+        Args:
+            id_: The generation's ID.
+            delete: Whether to delete the pieces, if there are any. If not, or if that fails, they
+                expire.
+        """
+        if self._next_number.pop(id_, None) is None or not delete:
             return
         try:
             batch = Batch(self._firestore)

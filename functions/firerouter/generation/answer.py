@@ -206,20 +206,31 @@ class AnswerRun:
 
     def outcome(self) -> AnswerOutcome:
         """Return what there is of the answer now."""
+        return replace(
+            self.remains(), records=tuple(self.records()), annotations=self._new_annotations()
+        )
+
+    def remains(self) -> AnswerOutcome:
+        """Return `outcome` without what is computed of it, which a malformed answer may prevent."""
         return AnswerOutcome(
             upstream=self._upstream,
             answer=self._answer,
             cached=self._cached,
             attempts=tuple(self._log.attempts),
             helper_calls=tuple(self._helper.calls),
-            records=tuple(self._records(ended=True)),
+            records=(),
             summary=self._helper.summary,
-            annotations=self._new_annotations(),
+            annotations=(),
             images=tuple(self._images.images),
             notices=tuple(self._notices),
             first_token_ms=self._first_token_ms,
             total_ms=self._active.elapsed_ms(),
         )
+
+    def records(self, *, ended: bool = True) -> list[AttemptRecord]:
+        """Return all attempts so far, and what they cost. `ended`: whether all of them have."""
+        prices = self._generation.prepared.prices
+        return all_records(self._log.attempts, self._helper.calls, prices, ended=ended)
 
     def _new_annotations(self) -> tuple[str, ...]:
         sent = self._fetched.annotated_hashes if self._fetched else frozenset()
@@ -480,11 +491,7 @@ class AnswerRun:
         )
 
     def _note(self) -> None:
-        self._services.ledger.note(self._generation.entry, self._records(ended=False))
-
-    def _records(self, *, ended: bool) -> list[AttemptRecord]:
-        prices = self._generation.prepared.prices
-        return all_records(self._log.attempts, self._helper.calls, prices, ended=ended)
+        self._services.ledger.note(self._generation.entry, self.records(ended=False))
 
     async def _start_when_stored(self) -> None:
         """Send the start frame once the question is stored."""

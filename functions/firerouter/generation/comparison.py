@@ -186,7 +186,7 @@ class ModelComparison:
                 judgement = await self._judge(
                     call, comparison, request.judge, first, feature, answers=answers
                 )
-        return _build_result(id_, cost, answers, judgement)
+        return build_result(id_, cost, answers, judgement)
 
     async def _check_models(
         self,
@@ -347,18 +347,19 @@ def _error_or_result(
     return outcome
 
 
-def _build_result(
+def build_result(
     id_: str,
     cost: float,
     answers: list[PromptResult | FailedAnswer],
     judgement: Judgement | FailedJudgement | None,
 ) -> ComparisonResult:
+    """Return what the caller gets. An answer that says nothing of its cost adds nothing to it."""
     usages = [_usage(answer) for answer in (*answers, *([judgement] if judgement else []))]
     result: ComparisonResult = {
         "comparisonId": id_,
         "results": answers,
         "estimate": cost,
-        "totalCost": sum(usage["cost"] for usage in usages if usage),
+        "totalCost": sum(usage.get("cost") or 0 for usage in usages if usage),
     }
     if any(usage.get("costIsEstimate") for usage in usages if usage):
         result["totalCostIsEstimate"] = True

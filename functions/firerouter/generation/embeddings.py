@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import cast
 
 from ..callable import Call, CallableError, encode
-from ..contract import CreateEmbeddings, EmbeddingsResult, Notice, parse
+from ..contract import CreateEmbeddings, EmbeddingsResult, Notice, Usage, parse
 from ..delivery import StopSignals
 from ..errors import (
     ContextTooLong,
@@ -40,6 +40,7 @@ from ..keys import KeyPool
 from ..ledger import (
     Admission,
     Admitted,
+    AttemptRecord,
     FeatureUse,
     Ledger,
     OpenEntry,
@@ -63,7 +64,7 @@ from ..users import Caller, Pseudonyms
 from . import estimate
 from .active import Origin, origin_of
 from .attempts import infos_of
-from .exits import Ending, settled
+from .exits import Ending, failed_outcome, settled, unforeseen
 from .limits import GenerationLimits
 from .prices import ModelPrice, Prices, records_of, tokens_of_all, usage_of
 from .user_caps import UserCaps
@@ -235,7 +236,7 @@ class EmbeddingExecution:
         run = EmbeddingRun(feature, requests, prices, admitted.entry, started_at)
         return await settled(
             self._embed_batches(run, active.deadline),
-            lambda ending: self._settle(run, ending),
+            lambda ending: self._settle(run, ending, origin.trace_id),
             trace_id=origin.trace_id,
         )
 
@@ -258,19 +259,26 @@ class EmbeddingExecution:
             if request is run.requests[0]:
                 run.notices += _check_dimensions(run, request)
 
-    async def _settle(self, run: EmbeddingRun, ending: Ending) -> EmbeddingsResult | CallableError:
+    async def _settle(
+        self, run: EmbeddingRun, ending: Ending, trace_id: str
+    ) -> EmbeddingsResult | CallableError:
         """Settle the ledger entry, and return what the caller gets."""
         if ending.status == "stopped":
             ending = Ending("stopped", Stopped())
-        result = build_result(run)
-        outcome = build_outcome(run, ending, result, self._limits)
+        failure = ending.failure
+        try:
+            result = build_result(run)
+            outcome = build_outcome(run, ending, result, self._limits)
+        except Exception as error:  # it has to be settled all the same
+            failure = unforeseen(error, trace_id)
+            outcome = failed_outcome(run.entry, failure, lambda: _price(run), trace_id=trace_id)
         await self._ledger.settle(run.entry, outcome)
-        if ending.failure is None:
+        if failure is None:
             return result
-        ending.failure.details["generationId"] = run.entry.admission.id
+        failure.details["generationId"] = run.entry.admission.id
         if outcome.cost_nano_usd:
-            ending.failure.details["usage"] = result["usage"]
-        return ending.failure
+            failure.details["usage"] = outcome.usage
+        return failure
 
     # -- the requests ------------------------------------------------------------------------------
 
@@ -384,8 +392,7 @@ def batches(inputs: Sequence[str], limits: GenerationLimits) -> Iterator[list[st
 def build_result(run: EmbeddingRun) -> EmbeddingsResult:
     """Return what the caller gets, were there no failure; it says what all of it cost."""
     elapsed_s = asyncio.get_running_loop().time() - run.started_at
-    tokens = tokens_of_all(run.attempts.attempts).to_wire()
-    records = records_of(run.attempts.attempts, run.prices)
+    usage, _ = _price(run)
     result = {
         "generationId": run.entry.admission.id,
         "feature": run.feature.id,
@@ -396,7 +403,7 @@ def build_result(run: EmbeddingRun) -> EmbeddingsResult:
         "embeddings": [
             {"index": index, "embedding": vector} for index, vector in enumerate(run.vectors)
         ],
-        "usage": usage_of(tokens, records),
+        "usage": usage,
         "timing": {"totalMs": round(elapsed_s * 1000)},
         "attempts": infos_of(run.attempts.attempts),
         "notices": run.notices or None,
@@ -404,6 +411,12 @@ def build_result(run: EmbeddingRun) -> EmbeddingsResult:
     return cast(
         EmbeddingsResult, {name: value for name, value in result.items() if value is not None}
     )
+
+
+def _price(run: EmbeddingRun) -> tuple[Usage, list[AttemptRecord]]:
+    """Return what all vectors cost, and each attempt."""
+    records = records_of(run.attempts.attempts, run.prices)
+    return usage_of(tokens_of_all(run.attempts.attempts).to_wire(), records), records
 
 
 def build_outcome(

@@ -18,8 +18,8 @@ If the feature lets answers continue without a listener, the path forks after `a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -27,7 +27,7 @@ from .. import log
 from ..callable import Call, CallableError
 from ..contract import ROOT, ExecutePrompt, PromptResult, ResumeGeneration, from_stored, parse
 from ..conversations import ConversationStore
-from ..delivery import Follower, Handover, Progress, QueuedRequest, StopSignals
+from ..delivery import Claim, Follower, Handover, Progress, QueuedRequest, StopSignals
 from ..errors import AlreadyRunning, ConversationUnknown, RequestIdReused, Restarting
 from ..features import AppSettingsStore, Feature
 from ..files import Attachments, FileLimits, split_annotations
@@ -40,7 +40,6 @@ from ..ledger import (
     FeatureUse,
     Ledger,
     OpenEntry,
-    Outcome,
     Payer,
     Place,
     RequestKey,
@@ -51,11 +50,11 @@ from ..users import Caller
 from .active import ActiveGeneration, HandedOver, Origin, origin_of
 from .answer import AdmittedGeneration, Answerer, AnswerOutcome, AnswerRun
 from .cache import CachedAnswer, ResponseCache, is_cacheable, saved_nano_usd
-from .exits import Ending, settled, unforeseen
+from .exits import Ending, settled, to_its_end, unforeseen, unsent
 from .joint_admission import Admitter, JointPart
 from .limits import GenerationLimits
 from .preparation import PreparedRequest, RequestBuilder
-from .result import build_outcome, build_result, minimal_result, with_remaining
+from .result import conclude
 from .user_caps import UserCaps
 
 
@@ -170,7 +169,7 @@ class PromptExecution:
         """
         if (active := self._active.get(id_)) is not None:
             await asyncio.wait({active.outcome})  # the call that queued it is about to let go
-        claim = await self._handover.claim(id_)
+        claim = await self._claim(id_)
         if claim is None:
             return {}
         admission = claim.entry.admission
@@ -182,7 +181,6 @@ class PromptExecution:
             total_s=self._limits.total_s,
             needs_listener=False,
         )
-        self._ledger.adopt(claim.entry)
         if claim.is_stopped:
             active.stop()
         with suppress(CallableError):  # the entry records it
@@ -284,14 +282,16 @@ class PromptExecution:
             return cast(
                 PromptResult, from_stored(admitted.result)
             )  # the same request was answered before
-        prepared = _as_admitted(prepared, admitted.entry)
-        writer = self._conversations.writer(prepared.thread) if prepared.thread else None
-        generation = AdmittedGeneration(
-            active, prepared, admitted.entry, cached, writer, admitted.remaining
-        )
-        if continues and not active.stop_requested:
-            return await self._hand_over(generation, request)
-        return await self._answer(generation)
+        async with self._unsent(active, admitted.entry):
+            prepared = _as_admitted(prepared, admitted.entry)
+            writer = self._conversations.writer(prepared.thread) if prepared.thread else None
+            generation = AdmittedGeneration(
+                active, prepared, admitted.entry, cached, writer, admitted.remaining
+            )
+            if continues and not active.stop_requested:
+                return await self._hand_over(generation, request)
+            run = self._answerer.start(generation)
+        return await self._answer(generation, run)
 
     async def _hand_over(
         self, generation: AdmittedGeneration, request: ExecutePrompt
@@ -304,18 +304,32 @@ class PromptExecution:
             # fix its place now: another message may be stored before the task runs
             parent = writer.thread.place.parent.message or ROOT
             request = request.model_copy(update={"parent_message_id": parent})
-        try:
-            await self._answerer.write_question(prepared, writer)
-            written = writer.written_question() if writer else None
-            queued = QueuedRequest(request, prepared.feature, active.trace_id, written)
-            await self._handover.enqueue(active.id, queued)
-        except Exception as error:
-            raise await self._refuse(active, generation.entry, error) from None
+        await self._answerer.write_question(prepared, writer)
+        written = writer.written_question() if writer else None
+        queued = QueuedRequest(request, prepared.feature, active.trace_id, written)
+        await self._handover.enqueue(active.id, queued)
         return HandedOver()
+
+    async def _claim(self, id_: str) -> Claim | None:
+        """Claim a queued generation. If the task is cancelled meanwhile, nobody would run it."""
+        claimed: list[Claim] = []
+
+        async def claim() -> None:
+            if (one := await self._handover.claim(id_)) is not None:
+                self._ledger.adopt(one.entry)
+                claimed.append(one)
+
+        try:
+            await to_its_end(claim())
+        except asyncio.CancelledError:
+            for one in claimed:
+                await self._ledger.settle(one.entry, unsent(one.entry))
+            raise
+        return claimed[0] if claimed else None
 
     async def _continue(self, active: ActiveGeneration, entry: OpenEntry) -> PromptResult:
         """Continue a generation that was handed over, from where `_generate` left off."""
-        try:
+        async with self._unsent(active, entry):
             if entry.state.texts_erased:  # and the queued request with them
                 raise ConversationUnknown(field="conversationId")
             queued = await self._handover.take_request(active.id)
@@ -330,24 +344,32 @@ class PromptExecution:
             if prepared.thread is not None:
                 writer = self._conversations.writer(prepared.thread, queued.question_state)
             cached = await self._cache.get(prepared.cache_id)
+            generation = AdmittedGeneration(active, prepared, entry, cached, writer)
+            run = self._answerer.start(generation)
+        return await self._answer(generation, run)
+
+    @asynccontextmanager
+    async def _unsent(self, active: ActiveGeneration, entry: OpenEntry) -> AsyncIterator[None]:
+        """Within this context, nothing is sent to OpenRouter: whatever is raised settles the entry.
+
+        Raises:
+            CallableError: What its caller is told.
+        """
+        try:
+            yield
         except Exception as error:
-            raise await self._refuse(active, entry, error) from None
-        return await self._answer(AdmittedGeneration(active, prepared, entry, cached, writer))
+            failure = (
+                error if isinstance(error, CallableError) else unforeseen(error, active.trace_id)
+            )
+            await self._ledger.settle(entry, unsent(entry, failure))
+            failure.details["generationId"] = active.id
+            raise failure from None
+        except BaseException:  # the task was cancelled
+            await self._ledger.settle(entry, unsent(entry))
+            raise
 
-    async def _refuse(
-        self, active: ActiveGeneration, entry: OpenEntry, error: Exception
-    ) -> CallableError:
-        """Settle an admitted generation that was never sent. Return the failure for the caller."""
-        failure = error if isinstance(error, CallableError) else unforeseen(error, active.trace_id)
-        model, reason = entry.admission.feature.model, failure.reason
-        outcome = Outcome(status="failed", model=model, error=reason, cost_nano_usd=0)
-        await self._ledger.settle(entry, outcome)
-        failure.details["generationId"] = active.id
-        return failure
-
-    async def _answer(self, generation: AdmittedGeneration) -> PromptResult:
+    async def _answer(self, generation: AdmittedGeneration, run: AnswerRun) -> PromptResult:
         """Answer an admitted generation, and settle it however it ends."""
-        run = self._answerer.start(generation)
         return await settled(
             run.stream(),
             lambda ending: self._settle(generation, run, ending),
@@ -359,36 +381,32 @@ class PromptExecution:
     ) -> PromptResult | CallableError:
         """Store the answer, its costs and its files, and return what the caller gets."""
         active, prepared = generation.active, generation.prepared
-        answered = run.outcome()
-        try:
-            result = build_result(generation, answered, ending.status)
-        except Exception as error:  # it has to be settled all the same
-            ending = Ending("failed", unforeseen(error, active.trace_id))
-            result = minimal_result(generation, answered)
+        end = conclude(generation, run, ending, self._limits)
+        ending, answered, outcome = end.ending, end.answered, end.outcome
         # before the entry has ended: who deletes the conversation then finds what was stored
         stored, cache_id = True, None
         if generation.writer is not None or prepared.cache_id is not None:
             stored, cache_id = await asyncio.gather(
-                self._store_answer(generation, answered, result, ending),
-                self._cache_answer(generation, ending, result),
+                self._store_answer(generation, answered, end.result, ending),
+                self._cache_answer(generation, ending, end.result),
             )
-        result = with_remaining(result, generation)
-        outcome = build_outcome(generation, answered, ending, result, self._limits)
-        if not generation.texts_erased:
+        if generation.texts_erased:
+            outcome = outcome.without_texts()
+        else:
             outcome = replace(outcome, cache_id=prepared.cache_id if answered.cached else cache_id)
         works = [self._ledger.settle(generation.entry, outcome)]
-        if stored and self._progress.has_pieces(active.id):
-            works.append(self._progress.forget(active.id))
+        if self._progress.is_known(active.id):
+            works.append(self._progress.forget(active.id, delete=stored))
         if generation.writer is not None:
             works.append(run.keep_images())
         await (asyncio.gather(*works) if len(works) > 1 else works[0])
         if cache_id is not None and generation.texts_erased:
             await self._cache.delete(cache_id)
         if ending.failure is None:
-            return result
+            return end.told
         ending.failure.details["generationId"] = active.id
         if outcome.cost_nano_usd != 0:  # what it has generated is billed all the same
-            ending.failure.details["usage"] = result["usage"]
+            ending.failure.details["usage"] = end.told["usage"]
         return ending.failure
 
     async def _store_answer(

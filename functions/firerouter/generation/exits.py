@@ -11,15 +11,19 @@ then, its entry is settled once, and its caller gets a result or an error.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from .. import log
 from ..callable import CallableError
+from ..contract import Usage
 from ..errors import Restarting
-from ..ledger import Status
+from ..ledger import AttemptRecord, Cost, OpenEntry, Outcome, Status, cost_of_all
 from ..openrouter import Interrupted
+from ..openrouter import Usage as Tokens
+from .prices import usage_of
 
 ResultT = TypeVar("ResultT")
 
@@ -34,11 +38,13 @@ class Ending:
 
 async def settled(
     work: Awaitable[None],
-    settle: Callable[[Ending], Awaitable[ResultT | CallableError]],
+    settle: Callable[[Ending], Coroutine[object, object, ResultT | CallableError]],
     *,
     trace_id: str,
 ) -> ResultT:
     """Do the work, settle once however it ends, and return what `settle` returns.
+
+    If the task is cancelled while it settles, it ends once that is done.
 
     Raises:
         CallableError: The failure that `settle` returned instead of a result.
@@ -47,10 +53,27 @@ async def settled(
     try:
         ending = await _end(work, trace_id)
     finally:
-        outcome = await settle(ending)
+        outcome = await to_its_end(settle(ending))
     if isinstance(outcome, CallableError):
         raise outcome
     return outcome
+
+
+async def to_its_end(work: Coroutine[object, object, ResultT]) -> ResultT:
+    """Do work that a cancellation has to wait for. A second one cancels the work as well.
+
+    Raises:
+        CancelledError: The task was cancelled meanwhile.
+    """
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        try:
+            await asyncio.wait({task})
+        finally:
+            task.cancel()  # nothing goes on without an owner
+        raise
 
 
 async def _end(work: Awaitable[None], trace_id: str) -> Ending:
@@ -65,6 +88,55 @@ async def _end(work: Awaitable[None], trace_id: str) -> Ending:
     except Exception as error:
         return Ending("failed", unforeseen(error, trace_id))
     return Ending("done")
+
+
+def unsent(entry: OpenEntry, failure: CallableError | None = None) -> Outcome:
+    """Return how an entry ends for which nothing was sent to OpenRouter.
+
+    Args:
+        entry: The entry.
+        failure: What its caller gets; None if its task was cancelled.
+    """
+    return Outcome(
+        status="interrupted" if failure is None else "failed",
+        model=entry.admission.feature.model,
+        error=(failure or Restarting).reason,
+        cost_nano_usd=0,
+    )
+
+
+def failed_outcome(
+    entry: OpenEntry,
+    failure: CallableError,
+    price: Callable[[], tuple[Usage, Sequence[AttemptRecord]]],
+    *,
+    trace_id: str,
+) -> Outcome:
+    """Return how an entry ends for which there is no result, though it may have cost something.
+
+    Args:
+        entry: The entry.
+        failure: What its caller gets.
+        price: Returns what it cost. If that raises, what the entry has reserved is the estimate.
+        trace_id: The trace of its call.
+    """
+    reserved = Cost(entry.admission.reserve.nano_usd, is_estimate=True)
+    try:
+        usage, attempts = price()
+        cost = cost_of_all(attempts)
+    except Exception as error:
+        log.unexpected(error, trace_id)
+        usage, cost = usage_of(Tokens().to_wire(), (), reserved), reserved
+        attempts = entry.state.attempts
+    return Outcome(
+        status="failed",
+        model=entry.admission.feature.model,
+        error=failure.reason,
+        usage=usage,
+        cost_nano_usd=cost.nano_usd,
+        cost_is_estimate=cost.is_estimate,
+        attempts=tuple(attempts),
+    )
 
 
 def unforeseen(error: Exception, trace_id: str) -> CallableError:

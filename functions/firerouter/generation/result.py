@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, cast
+from dataclasses import dataclass
+from typing import Final, Protocol, cast
 
-from ..callable import encode
+from ..callable import CallableError, encode
 from ..contract import (
     Notice,
     PromptResult,
@@ -15,12 +16,12 @@ from ..contract import (
     to_stored,
 )
 from ..files import without_image_data
-from ..ledger import Outcome, Status, cost_of_all
+from ..ledger import AttemptRecord, Outcome, Status, cost_of_all
 from ..openrouter import Answer, nano_usd
 from .answer import AdmittedGeneration, AnswerOutcome
 from .attempts import infos_of
 from .cache import CachedAnswer
-from .exits import Ending
+from .exits import Ending, failed_outcome, unforeseen
 from .limits import GenerationLimits
 from .prices import tokens_of_all, usage_of
 from .tool_turns import to_client
@@ -31,6 +32,62 @@ REASONING_NOT_KEPT: Final[Notice] = {
 }
 COST_FIELDS: Final = frozenset({"cost", "costIsEstimate", "costDetails"})  # of a usage
 FINISHED: Final = frozenset({"stop", "length"})
+
+
+class Run(Protocol):
+    """The run of an answer that has ended: `answer.AnswerRun`."""
+
+    def outcome(self) -> AnswerOutcome: ...
+    def remains(self) -> AnswerOutcome: ...
+    def records(self) -> list[AttemptRecord]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What comes of a generation that has ended.
+
+    Attributes:
+        ending: How it ended: as failed, if no result can be made of its answer.
+        answered: What there is of the answer.
+        result: The result, as its conversation and the cache hold it.
+        told: The result as its caller gets it.
+        outcome: How its ledger entry ends, unless its texts are deleted meanwhile.
+    """
+
+    ending: Ending
+    answered: AnswerOutcome
+    result: PromptResult
+    told: PromptResult
+    outcome: Outcome
+
+
+def conclude(
+    generation: AdmittedGeneration, run: Run, ending: Ending, limits: GenerationLimits
+) -> Conclusion:
+    """Return what comes of a generation. Whatever is wrong with its answer, it can be settled."""
+    try:
+        answered = run.outcome()
+        result = build_result(generation, answered, ending.status)
+        told = with_remaining(result, generation)
+        outcome = build_outcome(generation, answered, ending, told, limits)
+    except Exception as error:
+        return _conclude_failed(generation, run, unforeseen(error, generation.active.trace_id))
+    return Conclusion(ending, answered, result, told, outcome)
+
+
+def _conclude_failed(
+    generation: AdmittedGeneration, run: Run, failure: CallableError
+) -> Conclusion:
+    """Return what comes of a generation without a result: at what it cost, if that is known."""
+    answered = run.remains()
+
+    def price() -> tuple[Usage, list[AttemptRecord]]:
+        records = run.records()
+        return usage_of(tokens_of_all(answered.attempts).to_wire(), records), records
+
+    outcome = failed_outcome(generation.entry, failure, price, trace_id=generation.active.trace_id)
+    result = minimal_result(generation, answered, cast(Usage, outcome.usage))
+    return Conclusion(Ending("failed", failure), answered, result, result, outcome)
 
 
 # -- for the caller --------------------------------------------------------------------------------
@@ -47,14 +104,16 @@ def build_result(
     return _with_json(generation, result)
 
 
-def minimal_result(generation: AdmittedGeneration, outcome: AnswerOutcome) -> PromptResult:
+def minimal_result(
+    generation: AdmittedGeneration, outcome: AnswerOutcome, usage: Usage
+) -> PromptResult:
     """Return what a generation is settled with where no result can be made of its answer."""
     answer = outcome.answer
     result = {
         **_ids(generation),
         "model": generation.prepared.upstream.models[0],
         "text": outcome.cached["text"] if outcome.cached else answer.text if answer else "",
-        "usage": _usage(outcome),
+        "usage": usage,
         "timing": _timing(outcome),
     }
     return cast(PromptResult, result)

@@ -12,12 +12,12 @@ streamed, because only a stream can be stopped at OpenRouter.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ..contract import parse_json
 from ..errors import (
     AnswerTooLong,
     FreeDailyLimit,
@@ -142,7 +142,7 @@ class OpenRouter:
             async with asyncio.timeout(timeout_s):
                 response = await self._transport.get(path, key, query or {})
                 body = await response.read(self.limits.document_max_bytes, UpstreamMalformed)
-            document: object = json.loads(body)
+            document = parse_json(body)
         except TimeoutError:
             raise UpstreamTimeout from None
         except (ValueError, RecursionError, StreamCut):

@@ -8,12 +8,12 @@ closed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from ..contract import parse_json
 from ..errors import ImagesTooLarge, UpstreamMalformed
 from . import sse
 from .answer import Answer, Delta
@@ -112,7 +112,7 @@ class AnswerStream:
     def _parse_split_characters(self, data: bytes) -> object:
         """Parse JSON with a lone surrogate, half of a character. The other half follows."""
         try:
-            chunk: object = json.loads(data)
+            chunk = parse_json(data)
         except (ValueError, RecursionError):
             raise UpstreamMalformed from None
         self.answer.has_split_characters = True

@@ -18,6 +18,8 @@ from firerouter.contract.response_format import parse_partial
         ('{"a": [1, {"b": "hal', {"a": [1, {"b": "hal"}]}),
         ('{"a": 1}', {"a": 1}),
         ('{"a": 1} and more', {"a": 1}),
+        ('{"a": NaN, "b', None),
+        ('{"a": -1e999, "b', None),
         ('```json\n{"a": tr', {}),
         ("```\n[1, 2", [1, 2]),
         ("{" * 100_000, None),

@@ -24,12 +24,21 @@ from firerouter.generation.preparation import PreparedRequest
 from firerouter.generation.prices import ModelPrice, Prices
 from firerouter.generation.result import (
     REASONING_NOT_KEPT,
+    Conclusion,
     build_outcome,
     build_result,
-    minimal_result,
+    conclude,
 )
 from firerouter.keys import Secret
-from firerouter.ledger import Admission, FeatureUse, OpenEntry, RequestKey, Reserve, Windows
+from firerouter.ledger import (
+    Admission,
+    AttemptRecord,
+    FeatureUse,
+    OpenEntry,
+    RequestKey,
+    Reserve,
+    Windows,
+)
 from firerouter.ledger.entry import EntryState
 from firerouter.openrouter import Answer, Attempt, AttemptLog, ChatRequest, Usage
 from firerouter.openrouter.limits import OpenRouterLimits
@@ -56,6 +65,25 @@ CACHED: CachedAnswer = {
         "costIsEstimate": True,
     },
 }
+
+
+class Run:
+    """The run of an answer of which there is this, though something in it is spoilt."""
+
+    def __init__(self, outcome: AnswerOutcome, spoilt: Exception | None = None) -> None:
+        self._outcome = outcome
+        self._spoilt = spoilt
+
+    def outcome(self) -> AnswerOutcome:
+        if self._spoilt is not None:
+            raise self._spoilt
+        return self._outcome
+
+    def remains(self) -> AnswerOutcome:
+        return self._outcome
+
+    def records(self) -> list[AttemptRecord]:
+        return all_records(self._outcome.attempts, self._outcome.helper_calls, PRICES)
 
 
 class NoKeys:
@@ -148,8 +176,9 @@ def came(generation: AdmittedGeneration, *attempts: Attempt, **more: Any) -> Ans
     answers = [attempt.answer for attempt in attempts if attempt.answer and not attempt.reason]
     fields["answer"] = answers[-1] if answers else None
     fields |= more
-    records = all_records(attempts, fields["helper_calls"], generation.prepared.prices)
-    fields["records"] = tuple(records)
+    if "records" not in fields:
+        records = all_records(attempts, fields["helper_calls"], generation.prepared.prices)
+        fields["records"] = tuple(records)
     return AnswerOutcome(upstream=upstream, attempts=attempts, **fields)
 
 
@@ -310,15 +339,43 @@ async def test_a_fault_of_our_own_after_the_request_was_sent_is_an_estimate() ->
 
 
 async def test_what_no_result_can_be_made_of_is_settled_all_the_same() -> None:
+    generation = admitted(requestId="r")
+
+    def end(outcome: AnswerOutcome, spoilt: Exception | None = None) -> Conclusion:
+        return conclude(generation, Run(outcome, spoilt), DONE, GenerationLimits())
+
+    whole = came(generation, asked(answer()))
+    assert end(whole).ending is DONE
+    spoilt = end(whole, ZeroDivisionError("secret"))
+    assert (spoilt.result["generationId"], spoilt.result["text"]) == ("g1", "yyyyyyyy")
+    assert (spoilt.ending.status, spoilt.outcome.status) == ("failed", "failed")
+    assert (spoilt.outcome.cost_nano_usd, spoilt.outcome.cost_is_estimate) == (100, False)
+    assert (spoilt.outcome.error, spoilt.outcome.result) == (CallableError.reason, None)
+    assert len(spoilt.outcome.attempts) == 1
+    assert spoilt.outcome.usage["totalTokens"] == 15
+    assert end(came(generation), ZeroDivisionError()).result["text"] == ""
+    cached = end(came(generation, cached=CACHED), ZeroDivisionError())
+    assert cached.result["text"] == "Kept."
+
+
+async def test_an_answer_that_cannot_be_stored_is_settled_as_failed_at_what_it_cost() -> None:
+    generation = admitted(requestId="r")
+    odd: Any = {"url": float("nan")}
+    made = answer()
+    made.citations.append(odd)
+    end = conclude(generation, Run(came(generation, asked(made))), DONE, GenerationLimits())
+    assert (end.ending.status, end.outcome.status) == ("failed", "failed")
+    assert end.outcome.cost_nano_usd == 100
+
+
+async def test_where_not_even_the_cost_can_be_said_what_was_reserved_stands() -> None:
     generation = admitted()
-    failed = Ending("failed", CallableError())
-    outcome = came(generation, asked(answer()))
-    result = minimal_result(generation, outcome)
-    assert (result["generationId"], result["text"]) == ("g1", "yyyyyyyy")
-    end = build_outcome(generation, outcome, failed, result, GenerationLimits())
-    assert (end.status, end.cost_nano_usd, end.result) == ("failed", 100, None)
-    assert minimal_result(generation, came(generation))["text"] == ""
-    assert minimal_result(generation, came(generation, cached=CACHED))["text"] == "Kept."
+    attempt = asked(vectors_usage="spoilt")
+    run = Run(came(generation, attempt, records=()), ZeroDivisionError())
+    end = conclude(generation, run, DONE, GenerationLimits())
+    assert (end.outcome.status, end.outcome.cost_is_estimate) == ("failed", True)
+    assert end.outcome.cost_nano_usd == RESERVED
+    assert end.told["usage"]["cost"] == RESERVED / 1e9
 
 
 # -- what it cost ----------------------------------------------------------------------------------

@@ -474,6 +474,14 @@ async def test_half_a_character_alone_becomes_a_replacement_character() -> None:
     assert await read(answer(chunk({"content": "a\ude42b"}, "stop"), DONE)) == "a\ufffdb"
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
+async def test_what_is_no_number_is_malformed_wherever_it_stands(number: str) -> None:
+    for held in (f'"x": {number}', f'"x": "\\ud83d", "y": [{number}]'):
+        event = f"data: {{{held}}}\n\n".encode()
+        with pytest.raises(UpstreamMalformed):
+            await read(answer(*HELLO, event, STOP, DONE))
+
+
 # -- what was read of files ------------------------------------------------------------------------
 
 
