@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .feature import Draft, Feature, StoredFeature, differences, same_settings
     from .limits import SettingsLimits
     from .listing import FeatureListing
+    from .low_caps import low_caps_of_app, low_caps_of_feature
     from .model_choice import ModelChoice
     from .review import Finding, Review, review_settings
     from .selection import ModelSelection, SupportedRequest, unsupported_notice
@@ -38,6 +39,10 @@ else:
             ),
             "limits": ("SettingsLimits",),
             "listing": ("FeatureListing",),
+            "low_caps": (
+                "low_caps_of_app",
+                "low_caps_of_feature",
+            ),
             "model_choice": ("ModelChoice",),
             "review": (
                 "Finding",
@@ -81,6 +86,8 @@ __all__ = (
     "StoredFeature",
     "SupportedRequest",
     "differences",
+    "low_caps_of_app",
+    "low_caps_of_feature",
     "paid_extras",
     "render",
     "review_settings",

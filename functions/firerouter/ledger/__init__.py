@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from .limits import LedgerLimits
     from .own_limits import OwnLimitsStore, read_own_limits
     from .quotas import Windows, counters, has_limits
-    from .reserve import NOTHING, Reserve
+    from .reserve import NOTHING, USEFUL_TOKENS, Reserve
     from .store import LedgerStore
 else:
     __getattr__ = lazily(
@@ -109,6 +109,7 @@ else:
             "reserve": (
                 "NOTHING",
                 "Reserve",
+                "USEFUL_TOKENS",
             ),
             "store": ("LedgerStore",),
         },
@@ -118,6 +119,7 @@ __all__ = (
     "ANONYMOUS",
     "NOTHING",
     "RUNNING",
+    "USEFUL_TOKENS",
     "Admission",
     "Admitted",
     "Allowance",
