@@ -1,7 +1,8 @@
 """Generations end in every way, and the ledger is OpenRouter's bill: `./scripts/bill-test`.
 
 __main__    the command line
-trial       one trial: the calls, reconciliation, the audits
+trial       one trial: in each project the calls, reconciliation, the audits
+totals      what the projects came to
 ends        the ways in which a generation ends, and the features that they need
 plan        every call, kill and audit, drawn from a seed
 traffic     serves the instances, calls them, kills and replaces them

@@ -18,7 +18,7 @@ MET_AGAIN: Final = ("bill_cached", "bill_capped")
 CACHED_PROMPTS: Final = 2  # of each user
 REPEATED_WITHIN: Final = 60  # the latest calls, one of which is sent again
 KILL_EVERY: Final = 250  # calls, about
-AUDIT_EVERY: Final = 1_000  # calls, about
+AUDIT_EVERY: Final = 500  # calls, about
 AUDITS_MIN: Final = 2
 SERVERS: Final = ("api-0", "api-1", "continuation")
 

@@ -51,7 +51,6 @@ class Traffic:
         self._servers: dict[str, FunctionServer] = {}
         self._tokens: dict[str, str] = {}
         self._beside: set[asyncio.Task[None]] = set()
-        self._calls = 0
         self.project = project
         self.outcomes: dict[str, Counter[str]] = {}
         self.killed = 0
@@ -68,14 +67,14 @@ class Traffic:
         plan: Plan,
         *,
         on_audit: Callable[[], Awaitable[None]],
-        on_call: Callable[[int], None],
+        on_call: Callable[[], None],
     ) -> None:
         """Make all calls, some at once, and end the instances.
 
         Args:
             plan: The calls, and when something happens beside them.
             on_audit: Audits the books; the calls go on meanwhile.
-            on_call: Is told how many calls have ended.
+            on_call: Is called when a call has ended.
         """
         waiting = iter(plan.calls)
         timeout = httpx.Timeout(CALL_MAX_S)
@@ -103,7 +102,7 @@ class Traffic:
         plan: Plan,
         waiting: Iterator[PlannedCall],
         on_audit: Callable[[], Awaitable[None]],
-        on_call: Callable[[int], None],
+        on_call: Callable[[], None],
     ) -> None:
         for call in waiting:
             if (name := plan.kills.get(call.number)) is not None:
@@ -114,8 +113,7 @@ class Traffic:
                 self._start_beside(self._stop(http, call, call.stop_after_s))
             outcome = await self._call(http, call)
             self.outcomes.setdefault(call.name, Counter())[outcome] += 1
-            self._calls += 1
-            on_call(self._calls)
+            on_call()
 
     def _start_beside(self, work: Awaitable[None]) -> None:
         async def run() -> None:
