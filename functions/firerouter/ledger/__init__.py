@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         LimitsOverride,
         OwnLimits,
         UserLimits,
+        read_override,
         resolve,
     )
     from .entry import (
@@ -65,6 +66,7 @@ else:
                 "LimitsOverride",
                 "OwnLimits",
                 "UserLimits",
+                "read_override",
                 "resolve",
             ),
             "entry": (
@@ -160,6 +162,7 @@ __all__ = (
     "generation_id",
     "has_limits",
     "payload_hash",
+    "read_override",
     "read_own_limits",
     "resolve",
     "run_deadline",
