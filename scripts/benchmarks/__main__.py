@@ -6,14 +6,18 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from scripts.benchmarks import plan
-from scripts.benchmarks.report import SECTION
+from scripts.benchmarks import plan, report
+from scripts.benchmarks.peers import table
 from scripts.devtools import ROOT, processes
 from scripts.devtools.cli_errors import INTERRUPTED, NOT_SET_UP, Problem
 from scripts.devtools.seed import seed
 from scripts.devtools.setup import say
 from scripts.devtools.suite import Suite
+
+if TYPE_CHECKING:
+    from scripts.benchmarks.bench import Bench
 
 PAGE = ROOT / "docs" / "performance.md"
 
@@ -28,15 +32,15 @@ def main(arguments: Sequence[str] | None = None, suite: Suite | None = None) -> 
     """
     options = parse(arguments)
 
-    from scripts.benchmarks import proc_stats, runs
+    from scripts.benchmarks import proc_stats
     from scripts.benchmarks.bench import Bench, create_features
-    from scripts.benchmarks.report import text_of
 
     size = plan.SMOKE if options.smoke else plan.QUICK if options.quick else plan.FULL
     heading = f"Measured on {proc_stats.machine()}."
+    section = table.SECTION if options.peers else report.SECTION
     try:
         if options.write:
-            SECTION.replaced_in(PAGE, "")  # before minutes are spent in vain
+            section.replaced_in(PAGE, "")  # before minutes are spent in vain
         with contextlib.ExitStack() as stack:
             stack.enter_context(processes.ending_on_signals())
             logs = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -45,21 +49,30 @@ def main(arguments: Sequence[str] | None = None, suite: Suite | None = None) -> 
                 # sim/* are free only according to the stand-in's list, which is not consulted here
                 seed(suite, app={"freeModelsOnly": False})
             create_features(suite, size.crowd_tokens)
-            measure = runs.everything
-            if options.stops or options.compared:
-                measure = runs.stops_alone if options.stops else runs.comparison_alone
-            table = measure(Bench(suite, logs), size)
+            text = _measured(options, Bench(suite, logs), size, heading)
     except Problem as problem:
         say(str(problem))
         return NOT_SET_UP
     except KeyboardInterrupt:
         return INTERRUPTED
-    text = text_of(table, heading)
     print(text)
     if options.write:
-        SECTION.write(PAGE, text)
+        section.write(PAGE, text)
         say(f"wrote {PAGE.relative_to(ROOT)}")
     return 0
+
+
+def _measured(options: argparse.Namespace, bench: "Bench", size: plan.Plan, heading: str) -> str:
+    """Measure what the options say. Returns the report as Markdown."""
+    from scripts.benchmarks import runs
+    from scripts.benchmarks.peers import measure as peers
+
+    if options.peers:
+        return peers.report(bench, size, heading)
+    measure = runs.everything
+    if options.stops or options.compared:
+        measure = runs.stops_alone if options.stops else runs.comparison_alone
+    return report.text_of(measure(bench, size), heading)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -82,9 +95,18 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="measure a comparison of six models alone, in two minutes",
     )
     what.add_argument(
+        "--peers",
+        action="store_true",
+        help="measure other gateways and a Node function beside it, in three minutes; the first "
+        "time, installs them in .local/peers",
+    )
+    parser.add_argument(
         "--write", action="store_true", help="write the tables to docs/performance.md as well"
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.write and (options.stops or options.compared):
+        parser.error("--write needs all rows: not allowed with --stops or --compared")
+    return options
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from scripts.benchmarks.__main__ import main
+from scripts.benchmarks.bench import Bench, create_features
+from scripts.benchmarks.peers.measure import report
 from scripts.benchmarks.plan import SMOKE
 from scripts.benchmarks.report import SECTION
 from scripts.devtools import ROOT
@@ -60,11 +63,23 @@ def test_fills_every_row_and_answers_forty_streams_at_once(
     assert cells["40 streams of sim/ticks: complete"][0] == "40"
 
 
+def test_measures_beside_peers_what_it_measures_of_them(lent: Suite, tmp_path: Path) -> None:
+    create_features(lent, SMOKE.crowd_tokens)
+    text = report(Bench(lent, tmp_path), SMOKE, "Here.", peers=())
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    cells = {line[0]: line[1:] for line in lines if line}
+    assert all(cells["**Firerouter**"])
+    assert all(cells["bare function"])
+    assert cells["bare function"][1] == "1.00"
+    assert "Left out" not in text
+
+
 def test_says_what_it_does() -> None:
     command = [str(ROOT / "scripts" / "bench"), "--help"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "--quick" in said
     assert "--stops" in said
+    assert "--peers" in said
     assert "--write" in said
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.devtools.function_server import FUNCTIONS, RESPONDS_WITHIN_S, FunctionServer
+from scripts.devtools.function_server import FUNCTIONS, FunctionServer
+from scripts.devtools.http_server import RESPONDS_WITHIN_S
 from scripts.devtools.ports import is_listening
 
 DEPLOYED = {"K_SERVICE": "api", "K_REVISION": "api-00001", "K_CONFIGURATION": "api"}
