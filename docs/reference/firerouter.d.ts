@@ -1760,7 +1760,7 @@ export interface SettingsSaved {
   settings: AppSettings;
   /** What changed. */
   changes: Difference[];
-  /** The features that are refused with these settings. */
+  /** Features that are refused with these settings, and budgets too small for a call. */
   warnings: FindingInfo[];
 }
 

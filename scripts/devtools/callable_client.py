@@ -78,10 +78,18 @@ def _part(value: dict[str, Any]) -> str:
 
 
 class CallableClient:
-    """Calls the functions under one URL, as one user. A token of None is not sent."""
+    """Calls the functions under one URL, as one user. A token of None is not sent.
+
+    A given HTTP client is shared with others: who has made it closes it.
+    """
 
     def __init__(
-        self, url_prefix: str, id_token: str | None = None, app_check_token: str | None = None
+        self,
+        url_prefix: str,
+        id_token: str | None = None,
+        app_check_token: str | None = None,
+        *,
+        http: httpx.AsyncClient | None = None,
     ) -> None:
         self._url = url_prefix.rstrip("/")
         self._headers = {}
@@ -89,7 +97,8 @@ class CallableClient:
             self._headers["Authorization"] = f"Bearer {id_token}"
         if app_check_token is not None:
             self._headers["X-Firebase-AppCheck"] = app_check_token
-        self._http = _http()
+        self._is_shared = http is not None
+        self._http = http or _http()
 
     async def call(self, name: str, data: Any) -> Any:
         """Return the result of a callable. Raises CallableFailure."""
@@ -127,7 +136,8 @@ class CallableClient:
         raise CallableFailure("INTERNAL", "The stream ended without a result.")
 
     async def aclose(self) -> None:
-        await self._http.aclose()
+        if not self._is_shared:
+            await self._http.aclose()
 
     async def __aenter__(self) -> Self:
         return self

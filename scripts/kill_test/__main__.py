@@ -2,19 +2,13 @@
 
 import argparse
 import asyncio
-import contextlib
-import os
 import secrets
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Final
 
-from scripts.devtools import ROOT, processes
 from scripts.devtools.cli_errors import INTERRUPTED, NOT_SET_UP, Problem
 from scripts.devtools.setup import say
-from scripts.devtools.suite import Suite
 
 TIMES: Final = 20
 TIMES_MAX: Final = 400  # the stand-in's memory, and one user's concurrency slots, end there
@@ -33,16 +27,12 @@ exit status: 0 everything adds up, 1 something does not, 2 wrong arguments, 3 no
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
 
+    from scripts.kill_test.project import started_suite
     from scripts.kill_test.trial import run
 
     seed = secrets.randbelow(10**6) if options.seed is None else options.seed
     try:
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(processes.ending_on_signals())
-            logs = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            suite = Suite(ROOT, "kill-test", ports=Suite.free_ports(ROOT), say=say)
-            stack.enter_context(suite)
-            stack.enter_context(_environment(FIRESTORE_EMULATOR_HOST=suite.firestore_host))
+        with started_suite("kill-test") as (suite, logs):
             return asyncio.run(run(suite, logs, options.times, seed))
     except Problem as problem:
         say(str(problem))
@@ -70,20 +60,6 @@ def _times(text: str) -> int:
     if not 1 <= number <= TIMES_MAX:
         raise argparse.ArgumentTypeError(f"{number} is not from 1 to {TIMES_MAX}")
     return number
-
-
-@contextlib.contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 if __name__ == "__main__":

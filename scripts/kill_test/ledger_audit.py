@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
@@ -15,27 +14,13 @@ from google.cloud.firestore import AsyncClient
 
 from scripts.devtools.seed import LOCAL_KEY
 from scripts.devtools.suite import BUCKET, Suite
+from scripts.kill_test.findings import NANO, Findings
 from scripts.kill_test.plan import CAPPED, PROMPT, TRIES
 
-NANO: Final = 1_000_000_000
 ANSWER: Final = re.compile(re.escape(PROMPT).replace(re.escape("{{request}}"), r"(\d+-\w+)"))
 TITLE: Final = re.compile(r"for (\d+-\w+)\.")
 HTTP_TIMEOUT_S: Final = 30.0
 Json = dict[str, Any]
-
-
-@dataclass
-class Findings:
-    """What does not add up: a line for each case, by the check that found it."""
-
-    lines: dict[str, list[str]] = field(default_factory=dict)
-
-    def check(self, name: str, lines: list[str]) -> None:
-        self.lines[name] = lines
-
-    @property
-    def count(self) -> int:
-        return sum(map(len, self.lines.values()))
 
 
 class LedgerAudit:

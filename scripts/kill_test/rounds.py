@@ -7,15 +7,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
 
 from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
-from scripts.devtools.function_server import FUNCTIONS, FunctionServer
-from scripts.devtools.seed import LOCAL_KEY, create_documents, store_key
+from scripts.devtools.function_server import FunctionServer
+from scripts.devtools.seed import LOCAL_KEY
 from scripts.devtools.suite import Suite
 from scripts.kill_test.plan import CAPPED, CONTINUES, FEATURE, MODELS, PROMPT, Call, Round
+from scripts.kill_test.project import prepare_project, serve
 from scripts.kill_test.task_queue import TaskQueue
 
 LANES: Final = 3  # rounds at once: some start processes while others call theirs
@@ -46,7 +47,6 @@ class KillRounds:
 
     def prepare(self) -> None:
         """Store the project's key, settings and features, and get an App Check token."""
-        store_key(self._suite.secret_manager_host, self.project, LOCAL_KEY)
         settings = {
             "model": MODELS[0],
             "allowedModels": list(MODELS[1:]),
@@ -59,21 +59,11 @@ class KillRounds:
             CAPPED: {**settings, "limits": {"requestsPerMinute": 2}},
             CONTINUES: {**settings, "onDisconnect": "continue"},
         }
-        documents: dict[str, dict[str, Any]] = {
-            "config/app": {
-                "keys": {"default": [{"version": 1}]},
-                "freeModelsOnly": False,
-                "limits": high_limits,  # slots of killed instances stay taken until the end
-            },
-        }
-        for name, value in features.items():
-            feature = {"enabled": True, "revision": 1, "settings": value}
-            documents[f"features/{name}"] = feature
-        create_documents(self._suite.firestore_host, self.project, documents)
-        app = {"projectId": self.project, "audience": [f"projects/{self.project}"]}
-        url = f"http://{self._suite.app_check_host}/token"
-        issued = httpx.post(url, json=app, trust_env=False).raise_for_status()
-        self._app_check = str(issued.json()["token"])
+        # slots of killed instances stay taken until the end
+        app = {"freeModelsOnly": False, "limits": high_limits}
+        self._app_check = prepare_project(
+            self._suite, self.project, key=LOCAL_KEY, app=app, features=features
+        )
 
     @property
     def queued(self) -> int:
@@ -131,15 +121,9 @@ class KillRounds:
         if server.url in self._queue.urls:
             self._queue.urls.remove(server.url)
 
-    def _serve(self, function: str, log: str) -> FunctionServer:
-        environment = {
-            **self._suite.environment(),
-            "GCLOUD_PROJECT": self.project,
-            "CLOUD_TASKS_EMULATOR_HOST": self._queue.host,
-            "PYTHONPATH": str(FUNCTIONS.parent),
-        }
-        path = self._logs / f"{log}.log"
-        return FunctionServer(function, FUNCTIONS, log=path, environment=environment)
+    def _serve(self, function: str, name: str) -> FunctionServer:
+        log = self._logs / f"{name}.log"
+        return serve(self._suite, self.project, function, log=log, queue=self._queue.host)
 
     def _client(self, url: str, uid: str) -> CallableClient:
         return CallableClient(url, id_token(self.project, uid), self._app_check)

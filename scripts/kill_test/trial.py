@@ -3,41 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import io
 import secrets
 import time
 from collections import Counter
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from google.cloud.firestore import AsyncClient
-
 from firerouter.app.bootstrap import App
-from firerouter.generation.limits import GenerationLimits
-from firerouter.generation.reconciler import Reconciler
-from firerouter.ledger import LedgerStore
-from scripts.devtools.cli_errors import FAILED
 from scripts.devtools.setup import say
 from scripts.devtools.suite import Suite
 from scripts.kill_test.conversation_audit import duplicates, read_conversations
+from scripts.kill_test.findings import counts, report, usd
 from scripts.kill_test.ledger_audit import (
-    NANO,
-    Findings,
     LedgerAudit,
     charges_of,
     missing_files,
     requests_from,
 )
 from scripts.kill_test.plan import plan
+from scripts.kill_test.reconciliation import reconcile_all
 from scripts.kill_test.rounds import KillRounds
 
-STEP: Final = timedelta(minutes=6)  # past every deadline, by the reconciler's clock
-RECONCILIATIONS_MAX: Final = 10
 SETTLES_WITHIN_S: Final = 1.0  # until OpenRouter's stand-in notices that its clients are gone
 PROGRESS_EVERY: Final = 10  # rounds
-EXAMPLES_MAX: Final = 5  # shown of each finding
 
 
 async def run(suite: Suite, logs: Path, times: int, seed: int) -> int:
@@ -60,7 +48,7 @@ async def run(suite: Suite, logs: Path, times: int, seed: int) -> int:
     app = App({**suite.environment(), "GCLOUD_PROJECT": killer.project})
     before = await LedgerAudit.read(app.firestore)
     conversations_before = await read_conversations(app.firestore)
-    summary = await _reconcile(app)
+    summary = await reconcile_all(app)
     after = await LedgerAudit.read(app.firestore)
     conversations = await read_conversations(app.firestore)
     requests = await requests_from(suite, f"https://{killer.project}.web.app")
@@ -81,48 +69,8 @@ async def run(suite: Suite, logs: Path, times: int, seed: int) -> int:
     messages = sum(len(conversation.messages) for conversation in conversations)
     count = len(list(conversations))
     print(f"{'conversations':<22}{count}, with {messages} messages, {len(paths)} files")
-    print(f"{'OpenRouter':<22}{len(requests)} requests, charged {_usd(sum(charges.values()))}")
+    print(f"{'OpenRouter':<22}{len(requests)} requests, charged {usd(sum(charges.values()))}")
     return report(findings)
-
-
-def report(findings: Findings) -> int:
-    """Print the findings. Returns the exit status."""
-    for name, lines in findings.lines.items():
-        print(f"{len(lines):>4}  {name}")
-        for line in lines[:EXAMPLES_MAX]:
-            print(f"        {line}")
-    print("Some things do not add up." if findings.count else "Everything adds up.")
-    return FAILED if findings.count else 0
-
-
-async def _reconcile(app: App) -> Counter[str]:
-    """Reconcile until nothing is left to do, with two reconcilers at once each time."""
-    ahead = STEP
-    summary: Counter[str] = Counter()
-
-    def reconciler(firestore: AsyncClient) -> Reconciler:
-        return Reconciler(
-            store=LedgerStore(firestore),
-            progress=app.delivery.progress,
-            conversations=app.conversations.store,
-            keys=app.keys.pool,
-            openrouter=app.openrouter,
-            find_file=app.files.storage.look,
-            limits=GenerationLimits(),
-            now=lambda: datetime.now(UTC) + ahead,
-        )
-
-    for _ in range(RECONCILIATIONS_MAX):
-        pair = [reconciler(app.firestore).run() for _ in range(2)]
-        with contextlib.redirect_stdout(io.StringIO()):  # its log lines are for Cloud Logging
-            done = await asyncio.gather(*pair)
-        for one in done:
-            summary.update({name: one[name] for name in ("closed", "costed", "givenUp")})
-        if not any(one["waiting"] for one in done):
-            break
-        ahead += STEP
-    await app.openrouter.close()
-    return summary
 
 
 def _describe(
@@ -134,27 +82,19 @@ def _describe(
     costs: dict[bool, list[int]] = {True: [], False: []}  # by whether they are estimates
     for entry in after.entries.values():
         costs[bool(entry.get("costIsEstimate"))].append(entry.get("costNanoUsd", 0))
-    estimates = f"{len(costs[True])} estimates {_usd(sum(costs[True]))}"
+    estimates = f"{len(costs[True])} estimates {usd(sum(costs[True]))}"
     for what, text in (
-        ("calls ended", _counts(killer.outcomes)),
+        ("calls ended", counts(killer.outcomes)),
         ("  by another device", f"{killer.stopped} stopped"),
         ("generations", f"{len(after.entries)} admitted"),
-        ("  ended by themselves", _counts(ended)),
+        ("  ended by themselves", counts(ended)),
         ("  without a listener", f"{killer.queued} queued, {claimed} of them answered"),
         (
             "  left running",
             f"{len(before.running_entries)}, {with_attempt} of them with a recorded attempt, "
             f"{len(before.saved_text)} with saved text",
         ),
-        ("reconciled", _counts(summary)),
-        ("the ledger", f"{_usd(sum(costs[False]))}, and {estimates}"),
+        ("reconciled", counts(summary)),
+        ("the ledger", f"{usd(sum(costs[False]))}, and {estimates}"),
     ):
         print(f"{what:<22}{text}")
-
-
-def _usd(nano_usd: int) -> str:
-    return f"${nano_usd / NANO:.6f}"
-
-
-def _counts(counter: Counter[str]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in sorted(counter.items())) or "none"

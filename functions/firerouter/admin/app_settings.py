@@ -18,6 +18,7 @@ from ..features import (
     Finding,
     ModelChoice,
     differences,
+    low_caps_of_app,
     paid_extras,
 )
 from ..firestore import Change
@@ -65,7 +66,9 @@ class AppSettingsAdmin:
             )
             revision = await self._app_settings.save(stored, settings, change)
             log.info("save_app_settings", revision=revision)
-        warnings = await self._billed_features() if settings.free_models_only else []
+        warnings = [*low_caps_of_app(settings)]
+        if settings.free_models_only:
+            warnings += await self._billed_features()
         return {
             "revision": revision,
             "settings": after,

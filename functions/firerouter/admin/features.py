@@ -30,6 +30,7 @@ from ..features import (
     FeatureStore,
     Review,
     StoredFeature,
+    low_caps_of_feature,
     review_settings,
 )
 from ..firestore import Change
@@ -274,13 +275,15 @@ class FeatureAdmin:
             models = await self._catalog.get()
         except CallableError as error:
             log.warning("settings_not_checked", reason=error.reason)
-        return review_settings(
+        review = review_settings(
             settings,
             models,
             free_only=app.free_models_only,
             known=frozenset(before.model_ids() if before else ()),
             today=self._now().date(),
         )
+        review.warnings += low_caps_of_feature(settings, models, app.limits.reserve_usd)
+        return review
 
     async def _check_room(self, *, about_draft: bool) -> None:
         """Check that one more feature may be created. Raises FeatureUnknown, InvalidArgument."""

@@ -111,7 +111,7 @@ class SettingsSaved(TypedDict):
     changes: list[Difference]
     """What changed."""
     warnings: list[FindingInfo]
-    """The features that are refused with these settings."""
+    """Features that are refused with these settings, and budgets too small for a call."""
 
 
 class KeyReportInfo(TypedDict):

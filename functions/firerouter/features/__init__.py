@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .feature import Draft, Feature, StoredFeature, differences, same_settings
     from .limits import SettingsLimits
     from .listing import FeatureListing
+    from .low_caps import low_caps_of_app, low_caps_of_feature
     from .model_choice import ModelChoice
     from .review import Finding, Review, review_settings
     from .selection import ModelSelection, SupportedRequest, unsupported_notice
@@ -41,6 +42,10 @@ else:
             ),
             "limits": ("SettingsLimits",),
             "listing": ("FeatureListing",),
+            "low_caps": (
+                "low_caps_of_app",
+                "low_caps_of_feature",
+            ),
             "model_choice": ("ModelChoice",),
             "review": (
                 "Finding",
@@ -84,6 +89,8 @@ __all__ = (
     "StoredFeature",
     "SupportedRequest",
     "differences",
+    "low_caps_of_app",
+    "low_caps_of_feature",
     "paid_extras",
     "read_app_settings",
     "render",

@@ -15,7 +15,15 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from ..contract import Matches, Name, Record
-from ..ledger import ANONYMOUS, CapPolicy, Ceiling, LimitsOverride, Retention, UserLimits
+from ..ledger import (
+    ANONYMOUS,
+    CapPolicy,
+    Ceiling,
+    LimitsOverride,
+    Retention,
+    UserLimits,
+    read_override,
+)
 from ..limits import TIERS_MAX
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -79,25 +87,65 @@ class ReadAppSettings:
 
 def read_app_settings(document: Mapping[str, object]) -> ReadAppSettings:
     """Read the settings in `config/app`, whatever it holds."""
-    value = document.get("limits")
-    user_limits, malformed = _read(UserLimits, value if isinstance(value, dict) else {})
-    retention, wrong = _read_retention(document.get("retention", {}))
-    names = (
-        *("appName", "referer", "freeModelsOnly", "replaceGoneModels"),
-        *("anonymousLimits", "tiers", "ceiling"),
-    )
+    user_limits, malformed = _read(UserLimits, _map(document, "limits"))
+    ceiling, bad_ceiling = _read(Ceiling, _map(document, "ceiling"))
+    anonymous, bad_anonymous = _read_override(document, "anonymousLimits")
+    tiers, bad_tiers = _read_tiers(document)
+    retention, bad_retention = _read_retention(document.get("retention", {}))
+    names = ("appName", "referer", "freeModelsOnly", "replaceGoneModels")
     settings, also_malformed = _read(
         AppSettings,
         {
             **{name: document[name] for name in names if name in document},
             "limits": user_limits,
+            "anonymousLimits": anonymous or ANONYMOUS,
+            "tiers": tiers,
+            "ceiling": ceiling,
             "retention": retention,
         },
     )
     revision = document.get("revision")
     if type(revision) is not int or not 0 <= revision < 2**53:
         revision = 0
-    return ReadAppSettings(settings, revision, (*malformed, *wrong, *also_malformed))
+    maps = ("limits", "ceiling", "tiers")
+    no_maps = [name for name in maps if not isinstance(document.get(name, {}), dict)]
+    bad_ceiling = [f"ceiling.{name}" for name in bad_ceiling]
+    all_malformed = (
+        *(*malformed, *bad_ceiling, *bad_anonymous, *bad_tiers, *bad_retention),
+        *(*no_maps, *also_malformed),
+    )
+    return ReadAppSettings(settings, revision, all_malformed)
+
+
+def _map(document: Mapping[str, object], name: str) -> Mapping[str, object]:
+    value = document.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _read_override(
+    document: Mapping[str, object], name: str, place: str = ""
+) -> tuple[LimitsOverride | None, list[str]]:
+    """Return the limits in a field, None if there are none, and what of it is malformed."""
+    if name not in document:
+        return None, []
+    value = document[name]
+    if not isinstance(value, dict):
+        return None, [f"{place}{name}"]
+    override, malformed = read_override(value)
+    return override, [f"{place}{name}.{field}" for field in malformed]
+
+
+def _read_tiers(document: Mapping[str, object]) -> tuple[dict[str, LimitsOverride], list[str]]:
+    """Return the tiers: one that was typed wrong takes none of the others along."""
+    tiers: dict[str, LimitsOverride] = {}
+    malformed: list[str] = []
+    given = _map(document, "tiers")
+    for name in given:
+        override, odd = _read_override(given, name, "tiers.")
+        malformed += odd
+        if override is not None:
+            tiers[name] = override
+    return tiers, malformed
 
 
 def _read_retention(value: object) -> tuple[Retention, list[str]]:
@@ -107,7 +155,7 @@ def _read_retention(value: object) -> tuple[Retention, list[str]]:
     retention, malformed = _read(Retention, value)
     if "storeTexts" in malformed:
         retention = retention.model_copy(update={"store_texts": False})
-    return retention, malformed
+    return retention, [f"retention.{name}" for name in malformed]
 
 
 def _read(shape: type[ModelT], values: Mapping[str, object]) -> tuple[ModelT, list[str]]:
@@ -115,6 +163,11 @@ def _read(shape: type[ModelT], values: Mapping[str, object]) -> tuple[ModelT, li
     try:
         return shape.model_validate(values), []
     except ValidationError as error:
-        malformed = {str(item["loc"][0]) for item in error.errors(include_url=False)}
+        places = [item["loc"] for item in error.errors(include_url=False)]
+    # what is wrong with no field alone is wrong with all of them
+    malformed = {str(place[0]) for place in places if place} or {*values}
     kept = {name: value for name, value in values.items() if name not in malformed}
-    return shape.model_validate(kept), sorted(malformed)
+    try:
+        return shape.model_validate(kept), sorted(malformed)
+    except ValidationError:  # the rest is at odds with a default
+        return shape(), sorted({*values})

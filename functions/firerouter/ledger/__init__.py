@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         LimitsOverride,
         OwnLimits,
         UserLimits,
+        read_override,
         resolve,
     )
     from .entry import (
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from .limits import LedgerLimits
     from .own_limits import OwnLimitsStore, read_own_limits
     from .quotas import Windows, counters, has_limits
-    from .reserve import NOTHING, Reserve
+    from .reserve import NOTHING, USEFUL_TOKENS, Reserve
     from .retention import Retention
     from .store import LedgerStore
 else:
@@ -66,6 +67,7 @@ else:
                 "LimitsOverride",
                 "OwnLimits",
                 "UserLimits",
+                "read_override",
                 "resolve",
             ),
             "entry": (
@@ -110,6 +112,7 @@ else:
             "reserve": (
                 "NOTHING",
                 "Reserve",
+                "USEFUL_TOKENS",
             ),
             "retention": ("Retention",),
             "store": ("LedgerStore",),
@@ -120,6 +123,7 @@ __all__ = (
     "ANONYMOUS",
     "NOTHING",
     "RUNNING",
+    "USEFUL_TOKENS",
     "Admission",
     "Admitted",
     "Allowance",
@@ -161,6 +165,7 @@ __all__ = (
     "generation_id",
     "has_limits",
     "payload_hash",
+    "read_override",
     "read_own_limits",
     "resolve",
     "run_deadline",

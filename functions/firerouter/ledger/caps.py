@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from .. import limits
 from ..contract import Name, Number, Record, invalid_part
@@ -117,6 +117,23 @@ class Ceiling(Record):
         if self.usd_per_day > self.usd_per_month:
             raise invalid_part("usdPerDay", "must not be more than usdPerMonth")
         return self
+
+
+def read_override(values: Mapping[object, object]) -> tuple[LimitsOverride, list[str]]:
+    """Read limits that were perhaps typed by hand.
+
+    Returns:
+        Those that can be read, and the names of the others, which are as if they were not there.
+    """
+    override, malformed = LimitsOverride(), []
+    for name, value in values.items():
+        try:
+            one = LimitsOverride.model_validate({name: value}, by_alias=True, by_name=False)
+        except ValidationError:
+            malformed.append(str(name))
+            continue
+        override = override.model_copy(update={n: v for n, v in one if v is not None})
+    return override, malformed
 
 
 ANONYMOUS: LimitsOverride = LimitsOverride(

@@ -12,13 +12,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from .. import log
 from ..cache import Cached
 from ..errors import LedgerUnavailable
 from ..firestore import Paths, content, get, translated
-from .caps import LimitsOverride, OwnLimits
+from .caps import LimitsOverride, OwnLimits, read_override
 from .limits import LedgerLimits
 
 if TYPE_CHECKING:
@@ -67,13 +65,9 @@ def read_own_limits(document: Mapping[str, object]) -> OwnLimits:
     own = document.get("limits")
     override = LimitsOverride()
     if isinstance(own, Mapping):
-        for name, value in own.items():
-            try:
-                one = LimitsOverride.model_validate({name: value}, by_alias=True, by_name=False)
-            except ValidationError:
-                log.error("limit_malformed", field=f"limits.{name}")
-                continue
-            override = override.model_copy(update={n: v for n, v in one if v is not None})
+        override, malformed = read_override(own)
+        for name in malformed:
+            log.error("limit_malformed", field=f"limits.{name}")
     return OwnLimits(
         tier=tier if isinstance(tier, str) and tier else None,
         limits=override,

@@ -30,6 +30,7 @@ RANGES = {
 }
 WHOLE = frozenset({"max_tokens", "max_completion_tokens"})
 TITLE_PROMPT = "Write a title"
+ASKED_MAX_CHARS = 200  # kept of a message, to tell what a charge was for
 
 
 class RequestInvalid(Exception):
@@ -58,6 +59,7 @@ class ChatRequest:
     wants_image: bool
     wants_title: bool
     session_id: str | None
+    beginnings: str  # of the first message and the last one
     unread: tuple[Json, ...]  # the annotations of files that came without theirs
 
 
@@ -90,6 +92,10 @@ def read_chat_request(raw: bytes) -> ChatRequest:
         wants_title=messages[0]["role"] == "system"
         and _text(messages[0].get("content")).startswith(TITLE_PROMPT),
         session_id=body.get("session_id"),
+        beginnings="\n".join(
+            _text(message.get("content"))[:ASKED_MAX_CHARS]
+            for message in (messages[0], messages[-1])
+        ),
         unread=tuple(_unread(messages)),
     )
 

@@ -367,6 +367,12 @@ BILLS = (
         flat_usd=FIVE_CENTS,
     ),
     Fault(
+        "sim/paid-late-usage",
+        "sim/paid, and its usage comes three quarters of a second after its text",
+        bills.late_usage,
+        paid=True,
+    ),
+    Fault(
         "sim/paid-silent-after-headers",
         "headers, then nothing, and charges five cents",
         does.silent_after_headers,

@@ -122,10 +122,16 @@ class ImageRequest:
 
 
 async def play(request: ImageRequest, wire: Wire, pace_s: float) -> None:
-    """Send the events of a stream, or what its fault leaves of them."""
+    """Send the events of a stream, or what its fault leaves of them.
+
+    What the usage tells is charged from then on, however the stream ends.
+    """
+    charged, tokens = False, IMAGE_TOKENS * request.count
     for event in request.events():
         await asyncio.sleep(pace_s)
-        await wire.send(event)
+        tells = b'"usage"' in event
+        charged = charged or tells
+        await wire.send(event, tokens if tells else 0)
         if request.fault == "silent":
             await wire.hold()
         if b".completed" in event and request.fault in ("error", "cut", "usage-first"):
@@ -139,7 +145,7 @@ async def play(request: ImageRequest, wire: Wire, pace_s: float) -> None:
     elif request.fault in ("cut", "usage-first"):
         wire.cut()
     else:
-        await wire.end(DONE, IMAGE_TOKENS * request.count)
+        await wire.end(DONE, 0 if charged else tokens)
 
 
 def read_image_request(raw: bytes, catalog: Catalog) -> ImageRequest:

@@ -17,6 +17,7 @@ Json = dict[str, Any]
 
 ABSURD_USD = 9e6
 HEADERS_S = 0.25
+USAGE_S = 0.75
 REFUSAL = "I can't help with that."
 
 
@@ -50,6 +51,15 @@ def huge(usage: Json) -> Json:
 async def slow_headers(ex: Exchange) -> None:
     await asyncio.sleep(HEADERS_S)
     await (stream(ex) if ex.chat.stream else whole(ex))
+
+
+async def late_usage(ex: Exchange) -> None:
+    """Say everything, and what it costs only after a while."""
+    ex.settle()
+    script = script_of(ex)
+    await ex.play(
+        [*script.body, script.finish, script.usage._replace(pause_s=USAGE_S), script.done]
+    )
 
 
 def nothing(_: Exchange) -> Answer:

@@ -17,7 +17,7 @@ from .completions import as_number
 Json = dict[str, Any]
 
 REQUESTS_KEPT = 2000
-GENERATIONS_KEPT = 20_000
+GENERATIONS_KEPT = 60_000
 BYOK_FEE = Decimal("0.05")  # of what the provider bills
 BODY_KEPT_BYTES = 1_048_576
 GENERATION_DELAY_S = 0.150  # OpenRouter does not know an answer at once either
@@ -98,6 +98,7 @@ class Generation:
         flat_usd: What it costs, whatever comes of it; None if that depends on the tokens.
         bills_always: It is charged without output, and after an error, too.
         is_byok: The provider bills the key's owner, and OpenRouter charges a fee alone.
+        asked: The beginnings of its first and its last message, to tell what it was for.
     """
 
     id: str
@@ -115,6 +116,7 @@ class Generation:
     flat_usd: Decimal | None = None
     bills_always: bool = False
     is_byok: bool = False
+    asked: str = ""
 
     def ready(self) -> bool:
         ended = self.record.ended_at is not None
@@ -133,6 +135,16 @@ class Generation:
         """Return what OpenRouter charges, and what the provider bills to the key's owner."""
         cost = self.cost()
         return (cost * BYOK_FEE, cost) if self.is_byok else (cost, Decimal(0))
+
+    def charge_view(self) -> Json:
+        charged, billed = self.charges()
+        return {
+            "id": self.id,
+            "model": self.model,
+            "asked": self.asked,
+            "usd": f"{charged:f}",
+            "byokUsd": f"{billed:f}",
+        }
 
     def view(self) -> Json:
         record = self.record
@@ -214,6 +226,14 @@ class Log:
         generation.record.on_end = lambda: self._charge(generation)
         while len(self.generations) > GENERATIONS_KEPT:
             self.generations.popitem(last=False)
+
+    def charges(self, key_last4: str) -> list[Json]:
+        """Return what each request of a key was charged that has ended: the items of its bill."""
+        return [
+            generation.charge_view()
+            for generation in self.generations.values()
+            if generation.record.key_last4 == key_last4 and generation.record.ended_at is not None
+        ]
 
     def _charge(self, generation: Generation) -> None:
         bill = self.bills.setdefault(generation.record.key_last4, Bill())

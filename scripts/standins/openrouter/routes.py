@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from . import accounts
-from .chat_requests import ChatRequest, RequestInvalid, read_chat_request
+from .chat_requests import ASKED_MAX_CHARS, ChatRequest, RequestInvalid, read_chat_request
 from .completions import Chunks, Head, new_head, ordinary_answer
 from .error_responses import Refusal, invalid_model, invalid_request, not_found, too_large
 from .faults import FAULTS, ORDINARY, Fault
@@ -109,6 +109,7 @@ class StandIn:
             head = Head(recording.generation_id, head.provider, head.model, head.created)
         generation = _generation(wire, head, served, prompt_tokens=chat.prompt_tokens)
         generation.session_id = chat.session_id
+        generation.asked = chat.beginnings
         self.log.accept(generation)
         return Exchange(
             chat=chat,
@@ -162,8 +163,10 @@ class StandIn:
         raw = await request.read()
         record = self.log.begin(request.path, key, request.headers, raw)
 
-        def accept(response: Json) -> None:
-            self.log.accept(_vectors_generation(record, self.catalog, response))
+        def accept(response: Json, asked: str) -> None:
+            generation = _vectors_generation(record, self.catalog, response)
+            generation.asked = asked[:ASKED_MAX_CHARS]
+            self.log.accept(generation)
 
         try:
             made = await embed(raw, self.catalog, self.flaky, accept)
@@ -194,6 +197,7 @@ class StandIn:
         generation = _generation(wire, head, image.served, prompt_tokens=image.prompt_tokens)
         generation.completion_price = image.served.image_price
         generation.finish_reason = "stop"
+        generation.asked = image.prompt[:ASKED_MAX_CHARS]
         if image.fault == "unreadable":  # it has been made, whoever can read it
             generation.flat_usd = Decimal(str(image.usage()["cost"]))
         self.log.accept(generation)
@@ -222,6 +226,10 @@ class StandIn:
         """What was charged to each key: it adds up as requests end, and is never forgotten."""
         bills = {last4: bill.view() for last4, bill in self.log.bills.items()}
         return web.json_response(bills)
+
+    async def charges(self, request: web.Request) -> web.StreamResponse:
+        """The items of the bill of one key: `?key=` its last four characters."""
+        return web.json_response(self.log.charges(request.query.get("key", "")))
 
     async def open(self, _: web.Request) -> web.StreamResponse:
         return web.json_response({"open": self.log.open})
@@ -260,6 +268,7 @@ def _routes(stand_in: StandIn) -> list[web.RouteDef]:
         web.delete("/sim/requests", stand_in.forget),
         web.get("/sim/open", stand_in.open),
         web.get("/sim/bill", stand_in.bill),
+        web.get("/sim/charges", stand_in.charges),
     ]
 
 

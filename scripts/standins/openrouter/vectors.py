@@ -55,10 +55,13 @@ FAULTS: Mapping[str, str] = {
 }
 
 
-async def embed(raw: bytes, catalog: Catalog, flaky: Flaky, accept: Callable[[Json], None]) -> Json:
+async def embed(
+    raw: bytes, catalog: Catalog, flaky: Flaky, accept: Callable[[Json, str], None]
+) -> Json:
     """Return the body of `POST /embeddings`. Raises Refusal.
 
-    `accept` is called with the ordinary answer as soon as the request is accepted.
+    `accept` is called with the ordinary answer, and the first input, as soon as the request is
+    accepted.
     """
     response = _response(raw, catalog)
     model, inputs = response["model"], _inputs(json_object(raw)["input"])
@@ -66,7 +69,7 @@ async def embed(raw: bytes, catalog: Catalog, flaky: Flaky, accept: Callable[[Js
         raise overloaded()
     if model == "sim/vectors-429":
         raise rate_limited()
-    accept(response)
+    accept(response, inputs[0])
     if model.endswith("-silent"):
         await asyncio.sleep(SILENCE_S)
     if model == "sim/vectors-shuffled":

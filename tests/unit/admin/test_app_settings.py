@@ -1,5 +1,6 @@
 """The app's settings with some of them replaced."""
 
+import math
 from typing import Any
 
 import pytest
@@ -31,6 +32,15 @@ def test_what_is_not_given_stays() -> None:
         ({"app_name": "by its Python name"}, "app_name"),
         ({"limits": {"concurrent": 0}}, "limits.concurrent"),
         ({"limits": 7}, "limits"),
+        ({"limits": {"usdPerDay": -1}}, "limits.usdPerDay"),
+        ({"limits": {"usdPerDay": 1e9}}, "limits.usdPerDay"),
+        ({"limits": {"usdPerMonth": math.nan}}, "limits.usdPerMonth"),
+        ({"limits": {"reserveUsd": 0}}, "limits.reserveUsd"),
+        ({"limits": {"tokensPerDay": 10**18}}, "limits.tokensPerDay"),
+        ({"ceiling": {"usdPerDay": -1}}, "ceiling.usdPerDay"),
+        ({"ceiling": {"usdPerDay": 300}}, "ceiling.usdPerDay"),
+        ({"anonymousLimits": {"concurrent": -1}}, "anonymousLimits.concurrent"),
+        ({"tiers": {"pro": {"usdPerDay": math.inf}}}, "tiers.pro.usdPerDay"),
         ({"referer": "javascript:alert(1)"}, "referer"),
     ],
 )

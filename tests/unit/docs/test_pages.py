@@ -56,6 +56,17 @@ def test_every_name_is_one_that_the_code_uses(page: Path) -> None:
     assert not unknown, f"{page.name} names {sorted(unknown)}"
 
 
+def test_each_way_past_a_limit_is_held_by_a_test() -> None:
+    text = ARCHITECTURE.read_text("utf-8")
+    _, table, *_ = text.partition("How far a limit can be exceeded")[2].split("\n\n")
+    named = [re.findall(r"`(test_\w+)`", row.rpartition(" | ")[2]) for row in table.split("\n")[2:]]
+    tests = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert named
+    for row in named:
+        assert row, "a row names no test"
+        assert all(f"def {name}(" in tests for name in row), row
+
+
 def firebase_commands() -> list[str]:
     """`firebase ...`, in a block or in a line of text."""
     text = "\n".join(page.read_text("utf-8") for page in NAMING)

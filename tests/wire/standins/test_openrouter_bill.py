@@ -236,6 +236,19 @@ async def check_stall(account: Account) -> None:
     assert await account.charged() == (price(3), 0)
 
 
+async def check_late_usage(account: Account) -> None:
+    """All text is charged, though the client leaves before it is told what that costs."""
+    tried = await ask(account.server, "sim/paid-late-usage", key=account.key)
+    head = await tried.head()
+    while b'"finish_reason":"stop"' not in await tried.piece():
+        pass
+    tried.close()
+    charged, _ = await account.charged()
+    assert charged > price(5)
+    told = await account.generation(head.headers["x-generation-id"])
+    assert told.cost_nano_usd == nano(charged)
+
+
 CHECKS: dict[str, Any] = {
     "sim/byok": check_byok,
     "sim/paid-misreported": lambda a: check_odd_usage(a, "sim/paid-misreported", 9 * 10**15),
@@ -254,6 +267,7 @@ CHECKS: dict[str, Any] = {
     "sim/paid-slow-headers": lambda a: check_flat(a, "sim/paid-slow-headers", "0.05"),
     "sim/paid-silent-after-headers": check_silent_after_headers,
     "sim/paid-stall": check_stall,
+    "sim/paid-late-usage": check_late_usage,
 }
 
 
@@ -286,3 +300,31 @@ async def test_images_are_on_the_bill(account: Account) -> None:
     ).finish()
     usage = [chunk["usage"] for chunk in done.chunks if "usage" in chunk][-1]
     assert await account.charged() == (Decimal(str(usage["cost"])), 0)
+
+
+async def test_an_image_whose_usage_was_told_is_charged_though_it_is_cut(account: Account) -> None:
+    body = json.dumps({"model": "sim/images-cut", "prompt": "a fox", "stream": True}).encode()
+    cut = await call(account.server, "POST", "/api/v1/images", body, key=account.key)
+    assert (await cut.finish()).ended == "cut"
+    charged, _ = await account.charged()
+    assert charged > 0
+
+
+async def test_a_bill_has_an_item_for_each_request_that_says_what_was_asked(
+    account: Account,
+) -> None:
+    messages = [
+        {"role": "system", "content": "You answer " + "x" * 500},
+        {"role": "user", "content": "Which fox?"},
+    ]
+    for model in ("sim/byok", "sim/paid-empty", "sim/503"):
+        await answer(account.server, model, key=account.key, messages=messages)
+    usd, byok, generations = await account.bill()
+    items = (await get(account.server, f"/sim/charges?key={account.last4}")).json
+    assert [item["model"] for item in items] == ["sim/byok", "sim/paid-empty"]
+    assert len(items) == generations
+    assert sum(Decimal(item["usd"]) for item in items) == usd
+    assert sum(Decimal(item["byokUsd"]) for item in items) == byok
+    assert all(item["asked"].startswith("You answer x") for item in items)
+    assert all(item["asked"].endswith("\nWhich fox?") for item in items)
+    assert max(len(item["asked"]) for item in items) < 250

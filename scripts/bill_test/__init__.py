@@ -1,0 +1,10 @@
+"""Generations end in every way, and the ledger is OpenRouter's bill: `./scripts/bill-test`.
+
+__main__    the command line
+trial       one trial: in each project the calls, reconciliation, the audits
+totals      what the projects came to
+ends        the ways in which a generation ends, and the features that they need
+plan        every call, kill and audit, drawn from a seed
+traffic     serves the instances, calls them, kills and replaces them
+bill_audit  entries, counters, ceilings and roll-ups against the items of the bill
+"""

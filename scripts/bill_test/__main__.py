@@ -1,0 +1,73 @@
+"""The command line: start a suite, run one trial against it."""
+
+import argparse
+import asyncio
+import secrets
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from scripts.devtools.cli_errors import INTERRUPTED, NOT_SET_UP, Problem
+from scripts.devtools.setup import say
+
+GENERATIONS: Final = 300
+GENERATIONS_MIN: Final = 50  # fewer don't end in every way
+GENERATIONS_MAX: Final = 20_000  # the stand-in's memory ends there
+
+EPILOG: Final = """\
+Two instances of api and one of continuation are served, and called by many users at once. Answers
+finish, are stopped before the headers, in the text or before the usage, are cut, silent, empty,
+refused, retried, replaced by a fallback, cached, compared, queued; their titles, summaries,
+vectors and images cost as well; some usage is nonsense; and instances are killed with SIGKILL and
+replaced. Meanwhile, and at the end, the ledger is held against the bill that the OpenRouter
+stand-in keeps: entries, counters, ceilings and roll-ups, to the billionth of a dollar.
+exit status: 0 everything adds up, 1 something does not, 2 wrong arguments, 3 not set up.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(arguments)
+
+    from scripts.bill_test.trial import run
+    from scripts.kill_test.project import started_suite
+
+    seed = secrets.randbelow(10**6) if options.seed is None else options.seed
+    try:
+        with started_suite("bill-test") as (suite, logs):
+            return asyncio.run(run(suite, logs, options.generations, seed))
+    except Problem as problem:
+        say(str(problem))
+        return NOT_SET_UP
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="./scripts/bill-test",
+        description="Ends generations in every way, and holds the ledger against the bill.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--generations",
+        type=_generations,
+        default=GENERATIONS,
+        metavar="N",
+        help="the number of calls (default: %(default)s)",
+    )
+    parser.add_argument("--seed", type=int, help="repeat the plan of an earlier run")
+    return parser.parse_args(arguments)
+
+
+def _generations(text: str) -> int:
+    number = int(text)
+    if not GENERATIONS_MIN <= number <= GENERATIONS_MAX:
+        raise argparse.ArgumentTypeError(
+            f"{number} is not from {GENERATIONS_MIN} to {GENERATIONS_MAX}"
+        )
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())
