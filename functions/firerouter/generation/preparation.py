@@ -186,9 +186,7 @@ class RequestBuilder:
             notices=(*selection.notices, *supported.notices, *files.notices),
             reserve=reserve,
             prices=_prices(settings, app, known),
-            cache_id=_cache_id(request, feature, uid, upstream)
-            if app.retention.store_texts
-            else None,
+            cache_id=_cache_id(request, feature, app, uid, upstream),
         )
 
     async def _upstream(
@@ -284,10 +282,10 @@ class RequestBuilder:
 
 
 def _cache_id(
-    request: ExecutePrompt, feature: Feature, uid: str, upstream: ChatRequest
+    request: ExecutePrompt, feature: Feature, app: AppSettings, uid: str, upstream: ChatRequest
 ) -> str | None:
     """Return what the answer is cached under: never one that is to be another one."""
-    if feature.test or request.regenerate:
+    if feature.test or request.regenerate or not app.retention.store_texts:
         return None
     return response_id(feature, uid, upstream)
 
