@@ -1,5 +1,6 @@
 """Budgets that leave no room for a single call are warned of, and no others."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -7,8 +8,32 @@ import pytest
 from firerouter.features.app_settings import AppSettings
 from firerouter.features.low_caps import low_caps_of_app, low_caps_of_feature
 from firerouter.features.settings import FeatureSettings
-from tests.unit.features.test_review import MODELS
+from firerouter.models.model import ModelList, read_models
 
+
+def entry(id_: str, price: str, output: str = "text") -> dict[str, Any]:
+    """One of OpenRouter's objects."""
+    return {
+        "id": id_,
+        "name": id_,
+        "context_length": 32_000,
+        "architecture": {"input_modalities": ["text"], "output_modalities": [output]},
+        "pricing": {"prompt": price, "completion": price},
+    }
+
+
+MODELS = ModelList(
+    1,
+    datetime(2026, 8, 24, tzinfo=UTC),
+    read_models(
+        [
+            entry("a/all", "0.000002"),
+            entry("a/all:free", "0"),
+            entry("a/brush", "0.000002", "image"),
+            entry("openrouter/auto", "-1"),
+        ]
+    )[0],
+)
 # a/all writes a million tokens for two dollars, so 256 of them for $0.000512
 
 
