@@ -7,12 +7,11 @@ OpenRouter parses the file again, with no other consequence.
 from __future__ import annotations
 
 import asyncio
-import json
 
 from google.cloud.firestore import AsyncDocumentReference
 
 from .. import log
-from ..contract import Json, StoredAnnotations
+from ..contract import Json, StoredAnnotations, parse_json
 from ..firestore import FirestoreError, get
 
 
@@ -27,9 +26,10 @@ async def fetch_annotations(
         )
         pieces = [(snapshot.to_dict() or {}).get("reading", "") for snapshot in snapshots]
         # some megabytes: not on the event loop
-        annotations = await asyncio.to_thread(json.loads, "".join(map(str, pieces)))
-    except (FirestoreError, ValueError) as error:
+        annotations = await asyncio.to_thread(parse_json, "".join(map(str, pieces)))
+    except (FirestoreError, ValueError, RecursionError) as error:
         cause = error.cause if isinstance(error, FirestoreError) else type(error).__name__
         log.warning("reading_not_found", type=cause)
         return ()
-    return tuple(annotations)
+    known = annotations if isinstance(annotations, list) else []
+    return tuple(annotation for annotation in known if isinstance(annotation, dict))

@@ -8,6 +8,7 @@ from typing import Protocol, Self
 
 from ..callable import CallableError
 from ..ledger import Admission, Admitted, Answered, Caps, Ledger
+from .exits import unsent
 
 
 class Admitter(Protocol):
@@ -24,7 +25,7 @@ class JointAdmission:
         self._awaited = parts
         self._asked: list[tuple[Admission, asyncio.Future[Admitted | Answered]]] = []
         self._caps: Caps | None = None
-        self._admitting: asyncio.Task[None] | None = None
+        self._is_admitting = False
 
     def part(self) -> JointPart:
         """Return one of the parts."""
@@ -35,25 +36,33 @@ class JointAdmission:
         future: asyncio.Future[Admitted | Answered] = asyncio.get_running_loop().create_future()
         self._asked.append((admission, future))
         self.count_part(caps)
-        return await future
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            self._withdraw(future)
+            raise
 
     def count_part(self, caps: Caps | None = None) -> None:
         """Wait for one part less: it has asked, with its caps, or has left."""
         self._awaited -= 1
         self._caps = caps or self._caps
         if not self._awaited and self._asked and self._caps is not None:
-            self._admitting = asyncio.create_task(self._admit(self._caps))
+            self._is_admitting = True
+            self._ledger.background.start(self._admit(self._caps))
 
     async def _admit(self, caps: Caps) -> None:
         futures = [future for _, future in self._asked]
         outcomes: list[Admitted | Answered | CallableError]
         try:
             outcomes = await self._ledger.admit_all([one for one, _ in self._asked], caps)
-        except BaseException as error:
+        except asyncio.CancelledError:
             for future in futures:
-                if not future.done():
-                    future.set_exception(error)
-                    future.exception()  # retrieved: a part may have left meanwhile
+                future.cancel()
+            raise
+        except Exception as error:
+            for future in futures:
+                future.set_exception(error)
+                future.exception()  # retrieved: a part may have left meanwhile
             return
         for future, outcome in zip(futures, outcomes, strict=True):
             if isinstance(outcome, CallableError):
@@ -61,6 +70,19 @@ class JointAdmission:
                 future.exception()
             else:
                 future.set_result(outcome)
+
+    def _withdraw(self, future: asyncio.Future[Admitted | Answered]) -> None:
+        """Have a part whose task was cancelled not admitted, or its entry ended once it is."""
+        if not self._is_admitting:
+            self._asked = [asked for asked in self._asked if asked[1] is not future]
+        future.add_done_callback(self._end)
+
+    def _end(self, future: asyncio.Future[Admitted | Answered]) -> None:
+        if future.cancelled() or future.exception() is not None:
+            return
+        admitted = future.result()
+        if isinstance(admitted, Admitted):
+            self._ledger.begin_to_settle(admitted.entry, unsent(admitted.entry))
 
 
 class JointPart:

@@ -231,7 +231,7 @@ class Admissions:
         with translated(LedgerUnavailable, "admit_failed"):
             try:
                 created = await self._create(opening, caps)
-            except Unavailable:
+            except (Unavailable, asyncio.CancelledError):
                 self._background.start(self._undo(opening))  # it may have been applied
                 raise
             if isinstance(created, list):
@@ -239,7 +239,7 @@ class Admissions:
             versions, totals = created
             try:
                 excess = await self._excess(opening, caps, totals)
-            except FirestoreError:
+            except (FirestoreError, asyncio.CancelledError):
                 self._background.start(self._undo(opening))
                 raise
         if excess is None:
@@ -335,6 +335,9 @@ class Admissions:
             log.error("give_back_failed", type=error.cause)
             if isinstance(error, Unavailable):  # else it is left to the reconciler
                 self._background.start(self._undo(opening))
+        except asyncio.CancelledError:
+            self._background.start(self._undo(opening))
+            raise
         return None
 
     async def _undo(self, opening: Opening) -> None:

@@ -75,7 +75,7 @@ class Ledger:
             now: The clock.
         """
         self._store = store
-        self._background = background
+        self.background = background
         self._limits = limits or LedgerLimits()
         self._now = now
         self._leases = leases or Leases(
@@ -149,18 +149,22 @@ class Ledger:
     async def settle(self, entry: OpenEntry, outcome: Outcome) -> None:
         """End the entry and free its reservation, once.
 
-        This does not delay a result for long: if Firestore takes longer, settling continues in the
-        background.
+        This does not delay a result for long: if Firestore takes longer, or the task is cancelled,
+        settling continues in the background.
         """
-        self._leases.release(entry.admission.id)
-        settling = self._background.start(self._settle(entry, outcome))
+        settling = self.begin_to_settle(entry, outcome)
         await asyncio.wait({settling}, timeout=self._limits.settle_before_result_s)
+
+    def begin_to_settle(self, entry: OpenEntry, outcome: Outcome) -> asyncio.Task[None]:
+        """End the entry in the background, once, and return the task that does."""
+        self._leases.release(entry.admission.id)
+        return self.background.start(self._settle(entry, outcome))
 
     # -- notes and the end ---------------------------------------------------------------------
 
     def _start_note(self, entry: OpenEntry) -> None:
         entry.state.note_timer = None
-        entry.state.noting = self._background.start(self._note(entry, entry.state.noting))
+        entry.state.noting = self.background.start(self._note(entry, entry.state.noting))
 
     async def _note(self, entry: OpenEntry, before: asyncio.Task[None] | None) -> None:
         if before is not None:

@@ -32,7 +32,7 @@ from scripts.devtools import processes
 from tests.support import counters
 from tests.support.calls import call_of
 from tests.support.eventually import EVENTUALLY_S, until
-from tests.support.faulty_firestore import applied_twice
+from tests.support.faulty_firestore import applied_twice, at_commit
 from tests.support.in_process import OVERDUE_S, Instance, World
 from tests.support.response_formats import LONG_JSON
 from tests.support.serve import Serve
@@ -751,6 +751,94 @@ async def test_an_instance_that_goes_down_ends_it_as_interrupted(
     entry = await ended(world, queue.id)
     assert entry["status"] == "interrupted"
     assert entry["usage"]["completionTokens"] > 0
+
+
+# Cancelled on its way
+
+
+class Halt:
+    """Stands in for a step: it does that, or not, and never comes back."""
+
+    def __init__(self, step: Any = None) -> None:
+        self.step = step
+        self.reached = asyncio.Event()
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.step is not None:
+            await self.step(*args, **kwargs)
+        self.reached.set()
+        await asyncio.Event().wait()
+
+
+async def cancelled(task: asyncio.Task[Any], halt: Halt) -> None:
+    """Cancel a task once it has come to that step."""
+    await asyncio.wait_for(halt.reached.wait(), EVENTUALLY_S)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def interrupted(world: World) -> None:
+    """There is one entry. It has ended, nothing was sent for it, and nothing is held."""
+    ((id_, _),) = (await world.all("generations")).items()
+    entry = await ended(world, id_)
+    assert (entry["status"], entry["costNanoUsd"], entry["attempts"]) == ("interrupted", 0, [])
+    assert counters.spent(await world.all("quotas/user/windows")) == 0
+    assert await upstream(world) == []
+
+
+@pytest.mark.parametrize("is_queued", [False, True])
+async def test_cancelled_on_its_way_into_the_queue_it_is_ended(
+    world: World, instance: Instance, queue: Queue, monkeypatch: pytest.MonkeyPatch, is_queued: bool
+) -> None:
+    to, queue.to = queue.to, None
+    handover = instance.app.generation.prompts._handover
+    halt = Halt(handover.enqueue if is_queued else None)
+    monkeypatch.setattr(handover, "enqueue", halt)
+    _, running = begin(world, instance, "fast", conversationId="new")
+    await cancelled(running, halt)
+    await interrupted(world)
+    if is_queued:
+        assert await queue.deliver(to) == {}  # type: ignore[arg-type]
+        await interrupted(world)
+
+
+@pytest.mark.parametrize("step", ["_handover.take_request", "_builder.prepare", "_cache.get"])
+async def test_cancelled_on_its_way_out_of_the_queue_it_is_ended(
+    world: World, instance: Instance, queue: Queue, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    to, queue.to = queue.to, None
+    assert to is not None
+    _, running = begin(world, instance, "fast")
+    await queue.filled()
+    part, name = step.split(".")
+    halt = Halt()
+    monkeypatch.setattr(getattr(to.app.generation.prompts, part), name, halt)
+    await cancelled(asyncio.create_task(queue.deliver(to)), halt)
+    await interrupted(world)
+    assert (await refused(running)).reason == "interrupted"
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_cancelled_while_it_is_claimed_it_is_ended(
+    world: World, instance: Instance, queue: Queue, after: bool
+) -> None:
+    to, queue.to = queue.to, None
+    assert to is not None
+    _, running = begin(world, instance, "fast")
+    await queue.filled()
+    delivering: list[asyncio.Task[Any]] = []
+
+    async def cancel() -> None:
+        delivering[0].cancel()
+        await asyncio.sleep(0)
+
+    to.commits(at_commit(1, cancel, after=after))
+    delivering.append(asyncio.create_task(queue.deliver(to)))
+    with pytest.raises(asyncio.CancelledError):
+        await delivering[0]
+    await interrupted(world)
+    assert (await refused(running)).reason == "interrupted"
 
 
 async def test_a_comparison_goes_on_as_well(world: World, instance: Instance, queue: Queue) -> None:

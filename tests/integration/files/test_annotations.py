@@ -123,6 +123,21 @@ async def test_what_is_lost_is_read_again(world: World, instance: Instance, uid:
     assert READ not in after["text"]
 
 
+@pytest.mark.parametrize("spoilt", ['["odd", 7, null]', "7", '{"a": 1}', "[NaN]", "[" * 100_000])
+async def test_what_is_no_annotation_is_read_again(
+    world: World, instance: Instance, uid: str, spoilt: str
+) -> None:
+    first = await ask_about(instance, uid, pdf(), conversationId="new")
+    here = {"conversationId": first["conversationId"]}
+    conversation = f"users/{uid}/conversations/{first['conversationId']}"
+    place = f"{conversation}/transcript/{first['messageId']}.0"
+    await world.write(place, {**await world.document(place), "reading": spoilt})
+    again = await instance.ask("talk", uid, prompt="And now?", **here)
+    assert READ in again["text"]
+    entries = (await world.all("generations")).values()
+    assert {entry["status"] for entry in entries} == {"done"}
+
+
 async def test_a_file_that_is_gone_takes_what_was_read_of_it_along(
     world: World, instance: Instance, uid: str
 ) -> None:

@@ -50,6 +50,7 @@ from tests.support.faulty_firestore import (
     Commit,
     CommitCounter,
     applied_twice,
+    at_commit,
     firestore_at,
     firestore_proxy,
     send_commits,
@@ -630,6 +631,37 @@ async def test_an_admission_whose_answer_is_lost_is_undone(
     assert await totals(firestore, uid) == (0, 0, 0)
     # and the same request may be made again
     await admitted(ledger, admission)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("after", [False, True])
+async def test_an_admission_whose_task_is_cancelled_is_undone(
+    make: Make,
+    suite: Suite,
+    client: Client,
+    firestore: AsyncClient,
+    uid: str,
+    background: BackgroundTasks,
+    number: int,
+    after: bool,
+) -> None:
+    """While it is admitted, or while it is given back."""
+    tasks: list[asyncio.Task[Any]] = []
+
+    async def cancel() -> None:
+        tasks[0].cancel()
+        await asyncio.sleep(0)
+
+    commits = at_commit(number, cancel, after=after)
+    ledger = make(send_commits(client(suite.firestore_host), commits), undo_pauses_s=(0.1, 0.1))
+    caps = capped(UserLimits(usd_per_day=0)) if number == 2 else capped()
+    admission = asked(uid, "cancelled", reserve=RESERVED)
+    tasks.append(asyncio.create_task(ledger.admit(admission, caps)))
+    with pytest.raises(asyncio.CancelledError):
+        await tasks[0]
+    await background.drain()
+    assert await document(firestore, admission) is None
+    assert await totals(firestore, uid) == (0, 0, 0)
 
 
 async def test_a_give_back_whose_answer_is_lost_is_made_once(

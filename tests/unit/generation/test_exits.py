@@ -75,6 +75,54 @@ async def test_a_cancelled_task_is_settled_as_interrupted_and_stays_cancelled() 
     assert [ending.status for ending in settle.endings] == ["interrupted"]
 
 
+async def test_cancelled_while_it_settles_it_ends_once_that_is_done() -> None:
+    settling, done = asyncio.Event(), asyncio.Event()
+    settled_: list[Ending] = []
+
+    async def settle(ending: Ending) -> str:
+        settling.set()
+        await done.wait()
+        settled_.append(ending)
+        return "result"
+
+    async def work() -> None:
+        return
+
+    task = asyncio.create_task(settled(work(), settle, trace_id=""))
+    await settling.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    assert not task.done()
+    done.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert settled_ == [Ending("done")]
+
+
+async def test_cancelled_twice_nothing_goes_on() -> None:
+    settling, left = asyncio.Event(), asyncio.Event()
+
+    async def settle(ending: Ending) -> str:
+        settling.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            left.set()
+        return "result"
+
+    async def work() -> None:
+        return
+
+    task = asyncio.create_task(settled(work(), settle, trace_id=""))
+    await settling.wait()
+    for _ in range(2):
+        task.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await left.wait()
+
+
 async def test_what_settling_makes_of_a_success_is_what_the_caller_gets() -> None:
     failure = CallableError()
 
