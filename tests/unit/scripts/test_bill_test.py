@@ -67,6 +67,7 @@ def entry(**fields: Any) -> dict[str, Any]:
         "uid": "user",
         "requestId": CALL.request_id,
         "feature": "bill",
+        "model": "sim/paid",
         "countsFeature": True,
         "status": "done",
         "createdAt": datetime(2026, 11, 22, tzinfo=UTC),
@@ -120,6 +121,8 @@ def test_an_estimate_may_be_above_its_charge_and_not_below() -> None:
     assert wrong(entries=estimate, charges=[Charge("gen-2", asked, CENT + 1)]) == {
         "estimates below what was charged": 1
     }
+    free = {ID: {**estimate[ID], "model": "sim/free-billed"}}
+    assert wrong(entries=free, charges=[Charge("gen-2", asked, CENT + 1)]) == {}
     running = {ID: {**estimate[ID], "status": "running"}}
     assert "generations still running" in wrong(entries=running, charges=[])
 
