@@ -158,8 +158,14 @@ class LedgerBooks:
             if not _is_exact(entry):
                 behind[id_] += _charged(entry, bill)
         marked: dict[str, list[str]] = defaultdict(list)
+        talks: dict[str, list[str]] = defaultdict(list)
         for call in calls:
-            marked[call.mark] += [id_ for id_ in call.generations if id_ in self.entries]
+            own = [id_ for id_ in call.generations if id_ in self.entries]
+            marked[call.mark] += own
+            if call.conversation is not None:
+                talks[call.conversation] += own
+        for call in calls:  # a summary quotes what was asked earlier
+            marked[call.mark] += talks.get(call.conversation or "", [])
         orphans = []
         for charge in bill.charges.values():
             if charge.id in known or not charge.nano_usd:

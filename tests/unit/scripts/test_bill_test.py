@@ -137,6 +137,17 @@ def test_a_charge_that_belongs_to_nothing_is_found() -> None:
     assert wrong(charges=free) == {}
 
 
+def test_a_summary_may_belong_to_a_later_call_of_the_conversation() -> None:
+    talks = [call for call in plan(1_000, 1).calls if call.conversation is not None]
+    later = next(call for call in talks if call.data["conversationId"] != "new")
+    opener = next(call for call in talks if call.conversation == later.conversation)
+    assert opener.data["conversationId"] == "new"
+    (id_,) = later.generations
+    estimate = {id_: entry(costIsEstimate=True, attempts=[])}
+    charges = [Charge("gen-2", f"user: for {opener.mark}", 5)]
+    assert wrong(entries=estimate, charges=charges, calls=[opener, later]) == {}
+
+
 def test_a_request_in_two_entries_is_found() -> None:
     two = {ID: entry(), "other": entry()}
     assert "requests charged to two entries" in wrong(entries=two)
