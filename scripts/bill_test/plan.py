@@ -57,6 +57,12 @@ class PlannedCall:
         return str(self.data["requestId"])
 
     @property
+    def conversation(self) -> str | None:
+        """The conversation that it is in, which it may open; None if it is in none."""
+        named = self.data.get("conversationId")
+        return f"c{generation_id(self.uid, self.request_id)}" if named == NEW else named
+
+    @property
     def generations(self) -> list[str]:
         """The ids of the entries that it may have."""
         own = generation_id(self.uid, self.request_id)

@@ -42,6 +42,7 @@ class Totals:
             charged=bill.nano_usd,
             exact=books.exact_nano_usd,
             estimates=len(estimates),
+            unseen=len(books.unseen_free),
             estimated=sum(entry["costNanoUsd"] for entry in estimates),
         )
 
@@ -82,5 +83,6 @@ class Totals:
             ("the ledger", f"{usd(n['exact'])}, and {n['estimates']} estimates"),
             ("  estimates", f"{counts(self.estimates)}: {usd(n['estimated'])}"),
             ("  charged for them", usd(n["charged"] - n["exact"])),
+            ("  free, and charged", f"{n['unseen']} of them, killed before that was seen"),
         ):
             print(f"{what:<24}{text}")

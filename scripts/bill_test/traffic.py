@@ -22,6 +22,7 @@ from scripts.kill_test.task_queue import TaskQueue
 AT_ONCE: Final = 32  # calls
 CALL_MAX_S: Final = 20.0  # then its client leaves: nobody answers what a killed instance had queued
 SETTLES_WITHIN_S: Final = 4.0  # from the last answer until what goes on in the background has ended
+STARTS_POLL_S: Final = 0.05
 APP: Final = {
     "freeModelsOnly": False,
     "limits": {
@@ -143,19 +144,24 @@ class Traffic:
         self.killed += 1
         await self._start(name)
 
-    def _url(self, lane: int) -> str:
-        """Return where a call goes: to an instance that is alive, if there is one."""
-        alive = [server.url for name, server in self._servers.items() if name.startswith("api")]
-        return alive[lane % len(alive)] if alive else "http://127.0.0.1:9"  # refuses connections
+    async def _url(self, lane: int) -> str:
+        """Return where a call goes: to an instance that is alive, as soon as there is one."""
+        while True:
+            alive = [server.url for name, server in self._servers.items() if name.startswith("api")]
+            if alive:
+                return alive[lane % len(alive)]
+            await asyncio.sleep(STARTS_POLL_S)
 
     # -- calls -------------------------------------------------------------------------------------
 
-    def _client(self, http: httpx.AsyncClient, call: PlannedCall, lane: int) -> CallableClient:
+    async def _client(
+        self, http: httpx.AsyncClient, call: PlannedCall, lane: int
+    ) -> CallableClient:
         token = self._tokens.setdefault(call.uid, id_token(self.project, call.uid))
-        return CallableClient(self._url(lane), token, self._app_check, http=http)
+        return CallableClient(await self._url(lane), token, self._app_check, http=http)
 
     async def _call(self, http: httpx.AsyncClient, call: PlannedCall) -> str:
-        client = self._client(http, call, call.lane)
+        client = await self._client(http, call, call.lane)
         data: dict[str, Any] = {"endpoint": call.end.callable, **call.data}
         try:
             async with asyncio.timeout(call.leave_after_s or CALL_MAX_S):
@@ -175,7 +181,7 @@ class Traffic:
     async def _stop(self, http: httpx.AsyncClient, call: PlannedCall, after_s: float) -> None:
         """Stop it from another device, through another instance if there is one."""
         await asyncio.sleep(after_s)
-        client = self._client(http, call, call.lane + 1)
+        client = await self._client(http, call, call.lane + 1)
         data = {"endpoint": "stop_generation", "requestId": call.request_id}
         with suppress(CallableFailure, httpx.TransportError):  # not admitted, or killed
             answer = await client.call("", data)

@@ -17,7 +17,7 @@ from .. import limits
 from ..contract import NANO_PER_USD, ExecutePrompt, ImageOptions, Message, TextPart
 from ..features import EMBEDDING, IMAGE, FeatureSettings, paid_extras
 from ..files import File
-from ..ledger import Reserve
+from ..ledger import LaterRequests, Reserve
 from ..models import TOKENS_PER_PRICE, Model
 from ..openrouter import ChatRequest
 from . import prompts
@@ -134,15 +134,20 @@ def worst_case(
     prompt, completion = (model.prompt_price, model.completion_price) if model else (None, None)
     # asked for again, a model is sent its first answer as well
     times, per_token = (2, 3) if plan.may_repair else (1, 1)
-    base, by_token = Decimal(0), Decimal(0)
+    base, by_token, first_by_token = Decimal(0), Decimal(0), Decimal(0)
     if not free and isinstance(prompt, Decimal) and isinstance(completion, Decimal):
         base = NANO_PER_TOKEN_PRICE * prompt * tokens * times
-        by_token = NANO_PER_TOKEN_PRICE * (completion * times + prompt * (times - 1))
+        first_by_token = NANO_PER_TOKEN_PRICE * completion
+        by_token = first_by_token * times + NANO_PER_TOKEN_PRICE * prompt * (times - 1)
         if plan.images:
             images = NANO_PER_USD * reserve_usd * plan.images
             base, by_token = max(base + by_token * written, images), Decimal(0)
     elif not free:
         base = NANO_PER_USD * reserve_usd * max(1, plan.images) * times
+    repair = LaterRequests()
+    if plan.may_repair and not free:
+        second = base / times + (by_token - first_by_token) * written
+        repair = LaterRequests(1, math.ceil(second) + surcharge)
     return Reserve(
         base_nano_usd=math.ceil(base) + surcharge,
         nano_usd_per_token=by_token,
@@ -150,6 +155,7 @@ def worst_case(
         tokens_per_token=per_token,
         completion_tokens=written,
         is_lowerable=is_lowerable(settings),
+        later=repair,
     )
 
 
@@ -175,15 +181,28 @@ def dearest(reserves: Sequence[Reserve]) -> Reserve:
         tokens_per_token=max(one.tokens_per_token for one in reserves),
         completion_tokens=max(one.completion_tokens for one in reserves),
         is_lowerable=all(one.is_lowerable for one in reserves),
+        later=LaterRequests(
+            max(one.later.count for one in reserves), max(one.later.nano_usd for one in reserves)
+        ),
     )
 
 
-def with_extra(reserve: Reserve, *, usd: Decimal, tokens: int = 0) -> Reserve:
-    """Return a worst case with something beside the answer, such as a helper model's calls."""
+def with_extra(
+    reserve: Reserve, *, usd: Decimal, tokens: int = 0, later: LaterRequests | None = None
+) -> Reserve:
+    """Return a worst case with something beside the answer.
+
+    Args:
+        reserve: The worst case of the answer.
+        usd: What all that is beside it may cost, in US dollars.
+        tokens: How many tokens that takes.
+        later: Which part of it are requests of their own, such as a helper model's.
+    """
     return replace(
         reserve,
         base_nano_usd=reserve.base_nano_usd + math.ceil(usd * NANO_PER_USD),
         base_tokens=reserve.base_tokens + tokens,
+        later=reserve.later + (later or LaterRequests()),
     )
 
 

@@ -17,28 +17,32 @@ class HelperPlan:
         model: The helper model; None if it is not called.
         prompt_chars: What it reads.
         completion_tokens: What it may write.
+        calls: How often it is called.
     """
 
     model: str | None = None
     prompt_chars: int = 0
     completion_tokens: int = 0
+    calls: int = 0
 
 
 def helper_plan(
     settings: FeatureSettings, thread: Thread | None, limits: GenerationLimits
 ) -> HelperPlan:
     """Return what is called beside the answer: for a title, for a summary, or for nothing."""
-    read = written = 0
+    read = written = calls = 0
     if wants_title(settings, thread):
         read += 2 * limits.title_reads_max_chars
         written += limits.title_max_tokens
+        calls += 1
     if thread is not None and thread.to_summarize:
         read += sum(len(turn.text) for turn in thread.to_summarize)
         read += len(thread.summary.text) if thread.summary else 0
         written += limits.summary_max_tokens
-    return (
-        HelperPlan(settings.helper_model or FREE_MODEL, read, written) if written else HelperPlan()
-    )
+        calls += 1
+    if not calls:
+        return HelperPlan()
+    return HelperPlan(settings.helper_model or FREE_MODEL, read, written, calls)
 
 
 def wants_title(settings: FeatureSettings, thread: Thread | None) -> bool:

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from ..contract import PDF, ExecutePrompt, ImageOptions, Notice
+from ..contract import NANO_PER_USD, PDF, ExecutePrompt, ImageOptions, Notice
 from ..conversations import ConversationStore, Thread
 from ..errors import InvalidArgument, WrongKind
 from ..features import (
@@ -24,7 +25,7 @@ from ..features import (
 )
 from ..files import Attachments, FilePlan
 from ..keys import KeyPool
-from ..ledger import Reserve
+from ..ledger import LaterRequests, Reserve
 from ..models import Model, Resolved
 from ..openrouter import ChatRequest, ImagesRequest
 from ..users import Pseudonyms
@@ -247,14 +248,16 @@ class RequestBuilder:
                 for id_ in upstream.models
             ]
         )
-        beside = Decimal(0)
+        beside, later = Decimal(0), LaterRequests()
         if helper.model is not None:
             model = known[helper.model]
             beside = estimate.helper_usd(helper, _priced(model), usd, free=model.free)
+        if beside:
+            later = LaterRequests(helper.calls, math.ceil(beside * NANO_PER_USD))
         if not app.free_models_only:  # else they are parsed for nothing
             beside += usd * sum(file.content_type == PDF for file in all_files)
         extra_tokens = helper.prompt_chars + helper.completion_tokens
-        return estimate.with_extra(worst, usd=beside, tokens=extra_tokens)
+        return estimate.with_extra(worst, usd=beside, tokens=extra_tokens, later=later)
 
     async def _parameters(
         self, settings: FeatureSettings, request: ExecutePrompt, models: Sequence[str]

@@ -372,7 +372,9 @@ def correct_costs(
         _corrected(attempt, reported[index]) if index in reported else _without_charge(attempt)
         for index, attempt in enumerate(stored.attempts)
     ]
-    held = _held_beside(stored) if _may_have_others(stored, attempts) else 0
+    held = _held_beside(stored)
+    if not _may_have_others(stored, attempts):
+        held = min(held, _held_for_later(stored, attempts))
     cost = cost_of_all(attempts)
     cost = Cost(cost.nano_usd + held, cost.is_estimate or held > 0)
     usage = usage_of(_tokens(stored, reported), attempts, cost)
@@ -407,6 +409,18 @@ def _may_have_others(stored: StoredEntry, attempts: Sequence[AttemptRecord]) -> 
         return True
     own = [attempt for attempt in attempts if not attempt.purpose]
     return stored.status == "interrupted" and (not own or own[-1].reason not in ANSWERED)
+
+
+def _held_for_later(stored: StoredEntry, attempts: Sequence[AttemptRecord]) -> int:
+    """Return what a repair, a title or a summary may have cost that was not recorded.
+
+    An instance that was killed may just have made such a request, half a second before the note.
+    """
+    if stored.status != "interrupted":
+        return 0
+    answers = sum(not a.purpose and a.reason in ANSWERED for a in attempts)
+    purposes = len({a.purpose for a in attempts if a.purpose and not _is_free_helper(a)})
+    return stored.later.nano_usd if answers - 1 + purposes < stored.later.count else 0
 
 
 def _held_beside(stored: StoredEntry) -> int:

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
         Place,
         RequestKey,
         Status,
-        Stop,
         StoredEntry,
         cost_of_all,
         run_deadline,
@@ -46,8 +45,9 @@ if TYPE_CHECKING:
     from .limits import LedgerLimits
     from .own_limits import OwnLimitsStore, read_own_limits
     from .quotas import Windows, counters, has_limits
-    from .reserve import NOTHING, USEFUL_TOKENS, Reserve
+    from .reserve import NOTHING, USEFUL_TOKENS, LaterRequests, Reserve
     from .retention import Retention
+    from .stop_request import Stop
     from .store import LedgerStore
 else:
     __getattr__ = lazily(
@@ -86,7 +86,6 @@ else:
                 "RUNNING",
                 "RequestKey",
                 "Status",
-                "Stop",
                 "StoredEntry",
                 "cost_of_all",
                 "run_deadline",
@@ -110,11 +109,13 @@ else:
                 "has_limits",
             ),
             "reserve": (
+                "LaterRequests",
                 "NOTHING",
                 "Reserve",
                 "USEFUL_TOKENS",
             ),
             "retention": ("Retention",),
+            "stop_request": ("Stop",),
             "store": ("LedgerStore",),
         },
     )
@@ -139,6 +140,7 @@ __all__ = (
     "EntryState",
     "FeatureLimits",
     "FeatureUse",
+    "LaterRequests",
     "Leases",
     "Ledger",
     "LedgerLimits",

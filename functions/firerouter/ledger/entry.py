@@ -40,8 +40,9 @@ from .malformed import text_of as _text
 from .malformed import time_of as _time
 from .malformed import whole_of as _whole
 from .quotas import Windows
-from .reserve import NOTHING, Reserve
+from .reserve import NONE_LATER, NOTHING, LaterRequests, Reserve
 from .retention import BY_DEFAULT, Retention
+from .stop_request import Stop
 
 if TYPE_CHECKING:
     from ..firestore import Document, Snapshot
@@ -75,6 +76,7 @@ class EntryField:
     LEASE_UNTIL: Final = "leaseUntil"
     RESERVED: Final = "reservedNanoUsd"
     RESERVED_TOKENS: Final = "reservedTokens"
+    LATER: Final = "laterRequests"
     SHARD: Final = "shard"
     COUNTS_FEATURE: Final = "countsFeature"
     MAX_TOKENS: Final = "maxTokens"
@@ -292,34 +294,6 @@ def cost_of_all(attempts: Iterable[AttemptRecord]) -> Cost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
-    """A user's request to stop a generation, as it is written to the entry.
-
-    Attributes:
-        by: The uid of the user who stopped it.
-        instance: The instance that was running the generation.
-        comparison: The id of the comparison that was stopped with it, if any.
-    """
-
-    by: str | None = None
-    instance: str | None = None
-    comparison: str | None = None
-
-    @classmethod
-    def from_document(cls, document: object) -> Stop:
-        fields = _mapping(document)
-        return cls(
-            by=_text(fields.get("by")),
-            instance=_text(fields.get("instance")),
-            comparison=_text(fields.get("comparison")),
-        )
-
-    def to_document(self) -> Document:
-        comparison = {} if self.comparison is None else {"comparison": self.comparison}
-        return {"by": self.by, "instance": self.instance, **comparison}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
     """What an entry reserves in its user's counters until it ends.
 
@@ -436,6 +410,8 @@ class Admission:
         }
         if windows.feature is not None:
             document[EntryField.COUNTS_FEATURE] = True
+        if self.reserve.later.count:
+            document[EntryField.LATER] = self.reserve.later.to_document()
         if self.is_shortened:
             document[EntryField.MAX_TOKENS] = self.reserve.completion_tokens
         if self.payer.tier is not None:
@@ -612,6 +588,7 @@ class StoredEntry:
     lease_until: datetime | None = None
     reserved_nano_usd: int = 0
     reserved_tokens: int = 0
+    later: LaterRequests = NONE_LATER
     shard: int = 0
     counts_feature: bool = False
     max_tokens: int | None = None
@@ -678,6 +655,7 @@ class StoredEntry:
             lease_until=_time(get(EntryField.LEASE_UNTIL)),
             reserved_nano_usd=_whole(get(EntryField.RESERVED)) or 0,
             reserved_tokens=_whole(get(EntryField.RESERVED_TOKENS)) or 0,
+            later=LaterRequests.from_document(get(EntryField.LATER)),
             shard=_whole(get(EntryField.SHARD)) or 0,
             counts_feature=get(EntryField.COUNTS_FEATURE) is True,
             max_tokens=_whole(get(EntryField.MAX_TOKENS)),
@@ -764,6 +742,7 @@ class StoredEntry:
                 base_nano_usd=self.reserved_nano_usd,
                 base_tokens=self.reserved_tokens - (self.max_tokens or 0),
                 completion_tokens=self.max_tokens or 0,
+                later=self.later,
             ),
             payer=self.payer,
             is_shortened=self.max_tokens is not None,

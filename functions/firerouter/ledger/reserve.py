@@ -7,12 +7,43 @@ is left of a budget, the most tokens that do fit follow by a division.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
 USEFUL_TOKENS: Final = 256  # an answer is not shortened to fewer
+
+
+@dataclass(frozen=True, slots=True)
+class LaterRequests:
+    """Requests that one generation may make beside its first one: a repair, a title, a summary.
+
+    If an instance is killed before it has recorded one of them, nobody knows whether it was made.
+
+    Attributes:
+        count: How many may be billed.
+        nano_usd: What they may cost together.
+    """
+
+    count: int = 0
+    nano_usd: int = 0
+
+    @classmethod
+    def from_document(cls, value: object) -> LaterRequests:
+        """Return what a field of an entry says, whatever it holds."""
+        fields = value if isinstance(value, Mapping) else {}
+        numbers = (fields.get("count"), fields.get("nanoUsd"))
+        return cls(*(number if type(number) is int and number > 0 else 0 for number in numbers))
+
+    def to_document(self) -> dict[str, int]:
+        return {"count": self.count, "nanoUsd": self.nano_usd}
+
+    def __add__(self, other: LaterRequests) -> LaterRequests:
+        return LaterRequests(self.count + other.count, self.nano_usd + other.nano_usd)
+
+
+NONE_LATER: Final = LaterRequests()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +57,7 @@ class Reserve:
         tokens_per_token: How often each written token may count: twice if it may be repaired.
         completion_tokens: The most tokens that it may write.
         is_lowerable: Whether it may be told to write fewer.
+        later: What of it is for requests that are made after, or beside, the first one.
     """
 
     base_nano_usd: int = 0
@@ -34,6 +66,7 @@ class Reserve:
     tokens_per_token: int = 1
     completion_tokens: int = 0
     is_lowerable: bool = False
+    later: LaterRequests = NONE_LATER
 
     @property
     def nano_usd(self) -> int:

@@ -60,7 +60,6 @@ from .entry import (
     EntryField,
     Outcome,
     Reservation,
-    Stop,
     StoredEntry,
     attempt_documents,
     cost_of_all,
@@ -68,6 +67,7 @@ from .entry import (
 )
 from .limits import LedgerLimits
 from .quotas import CONCURRENT, MINUTES, Counter, Field, Home, Move, Windows, movements
+from .stop_request import Stop
 
 MOVED_HOMES: tuple[Home, ...] = ("month", "concurrent", "project")  # in the order of their writes
 

@@ -12,6 +12,7 @@ from firerouter.files.file import File
 from firerouter.generation import estimate
 from firerouter.generation.estimate import OutputPlan
 from firerouter.generation.limits import PromptLimits
+from firerouter.ledger import LaterRequests
 from firerouter.models.model import Model
 
 RESERVE = Decimal("0.05")
@@ -77,6 +78,10 @@ def test_a_repair_is_a_second_answer_that_is_told_the_first() -> None:
     assert plan == OutputPlan(may_repair=True)
     once, twice = (estimate.cost(MODEL, settings, 300, RESERVE, m) for m in (OutputPlan(), plan))
     assert twice == 2 * once + 500 * Decimal(2) / 1_000_000
+    later = estimate.worst_case(MODEL, settings, 300, RESERVE, plan).later
+    assert later == LaterRequests(1, int((twice - once) * 10**9))
+    free = estimate.worst_case(MODEL, settings, 300, RESERVE, plan, free=True)
+    assert free.later == LaterRequests()
 
 
 def test_images_are_what_the_app_reserves_for_them() -> None:

@@ -13,7 +13,7 @@ from firerouter.app.callables import FUNCTIONS, Schedule
 from firerouter.firestore import READ_S
 from firerouter.generation.limits import GenerationLimits
 from firerouter.generation.reconciler import Reconciler, attempts_to_ask_for, correct_costs
-from firerouter.ledger import AttemptRecord, Cost, StoredEntry, cost_of_all
+from firerouter.ledger import AttemptRecord, Cost, LaterRequests, StoredEntry, cost_of_all
 from firerouter.openrouter import Usage
 
 (RECONCILE,) = (row for row in FUNCTIONS if row.name == "reconcile_generations")
@@ -131,6 +131,31 @@ def test_what_a_killed_instance_reserved_stands_for_what_nobody_can_ask_for(
     entry = stored("interrupted", *attempts, cost_nano_usd=known + 1000)
     reported = {index: Usage(cost_nano_usd=nano_usd) for index, nano_usd in told.items()}
     assert correct_costs(entry, reported, None).cost == cost
+
+
+@pytest.mark.parametrize(
+    ("attempts", "count", "held"),
+    [
+        ([ANSWERED], 0, 0),
+        ([ANSWERED], 1, 30),  # it was killed in the half second before its title was recorded
+        ([ANSWERED, TITLE], 1, 0),
+        ([ANSWERED, TITLE], 2, 30),  # a summary, or a repair
+        ([ANSWERED, FREE_TITLE], 1, 30),
+        ([REFUSED, ANSWERED], 1, 30),
+        ([ANSWERED, ANSWERED], 1, 0),
+        ([ANSWERED, ANSWERED, TITLE], 2, 0),
+    ],
+)
+def test_a_request_that_a_killed_instance_may_have_made_unrecorded_is_held(
+    attempts: list[AttemptRecord], count: int, held: int
+) -> None:
+    later = LaterRequests(count, 30)
+    entry = stored("interrupted", *attempts, cost_nano_usd=1000, later=later)
+    told = {index: Usage(cost_nano_usd=5) for index in attempts_to_ask_for(entry)}
+    found = correct_costs(entry, told, None).cost
+    assert found == Cost(5 * len(told) + held, is_estimate=held > 0)
+    ended = replace(entry, status="stopped", cost_nano_usd=0)
+    assert correct_costs(ended, told, None).cost == Cost(5 * len(told), is_estimate=False)
 
 
 @given(

@@ -14,6 +14,7 @@ from firerouter.ledger import (
     ConversationLink,
     EntryField,
     FeatureUse,
+    LaterRequests,
     LedgerLimits,
     Outcome,
     Payer,
@@ -54,7 +55,11 @@ admissions = st.builds(
         FeatureUse, id=text, revision=st.integers(0, 99), model=text, is_test=st.booleans()
     ),
     reserve=st.builds(
-        Reserve, base_nano_usd=st.integers(0, 10**12), base_tokens=st.integers(0, 10**9)
+        Reserve,
+        base_nano_usd=st.integers(0, 10**12),
+        base_tokens=st.integers(0, 10**9),
+        later=st.just(LaterRequests())
+        | st.builds(LaterRequests, st.integers(1, 3), st.integers(0, 10**12)),
     ),
     payer=st.builds(Payer, tier=maybe_text, anonymous=st.booleans()),
     saved_nano_usd=st.none() | st.integers(0, 10**9),

@@ -67,6 +67,7 @@ def entry(**fields: Any) -> dict[str, Any]:
         "uid": "user",
         "requestId": CALL.request_id,
         "feature": "bill",
+        "model": "sim/paid",
         "countsFeature": True,
         "status": "done",
         "createdAt": datetime(2026, 11, 22, tzinfo=UTC),
@@ -120,6 +121,8 @@ def test_an_estimate_may_be_above_its_charge_and_not_below() -> None:
     assert wrong(entries=estimate, charges=[Charge("gen-2", asked, CENT + 1)]) == {
         "estimates below what was charged": 1
     }
+    free = {ID: {**estimate[ID], "model": "sim/free-billed"}}
+    assert wrong(entries=free, charges=[Charge("gen-2", asked, CENT + 1)]) == {}
     running = {ID: {**estimate[ID], "status": "running"}}
     assert "generations still running" in wrong(entries=running, charges=[])
 
@@ -132,6 +135,17 @@ def test_a_charge_that_belongs_to_nothing_is_found() -> None:
     }
     free = [more[0], Charge("gen-2", "", 0)]
     assert wrong(charges=free) == {}
+
+
+def test_a_summary_may_belong_to_a_later_call_of_the_conversation() -> None:
+    talks = [call for call in plan(1_000, 1).calls if call.conversation is not None]
+    later = next(call for call in talks if call.data["conversationId"] != "new")
+    opener = next(call for call in talks if call.conversation == later.conversation)
+    assert opener.data["conversationId"] == "new"
+    (id_,) = later.generations
+    estimate = {id_: entry(costIsEstimate=True, attempts=[])}
+    charges = [Charge("gen-2", f"user: for {opener.mark}", 5)]
+    assert wrong(entries=estimate, charges=charges, calls=[opener, later]) == {}
 
 
 def test_a_request_in_two_entries_is_found() -> None:
