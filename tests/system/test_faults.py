@@ -67,6 +67,7 @@ OK = {
     "paid-huge": "stop",
     "paid-no-usage": "stop",
     "paid-slow-headers": "stop",
+    "paid-late-usage": "stop",
     "paid-error-once": "stop",
     "free-billed": "stop",
 }

@@ -56,6 +56,7 @@ FIELDS: list[Field] = [
     ("set_preferences", {"model": None}, "feature", ODD_FEATURES),
     ("set_preferences", TALK, "model", ["", "..", "\0", "é", "x" * 1500, 7, ["x"]]),
     ("get_allowance", {}, "feature", ODD_FEATURES),
+    ("export_my_data", {}, "pageToken", ["a/b", "..", "\0", "x" * 1500, 7]),
     ("get_available_models", {}, "pageToken", ["a/b", "..", "\0", "x" * 1500, 7]),
 ]
 CALLABLES = sorted({name for name, *_ in FIELDS})
@@ -156,7 +157,7 @@ async def test_each_function_refuses_what_is_no_id(suite: Suite, app_check: str,
 async def test_every_callable_that_takes_an_id_is_looked_at(people: tuple[Person, Person]) -> None:
     failure = await refused(people[0].call("no_such"))
     known = re.findall(r"[a-z]+(?:_[a-z]+)+", failure.message)
-    assert {*known} - {"create_upload", "list_features"} == {*CALLABLES}
+    assert {*known} - {"create_upload", "list_features", "erase_my_data"} == {*CALLABLES}
 
 
 # -- of nobody, of somebody else -------------------------------------------------------------------

@@ -142,7 +142,7 @@ class OpenRouter:
             async with asyncio.timeout(timeout_s):
                 response = await self._transport.get(path, key, query or {})
                 body = await response.read(self.limits.document_max_bytes, UpstreamMalformed)
-            document = parse_json(body)
+            document = parse_json(body, lenient=True)
         except TimeoutError:
             raise UpstreamTimeout from None
         except (ValueError, RecursionError, StreamCut):

@@ -106,13 +106,13 @@ class AnswerStream:
         try:
             chunk = orjson.loads(data)
         except ValueError:
-            chunk = self._parse_split_characters(data)
+            chunk = self._parse_odd(data)
         return self._reader.read(chunk, whole=False)
 
-    def _parse_split_characters(self, data: bytes) -> object:
-        """Parse JSON with a lone surrogate, half of a character. The other half follows."""
+    def _parse_odd(self, data: bytes) -> object:
+        """Parse JSON with half of a character, whose other half follows, or with NaN, as null."""
         try:
-            chunk = parse_json(data)
+            chunk = parse_json(data, lenient=True)
         except (ValueError, RecursionError):
             raise UpstreamMalformed from None
         self.answer.has_split_characters = True
@@ -125,8 +125,8 @@ class AnswerStream:
         self._deadline.start_silence()
         body = await self._response.read(self._body_max_bytes, self._too_long)
         try:
-            document = orjson.loads(body)
-        except ValueError:
+            document = parse_json(body, lenient=True)
+        except (ValueError, RecursionError):
             raise UpstreamMalformed from None
         self._is_done = True
         self._deadline.end_silence()

@@ -16,6 +16,7 @@ from scripts.devtools.cli_errors import PartDied
 from scripts.devtools.ports import free_port
 from scripts.devtools.readiness import is_ready
 from scripts.devtools.seed import retry
+from tests.support.eventually import until
 
 
 @contextmanager
@@ -104,7 +105,7 @@ def test_who_has_a_port_is_found_with_lsof_and_without(monkeypatch: pytest.Monke
     assert "python" in found[0].name or "pytest" in found[0].name
 
 
-def test_what_a_suite_has_started_knows_its_folder(tmp_path: Path) -> None:
+async def test_what_a_suite_has_started_knows_its_folder(tmp_path: Path) -> None:
     sleeper = processes.Part(
         "sleeper",
         ["sleep", "60"],
@@ -113,7 +114,8 @@ def test_what_a_suite_has_started_knows_its_folder(tmp_path: Path) -> None:
         env={"PATH": "/usr/bin:/bin", processes.MARKER_FOLDER: "/a folder/of ours"},
     )
     try:
-        assert processes.suite_folder(sleeper.pid) == Path("/a folder/of ours")
+        folder = await until(lambda: processes.suite_folder(sleeper.pid))
+        assert folder == Path("/a folder/of ours")
     finally:
         sleeper.process.kill()
         sleeper.process.wait()

@@ -18,6 +18,13 @@ def test_what_is_no_number_is_no_json(number: str) -> None:
             parse_json(text)
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_where_it_is_taken_as_it_comes_such_a_number_is_null(number: str) -> None:
+    assert parse_json(f'{{"a": [1.5, {number}]}}', lenient=True) == {"a": [1.5, None]}
+    with pytest.raises(ValueError, match="Expecting"):
+        parse_json("{", lenient=True)
+
+
 @pytest.mark.parametrize("value", [1, -2.5e-300, 1e308, "NaN", "\ud83d", None, {"a": [True]}])
 def test_all_else_is_read_as_it_is(value: object) -> None:
     assert parse_json(json.dumps(value)) == value

@@ -475,11 +475,14 @@ async def test_half_a_character_alone_becomes_a_replacement_character() -> None:
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
-async def test_what_is_no_number_is_malformed_wherever_it_stands(number: str) -> None:
+async def test_what_is_no_number_is_null_and_costs_no_answer(number: str) -> None:
     for held in (f'"x": {number}', f'"x": "\\ud83d", "y": [{number}]'):
-        event = f"data: {{{held}}}\n\n".encode()
-        with pytest.raises(UpstreamMalformed):
-            await read(answer(*HELLO, event, STOP, DONE))
+        usage = f'"usage": {{"prompt_tokens": 3, "completion_tokens": 2, "cost": {number}}}'
+        event = f'data: {{{held}, "choices": [], {usage}}}\n\n'.encode()
+        it = answer(*HELLO, STOP, event, DONE)
+        assert await read(it) == "Hello"
+        assert it.answer.usage is not None
+        assert it.answer.usage.cost_nano_usd is None
 
 
 # -- what was read of files ------------------------------------------------------------------------
