@@ -467,7 +467,8 @@ class AnswerRun:
                 await self._listeners.send({"type": "json", "json": value})
 
     async def _announce_retry(self, model: str, reason: str) -> None:
-        self._note()  # record that another attempt follows
+        # another attempt follows, and has no ID for a while
+        await self._services.ledger.note_now(self._generation.entry, self._records())
         if self._start is not None:
             await self._start
         attempt = len(self._log.attempts) + 1
@@ -476,9 +477,11 @@ class AnswerRun:
         )
 
     def _note(self) -> None:
+        self._services.ledger.note(self._generation.entry, self._records())
+
+    def _records(self) -> list[AttemptRecord]:
         prices = self._generation.prepared.prices
-        records = all_records(self.outcome(), prices, ended=False)
-        self._services.ledger.note(self._generation.entry, records)
+        return all_records(self.outcome(), prices, ended=False)
 
     async def _start_when_stored(self) -> None:
         """Send the start frame once the question is stored."""
