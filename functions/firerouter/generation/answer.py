@@ -482,7 +482,8 @@ class AnswerRun:
                 await self._listeners.send({"type": "json", "json": value})
 
     async def _announce_retry(self, model: str, reason: str) -> None:
-        self._note()  # record that another attempt follows
+        # another attempt follows, and has no ID for a while
+        await self._services.ledger.note_now(self._generation.entry, self.records(ended=False))
         if self._start is not None:
             await self._start
         attempt = len(self._log.attempts) + 1

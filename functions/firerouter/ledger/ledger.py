@@ -146,6 +146,19 @@ class Ledger:
             loop = asyncio.get_running_loop()
             state.note_timer = loop.call_later(self._limits.note_after_s, self._start_note, entry)
 
+    async def note_now(self, entry: OpenEntry, attempts: Sequence[AttemptRecord]) -> None:
+        """Record the attempts before another one is made, but do not wait for that for long.
+
+        If the instance is killed in the next one, the reconciler knows that there was one.
+        """
+        state = entry.state
+        state.attempts = tuple(attempts)
+        if state.note_timer is not None:
+            state.note_timer.cancel()
+        self._start_note(entry)
+        if state.noting is not None:
+            await asyncio.wait({state.noting}, timeout=self._limits.note_before_retry_s)
+
     async def settle(self, entry: OpenEntry, outcome: Outcome) -> None:
         """End the entry and free its reservation, once.
 

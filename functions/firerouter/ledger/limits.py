@@ -17,6 +17,7 @@ class LedgerLimits:
     undo_pauses_s: tuple[float, ...] = (0.5, 2.0, 8.0)  # before each look for a lost admission
     note_after_s: float = 0.5  # a generation that ends sooner notes its attempts with its end
     note_s: float = 5.0  # one commit of a note
+    note_before_retry_s: float = 1.0  # a retry waits this long for the note of the failure
     settle_s: float = 30.0  # all attempts to settle; after that, the reconciler does it
     settle_pause_s: float = 0.5  # between two of them
     settle_before_result_s: float = 3.0  # after the response, Cloud Run may throttle the CPU

@@ -1081,3 +1081,18 @@ async def test_the_place_of_a_dead_instance_is_free_once_its_lease_has_ended(
     # it was alive after all: what it held otherwise is still its own, and its place is not
     await dead.settle(entry, done(cost_nano_usd=3))
     assert await totals(firestore, uid) == (1, 2, 3)
+
+
+async def test_before_a_retry_the_attempts_are_recorded_at_once(
+    make: Make, firestore: AsyncClient, uid: str
+) -> None:
+    ledger = make(firestore, note_after_s=60)
+    entry = await admitted(ledger, asked(uid, reserve=RESERVED))
+    failed = AttemptRecord(model="sim/fast", upstream_id="gen-1", reason="upstream_busy")
+    ledger.note(entry, [replace(failed, reason=None)])
+    await ledger.note_now(entry, [failed])
+    stored = await document(firestore, entry.admission)
+    assert stored is not None
+    assert [attempt["reason"] for attempt in stored["attempts"]] == ["upstream_busy"]
+    await ledger.settle(entry, done(cost_nano_usd=3, attempts=[failed]))
+    assert await totals(firestore, uid) == (0, 1, 3)
