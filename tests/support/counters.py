@@ -13,6 +13,11 @@ def spent(windows: Windows) -> int:
     return _of_days(windows, "nanoUsd")
 
 
+def tokens(windows: Windows) -> int:
+    """Return the tokens of all days, reserved and counted."""
+    return _of_days(windows, "tokens")
+
+
 def requests(windows: Windows, feature: str | None = None) -> int:
     """Return the requests of all days, of a feature with limits of its own if one is named."""
     if feature is not None:

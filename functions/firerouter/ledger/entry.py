@@ -303,6 +303,7 @@ class Reservation:
         windows: Where it is counted.
         nano_usd: How much of each budget is reserved.
         tokens: How many of a day's tokens are reserved.
+        counts_tokens: Whether its tokens count: those of a cached answer were counted before.
         holds_place: Whether it counts among the user's answers in progress.
         version: The document's update time, the guard of the commit that frees it.
     """
@@ -312,6 +313,7 @@ class Reservation:
     windows: Windows
     nano_usd: int
     tokens: int
+    counts_tokens: bool
     holds_place: bool
     version: datetime
 
@@ -470,6 +472,7 @@ class OpenEntry:
             windows=self.windows,
             nano_usd=admission.reserve.nano_usd,
             tokens=admission.reserve.tokens,
+            counts_tokens=not admission.is_cached,
             holds_place=not (admission.is_cached or self.state.freed),
             version=self.state.version,
         )
@@ -694,6 +697,7 @@ class StoredEntry:
             windows=self.windows,
             nano_usd=self.reserved_nano_usd,
             tokens=self.reserved_tokens,
+            counts_tokens=self.saved_nano_usd is None,
             holds_place=self.saved_nano_usd is None and not self.freed,
             version=self.version,
         )

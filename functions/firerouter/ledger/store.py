@@ -297,7 +297,12 @@ class LedgerStore:
             fields[EntryField.RESULT_USAGE] = usage
         batch = Batch(self._firestore)
         batch.update(self._paths.generation(stored.id), fields, version=stored.version)
-        self._spend(batch, stored.reservation, Move(nano_usd=cost.nano_usd - stored.cost_nano_usd))
+        held = stored.reservation
+        move = Move(
+            nano_usd=cost.nano_usd - stored.cost_nano_usd,
+            tokens=_counted_tokens(held, usage) - _counted_tokens(held, stored.usage),
+        )
+        self._spend(batch, held, move)
         return await _done(commit(batch, self._limits.admit_s), stored)
 
     async def postpone(self, stored: StoredEntry, until: datetime) -> bool:
@@ -364,7 +369,7 @@ class LedgerStore:
         batch.update(self._paths.generation(held.id), fields, version=held.version)
         move = Move(
             nano_usd=cost.nano_usd - held.nano_usd,
-            tokens=tokens_of(how.get(EntryField.USAGE)) - held.tokens,
+            tokens=_counted_tokens(held, how.get(EntryField.USAGE)) - held.tokens,
             frees_place=held.holds_place,
         )
         self._spend(batch, held, move)
@@ -414,6 +419,11 @@ def tokens_of(usage: object) -> int:
     """Return how many tokens a result's usage counts."""
     count = usage.get("totalTokens") if isinstance(usage, Mapping) else None
     return count if isinstance(count, int) and count > 0 else 0
+
+
+def _counted_tokens(held: Reservation, usage: object) -> int:
+    """Return how many of a result's tokens count for its user."""
+    return tokens_of(usage) if held.counts_tokens else 0
 
 
 def _homes(counters: Sequence[Counter]) -> list[Home]:

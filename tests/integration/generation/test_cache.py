@@ -43,6 +43,7 @@ async def test_a_hit_is_free_and_says_what_it_saved(world: World) -> None:
     windows = await world.all("quotas/user/windows")
     assert counters.spent(windows) == made["costNanoUsd"]
     assert (counters.requests(windows), counters.running(windows)) == (2, 0)
+    assert counters.tokens(windows) == first["usage"]["totalTokens"] > 0
 
 
 async def test_a_hit_passes_no_limit_but_that_of_requests(world: World) -> None:

@@ -390,7 +390,7 @@ async def test_a_spoilt_document_is_closed_as_well_and_holds_up_nobody(
 
 
 async def test_an_estimate_of_a_stopped_answer_is_corrected_in_the_window_of_its_day(
-    ledger: Ledger, tidy: Tidy, kept: Kept
+    world: World, ledger: Ledger, tidy: Tidy, kept: Kept
 ) -> None:
     entry = await admitted(ledger)
     await ledger.settle(entry, stopped(guessed("gen-1")))
@@ -409,6 +409,7 @@ async def test_an_estimate_of_a_stopped_answer_is_corrected_in_the_window_of_its
         "cost": 1234 / 1e9,
     }
     await kept.add_up()
+    assert counters.tokens(await world.all("quotas/user/windows")) == 7
 
 
 async def test_a_cost_above_the_estimate_is_charged_and_a_free_one_that_cost_as_well(
