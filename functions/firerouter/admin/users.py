@@ -31,6 +31,7 @@ from ..ledger import (
     OwnLimits,
     OwnLimitsStore,
     Windows,
+    count_at,
     read_own_limits,
 )
 from ..users import Account, Accounts, Caller
@@ -195,7 +196,10 @@ def _user(
 ) -> UserInfo:
     own = read_own_limits(limits)
     tier = own.tier or account.tier
-    day = _inner(_inner(month, "days"), windows.day)
+
+    def today(name: str) -> int:
+        return max(0, count_at(month, "days", windows.day, name))
+
     user = {
         "uid": account.uid,
         **({"email": account.email} if account.email else {}),
@@ -204,20 +208,10 @@ def _user(
         **({"tier": tier} if tier else {}),
         "blocked": own.blocked,
         "limits": to_json(own)["limits"],
-        "requestsToday": _count(day, "requests"),
-        "tokensToday": _count(day, "tokens"),
-        "usdToday": _count(day, "nanoUsd") / NANO_PER_USD,
-        "usdThisMonth": _count(_inner(month, "month"), "nanoUsd") / NANO_PER_USD,
-        "running": _count(running, "count"),
+        "requestsToday": today("requests"),
+        "tokensToday": today("tokens"),
+        "usdToday": today("nanoUsd") / NANO_PER_USD,
+        "usdThisMonth": max(0, count_at(month, "month", "nanoUsd")) / NANO_PER_USD,
+        "running": max(0, count_at(running, "count")),
     }
     return cast(UserInfo, user)
-
-
-def _inner(document: Mapping[str, object], name: str) -> Mapping[str, object]:
-    value = document.get(name)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _count(document: Mapping[str, object], name: str) -> int:
-    value = document.get(name)
-    return max(0, value) if isinstance(value, int) else 0

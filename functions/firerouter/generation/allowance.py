@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import cast
 
 from ..callable import Call
-from ..contract import NANO_PER_USD, Allowance, GetAllowance, parse
+from ..contract import Allowance, GetAllowance, parse
 from ..errors import LedgerUnavailable
 from ..features import AppSettingsStore, FeatureStore
 from ..firestore import translated
-from ..ledger import NOTHING, LedgerStore, Windows, counters, has_limits
+from ..ledger import NOTHING, Counter, LedgerStore, LimitLeft, Windows, counters, has_limits
 from ..users import Caller
 from .user_caps import UserCaps
 
@@ -58,14 +58,17 @@ class AllowanceCallable:
             totals, running = await asyncio.gather(
                 self._store.totals(uid, windows, moved), self._store.running_of(uid)
             )
-        limits = []
-        for counter, total in zip(moved, totals, strict=True):
-            scale = NANO_PER_USD if counter.unit == "usd" else 1
-            left = max(0, int(counter.max_total) - total)
-            info = {"limit": counter.cap, "max": counter.max}
-            info |= {"used": total / scale, "left": left / scale}
-            if counter.ends is not None:
-                info["resetsAt"] = counter.ends.strftime("%Y-%m-%dT%H:%M:%SZ")
-            limits.append(info)
+        limits = [_limit(counter, total) for counter, total in zip(moved, totals, strict=True)]
         tier = {} if payer.tier is None else {"tier": payer.tier}
         return cast(Allowance, {"limits": limits, "running": [one.id for one in running], **tier})
+
+
+def _limit(counter: Counter, total: int) -> dict[str, object]:
+    """Return a limit, and what is used and left of it."""
+    info: dict[str, object] = {
+        "limit": counter.cap,
+        "max": counter.max,
+        "used": counter.to_wire(total),
+        "left": LimitLeft.of(counter, total).to_wire(),
+    }
+    return info if counter.ends is None else {**info, "resetsAt": counter.resets_at}

@@ -116,8 +116,8 @@ def worst_case(
 ) -> Reserve:
     """Return the most that one answer of a model may cost and take, tools and plugins included.
 
-    One try of it: what several tries may cost is in docs/operations.md, with how far a cap can be
-    exceeded by it.
+    One attempt at it. How far a cap can be exceeded by several is in docs/architecture.md, "Limits
+    and budgets".
 
     Args:
         model: The model, if the catalog knows it.

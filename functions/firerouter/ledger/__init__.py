@@ -6,7 +6,7 @@ from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .admission import Admitted, Answered
-    from .allowance import Allowance
+    from .allowance import Allowance, LimitLeft
     from .caps import (
         ANONYMOUS,
         CapPolicy,
@@ -43,8 +43,9 @@ if TYPE_CHECKING:
     from .leases import Leases
     from .ledger import Ledger
     from .limits import LedgerLimits
+    from .malformed import count_at
     from .own_limits import OwnLimitsStore, read_own_limits
-    from .quotas import Windows, counters, has_limits
+    from .quotas import Counter, Windows, counters, has_limits
     from .reserve import NOTHING, USEFUL_TOKENS, LaterRequests, Reserve
     from .retention import Retention
     from .stop_request import Stop
@@ -57,7 +58,7 @@ else:
                 "Admitted",
                 "Answered",
             ),
-            "allowance": ("Allowance",),
+            "allowance": ("Allowance", "LimitLeft"),
             "caps": (
                 "ANONYMOUS",
                 "CapPolicy",
@@ -99,15 +100,12 @@ else:
             "leases": ("Leases",),
             "ledger": ("Ledger",),
             "limits": ("LedgerLimits",),
+            "malformed": ("count_at",),
             "own_limits": (
                 "OwnLimitsStore",
                 "read_own_limits",
             ),
-            "quotas": (
-                "Windows",
-                "counters",
-                "has_limits",
-            ),
+            "quotas": ("Counter", "Windows", "counters", "has_limits"),
             "reserve": (
                 "LaterRequests",
                 "NOTHING",
@@ -136,6 +134,7 @@ __all__ = (
     "ConversationLink",
     "Correction",
     "Cost",
+    "Counter",
     "EntryField",
     "EntryState",
     "FeatureLimits",
@@ -145,6 +144,7 @@ __all__ = (
     "Ledger",
     "LedgerLimits",
     "LedgerStore",
+    "LimitLeft",
     "LimitsOverride",
     "OpenEntry",
     "Outcome",
@@ -163,6 +163,7 @@ __all__ = (
     "comparison_ids",
     "comparison_request",
     "cost_of_all",
+    "count_at",
     "counters",
     "generation_id",
     "has_limits",

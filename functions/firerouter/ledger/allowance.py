@@ -4,35 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
-from ..contract import NANO_PER_USD
 from .quotas import Counter
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class LimitLeft:
-    """One limit.
+    """What is left of one limit, in nano dollars if it counts dollars."""
 
-    Attributes:
-        cap: Its name, as a refusal's `details.limit` has it.
-        unit: What it counts.
-        max: Its value.
-        left: What is left of it, in nano dollars if it counts dollars.
-        resets_at: When the next window begins.
-    """
-
-    cap: str
-    unit: str
-    max: float
+    counter: Counter
     left: int
-    resets_at: datetime | None
 
-    @property
-    def wire_left(self) -> float:
-        """What is left: US dollars where dollars are counted, and never less than nothing."""
-        left = max(0, self.left)
-        return left / NANO_PER_USD if self.unit == "usd" else left
+    @classmethod
+    def of(cls, counter: Counter, total: int) -> LimitLeft:
+        """Return what is left by the counter's total."""
+        return cls(counter, int(counter.max_total) - total)
+
+    def to_wire(self) -> float:
+        """Return it as callers are told: never less than nothing."""
+        return self.counter.to_wire(max(0, self.left))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +36,7 @@ class Allowance:
         """Return what is left by the totals of the counters. What has no limit is left out."""
         return cls(
             tuple(
-                LimitLeft(
-                    cap=counter.cap,
-                    unit=counter.unit,
-                    max=counter.max,
-                    left=int(counter.max_total) - total,
-                    resets_at=counter.ends,
-                )
+                LimitLeft.of(counter, total)
                 for counter, total in zip(counters, totals, strict=True)
                 if counter.max is not None
             )
@@ -62,9 +46,14 @@ class Allowance:
         """Return what is left once a generation has ended that needed less than it reserved."""
         given_back = {"usd": unspent_nano_usd, "tokens": unused_tokens}
         return Allowance(
-            tuple(replace(one, left=one.left + given_back.get(one.unit, 0)) for one in self.limits)
+            tuple(
+                replace(one, left=one.left + given_back.get(one.counter.unit, 0))
+                for one in self.limits
+            )
         )
 
     def to_wire(self) -> dict[str, float]:
         """Return what is left by the names of the limits, as a result tells it."""
-        return {one.cap: one.wire_left for one in self.limits if one.unit != "answers"}
+        return {
+            one.counter.cap: one.to_wire() for one in self.limits if one.counter.unit != "answers"
+        }

@@ -16,7 +16,6 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from ..cache import Cached
 from ..contract import NANO_PER_USD
@@ -25,14 +24,6 @@ from .caps import Ceiling
 from .limits import LedgerLimits
 from .quotas import NANO_USD, Counter, Field, Windows
 from .store import LedgerStore
-
-
-@dataclass(frozen=True, slots=True)
-class CeilingUse:
-    """What the whole app has reserved and spent, in nano dollars, on a day and in its month."""
-
-    day_nano_usd: int
-    month_nano_usd: int
 
 
 class Spending:
@@ -117,13 +108,6 @@ class Ceilings:
             if total > most:
                 return counter, total, most
         return None
-
-    async def use(self, windows: Windows) -> CeilingUse:
-        """Return what the app has reserved and spent by now. Raises FirestoreError."""
-        spending = await self._read_now(windows)
-        return CeilingUse(
-            spending.sum(("days", windows.day, NANO_USD)), spending.sum(("month", NANO_USD))
-        )
 
     def _known_in(self, windows: Windows) -> Cached[Spending]:
         """Return what is known of the month of these windows."""

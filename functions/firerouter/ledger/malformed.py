@@ -26,5 +26,13 @@ def object_of(value: object) -> Document | None:
     return value if isinstance(value, dict) else None
 
 
+def count_at(document: Mapping[str, object], *path: str) -> int:
+    """Return the whole number at this path, 0 if there is none."""
+    value: object = document
+    for name in path:
+        value = mapping_of(value).get(name)
+    return whole_of(value) or 0
+
+
 def mapping_of(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}

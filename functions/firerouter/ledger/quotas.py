@@ -117,6 +117,15 @@ class Counter:
             return float("inf")
         return self.max * NANO_PER_USD if self.unit == "usd" else self.max
 
+    @property
+    def resets_at(self) -> str | None:
+        """When the next window begins, as callers are told."""
+        return None if self.ends is None else self.ends.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def to_wire(self, amount: int) -> float:
+        """Return an amount of what is counted, as callers are told: US dollars, or a number."""
+        return amount / NANO_PER_USD if self.unit == "usd" else amount
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
@@ -194,11 +203,11 @@ def refusal(
         running: The generations that run now, if it is those that are too many.
     """
     details: dict[str, object] = {"limit": counter.cap, "max": counter.max}
-    details["used"] = used / NANO_PER_USD if counter.unit == "usd" else used
+    details["used"] = counter.to_wire(used)
     wait_s: float | None = None
     if counter.ends is not None:
         wait_s = max(1.0, round((counter.ends - now).total_seconds()))
-        details["resetsAt"] = counter.ends.strftime("%Y-%m-%dT%H:%M:%SZ")
+        details["resetsAt"] = counter.resets_at
     elif running:
         details["running"] = list(running)
     return QuotaExceeded(counter.sentence, retry_after_seconds=wait_s, **details)

@@ -66,6 +66,7 @@ from .entry import (
     epoch,
 )
 from .limits import LedgerLimits
+from .malformed import count_at
 from .quotas import CONCURRENT, MINUTES, Counter, Field, Home, Move, Windows, movements
 from .stop_request import Stop
 
@@ -186,7 +187,7 @@ class LedgerStore:
         documents = dict(
             zip(homes, map(content, await get_all(self._firestore, references)), strict=True)
         )
-        return [_at(documents[counter.home], counter.field) for counter in counters]
+        return [count_at(documents[counter.home], *counter.field) for counter in counters]
 
     async def ceiling_shards(self, windows: Windows) -> dict[int, Document]:
         """Return every document in which the month's spending of the whole app is counted."""
@@ -438,13 +439,6 @@ def _totals(opening: Opening, results: Sequence[WriteResult]) -> list[int]:
         for home, result in zip(_homes(opening.counters), results, strict=True)
     }
     return [int(next(values[counter.home]).integer_value) for counter in opening.counters]
-
-
-def _at(document: Mapping[str, object], field: Field) -> int:
-    value: object = document
-    for name in field:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value if isinstance(value, int) else 0
 
 
 def _version(results: Sequence[WriteResult]) -> datetime:

@@ -27,7 +27,7 @@ from ..contract import NANO_PER_USD
 from ..firestore import Paths, content, get, get_all, put
 from ..keys import KeyPool, Secret
 from ..openrouter import KeyReport
-from .alerts import Alert, Alerts
+from .alerts import Alert, Alerts, dollars
 from .limits import ReportLimits
 from .sums import KEY_ESTIMATED_NANO_USD, KEY_NANO_USD, flatten, key_name, under
 from .usage_store import SUMS
@@ -176,9 +176,9 @@ def _alert(name: str, days: tuple[date, date], charged: int, ledger: _Ledger) ->
         id=f"{day:%Y%m%d}-account-{name}",
         kind="account",
         day=f"{day:%Y%m%d}",
-        message=f"{when} (UTC), OpenRouter has charged {_dollars(charged)} to the key {name}, and "
-        f"the ledger says {_dollars(ledger.nano_usd)}, of which "
-        f"{_dollars(ledger.estimated_nano_usd)} are estimated. Is the key used elsewhere?",
+        message=f"{when} (UTC), OpenRouter has charged {dollars(charged)} to the key {name}, and "
+        f"the ledger says {dollars(ledger.nano_usd)}, of which "
+        f"{dollars(ledger.estimated_nano_usd)} are estimated. Is the key used elsewhere?",
         fields={
             "key": name,
             "firstDay": f"{first:%Y%m%d}",
@@ -191,7 +191,3 @@ def _alert(name: str, days: tuple[date, date], charged: int, ledger: _Ledger) ->
 
 def _nano_usd(usd: float) -> int:
     return round(Decimal(repr(usd)) * NANO_PER_USD)
-
-
-def _dollars(nano_usd: int) -> str:
-    return f"${nano_usd / NANO_PER_USD:,.2f}"

@@ -16,6 +16,7 @@ from typing import Literal
 from google.cloud.firestore import AsyncClient
 
 from .. import log
+from ..contract import NANO_PER_USD
 from ..firestore import AlreadyExists, Paths, create, get_all
 from .limits import ReportLimits
 
@@ -86,3 +87,8 @@ class Alerts:
         except AlreadyExists:  # another run was at it at the same time
             return False
         return True
+
+
+def dollars(nano_usd: int) -> str:
+    """Return an amount as an alert tells it: `$1,234.50`."""
+    return f"${nano_usd / NANO_PER_USD:,.2f}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
@@ -10,8 +10,8 @@ from google.cloud.firestore import AsyncClient
 
 from ..contract import NANO_PER_USD
 from ..firestore import Paths, content, get_all, query
-from ..ledger import Ceiling
-from .alerts import Alert, Alerts
+from ..ledger import Ceiling, count_at
+from .alerts import Alert, Alerts, dollars
 from .limits import ReportLimits
 from .sums import NANO_USD, flatten
 from .usage_store import SUMS
@@ -54,8 +54,8 @@ class CostCheck:
             self._paths.ceiling_shards(f"{now:%Y%m}"), within_s=self._limits.alert_read_s
         )
         shards = [content(snapshot) for snapshot in found]
-        of_day = sum(_at(shard, "days", f"{now:%d}") for shard in shards)
-        of_month = sum(_at(shard, "month") for shard in shards)
+        of_day = sum(count_at(shard, "days", f"{now:%d}", *NANO_USD) for shard in shards)
+        of_month = sum(count_at(shard, "month", *NANO_USD) for shard in shards)
         given = await self._check_ceiling("day", f"{now:%Y%m%d}", now, of_day, ceiling.usd_per_day)
         return given + await self._check_ceiling(
             "month", f"{now:%Y%m}", now, of_month, ceiling.usd_per_month
@@ -72,7 +72,7 @@ class CostCheck:
         share = reached[0]
         if await self._alerts.known([id_ for other, id_ in ids.items() if other >= share]):
             return 0
-        spent = f"{_dollars(nano_usd)} of {_dollars(round(ceiling_usd * NANO_PER_USD))}"
+        spent = f"{dollars(nano_usd)} of {dollars(round(ceiling_usd * NANO_PER_USD))}"
         alert = Alert(
             id=ids[share],
             kind="ceiling",
@@ -108,20 +108,9 @@ class CostCheck:
             id=f"{name}-unusual-cost",
             kind="unusual_cost",
             day=name,
-            message=f"{day:%Y-%m-%d} has cost {_dollars(cost)}, more than "
+            message=f"{day:%Y-%m-%d} has cost {dollars(cost)}, more than "
             f"{self._limits.unusual_factor} times the median of the week before, "
-            f"{_dollars(usual)}.",
+            f"{dollars(usual)}.",
             fields={"nanoUsd": cost, "medianNanoUsd": usual},
         )
         return int(await self._alerts.give(alert))
-
-
-def _at(document: Mapping[str, object], *names: str) -> int:
-    value: object = document
-    for name in (*names, *NANO_USD):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value if isinstance(value, int) else 0
-
-
-def _dollars(nano_usd: int) -> str:
-    return f"${nano_usd / NANO_PER_USD:,.2f}"
