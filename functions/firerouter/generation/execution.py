@@ -250,7 +250,8 @@ class PromptExecution:
         prepared = await self._builder.prepare(request, feature, app, active.uid, active.id)
         await prepared.upstream.keys.get()  # a missing key is told before anything is counted
         with self._cache.making(prepared.cache_id) as same:
-            if same is not None:
+            # a part of a joint admission holds up the others, whose answers may be waited for
+            if same is not None and admitter is self._ledger:
                 await self._wait_for(same, active)
             return await self._run(active, request, prepared, Terms(admitter, caps, payer))
 

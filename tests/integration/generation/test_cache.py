@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from firerouter.errors import QuotaExceeded
+from firerouter.generation.preparation import PreparedRequest, RequestBuilder
 from tests.support import counters
 from tests.support.in_process import Instance, World
 
@@ -116,3 +117,38 @@ async def test_a_regenerated_answer_is_a_new_one(world: World) -> None:
     assert not again["cached"]
     asked = [body for body in await world.bodies() if body["model"] == "sim/paid"]
     assert len(asked) == 2
+
+
+async def test_comparisons_of_the_same_models_in_another_order_do_not_wait_for_each_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each makes first what the other one asks for second."""
+    prepare, begun, both = RequestBuilder.prepare, list[str](), asyncio.Event()
+
+    async def firsts_first(*args: Any, **more: Any) -> PreparedRequest:
+        id_ = args[1].request_id
+        if id_.endswith(".1"):
+            await both.wait()
+            await asyncio.sleep(0.3)  # the first ones make their answers by now
+        prepared = await prepare(*args, **more)
+        if id_.endswith(".0"):
+            begun.append(id_)
+            if len(begun) == 2:
+                both.set()
+        return prepared
+
+    monkeypatch.setattr(RequestBuilder, "prepare", firsts_first)
+    instance = await paid(world, allowedModels=["sim/fast"], totalS=20)
+    orders = [["sim/paid", "sim/fast"], ["sim/fast", "sim/paid"]]
+    results = await asyncio.gather(
+        *(
+            instance.call(
+                "execute_multi_model_prompt",
+                {"feature": "cached", "models": models, **prompt(world)},
+                "user",
+            )
+            for models in orders
+        )
+    )
+    for result in results:
+        assert [answer.get("finishReason") for answer in result["results"]] == ["stop", "stop"]
