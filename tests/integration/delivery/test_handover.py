@@ -632,11 +632,14 @@ async def test_an_instance_that_dies_with_it_is_closed_and_not_followed_for_ever
     async def never(*_: Any, **__: Any) -> Any:
         await asyncio.sleep(3600)
 
+    async def nothing(*_: Any, **__: Any) -> None:
+        """Settle nothing, as one who is dead."""
+
     queue.to = None
     short = replace(LedgerLimits(), run_s=2.0, settle_s=1.0)
     there = world.instance(limits=Limits(ledger=short))
     there.app.delivery.handover.take_request = never  # type: ignore[method-assign]
-    there.app.ledger._settle = never  # type: ignore[method-assign]
+    there.app.ledger._settle = nothing  # type: ignore[method-assign]
     _, running = begin(world, instance, "fast")
     await queue.filled()
     dying = asyncio.create_task(queue.deliver(there))
