@@ -8,7 +8,8 @@ The hash is of all that OpenRouter would be sent, with the feature, its revision
 feature shares answers, the user: so nobody gets what another user's request was answered. Only
 whole answers are cached. The same request again at the same time, on the same instance, waits for
 the first one's answer; an answer of a comparison does not wait, for those that are admitted with it
-would wait too, and others perhaps for them. An outage of Firestore is a miss: OpenRouter is asked then.
+would wait too, and others perhaps for them. An outage of Firestore is a miss: OpenRouter is asked
+then.
 
 An answer names the user and the conversation that it was written for, and the ledger's entry of
 each generation that it was served to names it: it is deleted with any of them (`conversations`).
