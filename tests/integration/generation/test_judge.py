@@ -183,13 +183,14 @@ async def limit(instance: Instance, **limits: Any) -> None:
     await instance.call("save_app_settings", {"settings": {"limits": limits}, "revision": 1})
 
 
+@pytest.mark.parametrize(("cap", "most"), [("requestsPerMinute", 2), ("usdPerDay", 0.001)])
 async def test_a_comparison_whose_judge_does_not_fit_is_refused_as_one(
-    world: World, instance: Instance
+    world: World, instance: Instance, cap: str, most: float
 ) -> None:
-    await limit(instance, requestsPerMinute=2)
+    await limit(instance, **{cap: most})
     request = data(world, "sim/fast", "sim/crlf", judge={"model": "sim/paid"})
     refusal = await instance.refusal("execute_multi_model_prompt", request, "user")
-    assert refusal.details["limit"] == "requestsPerMinute"
+    assert refusal.details["limit"] == cap
     assert await world.bodies() == []
     assert await world.all("generations") == {}
     assert all(counted == 0 for one in (await windows(world)).values() for counted in one.values())
@@ -235,3 +236,14 @@ async def test_a_judge_of_no_answers_is_given_back(world: World, instance: Insta
     assert "judgement" not in await compared(instance, request)
     await until(lambda: nothing_is_held(world))
     assert len(await world.all("generations")) == 2
+
+
+async def test_the_same_request_twice_at_once_has_one_judge(
+    world: World, instance: Instance
+) -> None:
+    request = data(world, "sim/fast", "sim/crlf", judge={"model": "sim/paid"}, requestId="twice")
+    first, second = await asyncio.gather(*(compared(instance, request) for _ in range(2)))
+    assert first["judgement"] == second["judgement"]
+    assert first["judgement"]["finishReason"] == "stop"
+    assert len(await told(world, "sim/paid")) == 1
+    assert (await windows(world))["requests"]["count"] == 3
