@@ -12,14 +12,15 @@ them all.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import cast
 
 from ..callable import Call, CallableError
 from ..contract import (
+    NANO_PER_USD,
     CompareModels,
     ComparisonResult,
     ErrorBody,
@@ -36,13 +37,22 @@ from ..delivery import StopSignals
 from ..errors import CostTooHigh, InvalidArgument, QuotaExceeded
 from ..features import IMAGE, AppSettings, AppSettingsStore, Feature, ModelChoice
 from ..files import Attachments
-from ..ledger import Ledger, comparison_ids, comparison_request, generation_id, payload_hash
+from ..ledger import (
+    Admission,
+    Ledger,
+    RequestKey,
+    Reserve,
+    comparison_ids,
+    comparison_request,
+    generation_id,
+    payload_hash,
+)
 from ..users import Caller
 from . import estimate, judge
 from .active import Origin
 from .execution import PromptExecution
 from .exits import unforeseen
-from .joint_admission import JointAdmission, JointPart
+from .joint_admission import FollowingPart, JointAdmission, JointPart
 from .limits import GenerationLimits
 from .preparation import RequestBuilder
 
@@ -89,13 +99,13 @@ class ComparisonPart:
 
     Attributes:
         data: Tell the same request from another one.
-        admission: Its part of the joint admission; None for the judge, which comes later.
+        admission: Its part of the joint admission.
     """
 
     model: str
     data: Mapping[str, object]
     request: ExecutePrompt
-    admission: JointPart | None = None
+    admission: JointPart | FollowingPart | None = None
 
 
 class ActiveComparison:
@@ -142,6 +152,7 @@ class ModelComparison:
         self._ledger = ledger
         self._stops = stops
         self._limits = limits
+        self._judges: dict[str, FollowingPart] = {}  # by comparison
 
     async def execute_multi_model_prompt(self, call: Call[Caller]) -> ComparisonResult:
         """Return an answer or an error for each model, in the order of the request.
@@ -160,12 +171,15 @@ class ModelComparison:
         )
         feature = _without_fallbacks(feature)
         await self._check_models(parts, request.judge, feature, app, uid)
-        cost = await self._estimate(request, first, feature, app, uid)
+        cost, judge_reserve = await self._estimate(request, first, feature, app, uid)
         start = {"comparisonId": id_, "models": request.models, "estimate": cost}
         await call.send({"type": "start", **start})
         comparison = ActiveComparison(id_, uid, self._stops)
-        with self._stops.register(id_, uid, comparison.stop):
-            joint = JointAdmission(self._ledger, len(parts))
+        with (
+            self._stops.register(id_, uid, comparison.stop),
+            self._following(request, id_, uid, judge_reserve) as (following, is_new),
+        ):
+            joint = JointAdmission(self._ledger, len(parts), following if is_new else None)
             outcomes = await asyncio.gather(
                 *(
                     self._answer(
@@ -184,9 +198,50 @@ class ModelComparison:
             judgement = None
             if request.judge is not None:
                 judgement = await self._judge(
-                    call, comparison, request.judge, first, feature, answers=answers
+                    call, comparison, request, first, feature, answers=answers, admission=following
                 )
         return build_result(id_, cost, answers, judgement)
+
+    @contextmanager
+    def _following(
+        self, request: CompareModels, id_: str, uid: str, reserve: Reserve | None
+    ) -> Iterator[tuple[FollowingPart | None, bool]]:
+        """Within this context, the judge is admitted with the answers; what is not asked for is
+        given back at its end.
+
+        Yields:
+            The judge's part of the admission, if there is a judge, and whether it is new: the same
+            request that is running already has one.
+        """
+        if request.judge is None or reserve is None:
+            yield None, False
+            return
+        if id_ in self._judges:
+            yield self._judges[id_], False
+            return
+        judge_request = comparison_request(id_, len(request.models))
+        key = RequestKey(payload=payload_hash(_judge_data(request)), request_id=judge_request)
+        model = request.judge.model
+
+        def build(part: Admission) -> Admission:
+            return replace(
+                part,
+                id=generation_id(uid, judge_request),
+                request=key,
+                feature=replace(part.feature, model=model),
+                reserve=reserve,
+                saved_nano_usd=None,
+                conversation=None,
+                continues=False,
+                follows=True,
+            )
+
+        following = self._judges[id_] = FollowingPart(self._ledger, build)
+        try:
+            yield following, True
+        finally:
+            del self._judges[id_]
+            following.release()
 
     async def _check_models(
         self,
@@ -222,8 +277,8 @@ class ModelComparison:
         feature: Feature,
         app: AppSettings,
         uid: str,
-    ) -> float:
-        """Return what the comparison may cost in total, in US dollars.
+    ) -> tuple[float, Reserve | None]:
+        """Return what the comparison may cost in total, in US dollars, and its judge's worst case.
 
         Raises:
             CallableError: The prompt or one of its files is invalid.
@@ -245,14 +300,22 @@ class ModelComparison:
             else estimate.tool_surcharge(settings, reserve)
             for id_ in request.models
         ]
-        if judge_ is not None and judge_ in models:
+        judge_reserve = None
+        if request.judge is not None and judge_ is not None:
             written = [
                 estimate.max_completion_tokens(models.get(model), settings)
                 for model in request.models
             ]
+            # a token has one character at least
             read = min(tokens + sum(written), self._limits.judge_reads_max_chars)
+            read += len(
+                judge.judge_prompt(request.judge, "", dict.fromkeys(range(len(written)), ""), 0)
+            )
             plain = judge.judge_feature(feature).settings
-            costs.append(estimate.cost(models[judge_], plain, read, reserve))
+            judge_reserve = estimate.worst_case(
+                models.get(judge_), plain, read, reserve, free=judge_ in free
+            )
+            costs.append(Decimal(judge_reserve.nano_usd) / NANO_PER_USD)
         total, most = float(sum(costs)), request.max_cost
         if most is not None and total > most:
             sentence = (
@@ -260,7 +323,7 @@ class ModelComparison:
                 "that maxCost allows. Choose fewer or cheaper models, or raise maxCost."
             )
             raise CostTooHigh(sentence, field="maxCost", estimate=total, max=most)
-        return total
+        return total, judge_reserve
 
     async def _answer(
         self,
@@ -292,15 +355,16 @@ class ModelComparison:
         self,
         call: Call[Caller],
         comparison: ActiveComparison,
-        judge_: Judge,
+        compared: CompareModels,
         first: ExecutePrompt,
         feature: Feature,
         *,
         answers: Sequence[PromptResult | FailedAnswer],
+        admission: FollowingPart | None,
     ) -> Judgement | FailedJudgement | None:
         """Return the judge's verdict on the answers; None if there are no answers to judge."""
-        texts = judge.judgeable_answers(answers)
-        if not texts or call.left or await comparison.was_stopped():
+        judge_, texts = compared.judge, judge.judgeable_answers(answers)
+        if judge_ is None or not texts or call.left or await comparison.was_stopped():
             return None
         prompt = judge.judge_prompt(
             judge_, first.question, texts, self._limits.judge_reads_max_chars
@@ -312,7 +376,8 @@ class ModelComparison:
             "temporary": first.temporary,
             "requestId": comparison_request(comparison.id, len(answers)),
         }
-        part = ComparisonPart(judge_.model, data, parse(ExecutePrompt, data))
+        asked = parse(ExecutePrompt, data)
+        part = ComparisonPart(judge_.model, _judge_data(compared), asked, admission)
         outcome = await self._answer(
             call, comparison, len(answers), part, judge.judge_feature(feature)
         )
@@ -332,6 +397,12 @@ def _parts(request: CompareModels, id_: str) -> list[ComparisonPart]:
         data = {**request.shared(), **own}
         parts.append(ComparisonPart(model, data, parse(ExecutePrompt, data)))
     return parts
+
+
+def _judge_data(request: CompareModels) -> dict[str, object]:
+    """Return what tells a judge's request from another one, before there are answers to read."""
+    asked = request.judge.model_dump(mode="json") if request.judge else None
+    return {**request.shared(), "models": list(request.models), "judge": asked}
 
 
 def _without_fallbacks(feature: Feature) -> Feature:

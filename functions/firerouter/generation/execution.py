@@ -51,7 +51,7 @@ from .active import ActiveGeneration, HandedOver, Origin, origin_of
 from .answer import AdmittedGeneration, Answerer, AnswerOutcome, AnswerRun
 from .cache import CachedAnswer, ResponseCache, is_cacheable, saved_nano_usd
 from .exits import Ending, settled, to_its_end, unforeseen, unsent
-from .joint_admission import Admitter, JointPart
+from .joint_admission import Admitter, FollowingPart, JointPart
 from .limits import GenerationLimits
 from .preparation import PreparedRequest, RequestBuilder
 from .result import conclude
@@ -131,7 +131,7 @@ class PromptExecution:
         request: ExecutePrompt,
         override: Feature | None = None,
         *,
-        admission: JointPart | None = None,
+        admission: JointPart | FollowingPart | None = None,
     ) -> PromptResult:
         """Run a request that has been parsed, or join the same one if it is running.
 
@@ -251,7 +251,7 @@ class PromptExecution:
         await prepared.upstream.keys.get()  # a missing key is told before anything is counted
         with self._cache.making(prepared.cache_id) as same:
             # a part of a joint admission holds up the others, whose answers may be waited for
-            if same is not None and admitter is self._ledger:
+            if same is not None and not isinstance(admitter, JointPart):
                 await self._wait_for(same, active)
             return await self._run(active, request, prepared, Terms(admitter, caps, payer))
 

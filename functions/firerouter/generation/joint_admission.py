@@ -1,8 +1,13 @@
-"""The answers of a comparison are admitted together: all of them fit, or none is asked for."""
+"""The answers of a comparison are admitted together: all of them fit, or none is asked for.
+
+With them is admitted what follows them, its judge: it waits until they have ended, and is given
+back in full if nobody asks for it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -20,8 +25,9 @@ class Admitter(Protocol):
 class JointAdmission:
     """Waits until every part has asked, or has left, and admits those that asked by one commit."""
 
-    def __init__(self, ledger: Ledger, parts: int) -> None:
+    def __init__(self, ledger: Ledger, parts: int, following: FollowingPart | None = None) -> None:
         self._ledger = ledger
+        self._following = following
         self._awaited = parts
         self._asked: list[tuple[Admission, asyncio.Future[Admitted | Answered]]] = []
         self._caps: Caps | None = None
@@ -52,9 +58,12 @@ class JointAdmission:
 
     async def _admit(self, caps: Caps) -> None:
         futures = [future for _, future in self._asked]
+        admissions = [one for one, _ in self._asked]
+        if self._following is not None:
+            admissions.append(self._following.build(admissions[0]))
         outcomes: list[Admitted | Answered | CallableError]
         try:
-            outcomes = await self._ledger.admit_all([one for one, _ in self._asked], caps)
+            outcomes = await self._ledger.admit_all(admissions, caps)
         except asyncio.CancelledError:
             for future in futures:
                 future.cancel()
@@ -64,6 +73,8 @@ class JointAdmission:
                 future.set_exception(error)
                 future.exception()  # retrieved: a part may have left meanwhile
             return
+        if self._following is not None:
+            self._following.take(outcomes.pop(), caps)
         for future, outcome in zip(futures, outcomes, strict=True):
             if isinstance(outcome, CallableError):
                 future.set_exception(outcome)
@@ -111,4 +122,60 @@ class JointPart:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.leave()
+
+
+class FollowingPart:
+    """What is admitted with a joint admission, but asked for only once its parts have ended.
+
+    Two calls with the same request share it. The one that it was admitted for releases it.
+    """
+
+    def __init__(self, ledger: Ledger, build: Callable[[Admission], Admission]) -> None:
+        """`build` makes its admission of another part's."""
+        self.build = build
+        self._ledger = ledger
+        self._held: tuple[Admitted | Answered | CallableError, Caps] | None = None
+        self._is_released = False
+
+    def take(self, outcome: Admitted | Answered | CallableError, caps: Caps) -> None:
+        """Keep what came of its admission until it is asked for."""
+        self._held = (outcome, caps)
+        if self._is_released:  # nobody waits for it any more
+            self.release()
+
+    async def admit(self, admission: Admission, caps: Caps) -> Admitted | Answered:
+        """Return what came of its admission. Raises as `Ledger.admit`.
+
+        A cached answer, and one that a task is to give, is admitted anew, by itself.
+        """
+        if self._held is None:
+            return await self._ledger.admit(admission, caps)
+        outcome, _ = self._held
+        if isinstance(outcome, Admitted):
+            if admission.is_cached or admission.continues:
+                if (withdrawing := self.release()) is not None:
+                    await asyncio.wait({withdrawing})
+                return await self._ledger.admit(admission, caps)
+            await self._ledger.begin(outcome.entry)
+        self._held = None
+        if isinstance(outcome, CallableError):
+            raise outcome
+        return outcome
+
+    def release(self) -> asyncio.Task[None] | None:
+        """Give it back in full, unless it was asked for. Return the task that does."""
+        self._is_released = True
+        held, self._held = self._held, None
+        if held is None or not isinstance(held[0], Admitted):
+            return None
+        return self._ledger.begin_to_withdraw(held[0].entry, held[1])
+
+    def leave(self) -> None:
+        """Do nothing: no other part waits for it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.leave()

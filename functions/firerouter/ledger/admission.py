@@ -226,7 +226,13 @@ class Admissions:
             admissions=admissions,
             nonce=secrets.token_hex(8),
             windows=windows,
-            counters=counters(caps, windows, reserves, requests=len(admissions)),
+            counters=counters(
+                caps,
+                windows,
+                reserves,
+                requests=len(admissions),
+                places=sum(one.takes_place for one in admissions),
+            ),
         )
         with translated(LedgerUnavailable, "admit_failed"):
             try:
@@ -318,6 +324,16 @@ class Admissions:
 
     # -- taking back -------------------------------------------------------------------------------
 
+    async def withdraw(self, entry: OpenEntry, caps: Caps) -> None:
+        """Undo one admission of which nothing was asked: its request is not counted either."""
+        one = entry.admission
+        places = int(one.takes_place)
+        moved = counters(caps, entry.windows, [one.reserve], requests=1, places=places)
+        opening = Opening(
+            admissions=[one], nonce=entry.nonce, windows=entry.windows, counters=moved
+        )
+        await self._give_back(opening, [entry.state.version])
+
     async def _give_back(self, opening: Opening, versions: Sequence[datetime]) -> list[int] | None:
         """Undo an admission, at once if Firestore allows it, else in the background.
 
@@ -378,6 +394,8 @@ class Admissions:
             leases = await self._store.leases({one.instance for one in entries if one.instance})
             now, running = self._now(), []
             for stored in entries:
+                if stored.waits:
+                    continue  # it has no place
                 if stored.is_alive(now, leases.get(stored.instance or "")):
                     running.append(stored.id)
                 elif stored.reservation.holds_place and await self._store.free_place(stored):
@@ -386,7 +404,8 @@ class Admissions:
 
 
 def _entry(admission: Admission, opening: Opening, version: datetime) -> OpenEntry:
-    return OpenEntry(admission, opening.nonce, opening.windows, EntryState(version))
+    state = EntryState(version, freed=admission.follows)
+    return OpenEntry(admission, opening.nonce, opening.windows, state)
 
 
 def _same_request(admission: Admission, stored: StoredEntry) -> Answered:

@@ -11,7 +11,9 @@
                   continues?   true: it needs no listener, and a task has to claim it
                   streams?     false: the text is not sent as it is generated
       stopped     stop {at, by, instance, comparison?}
-      freed       true: its place among those in progress was given back, for its instance died
+      freed       true: its place among those in progress was given back, for its instance died;
+                  or it never had one
+      waits       true: it is admitted, but is asked for only once others have ended
       ended       status, model, provider, finishReason, error, usage, timing, attempts, result,
                   endedAt, costNanoUsd, costIsEstimate
                   costDueAt?   only of an estimate: when OpenRouter is to be asked for the cost
@@ -85,6 +87,7 @@ class EntryField:
     CACHED: Final = "cached"
     SAVED: Final = "savedNanoUsd"
     FREED: Final = "freed"
+    WAITS: Final = "waits"
     ATTEMPTS: Final = "attempts"
     PLACE: Final = "place"
     QUESTION: Final = "question"
@@ -354,6 +357,8 @@ class Admission:
         conversation: Where its answer belongs, if anywhere.
         continues: Whether it needs no listener; a task of the queue has to claim it first.
         streams: Whether its text is sent as it is generated.
+        follows: Whether it is asked for only once those have ended that it is admitted with. It
+            takes no place among the answers in progress, for theirs are free then.
         retention: How long the entry is kept, and whether it may hold any text.
     """
 
@@ -368,12 +373,18 @@ class Admission:
     conversation: ConversationLink | None = None
     continues: bool = False
     streams: bool = True
+    follows: bool = False
     retention: Retention = BY_DEFAULT
 
     @property
     def is_cached(self) -> bool:
         """Whether its answer is there already: it costs nothing, and takes no place."""
         return self.saved_nano_usd is not None
+
+    @property
+    def takes_place(self) -> bool:
+        """Whether it counts among its user's answers in progress."""
+        return not (self.is_cached or self.follows)
 
     def to_document(
         self, *, nonce: str, instance: str, windows: Windows, limits: LedgerLimits
@@ -429,6 +440,8 @@ class Admission:
             document[EntryField.CONTINUES] = True
         if not self.streams:
             document[EntryField.STREAMS] = False
+        if self.follows:
+            document[EntryField.FREED] = document[EntryField.WAITS] = True
         return document
 
 
@@ -473,7 +486,7 @@ class OpenEntry:
             nano_usd=admission.reserve.nano_usd,
             tokens=admission.reserve.tokens,
             counts_tokens=not admission.is_cached,
-            holds_place=not (admission.is_cached or self.state.freed),
+            holds_place=admission.takes_place and not self.state.freed,
             version=self.state.version,
         )
 
@@ -598,6 +611,7 @@ class StoredEntry:
     payer: Payer = Payer()
     saved_nano_usd: int | None = None
     freed: bool = False
+    waits: bool = False
     cost_nano_usd: int = 0
     usage: Document | None = None
     attempts: tuple[AttemptRecord, ...] = ()
@@ -665,6 +679,7 @@ class StoredEntry:
             payer=Payer.from_document(document),
             saved_nano_usd=_whole(get(EntryField.SAVED)),
             freed=get(EntryField.FREED) is True,
+            waits=get(EntryField.WAITS) is True,
             cost_nano_usd=_whole(get(EntryField.COST)) or 0,
             usage=_object(get(EntryField.USAGE)),
             attempts=_attempts(get(EntryField.ATTEMPTS)),

@@ -25,8 +25,15 @@ from typing import Final
 from .. import log
 from ..background import BackgroundTasks
 from ..callable import CallableError
-from ..errors import QuotaExceeded
-from ..firestore import Conflict, FirestoreError, Forbidden, NotStorable, Unavailable
+from ..errors import LedgerUnavailable, QuotaExceeded, ResultNotKept
+from ..firestore import (
+    Conflict,
+    FirestoreError,
+    Forbidden,
+    NotStorable,
+    Unavailable,
+    translated,
+)
 from .admission import Admissions, Admitted, Answered
 from .caps import Caps
 from .ceilings import Ceilings
@@ -130,6 +137,29 @@ class Ledger:
             if isinstance(outcome, Admitted):
                 self.adopt(outcome.entry)
         return outcomes
+
+    async def begin(self, entry: OpenEntry) -> None:
+        """Record that an entry that waited for others is asked for now.
+
+        Raises:
+            ResultNotKept: It was closed meanwhile.
+            LedgerUnavailable, FirestoreForbidden: As `admit`.
+        """
+        state = entry.state
+        with translated(LedgerUnavailable, "admit_failed"):
+            while True:
+                try:
+                    state.version = await self._store.begin(entry.admission.id, state.version)
+                except Conflict:  # applied before, or stopped, or closed
+                    if not await self._look_again(entry):
+                        raise ResultNotKept(previousStatus="interrupted") from None
+                else:
+                    return
+
+    def begin_to_withdraw(self, entry: OpenEntry, caps: Caps) -> asyncio.Task[None]:
+        """Undo an admission of which nothing was asked, in the background; return the task."""
+        self._leases.release(entry.admission.id)
+        return self.background.start(self._admissions.withdraw(entry, caps))
 
     def adopt(self, entry: OpenEntry) -> None:
         """Keep an entry's place for it until it is settled, here."""

@@ -143,7 +143,12 @@ class Move:
 
 
 def counters(
-    caps: Caps, windows: Windows, reserves: Sequence[Reserve], *, requests: int
+    caps: Caps,
+    windows: Windows,
+    reserves: Sequence[Reserve],
+    *,
+    requests: int,
+    places: int | None = None,
 ) -> tuple[Counter, ...]:
     """Return the counters that a call moves, in the order in which their caps are checked.
 
@@ -153,6 +158,7 @@ def counters(
         reserves: The worst case of each answer that is to be made: a comparison has several, and a
             cached answer none.
         requests: How many requests it counts as.
+        places: How many of the answers count as in progress; all by default.
     """
     counted = _requests(caps, windows, requests)
     if not reserves:
@@ -160,7 +166,7 @@ def counters(
     nano_usd = sum(reserve.nano_usd for reserve in reserves)
     tokens = sum(reserve.tokens for reserve in reserves)
     return (
-        *_running(caps, windows, len(reserves)),
+        *_running(caps, windows, len(reserves) if places is None else places),
         *counted,
         *_tokens(caps, windows, tokens),
         *_money(caps, windows, nano_usd),

@@ -140,6 +140,11 @@ class LedgerStore:
         batch.update(self._paths.generation(id_), fields, version=version)
         return _version(await commit(batch, within_s))
 
+    async def begin(self, id_: str, version: datetime) -> datetime:
+        """Record that an entry waits for no others any more: see `update`."""
+        fields = {EntryField.WAITS: DELETE_FIELD}
+        return await self.update(id_, version, fields, within_s=self._limits.admit_s)
+
     async def write_stop(self, stored: StoredEntry, stop: Stop, *, within_s: float) -> None:
         """Write a stop to an entry, unless it has changed since it was read: see `update`."""
         document = {"at": SERVER_TIMESTAMP, **stop.to_document()}
@@ -273,7 +278,8 @@ class LedgerStore:
         if stored.attempts and stored.attempts[-1].model:
             fields[EntryField.MODEL] = stored.attempts[-1].model
         cost = Cost(0, is_estimate=False)
-        if not stored.is_unclaimed:  # what was reserved is for the attempt that it died in
+        if not (stored.is_unclaimed or stored.waits):
+            # what was reserved is for the attempt that it died in
             known = cost_of_all(stored.attempts).nano_usd
             cost = Cost(known + stored.reserved_nano_usd, is_estimate=True)
         ending = self._end(stored.reservation, fields, cost, now, within_s=self._limits.admit_s)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from firerouter.contract import NANO_PER_USD
 from firerouter.ledger.ids import comparison_ids, comparison_request, generation_id
 from tests.support.calls import call_of
 from tests.support.comparisons import FEATURE, compared, data, windows
@@ -26,10 +27,11 @@ async def instance(world: World) -> Instance:
 
 
 async def runs(world: World, id_: str) -> None:
-    """Wait until this generation is admitted."""
+    """Wait until this generation is admitted, and waits for no other one."""
 
     async def is_running() -> bool:
-        return (await world.document(f"generations/{id_}")).get("status") == "running"
+        entry = await world.document(f"generations/{id_}")
+        return entry.get("status") == "running" and "waits" not in entry
 
     await until(is_running)
 
@@ -175,3 +177,73 @@ async def test_an_instance_that_goes_down_asks_none(world: World, instance: Inst
     assert result["judgement"]["error"]["details"]["reason"] == "interrupted"
     assert await told(world, "sim/ranks") == []
     assert len(await world.all("generations")) == 2
+
+
+async def limit(instance: Instance, **limits: Any) -> None:
+    await instance.call("save_app_settings", {"settings": {"limits": limits}, "revision": 1})
+
+
+@pytest.mark.parametrize(("cap", "most"), [("requestsPerMinute", 2), ("usdPerDay", 0.001)])
+async def test_a_comparison_whose_judge_does_not_fit_is_refused_as_one(
+    world: World, instance: Instance, cap: str, most: float
+) -> None:
+    await limit(instance, **{cap: most})
+    request = data(world, "sim/fast", "sim/crlf", judge={"model": "sim/paid"})
+    refusal = await instance.refusal("execute_multi_model_prompt", request, "user")
+    assert refusal.details["limit"] == cap
+    assert await world.bodies() == []
+    assert await world.all("generations") == {}
+    assert all(counted == 0 for one in (await windows(world)).values() for counted in one.values())
+
+
+async def test_a_judge_takes_no_place_beside_the_models(world: World, instance: Instance) -> None:
+    await limit(instance, concurrent=2)
+    request = data(world, "sim/fast", "sim/crlf", judge={"model": "sim/paid"})
+    assert (await compared(instance, request))["judgement"]["finishReason"] == "stop"
+    assert (await windows(world))["concurrent"]["count"] == 0
+
+
+async def test_what_a_judge_may_cost_is_held_from_the_start_and_given_back(
+    world: World, instance: Instance
+) -> None:
+    judge = {"model": "sim/paid"}
+    request = data(world, "sim/ticks", "sim/fast", judge=judge, requestId="held")
+    running = asyncio.create_task(compared(instance, request))
+    whole = generation_id("user", "held")
+    await runs(world, generation_id("user", comparison_request(whole, 0)))
+    waits = await world.document(
+        f"generations/{generation_id('user', comparison_request(whole, 2))}"
+    )
+    assert (waits["status"], waits["waits"]) == ("running", True)
+    assert (await windows(world))["usd"]["nanoUsd"] == waits["reservedNanoUsd"] > 0
+    stopped = await world.instance().call("stop_generation", {"comparisonId": whole}, "user")
+    assert stopped["stopped"] is True
+    result = await running
+    assert "judgement" not in result
+    assert waits["reservedNanoUsd"] <= result["estimate"] * NANO_PER_USD + 1
+    await until(lambda: nothing_is_held(world))
+    assert len(await world.all("generations")) == 2
+    assert (await windows(world))["requests"]["count"] == 2
+
+
+async def nothing_is_held(world: World) -> bool:
+    counted = await windows(world)
+    return counted["usd"]["nanoUsd"] == 0 == counted["concurrent"]["count"]
+
+
+async def test_a_judge_of_no_answers_is_given_back(world: World, instance: Instance) -> None:
+    request = data(world, "sim/empty", "sim/reset", judge={"model": "sim/paid"})
+    assert "judgement" not in await compared(instance, request)
+    await until(lambda: nothing_is_held(world))
+    assert len(await world.all("generations")) == 2
+
+
+async def test_the_same_request_twice_at_once_has_one_judge(
+    world: World, instance: Instance
+) -> None:
+    request = data(world, "sim/fast", "sim/crlf", judge={"model": "sim/paid"}, requestId="twice")
+    first, second = await asyncio.gather(*(compared(instance, request) for _ in range(2)))
+    assert first["judgement"] == second["judgement"]
+    assert first["judgement"]["finishReason"] == "stop"
+    assert len(await told(world, "sim/paid")) == 1
+    assert (await windows(world))["requests"]["count"] == 3

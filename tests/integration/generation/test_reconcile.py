@@ -901,3 +901,25 @@ async def test_the_emulator_runs_it_as_cloud_scheduler_would(suite: Suite) -> No
         answer = await http.post(url, headers={"X-CloudScheduler-JobName": "reconcile"})
     assert answer.status_code == 200, answer.text
     assert answer.json().keys() == NOTHING.keys()
+
+
+async def test_what_waited_for_others_when_its_instance_was_killed_costs_nothing(
+    ledger: Ledger, tidy: Tidy, kept: Kept
+) -> None:
+    outcomes = await ledger.admit_all([asked("model"), asked("judge", follows=True)], CAPS)
+    assert all(isinstance(outcome, Admitted) for outcome in outcomes)
+    assert await kept.counters() == (1, 2 * CENT)
+    assert (await tidy.run())["closed"] == 2
+    costs = {entry["requestId"]: entry["costNanoUsd"] for entry in await kept.entries()}
+    assert costs == {"model": CENT, "judge": 0}
+    await kept.add_up()
+
+
+async def test_what_waited_and_was_begun_when_its_instance_was_killed_is_held(
+    ledger: Ledger, tidy: Tidy, kept: Kept
+) -> None:
+    entry = await admitted(ledger, asked("judge", follows=True))
+    await ledger.begin(entry)
+    assert (await tidy.run())["closed"] == 1
+    assert (await kept.entry())["costNanoUsd"] == CENT
+    await kept.add_up()
