@@ -131,11 +131,12 @@ def worst_case(
     if model is not None and model.context_length:
         tokens = min(tokens, model.context_length)
     surcharge = math.ceil(NANO_PER_USD * tool_surcharge(settings, reserve_usd))
-    prompt, completion = (model.prompt_price, model.completion_price) if model else (None, None)
+    prices = _token_prices(model)
     # asked for again, a model is sent its first answer as well
     times, per_token = (2, 3) if plan.may_repair else (1, 1)
     base, by_token, first_by_token = Decimal(0), Decimal(0), Decimal(0)
-    if not free and isinstance(prompt, Decimal) and isinstance(completion, Decimal):
+    if not free and prices is not None:
+        prompt, completion = prices
         base = NANO_PER_TOKEN_PRICE * prompt * tokens * times
         first_by_token = NANO_PER_TOKEN_PRICE * completion
         by_token = first_by_token * times + NANO_PER_TOKEN_PRICE * prompt * (times - 1)
@@ -163,12 +164,12 @@ def embeddings_reserve(
     model: Model | None, tokens: int, reserve_usd: Decimal, *, free: bool
 ) -> Reserve:
     """Return the most that vectors may cost and take."""
-    price = model.prompt_price if model else None
+    prices = _token_prices(model)
     base = Decimal(0)
     if not free:
         base = NANO_PER_USD * reserve_usd
-        if isinstance(price, Decimal):
-            base = NANO_PER_TOKEN_PRICE * price * tokens
+        if prices is not None:
+            base = NANO_PER_TOKEN_PRICE * prices[0] * tokens
     return Reserve(base_nano_usd=math.ceil(base), base_tokens=tokens)
 
 
@@ -222,11 +223,24 @@ def helper_usd(
     """Return what a helper model's calls may cost beside an answer, in US dollars."""
     if plan.model is None or free:
         return Decimal(0)
-    prompt, completion = (model.prompt_price, model.completion_price) if model else (None, None)
-    if not (isinstance(prompt, Decimal) and isinstance(completion, Decimal)):
+    prices = _token_prices(model)
+    if prices is None:
         return reserve_usd
+    prompt, completion = prices
     read = plan.prompt_chars  # a token has one character at least
     return (prompt * read + completion * plan.completion_tokens) / TOKENS_PER_PRICE
+
+
+def _token_prices(model: Model | None) -> tuple[Decimal, Decimal] | None:
+    """Return what a token costs that a model is sent, and one that it writes.
+
+    None if that is not known, or is nothing: a model that is not free is billed by something else
+    then, by the request or by the image.
+    """
+    prompt, completion = (model.prompt_price, model.completion_price) if model else (None, None)
+    if isinstance(prompt, Decimal) and isinstance(completion, Decimal) and (prompt or completion):
+        return prompt, completion
+    return None
 
 
 def cost(

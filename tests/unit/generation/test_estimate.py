@@ -1,5 +1,6 @@
 """What an answer may cost at most."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ from firerouter.features.settings import FeatureSettings
 from firerouter.files.file import File
 from firerouter.generation import estimate
 from firerouter.generation.estimate import OutputPlan
+from firerouter.generation.helper_plan import HelperPlan
 from firerouter.generation.limits import PromptLimits
 from firerouter.ledger import LaterRequests
 from firerouter.models.model import Model
@@ -103,3 +105,14 @@ def test_what_has_no_price_is_what_the_app_reserves() -> None:
     assert estimate.tool_surcharge(FeatureSettings(), RESERVE) == 0
     plain = estimate.cost(MODEL, FeatureSettings(), 3, RESERVE)
     assert estimate.cost(MODEL, searching, 3, RESERVE) == plain + RESERVE
+
+
+def test_what_costs_nothing_by_the_token_and_is_not_free_is_what_the_app_reserves() -> None:
+    """It is billed by the request, or by the image."""
+    by_request = replace(MODEL, prompt_price=Decimal(0), completion_price=Decimal(0))
+    plan = HelperPlan(model="m", prompt_chars=10, completion_tokens=10)
+    assert estimate.cost(by_request, FeatureSettings(), 3, RESERVE) == RESERVE
+    assert estimate.helper_usd(plan, by_request, RESERVE, free=False) == RESERVE
+    vectors = estimate.embeddings_reserve(by_request, 3, RESERVE, free=False)
+    assert vectors.nano_usd == RESERVE * 10**9
+    assert estimate.worst_case(by_request, FeatureSettings(), 3, RESERVE, free=True).nano_usd == 0
