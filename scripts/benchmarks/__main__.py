@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from scripts.benchmarks import plan, report
 from scripts.benchmarks.peers import table
 from scripts.devtools import ROOT, processes
-from scripts.devtools.cli_errors import INTERRUPTED, NOT_SET_UP, Problem
+from scripts.devtools.cli_errors import exit_status
 from scripts.devtools.seed import seed
 from scripts.devtools.setup import say
 from scripts.devtools.suite import Suite
@@ -38,28 +38,28 @@ def main(arguments: Sequence[str] | None = None, suite: Suite | None = None) -> 
     size = plan.SMOKE if options.smoke else plan.QUICK if options.quick else plan.FULL
     heading = f"Measured on {proc_stats.machine()}."
     section = table.SECTION if options.peers else report.SECTION
-    try:
+
+    def chore() -> int:
         if options.write:
             section.replaced_in(PAGE, "")  # before minutes are spent in vain
         with contextlib.ExitStack() as stack:
             stack.enter_context(processes.ending_on_signals())
             logs = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            running = suite or stack.enter_context(
+                Suite(ROOT, "bench", ports=Suite.free_ports(ROOT))
+            )
             if suite is None:
-                suite = stack.enter_context(Suite(ROOT, "bench", ports=Suite.free_ports(ROOT)))
                 # sim/* are free only according to the stand-in's list, which is not consulted here
-                seed(suite, app={"freeModelsOnly": False})
-            create_features(suite, size.crowd_tokens)
-            text = _measured(options, Bench(suite, logs), size, heading)
-    except Problem as problem:
-        say(str(problem))
-        return NOT_SET_UP
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    print(text)
-    if options.write:
-        section.write(PAGE, text)
-        say(f"wrote {PAGE.relative_to(ROOT)}")
-    return 0
+                seed(running, app={"freeModelsOnly": False})
+            create_features(running, size.crowd_tokens)
+            text = _measured(options, Bench(running, logs), size, heading)
+        print(text)
+        if options.write:
+            section.write(PAGE, text)
+            say(f"wrote {PAGE.relative_to(ROOT)}")
+        return 0
+
+    return exit_status(chore)
 
 
 def _measured(options: argparse.Namespace, bench: "Bench", size: plan.Plan, heading: str) -> str:

@@ -7,8 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from scripts.devtools.cli_errors import INTERRUPTED, NOT_SET_UP, Problem
-from scripts.devtools.setup import say
+from scripts.devtools.cli_errors import exit_status
 
 GENERATIONS: Final = 300
 GENERATIONS_MIN: Final = 50  # fewer don't end in every way
@@ -29,17 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
 
     from scripts.bill_test.trial import run
-    from scripts.kill_test.project import started_suite
+    from scripts.trials.project import started_suite
 
     seed = secrets.randbelow(10**6) if options.seed is None else options.seed
-    try:
+
+    def chore() -> int:
         with started_suite("bill-test") as (suite, logs):
             return asyncio.run(run(suite, logs, options.generations, seed))
-    except Problem as problem:
-        say(str(problem))
-        return NOT_SET_UP
-    except KeyboardInterrupt:
-        return INTERRUPTED
+
+    return exit_status(chore)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from scripts.bill_test.bill_audit import Bill, LedgerBooks
 from scripts.bill_test.ends import ENDS
-from scripts.kill_test.findings import Findings, counts, usd
+from scripts.trials.findings import Findings, counts, usd
 
 
 @dataclass

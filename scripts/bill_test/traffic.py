@@ -16,8 +16,8 @@ from scripts.bill_test.plan import SERVERS, Plan, PlannedCall
 from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
 from scripts.devtools.function_server import FunctionServer
 from scripts.devtools.suite import Suite
-from scripts.kill_test.project import prepare_project, serve
-from scripts.kill_test.task_queue import TaskQueue
+from scripts.trials.project import prepare_project, serve
+from scripts.trials.task_queue import TaskQueue
 
 AT_ONCE: Final = 32  # calls
 CALL_MAX_S: Final = 20.0  # then its client leaves: nobody answers what a killed instance had queued

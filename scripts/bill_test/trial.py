@@ -19,8 +19,8 @@ from scripts.bill_test.totals import Totals
 from scripts.bill_test.traffic import Traffic
 from scripts.devtools.setup import say
 from scripts.devtools.suite import Suite
-from scripts.kill_test.findings import Findings, report
-from scripts.kill_test.reconciliation import reconcile_all, reconcile_twice
+from scripts.trials.findings import Findings, report
+from scripts.trials.reconciliation import reconcile_all, reconcile_twice
 from scripts.usage_audit.recount import check_day
 from scripts.usage_audit.usage_documents import UsageDocuments
 

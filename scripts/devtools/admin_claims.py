@@ -17,17 +17,15 @@ import argparse
 import asyncio
 import contextlib
 import io
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from scripts.devtools import ROOT, dev_state, processes
-from scripts.devtools.cli_errors import FAILED, NOT_SET_UP, Problem
+from scripts.devtools import target_project
+from scripts.devtools.cli_errors import FAILED, Problem, exit_status
 from scripts.devtools.suite import PROJECT
 
 CLAIM = "admin"
-EMULATORS = {"auth": "FIREBASE_AUTH_EMULATOR_HOST", "firestore": "FIRESTORE_EMULATOR_HOST"}
 BY = "scripts/grant-admin"  # who the audit names, because no user has signed in
 TIMEOUT_S = 20
 
@@ -45,7 +43,8 @@ exit status: 0 done, 1 not done or not recorded, 2 wrong arguments, 3 not set up
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(sys.argv[1:] if arguments is None else arguments)
-    try:
+
+    def chore() -> int:
         print(
             change(
                 options.email,
@@ -54,17 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 unverified=options.unverified,
             )
         )
-    except Refused as refused:
-        print(refused, file=sys.stderr)
-        return FAILED
-    except Problem as problem:
-        print(problem, file=sys.stderr)
-        return NOT_SET_UP
-    return 0
+        return 0
+
+    return exit_status(chore)
 
 
 class Refused(Problem):
     """Auth refused the change, or made it and Firestore did not confirm the audit entry."""
+
+    status = FAILED
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -81,11 +78,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         action="store_true",
         help="accept an account whose address is not verified",
     )
-    parser.add_argument(
-        "--project",
-        metavar="ID",
-        help="the Firebase project (default: the running ./scripts/dev)",
-    )
+    target_project.add_option(parser)
     return parser.parse_args(arguments)
 
 
@@ -120,10 +113,7 @@ def change(email: str, *, revoke: bool, project: str | None, unverified: bool = 
             f"{email!r} is not an email address: {error}", "Correct the address."
         ) from None
     except GoogleAuthError:
-        raise Problem(
-            "There are no Google credentials on this machine, or they have expired.",
-            "Run `gcloud auth application-default login`, then this again.",
-        ) from None
+        raise target_project.no_credentials() from None
     except exceptions.FirebaseError as error:
         raise Refused(
             f"Firebase Auth in {where} refused: {error}",
@@ -195,22 +185,7 @@ def _app(project: str | None) -> Iterator[Any]:
     """Open the Admin SDK's app, on the emulator or on Google. Raises Problem."""
     import firebase_admin
 
-    if project is None:
-        state = dev_state.find(ROOT)
-        if state is None:
-            raise Problem(
-                "No ./scripts/dev is running in this folder.",
-                "Start it, or name a Firebase project: --project ID",
-            )
-        processes.bypass_proxies(os.environ)
-        for part, variable in EMULATORS.items():
-            os.environ[variable] = state["addresses"][part]
-    else:
-        for variable in EMULATORS.values():  # a named project is never an emulator
-            os.environ.pop(variable, None)
-        # a person's credentials, unlike a service account's, do not name the quota's project
-        os.environ.setdefault("GOOGLE_CLOUD_QUOTA_PROJECT", project)
-    options = {"projectId": project or PROJECT, "httpTimeout": TIMEOUT_S}
+    options = {"projectId": target_project.point_clients_at(project), "httpTimeout": TIMEOUT_S}
     app = firebase_admin.initialize_app(options=options, name="grant-admin")
     try:
         yield app

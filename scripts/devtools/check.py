@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from scripts.devtools import ROOT
-from scripts.devtools.cli_errors import INTERRUPTED, NOT_SET_UP, Problem
+from scripts.devtools.cli_errors import exit_status
 from scripts.devtools.setup import enter, say
 
 FAILED_CHECKS = "FIREROUTER_FAILED_CHECKS"  # tests/conftest.py reads it at the end of the run
@@ -45,15 +45,14 @@ def main() -> int:
     if arguments[:1] in (["-h"], ["--help"]):
         print(USAGE, end="")
         return 0
-    try:
-        enter("scripts.devtools.check")
-        os.environ.pop("OPENROUTER_API_KEY", None)
-        failed = [] if arguments else [name for name, *check in CHECKS if not passes(name, check)]
-    except Problem as problem:
-        say(str(problem))
-        return NOT_SET_UP
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    return exit_status(lambda: check(arguments))
+
+
+def check(arguments: list[str]) -> int:
+    """Continue as pytest, after all other checks if there are no arguments. Raises Problem."""
+    enter("scripts.devtools.check")
+    os.environ.pop("OPENROUTER_API_KEY", None)
+    failed = [] if arguments else [name for name, *module in CHECKS if not passes(name, module)]
     os.environ[FAILED_CHECKS] = ", ".join(failed)
     sys.stdout.flush()
     # in place of this process: Ctrl-C then reaches pytest alone, which stops what it started

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from scripts.devtools import ROOT, processes, setup
-from scripts.devtools.cli_errors import INTERRUPTED, NOT_SET_UP, Problem
+from scripts.devtools.cli_errors import exit_status
 from scripts.devtools.dev_state import note, only_one
 from scripts.devtools.setup import say
 
@@ -43,7 +43,8 @@ exit status: 0 fine, 1 the question failed, 2 wrong arguments, 3 could not set u
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(sys.argv[1:] if arguments is None else arguments)
-    try:
+
+    def chore() -> int:
         with processes.ending_on_signals():
             setup.enter("scripts.devtools.dev")
             if options.ask is None:
@@ -51,11 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from scripts.devtools import ask_cli
 
             return ask_cli.run(ROOT, options)
-    except Problem as problem:
-        say(str(problem))
-        return NOT_SET_UP
-    except KeyboardInterrupt:
-        return INTERRUPTED
+
+    return exit_status(chore)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -19,9 +19,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from scripts.devtools import ROOT, dev_state, processes
-from scripts.devtools.cli_errors import FAILED, INTERRUPTED, NOT_SET_UP, Problem
-from scripts.devtools.suite import BUCKET, PROJECT
+from scripts.devtools import target_project
+from scripts.devtools.cli_errors import FAILED, Problem, exit_status
+from scripts.devtools.suite import BUCKET
 
 RUNS_MAX: Final = 100  # each takes minutes, and erases tens of thousands of documents
 
@@ -41,13 +41,7 @@ exit status: 0 erased, 1 something is left, 2 wrong arguments, 3 not set up.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(sys.argv[1:] if arguments is None else arguments)
-    try:
-        return asyncio.run(run(options))
-    except Problem as problem:
-        print(problem, file=sys.stderr)
-        return NOT_SET_UP
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    return exit_status(lambda: asyncio.run(run(options)))
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -66,11 +60,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--account", action="store_true", help="also the account in Firebase Authentication"
     )
-    parser.add_argument(
-        "--project",
-        metavar="ID",
-        help="the Firebase project (default: the running ./scripts/dev)",
-    )
+    target_project.add_option(parser)
     bucket = parser.add_mutually_exclusive_group()
     bucket.add_argument(
         "--bucket", metavar="NAME", help="the project's default bucket in Cloud Storage"
@@ -92,14 +82,10 @@ async def run(options: argparse.Namespace) -> int:
     from firerouter.callable import CallableError
 
     environ = environment(options)
-    os.environ.update(environ)  # Google's clients look there themselves
     try:
         return await erase(options, environ)
     except GoogleAuthError:
-        raise Problem(
-            "There are no Google credentials on this machine, or they have expired.",
-            "Run `gcloud auth application-default login`, then this again.",
-        ) from None
+        raise target_project.no_credentials() from None
     except (GoogleAPIError, CallableError) as error:
         raise Problem(
             f"Not everything was erased: {error}",
@@ -171,32 +157,14 @@ def delete_account(app: Any, uid: str) -> int:
 
 def environment(options: argparse.Namespace) -> dict[str, str]:
     """Return the environment of the functions, in the emulators or at Google. Raises Problem."""
-    if options.project is not None:
-        for name in [name for name in os.environ if name.endswith("_EMULATOR_HOST")]:
-            os.environ.pop(name)  # a named project is never an emulator
-        config = json.dumps({"storageBucket": options.bucket or ""})
-        return {
-            "GCLOUD_PROJECT": options.project,
-            # a person's credentials, unlike a service account's, do not name the quota's project
-            "GOOGLE_CLOUD_QUOTA_PROJECT": options.project,
-            "FIREBASE_CONFIG": config,
-        }
-    state = dev_state.find(ROOT)
-    if state is None:
-        raise Problem(
-            "No ./scripts/dev is running in this folder.",
-            "Start it, or name a Firebase project: --project ID",
-        )
-    processes.bypass_proxies(os.environ)
-    addresses = state["addresses"]
-    return {
-        "FUNCTIONS_EMULATOR": "true",
-        "GCLOUD_PROJECT": PROJECT,
-        "FIREBASE_CONFIG": json.dumps({"storageBucket": BUCKET}),
-        "FIRESTORE_EMULATOR_HOST": addresses["firestore"],
-        "FIREBASE_AUTH_EMULATOR_HOST": addresses["auth"],
-        "STORAGE_EMULATOR_HOST": addresses["storage"],
-    }
+    project = target_project.point_clients_at(options.project)
+    local = options.project is None
+    config = json.dumps({"storageBucket": BUCKET if local else options.bucket or ""})
+    environ = {"GCLOUD_PROJECT": project, "FIREBASE_CONFIG": config}
+    if local:
+        environ["FUNCTIONS_EMULATOR"] = "true"
+        environ |= {name: os.environ[name] for name in target_project.EMULATORS.values()}
+    return environ
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from scripts.devtools.cli_errors import FAILED, INTERRUPTED, NOT_SET_UP, Problem
+from scripts.devtools.cli_errors import FAILED, Problem, exit_status
 from scripts.devtools.generated_section import GeneratedSection
 from scripts.devtools.setup import say
 
@@ -44,21 +44,19 @@ def main(
 
     from firerouter.errors import UpstreamError
 
-    try:
+    def chore() -> int:
         if options.write:
             SECTION.replaced_in(options.write, "")  # before a request is spent in vain
-        table = asyncio.run(measure(options.max, sleep))
+        try:
+            table = asyncio.run(measure(options.max, sleep))
+        except UpstreamError as error:
+            say(f"Nothing was measured, because OpenRouter's answer is {error.reason}.")
+            return FAILED
         if options.write:
             SECTION.write(options.write, table)
-    except UpstreamError as error:
-        say(f"Nothing was measured, because OpenRouter's answer is {error.reason}.")
-        return FAILED
-    except Problem as problem:
-        say(str(problem))
-        return NOT_SET_UP
-    except KeyboardInterrupt:
-        return INTERRUPTED  # the rows so far have been printed
-    return 0
+        return 0
+
+    return exit_status(chore)
 
 
 async def measure(limit: int, sleep: Callable[[float], Awaitable[None]]) -> str:

@@ -7,8 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from scripts.devtools.cli_errors import INTERRUPTED, NOT_SET_UP, Problem
-from scripts.devtools.setup import say
+from scripts.devtools.cli_errors import exit_status
 
 TIMES: Final = 20
 TIMES_MAX: Final = 400  # the stand-in's memory, and one user's concurrency slots, end there
@@ -27,18 +26,16 @@ exit status: 0 everything adds up, 1 something does not, 2 wrong arguments, 3 no
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
 
-    from scripts.kill_test.project import started_suite
     from scripts.kill_test.trial import run
+    from scripts.trials.project import started_suite
 
     seed = secrets.randbelow(10**6) if options.seed is None else options.seed
-    try:
+
+    def chore() -> int:
         with started_suite("kill-test") as (suite, logs):
             return asyncio.run(run(suite, logs, options.times, seed))
-    except Problem as problem:
-        say(str(problem))
-        return NOT_SET_UP
-    except KeyboardInterrupt:
-        return INTERRUPTED
+
+    return exit_status(chore)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -14,8 +14,8 @@ from google.cloud.firestore import AsyncClient
 
 from scripts.devtools.seed import LOCAL_KEY
 from scripts.devtools.suite import BUCKET, Suite
-from scripts.kill_test.findings import NANO, Findings
 from scripts.kill_test.plan import CAPPED, PROMPT, TRIES
+from scripts.trials.findings import NANO, Findings
 
 ANSWER: Final = re.compile(re.escape(PROMPT).replace(re.escape("{{request}}"), r"(\d+-\w+)"))
 TITLE: Final = re.compile(r"for (\d+-\w+)\.")

@@ -16,8 +16,8 @@ from scripts.devtools.function_server import FunctionServer
 from scripts.devtools.seed import LOCAL_KEY
 from scripts.devtools.suite import Suite
 from scripts.kill_test.plan import CAPPED, CONTINUES, FEATURE, MODELS, PROMPT, Call, Round
-from scripts.kill_test.project import prepare_project, serve
-from scripts.kill_test.task_queue import TaskQueue
+from scripts.trials.project import prepare_project, serve
+from scripts.trials.task_queue import TaskQueue
 
 LANES: Final = 3  # rounds at once: some start processes while others call theirs
 

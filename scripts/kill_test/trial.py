@@ -13,7 +13,6 @@ from firerouter.app.bootstrap import App
 from scripts.devtools.setup import say
 from scripts.devtools.suite import Suite
 from scripts.kill_test.conversation_audit import duplicates, read_conversations
-from scripts.kill_test.findings import counts, report, usd
 from scripts.kill_test.ledger_audit import (
     LedgerAudit,
     charges_of,
@@ -21,8 +20,9 @@ from scripts.kill_test.ledger_audit import (
     requests_from,
 )
 from scripts.kill_test.plan import plan
-from scripts.kill_test.reconciliation import reconcile_all
 from scripts.kill_test.rounds import KillRounds
+from scripts.trials.findings import counts, report, usd
+from scripts.trials.reconciliation import reconcile_all
 
 SETTLES_WITHIN_S: Final = 1.0  # until OpenRouter's stand-in notices that its clients are gone
 PROGRESS_EVERY: Final = 10  # rounds

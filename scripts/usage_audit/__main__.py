@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from scripts.devtools import ROOT, dev_state, processes
-from scripts.devtools.cli_errors import FAILED, INTERRUPTED, NOT_SET_UP, Problem
-from scripts.devtools.suite import PROJECT
+from scripts.devtools import target_project
+from scripts.devtools.cli_errors import FAILED, Problem, exit_status
 
 if TYPE_CHECKING:
     from google.cloud.firestore import AsyncClient
 
 DAYS: Final = 7
 DAYS_MAX: Final = 89  # by default, the ledger's entries are kept for 90
-EMULATOR: Final = "FIRESTORE_EMULATOR_HOST"
 DIFFERENCES_MAX: Final = 20  # printed of a day
 NANO: Final = 1_000_000_000
 
@@ -38,13 +35,7 @@ exit status: 0 equal, or only printed, 1 something differs, 2 wrong arguments, 3
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(sys.argv[1:] if arguments is None else arguments)
-    try:
-        return asyncio.run(run(options))
-    except Problem as problem:
-        print(problem, file=sys.stderr)
-        return NOT_SET_UP
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    return exit_status(lambda: asyncio.run(run(options)))
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -65,11 +56,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         metavar="N",
         help=f"how many days, today (UTC) included (default: %(default)s, at most {DAYS_MAX})",
     )
-    parser.add_argument(
-        "--project",
-        metavar="ID",
-        help="the Firebase project (default: the running ./scripts/dev)",
-    )
+    target_project.add_option(parser)
     return parser.parse_args(arguments)
 
 
@@ -79,15 +66,12 @@ async def run(options: argparse.Namespace) -> int:
     from google.auth.exceptions import GoogleAuthError
     from google.cloud.firestore import AsyncClient
 
-    use_environment(options.project)
+    project = target_project.point_clients_at(options.project)
     try:
-        firestore = AsyncClient(project=options.project or PROJECT)
+        firestore = AsyncClient(project=project)
         return await report(firestore, options.days, check=options.check)
     except GoogleAuthError:
-        raise Problem(
-            "There are no Google credentials on this machine, or they have expired.",
-            "Run `gcloud auth application-default login`, then this again.",
-        ) from None
+        raise target_project.no_credentials() from None
     except GoogleAPIError as error:
         raise Problem(
             f"Firestore refused: {error}",
@@ -116,21 +100,6 @@ async def report(firestore: AsyncClient, days: int, *, check: bool) -> int:
             print(f"    {difference}")
         status = FAILED if count.differences else status
     return status
-
-
-def use_environment(project: str | None) -> None:
-    """Point the Firestore client at the emulator, or at Google. Raises Problem."""
-    if project is not None:
-        os.environ.pop(EMULATOR, None)  # a named project is never an emulator
-        return
-    state = dev_state.find(ROOT)
-    if state is None:
-        raise Problem(
-            "No ./scripts/dev is running in this folder.",
-            "Start it, or name a Firebase project: --project ID",
-        )
-    processes.bypass_proxies(os.environ)
-    os.environ[EMULATOR] = state["addresses"]["firestore"]
 
 
 def days_until(now: datetime, count: int) -> list[str]:

@@ -18,6 +18,7 @@ from google.cloud.firestore import Client
 from firerouter.firestore import Audit, FirestoreLimits
 from scripts.devtools import admin_claims as admins
 from scripts.devtools import dev_state as running
+from scripts.devtools import target_project
 from scripts.devtools.callable_client import CallableClient, CallableFailure, sign_in
 from scripts.devtools.cli_errors import FAILED, NOT_SET_UP
 from scripts.devtools.seed import OWNER, PASSWORD, create_user
@@ -59,7 +60,7 @@ def audit(suite: Suite) -> list[dict[str, Any]]:
 @pytest.fixture
 def dev(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> Iterator[Suite]:
     """The suite, found as a `scripts/dev` that is up; somebody who has signed in to it before."""
-    for variable in admins.EMULATORS.values():
+    for variable in target_project.EMULATORS.values():
         monkeypatch.setenv(variable, "")  # so that what the script sets does not stay
     state = {"addresses": suite.addresses()}
     monkeypatch.setattr(running, "find", lambda _root: state)
@@ -68,7 +69,7 @@ def dev(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> Iterator[Suite]:
         create_user(auth, UID, EMAIL, '{"team":"red"}')
     yield suite
     ask_auth(suite, "/accounts:delete", {"localId": UID})
-    monkeypatch.setenv(admins.EMULATORS["firestore"], suite.firestore_host)
+    monkeypatch.setenv(target_project.EMULATORS["firestore"], suite.firestore_host)
     for entry in Client(project=suite.project).collection("audit").stream():
         if (entry.to_dict() or {})["target"] == f"users/{UID}":
             entry.reference.delete()
@@ -203,7 +204,7 @@ def test_without_credentials_for_a_project_it_says_what_to_do(tmp_path: Path) ->
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "NO_GCE_CHECK": "true",
-        **dict.fromkeys(admins.EMULATORS.values(), "127.0.0.1:9"),
+        **dict.fromkeys(target_project.EMULATORS.values(), "127.0.0.1:9"),
     }
     done = subprocess.run(
         [SCRIPT, EMAIL, "--project", "demo-nowhere"],

@@ -27,10 +27,17 @@ def firebase_app(environment: Environment) -> firebase_admin.App:
 
 
 def firestore(environment: Environment) -> AsyncClient:
-    """Return a client of Firestore, which reads FIRESTORE_EMULATOR_HOST itself."""
+    """Return a client of Firestore, which reads FIRESTORE_EMULATOR_HOST itself.
+
+    Its channel belongs to the event loop that runs now.
+    """
     from google.cloud.firestore import AsyncClient
 
-    return AsyncClient(project=environment.project)
+    from ..firestore import remove_interceptors
+
+    client = AsyncClient(project=environment.project)
+    remove_interceptors(client)
+    return client
 
 
 def secret_manager(environment: Environment) -> SecretManagerServiceAsyncClient:

@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from .limits import ConfigLimits, FirestoreLimits
     from .paths import ERASED_USER, GENERATIONS, NO_USER, Paths, key_of
     from .pieces import cut
-    from .raw import ListenStream, database_name, generated_client, listen
+    from .raw import (
+        ListenStream,
+        database_name,
+        generated_client,
+        listen,
+        remove_interceptors,
+    )
     from .reads import READ_S, Document, Snapshot, content, count, get, get_all, pages, query
 else:
     __getattr__ = lazily(
@@ -71,6 +77,7 @@ else:
                 "database_name",
                 "generated_client",
                 "listen",
+                "remove_interceptors",
             ),
             "reads": (
                 "Document",
@@ -124,5 +131,6 @@ __all__ = (
     "pages",
     "put",
     "query",
+    "remove_interceptors",
     "translated",
 )

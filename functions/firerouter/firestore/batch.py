@@ -35,7 +35,7 @@ from google.cloud.firestore_v1.types import (
 )
 
 from .errors import NotStorable
-from .raw import database_name, metadata, without_interceptors
+from .raw import database_name, generated_client, metadata
 
 Fields: TypeAlias = Mapping[str, object]
 Path: TypeAlias = tuple[str, ...]  # of a field: each name on the way to it
@@ -132,7 +132,7 @@ class Batch:
         self, retry: AsyncRetry | None = None, timeout: float | None = None
     ) -> list[WriteResult]:
         """Send the writes. Stores call `commits.commit`, which knows when to send them again."""
-        response = await without_interceptors(self._firestore).commit(
+        response = await generated_client(self._firestore).commit(
             request=CommitRequest.wrap(self._request),
             retry=retry,
             timeout=timeout,

@@ -35,16 +35,14 @@ def generated_client(firestore: AsyncClient) -> FirestoreAsyncClient:
     return cast("FirestoreAsyncClient", firestore._firestore_api)
 
 
-def without_interceptors(firestore: AsyncClient) -> FirestoreAsyncClient:
-    """Return the generated client, from now on without its interceptor.
+def remove_interceptors(firestore: AsyncClient) -> None:
+    """Remove the interceptor of the client's channel, which is opened if it is not yet.
 
-    That logs each call if its logger is set to DEBUG, which nothing does here, and takes three
-    tasks a call.
+    It logs each call if its logger is set to DEBUG, which nothing does here, and takes three tasks
+    a call.
     """
-    client = generated_client(firestore)
-    transport = cast("FirestoreGrpcAsyncIOTransport", client.transport)
+    transport = cast("FirestoreGrpcAsyncIOTransport", generated_client(firestore).transport)
     transport.grpc_channel._unary_unary_interceptors.clear()
-    return client
 
 
 def client_of(reference: AsyncDocumentReference) -> AsyncClient:

@@ -36,11 +36,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
-from .malformed import mapping_of as _mapping
-from .malformed import object_of as _object
-from .malformed import text_of as _text
-from .malformed import time_of as _time
-from .malformed import whole_of as _whole
+from .malformed import mapping_of, object_of, text_of, time_of, whole_of
 from .quotas import Windows
 from .reserve import NONE_LATER, NOTHING, LaterRequests, Reserve
 from .retention import BY_DEFAULT, Retention
@@ -173,15 +169,15 @@ class Place:
     @classmethod
     def from_document(cls, document: object) -> Place | None:
         """Read a stored place; None if it names no conversation."""
-        fields = _mapping(document)
-        conversation_id = _text(fields.get("conversationId"))
+        fields = mapping_of(document)
+        conversation_id = text_of(fields.get("conversationId"))
         if conversation_id is None:
             return None
         return cls(
             conversation_id=conversation_id,
-            message_id=_text(fields.get("messageId")),
-            parent=_text(fields.get("parent")),
-            parent_page=_whole(fields.get("parentPage")),
+            message_id=text_of(fields.get("messageId")),
+            parent=text_of(fields.get("parent")),
+            parent_page=whole_of(fields.get("parentPage")),
             regenerates=fields.get("regenerates") is True,
         )
 
@@ -245,19 +241,19 @@ class AttemptRecord:
 
     @classmethod
     def from_document(cls, document: object) -> AttemptRecord:
-        fields = _mapping(document)
+        fields = mapping_of(document)
         return cls(
-            model=_text(fields.get("model")),
-            upstream_id=_text(fields.get("upstreamId")),
-            reason=_text(fields.get("reason")),
-            key_version=_whole(fields.get("keyVersion")),
-            purpose=_text(fields.get("purpose")),
-            cost_nano_usd=_whole(fields.get("costNanoUsd")),
-            byok_nano_usd=_whole(fields.get("byokNanoUsd")) or 0,
+            model=text_of(fields.get("model")),
+            upstream_id=text_of(fields.get("upstreamId")),
+            reason=text_of(fields.get("reason")),
+            key_version=whole_of(fields.get("keyVersion")),
+            purpose=text_of(fields.get("purpose")),
+            cost_nano_usd=whole_of(fields.get("costNanoUsd")),
+            byok_nano_usd=whole_of(fields.get("byokNanoUsd")) or 0,
             is_estimate=fields.get("costIsEstimate") is True,
             is_suspect=fields.get("suspect") is True,
-            prompt_tokens=_whole(fields.get("promptTokens")),
-            completion_tokens=_whole(fields.get("completionTokens")),
+            prompt_tokens=whole_of(fields.get("promptTokens")),
+            completion_tokens=whole_of(fields.get("completionTokens")),
         )
 
     def to_document(self) -> Document:
@@ -332,7 +328,7 @@ class Payer:
     def from_document(cls, entry: Mapping[str, object]) -> Payer:
         """Return who called, as an entry says."""
         return cls(
-            tier=_text(entry.get(EntryField.TIER)),
+            tier=text_of(entry.get(EntryField.TIER)),
             anonymous=entry.get(EntryField.ANONYMOUS) is True,
         )
 
@@ -630,8 +626,8 @@ class StoredEntry:
         return cls.from_document(
             snapshot.id,
             snapshot.to_dict() or {},
-            created_at=_time(snapshot.create_time),
-            version=_time(snapshot.update_time),
+            created_at=time_of(snapshot.create_time),
+            version=time_of(snapshot.update_time),
         )
 
     @classmethod
@@ -652,45 +648,45 @@ class StoredEntry:
             version: The document's update time.
         """
         get = document.get
-        admitted_at = _time(get(EntryField.CREATED_AT)) or created_at or epoch()
+        admitted_at = time_of(get(EntryField.CREATED_AT)) or created_at or epoch()
         return cls(
             id=id_,
             version=version or epoch(),
-            uid=_text(get(EntryField.UID)),
-            request_id=_text(get(EntryField.REQUEST_ID)),
-            payload=_text(get(EntryField.PAYLOAD)),
-            nonce=_text(get(EntryField.NONCE)),
-            instance=_text(get(EntryField.INSTANCE)),
-            feature=_text(get(EntryField.FEATURE)),
-            revision=_whole(get(EntryField.REVISION)),
-            model=_text(get(EntryField.MODEL)),
+            uid=text_of(get(EntryField.UID)),
+            request_id=text_of(get(EntryField.REQUEST_ID)),
+            payload=text_of(get(EntryField.PAYLOAD)),
+            nonce=text_of(get(EntryField.NONCE)),
+            instance=text_of(get(EntryField.INSTANCE)),
+            feature=text_of(get(EntryField.FEATURE)),
+            revision=whole_of(get(EntryField.REVISION)),
+            model=text_of(get(EntryField.MODEL)),
             is_test=get(EntryField.IS_TEST) is True,
-            status=_text(get(EntryField.STATUS)),
+            status=text_of(get(EntryField.STATUS)),
             admitted_at=admitted_at,
-            deadline_at=_time(get(EntryField.DEADLINE_AT)),
-            ended_at=_time(get(EntryField.ENDED_AT)) or admitted_at,
-            lease_until=_time(get(EntryField.LEASE_UNTIL)),
-            reserved_nano_usd=_whole(get(EntryField.RESERVED)) or 0,
-            reserved_tokens=_whole(get(EntryField.RESERVED_TOKENS)) or 0,
+            deadline_at=time_of(get(EntryField.DEADLINE_AT)),
+            ended_at=time_of(get(EntryField.ENDED_AT)) or admitted_at,
+            lease_until=time_of(get(EntryField.LEASE_UNTIL)),
+            reserved_nano_usd=whole_of(get(EntryField.RESERVED)) or 0,
+            reserved_tokens=whole_of(get(EntryField.RESERVED_TOKENS)) or 0,
             later=LaterRequests.from_document(get(EntryField.LATER)),
-            shard=_whole(get(EntryField.SHARD)) or 0,
+            shard=whole_of(get(EntryField.SHARD)) or 0,
             counts_feature=get(EntryField.COUNTS_FEATURE) is True,
-            max_tokens=_whole(get(EntryField.MAX_TOKENS)),
+            max_tokens=whole_of(get(EntryField.MAX_TOKENS)),
             payer=Payer.from_document(document),
-            saved_nano_usd=_whole(get(EntryField.SAVED)),
+            saved_nano_usd=whole_of(get(EntryField.SAVED)),
             freed=get(EntryField.FREED) is True,
             waits=get(EntryField.WAITS) is True,
-            cost_nano_usd=_whole(get(EntryField.COST)) or 0,
-            usage=_object(get(EntryField.USAGE)),
+            cost_nano_usd=whole_of(get(EntryField.COST)) or 0,
+            usage=object_of(get(EntryField.USAGE)),
             attempts=_attempts(get(EntryField.ATTEMPTS)),
             place=Place.from_document(get(EntryField.PLACE)),
-            question=_object(get(EntryField.QUESTION)),
+            question=object_of(get(EntryField.QUESTION)),
             continues=get(EntryField.CONTINUES) is True,
             streams=get(EntryField.STREAMS) is not False,
-            error=_text(get(EntryField.ERROR)),
-            result=_object(get(EntryField.RESULT)),
+            error=text_of(get(EntryField.ERROR)),
+            result=object_of(get(EntryField.RESULT)),
             stop=Stop.from_document(get(EntryField.STOP)) if EntryField.STOP in document else None,
-            cache_id=_text(get(EntryField.CACHE_ID)),
+            cache_id=text_of(get(EntryField.CACHE_ID)),
             texts_erased=get(EntryField.TEXTS_ERASED) is True,
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from google.cloud.firestore import DELETE_FIELD, Increment
 
-from scripts.devtools import dev_state
+from scripts.devtools import dev_state, target_project
 from scripts.devtools.cli_errors import FAILED, NOT_SET_UP, USAGE
 from scripts.usage_audit import __main__ as cli
 from scripts.usage_audit.recount import check_day
@@ -136,7 +136,7 @@ def test_wrong_arguments_are_refused(wrong: str) -> None:
 def test_the_environment_of_a_project_is_never_an_emulators(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    environ: dict[str, Any] = {cli.EMULATOR: "127.0.0.1:1"}
+    environ: dict[str, Any] = dict.fromkeys(target_project.EMULATORS.values(), "127.0.0.1:1")
     monkeypatch.setattr(os, "environ", environ)
-    cli.use_environment("my-app")
-    assert cli.EMULATOR not in environ
+    assert target_project.point_clients_at("my-app") == "my-app"
+    assert environ == {"GOOGLE_CLOUD_QUOTA_PROJECT": "my-app"}

@@ -37,7 +37,7 @@ async def test_calls_pass_through_no_interceptor(firestore: AsyncClient) -> None
     channel: Any = firestore._firestore_api.transport.grpc_channel
     (logging,) = channel._unary_unary_interceptors
     assert "Logging" in type(logging).__name__
-    assert raw.without_interceptors(firestore) is raw.generated_client(firestore)
+    raw.remove_interceptors(firestore)
     assert channel._unary_unary_interceptors == []
 
 

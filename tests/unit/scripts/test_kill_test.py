@@ -9,9 +9,9 @@ import pytest
 from scripts.devtools.cli_errors import FAILED
 from scripts.kill_test.__main__ import main
 from scripts.kill_test.conversation_audit import Conversation, Conversations, duplicates
-from scripts.kill_test.findings import report
 from scripts.kill_test.ledger_audit import LedgerAudit
 from scripts.kill_test.plan import CALLS_MAX, CAPPED, CONTINUES, PROMPT, Call, plan
+from scripts.trials.findings import report
 from tests.support.repository import SCRIPTS
 
 CENT = 10_000_000  # in nano dollars
