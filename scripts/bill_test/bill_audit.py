@@ -13,7 +13,7 @@ from google.cloud.firestore import AsyncClient
 
 from scripts.bill_test.plan import PlannedCall
 from scripts.devtools.suite import Suite
-from scripts.kill_test.findings import NANO, Findings
+from scripts.trials.findings import NANO, Findings
 
 Json = dict[str, Any]
 FREE_BUT_BILLS: Final = "sim/free-billed"
@@ -207,6 +207,7 @@ class LedgerBooks:
                 expected[*place, "days", day, "nanoUsd"] += cost
                 expected[*place, "month", "nanoUsd"] += cost
                 expected[*place, "days", day, "requests"] += 1
+                expected[*place, "days", day, "tokens"] += _tokens(entry)
         counted: Counter[tuple[str, ...]] = Counter()
         for user, windows in self.windows.items():
             for name, document in windows.items():
@@ -234,6 +235,12 @@ def _charged(entry: Json, bill: Bill) -> int:
     return sum(bill.of(attempt["upstreamId"]) for attempt in entry["attempts"])
 
 
+def _tokens(entry: Json) -> int:
+    """Return how many tokens of an entry count: those of a cached answer were counted before."""
+    count = (entry.get("usage") or {}).get("totalTokens")
+    return 0 if entry.get("cached") else count or 0
+
+
 def _words(text: str) -> Iterable[str]:
     return (word.strip(",:") for word in text.split())
 
@@ -248,7 +255,7 @@ def _leaves(value: Json, place: tuple[str, ...]) -> Iterable[tuple[tuple[str, ..
     for name, inner in value.items():
         if isinstance(inner, dict) and name != "minutes":
             yield from _leaves(inner, (*place, name))
-        elif name in ("nanoUsd", "requests") and isinstance(inner, int):
+        elif name in ("nanoUsd", "requests", "tokens") and isinstance(inner, int):
             yield (*place, name), inner
 
 

@@ -74,12 +74,14 @@ def entry(**fields: Any) -> dict[str, Any]:
         "attempts": [{"upstreamId": "gen-1"}],
         "costNanoUsd": CENT,
         "costIsEstimate": False,
+        "usage": {"totalTokens": 30},
         **fields,
     }
 
 
 def windows(spent: int = CENT, **fields: Any) -> dict[str, dict[str, Any]]:
-    counted = {"days": {"22": {"requests": 1, "nanoUsd": spent}}, "month": {"nanoUsd": spent}}
+    day = {"requests": 1, "tokens": fields.get("tokens", 30), "nanoUsd": spent}
+    counted = {"days": {"22": day}, "month": {"nanoUsd": spent}}
     own = fields.get("feature", counted)
     return {
         "concurrent": {"count": fields.get("running", 0)},
@@ -158,6 +160,7 @@ def test_a_request_in_two_entries_is_found() -> None:
     [
         (windows(running=1), "places not given back"),
         (windows(CENT + 1), "counters that differ from the entries"),
+        (windows(tokens=31), "counters that differ from the entries"),
         (windows(feature={}), "counters that differ from the entries"),
     ],
 )
