@@ -261,9 +261,7 @@ async def test_days_that_were_missed_are_checked_together(watch: Watch) -> None:
     assert await watch.accounts.run() == 1
     (id_,) = await watch.ids()
     alert = await watch.world.document(f"alerts/{id_}")
-    assert alert["message"].startswith(
-        "From 2026-07-14 to 2026-07-16 (UTC), OpenRouter charged"
-    )
+    assert alert["message"].startswith("From 2026-07-14 to 2026-07-16 (UTC), OpenRouter charged")
     assert (alert["firstDay"], alert["ledgerNanoUsd"]) == ("20260714", 12 * DOLLAR)
 
 
