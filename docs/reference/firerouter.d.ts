@@ -1211,7 +1211,7 @@ export interface LimitInfo {
   resetsAt?: string;
 }
 
-/** Limits that replace those of everybody. What is not set stays as it is for everybody. */
+/** Limits that replace everybody's. Unset ones stay as they are for everybody. */
 export interface LimitsOverride {
   /** How many requests such a user may send in a minute. */
   requestsPerMinute?: number | null;
@@ -1654,16 +1654,16 @@ export interface ResumeGeneration {
 
 /**
  * How long ledger entries, results and cached answers are kept, and whether texts are at all.
- * What was stored before a change keeps the time that it was given. Conversations stay until they are deleted; a quota's counters live as long as they count, and 40 days at most.
+ * What was stored before a change keeps its expiry. Conversations stay until they are deleted; a quota's counters are kept while they count, 40 days at most.
  */
 export interface Retention {
-  /** How many days a ledger entry is kept. The daily sums of reports stay. */
+  /** How many days a ledger entry is kept. The daily sums of reports are kept forever. */
   entryDays?: number;
-  /** How many days the result of a call is kept in its entry, for the same request sent again and for `resume`; at most as long as the entry. */
+  /** How many days a call's result is kept in its entry, for `resume` and for repeated requests; at most as long as the entry. */
   resultDays?: number;
-  /** The most days that a cached answer is kept, whatever a feature's `cacheSeconds` says. */
+  /** The maximum number of days that a cached answer is kept, whatever `cacheSeconds` says. */
   cacheDays?: number;
-  /** Whether prompts and answers are stored anywhere but in the user's own conversation. If not, nothing is cached, an answer stops with its listeners even where `onDisconnect` is `continue`, the same request sent again after its end is refused with `result_not_kept`, and what an instance had written when it was killed is lost. */
+  /** Whether prompts and answers are stored anywhere but in the user's own conversation. If not, nothing is cached, answers stop when their listeners leave even if `onDisconnect` is `continue`, a request that is repeated after its end is refused with `result_not_kept`, and if an instance is killed, what its answers had written so far is lost. */
   storeTexts?: boolean;
 }
 
@@ -2180,7 +2180,7 @@ export interface UserInfo {
   running: number;
 }
 
-/** What one user may do. Amounts are US dollars; days and months are those of UTC. */
+/** What one user may do. Amounts are in US dollars; days and months are in UTC. */
 export interface UserLimits {
   /** How many requests a user may send in a minute. */
   requestsPerMinute?: number;

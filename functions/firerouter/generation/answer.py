@@ -5,8 +5,8 @@
     the helper model writes titles and summaries                   concurrently with the answer
     a cached answer, or a stream -> frames -> a repair, if the answer lacks the required format
 
-Only `AnswerRun` changes meanwhile. Whatever `stream` raises, `outcome` returns what there is of the
-answer by then.
+All state of the answer is in `AnswerRun`. Whatever `stream` raises, `outcome` returns the answer
+so far.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ class AdmittedGeneration:
     """A generation with an entry in the ledger, ready to be answered.
 
     Attributes:
-        active: Who listens, and how it is stopped.
+        active: Its listeners, and how it is stopped.
         prepared: The request.
         entry: The ledger entry, to be settled once.
-        cached: The answer that was cached for an identical request, if there is one.
+        cached: The cached answer to an identical request, if there is one.
         writer: Writes question and answer into their conversation, if they belong to one.
-        remaining: What its admission left of the user's limits; None where nobody is told.
+        remaining: What its admission left of the user's limits; None if the result does not say.
     """
 
     active: ActiveGeneration
@@ -81,7 +81,7 @@ class AdmittedGeneration:
 
     @property
     def keeps_result(self) -> bool:
-        """Whether its text outlives the call: for a repeated request, or to be read later."""
+        """Whether its result is stored for repeated requests or later reading."""
         request, admission = self.prepared.request, self.entry.admission
         asked_for = request.request_id is not None or self.writer is not None
         stores = self.prepared.app.retention.store_texts and not request.temporary
@@ -89,24 +89,24 @@ class AdmittedGeneration:
 
     @property
     def texts_erased(self) -> bool:
-        """Whether its conversation was deleted while it ran, with all that was said in it."""
+        """Whether its conversation, and with it all texts, was deleted while it ran."""
         deleted = self.writer is not None and self.writer.deleted
         return deleted or self.entry.state.texts_erased
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerOutcome:
-    """What there is of an answer when it has ended.
+    """An answer when it has ended, whole or not.
 
     Attributes:
-        upstream: What OpenRouter was asked, with the files in it.
-        answer: The answer that stands; None where none began, or a cached one serves.
-        cached: The cached answer, where it serves.
-        attempts: All calls of OpenRouter for it.
-        helper_calls: The helper model's calls beside it.
+        upstream: The request to OpenRouter, including its files.
+        answer: The final answer; None if none began, or if a cached one was served.
+        cached: The cached answer, if it was served.
+        attempts: All requests to OpenRouter for it.
+        helper_calls: The helper model's calls for it.
         records: All of these, with what they cost.
-        summary: The summary that the helper model wrote of older messages.
-        annotations: OpenRouter's new annotations of files, which it was not sent: the JSON of each.
+        summary: The helper model's summary of older messages.
+        annotations: OpenRouter's new annotations of files, each as JSON text.
         images: The images that the model generated.
         notices: What the caller should know about the answer.
         first_token_ms: Milliseconds until its first token.
@@ -156,11 +156,11 @@ class Answerer:
         return AnswerRun(self, generation)
 
     async def write_question(self, prepared: PreparedRequest, writer: ThreadWriter | None) -> None:
-        """Store the question in its conversation, which owns the question's files from then on."""
+        """Store the question in its conversation, which then owns the question's files."""
         if writer is None or writer.question_written:
             return
         if writer.thread.place.persisted:
-            await self.attachments.keep(prepared.files)  # first: the question names them
+            await self.attachments.keep(prepared.files)  # first, because the question names them
         await writer.write_question()
         if writer.deleted:
             await self.attachments.drop(prepared.files)
@@ -194,10 +194,10 @@ class AnswerRun:
         self._question: asyncio.Task[None] | None = None  # being stored
         self._start: asyncio.Task[None] | None = None  # the start frame being sent
 
-    # -- what there is of it -----------------------------------------------------------------------
+    # -- the answer so far -------------------------------------------------------------------------
 
     def text(self) -> str:
-        """Return the text so far."""
+        """Return its text so far."""
         return self._cached["text"] if self._cached else self.written()[0]
 
     def written(self) -> tuple[str, str]:
@@ -205,13 +205,13 @@ class AnswerRun:
         return (self._answer.text, self._answer.reasoning) if self._answer else ("", "")
 
     def outcome(self) -> AnswerOutcome:
-        """Return what there is of the answer now."""
+        """Return the answer so far, with its costs and annotations."""
         return replace(
             self.remains(), records=tuple(self.records()), annotations=self._new_annotations()
         )
 
     def remains(self) -> AnswerOutcome:
-        """Return `outcome` without what is computed of it, which a malformed answer may prevent."""
+        """Return `outcome` without its computed parts, which a malformed answer may make fail."""
         return AnswerOutcome(
             upstream=self._upstream,
             answer=self._answer,
@@ -228,7 +228,7 @@ class AnswerRun:
         )
 
     def records(self, *, ended: bool = True) -> list[AttemptRecord]:
-        """Return all attempts so far, and what they cost. `ended`: whether all of them have."""
+        """Return all attempts so far with their costs. `ended`: whether all of them have ended."""
         prices = self._generation.prepared.prices
         return all_records(self._log.attempts, self._helper.calls, prices, ended=ended)
 
@@ -262,7 +262,7 @@ class AnswerRun:
                     await self._replay(cached, images)
         finally:
             if self._question is not None:
-                await self._question  # it ran meanwhile, so this hardly ever waits
+                await self._question  # it ran concurrently, so this hardly ever waits
 
     async def keep_images(self) -> None:
         """Attach the images to the conversation that the answer is stored in, if any."""
@@ -348,7 +348,8 @@ class AnswerRun:
     async def _read_fitting(self) -> ChatRequest:
         """Read the answer. If the conversation is too long for the model, retry with half of it.
 
-        Returns the request that was sent last.
+        Returns:
+            The last request that was sent.
         """
         upstream = self._upstream
         try:

@@ -4,15 +4,15 @@
                                  finishReason, usage},
                         uid, conversationId?, expireAt}
 
-The hash is of all that OpenRouter would be sent, with the feature, its revision and, unless the
-feature shares answers, the user: so nobody gets what another user's request was answered. Only
-whole answers are cached. The same request again at the same time, on the same instance, waits for
-the first one's answer; an answer of a comparison does not wait, for those that are admitted with it
-would wait too, and others perhaps for them. An outage of Firestore is a miss: OpenRouter is asked
-then.
+The hash covers all that OpenRouter would be sent, the feature, its revision and, unless the feature
+shares answers, the user: so nobody gets the answer to another user's request. Only whole answers
+are cached. If an identical request is already running on this instance, a request waits for its
+answer. The answers of a comparison do not wait, because those admitted with them would wait too,
+and two comparisons could wait for each other. If Firestore is unavailable, that is a cache miss.
 
-An answer names the user and the conversation that it was written for, and the ledger's entry of
-each generation that it was served to names it: it is deleted with any of them (`conversations`).
+A cached answer names the user and the conversation that it was written for, and the ledger entry of
+each generation that it was served to names the answer. It is deleted with any of these
+conversations (see `conversations`).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class CachedAnswer(TypedDict):
 
 
 def response_id(feature: Feature, uid: str, upstream: ChatRequest) -> str | None:
-    """Return the id that the answer is cached under; None if the feature caches no answers."""
+    """Return the id under which the answer is cached; None if the feature caches no answers."""
     if not feature.settings.cache_seconds:
         return None
     owner = None if feature.settings.cache_shared else uid
@@ -61,9 +61,9 @@ def response_id(feature: Feature, uid: str, upstream: ChatRequest) -> str | None
 
 
 def is_cacheable(status: Status, result: PromptResult) -> bool:
-    """Return whether it is a whole answer, and a new one, whose images can be had again.
+    """Return whether it is a whole, new answer, all of whose images are stored.
 
-    An answer that has not the format that was asked for would be given again and again.
+    An answer without the required format is not cached, because it would be served repeatedly.
     """
     whole = status == "done" and result["finishReason"] == "stop" and not result["cached"]
     if any(notice["reason"] == "format_not_kept" for notice in result.get("notices", ())):
@@ -89,11 +89,13 @@ class ResponseCache:
 
     @contextmanager
     def making(self, id_: str | None) -> Iterator[asyncio.Future[None] | None]:
-        """Within this context, an answer is made that is to be cached.
+        """While entered, mark an answer as being generated.
+
+        Of identical requests at the same time, one calls OpenRouter; the others wait and then find
+        its answer in the cache.
 
         Yields:
-            What to wait for, if it is being made already: it is done when that has ended. So of the
-            same requests at the same time, one asks OpenRouter, and the others find its answer.
+            What to wait for: it is done when the other request has ended. None if there is none.
         """
         if id_ is None or id_ in self._making:
             yield None if id_ is None else self._making[id_]
@@ -131,7 +133,7 @@ class ResponseCache:
             id_: What `response_id` returned.
             result: The answer.
             uid: The user that it was written for.
-            seconds: How long it is served.
+            seconds: How long it may be served.
         """
         answer = _cached(without_image_data(result))
         if len(encode(answer)) > self._limits.result_max_bytes:
@@ -161,7 +163,7 @@ class ResponseCache:
 
 
 def saved_nano_usd(answer: CachedAnswer) -> int:
-    """Return what a cached answer cost when it was made, which is not paid again."""
+    """Return what a cached answer cost when it was generated, which serving it saves."""
     return nano_usd(answer["usage"].get("cost") or 0)
 
 

@@ -3,9 +3,9 @@
     feature -> is each model allowed? -> cost estimate -> all at once, each failing independently
         -> a judge reads the answers, if the request names one -> result
 
-Each is an `execute_prompt` of one model without fallbacks: its own deadlines, entry, counters,
-usage and cost. They are admitted together, or none is. Their requests' ids follow from the
-comparison's, so that the same request again asks nobody twice, and a stop of the comparison finds
+Each is an `execute_prompt` of one model without fallbacks, with its own deadlines, entry, usage and
+cost. All of them are admitted together, or none is. Their request ids are derived from the
+comparison's, so that a repeated comparison calls no model twice, and stopping the comparison finds
 them all.
 """
 
@@ -98,7 +98,7 @@ class ComparisonPart:
     """What one model of a comparison is asked.
 
     Attributes:
-        data: Tell the same request from another one.
+        data: The request's data, by which a repeated request is recognized.
         admission: Its part of the joint admission.
     """
 
@@ -123,7 +123,7 @@ class ActiveComparison:
             self._stops.stop_here(generation, self._uid)
 
     async def was_stopped(self) -> bool:
-        """Return whether it was stopped, even if its answers had ended before the stop arrived."""
+        """Return whether it was stopped, even if its answers ended before the stop arrived."""
         if self.stopped:
             return True
         return await self._stops.comparison_was_stopped(comparison_ids(self.id, self._uid))
@@ -159,7 +159,7 @@ class ModelComparison:
 
         Raises:
             CallableError: The comparison as a whole fails: an argument is invalid, a model is not
-                allowed, the cost may exceed `maxCost`, or no model fits into the quota.
+                allowed, the cost may exceed `maxCost`, or the models do not fit into the quota.
         """
         request = parse(CompareModels, call.data)
         uid = call.caller.uid
@@ -206,12 +206,13 @@ class ModelComparison:
     def _following(
         self, request: CompareModels, id_: str, uid: str, reserve: Reserve | None
     ) -> Iterator[tuple[FollowingPart | None, bool]]:
-        """Within this context, the judge is admitted with the answers; what is not asked for is
-        given back at its end.
+        """While entered, the judge can be admitted with the answers.
+
+        On exit, its admission is undone if its request was not sent.
 
         Yields:
-            The judge's part of the admission, if there is a judge, and whether it is new: the same
-            request that is running already has one.
+            The judge's part of the admission, if there is a judge, and whether it is new: if the
+            same comparison is running already, its part is shared.
         """
         if request.judge is None or reserve is None:
             yield None, False
@@ -251,7 +252,7 @@ class ModelComparison:
         app: AppSettings,
         uid: str,
     ) -> None:
-        """Check that each model is allowed: one that is not makes the whole request invalid.
+        """Check that all models are allowed; otherwise the whole request is invalid.
 
         Raises:
             InvalidArgument, ModelNotAllowed, PaidModel: They name the model's field.
@@ -306,7 +307,7 @@ class ModelComparison:
                 estimate.max_completion_tokens(models.get(model), settings)
                 for model in request.models
             ]
-            # a token has one character at least
+            # a token has at least one character
             read = min(tokens + sum(written), self._limits.judge_reads_max_chars)
             read += len(
                 judge.judge_prompt(request.judge, "", dict.fromkeys(range(len(written)), ""), 0)
@@ -333,10 +334,10 @@ class ModelComparison:
         part: ComparisonPart,
         feature: Feature,
     ) -> PromptResult | CallableError:
-        """Return one model's result or failure, which the client is sent as soon as it is known."""
+        """Return one model's result or failure, after sending it to the client."""
         listener = ModelListener(call, index, part.model)
         if comparison.stopped:
-            listener.leave()  # before it could be reached: nobody waits for what it would write
+            listener.leave()  # stopped before this generation existed
         origin = Origin(call.caller, payload_hash(part.data), call.trace_id, listener)
         try:
             with part.admission or nullcontext():
@@ -400,13 +401,13 @@ def _parts(request: CompareModels, id_: str) -> list[ComparisonPart]:
 
 
 def _judge_data(request: CompareModels) -> dict[str, object]:
-    """Return what tells a judge's request from another one, before there are answers to read."""
+    """Return the data that identifies a judge's request before there are answers to judge."""
     asked = request.judge.model_dump(mode="json") if request.judge else None
     return {**request.shared(), "models": list(request.models), "judge": asked}
 
 
 def _without_fallbacks(feature: Feature) -> Feature:
-    """Remove the fallbacks: their answers would pass for those of the models that were chosen."""
+    """Remove the fallbacks: their answers would pass for those of the chosen models."""
     return replace(feature, settings=feature.settings.model_copy(update={"fallback_models": []}))
 
 
@@ -424,7 +425,7 @@ def build_result(
     answers: list[PromptResult | FailedAnswer],
     judgement: Judgement | FailedJudgement | None,
 ) -> ComparisonResult:
-    """Return what the caller gets. An answer that says nothing of its cost adds nothing to it."""
+    """Return what the caller gets. An answer without a known cost adds nothing to the total."""
     usages = [_usage(answer) for answer in (*answers, *([judgement] if judgement else []))]
     result: ComparisonResult = {
         "comparisonId": id_,
@@ -440,7 +441,7 @@ def build_result(
 
 
 def _usage(answer: PromptResult | FailedAnswer | Judgement | FailedJudgement) -> Usage | None:
-    """Return an answer's usage. A failed one may have a cost too, which is in its error."""
+    """Return an answer's usage. If the answer failed, its error may have one."""
     match answer:
         case {"error": {"details": {"usage": dict() as usage}}} | {"usage": dict() as usage}:
             return cast(Usage, usage)

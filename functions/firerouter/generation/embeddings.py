@@ -3,8 +3,8 @@
     settings -> requests -> ledger.admit -> OpenRouter, one batch after another
         -> ledger.settle -> result
 
-It ends as every generation does (`exits`). An incomplete set of vectors is of no use, so a call
-that is stopped gets none. A repeated request on the same instance waits for the first one.
+It ends as every generation does (`exits`). An incomplete set of vectors is useless, so a stopped
+call gets none. A repeated request on the same instance waits for the first one.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ class EmbeddingExecution:
         caps, payer = await self._user_caps.of(origin.caller, app, feature)
         requests = await self._requests(request, feature, app, origin.uid)
         prices = await self._prices(requests[0].model, app)
-        await requests[0].keys.get()  # a missing key is told before anything is counted
+        await requests[0].keys.get()  # so that a missing key fails before anything is counted
         admitted = await self._ledger.admit(
             Admission(
                 id=id_,
@@ -255,7 +255,7 @@ class EmbeddingExecution:
             run.model, run.provider = made.model or request.model, made.provider
             run.vectors += made.vectors
             if dimensions_of(made.vectors[0]) != dimensions_of(run.vectors[0]):
-                raise UpstreamMalformed  # vectors that cannot be compared with one another
+                raise UpstreamMalformed  # vectors of different lengths cannot be compared
             if request is run.requests[0]:
                 run.notices += _check_dimensions(run, request)
 
@@ -269,7 +269,7 @@ class EmbeddingExecution:
         try:
             result = build_result(run)
             outcome = build_outcome(run, ending, result, self._limits)
-        except Exception as error:  # it has to be settled all the same
+        except Exception as error:  # the entry has to be settled nevertheless
             failure = unforeseen(error, trace_id)
             outcome = failed_outcome(run.entry, failure, lambda: _price(run), trace_id=trace_id)
         await self._ledger.settle(run.entry, outcome)
@@ -326,7 +326,7 @@ class EmbeddingExecution:
     async def _reserve(
         self, requests: Sequence[EmbeddingsRequest], feature: Feature, app: AppSettings
     ) -> Reserve:
-        """Return what all vectors may cost: each input to its end, and nothing is written."""
+        """Return what all vectors may cost."""
         model = requests[0].model
         sizes = [len(text.encode("utf-8", "replace")) for one in requests for text in one.inputs]
         tokens = sum(size // self._limits.prompts.bytes_per_token_min + 1 for size in sizes)
@@ -373,7 +373,7 @@ def _check_dimensions(run: EmbeddingRun, request: EmbeddingsRequest) -> list[Not
 
 
 def batches(inputs: Sequence[str], limits: GenerationLimits) -> Iterator[list[str]]:
-    """Yield the inputs in order, as many at a time as fit into one request; at least one."""
+    """Yield the inputs in order, as many at a time as fit into one request, but at least one."""
     batch: list[str] = []
     size = 0
     for text in inputs:
@@ -390,7 +390,7 @@ def batches(inputs: Sequence[str], limits: GenerationLimits) -> Iterator[list[st
 
 
 def build_result(run: EmbeddingRun) -> EmbeddingsResult:
-    """Return what the caller gets, were there no failure; it says what all of it cost."""
+    """Return what the caller gets unless there is a failure, including the usage and cost."""
     elapsed_s = asyncio.get_running_loop().time() - run.started_at
     usage, _ = _price(run)
     result = {
@@ -414,7 +414,7 @@ def build_result(run: EmbeddingRun) -> EmbeddingsResult:
 
 
 def _price(run: EmbeddingRun) -> tuple[Usage, list[AttemptRecord]]:
-    """Return what all vectors cost, and each attempt."""
+    """Return what all vectors cost together, and the attempts with their costs."""
     records = records_of(run.attempts.attempts, run.prices)
     return usage_of(tokens_of_all(run.attempts.attempts).to_wire(), records), records
 

@@ -1,7 +1,7 @@
 """Estimates of what an answer may cost at most, before it is requested. Pure.
 
-This is an upper bound as far as prices are known: tokens are estimated from bytes, and an image
-counts as the amount that the app reserves for one answer.
+These are upper bounds as far as prices are known: tokens are estimated from bytes, and an image
+counts as the app's `reserveUsd`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from . import prompts
 from .helper_plan import HelperPlan
 from .limits import PromptLimits
 
-NANO_PER_TOKEN_PRICE: Final = NANO_PER_USD // TOKENS_PER_PRICE  # prices are for a million tokens
+NANO_PER_TOKEN_PRICE: Final = NANO_PER_USD // TOKENS_PER_PRICE  # prices are per million tokens
 
-MESSAGE_BYTES: Final = 16  # of a message beside its texts: its role, and what separates it
+MESSAGE_BYTES: Final = 16  # of a message besides its text: its role and the separators
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def prompt_tokens(
     files: Iterable[File],
     limits_: PromptLimits,
 ) -> int:
-    """Return how many tokens a model is sent at most: prompt, variables, tools, schema, files.
+    """Return the most tokens that a model is sent: prompt, variables, tools, schema, files.
 
     Raises:
         InvalidArgument: A variable is missing.
@@ -62,7 +62,7 @@ def prompt_tokens(
 
 
 def upstream_tokens(upstream: ChatRequest, files: Iterable[File], limits_: PromptLimits) -> int:
-    """Return how many tokens a model may be sent with a request, history and files included."""
+    """Return the most tokens that a model is sent with a request, including history and files."""
     size = sum(map(_message_bytes, upstream.messages))
     for name in ("tools", "response_format"):
         if (value := upstream.parameters.get(name)) is not None:
@@ -101,7 +101,7 @@ def output_plan(settings: FeatureSettings, request: ExecutePrompt) -> OutputPlan
 
 
 def tool_surcharge(settings: FeatureSettings, reserve_usd: Decimal) -> Decimal:
-    """Return what OpenRouter's own tools and plugins may cost, whichever model uses them."""
+    """Return what OpenRouter's own tools and plugins may cost, whatever the model."""
     return reserve_usd * len(list(paid_extras(settings)))
 
 
@@ -114,16 +114,16 @@ def worst_case(
     *,
     free: bool = False,
 ) -> Reserve:
-    """Return the most that one answer of a model may cost and take, tools and plugins included.
+    """Return the worst case of one answer of a model, tools and plugins included.
 
-    One attempt at it. How far a cap can be exceeded by several is in docs/architecture.md, "Limits
-    and budgets".
+    It covers one attempt. docs/architecture.md, "Limits and budgets", says how far retries can
+    exceed a cap.
 
     Args:
         model: The model, if the catalog knows it.
-        settings: The feature's.
-        tokens: How many tokens it is sent.
-        reserve_usd: What the app holds for whatever has no price, as images have none.
+        settings: The feature's settings.
+        tokens: How many tokens the model is sent.
+        reserve_usd: What the app reserves for anything without a price, such as an image.
         plan: What it generates besides text.
         free: Whether the model is never billed.
     """
@@ -132,7 +132,7 @@ def worst_case(
         tokens = min(tokens, model.context_length)
     surcharge = math.ceil(NANO_PER_USD * tool_surcharge(settings, reserve_usd))
     prices = _token_prices(model)
-    # asked for again, a model is sent its first answer as well
+    # a repair sends the first answer back to the model
     times, per_token = (2, 3) if plan.may_repair else (1, 1)
     base, by_token, first_by_token = Decimal(0), Decimal(0), Decimal(0)
     if not free and prices is not None:
@@ -163,7 +163,7 @@ def worst_case(
 def embeddings_reserve(
     model: Model | None, tokens: int, reserve_usd: Decimal, *, free: bool
 ) -> Reserve:
-    """Return the most that vectors may cost and take."""
+    """Return the worst case of a request for vectors."""
     prices = _token_prices(model)
     base = Decimal(0)
     if not free:
@@ -174,7 +174,7 @@ def embeddings_reserve(
 
 
 def dearest(reserves: Sequence[Reserve]) -> Reserve:
-    """Return a worst case that none of these exceeds: one of several models answers."""
+    """Return a worst case that covers each of these, because only one of the models answers."""
     return Reserve(
         base_nano_usd=max(one.base_nano_usd for one in reserves),
         nano_usd_per_token=max(one.nano_usd_per_token for one in reserves),
@@ -191,13 +191,13 @@ def dearest(reserves: Sequence[Reserve]) -> Reserve:
 def with_extra(
     reserve: Reserve, *, usd: Decimal, tokens: int = 0, later: LaterRequests | None = None
 ) -> Reserve:
-    """Return a worst case with something beside the answer.
+    """Return a worst case that includes extras besides the answer.
 
     Args:
         reserve: The worst case of the answer.
-        usd: What all that is beside it may cost, in US dollars.
-        tokens: How many tokens that takes.
-        later: Which part of it are requests of their own, such as a helper model's.
+        usd: What the extras may cost, in US dollars.
+        tokens: How many tokens the extras may take.
+        later: The extras that are requests of their own, such as a helper model's.
     """
     return replace(
         reserve,
@@ -208,10 +208,10 @@ def with_extra(
 
 
 def is_lowerable(settings: FeatureSettings) -> bool:
-    """Return whether an answer of this feature may be told to be shorter.
+    """Return whether answers of this feature may be limited to fewer tokens.
 
-    Half an image is none. What a model may reason is part of what it may write, and OpenRouter
-    refuses a request for less than that.
+    Images cannot be shortened. Neither can an answer with a reasoning budget: OpenRouter refuses a
+    token limit below it.
     """
     reasons = settings.reasoning is not None and settings.reasoning.max_tokens is not None
     return settings.kind not in (IMAGE, EMBEDDING) and not reasons
@@ -220,22 +220,22 @@ def is_lowerable(settings: FeatureSettings) -> bool:
 def helper_usd(
     plan: HelperPlan, model: Model | None, reserve_usd: Decimal, *, free: bool
 ) -> Decimal:
-    """Return what a helper model's calls may cost beside an answer, in US dollars."""
+    """Return what a helper model's calls for an answer may cost, in US dollars."""
     if plan.model is None or free:
         return Decimal(0)
     prices = _token_prices(model)
     if prices is None:
         return reserve_usd
     prompt, completion = prices
-    read = plan.prompt_chars  # a token has one character at least
+    read = plan.prompt_chars  # a token has at least one character
     return (prompt * read + completion * plan.completion_tokens) / TOKENS_PER_PRICE
 
 
 def _token_prices(model: Model | None) -> tuple[Decimal, Decimal] | None:
-    """Return what a token costs that a model is sent, and one that it writes.
+    """Return the prices of a prompt token and a completion token.
 
-    None if that is not known, or is nothing: a model that is not free is billed by something else
-    then, by the request or by the image.
+    None if they are not known, or both are 0: a model that is not free is then billed by something
+    else, such as requests or images.
     """
     prompt, completion = (model.prompt_price, model.completion_price) if model else (None, None)
     if isinstance(prompt, Decimal) and isinstance(completion, Decimal) and (prompt or completion):
@@ -250,5 +250,5 @@ def cost(
     reserve_usd: Decimal,
     plan: OutputPlan = TEXT_ONLY,
 ) -> Decimal:
-    """Return what one answer of a model that is not free may cost, in US dollars: `worst_case`."""
+    """Return what an answer of a paid model may cost, in US dollars: see `worst_case`."""
     return Decimal(worst_case(model, settings, tokens, reserve_usd, plan).nano_usd) / NANO_PER_USD

@@ -3,8 +3,8 @@
     settings -> prepare -> ledger.admit -> a cached answer, or OpenRouter -> frames
         -> ledger.settle -> result
 
-Whatever happens after `admit` (an answer, a failure, a client that disconnects, an instance that
-shuts down) ends in `settled`: the connection to OpenRouter is closed, the entry is settled once.
+Whatever happens after `admit` (an answer, a failure, a disconnect, a shutdown) ends in `settled`:
+the connection to OpenRouter is closed, and the entry is settled once.
 
 The task of the first call owns the generation. If the same request arrives again on the same
 instance, it joins the listeners. When the last listener has left, the generation is stopped.
@@ -12,7 +12,7 @@ instance, it joins the listeners. When the last listener has left, the generatio
 If the feature lets answers continue without a listener, the path forks after `admit`:
 
     callable    -> handover.enqueue -> follow the progress until there is a result
-    task queue  -> handover.claim -> prepare -> a cached answer, or OpenRouter, and so on as above
+    task queue  -> handover.claim -> prepare -> a cached answer, or OpenRouter, then as above
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ from .user_caps import UserCaps
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """On which terms a request is admitted.
+    """The terms on which a request is admitted.
 
     Attributes:
         admitter: Admits it: the ledger, or its part of a joint admission.
-        caps: What it is held to.
+        caps: The limits that apply to it.
         payer: Who called.
     """
 
@@ -139,7 +139,7 @@ class PromptExecution:
             origin: Where it comes from, and where its frames go.
             request: What to run.
             override: The feature that answers in place of the stored one.
-            admission: Its part of a joint admission, if it is not admitted by itself.
+            admission: Its part of a joint admission, unless it is admitted alone.
 
         Raises:
             CallableError: As `execute_prompt`.
@@ -149,7 +149,7 @@ class PromptExecution:
             if active.payload != origin.payload:
                 raise RequestIdReused
             if admission is not None:
-                admission.leave()  # it was admitted before
+                admission.leave()  # the running one was admitted before
             return await self._join(active, origin)
         if self._goes_down:
             raise Restarting
@@ -168,7 +168,7 @@ class PromptExecution:
             LedgerUnavailable: The queue should deliver it again.
         """
         if (active := self._active.get(id_)) is not None:
-            await asyncio.wait({active.outcome})  # the call that queued it is about to let go
+            await asyncio.wait({active.outcome})  # the call that queued it is about to end
         claim = await self._claim(id_)
         if claim is None:
             return {}
@@ -248,9 +248,9 @@ class PromptExecution:
         active.deadline.cap_total(feature.settings.total_s)
         caps, payer = await self._user_caps.of(caller, app, feature)
         prepared = await self._builder.prepare(request, feature, app, active.uid, active.id)
-        await prepared.upstream.keys.get()  # a missing key is told before anything is counted
+        await prepared.upstream.keys.get()  # so that a missing key fails before anything is counted
         with self._cache.making(prepared.cache_id) as same:
-            # a part of a joint admission holds up the others, whose answers may be waited for
+            # a part of a joint admission must not wait: it would hold up the others (see `cache`)
             if same is not None and not isinstance(admitter, JointPart):
                 await self._wait_for(same, active)
             return await self._run(active, request, prepared, Terms(admitter, caps, payer))
@@ -297,7 +297,7 @@ class PromptExecution:
     async def _hand_over(
         self, generation: AdmittedGeneration, request: ExecutePrompt
     ) -> HandedOver:
-        """Queue the request as it arrived: the task drops again what its model does not support."""
+        """Queue the request as it arrived. The task again drops what its model does not support."""
         active, prepared, writer = generation.active, generation.prepared, generation.writer
         if writer is not None and not (
             writer.thread.place.is_new or writer.thread.place.is_regeneration
@@ -312,7 +312,7 @@ class PromptExecution:
         return HandedOver()
 
     async def _claim(self, id_: str) -> Claim | None:
-        """Claim a queued generation. If the task is cancelled meanwhile, nobody would run it."""
+        """Claim a queued generation. If this task is cancelled meanwhile, end the entry."""
         claimed: list[Claim] = []
 
         async def claim() -> None:
@@ -351,10 +351,10 @@ class PromptExecution:
 
     @asynccontextmanager
     async def _unsent(self, active: ActiveGeneration, entry: OpenEntry) -> AsyncIterator[None]:
-        """Within this context, nothing is sent to OpenRouter: whatever is raised settles the entry.
+        """While entered, nothing has been sent to OpenRouter: any error settles the entry unbilled.
 
         Raises:
-            CallableError: What its caller is told.
+            CallableError: The error that its caller gets.
         """
         try:
             yield
@@ -384,7 +384,7 @@ class PromptExecution:
         active, prepared = generation.active, generation.prepared
         end = conclude(generation, run, ending, self._limits)
         ending, answered, outcome = end.ending, end.answered, end.outcome
-        # before the entry has ended: who deletes the conversation then finds what was stored
+        # before the entry ends, so that whoever deletes the conversation finds what was stored
         stored, cache_id = True, None
         if generation.writer is not None or prepared.cache_id is not None:
             stored, cache_id = await asyncio.gather(
@@ -406,7 +406,7 @@ class PromptExecution:
         if ending.failure is None:
             return end.told
         ending.failure.details["generationId"] = active.id
-        if outcome.cost_nano_usd != 0:  # what it has generated is billed all the same
+        if outcome.cost_nano_usd != 0:  # what it generated is billed nevertheless
             ending.failure.details["usage"] = end.told["usage"]
         return ending.failure
 
@@ -419,7 +419,8 @@ class PromptExecution:
     ) -> bool:
         """Store the answer in its conversation, before its entry says that it has ended.
 
-        Returns whether it is stored, or belongs to no conversation.
+        Returns:
+            Whether it is stored, or belongs to no conversation.
         """
         writer = generation.writer
         if writer is None:
@@ -441,7 +442,7 @@ class PromptExecution:
     async def _cache_answer(
         self, generation: AdmittedGeneration, ending: Ending, result: PromptResult
     ) -> str | None:
-        """Cache the answer for the same request, where the feature wants that. Return as what."""
+        """Cache the answer for identical requests, if the feature wants that. Return its id."""
         prepared, id_ = generation.prepared, generation.prepared.cache_id
         if id_ is None or prepared.request.temporary or not is_cacheable(ending.status, result):
             return None
@@ -454,7 +455,7 @@ class PromptExecution:
 
 
 def _as_admitted(prepared: PreparedRequest, entry: OpenEntry) -> PreparedRequest:
-    """Return what is asked within what the budgets had left."""
+    """Return the request, shortened to what the budgets had left."""
     admission = entry.admission
     if not admission.is_shortened:
         return prepared

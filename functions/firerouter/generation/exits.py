@@ -1,12 +1,12 @@
-"""How a generation ends, and the one way out that all of them take.
+"""How a generation ends, and the one exit that all of them take.
 
     done         the work was completed
-    stopped      the user stopped it, or the last client left: what was written is the answer
+    stopped      the user stopped it, or the last client left: the text so far is the answer
     failed       with the error that the caller gets
     interrupted  the instance shut down, or the task was cancelled
 
-Whatever happens after a generation was admitted ends in `settled`: its connections are closed by
-then, its entry is settled once, and its caller gets a result or an error.
+Whatever happens after admission ends in `settled`: by then all connections are closed, the entry is
+settled once, and the caller gets a result or an error.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ async def settled(
 ) -> ResultT:
     """Do the work, settle once however it ends, and return what `settle` returns.
 
-    If the task is cancelled while it settles, it ends once that is done.
+    If the task is cancelled while it settles, it finishes settling first.
 
     Raises:
         CallableError: The failure that `settle` returned instead of a result.
@@ -60,10 +60,10 @@ async def settled(
 
 
 async def to_its_end(work: Coroutine[object, object, ResultT]) -> ResultT:
-    """Do work that a cancellation has to wait for. A second one cancels the work as well.
+    """Finish work even if the task is cancelled. A second cancellation cancels the work as well.
 
     Raises:
-        CancelledError: The task was cancelled meanwhile.
+        CancelledError: The task was cancelled in the meantime.
     """
     task = asyncio.create_task(work)
     try:
@@ -72,7 +72,7 @@ async def to_its_end(work: Coroutine[object, object, ResultT]) -> ResultT:
         try:
             await asyncio.wait({task})
         finally:
-            task.cancel()  # nothing goes on without an owner
+            task.cancel()  # no work continues without an owner
         raise
 
 
@@ -91,7 +91,7 @@ async def _end(work: Awaitable[None], trace_id: str) -> Ending:
 
 
 def unsent(entry: OpenEntry, failure: CallableError | None = None) -> Outcome:
-    """Return how an entry ends for which nothing was sent to OpenRouter.
+    """Return the outcome of an entry for which nothing was sent to OpenRouter.
 
     Args:
         entry: The entry.
@@ -112,12 +112,12 @@ def failed_outcome(
     *,
     trace_id: str,
 ) -> Outcome:
-    """Return how an entry ends for which there is no result, though it may have cost something.
+    """Return the outcome of an entry without a result, which may have cost something nevertheless.
 
     Args:
         entry: The entry.
         failure: What its caller gets.
-        price: Returns what it cost. If that raises, what the entry has reserved is the estimate.
+        price: Returns what it cost. If that raises, the entry's reservation is the estimate.
         trace_id: The trace of its call.
     """
     reserved = Cost(entry.admission.reserve.nano_usd, is_estimate=True)

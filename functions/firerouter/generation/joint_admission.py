@@ -1,7 +1,7 @@
-"""The answers of a comparison are admitted together: all of them fit, or none is asked for.
+"""The answers of a comparison are admitted together: all of them, or none.
 
-With them is admitted what follows them, its judge: it waits until they have ended, and is given
-back in full if nobody asks for it.
+The judge is admitted with them. Its request is sent after they have ended; if it is not sent, the
+judge's admission is undone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Admitter(Protocol):
 
 
 class JointAdmission:
-    """Waits until every part has asked, or has left, and admits those that asked by one commit."""
+    """Waits until every part has asked or left, then admits those that asked, in one commit."""
 
     def __init__(self, ledger: Ledger, parts: int, following: FollowingPart | None = None) -> None:
         self._ledger = ledger
@@ -38,7 +38,7 @@ class JointAdmission:
         return JointPart(self)
 
     async def admit(self, admission: Admission, caps: Caps) -> Admitted | Answered:
-        """Admit one part, once all others have asked as well. Raises as `Ledger.admit`."""
+        """Admit one part, once all others have asked or left. Raises as `Ledger.admit`."""
         future: asyncio.Future[Admitted | Answered] = asyncio.get_running_loop().create_future()
         self._asked.append((admission, future))
         self.count_part(caps)
@@ -49,7 +49,7 @@ class JointAdmission:
             raise
 
     def count_part(self, caps: Caps | None = None) -> None:
-        """Wait for one part less: it has asked, with its caps, or has left."""
+        """Stop waiting for one part: it has asked, with its caps, or it has left."""
         self._awaited -= 1
         self._caps = caps or self._caps
         if not self._awaited and self._asked and self._caps is not None:
@@ -71,7 +71,7 @@ class JointAdmission:
         except Exception as error:
             for future in futures:
                 future.set_exception(error)
-                future.exception()  # retrieved: a part may have left meanwhile
+                future.exception()  # mark it as retrieved: a part may have been cancelled
             return
         if self._following is not None:
             self._following.take(outcomes.pop(), caps)
@@ -83,7 +83,7 @@ class JointAdmission:
                 future.set_result(outcome)
 
     def _withdraw(self, future: asyncio.Future[Admitted | Answered]) -> None:
-        """Have a part whose task was cancelled not admitted, or its entry ended once it is."""
+        """Leave out a part whose task was cancelled, or end its entry if it is admitted anyway."""
         if not self._is_admitting:
             self._asked = [asked for asked in self._asked if asked[1] is not future]
         future.add_done_callback(self._end)
@@ -97,7 +97,7 @@ class JointAdmission:
 
 
 class JointPart:
-    """One part of a joint admission: `with` it, so that no other part waits for it in vain."""
+    """One part of a joint admission. Use it with `with`, so that the others never wait in vain."""
 
     def __init__(self, joint: JointAdmission) -> None:
         self._joint = joint
@@ -126,28 +126,28 @@ class JointPart:
 
 
 class FollowingPart:
-    """What is admitted with a joint admission, but asked for only once its parts have ended.
+    """A generation that is admitted with others, but whose request is sent after they have ended.
 
-    Two calls with the same request share it. The one that it was admitted for releases it.
+    Two calls with the same request share it. The call that it was admitted for releases it.
     """
 
     def __init__(self, ledger: Ledger, build: Callable[[Admission], Admission]) -> None:
-        """`build` makes its admission of another part's."""
+        """`build` derives its admission from another part's."""
         self.build = build
         self._ledger = ledger
         self._held: tuple[Admitted | Answered | CallableError, Caps] | None = None
         self._is_released = False
 
     def take(self, outcome: Admitted | Answered | CallableError, caps: Caps) -> None:
-        """Keep what came of its admission until it is asked for."""
+        """Store the outcome of its admission until it is needed."""
         self._held = (outcome, caps)
-        if self._is_released:  # nobody waits for it any more
+        if self._is_released:  # it is no longer needed
             self.release()
 
     async def admit(self, admission: Admission, caps: Caps) -> Admitted | Answered:
-        """Return what came of its admission. Raises as `Ledger.admit`.
+        """Return the outcome of its admission. Raises as `Ledger.admit`.
 
-        A cached answer, and one that a task is to give, is admitted anew, by itself.
+        A cached answer, or one that a task generates, is admitted anew and by itself.
         """
         if self._held is None:
             return await self._ledger.admit(admission, caps)
@@ -164,7 +164,7 @@ class FollowingPart:
         return outcome
 
     def release(self) -> asyncio.Task[None] | None:
-        """Give it back in full, unless it was asked for. Return the task that does."""
+        """Undo its admission, unless its request was sent. Return the task that does it, if any."""
         self._is_released = True
         held, self._held = self._held, None
         if held is None or not isinstance(held[0], Admitted):

@@ -1,14 +1,14 @@
-"""What each attempt costs, and what all of them come to. Pure.
+"""What each attempt costs, and what all of them cost together. Pure.
 
     free, or never begun (refused by an HTTP error, never connected)   nothing
     reported by OpenRouter                                             what was reported
-      out of all proportion                                            an estimate, and suspect
+      but implausibly high                                             an estimate, and suspect
     begun, and nothing reported: stopped, silent, cut, empty           an estimate
 
-An estimate is priced from what was sent and written, at the prices of the catalog as they were when
-the request was prepared, until the reconciler has asked OpenRouter (`GET /generation`). Without an
-id nobody can ask, so that an attempt counts as if it had been written to its end. What has no price
-counts as `reserveUsd` of the app's limits.
+An estimate is computed from what was sent and generated, at the catalog's prices when the request
+was prepared. It stands until the reconciler has looked up the cost at OpenRouter (`GET
+/generation`). Without an id it cannot be looked up, so such an attempt counts at its worst case.
+Anything without a price counts as `reserveUsd` of the app's limits.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from ..openrouter import (
 from ..openrouter import Usage as Reported
 from .prompts import count_chars
 
-# A reported cost is out of proportion if it is over both of these
-SUSPECT_TIMES: Final = 3  # the worst case of the attempt
+# A reported cost is suspect if it exceeds both of these
+SUSPECT_TIMES: Final = 3  # times the worst case of the attempt
 SUSPECT_OVER_NANO_USD: Final = NANO_PER_USD // 10  # above that worst case
-# and it is so high that it is not even held until it has been looked up, if it is over this
+# If it also exceeds this, it is absurd: the worst case is held until the cost has been looked up
 ABSURD_OVER_NANO_USD: Final = NANO_PER_USD  # above the worst case
-DOCUMENT_MAX_USD: Final = Decimal(2)  # more for each: 1,000 pages that OpenRouter parses
-DEAREST_PRICE: Final = Decimal(1_000)  # of a million tokens, of a model whose price is not known
-WORST_PROMPT_TIMES: Final = 4  # the estimated tokens of a prompt: a token for each character
+DOCUMENT_MAX_USD: Final = Decimal(2)  # allowed per PDF as well: 1,000 pages that OpenRouter parses
+DEAREST_PRICE: Final = Decimal(1_000)  # US dollars per million tokens, if the price is not known
+WORST_PROMPT_TIMES: Final = 4  # times the estimated tokens: one token per character
 
 ANSWERED: Final = (None, "stopped")  # the `reason` of attempts that did not fail
 
@@ -52,12 +52,12 @@ class ModelPrice:
     """What a model charges.
 
     Attributes:
-        prompt: US dollars for a million tokens that it reads; None if that is not known.
-        completion: Likewise, for tokens that it writes.
-        is_free: It is never billed.
-        searches: Each request is billed for a search of the web as well.
-        context_tokens: The most that it can read and write.
-        completion_tokens: The most that it can write.
+        prompt: US dollars per million prompt tokens; None if not known.
+        completion: US dollars per million completion tokens; None if not known.
+        is_free: Whether it is never billed.
+        searches: Whether each request is billed for a web search as well.
+        context_tokens: The size of its context: prompt and completion.
+        completion_tokens: The most tokens that it can generate.
     """
 
     prompt: Decimal | None = None
@@ -91,10 +91,10 @@ class Prices:
     """All prices that one generation may need, as they were when it was prepared.
 
     Attributes:
-        reserve_usd: What stands in for a price that is not known.
-        models: The price of each model that may be asked.
-        extras: How many of OpenRouter's tools and plugins may be billed beside the model.
-        parses_documents: OpenRouter may bill what it reads of PDFs.
+        reserve_usd: Stands in for a price that is not known.
+        models: The price of each model that may be called.
+        extras: How many of OpenRouter's tools and plugins may be billed besides the model.
+        parses_documents: Whether OpenRouter may bill for reading PDFs.
     """
 
     reserve_usd: Decimal
@@ -118,10 +118,10 @@ class AttemptCost:
     """What one attempt costs.
 
     Attributes:
-        nano_usd: All of it.
-        byok_nano_usd: The part that a provider billed to a key of the owner's own.
-        is_estimate: OpenRouter has not said it, or is not believed.
-        is_suspect: What OpenRouter said is out of all proportion.
+        nano_usd: The whole cost.
+        byok_nano_usd: The part that a provider billed to the owner's own key.
+        is_estimate: Whether OpenRouter has not reported the cost, or what it reported is suspect.
+        is_suspect: Whether what OpenRouter reported is implausibly high.
     """
 
     nano_usd: int = 0
@@ -152,19 +152,19 @@ def cost_of(attempt: Attempt, prices: Prices) -> AttemptCost:
 
 
 def may_be_billed(attempt: Attempt) -> bool:
-    """Return whether OpenRouter may charge for an attempt of which it has not said so."""
+    """Return whether OpenRouter may charge for an attempt although it has not reported a cost."""
     return attempt.accepted or attempt.sent
 
 
 def tokens_of(attempt: Attempt) -> Reported:
-    """Return the tokens of an attempt: what was reported, else what was sent and written."""
+    """Return the tokens of an attempt: as reported, or else estimated from its texts."""
     usage = attempt.usage
     if not may_be_billed(attempt) and usage is None:
         return Reported()
     sent, written = _sent_tokens(attempt), _written_tokens(attempt)
     if usage is None:
         return Reported(sent, written)
-    # what it counts as nothing, though there was something, was nonsense
+    # a reported 0 is wrong if there was text
     return replace(
         usage,
         prompt_tokens=usage.prompt_tokens or sent,
@@ -173,12 +173,12 @@ def tokens_of(attempt: Attempt) -> Reported:
 
 
 def _believed(reported: int, byok: int, attempt: Attempt, prices: Prices) -> AttemptCost:
-    """Return a reported cost, unless it is out of all proportion to what the attempt can cost.
+    """Return a reported cost; mark it as suspect if the attempt can hardly have cost that much.
 
-    One that may be true is held all the same until it has been looked up; an absurd one is not, for
-    it would lock every budget at once.
+    Until it has been looked up, a suspect cost that may be true counts as reported. An absurd one
+    counts as the worst case, because it would exhaust every budget at once.
     """
-    if reported <= SUSPECT_OVER_NANO_USD:  # as most are: no need to look any closer
+    if reported <= SUSPECT_OVER_NANO_USD:  # as most are, which saves computing the worst case
         return AttemptCost(reported, byok)
     worst = nano_usd(_worst_usd(attempt, prices, prices_unknown=DEAREST_PRICE))
     if reported <= max(SUSPECT_TIMES * worst, worst + SUSPECT_OVER_NANO_USD):
@@ -196,8 +196,8 @@ def _worst_usd(
     Args:
         attempt: The attempt.
         prices: All prices.
-        prices_unknown: The price of a million tokens of a model whose price is not known, to be
-            held against what was reported; by default that model counts as `reserveUsd`.
+        prices_unknown: The price per million tokens to assume for a model whose price is not
+            known; by default, an attempt with such a model counts as `reserveUsd`.
     """
     price, surcharge = prices.of(attempt.model), _surcharge(attempt, prices)
     if price.is_free:
@@ -221,7 +221,7 @@ def _token_usd(price: ModelPrice, tokens: Reported) -> Decimal | None:
 
 
 def _spent(attempt: Attempt, price: ModelPrice) -> Reported:
-    """Return the tokens of an attempt, as far as its model can have had so many."""
+    """Return the tokens of an attempt, but no more than its model can have processed."""
     spent, most = tokens_of(attempt), _most(attempt, price)
     return Reported(
         min(spent.prompt_tokens, price.context_tokens or spent.prompt_tokens),
@@ -230,7 +230,7 @@ def _spent(attempt: Attempt, price: ModelPrice) -> Reported:
 
 
 def _most(attempt: Attempt, price: ModelPrice) -> Reported:
-    """Return the most tokens that an attempt can have had."""
+    """Return the most tokens that an attempt can have used."""
     spent = tokens_of(attempt)
     prompt = max(spent.prompt_tokens, WORST_PROMPT_TIMES * _sent_tokens(attempt))
     request = attempt.request
@@ -263,7 +263,7 @@ def _images(attempt: Attempt) -> int:
 
 
 def _documents(attempt: Attempt, prices: Prices) -> int:
-    """Return how many PDFs OpenRouter may have been paid to read."""
+    """Return how many PDFs OpenRouter may bill for reading."""
     request = attempt.request
     if not prices.parses_documents or not isinstance(request, ChatRequest):
         return 0
@@ -273,7 +273,7 @@ def _documents(attempt: Attempt, prices: Prices) -> int:
 
 
 def _surcharge(attempt: Attempt, prices: Prices) -> Decimal:
-    """Return what may be billed beside the model, in US dollars."""
+    """Return what may be billed besides the model, in US dollars."""
     searches = prices.of(attempt.model).searches
     return prices.reserve_usd * (prices.extras + searches + _documents(attempt, prices))
 
@@ -288,13 +288,13 @@ def records_of(
     purpose: str | None = None,
     ended: bool = True,
 ) -> list[AttemptRecord]:
-    """Return attempts as the ledger holds them.
+    """Return attempts as the ledger stores them.
 
     Args:
         attempts: The attempts.
         prices: What they are priced at.
         purpose: What a helper model's calls were for: "title" or "summary".
-        ended: Whether all of them have ended. Else one that has not failed has no cost yet.
+        ended: Whether all of them have ended. If not, only failed ones have a cost yet.
     """
     return [
         _record(attempt, prices, purpose, ended=ended or attempt.reason is not None)
@@ -341,7 +341,7 @@ def usage_of(
     Args:
         tokens: Its tokens, as a result has them.
         records: All attempts, a helper model's included.
-        cost: What all of it cost, if that is more than the attempts' costs.
+        cost: The whole cost, if that is more than the sum of the attempts.
     """
     cost, details = cost or cost_of_all(records), _cost_details(records)
     fields: dict[str, object] = {"cost": cost.nano_usd / NANO_PER_USD}
@@ -353,7 +353,7 @@ def usage_of(
 
 
 def _cost_details(records: Sequence[AttemptRecord]) -> CostDetails:
-    """Return what each part of all of it cost; a part that cost nothing is left out."""
+    """Return the cost of each part of a generation; parts that cost nothing are left out."""
     parts = dict.fromkeys(("answer", "failedAttempts", "helper", "byok"), 0)
     for record in records:
         part = "answer" if record.reason in ANSWERED else "failedAttempts"

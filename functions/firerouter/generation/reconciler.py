@@ -1,16 +1,16 @@
 """Closes what killed instances left running, and corrects costs that were not known.
 
-    running, past its deadline   -> interrupted, its place given back, its progress stored in its
-                                    conversation as the answer: no OpenRouter needed
-    ended, its cost an estimate  -> GET /generation, by the id of each attempt whose cost is one
-                                    -> the message in its conversation, and the entry, corrected
+    running, past its deadline   -> interrupted; its place is given back, and its progress is stored
+                                    in its conversation as the answer, without OpenRouter
+    ended, its cost an estimate  -> GET /generation for each attempt whose cost is an estimate
+                                    -> the message in its conversation and the entry are corrected
 
-    its result kept long enough  -> removed; see `ledger.Retention`
+    its result has expired       -> removed; see `ledger.Retention`
 
-Each attempt is corrected as soon as OpenRouter knows it. One that it does not know yet, or cannot
-be asked for, is asked for again later, and given up after a day: then the estimate stands. So it
-does where no id ever came. OpenRouter is asked politely: a few at once, and no more in this run
-after it said 429 or did not answer.
+Each attempt is corrected as soon as OpenRouter knows its cost. Until then it is looked up again
+later, and given up after a day: then the estimate stands, as it does if OpenRouter never sent an
+id. To spare OpenRouter, a run makes only a few requests at once, and none after a 429 or a request
+without an answer.
 
 Running twice does no harm, not even at the same time: see `ledger.store` for the guards.
 """
@@ -50,7 +50,7 @@ from .limits import GenerationLimits
 from .prices import ANSWERED, usage_of
 
 T = TypeVar("T")
-# None: another run was first, or this run requests no more
+# None: another run was faster, or this run makes no more requests
 CostOutcome = Literal["costed", "waiting", "given_up"] | None
 
 # after one of these, this run requests nothing more
@@ -81,7 +81,7 @@ class Reconciler:
         limits: GenerationLimits,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`find_file` returns None for a path at which Cloud Storage has no file."""
+        """`find_file` returns None if Cloud Storage has no file at the path."""
         self._store = store
         self._progress = progress
         self._conversations = conversations
@@ -94,8 +94,9 @@ class Reconciler:
     async def run(self) -> dict[str, int]:
         """Return `{closed, costed, givenUp, waiting}`.
 
-        These are the numbers of entries that this run closed, corrected and gave up, and of those
-        that still wait for their cost. If OpenRouter or Secret Manager fails, a later run retries.
+        These are the numbers of entries that this run closed, corrected and gave up on, and of
+        those that still wait for their cost. If OpenRouter or Secret Manager fails, a later run
+        tries again.
 
         Raises:
             LedgerUnavailable: The next scheduled run tries again.
@@ -136,18 +137,18 @@ class Reconciler:
         return closed
 
     def _is_hopeless(self, stored: StoredEntry) -> bool:
-        """Return whether recovering its answer has failed for so long that it is given up."""
+        """Return whether recovering its answer has failed for too long to try again."""
         return self._now() - stored.admitted_at > timedelta(seconds=self._limits.rescue_s)
 
     async def _erase_progress(self, stored: StoredEntry) -> None:
-        """Delete the stored progress: its text is in the conversation now, or belongs to none."""
+        """Delete the stored progress: its text is in the conversation now, if it belongs to one."""
         try:
             await self._progress.erase(stored.id)
         except FirestoreError as error:
             log.warning("progress_not_deleted", type=error.cause)  # it expires
 
     async def _recover(self, stored: StoredEntry) -> bool:
-        """Store what there is of the answer in its conversation. Return whether that is done."""
+        """Store the answer so far in its conversation. Return whether that is done."""
         if stored.place is None or stored.uid is None:
             return True
         try:
@@ -189,8 +190,8 @@ class Reconciler:
     ) -> list[T]:
         """Process entries, a few at a time, until none are left or time is up; return the outcomes.
 
-        Entries that were not started by then are left to the next run. Those that take too long
-        after that are cancelled.
+        Then no more entries are started, and those in progress are cancelled if they take too long.
+        The next run takes up all of them.
         """
         room = asyncio.Semaphore(self._limits.reconcile_at_once)
         done: list[T] = []
@@ -245,7 +246,7 @@ class _CostRun:
         self._useless_versions: set[int] = set()  # versions that can't be read, or are refused
 
     async def reconcile(self, stored: StoredEntry) -> CostOutcome:
-        """Ask for one entry's costs, and enter what came of it."""
+        """Look up one entry's costs, and record the result."""
         wanted = attempts_to_ask_for(stored)
         if not wanted:
             return "given_up" if await self._store.give_up(stored, self._now()) else None
@@ -253,10 +254,10 @@ class _CostRun:
             return None
         reported = await self._reported(stored, wanted)
         now = self._now()
-        # by the later of the two, for an instance's clock may have been stepped back in between
+        # the later of the two, because an instance's clock may have been set back in between
         age = now - max(stored.ended_at, stored.admitted_at)
         is_old = age >= timedelta(seconds=self._limits.cost_sought_s)
-        # an id that is not known yet mostly is in minutes; one that is not then is asked less often
+        # OpenRouter knows most ids within minutes; after that, it is asked less and less often
         pause = max(timedelta(seconds=self._limits.cost_pause_s), age / 2)
         due_at = None if is_old or len(reported) == len(wanted) else now + pause
         outcome: CostOutcome = "waiting"
@@ -280,10 +281,10 @@ class _CostRun:
     ) -> bool:
         """Correct the answer's message, if there is one.
 
-        It comes before the entry: once that is corrected, nobody looks at either again.
+        This comes before the entry: once that is corrected, no run looks at either again.
 
         Returns:
-            Whether that is done, or has failed for so long that the entry does not wait for it.
+            Whether that is done, or has failed for too long for the entry to wait for it.
         """
         uid, place = stored.uid, stored.place
         if uid is None or place is None or place.message_id is None:
@@ -304,7 +305,7 @@ class _CostRun:
         return await self._store.correct(stored, correction, now)
 
     async def _reported(self, stored: StoredEntry, wanted: Sequence[int]) -> dict[int, Usage]:
-        """Return what OpenRouter says of these attempts, as far as it does."""
+        """Return what OpenRouter reports about these attempts, without those it does not know."""
         found: dict[int, Usage] = {}
         for index in wanted:
             try:
@@ -320,8 +321,8 @@ class _CostRun:
         return found
 
     async def _usage(self, attempt: AttemptRecord, feature: str | None) -> Usage | None:
-        """Use the key that the attempt was made with, or else the one that is active now."""
-        if attempt.upstream_id is None:  # there is nothing to look up
+        """Look up one attempt, with the key it was made with, or else the one active now."""
+        if attempt.upstream_id is None:
             return None
         key = await self._key_of(attempt)
         if key is not None:
@@ -348,7 +349,7 @@ class _CostRun:
 
 
 def attempts_to_ask_for(stored: StoredEntry) -> list[int]:
-    """Return which attempts OpenRouter is to be asked for: those whose cost it can still say."""
+    """Return the indexes of attempts whose cost is unknown or estimated but can be looked up."""
     return [
         index
         for index, attempt in enumerate(stored.attempts)
@@ -361,12 +362,12 @@ def attempts_to_ask_for(stored: StoredEntry) -> list[int]:
 def correct_costs(
     stored: StoredEntry, reported: Mapping[int, Usage], due_at: datetime | None
 ) -> Correction:
-    """Return an entry's attempts, usage and cost with what OpenRouter says of some attempts.
+    """Return an entry's attempts, usage and cost, corrected by what OpenRouter reported.
 
     Args:
         stored: The entry.
-        reported: What it says, by the attempt's index.
-        due_at: When the others are asked for again, if they are.
+        reported: What OpenRouter reported, by the attempt's index.
+        due_at: When to look up the others again; None if they are given up.
     """
     attempts = [
         _corrected(attempt, reported[index]) if index in reported else _without_charge(attempt)
@@ -393,7 +394,7 @@ def _corrected(attempt: AttemptRecord, usage: Usage) -> AttemptRecord:
 
 
 def _without_charge(attempt: AttemptRecord) -> AttemptRecord:
-    """Return an attempt whose cost is not known, if it never began, as one that cost nothing."""
+    """Return an attempt with a cost of 0 if its cost is unknown and it cannot have been billed."""
     never_began = attempt.upstream_id is None and attempt.reason not in ANSWERED
     if attempt.cost_nano_usd is None and (never_began or _is_free_helper(attempt)):
         return replace(attempt, cost_nano_usd=0)
@@ -401,9 +402,9 @@ def _without_charge(attempt: AttemptRecord) -> AttemptRecord:
 
 
 def _may_have_others(stored: StoredEntry, attempts: Sequence[AttemptRecord]) -> bool:
-    """Return whether something may have been charged that no attempt has the cost of.
+    """Return whether something may have been charged that no attempt accounts for.
 
-    An instance that was killed after a failure was noted may have begun another attempt.
+    An instance that was killed after it noted a failure may have begun another attempt.
     """
     if any(attempt.cost_nano_usd is None for attempt in attempts):
         return True
@@ -412,9 +413,9 @@ def _may_have_others(stored: StoredEntry, attempts: Sequence[AttemptRecord]) -> 
 
 
 def _held_for_later(stored: StoredEntry, attempts: Sequence[AttemptRecord]) -> int:
-    """Return what a repair, a title or a summary may have cost that was not recorded.
+    """Return what an unrecorded repair, title or summary may have cost.
 
-    An instance that was killed may just have made such a request, half a second before the note.
+    A killed instance may have sent such a request just before it would have noted it.
     """
     if stored.status != "interrupted":
         return 0
@@ -433,7 +434,7 @@ def _is_free_helper(attempt: AttemptRecord) -> bool:
 
 
 def _tokens(stored: StoredEntry, reported: Mapping[int, Usage]) -> dict[str, object]:
-    """Return an entry's tokens with what was reported of some attempts in place of estimates."""
+    """Return an entry's tokens, in which reported numbers replace the attempts' estimates."""
     own = [index for index in reported if not stored.attempts[index].purpose]
     told = total(reported[index] for index in own)
     known = any(attempt.cost_nano_usd is not None for attempt in stored.attempts)
@@ -455,5 +456,5 @@ def _count(usage: Mapping[str, object], name: str) -> int:
 
 
 def _more(usage: Mapping[str, object], name: str, told: int | None) -> int | None:
-    """Return the larger of two counts, of which the one before may have been of fewer attempts."""
+    """Return the larger of the stored and the reported count; either may miss some attempts."""
     return max(_count(usage, name), told or 0) if told is not None or name in usage else None

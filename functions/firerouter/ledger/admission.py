@@ -3,16 +3,16 @@
     create the entries, move the counters -> compare the new totals, which the commit returns
         -> admitted
         -> over a cap: take everything back, and
-             - once more, if it fits now: others that were refused had been counted as well
-             - once more with fewer tokens, if fewer fit into what is left of a budget
-             - once more, if a place was still taken by an instance that has died
-             - else refused
+             - try again if it fits now: calls that were then refused had been counted as well
+             - try again with fewer tokens, if what is left of a budget has room for those
+             - try again without places that a dead instance still held
+             - else refuse
 
-What is asked for together, such as the models of a comparison, is admitted by one commit: all of
-them or none. No cap needs a read, but that of the whole app as it comes near (`ceilings`).
+Generations that belong together, such as those of a comparison, are admitted by one commit: all or
+none. No cap needs a read, except the app's ceiling when the app comes near it (`ceilings`).
 
-The client library may send a commit again, so that it is applied twice. The entry, which must not
-exist yet, is the guard, and its nonce tells that the entry which is found is our own.
+The client library may send a commit twice. The guard is that the entry must not exist yet; if it
+does, its nonce says whether it is our own.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Admitted:
 
     Attributes:
         entry: Its entry.
-        remaining: What is left of its user's limits, with all that it may cost taken off.
+        remaining: What is left of its user's limits, after all that it may cost.
     """
 
     entry: OpenEntry
@@ -80,10 +80,10 @@ class _Excess:
     Attributes:
         opening: The admission.
         counter: The counter whose cap was exceeded.
-        most: The cap, as it is counted.
+        most: The cap, in the counter's unit.
         project: What the whole app has used, if it is the app's ceiling that was exceeded.
         totals: The totals of the counters without the admission.
-        is_known: Whether the totals are read, and not only calculated.
+        is_known: Whether the totals come from Firestore; otherwise they are calculated.
     """
 
     opening: Opening
@@ -108,7 +108,7 @@ class _Excess:
 
     @property
     def is_disturbed(self) -> bool:
-        """Whether others are counted that may yet be refused: then less is left than seems."""
+        """Whether the totals include calls that may yet be refused, so more may be left."""
         running = [
             total
             for counter, total in zip(self.opening.counters, self.totals, strict=True)
@@ -118,7 +118,7 @@ class _Excess:
 
     @property
     def left(self) -> tuple[int, int | None]:
-        """The least that is left of any budget, in nano dollars, and of any day's tokens."""
+        """What is left of the tightest budget, in nano dollars, and of the tightest token limit."""
         left: dict[str, list[float]] = {"usd": [], "tokens": []}
         for counter, total in zip(self.opening.counters, self.totals, strict=True):
             if counter.unit in left and counter.max is not None:
@@ -163,10 +163,10 @@ class Admissions:
     async def admit(
         self, admissions: Sequence[Admission], caps: Caps
     ) -> list[Admitted | Answered | CallableError]:
-        """Record and count what is asked for together.
+        """Record and count generations that belong together.
 
         Returns:
-            What came of each: an error only where the same request was sent before.
+            The outcome of each: an error only where the same request was sent before.
 
         Raises:
             QuotaExceeded: A cap has no room for all of it.
@@ -195,9 +195,9 @@ class Admissions:
         raise excess.refusal(self._now(), running)
 
     async def _undisturbed(self, excess: _Excess) -> _Excess:
-        """Wait until the counters stand still, or have room, and return what is left then.
+        """Wait until the counters have room or stop changing, and return what is left then.
 
-        Others that were counted for a moment, and refused, are no reason to refuse.
+        Calls that are refused are counted for a moment, which is no reason to refuse this one.
         """
         with translated(LedgerUnavailable, "admit_failed"):
             for look in range(1, self._limits.admit_tries):
@@ -238,7 +238,7 @@ class Admissions:
             try:
                 created = await self._create(opening, caps)
             except (Unavailable, asyncio.CancelledError):
-                self._background.start(self._undo(opening))  # it may have been applied
+                self._background.start(self._undo(opening))  # the commit may have been applied
                 raise
             if isinstance(created, list):
                 return created
@@ -269,7 +269,7 @@ class Admissions:
     async def _excess(
         self, opening: Opening, caps: Caps, totals: Sequence[int]
     ) -> tuple[Counter, int, float] | None:
-        """Return the first cap that is exceeded, the new total, and the cap as it is counted."""
+        """Return the first exceeded cap, the new total, and the cap in the counter's unit."""
         over = first_over(opening.counters, totals)
         if over is not None:
             counter, by = over
@@ -307,14 +307,14 @@ class Admissions:
     async def _admit_each(
         self, opening: Opening, caps: Caps
     ) -> list[Admitted | Answered | CallableError]:
-        """Say of each what its entry means that was there before; admit those that have none."""
+        """Return what each entry that exists already means; admit those that have none."""
         found: list[Admitted | Answered | CallableError] = []
         for admission in opening.admissions:
             try:
                 stored = await self._store.read(admission.id)
                 if stored is not None:
                     found.append(_same_request(admission, stored))
-                elif len(opening.admissions) == 1:  # refused, and given back just now
+                elif len(opening.admissions) == 1:  # it was refused and has just been taken back
                     raise AlreadyRunning(retry_after_seconds=1)
                 else:
                     found += await self.admit([admission], caps)
@@ -325,7 +325,7 @@ class Admissions:
     # -- taking back -------------------------------------------------------------------------------
 
     async def withdraw(self, entry: OpenEntry, caps: Caps) -> None:
-        """Undo one admission of which nothing was asked: its request is not counted either."""
+        """Undo one admission whose request was not sent: it does not count as a request either."""
         one = entry.admission
         places = int(one.takes_place)
         moved = counters(caps, entry.windows, [one.reserve], requests=1, places=places)
@@ -335,7 +335,7 @@ class Admissions:
         await self._give_back(opening, [entry.state.version])
 
     async def _give_back(self, opening: Opening, versions: Sequence[datetime]) -> list[int] | None:
-        """Undo an admission, at once if Firestore allows it, else in the background.
+        """Undo an admission: at once if Firestore answers, else in the background.
 
         Returns:
             The new totals of the counters; None if they are not known.
@@ -345,7 +345,7 @@ class Admissions:
             while known is not None:
                 try:
                     return await self._store.take_back(opening, known)
-                except Conflict:  # it was applied before, or somebody wrote a stop on an entry
+                except Conflict:  # it was applied already, or a stop was written to an entry
                     known = await self._running_versions(opening)
         except FirestoreError as error:
             log.error("give_back_failed", type=error.cause)
@@ -357,9 +357,9 @@ class Admissions:
         return None
 
     async def _undo(self, opening: Opening) -> None:
-        """Give back an admission of which it is not known whether it was made.
+        """Undo an admission whose commit may or may not have been applied.
 
-        What lands after the last look is left to the reconciler.
+        If it is applied after the last look, the reconciler closes it.
         """
         for pause_s in self._limits.undo_pauses_s:
             await asyncio.sleep(pause_s)
@@ -367,12 +367,12 @@ class Admissions:
                 versions = await self._running_versions(opening)
             except Unavailable:
                 continue
-            if versions is not None:  # else the commit may yet land
+            if versions is not None:  # else the commit may yet be applied
                 await self._give_back(opening, versions)
                 return
 
     async def _running_versions(self, opening: Opening) -> list[datetime] | None:
-        """Return the versions of our entries while they run; None once they have gone."""
+        """Return the versions of our entries; None unless all of them exist and are running."""
         versions = []
         for admission in opening.admissions:
             stored = await self._store.read(admission.id, (EntryField.STATUS, EntryField.NONCE))
@@ -409,7 +409,7 @@ def _entry(admission: Admission, opening: Opening, version: datetime) -> OpenEnt
 
 
 def _same_request(admission: Admission, stored: StoredEntry) -> Answered:
-    """Return what an entry that exists already means for the same request. Raises if it refuses."""
+    """Return the stored result for a request that was sent before. Raises if there is none."""
     if stored.payload != admission.request.payload:
         raise RequestIdReused
     if stored.is_running:
@@ -420,7 +420,7 @@ def _same_request(admission: Admission, stored: StoredEntry) -> Answered:
 
 
 def _whole_budgets(caps: Caps) -> tuple[int, int | None]:
-    """Return the most that any one call may cost, and how many tokens it may take."""
+    """Return the tightest whole budget, in nano dollars, and the tightest whole token limit."""
     user, feature, ceiling = caps.user, caps.feature, caps.ceiling
     budgets = (
         user.usd_per_day,
@@ -438,7 +438,10 @@ def _whole_budgets(caps: Caps) -> tuple[int, int | None]:
 def _shorten(
     admissions: Sequence[Admission], nano_usd: int, tokens: int | None
 ) -> list[Admission] | None:
-    """Return the same with answers that fit into what is left; None if that is not possible."""
+    """Return the admissions with shorter answers, which fit into what is left.
+
+    None if they fit already, or cannot be made to fit.
+    """
     reserves = [admission.reserve for admission in admissions]
     fits_money = sum(reserve.nano_usd for reserve in reserves) <= nano_usd
     fits_tokens = tokens is None or sum(reserve.tokens for reserve in reserves) <= tokens

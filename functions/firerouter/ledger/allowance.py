@@ -1,4 +1,4 @@
-"""What is left of a user's limits, as a result tells it. Pure."""
+"""What is left of a user's limits, as results report it. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LimitLeft:
         return cls(counter, int(counter.max_total) - total)
 
     def to_wire(self) -> float:
-        """Return it as callers are told: never less than nothing."""
+        """Return it as callers get it: never negative."""
         return self.counter.to_wire(max(0, self.left))
 
 
@@ -33,7 +33,7 @@ class Allowance:
 
     @classmethod
     def of(cls, counters: Sequence[Counter], totals: Sequence[int]) -> Allowance:
-        """Return what is left by the totals of the counters. What has no limit is left out."""
+        """Return what is left by the counters' totals. Counters without a limit are omitted."""
         return cls(
             tuple(
                 LimitLeft.of(counter, total)
@@ -43,7 +43,7 @@ class Allowance:
         )
 
     def after(self, *, unspent_nano_usd: int, unused_tokens: int) -> Allowance:
-        """Return what is left once a generation has ended that needed less than it reserved."""
+        """Return what is left after a generation ended and used less than it reserved."""
         given_back = {"usd": unspent_nano_usd, "tokens": unused_tokens}
         return Allowance(
             tuple(
@@ -53,7 +53,7 @@ class Allowance:
         )
 
     def to_wire(self) -> dict[str, float]:
-        """Return what is left by the names of the limits, as a result tells it."""
+        """Return what is left, by the limits' names, as results have it."""
         return {
             one.counter.cap: one.to_wire() for one in self.limits if one.counter.unit != "answers"
         }

@@ -1,11 +1,12 @@
 """What one user may do, with one feature and in the app, and what the whole app may spend. Pure.
 
     config/app  limits            everybody
-                anonymousLimits   over it, for users who are not signed in with an account
-                tiers.{tier}      over it, by the custom claim `tier` of the ID token
-    limits/{user}                 over it, for one user: another tier, other limits, or blocked
+                anonymousLimits   overrides, for users without an account
+                tiers.{tier}      overrides, by the custom claim `tier` of the ID token
+    limits/{user}                 overrides for one user: another tier, other limits, or blocked
 
-`resolve` puts them together. A feature's own limits and the app's ceiling hold beside them.
+`resolve` combines them; each line overrides those above it. A feature's own limits and the app's
+ceiling apply as well.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ ReserveUsd = Annotated[Number, Field(ge=limits.RESERVE_MIN_USD, le=limits.RESERV
 
 
 class UserLimits(Record):
-    """What one user may do. Amounts are US dollars; days and months are those of UTC."""
+    """What one user may do. Amounts are in US dollars; days and months are in UTC."""
 
     requests_per_minute: PerMinute = limits.REQUESTS_PER_MINUTE
     """How many requests a user may send in a minute."""
@@ -55,7 +56,7 @@ class UserLimits(Record):
 
 
 class LimitsOverride(Record):
-    """Limits that replace those of everybody. What is not set stays as it is for everybody."""
+    """Limits that replace everybody's. Unset ones stay as they are for everybody."""
 
     requests_per_minute: PerMinute | None = None
     """How many requests such a user may send in a minute."""
@@ -76,7 +77,7 @@ class LimitsOverride(Record):
     """What such a user may spend in a month, in US dollars."""
 
     def over(self, base: UserLimits) -> UserLimits:
-        """Return `base` with what is set here."""
+        """Return `base` with the limits that are set here."""
         own = {name: value for name, value in self if value is not None}
         return base.model_copy(update=own) if own else base
 
@@ -120,10 +121,10 @@ class Ceiling(Record):
 
 
 def read_override(values: Mapping[object, object]) -> tuple[LimitsOverride, list[str]]:
-    """Read limits that were perhaps typed by hand.
+    """Read limits that may have been typed by hand.
 
     Returns:
-        Those that can be read, and the names of the others, which are as if they were not there.
+        Those that can be read, and the names of the others, which are ignored.
     """
     override, malformed = LimitsOverride(), []
     for name, value in values.items():
@@ -149,7 +150,7 @@ class OwnLimits:
     """What an admin set for one user.
 
     Attributes:
-        tier: The user's tier in place of the one in the ID token.
+        tier: The user's tier; it replaces the one in the ID token.
         limits: Limits of the user's own.
         blocked: Whether every call of the user is refused.
     """
@@ -178,7 +179,7 @@ class CapPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """What an admission is held to: the user's limits, the feature's, and the app's."""
+    """The limits that apply to an admission: the user's, the feature's and the app's."""
 
     user: UserLimits
     feature: FeatureLimits
@@ -188,9 +189,9 @@ class Caps:
 def resolve(
     policy: CapPolicy, own: OwnLimits, *, tier: str | None, anonymous: bool
 ) -> tuple[UserLimits, str | None]:
-    """Return what one user may do, and the tier that it is counted under.
+    """Return what one user may do, and the tier that the user's calls are reported under.
 
-    A tier that the settings do not name changes nothing: the user has the limits of everybody.
+    A tier that the settings do not name changes nothing: everybody's limits apply.
 
     Args:
         policy: What the app's settings say.

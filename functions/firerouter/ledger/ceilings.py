@@ -1,13 +1,13 @@
-"""What all users of the app together may spend: a day and a month, however many instances serve.
+"""What all users of the app together may spend in a day and a month, across all instances.
 
     ceilings/{month}/shards/{n}   {days.{dd}: {nanoUsd}, month: {nanoUsd}, expireAt}
 
-Each admission is counted in one shard, in the same commit as its entry, so that no document is
-written by all. The sum of the shards is known from a few seconds ago, read by one admission for all
-that wait for it. From a share of the ceiling on (`ceiling_exact_from`) it is read for each
-admission, after its own commit: then two that do not fit together see each other, and what is
-reserved does not exceed the ceiling. Below that share, what other instances reserve within
-`ceiling_stale_s` is not seen: the ceiling is exceeded only where that is more than the rest of it.
+Each admission is counted in one shard, in the same commit as its entry, so that no single document
+is written by every call. The sum of the shards is a few seconds old: one admission reads it for all
+that wait for it. Above a share of the ceiling (`ceiling_exact_from`), each admission reads it after
+its own commit: of two that do not fit together, at least one then sees the other, and reservations
+do not exceed the ceiling. Below that share, an instance does not see what others have reserved in
+the last `ceiling_stale_s`: the ceiling is exceeded only if that is more than what was left of it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Spending:
             self.put(number, _counters(document))
 
     def put(self, number: int, counters: Mapping[Field, int]) -> None:
-        """Take new values of some counters of a shard."""
+        """Set some counters of a shard."""
         shard = self._shards.setdefault(number, {})
         for field, value in counters.items():
             self._sums[field] = self.sum(field) + value - shard.get(field, 0)
@@ -47,7 +47,7 @@ class Spending:
 
 
 class Ceilings:
-    """Compares what the whole app spends with its ceiling. One per instance."""
+    """Compares what the whole app spends with its ceilings. One per instance."""
 
     def __init__(
         self,
@@ -61,13 +61,13 @@ class Ceilings:
         self._limits = limits
         self._clock = clock
         self._random = random_ or random.Random()  # noqa: S311  # spreads writes, guards nothing
-        self._month = ""  # the month of what is known
+        self._month = ""  # the month that is cached
         self._known: Cached[Spending] | None = None
         self._noted: dict[int, tuple[float, Mapping[Field, int]]] = {}  # when, and the new totals
         self._admitted: deque[float] = deque(maxlen=limits.ceiling_shards_max)  # when, lately
 
     def choose_shard(self) -> int:
-        """Return the shard for an admission: one of more, the more this instance admits."""
+        """Return a shard for an admission. A busy instance uses more shards."""
         now = self._clock()
         while self._admitted and self._admitted[0] <= now - 1:
             self._admitted.popleft()
@@ -83,7 +83,7 @@ class Ceilings:
         Args:
             ceiling: What the app may spend.
             windows: Where the admission is counted.
-            counted: The counters of its shard, by the name of the cap, with their new totals.
+            counted: The counters of its shard with their new totals, by the cap's name.
 
         Returns:
             The counter with its cap, the new total of all shards, and the cap in nano dollars.
@@ -110,7 +110,7 @@ class Ceilings:
         return None
 
     def _known_in(self, windows: Windows) -> Cached[Spending]:
-        """Return what is known of the month of these windows."""
+        """Return the cached sums of the month of these windows."""
         if self._known is None or self._month != windows.month:
             self._month, self._noted = windows.month, {}
             self._known = Cached(
@@ -125,12 +125,12 @@ class Ceilings:
         begun, noted = self._clock(), self._noted
         spending = Spending(await self._store.ceiling_shards(windows))
         for number, (at, totals) in noted.items():
-            if at >= begun:  # written meanwhile, so newer than what was read, for all we know
+            if at >= begun:  # written since the read began, so it may be newer
                 spending.put(number, totals)
         return spending
 
     async def _read_now(self, windows: Windows) -> Spending:
-        """Read what there is after all that was written before."""
+        """Read sums that include everything written before this call."""
         spending = await self._read(windows)
         self._known_in(windows).put(spending)
         return spending

@@ -4,25 +4,25 @@
       admitted    uid, requestId, payload, nonce, instance, feature, revision, model, test, status,
                   createdAt, deadlineAt, leaseUntil, expireAt, attempts, place
                   reservedNanoUsd, reservedTokens, shard, countsFeature   its counters (`quotas`)
-                  maxTokens?   the most that it may write, where a budget left no more
+                  maxTokens?   its limit of completion tokens, if a budget shortened it
                   tier?, anonymous?   who called
-                  cached, savedNanoUsd   only of an answer that was cached: what it did not cost
+                  cached, savedNanoUsd   only if a cached answer was served: what that saved
                   question?    until the generation has ended
                   continues?   true: it needs no listener, and a task has to claim it
                   streams?     false: the text is not sent as it is generated
       stopped     stop {at, by, instance, comparison?}
-      freed       true: its place among those in progress was given back, for its instance died;
-                  or it never had one
-      waits       true: it is admitted, but is asked for only once others have ended
+      freed       true: its place among the answers in progress was given back because its
+                  instance died; or it never had one
+      waits       true: it is admitted, but its request is sent only after others have ended
       ended       status, model, provider, finishReason, error, usage, timing, attempts, result,
                   endedAt, costNanoUsd, costIsEstimate
-                  costDueAt?   only of an estimate: when OpenRouter is to be asked for the cost
+                  costDueAt?   only of an estimate: when to ask OpenRouter for the cost
                   cacheId?     the cached answer that was served, or that it was cached as
                   resultExpireAt?   when `result` is removed, if that is before the entry is
       erased      textsErased  true: its conversation was deleted, and so are its texts
       reconciled  reconciledAt, or costGivenUpAt
       reported    rolled       what `reports` has counted of it
-                  rollDueAt?   since its end, or a correction, until that is counted
+                  rollDueAt?   from its end, or a correction, until `reports` has counted that
 
 An `Admission` is the part of an entry that never changes, an `OpenEntry` is an entry for the task
 that owns it, an `Outcome` is how it ended, and a `StoredEntry` is an entry that was read.
@@ -219,12 +219,12 @@ class AttemptRecord:
         reason: Why the attempt failed; None for the one that answered.
         key_version: The version of the OpenRouter key that paid for it.
         purpose: What a request beside the answer was for: a title or a summary.
-        cost_nano_usd: What it cost; None as long as it has not ended.
-        byok_nano_usd: The part of it that a provider billed to a key of the owner's own.
+        cost_nano_usd: What it cost; None until it has ended.
+        byok_nano_usd: The part of the cost that a provider billed to the owner's own key.
         is_estimate: OpenRouter has not said what it cost.
-        is_suspect: What OpenRouter said at first was out of all proportion.
-        prompt_tokens: The tokens that it read, of an estimate: for its correction.
-        completion_tokens: Likewise, those that it wrote.
+        is_suspect: The cost that OpenRouter reported at first was implausible.
+        prompt_tokens: The prompt tokens of an estimate, which its correction needs.
+        completion_tokens: The completion tokens of an estimate, likewise.
     """
 
     model: str | None
@@ -284,7 +284,7 @@ class Cost:
 
 
 def cost_of_all(attempts: Iterable[AttemptRecord]) -> Cost:
-    """Return what attempts cost together. An attempt that has no cost yet counts as nothing."""
+    """Return what attempts cost together. An attempt that has no cost yet counts as 0."""
     known = list(attempts)
     return Cost(
         sum(attempt.cost_nano_usd or 0 for attempt in known),
@@ -347,14 +347,13 @@ class Admission:
         feature: The feature that it runs.
         reserve: What it may cost, and how many tokens it may take.
         payer: Who called.
-        is_shortened: Its answer may have no more than the reserve's tokens, for a budget left no
-            more.
-        saved_nano_usd: What its answer cost when it was made, where it is cached; None if not.
+        is_shortened: Whether a budget limits its answer to the tokens in `reserve`.
+        saved_nano_usd: If a cached answer is served, what that cost when it was generated.
         conversation: Where its answer belongs, if anywhere.
         continues: Whether it needs no listener; a task of the queue has to claim it first.
         streams: Whether its text is sent as it is generated.
-        follows: Whether it is asked for only once those have ended that it is admitted with. It
-            takes no place among the answers in progress, for theirs are free then.
+        follows: Whether its request is sent only after the others that it is admitted with have
+            ended. It takes no place among the answers in progress: theirs are free by then.
         retention: How long the entry is kept, and whether it may hold any text.
     """
 
@@ -374,7 +373,7 @@ class Admission:
 
     @property
     def is_cached(self) -> bool:
-        """Whether its answer is there already: it costs nothing, and takes no place."""
+        """Whether a cached answer is served: it costs nothing and takes no place."""
         return self.saved_nano_usd is not None
 
     @property
@@ -448,10 +447,11 @@ class EntryState:
     Attributes:
         version: The document's update time as last seen: the guard of the next commit.
         attempts: What the next note writes.
-        freed: Its place was given back already, by somebody who took its instance for dead.
+        freed: It holds no place: another instance took this one for dead and gave the place back,
+            or the entry never had one.
         note_timer: Starts that note.
         noting: The last note that was started.
-        texts_erased: Its texts were deleted while it ran: none of them may be stored any more.
+        texts_erased: Its texts were deleted while it ran, so none of them may be stored.
     """
 
     version: datetime
@@ -496,11 +496,11 @@ class Outcome:
         model: The model that answered, or the first one that was called.
         provider: The provider that answered, if OpenRouter named it.
         finish_reason: Why the answer ended.
-        error: The reason of the failure, if it failed.
+        error: The reason for the failure, if it failed.
         usage: As in a result.
-        cost_nano_usd: What it cost; None if nothing is known, and the reservation stands as the
+        cost_nano_usd: What it cost; None if nothing is known: the reservation is then the
             estimate.
-        cost_is_estimate: OpenRouter has not said what all of it cost.
+        cost_is_estimate: Whether any part of the cost is an estimate.
         timing: As in a result.
         attempts: All attempts.
         result: The result, if it is stored for the same request sent again.
@@ -544,13 +544,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
-    """What OpenRouter said, later, of an entry that had ended with an estimate.
+    """What OpenRouter said later about an entry that had ended with an estimate.
 
     Attributes:
         attempts: All attempts, with what is known of them now.
         usage: As in a result.
-        cost: What all of it cost, or is estimated at now.
-        due_at: When OpenRouter is to be asked again; None if it is not.
+        cost: What the generation cost, as far as that is known now.
+        due_at: When to ask OpenRouter again; None if it need not be asked.
     """
 
     attempts: Sequence[AttemptRecord]
@@ -566,18 +566,18 @@ class Correction:
 class StoredEntry:
     """An entry as it was read.
 
-    Malformed fields, and fields that the read did not include, count as absent. So a damaged entry
-    can still be closed.
+    Malformed fields count as absent, so that a damaged entry can still be closed. So do fields
+    that the read did not include.
 
     Attributes:
         version: The document's update time, the guard of the next commit.
         is_test: An admin tried settings that were not saved.
-        max_tokens: The most that it may write, where a budget left no more.
+        max_tokens: Its limit of completion tokens, if a budget shortened it.
         ended_at: When it ended, or when it was admitted if it has not.
         question: The question's message, which may not be stored in its conversation yet.
         result: The stored result.
-        error: The reason that it failed with.
-        stop: The stop that was written onto it.
+        error: The reason for its failure.
+        stop: The stop that was written to it.
         cache_id: The cached answer that has its text.
         texts_erased: Its texts were deleted.
     """
@@ -696,7 +696,7 @@ class StoredEntry:
 
     @property
     def is_unclaimed(self) -> bool:
-        """Whether a task has to claim it and none has yet: nothing was sent to OpenRouter."""
+        """Whether it still waits for a task to claim it: nothing was sent to OpenRouter."""
         return self.continues and not self.instance
 
     @property
@@ -715,7 +715,7 @@ class StoredEntry:
 
     @property
     def windows(self) -> Windows:
-        """Where it is counted."""
+        """The windows that it is counted in."""
         feature = self.feature if self.counts_feature else None
         return Windows(at=self.admitted_at, shard=self.shard, feature=feature)
 
@@ -724,7 +724,7 @@ class StoredEntry:
 
         Args:
             now: The time.
-            instance_alive_until: When the lease of its instance ends, if that has one.
+            instance_alive_until: When its instance's own lease ends, if it has one.
         """
         if self.is_unclaimed:
             return self.deadline_at is not None and self.deadline_at > now

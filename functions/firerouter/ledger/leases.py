@@ -1,9 +1,9 @@
-"""An instance's lease: others know from it whether the generations that it runs are still alive.
+"""An instance's lease, which tells others whether the generations that it runs are still alive.
 
     instances/{instance}   {aliveUntil, expireAt}
 
 An entry is alive for `lease_s` after its admission, which is longer than most answers take. While
-an instance runs one that is older, it renews a lease of its own, one write for all of them.
+an instance runs an older one, it renews a lease of its own: one write for all its generations.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Leases:
             self._schedule()
 
     def release(self, id_: str) -> None:
-        """Let go of a generation that has ended."""
+        """Release a generation that has ended."""
         self._held.discard(id_)
         if not self._held and self._timer is not None:
             self._timer.cancel()
@@ -64,4 +64,4 @@ class Leases:
         try:
             await self._store.renew_lease(self._instance, now=self._now())
         except FirestoreError as error:
-            log.warning("lease_not_renewed", type=error.cause)  # the next one comes in time
+            log.warning("lease_not_renewed", type=error.cause)  # the next one is still in time

@@ -3,15 +3,16 @@
     (none) --admit--> running --settle--> done | stopped | failed | interrupted
        \\--refused: the entry is deleted, and the counters are moved back
 
-`admission` says what is admitted, `entry` what a document holds, `store` where the documents are
-and what the reconciler does to them.
+`admission` decides what is admitted, `entry` defines the document, and `store` reads and writes the
+documents, also for the reconciler.
 
-Each commit that moves a counter carries a guard in the same batch, for the client library may send
-it again: the entry is created (admit), deleted at a known version (give back) or updated at a known
-version (settle). The second time the guard fails, and nothing moves.
+Each commit that moves a counter carries a guard, because the client library may send a commit
+twice: the entry is created (admit), deleted at a known version (give back) or updated at a known
+version (settle). The second time, the guard fails and nothing moves.
 
-A note of the attempts moves no counter but is guarded as well. Its version is the one that `settle`
-uses, so an unguarded note, written after the reconciler closed the entry, would let it end twice.
+A note of the attempts moves no counter, but it is guarded as well: `settle` uses the version that
+the note returns, so an unguarded note on an entry that the reconciler had closed would let the
+entry end twice.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from .limits import LedgerLimits
 from .store import LedgerStore
 
 OnRefusal = Callable[[str, str], None]  # the cap, and the feature that was called
-# what is read of an entry in our hands that somebody else has written to
+# the fields to read of our own entry after another process has written to it
 _OWN_FIELDS: Final = (
     EntryField.STATUS,
     EntryField.NONCE,
@@ -74,10 +75,10 @@ class Ledger:
 
         Args:
             store: The entries and counters.
-            background: Runs what goes on after a caller has been answered.
+            background: Runs what continues after a caller has been answered.
             instance: This instance's id, by which a stop finds what runs here.
-            leases: Keep what runs here alive, for others to see.
-            on_refusal: Is told the cap and the feature of each call that a cap refused.
+            leases: Tell other instances that what runs here is alive.
+            on_refusal: Called with the cap and the feature of each call that a cap refuses.
             limits: How long each step may take.
             now: The clock.
         """
@@ -101,8 +102,8 @@ class Ledger:
     async def admit(self, admission: Admission, caps: Caps) -> Admitted | Answered:
         """Record a generation and count it, unless the same request was answered before.
 
-        Where a budget leaves less than its worst case, the entry's admission has a smaller reserve:
-        see `Admission.is_shortened`.
+        If a budget has less left than the generation's worst case, the entry's admission has a
+        smaller reserve: see `Admission.is_shortened`.
 
         Raises:
             QuotaExceeded: A cap has no room for it.
@@ -120,13 +121,13 @@ class Ledger:
     async def admit_all(
         self, admissions: Sequence[Admission], caps: Caps
     ) -> list[Admitted | Answered | CallableError]:
-        """Admit what is asked for together, all of it or nothing.
+        """Admit generations that belong together: all or none.
 
         Returns:
-            What came of each. An error: the same request was sent before, and its entry says so.
+            The outcome of each: an error only where the same request was sent before.
 
         Raises:
-            CallableError: As `admit`, where all of it is refused.
+            CallableError: As `admit`, if they are refused together.
         """
         try:
             outcomes = await self._admissions.admit(admissions, caps)
@@ -139,10 +140,10 @@ class Ledger:
         return outcomes
 
     async def begin(self, entry: OpenEntry) -> None:
-        """Record that an entry that waited for others is asked for now.
+        """Record that the request of an entry that waited for others is about to be sent.
 
         Raises:
-            ResultNotKept: It was closed meanwhile.
+            ResultNotKept: The entry was closed in the meantime.
             LedgerUnavailable, FirestoreForbidden: As `admit`.
         """
         state = entry.state
@@ -150,25 +151,25 @@ class Ledger:
             while True:
                 try:
                     state.version = await self._store.begin(entry.admission.id, state.version)
-                except Conflict:  # applied before, or stopped, or closed
+                except Conflict:  # it was applied already, or the entry was stopped or closed
                     if not await self._look_again(entry):
                         raise ResultNotKept(previousStatus="interrupted") from None
                 else:
                     return
 
     def begin_to_withdraw(self, entry: OpenEntry, caps: Caps) -> asyncio.Task[None]:
-        """Undo an admission of which nothing was asked, in the background; return the task."""
+        """Undo an admission whose request was not sent, in the background; return the task."""
         self._leases.release(entry.admission.id)
         return self.background.start(self._admissions.withdraw(entry, caps))
 
     def adopt(self, entry: OpenEntry) -> None:
-        """Keep an entry's place for it until it is settled, here."""
+        """Keep an entry's lease until this instance has settled it."""
         self._leases.hold(entry.admission.id)
 
     def note(self, entry: OpenEntry, attempts: Sequence[AttemptRecord]) -> None:
-        """Record the attempts in the background: the reconciler requests costs by their ids.
+        """Record the attempts in the background: the reconciler looks up costs by their ids.
 
-        This happens a moment later. If the entry is settled by then, that records them instead.
+        The write is delayed a moment. If the entry is settled by then, settling records them.
         """
         state = entry.state
         state.attempts = tuple(attempts)
@@ -177,9 +178,9 @@ class Ledger:
             state.note_timer = loop.call_later(self._limits.note_after_s, self._start_note, entry)
 
     async def note_now(self, entry: OpenEntry, attempts: Sequence[AttemptRecord]) -> None:
-        """Record the attempts before another one is made, but do not wait for that for long.
+        """Record the attempts before the next one is made; wait only briefly.
 
-        If the instance is killed in the next one, the reconciler knows that there was one.
+        If the instance is killed during the next one, the reconciler knows about these.
         """
         state = entry.state
         state.attempts = tuple(attempts)
@@ -199,7 +200,7 @@ class Ledger:
         await asyncio.wait({settling}, timeout=self._limits.settle_before_result_s)
 
     def begin_to_settle(self, entry: OpenEntry, outcome: Outcome) -> asyncio.Task[None]:
-        """End the entry in the background, once, and return the task that does."""
+        """End the entry once, in the background, and return the task that does it."""
         self._leases.release(entry.admission.id)
         return self.background.start(self._settle(entry, outcome))
 
@@ -219,7 +220,7 @@ class Ledger:
                 state.version = await self._store.update(
                     id_, state.version, fields, within_s=self._limits.note_s
                 )
-            except Conflict:  # noted by this commit's first sending, stopped, or closed
+            except Conflict:  # the commit was sent twice, or the entry was stopped or closed
                 await self._look_again(entry)
         except FirestoreError as error:
             log.warning("note_failed", type=error.cause)
@@ -249,22 +250,22 @@ class Ledger:
             except Unavailable as error:
                 log.warning("settle_delayed", type=error.cause)
                 await asyncio.sleep(self._limits.settle_pause_s)
-        log.error("settle_failed", generation=entry.admission.id)  # the reconciler does it later
+        log.error("settle_failed", generation=entry.admission.id)  # the reconciler closes it later
 
     async def _end(self, entry: OpenEntry, outcome: Outcome) -> bool:
-        """End the entry. Return whether it has ended; if not, its version was read again."""
+        """End the entry. Return whether it has ended; if not, its version was re-read."""
         try:
             await self._store.end(
                 entry.reservation, outcome, now=self._now(), within_s=self._limits.settle_s
             )
-        except Conflict:  # ended by this commit's first sending or the reconciler, or stopped
+        except Conflict:  # the commit was sent twice, or the entry was closed or stopped
             return not await self._look_again(entry)
         return True
 
     async def _look_again(self, entry: OpenEntry) -> bool:
-        """Read what somebody else has written onto our entry. Return whether it still runs.
+        """Read what another process has written to our entry. Return whether it still runs.
 
-        Its version is never that of an entry that has ended: it is the guard against a second end.
+        The version of an ended entry is never taken over: that would let the entry end twice.
         """
         stored = await self._store.read(entry.admission.id, _OWN_FIELDS)
         if stored is None or not stored.is_running or stored.nonce != entry.nonce:

@@ -12,7 +12,7 @@ class LedgerLimits:
     """The bounds of `ledger`, with the unit last in each name."""
 
     admit_s: float = 8.0  # one commit that admits, gives back, closes or corrects
-    admit_tries: int = 6  # of one call, where others that were refused left room after all
+    admit_tries: int = 6  # of one call: refused calls of others may leave room after all
     admit_pause_s: float = 0.1  # at most, between two of them
     undo_pauses_s: tuple[float, ...] = (0.5, 2.0, 8.0)  # before each look for a lost admission
     note_after_s: float = 0.5  # a generation that ends sooner notes its attempts with its end
@@ -27,20 +27,20 @@ class LedgerLimits:
 
     # A place among a user's answers in progress is free this long after its instance has died
     lease_s: float = 50.0
-    lease_renewal_s: float = 15.0  # between two renewals, while a generation is longer than that
-    running_max: int = 50  # entries of one user that are looked at for a place that is free
+    lease_renewal_s: float = 15.0  # between two renewals, while a generation runs that long
+    running_max: int = 50  # running entries of one user that are read to free places
 
     # The ceiling of the app
-    ceiling_shards_max: int = 64  # documents that it is counted in: a busy instance uses more
+    ceiling_shards_max: int = 64  # documents that count it: a busy instance uses more of them
     ceiling_shards_min: int = 4
-    ceiling_fresh_s: float = 5.0  # that the sum of all shards is taken as known
-    ceiling_stale_s: float = 10.0  # and so long while it is read again
-    ceiling_exact_from: float = 0.8  # of the ceiling: from there on, each call reads the sum
+    ceiling_fresh_s: float = 5.0  # the sum of all shards is cached for this long
+    ceiling_stale_s: float = 10.0  # and for this long while it is being re-read
+    ceiling_exact_from: float = 0.8  # above this share of the ceiling, each call reads the sum
 
     # What admins set for single users
-    own_limits_fresh_s: float = 15.0  # so long after a change, an instance may not know it
+    own_limits_fresh_s: float = 15.0  # an instance may not know a change for this long
     own_limits_stale_s: float = 60.0
-    own_limits_users: int = 2_000  # that an instance remembers
+    own_limits_users: int = 2_000  # users whose limits an instance caches
 
-    window_ttl_days: int = 40  # a month, and time to correct its costs; `Retention` has the others
-    minutes_removed: int = 3  # counters of passed minutes that each call removes
+    window_ttl_days: int = 40  # a month plus time to correct its costs; see also `Retention`
+    minutes_removed: int = 3  # counters of past minutes that each call removes

@@ -1,4 +1,4 @@
-"""Reads the fields of a document that may hold anything: what has not the type counts as absent."""
+"""Reads the fields of a document that may hold anything: a value of another type is ignored."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What admins set for single users, as instances know it.
+"""What admins set for single users, as each instance caches it.
 
     limits/{user}   {tier?, limits?: {requestsPerMinute?, ...}, blocked?, at, by}
 
-A malformed field is as if it were not there, but for `blocked`: anything but `false` blocks.
+A malformed field counts as absent, except `blocked`: any value but `false` blocks the user.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class OwnLimitsStore:
         self._cached: OrderedDict[str, Cached[OwnLimits]] = OrderedDict()
 
     async def get(self, uid: str) -> OwnLimits:
-        """Return what an admin set for a user, as of a few seconds ago.
+        """Return what an admin set for a user, at most a few seconds old.
 
         Raises:
             LedgerUnavailable, FirestoreForbidden: It cannot be read.
@@ -51,7 +51,7 @@ class OwnLimitsStore:
         return await cached.get()
 
     def forget(self, uid: str) -> None:
-        """Read a user's limits anew at the next call: they were just changed here."""
+        """Drop a user's cached limits, because this instance has just changed them."""
         self._cached.pop(uid, None)
 
     async def _load(self, uid: str) -> OwnLimits:
@@ -60,7 +60,7 @@ class OwnLimitsStore:
 
 
 def read_own_limits(document: Mapping[str, object]) -> OwnLimits:
-    """Read what a document says of one user, whatever it holds."""
+    """Read what a document says about one user. It may be malformed."""
     tier = document.get("tier")
     own = document.get("limits")
     override = LimitsOverride()

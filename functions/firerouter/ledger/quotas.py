@@ -3,15 +3,15 @@
     quotas/{user}/windows/{month}     minutes.{ddHHMM}              requests
                                       days.{dd}                     {requests, tokens, nanoUsd}
                                       month                         {nanoUsd}
-                                      features.{feature}            the same, where it has limits
+                                      features.{feature}            the same, if it has limits
     quotas/{user}/windows/concurrent  count, features.{feature}     what runs now
     ceilings/{month}/shards/{n}       days.{dd}, month              {nanoUsd} of all users
 
-One document holds all windows of a user and month, so that a call moves them with one write. What
-is counted in which windows is written on the entry (`Windows`): its end moves the same ones.
+One document holds all windows of a user and month, so that a call moves them with one write. An
+entry records which windows count it (`Windows`), so that its end moves the same ones.
 
-A refused call's counters are moved back. A cached answer moves nothing but requests. A call that
-costs nothing moves no money, but is held to the budgets all the same: over one, nothing is asked.
+A refused call's counters are moved back. A cached answer counts only as a request. A free call
+moves no budget, but is refused like any other once a budget is exceeded.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..errors import QuotaExceeded
 from .caps import Caps, FeatureLimits
 from .reserve import Reserve
 
-Field: TypeAlias = tuple[str, ...]  # of a document: each name on the way to it
+Field: TypeAlias = tuple[str, ...]  # the path of a document's field
 Home: TypeAlias = Literal["month", "concurrent", "project"]
 Unit: TypeAlias = Literal["requests", "answers", "tokens", "usd"]
 
@@ -48,7 +48,7 @@ class Windows:
     Attributes:
         at: When it was admitted.
         shard: The shard of the app's ceiling that it is counted in.
-        feature: Its feature, if that has limits of its own and so counters of its own.
+        feature: Its feature, if that has limits, and therefore counters, of its own.
     """
 
     at: datetime
@@ -81,23 +81,23 @@ class Windows:
         return datetime(year, month + 1, 1, tzinfo=UTC)
 
     def passed_minutes(self, count: int) -> list[str]:
-        """Return the minutes that are over, whose counters each call removes: a few of them."""
+        """Return the last few minutes before this one, whose counters a call removes."""
         minutes = (self.at - timedelta(minutes=back) for back in range(2, 2 + count))
         return [f"{at:%d%H%M}" for at in minutes if f"{at:%Y%m}" == self.month]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counter:
-    """One counter, by how much a call moves it, and its cap.
+    """One counter, how much a call adds to it, and its cap.
 
     Attributes:
         home: The document that it is in.
-        field: Where in it.
+        field: Its path in that document.
         by: How much the call adds.
         cap: The cap's name, as `details.limit` has it.
         max: The cap, as `details.max` has it; None if there is no cap.
         unit: What is counted. Dollars are counted in nano dollars.
-        sentence: What a user is told whose call exceeds the cap.
+        sentence: The error message for a call that exceeds the cap.
         ends: When the next window begins; None if the counter counts what runs now.
     """
 
@@ -112,29 +112,29 @@ class Counter:
 
     @property
     def max_total(self) -> float:
-        """The cap in the units that are counted."""
+        """The cap in the unit that is counted."""
         if self.max is None:
             return float("inf")
         return self.max * NANO_PER_USD if self.unit == "usd" else self.max
 
     @property
     def resets_at(self) -> str | None:
-        """When the next window begins, as callers are told."""
+        """When the next window begins, as callers get it."""
         return None if self.ends is None else self.ends.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def to_wire(self, amount: int) -> float:
-        """Return an amount of what is counted, as callers are told: US dollars, or a number."""
+        """Return an amount as callers get it: in US dollars, or a plain number."""
         return amount / NANO_PER_USD if self.unit == "usd" else amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """By how much an end, or a correction, moves the counters of an entry.
+    """How much an entry's end, or a correction, changes its counters.
 
     Attributes:
-        nano_usd: Of every budget.
-        tokens: Of the tokens of a day.
-        frees_place: It is in progress no more.
+        nano_usd: What to add to every budget.
+        tokens: What to add to the day's tokens.
+        frees_place: Whether it is no longer in progress.
     """
 
     nano_usd: int = 0
@@ -153,10 +153,10 @@ def counters(
     """Return the counters that a call moves, in the order in which their caps are checked.
 
     Args:
-        caps: What the call is held to.
+        caps: The limits that apply to the call.
         windows: The windows that it is counted in.
-        reserves: The worst case of each answer that is to be made: a comparison has several, and a
-            cached answer none.
+        reserves: The worst case of each answer to be generated: a comparison has several, a cached
+            answer none.
         requests: How many requests it counts as.
         places: How many of the answers count as in progress; all by default.
     """
@@ -175,7 +175,7 @@ def counters(
 
 
 def movements(windows: Windows, move: Move) -> list[tuple[Home, Field, int]]:
-    """Return what an end or a correction adds to the counters of an entry; nothing that is 0."""
+    """Return what an end or a correction adds to an entry's counters, without zeros."""
     day, month, feature = ("days", windows.day), ("month",), windows.feature
     owns = [()] if feature is None else [(), ("features", feature)]
     moved: list[tuple[Home, Field, int]] = []
@@ -206,7 +206,7 @@ def refusal(
         counter: The cap.
         used: The counter's total without the call.
         now: The time from which the wait is counted.
-        running: The generations that run now, if it is those that are too many.
+        running: The generations in progress, if there are too many of them.
     """
     details: dict[str, object] = {"limit": counter.cap, "max": counter.max}
     details["used"] = counter.to_wire(used)
@@ -356,7 +356,7 @@ def _money(caps: Caps, windows: Windows, nano_usd: int) -> list[Counter]:
 
 
 def _project(caps: Caps, windows: Windows, nano_usd: int) -> list[Counter]:
-    """Only counted here: what all shards hold together is for `ceilings` to compare."""
+    """Return counters without caps: `ceilings` compares the sum of all shards with the ceiling."""
 
     def budget(field: Field, cap: str, ends: datetime) -> Counter:
         return Counter(

@@ -1,7 +1,7 @@
-"""What an answer may cost at most, held of every budget while it is in progress. Pure.
+"""What an answer may cost at most, reserved in every budget while it is in progress. Pure.
 
-The worst case is linear in the tokens that the model may write: so where it does not fit into what
-is left of a budget, the most tokens that do fit follow by a division.
+The worst case is linear in the tokens that the model may write, so if it does not fit into what is
+left of a budget, a division gives the largest number of tokens that does.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-USEFUL_TOKENS: Final = 256  # an answer is not shortened to fewer
+USEFUL_TOKENS: Final = 256  # an answer is never shortened below this
 
 
 @dataclass(frozen=True, slots=True)
 class LaterRequests:
-    """Requests that one generation may make beside its first one: a repair, a title, a summary.
+    """Requests that one generation may make besides its first: a repair, a title, a summary.
 
-    If an instance is killed before it has recorded one of them, nobody knows whether it was made.
+    If an instance is killed before it records one of them, nobody knows whether it was made.
 
     Attributes:
         count: How many may be billed.
@@ -31,7 +31,7 @@ class LaterRequests:
 
     @classmethod
     def from_document(cls, value: object) -> LaterRequests:
-        """Return what a field of an entry says, whatever it holds."""
+        """Read an entry's field, which may be malformed."""
         fields = value if isinstance(value, Mapping) else {}
         numbers = (fields.get("count"), fields.get("nanoUsd"))
         return cls(*(number if type(number) is int and number > 0 else 0 for number in numbers))
@@ -51,13 +51,13 @@ class Reserve:
     """The worst case of one generation.
 
     Attributes:
-        base_nano_usd: What it costs before anything is written: the prompt, images, files, tools.
-        nano_usd_per_token: What each token costs that it writes.
-        base_tokens: The tokens that it reads, and those that are written beside it.
-        tokens_per_token: How often each written token may count: twice if it may be repaired.
+        base_nano_usd: What it costs apart from its completion: the prompt, images, files, tools.
+        nano_usd_per_token: What each completion token costs.
+        base_tokens: All tokens but those of its completion.
+        tokens_per_token: How often each completion token may count: twice if it may be repaired.
         completion_tokens: The most tokens that it may write.
-        is_lowerable: Whether it may be told to write fewer.
-        later: What of it is for requests that are made after, or beside, the first one.
+        is_lowerable: Whether `completion_tokens` may be lowered.
+        later: The part of it that is for requests after, or beside, the first one.
     """
 
     base_nano_usd: int = 0
@@ -79,7 +79,7 @@ class Reserve:
         return self.base_tokens + self.tokens_per_token * self.completion_tokens
 
     def lowered(self, completion_tokens: int) -> Reserve:
-        """Return the worst case of an answer of at most so many tokens."""
+        """Return the worst case of an answer that is limited to this many tokens."""
         if not self.is_lowerable or self.completion_tokens <= completion_tokens:
             return self
         return replace(self, completion_tokens=completion_tokens)
@@ -91,18 +91,19 @@ NOTHING: Final = Reserve()
 def lower(
     reserves: Sequence[Reserve], *, nano_usd: int | None = None, tokens: int | None = None
 ) -> list[Reserve] | None:
-    """Return the same generations with fewer tokens each, so that all of them fit together.
+    """Return reserves with fewer completion tokens, so that all of them fit together.
 
-    All are shortened to the same number of tokens, the largest that fits; those that are shorter
-    stay as they are.
+    All are limited to the same number of tokens, the largest that fits; shorter ones stay as they
+    are.
 
     Args:
-        reserves: The worst case of each.
-        nano_usd: What is left of the budget; None if money is not what is short.
-        tokens: How many tokens are left; None if tokens are not what is short.
+        reserves: The worst case of each generation.
+        nano_usd: What is left of the budget; None if there is no budget.
+        tokens: How many tokens are left; None if tokens are not limited.
 
     Returns:
-        Their reserves; None if an answer would have fewer than USEFUL_TOKENS, or nothing changes.
+        The lowered reserves; None if an answer would have fewer than USEFUL_TOKENS, or if nothing
+        changes.
     """
     lowest, highest = USEFUL_TOKENS, max((r.completion_tokens for r in reserves), default=0)
     if lowest > highest or not _fit([r.lowered(lowest) for r in reserves], nano_usd, tokens):

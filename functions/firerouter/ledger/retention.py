@@ -2,8 +2,8 @@
 
     config/app  retention   {entryDays, resultDays, cacheDays, storeTexts}
 
-It is read from the app's settings as a call knows them, and goes with its `Admission`: documents
-that were written before a change keep the time that they were given.
+A call reads it from the app's settings and carries it in its `Admission`. Documents that were
+written before a change keep their expiry.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ CacheDays = Annotated[int, Field(ge=1, le=limits.CACHE_MAX_S // 86_400)]
 class Retention(Record):
     """How long ledger entries, results and cached answers are kept, and whether texts are at all.
 
-    What was stored before a change keeps the time that it was given. Conversations stay until they
-    are deleted; a quota's counters live as long as they count, and 40 days at most.
+    What was stored before a change keeps its expiry. Conversations stay until they are deleted; a
+    quota's counters are kept while they count, 40 days at most.
     """
 
     entry_days: EntryDays = limits.ENTRY_DAYS
-    """How many days a ledger entry is kept. The daily sums of reports stay."""
+    """How many days a ledger entry is kept. The daily sums of reports are kept forever."""
 
     result_days: ResultDays = limits.ENTRY_DAYS
-    """How many days the result of a call is kept in its entry, for the same request sent again and
-    for `resume`; at most as long as the entry."""
+    """How many days a call's result is kept in its entry, for `resume` and for repeated requests;
+    at most as long as the entry."""
 
     cache_days: CacheDays = limits.CACHE_MAX_S // 86_400
-    """The most days that a cached answer is kept, whatever a feature's `cacheSeconds` says."""
+    """The maximum number of days that a cached answer is kept, whatever `cacheSeconds` says."""
 
     store_texts: bool = True
     """Whether prompts and answers are stored anywhere but in the user's own conversation. If not,
-    nothing is cached, an answer stops with its listeners even where `onDisconnect` is `continue`,
-    the same request sent again after its end is refused with `result_not_kept`, and what an
-    instance had written when it was killed is lost."""
+    nothing is cached, answers stop when their listeners leave even if `onDisconnect` is `continue`,
+    a request that is repeated after its end is refused with `result_not_kept`, and if an instance
+    is killed, what its answers had written so far is lost."""
 
     def entry_ends(self, now: datetime) -> datetime:
         """Return when an entry that begins now expires."""
@@ -55,7 +55,7 @@ class Retention(Record):
         return now + timedelta(days=self.result_days)
 
     def cache_s(self, wanted_s: int) -> int:
-        """Return for how many seconds an answer is cached that a feature caches for `wanted_s`."""
+        """Return how many seconds to cache an answer, given the feature's `wanted_s`."""
         return min(wanted_s, self.cache_days * 86_400)
 
 

@@ -1,4 +1,4 @@
-"""A stop as it is written to an entry, for the instance that is at work on it. Pure."""
+"""A stop as it is written to an entry, for the instance that runs the generation. Pure."""
 
 from __future__ import annotations
 

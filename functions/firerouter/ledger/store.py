@@ -2,7 +2,7 @@
 
     generations/{id}                                   the entry (`entry`)
     quotas/{user}/windows/{month}, .../concurrent      a user's counters (`quotas`)
-    ceilings/{month}/shards/{n}                        what all users reserved and spent
+    ceilings/{month}/shards/{n}                        what all users have reserved and spent
     instances/{instance}                               {aliveUntil}: its lease (`leases`)
 
     running, past deadlineAt --close--> interrupted    what a killed instance left behind
@@ -10,12 +10,12 @@
                                      --postpone--> a later costDueAt
                                      --give up--> costGivenUpAt; the estimate stands
 
-The task that owns a generation (`ledger`), the reconciler, and whoever stops, follows or claims a
-generation on another instance (`delivery`) all read and write here. Each commit is guarded by the
-version of the entry that it is based on: applied twice, or by two at once, it moves no counter
-twice. Only estimates have a `costDueAt`, so its index holds nothing but what is left to ask for.
-Likewise `rollDueAt`: whatever sets an entry's end, cost or usage sets it too, so that `reports`
-counts what has changed.
+The task that owns a generation (`ledger`), the reconciler, and the code that stops, follows or
+claims a generation on another instance (`delivery`) all read and write here. Each commit is guarded
+by the version of the entry that it is based on, so no counter moves twice if a commit is applied
+twice or two processes race. Only estimates have a `costDueAt`, so its index holds only the costs
+still to be looked up. Likewise `rollDueAt`: every write that sets an entry's end, cost or usage
+sets it too, so that `reports` counts the change.
 """
 
 from __future__ import annotations
@@ -75,13 +75,13 @@ MOVED_HOMES: tuple[Home, ...] = ("month", "concurrent", "project")  # in the ord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """An admission on its way: what its one commit writes, and so what undoes it.
+    """An admission before it is final: what its commit writes, and what undoing it must revert.
 
     Attributes:
-        admissions: What is admitted together, of one user: a comparison has several.
-        nonce: Tells these entries' owner from everybody else.
+        admissions: One user's generations that are admitted together: a comparison has several.
+        nonce: Identifies the entries' owner.
         windows: Where they are counted.
-        counters: What they move.
+        counters: The counters that they move.
     """
 
     admissions: Sequence[Admission]
@@ -117,13 +117,13 @@ class LedgerStore:
 
         Args:
             id_: The generation's id.
-            fields: The fields to read, because an entry may have a long result; all by default.
+            fields: The fields to read; all by default, but an entry's result may be long.
         """
         snapshot = await get(self._paths.generation(id_), fields=fields)
         return StoredEntry.from_snapshot(snapshot) if snapshot.exists else None
 
     async def read_all(self, ids: Iterable[str], fields: Collection[str]) -> list[StoredEntry]:
-        """Return those of several entries that exist, with only these fields."""
+        """Return the entries that exist, with only these fields."""
         references = [self._paths.generation(id_) for id_ in ids]
         found = await get_all(self._firestore, references, fields=fields)
         return [StoredEntry.from_snapshot(snapshot) for snapshot in found if snapshot.exists]
@@ -141,7 +141,7 @@ class LedgerStore:
         return _version(await commit(batch, within_s))
 
     async def begin(self, id_: str, version: datetime) -> datetime:
-        """Record that an entry waits for no others any more: see `update`."""
+        """Record that an entry no longer waits for others: see `update`."""
         fields = {EntryField.WAITS: DELETE_FIELD}
         return await self.update(id_, version, fields, within_s=self._limits.admit_s)
 
@@ -157,7 +157,7 @@ class LedgerStore:
         """Create the entries and move their counters, in one commit.
 
         Raises:
-            AlreadyExists: There is an entry of one of these ids, perhaps by this very commit.
+            AlreadyExists: One of the entries exists, perhaps because this commit was sent twice.
         """
         batch = Batch(self._firestore)
         for admission in opening.admissions:
@@ -186,7 +186,7 @@ class LedgerStore:
         return _totals(opening, results[len(opening.admissions) :])
 
     async def totals(self, uid: str, windows: Windows, counters: Sequence[Counter]) -> list[int]:
-        """Return the present value of each counter of a user."""
+        """Return the current value of each of a user's counters."""
         homes = _homes(counters)
         references = [self._home(home, uid, windows) for home in homes]
         documents = dict(
@@ -202,7 +202,7 @@ class LedgerStore:
     # -- places among a user's answers in progress ---------------------------------------------
 
     async def running_of(self, uid: str) -> list[StoredEntry]:
-        """Return a user's entries that run or wait, as many as are looked at."""
+        """Return a user's running and waiting entries, at most `running_max`."""
         running = self._where(FieldFilter(EntryField.UID, "==", uid)).where(
             filter=FieldFilter(EntryField.STATUS, "==", RUNNING)
         )
@@ -210,20 +210,20 @@ class LedgerStore:
         return [StoredEntry.from_snapshot(snapshot) for snapshot in found]
 
     async def leases(self, instances: Collection[str]) -> dict[str, datetime]:
-        """Return until when each instance is known to be alive, where it has said so."""
+        """Return when the lease of each instance ends, for those that have one."""
         references = [self._paths.instance(instance) for instance in instances if instance]
         found = await get_all(self._firestore, references) if references else []
         ends = {snapshot.id: content(snapshot).get("aliveUntil") for snapshot in found}
         return {instance: end for instance, end in ends.items() if isinstance(end, datetime)}
 
     async def renew_lease(self, instance: str, *, now: datetime) -> None:
-        """Write down that an instance is alive."""
+        """Record that an instance is alive."""
         alive_until = now + timedelta(seconds=self._limits.lease_s)
         document = {"aliveUntil": alive_until, EntryField.EXPIRE_AT: now + timedelta(days=1)}
         await put(self._paths.instance(instance), document, within_s=self._limits.note_s)
 
     async def free_place(self, stored: StoredEntry) -> bool:
-        """Give back the place of an entry whose instance is dead. Return whether this did it."""
+        """Free the place of an entry whose instance is dead. Return whether this call did it."""
         batch = Batch(self._firestore)
         reference = self._paths.generation(stored.id)
         batch.update(reference, {EntryField.FREED: True}, version=stored.version)
@@ -248,24 +248,24 @@ class LedgerStore:
     # These raise LedgerUnavailable and FirestoreForbidden.
 
     async def overdue(self, now: datetime, limit: int) -> list[StoredEntry]:
-        """Return running entries that no function can still be working on, the oldest first."""
+        """Return running entries that no function can still be working on, oldest first."""
         running = self._where(FieldFilter(EntryField.STATUS, "==", RUNNING))
         late = running.where(filter=FieldFilter(EntryField.DEADLINE_AT, "<=", now))
         return await self._find(late.order_by(EntryField.DEADLINE_AT).limit(limit))
 
     async def cost_due(self, now: datetime, limit: int) -> list[StoredEntry]:
-        """Return entries whose cost is due to be requested, the longest overdue first."""
+        """Return entries whose cost is due to be looked up, the longest overdue first."""
         due = self._where(FieldFilter(EntryField.COST_DUE_AT, "<=", now))
         return await self._find(due.order_by(EntryField.COST_DUE_AT).limit(limit))
 
     async def count_cost_due(self) -> int:
-        """Return how many entries wait for their cost, whether it is due now or later."""
+        """Return how many entries wait for their cost to be looked up, now or later."""
         waiting = self._where(FieldFilter(EntryField.COST_DUE_AT, ">", epoch()))
         with translated(LedgerUnavailable, "ledger_away"):
             return await count(waiting)
 
     async def close(self, stored: StoredEntry, now: datetime) -> bool:
-        """End an entry that no instance is running anymore. Return whether this call did it."""
+        """End an entry that no instance runs anymore. Return whether this call did it."""
         fields: Document = {
             EntryField.STATUS: "interrupted",
             EntryField.ERROR: Restarting.reason,
@@ -279,14 +279,14 @@ class LedgerStore:
             fields[EntryField.MODEL] = stored.attempts[-1].model
         cost = Cost(0, is_estimate=False)
         if not (stored.is_unclaimed or stored.waits):
-            # what was reserved is for the attempt that it died in
+            # the attempt that was cut off may have cost as much as was reserved
             known = cost_of_all(stored.attempts).nano_usd
             cost = Cost(known + stored.reserved_nano_usd, is_estimate=True)
         ending = self._end(stored.reservation, fields, cost, now, within_s=self._limits.admit_s)
         return await _done(ending, stored)
 
     async def correct(self, stored: StoredEntry, correction: Correction, now: datetime) -> bool:
-        """Record what an entry really cost. Return whether this did it."""
+        """Record what an entry really cost. Return whether this call did it."""
         cost, due_at = correction.cost, correction.due_at
         usage = dict(correction.usage)
         fields: Document = {
@@ -313,7 +313,7 @@ class LedgerStore:
         return await _done(commit(batch, self._limits.admit_s), stored)
 
     async def postpone(self, stored: StoredEntry, until: datetime) -> bool:
-        """Have the cost requested again at `until`. Return whether this call did it."""
+        """Have the cost looked up again at `until`. Return whether this call did it."""
         return await self._mark(stored, {EntryField.COST_DUE_AT: until})
 
     async def give_up(self, stored: StoredEntry, now: datetime) -> bool:
@@ -322,9 +322,9 @@ class LedgerStore:
         return await self._mark(stored, fields)
 
     async def remove_results(self, now: datetime, limit: int) -> int:
-        """Remove results that are kept no longer, of at most so many entries. Return of how many.
+        """Remove expired results of at most `limit` entries. Return of how many.
 
-        Where an entry is gone meanwhile, nothing is removed: the next run does it.
+        If one of the entries changes in the meantime, nothing is removed: the next run does it.
         """
         old = self._where(FieldFilter(EntryField.RESULT_EXPIRE_AT, "<=", now))
         page = old.order_by(EntryField.RESULT_EXPIRE_AT).select([]).limit(limit)
@@ -383,13 +383,13 @@ class LedgerStore:
         await commit(batch, within_s)
 
     def _move(self, batch: Batch, opening: Opening, *, times: int) -> None:
-        """Move the counters of an admission, each document by one write."""
+        """Move the counters of an admission, with one write per document."""
         moved = [(counter.home, counter.field, times * counter.by) for counter in opening.counters]
         removed = opening.windows.passed_minutes(self._limits.minutes_removed)
         self._apply(batch, opening.uid, opening.windows, moved, removed if times > 0 else ())
 
     def _spend(self, batch: Batch, held: Reservation, move: Move) -> None:
-        """Move the counters of the windows of admission, by what the entry turned out to cost."""
+        """Move an entry's counters, in the windows in which it was admitted."""
         if held.uid is not None:
             self._apply(batch, held.uid, held.windows, movements(held.windows, move))
 
@@ -413,7 +413,7 @@ class LedgerStore:
             batch.increment(self._home(home, uid, windows), increments, fields)
 
     def _home(self, home: Home, uid: str, windows: Windows) -> AsyncDocumentReference:
-        """Return the document that some of an entry's counters are in."""
+        """Return the document of a group of counters."""
         if home == "project":
             return self._paths.ceiling_shard(windows.month, windows.shard)
         return self._paths.quota_window(uid, windows.month if home == "month" else CONCURRENT)
@@ -423,7 +423,7 @@ class LedgerStore:
 
 
 def tokens_of(usage: object) -> int:
-    """Return how many tokens a result's usage counts."""
+    """Return the total tokens in a result's usage."""
     count = usage.get("totalTokens") if isinstance(usage, Mapping) else None
     return count if isinstance(count, int) and count > 0 else 0
 
@@ -439,7 +439,7 @@ def _homes(counters: Sequence[Counter]) -> list[Home]:
 
 
 def _totals(opening: Opening, results: Sequence[WriteResult]) -> list[int]:
-    """Return the new total of each counter: each document's write has their increments in order."""
+    """Return the counters' new totals: a write's results are in the order of its increments."""
     values = {
         home: iter(WriteResult.pb(result).transform_results)
         for home, result in zip(_homes(opening.counters), results, strict=True)
@@ -448,12 +448,12 @@ def _totals(opening: Opening, results: Sequence[WriteResult]) -> list[int]:
 
 
 def _version(results: Sequence[WriteResult]) -> datetime:
-    """Return the version that a commit gave to the documents that it wrote."""
+    """Return the version of the documents that a commit wrote."""
     return cast("datetime", results[0].update_time)
 
 
 async def _done(committing: Awaitable[object], stored: StoredEntry) -> bool:
-    """Return whether this commit was the one that made the change."""
+    """Return whether this commit made the change."""
     with translated(LedgerUnavailable, "ledger_away"):
         try:
             await committing

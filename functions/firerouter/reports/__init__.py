@@ -1,4 +1,4 @@
-"""Reports: what the generations of each day came to; what is one user's, to take or erase."""
+"""Reports: usage and cost of each day; one user's data, to export or erase."""
 
 from typing import TYPE_CHECKING
 

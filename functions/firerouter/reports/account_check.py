@@ -1,14 +1,15 @@
-"""Holds what OpenRouter charged each key on a day against the ledger's sum for it.
+"""Compares what OpenRouter charged each key on a day with the ledger's sum for it.
 
     usage/{day}                     sums.keyNanoUsd.{key}: what the ledger says
-    usage/accounts/keys/{key}       {day, totalNanoUsd}: what OpenRouter said at that day's end
+    usage/accounts/keys/{key}       {day, totalNanoUsd}: the key's total at the end of that day
 
-`GET /key` tells what a key has spent in all and today (UTC). The difference is what it had spent
-when the last day ended, whenever today one asks; and from one such sum to the next is what it spent
-on the days between. What is charged to a provider's own account is in neither.
+`GET /key` reports what a key has spent in all and what it has spent today (UTC). Their difference
+is the total at the end of yesterday, whatever time it is today. The difference between two such
+totals is what the key spent on the days between. Neither includes what a provider charged to the
+owner's own account.
 
-A generation is counted on the day of its admission. One that runs over midnight is on another day
-for OpenRouter: that, and estimates that are not corrected yet, is what the tolerance is for.
+The ledger counts a generation on the day of its admission. OpenRouter may count one that runs past
+midnight on the next day. The tolerance is for these, and for estimates that are not corrected yet.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ class KeyReports(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
-    """What OpenRouter said of a key.
+    """What OpenRouter said about a key.
 
     Attributes:
-        day: The last day that it covers to its end.
-        total_nano_usd: What the key had spent in all when that ended.
+        day: The last whole day that it covers.
+        total_nano_usd: What the key had spent in all by the end of that day.
     """
 
     day: date
@@ -82,12 +83,12 @@ class AccountCheck:
         self._now = now
 
     async def run(self) -> int:
-        """Check the keys whose last day was not checked. Return how many alerts were given.
+        """Check the keys for which yesterday has not been checked. Return the number of alerts.
 
-        A key that cannot be read, or of which OpenRouter says nothing, is left to the next run.
+        A key that cannot be read, or that OpenRouter does not report on, is left to the next run.
 
         Raises:
-            SettingsUnavailable, FirestoreError: The schedule comes again.
+            SettingsUnavailable, FirestoreError: The next scheduled run tries again.
         """
         due = self._now() - timedelta(days=1, seconds=self._limits.account_after_s)
         slots = await self._keys.slots()
@@ -131,7 +132,7 @@ class AccountCheck:
         return _Statement(datetime.strptime(day, "%Y%m%d").date(), total)
 
     async def _statement(self, version: int | None) -> _Statement | None:
-        """Ask OpenRouter. Return None if it, or Secret Manager, did not say."""
+        """Ask OpenRouter. Return None if it or Secret Manager did not answer."""
         key = await self._key(version)
         if key is None:
             return None
@@ -144,7 +145,7 @@ class AccountCheck:
         if report.usage_usd is None or report.usage_today_usd is None:
             log.warning("account_not_told", key=key_name(version), reason="no_usage")
             return None
-        if self._now().date() != asked_on:  # of which of the two days its answer is cannot be said
+        if self._now().date() != asked_on:  # "today" may be either day
             return None
         total = _nano_usd(report.usage_usd) - _nano_usd(report.usage_today_usd)
         return _Statement(asked_on - timedelta(days=1), total)
@@ -157,7 +158,7 @@ class AccountCheck:
             return None
 
     async def _ledger(self, name: str, after: date, until: date) -> _Ledger:
-        """Return what the ledger counted after one day until the end of another."""
+        """Return what the ledger counted after day `after`, up to the end of day `until`."""
         days = [after + timedelta(days=1 + number) for number in range((until - after).days)]
         references = [self._paths.usage(f"{day:%Y%m%d}") for day in days]
         found = await get_all(self._firestore, references, within_s=self._limits.alert_read_s)
@@ -176,9 +177,9 @@ def _alert(name: str, days: tuple[date, date], charged: int, ledger: _Ledger) ->
         id=f"{day:%Y%m%d}-account-{name}",
         kind="account",
         day=f"{day:%Y%m%d}",
-        message=f"{when} (UTC), OpenRouter has charged {dollars(charged)} to the key {name}, and "
-        f"the ledger says {dollars(ledger.nano_usd)}, of which "
-        f"{dollars(ledger.estimated_nano_usd)} are estimated. Is the key used elsewhere?",
+        message=f"{when} (UTC), OpenRouter charged {dollars(charged)} to the key {name}, but the "
+        f"ledger counts {dollars(ledger.nano_usd)}, of which "
+        f"{dollars(ledger.estimated_nano_usd)} is estimated. Is the key used elsewhere?",
         fields={
             "key": name,
             "firstDay": f"{first:%Y%m%d}",

@@ -1,8 +1,8 @@
-"""What an admin should look at: a document, and a line of the log, once for each cause and day.
+"""What an admin should look at: a document and a log line, once per cause and day (or month).
 
     alerts/{id}   {kind, day, message, at, expireAt, ...}      id: the day, or month, and the cause
 
-The lines have stable names, for alerts that are based on logs: `alert_ceiling`,
+The log events have stable names, so that log-based alerts can use them: `alert_ceiling`,
 `alert_unusual_cost`, `alert_account`.
 """
 
@@ -28,11 +28,11 @@ class Alert:
     """One alert.
 
     Attributes:
-        id: The day, or month, and the cause: there is one alert of it.
+        id: The day, or month, and the cause. There is one alert per id.
         kind: What it is about.
-        day: The day (UTC) that it is about, `20260714`.
+        day: The day (UTC) that it is about, such as `20260714`.
         message: One or two sentences for an admin.
-        fields: What else there is to say. Amounts are nano dollars.
+        fields: More fields of the document and the log line. Amounts are in nano dollars.
     """
 
     id: str
@@ -58,7 +58,7 @@ class Alerts:
         self._now = now
 
     async def known(self, ids: Sequence[str]) -> set[str]:
-        """Return those of the ids of which there is an alert."""
+        """Return the ids that already have an alert."""
         references = [self._paths.alert(id_) for id_ in ids]
         found = await get_all(
             self._firestore, references, fields=["kind"], within_s=self._limits.alert_read_s
@@ -68,7 +68,7 @@ class Alerts:
     async def give(self, alert: Alert) -> bool:
         """Log and record an alert. Return whether it is a new one.
 
-        The line is written first: if the process ends between the two, it is written again.
+        The line is written first: if the process dies before the document, it is written again.
         """
         if await self.known([alert.id]):
             return False
@@ -84,11 +84,11 @@ class Alerts:
         }
         try:
             await create(self._paths.alert(alert.id), document, within_s=self._limits.alert_write_s)
-        except AlreadyExists:  # another run was at it at the same time
+        except AlreadyExists:  # another run was faster
             return False
         return True
 
 
 def dollars(nano_usd: int) -> str:
-    """Return an amount as an alert tells it: `$1,234.50`."""
+    """Return an amount as alerts show it: `$1,234.50`."""
     return f"${nano_usd / NANO_PER_USD:,.2f}"

@@ -1,13 +1,14 @@
-"""Deletes a user's ledger entries and takes the user out of the roll-ups, but not what was spent.
+"""Deletes a user's ledger entries and takes the user out of the roll-ups, but keeps the totals.
 
     generations/{id}                   deleted; its contribution moves to `%erased`, counted or not
-    usage/{day}/users/{user}           what is left, of entries that have expired, moves there too
-    usage/{day}/users/%erased          the same fields as a user's, of all who were erased
-                                       keys.{name}.{key}: what only the day has of deleted entries
+    usage/{day}/users/{user}           what is left, from entries that have expired, moves there too
+    usage/{day}/users/%erased          the same fields as a user's, for all erased users;
+                                       keys.{name}.{key}: sums of deleted entries that users and
+                                       cells do not have, only days
 
-The sums of days and cells stay what they are: each commit takes as much from the user as it adds to
-`%erased`, and deletes what it has moved. It is guarded by the versions that were read: applied
-twice, or by two at once, or while the ledger is being counted, it moves nothing twice.
+The sums of days and cells do not change: each commit takes as much from the user as it adds to
+`%erased`, and deletes what it has moved. It is guarded by the versions that were read, so nothing
+moves twice if it is applied twice, if two processes race, or while the ledger is being counted.
 """
 
 from __future__ import annotations
@@ -51,14 +52,14 @@ KEYS = "keys"
 
 @dataclass(frozen=True, slots=True)
 class EndedEntry:
-    """An entry that has ended, and can be deleted.
+    """An entry that has ended and can be deleted.
 
     Attributes:
         id: The generation's id.
         version: The document's update time, the guard of the commit that deletes it.
-        admitted_at: When it was admitted, as far as that is known.
-        counted: What was counted of it.
-        contribution: What is to be counted of it in the end.
+        admitted_at: When it was admitted, if that is known.
+        counted: What has been counted of it so far.
+        contribution: What has to be counted of it in all.
     """
 
     id: str
@@ -69,7 +70,7 @@ class EndedEntry:
 
     @classmethod
     def from_snapshot(cls, snapshot: Snapshot) -> EndedEntry | None:
-        """Return the entry; None if it runs, or is gone."""
+        """Return the entry; None if it is running or gone."""
         document = content(snapshot)
         if not snapshot.exists or document.get(EntryField.STATUS) == RUNNING:
             return None
@@ -103,16 +104,16 @@ class AnonymousUsage:
                 yield ended
 
     async def reread(self, entries: Sequence[EndedEntry]) -> list[EndedEntry]:
-        """Return the entries as they are now, without those that are gone."""
+        """Read the entries again; leave out those that are gone."""
         references = [self._paths.generation(entry.id) for entry in entries]
         found = await get_all(self._firestore, references, fields=COUNTED_FIELDS)
         return [one for one in map(EndedEntry.from_snapshot, found) if one is not None]
 
     async def delete(self, entries: Sequence[EndedEntry]) -> None:
-        """Delete a page of entries, and count them as nobody's: in one commit.
+        """Delete a page of entries and count them under `%erased`, in one commit.
 
         Raises:
-            Conflict: One of them is not as it was read. Nothing was changed.
+            Conflict: One of them has changed since it was read. Nothing was written.
         """
         movement, keys = Movement(), dict[str, Sums]()
         batch = Batch(self._firestore)
@@ -130,7 +131,7 @@ class AnonymousUsage:
         await commit(batch, self._limits.roll_commit_s)
 
     async def rows(self, uid: str) -> AsyncIterator[list[Snapshot]]:
-        """Yield the user's documents in the roll-ups of all days, some days at a time."""
+        """Yield the user's documents in the roll-ups of all days, a few days at a time."""
         days = pages(self._paths.usage_days().select([]), self._limits.erase_days_at_once)
         async for page in days:
             own = [self._paths.usage_user(day.id, uid) for day in page if day.id.isdecimal()]
@@ -140,17 +141,17 @@ class AnonymousUsage:
 
     @staticmethod
     def day_of(row: Snapshot) -> str:
-        """Return the day of a user's document: `usage/{day}/users/{user}`."""
+        """Return the day of a document `usage/{day}/users/{user}`."""
         return str(row.reference.path.split("/")[1])
 
     async def fold(self, row: Snapshot) -> None:
-        """Move what a user's document of a day has to `%erased`, and delete it.
+        """Move the contents of a user's document of a day to `%erased`, and delete it.
 
-        One with many cells takes several commits. If another run, or the roll-up, is faster, the
-        document is read again.
+        A document with many cells takes several commits. If another run or the roll-up changes it
+        first, it is read again.
 
         Raises:
-            Conflict: Others were faster each time.
+            Conflict: It was changed before each attempt.
         """
         for _ in range(self._limits.erase_tries):
             try:
@@ -164,7 +165,7 @@ class AnonymousUsage:
         raise Conflict("changed again and again")
 
     async def _fold_cells(self, row: Snapshot) -> None:
-        """Move as many of its cells as one commit takes."""
+        """Move as many of its cells as fit into one commit."""
         day = self.day_of(row)
         cells = content(row).get(CELLS)
         left = dict(cells) if isinstance(cells, dict) else {}

@@ -1,4 +1,4 @@
-"""Compares what the app spends with its ceilings, and a day with the week before it."""
+"""Compares spending with the app's ceilings, and each day with the week before it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .usage_store import SUMS
 
 
 class CostCheck:
-    """Gives alerts about what was spent. One per instance."""
+    """Gives alerts about spending. One per instance."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class CostCheck:
         limits: ReportLimits,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`ceiling` returns what the app may spend, as its settings say now."""
+        """`ceiling` returns what the app may spend, according to its current settings."""
         self._firestore = firestore
         self._paths = Paths(firestore)
         self._alerts = alerts
@@ -38,10 +38,10 @@ class CostCheck:
         self._now = now
 
     async def run(self) -> int:
-        """Return how many alerts were given. Raises SettingsUnavailable, FirestoreError."""
+        """Return the number of alerts given. Raises SettingsUnavailable, FirestoreError."""
         now = self._now()
         given = await self._check_ceilings(now)
-        # a day is counted to its end only when the next one has begun
+        # a day is only complete once entries of the next one have been counted
         for day in (now - timedelta(days=1), now):
             given += await self._check_day(day)
         return given
@@ -64,7 +64,7 @@ class CostCheck:
     async def _check_ceiling(
         self, window: str, begins: str, now: datetime, nano_usd: int, ceiling_usd: float
     ) -> int:
-        """Give the alert of the highest share that is reached, unless a higher one was given."""
+        """Give the alert for the highest share reached, unless that or a higher one was given."""
         ids = {share: f"{begins}-ceiling-{window}-{share}" for share in self._limits.alert_shares}
         reached = [share for share in ids if nano_usd * 100 >= share * ceiling_usd * NANO_PER_USD]
         if not reached or nano_usd <= 0:
@@ -77,7 +77,7 @@ class CostCheck:
             id=ids[share],
             kind="ceiling",
             day=f"{now:%Y%m%d}",
-            message=f"The app has reached {share} % of its ceiling of this {window}: {spent}.",
+            message=f"The app has reached {share}% of its ceiling for the {window}: {spent}.",
             fields={
                 "window": window,
                 "share": share,
@@ -108,7 +108,7 @@ class CostCheck:
             id=f"{name}-unusual-cost",
             kind="unusual_cost",
             day=name,
-            message=f"{day:%Y-%m-%d} has cost {dollars(cost)}, more than "
+            message=f"{day:%Y-%m-%d} cost {dollars(cost)}, more than "
             f"{self._limits.unusual_factor} times the median of the week before, "
             f"{dollars(usual)}.",
             fields={"nanoUsd": cost, "medianNanoUsd": usual},

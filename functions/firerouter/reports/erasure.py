@@ -1,21 +1,23 @@
-"""Erases all that the app has of one user: `erase_my_data`, and the chore `./scripts/erase-user`.
+"""Erases all data of one user: `erase_my_data`, and the script `./scripts/erase-user`.
 
     answers in progress are stopped
-    users/{uid}/conversations, deleting       with messages, transcript, files, and their texts
+    users/{uid}/conversations, deleting       with messages, transcript, files and texts elsewhere
     responses/{hash}                          cached for the user
     generations/{id}, progress, asked         see `anonymous_usage`
     usage/{day}/users/{user}                  likewise: the sums stay, without the user
     quotas/{uid}/windows/{window}             those that no longer count
-    users/{uid}/uploads, images               whatever else is in Cloud Storage
-    users/{uid}                               what the user preferred
+    users/{uid}/uploads, images               the user's other files in Cloud Storage
+    users/{uid}                               the user's preferences
 
-What stays, unless the owner of the app says so (`forgets_limits`): this month's and this day's
-counters, which hold numbers only, so that erasing does not give back a spent budget; they expire.
-And `limits/{uid}` with the audit of it: what admins set for the user, such as a block.
+Two things stay, unless the app's owner wants them erased too (`forgets_limits`):
 
-Each step deletes page by page what it finds, and what is deleted is not found again. So a run that
-was cut off, or ran out of time, is completed by the next one, and two at once do no harm. The Auth
-account is the app's: nothing here touches it.
+- the counters of this month and day, so that erasing does not restore a spent budget; they hold
+  only numbers, and expire
+- `limits/{uid}` and its audit entries: what admins set for the user, such as a block
+
+Each step deletes what it finds, page by page, so a run that was cut off or ran out of time is
+completed by the next one, and two at once do no harm. The user's account in Firebase Authentication
+belongs to the app and is not touched.
 """
 
 from __future__ import annotations
@@ -48,9 +50,9 @@ class Erased:
     """What a run erased.
 
     Attributes:
-        counts: How many documents or files, by kind.
-        running: Answers that have not ended, although they were stopped: they are left.
-        is_complete: Nothing is left. Otherwise another run goes on.
+        counts: The number of documents or files, by kind.
+        running: Answers that were stopped but have not ended: they are not erased.
+        is_complete: Whether nothing is left; if not, another run continues.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -86,11 +88,11 @@ class Erasure:
         self._now = now
 
     async def erase(self, uid: str, *, forgets_limits: bool = False) -> Erased:
-        """Erase what there is of a user, as far as the time allows. It can be called again.
+        """Erase a user's data, as far as time allows. It can be called again.
 
         Args:
             uid: The user.
-            forgets_limits: Whether what admins set for the user goes too, and all counters.
+            forgets_limits: Whether to erase what admins set for the user as well, and all counters.
 
         Raises:
             LedgerUnavailable, HistoryUnavailable: Firestore did not answer.
@@ -110,7 +112,7 @@ class Erasure:
                             if now() >= until:
                                 raise TimeoutError
                     erased.running = len(await self._store.running_of(uid))
-            except (TimeoutError, Conflict):  # or others changed the same documents meanwhile
+            except (TimeoutError, Conflict):  # Conflict: others keep changing the same documents
                 erased.is_complete = False
         erased.is_complete = erased.is_complete and not erased.running
         log.info("user_erased", complete=erased.is_complete, **erased.counts)
@@ -129,7 +131,7 @@ class Erasure:
         return steps | ({"limits": self._erase_limits} if forgets_limits else {})
 
     async def _stop(self, uid: str) -> None:
-        """Stop what the user has in progress, and wait a little for it to end."""
+        """Stop the user's answers in progress, and wait briefly for them to end."""
         running = await self._store.running_of(uid)
         await asyncio.gather(*(self._stop_one(entry, uid) for entry in running))
         for _ in range(self._limits.erase_stop_looks):
@@ -141,7 +143,7 @@ class Erasure:
         self._stops.stop_here(entry.id, uid)
         await self._stops.request(entry.id, uid)
 
-    # -- the steps: each yields how much it has just erased ----------------------------------------
+    # -- the steps: each yields how many items it has just erased ----------------------------------
 
     async def _erase_conversations(self, uid: str) -> AsyncIterator[int]:
         for collection in (self._paths.conversations(uid), self._paths.deletions(uid)):
@@ -172,7 +174,7 @@ class Erasure:
                 return 0
             try:
                 await self._usage.delete(page)
-            except Conflict:  # counted, or corrected, at the same time
+            except Conflict:  # an entry was counted or corrected at the same time
                 page = await self._usage.reread(page)
             else:
                 return len(page)
@@ -191,8 +193,8 @@ class Erasure:
             yield count
 
     async def _delete_windows(self, uid: str, counting: set[str]) -> int:
-        """Delete the windows but these. That of answers in progress goes when there are none."""
-        if await self._store.running_of(uid):  # their end moves it
+        """Delete all windows except these, and except the one that counts running answers."""
+        if await self._store.running_of(uid):  # when they end, they move it
             counting |= {CONCURRENT}
         count = 0
         for snapshot in await query(self._paths.quota_windows(uid).select([])):
@@ -200,7 +202,7 @@ class Erasure:
                 continue
             batch = Batch(self._firestore)
             batch.delete(snapshot.reference, version=snapshot.update_time)
-            with suppress(Conflict):  # it has moved since, or another run was faster
+            with suppress(Conflict):  # it has changed since, or another run was faster
                 await commit(batch, self._limits.roll_commit_s)
                 count += 1
         return count
@@ -222,7 +224,7 @@ class Erasure:
             yield 1
 
     async def _erase_limits(self, uid: str) -> AsyncIterator[int]:
-        """Delete what admins set for the user, and take the user's name out of their audit."""
+        """Delete what admins set for the user, and remove the user's id from the audit entries."""
         reference = self._paths.user_limits(uid)
         names = [reference.path, f"users/{uid}"]
         changes = self._paths.audit().where(filter=FieldFilter("target", "in", names))

@@ -1,7 +1,7 @@
-"""Durations, counted in buckets, so that those of many days can be added up. Pure.
+"""Durations, counted in buckets so that the counts of many days can be added up. Pure.
 
-Each bucket is a tenth wider than the one before. A percentile is told as the middle of its bucket,
-which is no more than `ERROR` away from the duration itself.
+Each bucket is a tenth wider than the one before. A percentile is reported as the middle of its
+bucket, which is off by at most `ERROR`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
-WIDTH: Final[float] = 1.1  # the end of a bucket, divided by its beginning
+WIDTH: Final[float] = 1.1  # the upper bound of a bucket, divided by its lower bound
 ERROR: Final[float] = WIDTH**0.5 - 1  # 4.9 %
-BUCKETS: Final = 160  # the last one begins at more than an hour
-_NAME: Final = "b"  # a field's name does not begin with a digit without being quoted
+BUCKETS: Final = 160  # the last one begins beyond an hour
+_NAME: Final = "b"  # a field name that begins with a digit would have to be quoted
 
 
 def bucket_of(duration_ms: float) -> str:
@@ -28,8 +28,8 @@ def percentile(counts: Mapping[str, int], share: float) -> int | None:
     """Return a percentile in milliseconds; None if nothing was counted.
 
     Args:
-        counts: How many durations each bucket counts. Names that are no bucket's are ignored.
-        share: Of all durations, those that are no longer: 0.5 for the median.
+        counts: The number of durations in each bucket. Names of no bucket are ignored.
+        share: The share of durations that are no longer than the result: 0.5 for the median.
     """
     named = ((_number(name), count) for name, count in counts.items() if count > 0)
     buckets = sorted((number, count) for number, count in named if number is not None)

@@ -1,9 +1,9 @@
-"""Everything that the app has of one user, page by page: what `export_my_data` returns.
+"""All data that the app has about one user, page by page: what `export_my_data` returns.
 
     profile -> conversations, with all messages -> cached answers -> generations -> usage -> files
 
-A page ends with the item that fills it, and its token says after which item the next one begins. A
-long conversation goes on on the next page, under the same id.
+A page ends with the item that fills it, and its token says after which item the next page begins. A
+long conversation continues on the next page, under the same id.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SECTIONS: Final = (
     "usage",
     "files",
 )
-# of an entry: what was asked of which model, and what it cost; of keys and requests nothing
+# the fields of an entry that belong to the user: nothing about keys or request ids
 _OF_ENTRY: Final = (
     EntryField.FEATURE,
     EntryField.MODEL,
@@ -68,7 +68,7 @@ _OF_ENTRY: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item of an export: a section's, and after which the next page may begin."""
+    """One item of an export: its section, and the position after which the next page begins."""
 
     section: str
     value: Json
@@ -76,7 +76,7 @@ class Item:
 
 
 class PersonalExport:
-    """Reads what there is of a user. One per instance. Its methods raise FirestoreError."""
+    """Reads all data of a user. One per instance. Its methods raise FirestoreError."""
 
     def __init__(
         self,
@@ -92,10 +92,10 @@ class PersonalExport:
         self._limits = limits
 
     async def page(self, uid: str, request: ExportMyData) -> DataExport:
-        """Return a page of all that is the user's.
+        """Return a page of the user's data.
 
         Raises:
-            InvalidArgument: The token is none that an earlier page returned.
+            InvalidArgument: The token does not come from an earlier page.
             StorageUnavailable: Cloud Storage did not answer.
         """
         section, *after = [str(part) for part in read_page_token(request)] or [SECTIONS[0]]
@@ -112,7 +112,7 @@ class PersonalExport:
         return _wire(page, None)
 
     async def _items(self, uid: str, section: str, after: list[str]) -> AsyncIterator[Item]:
-        """Yield the items of a section after one of them, and of all later sections."""
+        """Yield the items of a section after a position, then those of all later sections."""
         readers = {
             "profile": self._profile,
             "conversations": self._conversations,
@@ -156,7 +156,7 @@ class PersonalExport:
                 yield item
 
     async def _messages(self, uid: str, id_: str, after: list[str]) -> AsyncIterator[Item]:
-        """Yield the whole messages of a conversation: a long one is in several documents."""
+        """Yield a conversation's messages, each joined if it is stored in several documents."""
         messages = self._paths.messages(uid, id_)
         parts: list[Snapshot] = []
         async for snapshot in self._documents(messages, messages, after[0] if after else None):
@@ -207,7 +207,7 @@ class PersonalExport:
         collection: AsyncCollectionReference,
         after: str | None,
     ) -> AsyncIterator[Snapshot]:
-        """Yield the documents of a query in the order of their ids, from one of them on."""
+        """Yield the documents of a query in the order of their ids, from a given one on."""
         if after is not None:
             reference = collection.document(after)
             found_by = found_by.start_after(await get(reference, fields=[]))
@@ -226,7 +226,7 @@ def _message(conversation: str, parts: list[Snapshot]) -> Item:
 
 
 def _add(page: dict[str, list[Json]], item: Item) -> None:
-    """Add an item to a page. Messages go to their conversation, if the page has it already."""
+    """Add an item to a page. Messages join their conversation if the page already has it."""
     items = page.setdefault(item.section, [])
     if items and item.section == "conversations" and items[-1]["id"] == item.value["id"]:
         cast(list[object], items[-1]["messages"]).extend(cast(list[object], item.value["messages"]))
@@ -243,7 +243,7 @@ def _wire(page: dict[str, list[Json]], token: str | None) -> DataExport:
 
 
 def _entry(snapshot: Snapshot) -> Json:
-    """Return an entry as its user sees it: with its text, if that is in no conversation."""
+    """Return an entry as its user gets it, with its text unless that is in a conversation."""
     document = content(snapshot)
     place, result = document.pop("place", None), document.pop("result", None)
     cost = document.pop(EntryField.COST, None)
@@ -258,7 +258,7 @@ def _entry(snapshot: Snapshot) -> Json:
 
 
 def _counters(window: str, document: Json) -> Iterator[Json]:
-    """Yield what is used of limits, in the app and with features that have limits of their own."""
+    """Yield what is used of the limits: the app's, and those of features that have their own."""
     if window.startswith(UPLOADS):
         yield {"period": window.removeprefix(UPLOADS), "uploads": document.get("count")}
         return

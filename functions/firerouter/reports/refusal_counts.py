@@ -1,10 +1,9 @@
-"""Counts the calls that a cap refused: in the instance, and in Firestore a minute later.
+"""Counts the calls that a cap refused: in memory, and in Firestore within a minute.
 
     usage/{day}   refusals.{feature}.{cap}: how often
 
 A refused call costs no write of its own. The counts are written at most once a minute, by a commit
-that is sent once: what an instance counted is lost if it is killed before, or if Firestore does not
-take it.
+that is sent only once: they are lost if the instance is killed first, or if the commit fails.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ class RefusalCounts:
         """Count a refusal.
 
         Args:
-            cap: The cap, as `details.limit` of the refusal has it.
+            cap: The cap, as in `details.limit` of the refusal.
             feature: The feature that was called.
         """
         key = (f"{self._now():%Y%m%d}", feature, cap)
@@ -57,7 +56,7 @@ class RefusalCounts:
             self._timer = loop.call_later(self._limits.refusals_flush_s, self._start_flush)
 
     async def flush(self) -> None:
-        """Write what was counted since the last time."""
+        """Write what was counted since the last write."""
         counts, self._counts = self._counts, Counter()
         batch = Batch(self._firestore)
         for day in {day for day, _, _ in counts}:

@@ -1,10 +1,11 @@
-"""Counts ended entries of the ledger in the roll-ups of their days, page by page.
+"""Counts ended ledger entries in the roll-ups of their days, page by page.
 
-    read the cursor -> a page of entries that are due -> one commit: they are counted, the sums and
-    the cursor have moved -> the next page, until none is left or time is up
+    read the cursor -> a page of entries that are due -> one commit: they are counted, and the sums
+    and the cursor move -> the next page, until none is left or time is up
 
-Stopped at any point, run twice, or twice at once, it counts each entry once: see `usage_store`. If
-another run, or a correction, was faster with an entry of the page, the page is read again.
+Each entry is counted once, even if the run is cut off, repeated, or runs twice at the same time:
+see `usage_store`. If another run or a correction changes an entry of the page first, the page is
+read again.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from .usage_store import DueEntry, UsageStore
 
 @dataclass(slots=True)
 class _Reader:
-    """Where a run is: what it reads next, and how much at a time."""
+    """A run's position: what it reads next, and how much at a time."""
 
     since: datetime | None
     size: int
@@ -48,10 +49,10 @@ class RollUp:
         self._random = random_
 
     async def run(self) -> dict[str, object]:
-        """Count what is due. Return `{rolled, isBehind}`: how many entries, and if some are left.
+        """Count what is due. Return `{rolled, isBehind}`: the number of entries; if some are left.
 
         Raises:
-            LedgerUnavailable: The schedule comes again.
+            LedgerUnavailable: The next scheduled run tries again.
         """
         with translated(LedgerUnavailable, "usage_not_rolled_up"):
             rolled, is_behind = await self._run()
@@ -72,11 +73,11 @@ class RollUp:
         return rolled, True
 
     async def _roll(self, page: list[DueEntry], reader: _Reader) -> int:
-        """Count a page, or as much of it as Firestore takes. Return how many were counted."""
+        """Count a page, or as much of it as fits into a commit. Return how many were counted."""
         try:
             counted = await self._store.roll(page)
         except Conflict:
-            # somebody else's turn, or theirs with ours: not at the same moment again
+            # a random pause, so that two runs do not collide again
             await asyncio.sleep(self._limits.roll_pause_s * self._random())
             reader.narrow()
             return 0
@@ -93,5 +94,5 @@ class RollUp:
         log.error("usage_not_counted", generation=entry.id, type=error.cause)
         try:
             await self._store.leave_out(entry)
-        except Conflict:  # it has changed: the next page has it as it is now
+        except Conflict:  # it has changed: the next page reads it again
             log.warning("usage_changed", generation=entry.id)

@@ -3,10 +3,10 @@
     Cell           a feature, model, revision and tier: with day and user, the grain of reports
     Sums           numbers by their path in a document: `("status", "done")`
     Contribution   what one entry adds, and to which day, user and cell
-    CellUsage      what there is of a cell on a day, as a report reads it
+    CellUsage      the sums of a cell on a day, as a report reads them
 
-Amounts are whole nano dollars and counts, so that sums are equal to what they are sums of. All
-times but durations are the server's, or the entry's own: nothing here asks a clock.
+All numbers are whole (nano dollars and counts), so that sums are exact. Times come from the server
+or from the entry: nothing here reads a clock.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ STATUS: Final = "status"
 ERRORS: Final = "errors"
 FIRST_TOKEN_MS: Final = "firstTokenMs"  # noqa: S105  # of an answer
 TOTAL_MS: Final = "totalMs"
-KEY_NANO_USD: Final = "keyNanoUsd"  # by key: what OpenRouter charged to it
+KEY_NANO_USD: Final = "keyNanoUsd"  # by key: what OpenRouter charged it
 KEY_ESTIMATED_NANO_USD: Final = "keyEstimatedNanoUsd"  # and how much of that is estimated
 _OF_DAY_ALONE: Final = frozenset({KEY_NANO_USD, KEY_ESTIMATED_NANO_USD})
 
-# the fields of an entry that are counted: it may hold a long result, which is not read
+# the fields of an entry that are read: not its result, which may be long
 COUNTED_FIELDS: Final = (
     EntryField.UID,
     EntryField.FEATURE,
@@ -71,11 +71,11 @@ _OTHER: Final = "other"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What a day's generations are told apart by, beside their user.
+    """What reports can group a day's generations by, besides the user.
 
     Attributes:
-        feature: The feature; None if the entry is damaged and names none.
-        model: The model that answered, or the first that was asked.
+        feature: The feature; None if the entry is damaged.
+        model: The model that answered, or the first one that was called.
         revision: The revision of the feature's settings.
         tier: The user's tier, if any.
     """
@@ -87,7 +87,7 @@ class Cell:
 
     @classmethod
     def from_document(cls, document: Mapping[str, object]) -> Cell:
-        """Read a cell of a roll-up, or of an entry: both name its parts alike."""
+        """Read the cell of a roll-up or of an entry: both use the same field names."""
         return cls(
             feature=_text(document.get("feature")),
             model=_text(document.get("model")),
@@ -97,7 +97,7 @@ class Cell:
 
     @property
     def id(self) -> str:
-        """Its name as a document, and as a field: a hash, for a model's id may hold anything."""
+        """Its name as a document and as a field: a hash, because a model's id may hold anything."""
         parts = json.dumps([self.feature, self.model, self.revision, self.tier])
         return f"c{hashlib.sha256(parts.encode()).hexdigest()[:20]}"
 
@@ -115,8 +115,8 @@ class Contribution:
     """What one entry adds to the sums.
 
     Attributes:
-        day: The day of its admission, in UTC: `20260714`.
-        uid: Whose it is; None if the entry is damaged.
+        day: The day of its admission (UTC), such as `20260714`.
+        uid: Its user; None if the entry is damaged.
         cell: Where it is counted.
         sums: What it adds.
     """
@@ -128,7 +128,7 @@ class Contribution:
 
     @classmethod
     def from_document(cls, document: object) -> Contribution | None:
-        """Read what was counted of an entry; None if nothing was."""
+        """Read what was counted of an entry; None if nothing has been counted."""
         if not isinstance(document, dict) or not isinstance(document.get("day"), str):
             return None
         return cls(
@@ -150,7 +150,7 @@ def contribution_of(
 
     Args:
         entry: The document.
-        created_at: When it was created, which stands in for a malformed `createdAt`.
+        created_at: When it was created, in case `createdAt` is malformed.
     """
     status = entry.get(EntryField.STATUS)
     admitted_at = entry.get(EntryField.CREATED_AT)
@@ -174,7 +174,7 @@ def contribution_of(
         sums |= {(name,): _whole(usage.get(name)) for name in TOKENS}
     if (error := entry.get(EntryField.ERROR)) is not None:
         sums[ERRORS, _reason(error)] = 1
-    if entry.get(EntryField.CACHED) is True:  # no model was asked: its time says nothing of one
+    if entry.get(EntryField.CACHED) is True:  # no model was called: its time says nothing
         sums |= {CACHE_HITS: 1, SAVED_NANO_USD: _whole(entry.get(EntryField.SAVED))}
     else:
         sums |= _durations(entry.get(EntryField.TIMING), is_done=status == "done")
@@ -187,7 +187,7 @@ def contribution_of(
 
 
 def _durations(timing: object, *, is_done: bool) -> Sums:
-    """Return the buckets of an entry's durations: a total time only of what was not cut short."""
+    """Return the buckets of an entry's durations: the total only if the entry is done."""
     if not isinstance(timing, dict):
         return {}
     names = (FIRST_TOKEN_MS, TOTAL_MS) if is_done else (FIRST_TOKEN_MS,)
@@ -200,12 +200,12 @@ def _durations(timing: object, *, is_done: bool) -> Sums:
 
 
 def key_name(version: int | None) -> str:
-    """Return what sums call a key; the one that is used before any was stored has no version."""
+    """Return a key's name in the sums. The key in use before any was stored has no version."""
     return "latest" if version is None else f"v{version}"
 
 
 def _attempts(entry: Mapping[str, object]) -> Iterator[Sums]:
-    """Yield what each attempt cost: charged to a key, or by a provider past OpenRouter."""
+    """Yield what each attempt cost: charged to a key, or by a provider to the owner directly."""
     attempts = entry.get(EntryField.ATTEMPTS)
     for attempt in attempts if isinstance(attempts, list) else ():
         if not isinstance(attempt, dict):
@@ -227,7 +227,7 @@ class CellUsage:
     day: str
     cell: Cell
     sums: Sums
-    uid: str = ""  # also where entries name no user
+    uid: str = ""  # also for entries that name no user
 
 
 # -- arithmetic ------------------------------------------------------------------------------------
@@ -244,22 +244,22 @@ def nonzero(sums: Sums) -> Sums:
 
 
 def of_cell(sums: Sums) -> Sums:
-    """Return what is counted of cells and users as well: not what concerns days alone."""
+    """Return the sums that cells and users have as well, not only days."""
     return {path: number for path, number in sums.items() if path[0] not in _OF_DAY_ALONE}
 
 
 def day_alone(sums: Sums) -> Sums:
-    """Return the rest: what concerns days alone."""
+    """Return the rest: the sums that only days have."""
     return {path: number for path, number in sums.items() if path[0] in _OF_DAY_ALONE}
 
 
 def under(sums: Sums, name: str) -> dict[str, int]:
-    """Return the numbers of a group, such as `status`, by their names."""
+    """Return the numbers of a group, such as `status`, by name."""
     return {path[1]: number for path, number in sums.items() if path[0] == name and len(path) == 2}
 
 
 def nest(sums: Sums) -> Document:
-    """Return sums as a document holds them."""
+    """Return sums as a document stores them."""
     document: Document = {}
     for (name, *rest), number in sums.items():
         if rest:
@@ -272,7 +272,7 @@ def nest(sums: Sums) -> Document:
 
 
 def flatten(document: object) -> Sums:
-    """Read sums as a document holds them. What is no whole number is ignored."""
+    """Read sums as a document stores them. Anything but whole numbers is ignored."""
     return dict(_numbers(document, ()))
 
 
@@ -296,6 +296,6 @@ def _whole(value: object) -> int:
 
 
 def _reason(value: object) -> str:
-    """Return a name that is short and the same for all: a malformed one would be a field of its
-    own in every document that it is counted in."""
+    """Return the reason, or one short name for all malformed ones: each would be a new field in
+    every document that counts it."""
     return value if isinstance(value, str) and _REASON.fullmatch(value) else _OTHER

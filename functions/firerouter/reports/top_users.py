@@ -1,9 +1,9 @@
-"""The users with the most of something over many days, of which each has more users than are read.
+"""The top users over many days, without reading every user of each day.
 
-Of each day, the first users are read. Those with the most in what was read are then looked up on
-the days on which they were not among the first, so that what is told of a user is exact. That
-nobody else belongs among them is proven by what the others can have at most: on a day whose first
-users they are not among, no more than the last of those.
+The top users of each day are read. Those with the highest sums are then looked up on the days on
+which they were not among the top, so that their totals are exact. To prove that nobody else belongs
+in the list, the others' maximum is computed: on a day on which they were not among the top users,
+they had no more than the last of those.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from .usage_reader import Measure, UsageReader, UserUsage
 
 @dataclass(frozen=True, slots=True)
 class TopUsers:
-    """The users with the most.
+    """The users with the highest totals.
 
     Attributes:
-        users: What each had, all days together, the most first; `day` is empty.
-        is_exact: Nobody else belongs among them.
+        users: The total of each over all days, highest first; `day` is empty.
+        is_exact: Whether it is proven that nobody else belongs in the list.
     """
 
     users: list[UserUsage]
@@ -36,7 +36,7 @@ async def find_top_users(
     count: int,
     limits: ReportLimits,
 ) -> TopUsers:
-    """Return the users with the most on these days. Raises as `reader` does."""
+    """Return the top users of these days together. Raises as `reader` does."""
     read = max(limits.top_users_read, count)
     first = await reader.top(days, measure, read)
     seen: Counter[str] = Counter()
@@ -46,7 +46,7 @@ async def find_top_users(
         seen[one.uid] += one.by(measure)
         on[one.uid].add(one.day)
         by_day[one.day].append(one.by(measure))
-    # what a user can have at most on a day whose first users it is not among
+    # what a user can have at most on a day on which they are not among the top users
     unread = {day: had[-1] if len(had) == read else 0 for day, had in by_day.items()}
     compared = [uid for uid, _ in seen.most_common(count * limits.top_users_compared)]
     missing = {

@@ -1,4 +1,4 @@
-"""What the schedule `roll_up_usage` does: it counts the ledger, and looks at what that came to."""
+"""What the schedule `roll_up_usage` does: it counts the ledger, then checks the sums for alerts."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class UsageUpkeep:
     async def run(self) -> dict[str, object]:
         """Return `{rolled, isBehind, alerts}`.
 
-        The accounts are checked only when the ledger is counted to its end.
+        The accounts are checked only when nothing is left to count.
 
         Raises:
-            LedgerUnavailable, SettingsUnavailable: The schedule comes again.
+            LedgerUnavailable, SettingsUnavailable: The next scheduled run tries again.
         """
         summary = await self._rollup.run()
         with translated(LedgerUnavailable, "cost_not_checked"):

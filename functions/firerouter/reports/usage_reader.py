@@ -1,7 +1,7 @@
-"""Reads the roll-ups for a report: no more documents than a report may take.
+"""Reads the roll-ups for a report, up to a maximum number of documents.
 
-A report reads `usage/{day}` of each of its days. Of those that there are it reads all `cells`, or
-`users`, if its groups and filters need them: see `usage_store` for what they hold.
+A report reads `usage/{day}` for each of its days, and all `cells` or `users` of these if its groups
+and filters need them: see `usage_store` for what they hold.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .sums import NANO_USD, REQUESTS, Cell, CellUsage, Sums, flatten
 from .usage_store import CELLS, COMPLETE_AT, REFUSALS, SUMS, UID
 
 T = TypeVar("T")
-Measure = Literal["nanoUsd", "requests"]  # what a user's document is ordered by
+Measure = Literal["nanoUsd", "requests"]  # what users' documents can be sorted by
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class DayUsage:
 
     Attributes:
         day: `20260714`.
-        sums: Of all its entries.
-        refusals: How often a cap refused calls, by feature and cap.
+        sums: The sums of all entries admitted that day.
+        refusals: The number of refused calls, by feature and cap.
     """
 
     day: str
@@ -48,7 +48,7 @@ class DayUsage:
 
 @dataclass(frozen=True, slots=True)
 class UserUsage:
-    """What a user had on a day, all cells together."""
+    """The totals of a user on a day."""
 
     day: str
     uid: str
@@ -60,7 +60,7 @@ class UserUsage:
 
 
 class TooManyDocuments(Exception):
-    """A report would read more documents than it may."""
+    """The report would read more documents than it may."""
 
 
 class UsageReader:
@@ -78,7 +78,7 @@ class UsageReader:
         return at if isinstance(at, datetime) else None
 
     async def days(self, days: Sequence[str]) -> list[DayUsage]:
-        """Return those of the days on which there was anything."""
+        """Return the days that have any data."""
         references = [self._paths.usage(day) for day in days]
         self._take(len(references))
         found = await get_all(self._firestore, references, within_s=self._limits.report_read_s)
@@ -93,7 +93,7 @@ class UsageReader:
         ]
 
     async def cells(self, days: Sequence[str]) -> AsyncIterator[CellUsage]:
-        """Yield what the days came to, each cell of all users."""
+        """Yield the cells of each day, for all users together."""
 
         async def of_day(day: str) -> list[CellUsage]:
             found = await self._all(self._paths.usage_cells(day).limit(self._limit()))
@@ -107,21 +107,21 @@ class UsageReader:
                 yield usage
 
     async def user_cells(self, days: Iterable[str]) -> AsyncIterator[CellUsage]:
-        """Yield what the days came to, each cell of each user: a day at a time, for it is much."""
+        """Yield the cells of each user, one day at a time, because there may be many."""
         for day in days:
             for snapshot in await self._all(self._paths.usage_users(day).limit(self._limit())):
                 for usage in _cells_of(day, content(snapshot)):
                     yield usage
 
     async def cells_of(self, uids: Sequence[str], days: Iterable[str]) -> AsyncIterator[CellUsage]:
-        """Yield what the days came to, each cell of these users; "" is no user."""
+        """Yield the cells of these users; "" stands for entries that name no user."""
         for day in days:
             for document in await self._users(day, uids):
                 for usage in _cells_of(day, document):
                     yield usage
 
     async def totals_of(self, uids: Mapping[str, Sequence[str]]) -> list[UserUsage]:
-        """Return what users had, by the days that are asked for."""
+        """Return users' totals; `uids` has the users to look up, by day."""
 
         async def of_day(day: str) -> list[UserUsage]:
             fields = (UID, *REQUESTS, *NANO_USD)
@@ -130,7 +130,7 @@ class UsageReader:
         return await self._each(list(uids), of_day)
 
     async def top(self, days: Sequence[str], measure: Measure, limit: int) -> list[UserUsage]:
-        """Return the users of each day with the most of this, the highest first."""
+        """Return the top users of each day, highest first."""
 
         async def of_day(day: str) -> list[UserUsage]:
             users, highest = self._paths.usage_users(day), Query.DESCENDING
@@ -161,7 +161,7 @@ class UsageReader:
     async def _each(
         self, days: Sequence[str], read: Callable[[str], Awaitable[list[T]]]
     ) -> list[T]:
-        """Return what is read of each day, a few days at once."""
+        """Read each day, a few days at once, and return the results."""
         found: list[T] = []
         for some in _chunks(days, self._limits.report_reads_at_once):
             for of_day in await asyncio.gather(*map(read, some)):
@@ -169,7 +169,7 @@ class UsageReader:
         return found
 
     def _limit(self) -> int:
-        """Return how many documents a query may return so that one too many is noticed."""
+        """Return a limit for a query: one more than is allowed, so that an excess is noticed."""
         return self._left + 1
 
     def _take(self, count: int) -> None:

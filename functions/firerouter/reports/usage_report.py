@@ -39,10 +39,10 @@ class _Found:
     """What was read for a report.
 
     Attributes:
-        days: The days on which there was anything.
-        rows: Every group, in the order of the groups.
-        top_users: Those with the most; None if they are not listed.
-        counted_up_to: When the ledger was last counted.
+        days: The days that have any data.
+        rows: All groups, sorted by group.
+        top_users: The users with the highest totals; None if they are not listed.
+        counted_up_to: When there was last nothing left to count.
     """
 
     days: list[DayUsage]
@@ -110,7 +110,7 @@ class UsageReportCallable:
 
 
 def days_of(request: GetUsageReport, today: date) -> list[str]:
-    """Return the days of a report. Raises InvalidArgument if they are too many."""
+    """Return the days of a report. Raises InvalidArgument if there are too many."""
     last = date.fromisoformat(request.last_day) if request.last_day else today
     if request.first_day:
         first = date.fromisoformat(request.first_day)
@@ -135,7 +135,7 @@ def days_of(request: GetUsageReport, today: date) -> list[str]:
 async def _usages(
     reader: UsageReader, request: GetUsageReport, known: Sequence[DayUsage]
 ) -> AsyncIterator[CellUsage]:
-    """Yield the coarsest sums that the report's groups and filters can be made of."""
+    """Yield the coarsest sums from which the report's groups and filters can be computed."""
     names = [day.day for day in known]
     if request.users is not None:
         found = reader.cells_of(request.users, names)
@@ -151,7 +151,7 @@ async def _usages(
 
 async def _whole_days(known: Sequence[DayUsage]) -> AsyncIterator[CellUsage]:
     for day in known:
-        if day.sums:  # else calls were refused that day, and nothing more
+        if day.sums:  # a day may have nothing but refusals
             yield CellUsage(day.day, Cell(), day.sums)
 
 
@@ -212,7 +212,7 @@ def _top_user(user: UserUsage) -> TopUser:
 
 
 def _refusals(request: GetUsageReport, days: Sequence[DayUsage]) -> list[RefusalCount]:
-    """Return how often each limit refused calls, those that did so most often first."""
+    """Return how many calls each limit refused, highest count first."""
     counts: Sums = {}
     for day in days:
         add(counts, day.refusals)
@@ -225,7 +225,7 @@ def _refusals(request: GetUsageReport, days: Sequence[DayUsage]) -> list[Refusal
 
 
 def _position(request: GetUsageReport) -> tuple[int, GroupKey | None]:
-    """Return where the page begins, and the group before it. Raises InvalidArgument."""
+    """Return where the page begins, and the last group before it. Raises InvalidArgument."""
     match read_page_token(request):
         case []:
             return 0, None
@@ -235,7 +235,7 @@ def _position(request: GetUsageReport) -> tuple[int, GroupKey | None]:
 
 
 def _resume(rows: Sequence[Row], begin: int, last_key: GroupKey) -> int:
-    """Return where the page begins in these rows, which may have moved since the page before."""
+    """Return where the page begins, although rows may have moved since the previous page."""
     for at, row in enumerate(rows):
         if row.key == last_key:
             return at + 1

@@ -10,10 +10,10 @@
     an entry, ended or corrected: rollDueAt
         --roll--> rolled: what was counted of it; without rollDueAt
 
-An entry says itself what was counted of it. A page of entries is counted by one commit, which moves
-the sums by the difference between what they hold now and what was counted before, and in which each
-entry is guarded by the version that was read: applied twice, by two at once, or while an entry is
-being corrected, it fails as a whole and moves nothing.
+Each entry records what was counted of it. A page of entries is counted by one commit, which moves
+the sums by the difference between what the entries hold now and what was counted of them before. It
+guards each entry by the version that was read: if it is applied twice, if two processes race, or if
+an entry is corrected in the meantime, it fails as a whole and moves nothing.
 """
 
 from __future__ import annotations
@@ -53,19 +53,20 @@ REFUSALS: Final = "refusals"
 SUMS: Final = "sums"
 UID: Final = "uid"
 CELLS: Final = "cells"
-_OF_USER: Final = (REQUESTS, NANO_USD)  # what a user's document has of all cells, to order them by
+_OF_USER: Final = (REQUESTS, NANO_USD)  # a user's totals, to sort users by
 
 
 @dataclass(frozen=True, slots=True)
 class DueEntry:
-    """An entry of which something is not counted yet.
+    """An entry that has not been counted, or has changed since.
 
     Attributes:
         id: The generation's id.
         version: The document's update time, the guard of the commit that counts it.
-        due_at: Its `rollDueAt`, by which entries are read in order.
+        due_at: Its `rollDueAt`, by which entries are sorted.
         counted: What was counted of it before.
-        contribution: What it adds now; None if it runs, and its end will make it due again.
+        contribution: What has to be counted of it now. While it runs, nothing changes: its end
+            makes it due again.
     """
 
     id: str
@@ -93,7 +94,7 @@ class DueEntry:
 
 @dataclass(slots=True)
 class Movement:
-    """By how much a page of entries moves the sums of each document."""
+    """How much a page of entries changes the sums of each document."""
 
     days: dict[str, Sums] = field(default_factory=dict)
     cells: dict[tuple[str, Cell], Sums] = field(default_factory=dict)
@@ -101,7 +102,10 @@ class Movement:
 
     @classmethod
     def of(cls, entries: Sequence[DueEntry], increments_max: int) -> tuple[Movement, int]:
-        """Return what entries move, and how many of them fit: no document gets more increments."""
+        """Return what entries change, and how many of them fit into one commit.
+
+        No document gets more than `increments_max` increments.
+        """
         movement = cls()
         for number, entry in enumerate(entries):
             if number and not movement.has_room(entry, increments_max):
@@ -129,7 +133,7 @@ class Movement:
                 len(self.days.get(day, {})),
                 sum(len(sums) for sums in user.values()) + len(_OF_USER),
             )
-            if max(held) + 2 * more > increments_max:  # it may take back as much as it adds
+            if max(held) + 2 * more > increments_max:  # it may subtract as many numbers as it adds
                 return False
         return True
 
@@ -143,10 +147,10 @@ class UsageStore:
         self._limits = limits or ReportLimits()
 
     async def cursor(self) -> datetime | None:
-        """Return the time from which on there may be entries to count; None for all times.
+        """Return the `rollDueAt` from which on entries may be left to count; None if unknown.
 
-        Only entries that were counted are before it. It spares a query the index of those: what
-        was deleted from an index lately is still walked past.
+        It keeps the query fast: without it, the query would scan the index entries of all that was
+        counted lately, which stay in the index for a while after they were deleted.
         """
         rolled_to = content(await get(self._paths.usage_cursor())).get(ROLLED_TO)
         if not isinstance(rolled_to, datetime):
@@ -154,11 +158,11 @@ class UsageStore:
         return rolled_to - timedelta(seconds=self._limits.roll_overlap_s)
 
     async def due(self, since: datetime | None, limit: int) -> list[DueEntry]:
-        """Return entries of which something is not counted yet, the one that waits longest first.
+        """Return entries that are due to be counted, the longest overdue first.
 
         Args:
-            since: The time from which on to look.
-            limit: How many to return at most.
+            since: The earliest `rollDueAt` to read; None for all.
+            limit: The maximum number of entries.
         """
         waiting = self._paths.generations().order_by(EntryField.ROLL_DUE_AT)
         if since is not None:
@@ -168,11 +172,11 @@ class UsageStore:
         return [DueEntry.from_snapshot(snapshot) for snapshot in found]
 
     async def roll(self, entries: Sequence[DueEntry]) -> Sequence[DueEntry]:
-        """Count entries, in one commit. Return those that fitted in it: the first of `entries`.
+        """Count entries in one commit. Return those that fit into it, from the first on.
 
         Raises:
-            Conflict: One of them is not as it was read. Nothing was counted.
-            NotStorable: Firestore does not take one of the sums. Nothing was counted.
+            Conflict: One of them has changed since it was read. Nothing was counted.
+            NotStorable: Firestore can't store one of the sums. Nothing was counted.
         """
         movement, fitting = Movement.of(entries, self._limits.roll_increments_max)
         counted = entries[:fitting]
@@ -188,7 +192,7 @@ class UsageStore:
         return counted
 
     async def leave_out(self, entry: DueEntry) -> None:
-        """Have an entry that cannot be counted wait no more. `scripts/usage --check` names it."""
+        """Skip an entry that cannot be counted. `scripts/usage --check` reports it."""
         batch = Batch(self._firestore)
         fields = {EntryField.ROLL_DUE_AT: DELETE_FIELD}
         batch.update(self._paths.generation(entry.id), fields, version=entry.version)
@@ -201,7 +205,7 @@ class UsageStore:
         await commit(batch, self._limits.roll_commit_s)
 
     def move(self, batch: Batch, movement: Movement) -> None:
-        """Have a commit move the sums of all documents."""
+        """Add the changes of all documents to a batch."""
         for day, sums in movement.days.items():
             increment(batch, self._paths.usage(day), {(SUMS, *path): n for path, n in sums.items()})
         for (day, cell), sums in movement.cells.items():
@@ -229,6 +233,6 @@ def increment(
     sums: Sums,
     fields: Mapping[str, object] | None = None,
 ) -> None:
-    """Have a commit add to the sums of a document, and set these fields, if any of them moves."""
+    """Add to a batch: increments of a document's sums and, if any is not 0, these fields."""
     if moved := nonzero(sums):
         batch.increment(reference, moved, fields or {})

@@ -1,4 +1,4 @@
-"""The rows of a report: filtered, grouped, sorted, and as the wire or a table has them. Pure."""
+"""The rows of a report: filtered, grouped, sorted, and formatted for the wire or as CSV. Pure."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from .sums import (
 GroupKey: TypeAlias = tuple[str | int, ...]
 _SHARES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _STATUSES: Final = ("done", "stopped", "failed", "interrupted")
-# a spreadsheet takes a cell that begins with one of these for a formula
+# a spreadsheet treats a cell that begins with one of these as a formula
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A group of a report, and what its generations came to."""
+    """A group of a report, and its sums."""
 
     key: GroupKey
     sums: Sums
@@ -52,7 +52,7 @@ def wire_day(day: str) -> str:
 
 
 def part_of(usage: CellUsage, by: UsageGroup) -> str | int:
-    """Return what a report groups by, or filters by; a text is empty where there is none."""
+    """Return the value to group or filter by; text is "" if there is none."""
     cell = usage.cell
     if by == "day":
         return wire_day(usage.day)
@@ -64,7 +64,7 @@ def part_of(usage: CellUsage, by: UsageGroup) -> str | int:
 
 
 def passes(request: GetUsageReport, usage: CellUsage) -> bool:
-    """Return whether what was counted passes every filter of a report."""
+    """Return whether a cell passes every filter of a report."""
     wanted: tuple[tuple[Sequence[str | int] | None, UsageGroup], ...] = (
         (request.features, "feature"),
         (request.models, "model"),
@@ -76,7 +76,7 @@ def passes(request: GetUsageReport, usage: CellUsage) -> bool:
 
 
 class Groups:
-    """Adds up what was counted, by group."""
+    """Adds up cells by group."""
 
     def __init__(self, by: Sequence[UsageGroup]) -> None:
         self._by = by
@@ -87,12 +87,12 @@ class Groups:
         add(self._sums.setdefault(key, {}), usage.sums)
 
     def rows(self) -> list[Row]:
-        """Return the sums of each group, in the order of the groups."""
+        """Return the sums of each group, sorted by group."""
         return [Row(key, self._sums[key]) for key in sorted(self._sums)]
 
 
 def ordered(rows: Sequence[Row], sort: str) -> list[Row]:
-    """Return rows that are in the order of their groups in the order that a report asks for."""
+    """Sort rows, which are sorted by group, as the report wants them."""
     if sort == "cost":
         return sorted(rows, key=lambda row: -row.sums.get(NANO_USD, 0))
     if sort == "requests":
@@ -101,7 +101,7 @@ def ordered(rows: Sequence[Row], sort: str) -> list[Row]:
 
 
 def total(rows: Iterable[Row]) -> Sums:
-    """Return what all groups came to together."""
+    """Return the sums of all groups together."""
     added: Sums = {}
     for row in rows:
         add(added, row.sums)
@@ -112,7 +112,7 @@ def total(rows: Iterable[Row]) -> Sums:
 
 
 def wire_sums(sums: Sums) -> UsageSums:
-    """Return sums as a report has them."""
+    """Return sums as reports have them."""
     by_status = under(sums, STATUS)
     done, stopped, failed, interrupted = (by_status.get(status, 0) for status in _STATUSES)
     prompt, completion, reasoning, cached = (sums.get((name,), 0) for name in TOKENS)
@@ -141,13 +141,13 @@ def wire_sums(sums: Sums) -> UsageSums:
 
 
 def wire_row(row: Row, by: Sequence[UsageGroup]) -> UsageRow:
-    """Return a row as a report has it."""
+    """Return a row as reports have it."""
     groups = dict(zip(by, row.key, strict=True))
     return {**groups, **wire_sums(row.sums)}  # type: ignore[typeddict-item]
 
 
 def usd(nano_usd: int) -> float:
-    """Return an amount in US dollars: the number that is written with its billionths."""
+    """Return an amount in US dollars, exact to the nano dollar when printed."""
     return nano_usd / NANO_PER_USD
 
 
@@ -162,7 +162,7 @@ def _percentiles(counts: Mapping[str, int]) -> Percentiles | None:
 
 
 def csv_text(rows: Iterable[Row], by: Sequence[UsageGroup], *, with_head: bool) -> str:
-    """Return rows as CSV (RFC 4180), with no cell that a spreadsheet takes for a formula."""
+    """Return rows as CSV (RFC 4180), without cells that a spreadsheet would treat as formulas."""
     text = io.StringIO()
     writer = csv.writer(text)
     if with_head:
@@ -173,7 +173,7 @@ def csv_text(rows: Iterable[Row], by: Sequence[UsageGroup], *, with_head: bool) 
 
 
 def harmless(cell: str | int) -> str | int:
-    """Return a cell that is text, whatever it begins with: an apostrophe in front makes it so."""
+    """Return a cell that is read as text: an apostrophe in front disarms a formula."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
@@ -199,5 +199,5 @@ def _cells_of(sums: Sums) -> dict[str, str | int]:
 
 
 def _decimal(nano_usd: int) -> str:
-    """Return an amount in US dollars, exactly: as digits, without an exponent."""
+    """Return an amount in US dollars, exactly and without an exponent."""
     return f"{Decimal(nano_usd) / NANO_PER_USD:f}"

@@ -14,14 +14,14 @@ from .personal_export import PersonalExport
 
 
 class UserDataCallables:
-    """What users do with all that is theirs. One per instance."""
+    """Lets users export and erase their data. One per instance."""
 
     def __init__(self, erasure: Erasure, export: PersonalExport) -> None:
         self._erasure = erasure
         self._export = export
 
     async def erase(self, call: Call[Caller]) -> DataErased:
-        """Erase all that the app has of the caller: `{isComplete, erased, running}`.
+        """Erase all of the caller's data; return `{isComplete, erased, running}`.
 
         Raises:
             LedgerUnavailable, HistoryUnavailable: Firestore did not answer.
@@ -31,7 +31,7 @@ class UserDataCallables:
         return to_wire(await self._erasure.erase(call.caller.uid))
 
     async def export(self, call: Call[Caller]) -> DataExport:
-        """Return a page of all that the app has of the caller.
+        """Return a page of the caller's data.
 
         Raises:
             HistoryUnavailable: Firestore did not answer.
@@ -43,7 +43,7 @@ class UserDataCallables:
 
 
 def to_wire(erased: Erased) -> DataErased:
-    """Return what was erased as callers get it."""
+    """Return what was erased, as callers get it."""
     wire = {
         "isComplete": erased.is_complete,
         "erased": erased.counts,

@@ -122,7 +122,7 @@ async def test_each_share_of_a_ceiling_is_told_once(
     assert await watch.ids() == [f"20260714-ceiling-day-{share}" for share in (100, 50, 80)]
     alert = await watch.world.document("alerts/20260714-ceiling-day-80")
     assert (
-        alert["message"] == "The app has reached 80 % of its ceiling of this day: $8.00 of $10.00."
+        alert["message"] == "The app has reached 80% of its ceiling for the day: $8.00 of $10.00."
     )
     assert (alert["kind"], alert["day"], alert["nanoUsd"]) == ("ceiling", "20260714", 8 * DOLLAR)
     assert alert["expireAt"] > alert["at"]
@@ -225,7 +225,7 @@ async def test_a_key_is_held_against_the_ledger_once_a_day(
         5 * DOLLAR,
     )
     alert = await watch.world.document("alerts/20260715-account-v1")
-    assert alert["message"].startswith("On 2026-07-15 (UTC), OpenRouter has charged $13.00")
+    assert alert["message"].startswith("On 2026-07-15 (UTC), OpenRouter charged $13.00")
 
 
 @pytest.mark.parametrize(
@@ -261,9 +261,7 @@ async def test_days_that_were_missed_are_checked_together(watch: Watch) -> None:
     assert await watch.accounts.run() == 1
     (id_,) = await watch.ids()
     alert = await watch.world.document(f"alerts/{id_}")
-    assert alert["message"].startswith(
-        "From 2026-07-14 to 2026-07-16 (UTC), OpenRouter has charged"
-    )
+    assert alert["message"].startswith("From 2026-07-14 to 2026-07-16 (UTC), OpenRouter charged")
     assert (alert["firstDay"], alert["ledgerNanoUsd"]) == ("20260714", 12 * DOLLAR)
 
 
