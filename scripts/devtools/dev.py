@@ -121,6 +121,8 @@ def serve(root: Path, *, free_ports: bool) -> int:
 
 
 def welcome(addresses: dict[str, str], logs: Path) -> str:
+    from scripts.devtools.suite import BUCKET
+
     openrouter = addresses.get("openrouter")
     rows = {
         "Functions": addresses["functions"],
@@ -130,7 +132,7 @@ def welcome(addresses: dict[str, str], logs: Path) -> str:
         "Firestore": addresses["firestore"],
         "App Check": addresses["appCheck"],
         "Secret Manager": addresses["secretManager"],
-        "Cloud Storage": addresses["storage"],
+        "Cloud Storage": f"{addresses['storage']}, bucket {BUCKET}",
         "Logs": str(logs),
         "": None,
         "Sign in as": "user@demo.test or admin@demo.test, password firerouter",

@@ -299,7 +299,9 @@ class Suite:
         self._standin("secret_manager", "--port", ports.secret_manager, *control)
         # the same key each time, so that an app's cached token survives a restart, as in production
         key = self.root / ".local" / "app-check-key.pem"
-        self._standin("cloud_storage", "--port", ports.storage, "--bucket", BUCKET)
+        rules = self.root / "functions" / "storage.rules"
+        bucket = ("--bucket", BUCKET, "--project", PROJECT, "--rules", rules)
+        self._standin("cloud_storage", "--port", ports.storage, *bucket)
         self._standin("app_check", "--port", ports.app_check, "--key", key)
 
     def _standin(self, name: str, *options: object) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from scripts.devtools.ports import LOOPBACK
 from scripts.devtools.seed import PASSWORD, USER, create_documents
-from scripts.devtools.suite import Suite, clean_environment
+from scripts.devtools.suite import BUCKET, Suite, clean_environment
 from scripts.devtools.toolchain import find_node
 from tests.support.callables import serving
 
@@ -25,7 +25,7 @@ FEATURES = {"js-cut": "sim/cut-mid-stream", "js-slow": "sim/slow", "js-drip": "s
 SCENARIOS = (
     *("stream", "unary", "refusedStream", "refusedUnary", "cutStream"),
     *("abort", "breakOut", "stopFromAnother", "watched", "compare"),
-    *("withoutAppCheck", "withoutAppCheckStream", "signedOut"),
+    *("files", "withoutAppCheck", "withoutAppCheckStream", "signedOut"),
 )
 WIRE_SCENARIOS = ("silence", "characters", "notANumber", "megabytes")
 
@@ -46,6 +46,8 @@ def outcomes(suite: Suite) -> dict[str, Outcome]:
         "email": EMAIL,
         "other": USER,
         "password": PASSWORD,
+        "storage": suite.storage_url.removeprefix("http://"),
+        "bucket": BUCKET,
     }
     return _play(addresses, *SCENARIOS)
 
@@ -243,3 +245,21 @@ def test_a_result_that_is_no_json_rejects_instead_of_hanging(
 
 def test_a_frame_of_megabytes_arrives_whole(wire_outcomes: dict[str, Outcome]) -> None:
     assert wire_outcomes["megabytes"] == {"lengths": [3_000_000], "data": {}}
+
+
+def test_a_user_reads_their_own_files_with_the_storage_sdk(outcomes: dict[str, Outcome]) -> None:
+    seen = outcomes["files"]
+    assert seen["read"] == seen["byUrl"] == "Some words of my own."
+    assert seen["metadata"]["contentType"] == "text/plain"
+    assert seen["metadata"]["size"] == len(seen["read"])
+
+
+@pytest.mark.parametrize("how", ["byAnother", "signedOut", "uploaded", "deleted", "listed"])
+def test_what_the_storage_rules_do_not_allow_is_refused(
+    outcomes: dict[str, Outcome], how: str
+) -> None:
+    assert outcomes["files"][how]["code"] == "storage/unauthorized"
+
+
+def test_a_file_that_is_not_there_is_told_apart(outcomes: dict[str, Outcome]) -> None:
+    assert outcomes["files"]["missing"]["code"] == "storage/object-not-found"

@@ -1,14 +1,14 @@
 // The official client SDK under Node, against the emulators: one app for each scenario.
 //
 //   node client.mjs '{"project", "region", "functions", "auth", "firestore", "appCheck", "email",
-//        "other", "password"}' stream unary ...
+//        "other", "password", "storage", "bucket"}' stream unary ...
 //   node client.mjs '{"project", "url"}' silence characters ...
 //
-// `functions`, `auth` and `firestore` are host:port, as is `appCheck`, the App Check stand-in.
+// `functions`, `auth` and `firestore` are host:port, as are `appCheck` and `storage`, stand-ins.
 // `other` is another user's email. `url` is where tests/wire/functions is served. Prints one line
 // of JSON: what came of each scenario, by its name.
 
-import { initializeApp } from "firebase/app";
+import { getApps, initializeApp } from "firebase/app";
 import { CustomProvider, initializeAppCheck } from "firebase/app-check";
 import { connectAuthEmulator, getAuth, signInWithEmailAndPassword } from "firebase/auth";
 import {
@@ -24,7 +24,19 @@ import {
   httpsCallable,
   httpsCallableFromURL,
 } from "firebase/functions";
+import {
+  connectStorageEmulator,
+  deleteObject,
+  getBytes,
+  getDownloadURL,
+  getMetadata,
+  getStorage,
+  listAll,
+  ref,
+  uploadBytes,
+} from "firebase/storage";
 
+const connected = new Set(); // the apps whose storage is the stand-in's
 const address = JSON.parse(process.argv[2]);
 const names = process.argv.slice(3);
 
@@ -115,6 +127,29 @@ const scenarios = {
     const models = ["sim/fast", "sim/cut-mid-stream"];
     return streamed(compares, { feature: "js-compare", prompt: "Hello", models });
   },
+  // A file that one app uploads as docs/reference/create_upload.md says, and reads with the SDK
+  async files() {
+    const create = await callable("files", { of: "create_upload" });
+    const text = "Some words of my own.";
+    const { data } = await create({ contentType: "text/plain", bytes: text.length });
+    const { uploadUrl, method, headers, path } = data;
+    await fetch(uploadUrl, { method, headers, body: text });
+    const mine = file("files", path);
+    const theirs = file("filesOfAnother", path);
+    await signIn(theirs.storage.app, address.other);
+    const url = await getDownloadURL(mine);
+    return {
+      read: new TextDecoder().decode(await getBytes(mine)),
+      metadata: await getMetadata(mine),
+      byUrl: await (await fetch(url)).text(),
+      byAnother: await refused(getBytes(theirs)),
+      signedOut: await refused(getBytes(file("filesSignedOut", path))),
+      uploaded: await refused(uploadBytes(mine, new TextEncoder().encode("other words"))),
+      deleted: await refused(deleteObject(mine)),
+      listed: await refused(listAll(mine.parent)),
+      missing: await refused(getBytes(file("files", `${path}0`))),
+    };
+  },
   async withoutAppCheck() {
     return called(await callable("withoutAppCheck", { appCheck: false }), { feature: "chat" });
   },
@@ -192,6 +227,26 @@ function watch(firestore, path) {
       check();
     });
   return { state, once };
+}
+
+/** A file, as the app of that name refers to it. */
+function file(name, path) {
+  const app = getApps().find((known) => known.name === name) ?? newApp(name);
+  const storage = getStorage(app, `gs://${address.bucket}`);
+  const [host, port] = address.storage.split(":");
+  if (!connected.has(app)) {
+    connectStorageEmulator(storage, host, Number(port));
+    connected.add(app);
+  }
+  return ref(storage, path);
+}
+
+async function refused(call) {
+  try {
+    return { data: typeof (await call) };
+  } catch (error) {
+    return described(error);
+  }
 }
 
 function newApp(name) {
