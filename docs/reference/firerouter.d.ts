@@ -256,29 +256,29 @@ export interface CreateUpload {
 
 /** What was erased. */
 export interface DataErased {
-  /** Whether nothing is left. If not, call again: there was more than one call can delete, or answers in progress had not ended. */
+  /** Whether nothing is left. If not, call again: there was more than one call can delete, or answers in progress had not ended yet. */
   isComplete: boolean;
-  /** What this call has deleted, by kind; a kind that it did not come to is absent. */
+  /** What this call deleted, by kind; kinds that it did not get to are absent. */
   erased: ErasedCounts;
   /** Answers that were stopped and have not ended yet. */
   running: number;
 }
 
-/** A page of all that is a user's. Each part goes on on the next page where it does not fit. */
+/** A page of a user's data. A part that does not fit continues on the next page. */
 export interface DataExport {
   /** Preferences, limits and counters; on the first page. */
   profile?: ExportedProfile;
-  /** Conversations as `export_conversation` has them. One that began on an earlier page has only `id`, and more `messages`. Messages are in no order: each names its `parent` and `createdAt`. */
+  /** Conversations as in `export_conversation`. One that began on an earlier page has only `id` and more `messages`. Messages are in no particular order; each has its `parent` and `createdAt`. */
   conversations?: Record<string, unknown>[];
-  /** Answers that are cached for the same request. */
+  /** Answers that are cached for repeated requests. */
   cachedAnswers?: Record<string, unknown>[];
-  /** The ledger's entries, in no order. */
+  /** The ledger entries, in no particular order. */
   generations?: ExportedGeneration[];
-  /** What each day came to, also where its entries have expired. */
+  /** The totals of each day, including days whose entries have expired. */
   usage?: ExportedDay[];
-  /** `{path, contentType, bytes, name?}` of each file in Cloud Storage. */
+  /** Each file in Cloud Storage, as `{path, contentType, bytes, name?}`. */
   files?: Record<string, unknown>[];
-  /** Asks for the next page; absent on the last one. */
+  /** The token to request the next page; absent on the last one. */
   nextPageToken?: string;
 }
 
@@ -415,15 +415,15 @@ export interface EmbeddingsTestResult {
 }
 
 /**
- * Erase everything that this app has of the caller. It cannot be taken back.
- * Answers in progress are stopped. Conversations, files, ledger entries, cached answers and preferences are deleted; what was spent stays in the app's sums, without saying by whom. The counters of this day and month stay until they end, so that a spent budget stays spent, and so do a block and limits that an admin has set. The account itself is not deleted.
+ * Erase everything that this app has stored about the caller. This cannot be undone.
+ * Answers in progress are stopped. Conversations, files, ledger entries, cached answers and preferences are deleted; what was spent stays in the app's sums, anonymously. The counters of this day and month stay until it is over, so that a spent budget stays spent. A block and limits that an admin has set stay too. The account itself is not deleted.
  */
 export interface EraseMyData {
   /** Must be `true`. */
   confirm: true;
 }
 
-/** How much was deleted by this call; nothing the second time. */
+/** How much this call deleted. */
 export interface ErasedCounts {
   /** Conversations with their messages and files. */
   conversations?: number;
@@ -431,9 +431,9 @@ export interface ErasedCounts {
   cachedAnswers?: number;
   /** Ledger entries. */
   generations?: number;
-  /** Days whose sums named the user. */
+  /** Days of the app's usage reports from which the user was removed. */
   usageDays?: number;
-  /** Counters that no longer count. */
+  /** Documents with counters that no longer apply. */
   quotaWindows?: number;
   /** Files that belonged to no conversation. */
   files?: number;
@@ -568,9 +568,9 @@ export interface ExportConversation {
   format?: "json" | "markdown";
 }
 
-/** Get everything that this app has of the caller as JSON, page by page. */
+/** Get everything that this app has stored about the caller as JSON, page by page. */
 export interface ExportMyData {
-  /** The `nextPageToken` of the page before. Default: the first page. */
+  /** The `nextPageToken` of the previous page. Default: the first page. */
   pageToken?: string | null;
 }
 
@@ -592,7 +592,7 @@ export interface ExportedConversation {
   messages: ExportedMessage[];
 }
 
-/** What is used of the limits of a day or a month. */
+/** What is used of a day's or a month's limits. */
 export interface ExportedCounter {
   /** The day or month (UTC): `20260714` or `202607`. */
   period: string;
@@ -604,21 +604,21 @@ export interface ExportedCounter {
   tokens?: number;
   /** US dollars. */
   usd?: number;
-  /** Files whose upload was begun. */
+  /** Uploads that were begun. */
   uploads?: number;
 }
 
-/** What a user's calls of one day came to. */
+/** The totals of a user's calls on one day. */
 export interface ExportedDay {
   /** The day (UTC): `20260714`. */
   day: string;
-  /** How many calls. */
+  /** The number of calls. */
   requests: number;
   /** What they cost, in US dollars. */
   costUsd: number;
 }
 
-/** One call of a model, as the ledger has it. */
+/** One call, as the ledger recorded it. */
 export interface ExportedGeneration {
   /** The `generationId`. */
   id: string;
@@ -626,11 +626,11 @@ export interface ExportedGeneration {
   feature?: string;
   /** The model that answered. */
   model?: string;
-  /** Who ran the model. */
+  /** The provider that ran the model. */
   provider?: string | null;
   /** `running`, `done`, `stopped`, `failed` or `interrupted`. */
   status: string;
-  /** The reason of a failure. */
+  /** The reason for a failure. */
   error?: string | null;
   /** Why the answer ended. */
   finishReason?: string | null;
@@ -638,7 +638,7 @@ export interface ExportedGeneration {
   createdAt?: string;
   /** When it ended. */
   endedAt?: string;
-  /** Tokens and cost, as the result had them. */
+  /** Tokens and cost, as in the result. */
   usage?: Record<string, unknown>;
   /** How long it took. */
   timing?: Record<string, unknown>;
@@ -646,11 +646,11 @@ export interface ExportedGeneration {
   cached?: boolean;
   /** What it cost, in US dollars. */
   costUsd?: number;
-  /** Whether OpenRouter has not confirmed that cost. */
+  /** Whether that cost is an estimate that OpenRouter has not confirmed. */
   costIsEstimate?: boolean;
-  /** The conversation that question and answer are in. */
+  /** The conversation of the question and the answer. */
   conversationId?: string;
-  /** The answer, if it belongs to no conversation and is still kept. */
+  /** The answer, if it belongs to no conversation and is still stored. */
   text?: string;
 }
 
@@ -706,9 +706,9 @@ export interface ExportedMessage {
   error?: string;
 }
 
-/** What the app knows of a user beside what they have asked. */
+/** What the app knows about a user besides their requests. */
 export interface ExportedProfile {
-  /** What the user has chosen with `set_preferences`. */
+  /** The user's choices from `set_preferences`. */
   preferences: Record<string, unknown>;
   /** The limits of the user's own. */
   limits: LimitsOverride;
@@ -716,7 +716,7 @@ export interface ExportedProfile {
   tier: string | null;
   /** Whether an admin has blocked the user. */
   blocked: boolean;
-  /** What is used of limits, with what answers in progress may still use. */
+  /** What is used of the limits, including what answers in progress may still use. */
   counters: ExportedCounter[];
   /** When this was read. */
   exportedAt: string;
@@ -939,7 +939,7 @@ export type Frame = StartFrame | TextFrame | ReasoningFrame | RetryFrame | Repai
 
 /** Get what is left of the user's own limits, and which answers are in progress. */
 export interface GetAllowance {
-  /** A feature, whose own limits are listed as well. */
+  /** A feature whose own limits are listed as well. */
   feature?: string | null;
 }
 
@@ -973,7 +973,7 @@ export interface GetAvailableModels {
 }
 
 /**
- * Report what generations came to: calls, tokens, cost, errors and times, by day or otherwise.
+ * Report calls, tokens, cost, errors and durations, grouped by day, feature and so on.
  * A generation belongs to the day (UTC) on which it was admitted. It is counted within minutes of its end, and again when its cost is corrected.
  */
 export interface GetUsageReport {
@@ -981,27 +981,27 @@ export interface GetUsageReport {
   firstDay?: string | null;
   /** The last day (UTC) of the report. Default: today. */
   lastDay?: string | null;
-  /** What the rows are told apart by. */
+  /** What to group the rows by. */
   groupBy?: ("day" | "feature" | "model" | "revision" | "tier" | "user")[];
   /** Only generations of these features. */
   features?: string[] | null;
-  /** Only those that these models answered, or were to answer first. */
+  /** Only those of these models: the one that answered, or else the first one called. */
   models?: string[] | null;
   /** Only those with these revisions of the feature's settings. */
   revisions?: number[] | null;
-  /** Only those of users in these tiers; an empty text stands for users in no tier. */
+  /** Only those of users in these tiers; an empty string stands for users without a tier. */
   tiers?: string[] | null;
   /** Only those of these users, by uid. */
   users?: string[] | null;
-  /** In the order of the groups, or those with the highest cost or the most requests first. */
+  /** Whether to sort the rows by group, or by highest cost or most requests first. */
   sort?: "group" | "cost" | "requests";
-  /** How many of the users with the highest cost are listed; 0 for none. */
+  /** How many of the users with the highest cost to list; 0 for none. */
   topUsers?: number;
   /** How the rows are returned: as `rows`, or as text in `csv`. */
   format?: "json" | "csv";
-  /** How many rows a page has at most. */
+  /** The maximum number of rows of a page. */
   pageSize?: number;
-  /** The `nextPageToken` of the page before, for the same report. */
+  /** The `nextPageToken` of the previous page of the same report. */
   pageToken?: string | null;
 }
 
@@ -1199,11 +1199,11 @@ export interface KeyWarning {
 
 /** One limit of a user. */
 export interface LimitInfo {
-  /** Its name, as `details.limit` of a refusal has it. */
+  /** Its name, as in `details.limit` of a refusal. */
   limit: string;
-  /** Its value: requests, tokens, answers, or US dollars where its name has `usd`. */
+  /** Its value: a number of requests, tokens or answers, or US dollars if its name has `usd`. */
   max: number;
-  /** What is used up, with all that answers in progress may still use. */
+  /** What is used, including all that answers in progress may still use. */
   used: number;
   /** The rest. */
   left: number;
@@ -1232,11 +1232,11 @@ export interface ListFeatures {
 
 }
 
-/** List the users of the app with what they have used, or find one of them. */
+/** List the app's users with what they have used, or find one of them. */
 export interface ListUsers {
-  /** A whole email address or uid. Default: all users. */
+  /** A complete email address or uid. Default: all users. */
   search?: string;
-  /** The most users of one page. */
+  /** The maximum number of users of a page. */
   pageSize?: number;
   /** The `nextPageToken` of the page before. Default: the first page. */
   pageToken?: string | null;
@@ -1738,17 +1738,17 @@ export interface SetPreferences {
   model: string | null;
 }
 
-/** Give one user other limits or another tier, or block them. What is not given stays. */
+/** Give one user other limits or another tier, or block them. Omitted fields don't change. */
 export interface SetUserLimits {
   /** The user. */
   uid: string;
-  /** Limits of the user's own, as [LimitsOverride](#limitsoverride) has them; `null` for one of them removes it. Those that are not given stay. */
+  /** The user's own limits, as in [LimitsOverride](#limitsoverride). `null` removes a limit; omitted ones don't change. */
   limits?: LimitsOverride | null;
-  /** The tier that the user has in place of the one in the ID token; `null` removes it. */
+  /** The user's tier, which replaces the one in the ID token; `null` removes it. */
   tier?: string | null;
   /** Whether every call of the user is refused. */
   blocked?: boolean;
-  /** Why, for those who read the audit. */
+  /** The reason, which is recorded in the audit log. */
   note?: string;
 }
 
@@ -1813,7 +1813,7 @@ export interface StopResult {
   status: "running" | "done" | "stopped" | "failed" | "interrupted";
 }
 
-/** Stop all answers of one user that are in progress. */
+/** Stop all of one user's answers in progress. */
 export interface StopUserGenerations {
   /** The user. */
   uid: string;
@@ -2158,23 +2158,23 @@ export interface UserInfo {
   uid: string;
   /** Their email address, if the account has one. */
   email?: string;
-  /** They are signed in without an account. */
+  /** Whether they are signed in without an account. */
   anonymous: boolean;
-  /** The account is disabled in Firebase Authentication. */
+  /** Whether the account is disabled in Firebase Authentication. */
   disabled: boolean;
-  /** The tier of the account's custom claim, or the one that an admin gave in its place. */
+  /** The tier that an admin gave the user, or else that of the account's custom claim. */
   tier?: string;
-  /** An admin blocked the user with `set_user_limits`. */
+  /** Whether an admin blocked the user with `set_user_limits`. */
   blocked: boolean;
   /** The limits of the user's own. */
   limits: LimitsOverride;
-  /** Requests of this day (UTC). */
+  /** Requests today (UTC). */
   requestsToday: number;
-  /** Tokens of this day, with what answers in progress may still use. */
+  /** Tokens today, including what answers in progress may still use. */
   tokensToday: number;
-  /** US dollars of this day, likewise. */
+  /** US dollars today, including what answers in progress may still cost. */
   usdToday: number;
-  /** US dollars of this month, likewise. */
+  /** US dollars this month, including what answers in progress may still cost. */
   usdThisMonth: number;
   /** Answers in progress. */
   running: number;
@@ -2214,7 +2214,7 @@ export interface UserLimitsSaved {
 export interface UserList {
   /** The users. */
   users: UserInfo[];
-  /** Asks for the next page; absent on the last one. */
+  /** The token to request the next page; absent on the last one. */
   nextPageToken?: string;
 }
 

@@ -67,11 +67,11 @@ class UserAdmin:
     async def set_limits(self, call: Call[Caller]) -> UserLimitsSaved:
         """Change what one user may do: `{uid, limits, tier, blocked}`.
 
-        Other instances know it within 15 seconds.
+        The change reaches other instances within 15 seconds.
 
         Raises:
             SettingsRefused: A limit is out of its bounds.
-            SettingsChanged: Another admin was first.
+            SettingsChanged: Another admin changed them first.
             SettingsUnavailable: It is not known whether it was saved.
         """
         request = parse(SetUserLimits, call.data)
@@ -135,11 +135,11 @@ class UserAdmin:
         return {"users": users, "nextPageToken": token} if token else {"users": users}
 
     async def stop(self, call: Call[Caller]) -> UserStopped:
-        """Stop all answers of a user that are in progress: `{uid, stopped, status}`.
+        """Stop all of a user's answers in progress: `{uid, stopped, status}`.
 
         Raises:
             LedgerUnavailable: Firestore did not answer.
-            SettingsUnavailable: They are stopped, but perhaps not in the audit.
+            SettingsUnavailable: They are stopped, but the audit may lack an entry.
         """
         uid = parse(StopUserGenerations, call.data).uid
         with translated(LedgerUnavailable, "stop_failed"):
@@ -165,13 +165,13 @@ class UserAdmin:
 
 
 def to_json(own: OwnLimits) -> dict[str, object]:
-    """Return what an admin set for a user, as its document and the wire hold it."""
+    """Return what an admin set for a user, as stored and as sent."""
     limits = own.limits.model_dump(by_alias=True, exclude_none=True)
     return {"limits": limits, "tier": own.tier, "blocked": own.blocked}
 
 
 def _changed(before: OwnLimits, request: SetUserLimits) -> OwnLimits:
-    """Return what a request makes of a user's limits. Raises SettingsRefused."""
+    """Return a user's limits with the request's changes. Raises SettingsRefused."""
     given = request.model_fields_set
     values = before.limits.model_dump(by_alias=True, exclude_none=True) | (request.limits or {})
     if "limits" in given and request.limits is None:

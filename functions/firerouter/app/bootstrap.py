@@ -39,15 +39,15 @@ if TYPE_CHECKING:
 
 
 class App:
-    """One instance: a property per room, built with the rooms that it needs at its first use.
+    """One instance: a property per room, which is built, with the rooms it needs, when first used.
 
-    Building connects to nothing. What takes long to import is imported by the part that needs it.
+    Building opens no connections. Slow imports are left to the parts that need them.
     """
 
     def __init__(
         self, environ: Mapping[str, str] = os.environ, *, limits: Limits | None = None
     ) -> None:
-        """Raises EnvironmentRefused if a variable is malformed or points where it may not."""
+        """Raises EnvironmentRefused if a variable is malformed or has a forbidden value."""
         self.environment = Environment(environ)
         self.limits = limits or Limits()
         self.instance = secrets.token_hex(8)  # names it in its generations' entries
@@ -55,7 +55,7 @@ class App:
 
     def interrupt(self) -> None:
         """End all generations, because the instance is going down."""
-        if "generation" in vars(self):  # or nothing has run
+        if "generation" in vars(self):  # otherwise nothing has run
             self.generation.interrupt()
 
     @cached_property
@@ -90,7 +90,7 @@ class App:
 
     @cached_property
     def users(self) -> rooms.Users:
-        """What is known of users."""
+        """Users: their identity, preferences and pseudonyms."""
         return rooms.Users(
             preferences=users.PreferenceStore(self.firestore),
             pseudonyms=users.Pseudonyms(self.firestore),
@@ -115,7 +115,7 @@ class App:
 
     @cached_property
     def leases(self) -> ledger.Leases:
-        """Keeps this instance's generations alive, for other instances to see."""
+        """Tells other instances that this instance's generations are alive."""
         return ledger.Leases(
             self.ledger_store,
             instance=self.instance,
@@ -142,7 +142,7 @@ class App:
 
     @cached_property
     def user_caps(self) -> generation.UserCaps:
-        """What calls are held to."""
+        """The limits that apply to each call."""
         return generation.UserCaps(self.own_limits)
 
     @cached_property
@@ -316,7 +316,7 @@ class App:
 
     @cached_property
     def reports(self) -> rooms.Reports:
-        """What was spent on what."""
+        """Usage reports, alerts, and the export and erasure of users' data."""
         limits = self.limits.reports
         store = reports.UsageStore(self.firestore, limits=limits)
         rollup = reports.RollUp(store, limits=limits)
@@ -398,7 +398,7 @@ class App:
 
     @cached_property
     def preview(self) -> Preview:
-        """The live test of settings: not in `admin`, because it needs the rooms that answer."""
+        """The live test of settings; not in `admin`, because it needs the rooms that answer."""
         return admin.Preview(
             features=self.features.store,
             feature_admin=self.admin.features,

@@ -66,12 +66,12 @@ class DeployedFunction:
     """One function.
 
     Args:
-        name: What clients call it, which is its name in `main.py` too.
+        name: The name by which clients call it, which is also its name in `main.py`.
         audience: Who may call it.
         handler: Returns its handler from an instance's parts, which are built when first used.
         timeout_s: How long Cloud Run lets a request run.
         trigger: What calls it, if no client does.
-        load: Imports what the handler needs, where that takes long.
+        load: Imports what the handler needs, if that takes long.
     """
 
     name: str
@@ -104,7 +104,7 @@ FUNCTIONS: Final = (
         300,
         load=load_generation,
     ),
-    # the call of a judge may follow the answers
+    # a judge's call may follow the answers
     DeployedFunction(
         "execute_multi_model_prompt",
         USER,
@@ -135,7 +135,7 @@ FUNCTIONS: Final = (
     # ReportLimits.erase_s and erase_end_s fit inside the timeout
     DeployedFunction("erase_my_data", USER, lambda app: app.reports.user_data.erase, 300),
     DeployedFunction("export_my_data", USER, lambda app: app.reports.user_data.export, 120),
-    # most of what it is called for asks a model
+    # most of its calls are for a model's answer
     DeployedFunction("api", USER, _api, 600, load=load_generation),
     DeployedFunction("save_feature_settings", ADMIN, lambda app: app.admin.features.save),
     DeployedFunction("reset_feature_settings", ADMIN, lambda app: app.admin.features.reset),
@@ -154,7 +154,7 @@ FUNCTIONS: Final = (
         "get_usage_report", ADMIN, lambda app: app.reports.usage.get_usage_report, 120
     ),
     DeployedFunction("refresh_catalog", ADMIN, lambda app: app.admin.model_check.refresh),
-    # at night in the functions' region, and not on the hour, when many others call OpenRouter
+    # at night in the functions' region, and not on the hour, when many others call OpenRouter too
     DeployedFunction(
         "refresh_catalog_daily",
         SCHEDULE,

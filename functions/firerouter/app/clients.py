@@ -57,10 +57,10 @@ def secret_manager(environment: Environment) -> SecretManagerServiceAsyncClient:
 
 
 def storage(environment: Environment) -> StorageClient:
-    """Return a client of Cloud Storage. It blocks while it is created, and in every call."""
+    """Return a client of Cloud Storage, which blocks when it is created and in every call."""
     from google.cloud.storage import Client
 
-    # or it fetches the bucket's metadata, in its own threads, for traces that nobody collects
+    # otherwise it fetches the bucket's metadata in threads of its own, for traces nobody collects
     os.environ["DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA"] = "true"
     host = environment.storage_host
     return Client(

@@ -21,7 +21,7 @@ async def dispatch(
             named one is called, because that builds parts of the instance.
 
     Raises:
-        CallableError: There is no such endpoint, or what its handler raises.
+        CallableError: There is no such endpoint, or its handler failed.
     """
     request = parse(Dispatch, call.data)
     if request.endpoint not in endpoints:

@@ -39,7 +39,7 @@ def entry_point(function: DeployedFunction) -> EntryPoint:
 
     async def serve(request: Request) -> CallableResponse[Caller] | TriggerAnswer:
         if imports:
-            imports.begin()  # it goes on while the caller is verified
+            imports.begin()  # continues while the caller is verified
         if function.audience == SCHEDULE:
             return await run_scheduled(request, find)
         if function.audience == QUEUE:
@@ -53,7 +53,7 @@ def entry_point(function: DeployedFunction) -> EntryPoint:
     async def handle(call: Call[Caller]) -> object:
         if imports:
             await imports.wait()
-        return await find()(call)  # built only once the caller is verified
+        return await find()(call)  # built only after the caller is verified
 
     def find() -> Work:
         return find_handler(function)
@@ -63,7 +63,7 @@ def entry_point(function: DeployedFunction) -> EntryPoint:
 
 
 def find_handler(function: DeployedFunction) -> Work:
-    """Return the handler of a function, built if need be.
+    """Return the handler of a function, built if necessary.
 
     If that fails, something is wrong with the deployment. The log names the function, and says what
     went wrong if that text can't contain a secret.

@@ -23,7 +23,7 @@ LOOPBACK: Final = re.compile(
 
 
 class EnvironmentRefused(RuntimeError):
-    """A variable is missing, malformed, set where it may not be, or points where it may not."""
+    """A variable is missing or malformed, is set where it must not be, or has a forbidden value."""
 
 
 class Environment:
@@ -82,13 +82,13 @@ class Environment:
 
 
 def check_environment(environ: Mapping[str, str] = os.environ) -> None:
-    """Check that no variable points where it may not. Reads nothing but `environ`.
+    """Check that no local endpoint is set where it must not be. Reads only `environ`.
 
     Cloud Run sets K_CONFIGURATION, which an uploaded `.env` cannot (firebase-tools reserves it), so
     no such file can make production look like the emulator.
 
     Raises:
-        EnvironmentRefused: One does, or is malformed. The message names it.
+        EnvironmentRefused: One is, or is malformed. The message names it.
     """
     deployed = "K_CONFIGURATION" in environ
     if deployed and "FUNCTIONS_EMULATOR" in environ:

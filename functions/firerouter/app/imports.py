@@ -4,9 +4,9 @@ Imports are most of a cold start. In a thread they fill the time in which Google
 fetched, and the event loop stays free for other calls. No part of the instance is built here: that
 waits until the caller is known.
 
-Imports also make some 400,000 objects, which live as long as the process. Python's cyclic collector
-would look for garbage among them again and again, so it rests meanwhile. Then they are frozen: a
-later collection, during which all streams stand still, does not look at them either.
+Imports also create some 400,000 objects, which live as long as the process. Python's garbage
+collector would scan them again and again, so it is disabled in the meantime. Then they are frozen:
+later collections, which pause all streams, skip them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Imports:
         self._loaded: Future[None] | None = None
 
     def begin(self) -> Future[None]:
-        """Start importing, unless that has been done, and return what tells when it is over."""
+        """Start importing, unless that has begun; return a future that is done when it is over."""
         if self._loaded is None:
             thread = ThreadPoolExecutor(1, thread_name_prefix=type(self).__name__)
             self._loaded = thread.submit(_run_uncollected, self._load)
@@ -44,11 +44,11 @@ class Imports:
 
 
 def load_generation() -> None:
-    """Import what a call needs that asks a model."""
+    """Import what a call needs to get an answer from a model."""
     from .. import generation, keys, openrouter, users
 
-    # First, and as the threads that verify do it: Python lets two threads that enter a package at
-    # different places see a half of it, rather than wait for each other for ever.
+    # First, and in the same order as the threads that verify callers: if two threads enter a
+    # package at different places, Python avoids a deadlock by showing one of them half of it.
     users.Identity.load()
     openrouter.OpenRouter.load()
     keys.Vault.load()
@@ -59,7 +59,7 @@ def load_generation() -> None:
 def _run_uncollected(load: Callable[[], None]) -> None:
     gc.disable()
     try:
-        with suppress(Exception):  # whoever builds the parts meets it again, and reports it
+        with suppress(Exception):  # building the parts fails with it again, and reports it
             load()
     finally:
         gc.freeze()

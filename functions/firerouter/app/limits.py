@@ -1,4 +1,4 @@
-"""The run-time limits of an instance: those of each room, passed to it when its parts are built."""
+"""The run-time limits of an instance: each room's, passed in when its parts are built."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from ..callable import Wire
 
 @dataclass(frozen=True, slots=True)
 class Wires:
-    """How callables are answered: for every user, and for admins alone."""
+    """How callables are answered: for all users, and for admins only."""
 
     user: Wire[users.Caller]
     admin: Wire[users.Caller]
@@ -33,7 +33,7 @@ class Wires:
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """What is known of users."""
+    """Users: their identity, preferences and pseudonyms."""
 
     preferences: users.PreferenceStore
     pseudonyms: users.Pseudonyms
@@ -58,7 +58,7 @@ class Models:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """The settings of features and of the app, and which models a user may choose there."""
+    """The settings of features and of the app, and which models users may choose."""
 
     store: features.FeatureStore
     app_settings: features.AppSettingsStore
@@ -68,7 +68,7 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Files that users attach, and images that models make."""
+    """Files that users attach, and images that models generate."""
 
     attachments: files.Attachments
     images: files.ImageStore
@@ -88,7 +88,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Conversations:
-    """Conversations, and what their owners do with them."""
+    """Conversations, and the callables that rename, delete and export them."""
 
     store: conversations.ConversationStore
     deletion: conversations.ConversationDeletion
@@ -107,14 +107,14 @@ class Generation:
     cache: generation.ResponseCache
 
     def interrupt(self) -> None:
-        """End all that is running, because the instance is going down."""
+        """End everything that is running, because the instance is shutting down."""
         self.prompts.interrupt()
         self.embeddings.interrupt()
 
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """What was spent on what, and all that is one user's."""
+    """Usage reports, alerts, and the export and erasure of users' data."""
 
     rollup: reports.RollUp
     upkeep: reports.UsageUpkeep

@@ -1,4 +1,4 @@
-"""The shutdown of an instance: its generations are ended while there is time to settle them."""
+"""The shutdown of an instance: its generations end while there is time to settle them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHUTDOWN_GRACE_S: Final = 5.0  # Cloud Run sends SIGKILL ten seconds after SIGTE
 
 
 def before_shutdown(interrupt: Callable[[], None], *, grace_s: float = SHUTDOWN_GRACE_S) -> None:
-    """On SIGTERM, let generations run for a few seconds more, then end them in time to settle.
+    """On SIGTERM, let generations run for a few more seconds, then end them in time to settle.
 
     The server's own handler, which waits for open responses, is still called. functions-framework
     has no hook for this. A signal handler can be set only in the main thread.

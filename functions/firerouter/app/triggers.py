@@ -1,6 +1,6 @@
 """Requests from Cloud Scheduler and Cloud Tasks. They are not callables.
 
-IAM rejects such a request from anybody else before it reaches the function.
+IAM rejects such requests from anyone else before they reach the function.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ TriggerAnswer = tuple[object, int]  # JSON, and the HTTP status
 
 
 class Url(Protocol):
-    """A URL, as far as triggers read it."""
+    """The part of a URL that triggers read."""
 
     @property
     def path(self) -> str: ...
 
 
 class Request(Protocol):
-    """A Starlette request, as far as triggers read it."""
+    """The part of a Starlette request that triggers read."""
 
     @property
     def url(self) -> Url: ...
@@ -35,7 +35,7 @@ async def run_scheduled(request: Request, find: Callable[[], Work]) -> TriggerAn
 
     Args:
         request: What Cloud Scheduler sent.
-        find: Returns the work. Not called for a health check, because it builds its parts.
+        find: Returns the work. Not called for a health check, because it builds parts.
     """
     if _is_health_check(request):
         return {}, 200
@@ -69,5 +69,5 @@ async def _run(event: str, find: Callable[[], Work], *arguments: str) -> Trigger
 
 
 def _is_health_check(request: Request) -> bool:
-    """Return whether this is the emulator's check that the function is up, at a path of its own."""
+    """Return whether this is the emulator's health check, which uses a path of its own."""
     return request.url.path.endswith("/__/health")

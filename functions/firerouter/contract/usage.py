@@ -20,7 +20,7 @@ def _in_calendar(value: str) -> str:
     try:
         date.fromisoformat(value)
     except ValueError:
-        raise PydanticCustomError("day", "must be a day of the calendar") from None
+        raise PydanticCustomError("day", "must be a day that exists") from None
     return value
 
 
@@ -43,7 +43,7 @@ Wanted = Annotated[
 
 
 class GetUsageReport(Record):
-    """Report what generations came to: calls, tokens, cost, errors and times, by day or otherwise.
+    """Report calls, tokens, cost, errors and durations, grouped by day, feature and so on.
 
     A generation belongs to the day (UTC) on which it was admitted. It is counted within minutes of
     its end, and again when its cost is corrected.
@@ -56,11 +56,11 @@ class GetUsageReport(Record):
     group_by: Annotated[
         list[UsageGroup], Field(min_length=1, max_length=6), AfterValidator(_distinct)
     ] = ["day"]
-    """What the rows are told apart by."""
+    """What to group the rows by."""
     features: Wanted | None = None
     """Only generations of these features."""
     models: Wanted | None = None
-    """Only those that these models answered, or were to answer first."""
+    """Only those of these models: the one that answered, or else the first one called."""
     revisions: (
         Annotated[
             list[Annotated[int, Field(ge=0, le=limits.WHOLE_NUMBER_MAX)]],
@@ -71,19 +71,19 @@ class GetUsageReport(Record):
     ) = None
     """Only those with these revisions of the feature's settings."""
     tiers: Wanted | None = None
-    """Only those of users in these tiers; an empty text stands for users in no tier."""
+    """Only those of users in these tiers; an empty string stands for users without a tier."""
     users: Wanted | None = None
     """Only those of these users, by uid."""
     sort: Literal["group", "cost", "requests"] = "group"
-    """In the order of the groups, or those with the highest cost or the most requests first."""
+    """Whether to sort the rows by group, or by highest cost or most requests first."""
     top_users: Annotated[int, Field(ge=0, le=limits.REPORT_TOP_USERS_MAX)] = 10
-    """How many of the users with the highest cost are listed; 0 for none."""
+    """How many of the users with the highest cost to list; 0 for none."""
     format: Literal["json", "csv"] = "json"
     """How the rows are returned: as `rows`, or as text in `csv`."""
     page_size: Annotated[int, Field(ge=1, le=limits.REPORT_PAGE_MAX)] = limits.REPORT_PAGE
-    """How many rows a page has at most."""
+    """The maximum number of rows of a page."""
     page_token: Annotated[str, Field(max_length=limits.PAGE_TOKEN_MAX_CHARS)] | None = None
-    """The `nextPageToken` of the page before, for the same report."""
+    """The `nextPageToken` of the previous page of the same report."""
 
     @model_validator(mode="after")
     def _in_order(self) -> GetUsageReport:

@@ -1,4 +1,4 @@
-"""The requests and results around all that is one user's: erasing it, and taking it along."""
+"""The requests and results for exporting and erasing a user's data."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .base import Record
 
 
 class EraseMyData(Record):
-    """Erase everything that this app has of the caller. It cannot be taken back.
+    """Erase everything that this app has stored about the caller. This cannot be undone.
 
     Answers in progress are stopped. Conversations, files, ledger entries, cached answers and
-    preferences are deleted; what was spent stays in the app's sums, without saying by whom. The
-    counters of this day and month stay until they end, so that a spent budget stays spent, and so
-    do a block and limits that an admin has set. The account itself is not deleted.
+    preferences are deleted; what was spent stays in the app's sums, anonymously. The
+    counters of this day and month stay until it is over, so that a spent budget stays spent. A
+    block and limits that an admin has set stay too. The account itself is not deleted.
     """
 
     confirm: Literal[True]
@@ -24,7 +24,7 @@ class EraseMyData(Record):
 
 
 class ErasedCounts(TypedDict):
-    """How much was deleted by this call; nothing the second time."""
+    """How much this call deleted."""
 
     conversations: NotRequired[int]
     """Conversations with their messages and files."""
@@ -33,9 +33,9 @@ class ErasedCounts(TypedDict):
     generations: NotRequired[int]
     """Ledger entries."""
     usageDays: NotRequired[int]
-    """Days whose sums named the user."""
+    """Days of the app's usage reports from which the user was removed."""
     quotaWindows: NotRequired[int]
-    """Counters that no longer count."""
+    """Documents with counters that no longer apply."""
     files: NotRequired[int]
     """Files that belonged to no conversation."""
     preferences: NotRequired[int]
@@ -47,22 +47,22 @@ class DataErased(TypedDict):
 
     isComplete: bool
     """Whether nothing is left. If not, call again: there was more than one call can delete, or
-    answers in progress had not ended."""
+    answers in progress had not ended yet."""
     erased: ErasedCounts
-    """What this call has deleted, by kind; a kind that it did not come to is absent."""
+    """What this call deleted, by kind; kinds that it did not get to are absent."""
     running: int
     """Answers that were stopped and have not ended yet."""
 
 
 class ExportMyData(Record):
-    """Get everything that this app has of the caller as JSON, page by page."""
+    """Get everything that this app has stored about the caller as JSON, page by page."""
 
     page_token: Annotated[str, Field(max_length=PAGE_TOKEN_MAX_CHARS)] | None = None
-    """The `nextPageToken` of the page before. Default: the first page."""
+    """The `nextPageToken` of the previous page. Default: the first page."""
 
 
 class ExportedCounter(TypedDict):
-    """What is used of the limits of a day or a month."""
+    """What is used of a day's or a month's limits."""
 
     period: str
     """The day or month (UTC): `20260714` or `202607`."""
@@ -75,14 +75,14 @@ class ExportedCounter(TypedDict):
     usd: NotRequired[float]
     """US dollars."""
     uploads: NotRequired[int]
-    """Files whose upload was begun."""
+    """Uploads that were begun."""
 
 
 class ExportedProfile(TypedDict):
-    """What the app knows of a user beside what they have asked."""
+    """What the app knows about a user besides their requests."""
 
     preferences: dict[str, Any]
-    """What the user has chosen with `set_preferences`."""
+    """The user's choices from `set_preferences`."""
     limits: Annotated[dict[str, Any], "LimitsOverride"]
     """The limits of the user's own."""
     tier: str | None
@@ -90,13 +90,13 @@ class ExportedProfile(TypedDict):
     blocked: bool
     """Whether an admin has blocked the user."""
     counters: list[ExportedCounter]
-    """What is used of limits, with what answers in progress may still use."""
+    """What is used of the limits, including what answers in progress may still use."""
     exportedAt: str
     """When this was read."""
 
 
 class ExportedGeneration(TypedDict):
-    """One call of a model, as the ledger has it."""
+    """One call, as the ledger recorded it."""
 
     id: str
     """The `generationId`."""
@@ -105,11 +105,11 @@ class ExportedGeneration(TypedDict):
     model: NotRequired[str]
     """The model that answered."""
     provider: NotRequired[str | None]
-    """Who ran the model."""
+    """The provider that ran the model."""
     status: str
     """`running`, `done`, `stopped`, `failed` or `interrupted`."""
     error: NotRequired[str | None]
-    """The reason of a failure."""
+    """The reason for a failure."""
     finishReason: NotRequired[str | None]
     """Why the answer ended."""
     createdAt: NotRequired[str]
@@ -117,7 +117,7 @@ class ExportedGeneration(TypedDict):
     endedAt: NotRequired[str]
     """When it ended."""
     usage: NotRequired[dict[str, Any]]
-    """Tokens and cost, as the result had them."""
+    """Tokens and cost, as in the result."""
     timing: NotRequired[dict[str, Any]]
     """How long it took."""
     cached: NotRequired[bool]
@@ -125,39 +125,40 @@ class ExportedGeneration(TypedDict):
     costUsd: NotRequired[float]
     """What it cost, in US dollars."""
     costIsEstimate: NotRequired[bool]
-    """Whether OpenRouter has not confirmed that cost."""
+    """Whether that cost is an estimate that OpenRouter has not confirmed."""
     conversationId: NotRequired[str]
-    """The conversation that question and answer are in."""
+    """The conversation of the question and the answer."""
     text: NotRequired[str]
-    """The answer, if it belongs to no conversation and is still kept."""
+    """The answer, if it belongs to no conversation and is still stored."""
 
 
 class ExportedDay(TypedDict):
-    """What a user's calls of one day came to."""
+    """The totals of a user's calls on one day."""
 
     day: str
     """The day (UTC): `20260714`."""
     requests: int
-    """How many calls."""
+    """The number of calls."""
     costUsd: float
     """What they cost, in US dollars."""
 
 
 class DataExport(TypedDict):
-    """A page of all that is a user's. Each part goes on on the next page where it does not fit."""
+    """A page of a user's data. A part that does not fit continues on the next page."""
 
     profile: NotRequired[ExportedProfile]
     """Preferences, limits and counters; on the first page."""
     conversations: NotRequired[list[dict[str, Any]]]
-    """Conversations as `export_conversation` has them. One that began on an earlier page has only
-    `id`, and more `messages`. Messages are in no order: each names its `parent` and `createdAt`."""
+    """Conversations as in `export_conversation`. One that began on an earlier page has only `id`
+    and more `messages`. Messages are in no particular order; each has its `parent` and
+    `createdAt`."""
     cachedAnswers: NotRequired[list[dict[str, Any]]]
-    """Answers that are cached for the same request."""
+    """Answers that are cached for repeated requests."""
     generations: NotRequired[list[ExportedGeneration]]
-    """The ledger's entries, in no order."""
+    """The ledger entries, in no particular order."""
     usage: NotRequired[list[ExportedDay]]
-    """What each day came to, also where its entries have expired."""
+    """The totals of each day, including days whose entries have expired."""
     files: NotRequired[list[dict[str, Any]]]
-    """`{path, contentType, bytes, name?}` of each file in Cloud Storage."""
+    """Each file in Cloud Storage, as `{path, contentType, bytes, name?}`."""
     nextPageToken: NotRequired[str]
-    """Asks for the next page; absent on the last one."""
+    """The token to request the next page; absent on the last one."""

@@ -24,18 +24,18 @@ class GetAllowance(Record):
     """Get what is left of the user's own limits, and which answers are in progress."""
 
     feature: Name | None = None
-    """A feature, whose own limits are listed as well."""
+    """A feature whose own limits are listed as well."""
 
 
 class LimitInfo(TypedDict):
     """One limit of a user."""
 
     limit: str
-    """Its name, as `details.limit` of a refusal has it."""
+    """Its name, as in `details.limit` of a refusal."""
     max: float
-    """Its value: requests, tokens, answers, or US dollars where its name has `usd`."""
+    """Its value: a number of requests, tokens or answers, or US dollars if its name has `usd`."""
     used: float
-    """What is used up, with all that answers in progress may still use."""
+    """What is used, including all that answers in progress may still use."""
     left: float
     """The rest."""
     resetsAt: NotRequired[str]
@@ -54,19 +54,19 @@ class Allowance(TypedDict):
 
 
 class SetUserLimits(Record):
-    """Give one user other limits or another tier, or block them. What is not given stays."""
+    """Give one user other limits or another tier, or block them. Omitted fields don't change."""
 
     uid: Uid
     """The user."""
     limits: dict[str, Any] | None = None
-    """Limits of the user's own, as [LimitsOverride](#limitsoverride) has them; `null` for one of
-    them removes it. Those that are not given stay."""
+    """The user's own limits, as in [LimitsOverride](#limitsoverride). `null` removes a limit;
+    omitted ones don't change."""
     tier: Name | None = None
-    """The tier that the user has in place of the one in the ID token; `null` removes it."""
+    """The user's tier, which replaces the one in the ID token; `null` removes it."""
     blocked: bool = False
     """Whether every call of the user is refused."""
     note: Annotated[str, Field(max_length=NOTE_MAX_CHARS)] = ""
-    """Why, for those who read the audit."""
+    """The reason, which is recorded in the audit log."""
 
 
 class UserLimitsSaved(TypedDict):
@@ -83,12 +83,12 @@ class UserLimitsSaved(TypedDict):
 
 
 class ListUsers(Record):
-    """List the users of the app with what they have used, or find one of them."""
+    """List the app's users with what they have used, or find one of them."""
 
     search: Annotated[str, Field(max_length=SEARCH_MAX_CHARS)] = ""
-    """A whole email address or uid. Default: all users."""
+    """A complete email address or uid. Default: all users."""
     page_size: Annotated[int, Field(ge=1, le=USERS_PER_PAGE_MAX)] = USERS_PER_PAGE
-    """The most users of one page."""
+    """The maximum number of users of a page."""
     page_token: Annotated[str, Field(max_length=PAGE_TOKEN_MAX_CHARS)] | None = None
     """The `nextPageToken` of the page before. Default: the first page."""
 
@@ -101,23 +101,23 @@ class UserInfo(TypedDict):
     email: NotRequired[str]
     """Their email address, if the account has one."""
     anonymous: bool
-    """They are signed in without an account."""
+    """Whether they are signed in without an account."""
     disabled: bool
-    """The account is disabled in Firebase Authentication."""
+    """Whether the account is disabled in Firebase Authentication."""
     tier: NotRequired[str]
-    """The tier of the account's custom claim, or the one that an admin gave in its place."""
+    """The tier that an admin gave the user, or else that of the account's custom claim."""
     blocked: bool
-    """An admin blocked the user with `set_user_limits`."""
+    """Whether an admin blocked the user with `set_user_limits`."""
     limits: Annotated[dict[str, Any], "LimitsOverride"]
     """The limits of the user's own."""
     requestsToday: int
-    """Requests of this day (UTC)."""
+    """Requests today (UTC)."""
     tokensToday: int
-    """Tokens of this day, with what answers in progress may still use."""
+    """Tokens today, including what answers in progress may still use."""
     usdToday: float
-    """US dollars of this day, likewise."""
+    """US dollars today, including what answers in progress may still cost."""
     usdThisMonth: float
-    """US dollars of this month, likewise."""
+    """US dollars this month, including what answers in progress may still cost."""
     running: int
     """Answers in progress."""
 
@@ -128,11 +128,11 @@ class UserList(TypedDict):
     users: list[UserInfo]
     """The users."""
     nextPageToken: NotRequired[str]
-    """Asks for the next page; absent on the last one."""
+    """The token to request the next page; absent on the last one."""
 
 
 class StopUserGenerations(Record):
-    """Stop all answers of one user that are in progress."""
+    """Stop all of one user's answers in progress."""
 
     uid: Uid
     """The user."""

@@ -1,6 +1,6 @@
-"""Deletes a conversation with all that it holds.
+"""Deletes a conversation with everything in it.
 
-    users/{uid}/deleting/{id}   {at}: a conversation whose deletion has begun and not ended
+    users/{uid}/deleting/{id}   {at}: a conversation whose deletion is not complete
 
     the conversation itself, and `deleting` in its place      one commit: clients no longer see it,
                                                               no running answer recreates it
@@ -8,8 +8,8 @@
     texts of its generations                                  see `text_eraser`
     `deleting`                                                last
 
-If it is cut off anywhere, the next call resumes there. What is stored of a generation that is still
-running is deleted when it ends, or is closed.
+If it is cut off anywhere, the next call resumes there. The progress of a generation that is still
+running is deleted when the generation ends or is closed.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class ConversationDeletion:
             await commit(batch, self._limits.change_s)
 
     async def _empty(self, collection: AsyncCollectionReference, uid: str) -> None:
-        """Delete all documents of a collection, and first the files that they list."""
+        """Delete all documents of a collection, after the files that they list."""
         page = collection.limit(self._limits.delete_batch).select(["attachments", "images"])
         while found := await query(page):
             documents = [snapshot.to_dict() or {} for snapshot in found]

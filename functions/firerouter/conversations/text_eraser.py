@@ -1,12 +1,12 @@
-"""Takes what was said out of everything but the conversation itself.
+"""Erases a conversation's texts from everywhere but the conversation itself.
 
     generations/{id}                the result and the question; `textsErased` keeps a generation
-                                    that still runs from storing any of them
+                                    that is still running from storing either
       progress/{n}, asked/{n}       if anything is left of them
     responses/{hash}                answers that were cached for, or served to, these generations
 
-The ledger's entries stay, with all their numbers. An entry and the cached answer that it names are
-changed in one commit, so that none is forgotten if this is cut off.
+The ledger entries stay, with all their numbers. An entry and the cached answer that it names are
+changed in one commit, so that neither is missed if this is cut off.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ class TextEraser:
         self._at_once = asyncio.Semaphore(limits.erased_at_once)
 
     async def erase_conversation(self, uid: str, id_: str) -> None:
-        """Erase the texts of all generations of a conversation."""
+        """Erase the texts of all of a conversation's generations."""
         of_it = FieldFilter(EntryField.CONVERSATION_ID, "==", id_)
         entries = self._paths.generations().where(filter=of_it).select(_READ)
         async for page in pages(entries, self._limits.delete_batch):
             await self._erase(
                 [entry for entry in map(StoredEntry.from_snapshot, page) if entry.uid == uid]
             )
-        # of a generation whose instance was killed before its entry named the answer
+        # no entry names an answer whose instance was killed right after caching it
         await self._erase_cached(uid, id_)
 
     async def _erase(self, entries: Sequence[StoredEntry]) -> None:

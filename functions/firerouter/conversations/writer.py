@@ -1,9 +1,9 @@
 """Writes one generation's question and answer into its conversation.
 
-Every write sets values under IDs that are derived from the generation's, so that a commit that is
-applied twice changes nothing. That holds for a retried write as well: a message keeps the page that
-it was given at the first attempt, unless Firestore refused that page as too large. The answer's
-write includes the question if the question's own write failed.
+Every write sets values under IDs that are derived from the generation's, so that applying a commit
+twice changes nothing. The same is true of a retried write: a message keeps the page that it was
+given at the first attempt, unless Firestore refused that page as too large. The answer's write
+includes the question if the question's own write failed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .tree import (
 if TYPE_CHECKING:
     from google.cloud.firestore_v1.types import WriteResult
 
-_TRIES = 2  # of one write: the second one goes to a new page
+_TRIES = 2  # of one write; the second one uses a new page
 
 
 class ThreadWriter:
@@ -87,10 +87,10 @@ class ThreadWriter:
         annotations: AnnotationPieces | None = None,
         summary: Summary | None = None,
     ) -> bool:
-        """Store the answer, however it ended, unless it says nothing at all.
+        """Store the answer, however it ended, unless it is empty.
 
-        The chosen path leads to it, unless it is a regeneration that failed or has nothing to show:
-        then the path stays as it was. If Firestore is slow, retries go on in the background.
+        The chosen path then leads to it, unless it is a regeneration that failed or is empty. If
+        Firestore is slow, retries continue in the background.
 
         Args:
             result: What the caller gets.
@@ -100,7 +100,7 @@ class ThreadWriter:
             summary: The new summary of the messages above, if one was made.
 
         Returns:
-            Whether nothing is left to store; False while retries go on in the background.
+            Whether nothing is left to store; False while retries continue in the background.
         """
         place = self.thread.place
         says = bool(result["text"] or result.get("images"))
@@ -125,7 +125,7 @@ class ThreadWriter:
         return writing.done() and writing.result()
 
     async def set_title(self, title: str) -> None:
-        """Give a new conversation this title, unless the conversation has changed meanwhile."""
+        """Give a new conversation this title, unless the conversation has changed since."""
         if self._created_version is None:
             return
         batch = Batch(self._firestore)
@@ -136,10 +136,10 @@ class ThreadWriter:
             log.info("title_not_kept", type=error.cause)
 
     async def recover(self, result: Mapping[str, object], error: str, *, leads: bool) -> bool:
-        """Store a killed instance's unfinished answer, and before it the question if that is lost.
+        """Store a killed instance's unfinished answer, and its question if that is missing.
 
         Args:
-            result: What was saved of the answer; without text, no answer is stored.
+            result: The part of the answer that was saved; without text, no answer is stored.
             error: Why it ended.
             leads: Whether the chosen path leads to it.
 
@@ -221,7 +221,7 @@ class ThreadWriter:
         *,
         leads: bool,
     ) -> None:
-        """Add one message to a batch: as clients read it, as a model is sent it, and the path."""
+        """Add one message to a batch: for clients, for the transcript, and as the path's end."""
         place, now = self.thread.place, self._now()
         item, size = self._item(message, parent)
         position = self._position(id_, size)
@@ -259,7 +259,7 @@ class ThreadWriter:
         return {**item, "text": sent, **extras}, size
 
     def _position(self, id_: str, size: int) -> TreePosition:
-        """Return where a message goes: its page of an earlier attempt, or the next with room."""
+        """Return where a message goes: its page from an earlier attempt, or the next with room."""
         if id_ not in self._positions:
             if size and self._page_bytes and self._page_bytes + size > self._limits.page_max_bytes:
                 self._next_page()
@@ -273,7 +273,7 @@ class ThreadWriter:
     async def _write(self, put: Callable[[Batch], None], within_s: float) -> bool:
         """Commit what `put` adds; return whether it is stored.
 
-        A failure of Firestore is never raised: the caller gets the answer all the same.
+        A failure of Firestore is never raised: the caller gets the answer nevertheless.
         """
         for _ in range(_TRIES):
             if self.deleted:

@@ -7,7 +7,7 @@ key has only the key's last four characters.
 
 The client library may send a commit twice, and both may be applied. The entry is the guard: it is
 created with an id that is chosen before the commit is sent, so the second time it already exists.
-Finding it there shows that our own commit was applied, and not another admin's that came first.
+If it does, our own commit was applied; another admin's commit would have another id.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The writes of one commit, encoded straight into the messages that Firestore takes.
+"""The writes of one commit, encoded straight into Firestore's request messages.
 
-What a user's call writes is written here: the client's own batch walks each document four times and
-wraps every value of it, which costs more than sending the commit does. Both send the same, which
-tests/unit/firestore/test_batch.py compares.
+User calls write through this class because the client's own batch is slow: it walks each document
+four times and wraps every value, which takes more CPU time than sending the commit. Both send the
+same messages, as tests/unit/firestore/test_batch.py shows.
 
-A document holds None, bool, int, float, str, bytes, datetime, and mappings and lists of them.
-DELETE_FIELD, SERVER_TIMESTAMP and Increment stand for a value anywhere but in a list.
+A document can hold None, bool, int, float, str, bytes, datetime, and mappings and lists of these.
+DELETE_FIELD, SERVER_TIMESTAMP and Increment may stand for a value anywhere except in a list.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from .errors import NotStorable
 from .raw import database_name, generated_client, metadata
 
 Fields: TypeAlias = Mapping[str, object]
-Path: TypeAlias = tuple[str, ...]  # of a field: each name on the way to it
-Message: TypeAlias = Any  # of the generated types, whose fields mypy does not know
+Path: TypeAlias = tuple[str, ...]  # the names on the way to a field
+Message: TypeAlias = Any  # a generated type, whose fields mypy does not know
 Encoder: TypeAlias = Callable[[Message, Any], None]
 
 _NOW: Final = DocumentTransform.FieldTransform.ServerValue.REQUEST_TIME
@@ -49,10 +49,9 @@ _PARSED_PATHS_MAX: Final = 512
 
 
 class Batch:
-    """Writes that are committed together, or not at all: see `commits.commit`.
+    """Writes that are committed together or not at all: see `commits.commit`.
 
-    A write that is refused leaves the batch as it was. Each method raises NotStorable for a value
-    that no document holds.
+    Each method raises NotStorable if a document can't hold a value; the batch then stays as it was.
     """
 
     def __init__(self, firestore: AsyncClient) -> None:
@@ -72,12 +71,12 @@ class Batch:
     def set(
         self, reference: AsyncDocumentReference, document: Fields, *, merge: bool = False
     ) -> None:
-        """Write a document, whether there is one or not.
+        """Write a document, whether it exists or not.
 
         Args:
             reference: Where the document is.
             document: Its fields. The results of its increments are in the order of their paths.
-            merge: Whether fields that are not given stay as they are, also those inside a mapping.
+            merge: Whether all other fields stay as they are, also those inside mappings.
         """
         with self._write(reference) as write:
             content = _Content(write)
@@ -93,7 +92,7 @@ class Batch:
 
         Args:
             reference: Where the document is.
-            fields: New values by dotted path; a name with other characters is quoted by backticks.
+            fields: New values by dotted path; names that are not identifiers are in backticks.
             version: The document's update time, if it must not have changed since.
         """
         with self._write(reference) as write:
@@ -108,12 +107,12 @@ class Batch:
     ) -> None:
         """Add to numbers of a document, which need not exist, and merge other fields into it.
 
-        The result of the write has the new totals: `transform_results`, in the order of `by`.
+        The write's result has the new totals in `transform_results`, in the order of `by`.
 
         Args:
             reference: Where the document is.
-            by: What is added, by the path of the field.
-            fields: Fields that are set, as in `set` with `merge`.
+            by: What to add, by the path of the field.
+            fields: Other fields to set, as by `set` with `merge`.
         """
         with self._write(reference) as write:
             content = _Content(write)
@@ -122,7 +121,7 @@ class Batch:
                 content.add(path, value)
 
     def delete(self, reference: AsyncDocumentReference, *, version: datetime | None = None) -> None:
-        """Delete a document; without a version, also one that does not exist."""
+        """Delete a document. Without a version, it need not exist."""
         write = self._request.writes.add()
         write.delete = self._root + reference.path
         if version is not None:
@@ -131,7 +130,7 @@ class Batch:
     async def commit(
         self, retry: AsyncRetry | None = None, timeout: float | None = None
     ) -> list[WriteResult]:
-        """Send the writes. Stores call `commits.commit`, which knows when to send them again."""
+        """Send the writes. Stores call `commits.commit`, which retries and maps errors."""
         response = await generated_client(self._firestore).commit(
             request=CommitRequest.wrap(self._request),
             retry=retry,
@@ -153,7 +152,7 @@ class Batch:
 
 
 class _Content:
-    """Fills one write: the fields, the mask that names them, the transforms."""
+    """Fills in one write: its fields, the mask that names them, and its transforms."""
 
     def __init__(self, write: Message) -> None:
         self._write = write
@@ -163,31 +162,31 @@ class _Content:
         self._transforms: list[tuple[Path, object]] = []
 
     def put(self, document: Fields) -> None:
-        """Take these fields for the whole document."""
+        """Set the whole document."""
         self._take((), document)
         if self._deleted:
-            raise ValueError("there is nothing to delete from a document that is written whole")
+            raise ValueError("DELETE_FIELD makes no sense in a document that is written whole")
         self._transform()
 
     def merge(self, document: Fields) -> None:
-        """Take these fields, and leave all others as they are."""
+        """Set these fields, and leave all others as they are."""
         self._take((), document)
         self._mask(self._set + self._deleted)
         self._transform()
 
     def update(self, fields: Fields) -> None:
-        """Take these values in place of what is at their dotted paths."""
+        """Replace the values at these dotted paths."""
         if not fields:
-            raise ValueError("an update sets at least one field")
+            raise ValueError("an update must set at least one field")
         given = {_parsed(path): value for path, value in fields.items()}
         if len(given) < len(fields):
-            raise ValueError("a field of an update is given twice")
+            raise ValueError("an update sets a field twice")
         for path, value in given.items():
             if any(path[:length] in given for length in range(1, len(path))):
-                raise ValueError("one field of an update is inside another")
+                raise ValueError("an update sets a field and another one inside it")
             self._take(path[:-1], {path[-1]: value})
         if any(path not in given for path in self._deleted):
-            raise ValueError("an update deletes no field inside a value")
+            raise ValueError("an update can't delete a field inside a value; name its path instead")
         computed = {path for path, _ in self._transforms}
         self._mask(path for path in given if path not in computed)
         self._transform()
@@ -200,10 +199,10 @@ class _Content:
 
     def _take(self, above: Path, fields: Fields) -> None:
         """Encode the fields of one mapping, and remember their paths."""
-        holder = None  # the mapping in the message, which is there only if it has something
+        holder = None  # the mapping in the message, which must not be created if it stays empty
         for name, value in fields.items():
             if not isinstance(name, str) or not name:
-                raise ValueError("the name of a field is a text that is not empty")
+                raise ValueError("a field's name must be a nonempty string")
             path = (*above, name)
             if isinstance(value, Mapping) and value:
                 self._take(path, value)
@@ -225,7 +224,7 @@ class _Content:
 
     def _mask(self, paths: Iterable[Path]) -> None:
         mask = self._write.update_mask
-        mask.SetInParent()  # one without paths sets nothing, and none at all replaces the document
+        mask.SetInParent()  # an empty mask sets nothing; without a mask, the document is replaced
         mask.field_paths.extend(map(_rendered, sorted(paths)))
 
     def _transform(self) -> None:
@@ -252,12 +251,12 @@ def _guard(write: Message, version: datetime | None) -> None:
 def _parsed(path: str) -> Path:
     """Return the names in a dotted path."""
     if not isinstance(path, str):
-        raise TypeError("the path of a field is a text")
+        raise TypeError("a field's path must be a string")
     return tuple(FieldPath.from_string(path).parts)
 
 
 def _rendered(path: Path) -> str:
-    """Return a path as Firestore reads it: all names but identifiers are quoted."""
+    """Return a path as Firestore reads it: names that are not identifiers are quoted."""
     return ".".join(map(_quoted, path))
 
 
@@ -272,10 +271,10 @@ def _quoted(name: str) -> str:
 
 
 def _encode(target: Message, value: object) -> None:
-    """Encode a value into a message for one.
+    """Encode a value into a `Value` message.
 
     Raises:
-        TypeError, ValueError: No document holds it.
+        TypeError, ValueError: A document can't hold it.
     """
     encoder = _ENCODERS.get(type(value)) or _encoder_of(value)
     encoder(target, value)
@@ -287,7 +286,7 @@ def _encoder_of(value: object) -> Encoder:
             return encoder
     if isinstance(value, Mapping):
         return _mapping
-    raise TypeError(f"no document holds a {type(value).__name__}")
+    raise TypeError(f"a document can't hold a {type(value).__name__}")
 
 
 def _none(target: Message, _: None) -> None:
@@ -333,14 +332,14 @@ def _list(target: Message, value: Sequence[object]) -> None:
 
 
 def _stamp(target: Message, value: datetime) -> None:
-    """Set a timestamp; a time without a zone is UTC, as for the client."""
+    """Set a timestamp. A time without a zone counts as UTC, as in the client."""
     since = (value if value.tzinfo else value.replace(tzinfo=UTC)) - _EPOCH
     target.seconds = since.days * _DAY_S + since.seconds
-    # what was read has nanoseconds: one type in values, and another in the times of documents
+    # times that were read have nanoseconds: values are of one type, documents' times of another
     target.nanos = getattr(value, "nanosecond", 0) or since.microseconds * 1_000
 
 
-# a bool is an int as well: what is looked for among the bases of a type is found in this order
+# `_encoder_of` searches in this order for subclasses; bool precedes int because it is one
 _ENCODERS: Final[Mapping[type, Encoder]] = {
     str: _str,
     NoneType: _none,

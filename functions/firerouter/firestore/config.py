@@ -56,9 +56,9 @@ class ConfigDocument:
         )
 
     async def get(self, *, refresh: bool = False) -> Mapping[str, object]:
-        """Return the document as of a few seconds ago, or as of now.
+        """Return the document, at most a few seconds old.
 
-        If the result is the same object, it was not read again. Raises SettingsUnavailable,
+        If it is the same object as before, it was not read again. Raises SettingsUnavailable,
         FirestoreForbidden.
         """
         with translated(SettingsUnavailable, "settings_unavailable"):

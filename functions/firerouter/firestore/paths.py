@@ -4,10 +4,10 @@ generations/{id}                                 a ledger entry
   progress/{number}                              its answer so far
   asked/{number}                                 the queued request, in parts
 quotas/{user}/windows/{month}, .../concurrent    a user's counters
-limits/{user}                                    limits of one user's own
+limits/{user}                                    what admins set for one user
 ceilings/{month}/shards/{number}                 counters of what the whole app spends
-instances/{instance}                             until when an instance is known to be alive
-users/{user}                                     what a user prefers
+instances/{instance}                             when the lease of an instance ends
+users/{user}                                     a user's preferences
   conversations/{id}                             a conversation
     messages/{id}                                one of its messages
     transcript/{page}                            a page of the chosen path, annotations of files
@@ -17,9 +17,9 @@ features/{id}                                    a feature with its active setti
 config/app, config/pseudonyms                    the app's settings, the secret for pseudonyms
 catalog/{shard}                                  the list of models
 responses/{hash}                                 cached answers
-usage/{day}                                      what a day's generations came to, all together
+usage/{day}                                      the sums of a day's generations
   cells/{cell}                                   of one feature, model, revision and tier
-  users/{user}                                   of one user; `%erased`: of all who were erased
+  users/{user}                                   of one user; `%erased`: of all erased users
 usage/cursor                                     how far the ledger has been counted
 usage/accounts/keys/{version}                    what OpenRouter charged a key
 alerts/{id}                                      what an admin should look at
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 _NO_KEY: Final = re.compile(r"[/%\x00-\x1f\x7f-\x9f]|\A__.*__\Z|\A\Z", re.DOTALL)
 
 GENERATIONS: Final = "generations"
-NO_USER: Final = "%"  # no key of a user: a % in one begins a quoted character
-ERASED_USER: Final = "%erased"  # nor is this: whose usage is kept without saying whose it was
+NO_USER: Final = "%"  # never a user's key: in one, two hex digits follow a %
+ERASED_USER: Final = "%erased"  # never a user's key either; the usage of all erased users
 
 
 def key_of(uid: str) -> str:
@@ -97,7 +97,7 @@ class Paths:
     def instance(self, id_: str) -> AsyncDocumentReference:
         return self._firestore.document("instances", id_)
 
-    # -- what the generations came to ----------------------------------------------------------
+    # -- sums of the generations ---------------------------------------------------------------
 
     def usage_days(self) -> AsyncCollectionReference:
         """Return the collection of all days; `cursor` and `accounts` are in it as well."""
@@ -113,7 +113,7 @@ class Paths:
         return self._firestore.collection("usage", day, "users")
 
     def usage_user(self, day: str, uid: str | None) -> AsyncDocumentReference:
-        """Return where a user's usage is, or that of entries which name no user."""
+        """Return the document of a user's usage, or of the entries that name no user."""
         key = ERASED_USER if uid == ERASED_USER else NO_USER if uid is None else key_of(uid)
         return self._firestore.document("usage", day, "users", key)
 

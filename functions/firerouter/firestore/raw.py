@@ -1,7 +1,7 @@
 """The only module that uses private members of the Firestore client and its gRPC channel.
 
 The async client has no public way to listen to a query: its `on_snapshot` is not implemented. The
-generated client below it has `listen`, which requires the client's metadata.
+generated client underneath has `listen`, which requires the client's metadata.
 tests/unit/firestore/test_raw.py fails if the library changes what is used here.
 """
 
@@ -36,17 +36,16 @@ def generated_client(firestore: AsyncClient) -> FirestoreAsyncClient:
 
 
 def remove_interceptors(firestore: AsyncClient) -> None:
-    """Remove the interceptor of the client's channel, which is opened if it is not yet.
+    """Remove the interceptor of the client's channel, which is opened if it is not yet open.
 
-    It logs each call if its logger is set to DEBUG, which nothing does here, and takes three tasks
-    a call.
+    The interceptor costs three tasks per call, only to log calls at level DEBUG, which is never on.
     """
     transport = cast("FirestoreGrpcAsyncIOTransport", generated_client(firestore).transport)
     transport.grpc_channel._unary_unary_interceptors.clear()
 
 
 def client_of(reference: AsyncDocumentReference) -> AsyncClient:
-    """Return the client that a reference was made by."""
+    """Return the client that made a reference."""
     return cast("AsyncClient", reference._client)
 
 

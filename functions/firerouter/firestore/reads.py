@@ -1,4 +1,4 @@
-"""Reads of Firestore, each with a deadline, without the client's retries, and with our errors.
+"""Firestore reads, each with a deadline, without the client's retries, and with our errors.
 
 The client's retries would continue past our deadline, so each read passes `retry=None`.
 """
@@ -62,7 +62,7 @@ async def get_all(
 async def query(
     query_: AsyncQuery | AsyncCollectionReference, *, within_s: float = READ_S
 ) -> list[Snapshot]:
-    """Return all snapshots of a query, whose size the caller has limited."""
+    """Return all snapshots of a query. The caller limits how many there are."""
     with mapped(reading=True):
         async with asyncio.timeout(within_s):
             return [found async for found in query_.stream(retry=None, timeout=within_s)]
@@ -71,9 +71,9 @@ async def query(
 async def pages(
     query_: AsyncQuery | AsyncCollectionReference, size: int, *, within_s: float = READ_S
 ) -> AsyncIterator[list[Snapshot]]:
-    """Yield all snapshots of a query, a page of them at a time.
+    """Yield all snapshots of a query, one page at a time.
 
-    A page begins behind the last document of the one before, which may be gone by then.
+    A page begins after the last document of the page before, even if that has been deleted.
     """
     page = await query(query_.limit(size), within_s=within_s)
     while page:

@@ -1,6 +1,6 @@
 """OpenRouter: requests, retries, streams, and what its failures mean.
 
-Only this package imports openai. Nothing here knows of Firestore, features or the ledger.
+Only this package imports openai. Nothing here knows about Firestore, features or the ledger.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""One answer, as much of it as has arrived. Pure: a reader fills it in, chunk by chunk."""
+"""One answer, as far as it has arrived. Pure: a reader fills it in, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Answer:
 
     @property
     def chars(self) -> int:
-        """How many characters have been written so far: text, reasoning, arguments of tools."""
+        """The number of characters so far: text, reasoning and tool arguments."""
         return self._chars + self._tool_calls.chars
 
     @property
@@ -101,7 +101,7 @@ class Answer:
             self.model = as_name(chunk.get("model")) or self.model
 
     def set_usage(self, usage: object) -> None:
-        """Take the usage. Where it comes twice, the last one counts, and the last cost."""
+        """Set the usage. If it arrives more than once, the last one counts, and the last cost."""
         new, old = read_usage(usage), self.usage
         if new is not None and new.cost_nano_usd is None and old is not None:
             new = replace(new, cost_nano_usd=old.cost_nano_usd, byok_nano_usd=old.byok_nano_usd)
@@ -147,7 +147,7 @@ class Answer:
         """Validate the answer at its end, and return the deltas that are complete only now.
 
         Args:
-            done: Whether OpenRouter said that this is the end (`[DONE]`, or a whole document).
+            done: Whether OpenRouter marked the end (`[DONE]`, or a whole document).
 
         Raises:
             StreamCut: The answer is incomplete.
@@ -165,7 +165,7 @@ class Answer:
         return list(self.finish_tool_calls())
 
     def _join_surrogates(self, kind: TextKind, text: str) -> str:
-        """Prepend the half character that was held back, and hold back one at the end of `text`."""
+        """Prepend a half character that was held back; hold back one at the end of `text`."""
         text = self._first_halves.pop(kind, "") + text
         if "\ud800" <= text[-1] <= "\udbff":
             text, self._first_halves[kind] = text[:-1], text[-1]

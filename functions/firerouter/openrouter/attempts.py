@@ -13,24 +13,24 @@ if TYPE_CHECKING:
     from .requests import Request
     from .usage import Usage
 
-OnId = Callable[[], None]  # called when OpenRouter's id of a try is known
-OnRetry = Callable[[str, str], Awaitable[None]]  # the next model, and why another try is needed
+OnId = Callable[[], None]  # called when OpenRouter's id of an attempt is known
+OnRetry = Callable[[str, str], Awaitable[None]]  # the next model, and why the last attempt failed
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One try, and what it came to: an account of what OpenRouter may charge for.
+    """One attempt, with what is needed to say what OpenRouter may charge for it.
 
     Attributes:
         model: The model.
         upstream_id: OpenRouter's id, once it is known.
         reason: Why it failed, if it did.
-        key_version: Of the key that it was last made with, which can look the id up.
-        request: What it was sent.
-        sent: The request is on its way, or was when we left: it may be answered, and charged for.
-        accepted: OpenRouter has begun to answer. Without that, nothing is charged for a failure.
-        answer: What has come of it, if it is an answer.
-        vectors_usage: What OpenRouter reported of it, if it is vectors.
+        key_version: The version of the key that it last used, which can look up the id.
+        request: The request.
+        sent: The request was sent and not refused, so it may be answered and charged for.
+        accepted: OpenRouter has begun to answer. Until then, it charges nothing for a failure.
+        answer: The answer so far, if the request is for one.
+        vectors_usage: The usage that OpenRouter reported, if the request is for vectors.
     """
 
     model: str
@@ -45,7 +45,7 @@ class Attempt:
 
     @property
     def usage(self) -> Usage | None:
-        """What OpenRouter reported of it so far."""
+        """The usage that OpenRouter has reported so far."""
         return self.answer.usage if self.answer is not None else self.vectors_usage
 
 

@@ -89,7 +89,7 @@ class OpenRouter:
         """Yield an answer that has its first token. Its connection is closed on exit.
 
         Args:
-            request: What is sent, and to which models.
+            request: What to send, and to which models.
             deadline: Ends the answer early.
             attempts: The log to which each attempt is added.
             on_id: Called when OpenRouter's id of an attempt is known.
@@ -132,7 +132,7 @@ class OpenRouter:
         Args:
             path: The path below the API's base URL.
             key: None if OpenRouter requires none and no admin has stored one yet.
-            timeout_s: For the whole call, not for each read.
+            timeout_s: The deadline of the whole call, not of each read.
             query: The query parameters.
 
         Raises:
@@ -154,7 +154,7 @@ class OpenRouter:
         return read_key_report(await self.get("/key", key, self.limits.ping_s))
 
     async def generation_usage(self, id_: str, key: Secret) -> Usage | None:
-        """Return the usage of an answer by OpenRouter's id, or None if OpenRouter lacks it so far.
+        """Return an answer's usage by OpenRouter's id; None if OpenRouter does not have it yet.
 
         Raises:
             UpstreamError: The request failed.
@@ -180,7 +180,7 @@ class OpenRouter:
         no_free_left = False
         for model in request.models:
             if no_free_left and is_free(model):
-                continue  # the account shares that limit among all free models
+                continue  # that limit covers all free models together
             if failure is not None and on_retry is not None:
                 await on_retry(model, failure.reason)
             try:
@@ -254,7 +254,7 @@ class OpenRouter:
                 body = await response.read(self.limits.vectors_max_bytes, AnswerTooLong)
                 document = read_document(body)
                 attempt.upstream_id = attempt.upstream_id or as_name(document.get("id"))
-                attempt.vectors_usage = read_usage(document.get("usage"))  # also of odd vectors
+                attempt.vectors_usage = read_usage(document.get("usage"))  # even of bad vectors
                 embeddings = read_embeddings(document, len(request.inputs), request.form)
         except BaseException as error:
             attempt.reason = error.reason if isinstance(error, UpstreamError) else "stopped"
@@ -265,7 +265,7 @@ class OpenRouter:
     async def _post(
         self, key: Secret, attempt: Attempt, request: Request, deadline: Deadline
     ) -> UpstreamResponse:
-        """Send a request, with the next key if OpenRouter refuses one, while there is any left."""
+        """Send a request. While OpenRouter refuses the key, try the next one."""
         refused: list[Secret] = []
         headers = {
             "HTTP-Referer": request.referer,
@@ -281,7 +281,7 @@ class OpenRouter:
                 sending = self._transport.post(request.path, key, headers, body)
                 return await self._response(asyncio.ensure_future(sending), attempt, deadline)
             except UpstreamError as error:
-                attempt.sent = False  # and it was refused, or never arrived
+                attempt.sent = False  # it was refused, or never arrived
                 another = (
                     await request.keys.next_after_refusal(refused)
                     if _is_of_the_key(error)
@@ -294,10 +294,10 @@ class OpenRouter:
     async def _response(
         self, sending: asyncio.Future[UpstreamResponse], attempt: Attempt, deadline: Deadline
     ) -> UpstreamResponse:
-        """Wait for a response; where its user stops it, a moment longer.
+        """Wait for a response. If the user stops the request, wait a moment longer.
 
-        OpenRouter's id comes with the response. Without it nobody can ask what a request cost that
-        was on its way when it was stopped.
+        OpenRouter's id arrives with the response, and without it the cost of a request that was
+        stopped on its way could not be looked up.
         """
         try:
             response = await asyncio.shield(sending)
@@ -321,6 +321,6 @@ class OpenRouter:
 
 
 def _is_of_the_key(error: UpstreamError) -> bool:
-    """Whether another key may work. A 403 does not count: other keys may share its budget."""
+    """Whether another key may work. Not so for a 403: other keys may share the spent budget."""
     spent = isinstance(error, KeyLimitReached) and error.details.get("upstreamStatus") == 402
     return spent or isinstance(error, KeyInvalid)

@@ -50,7 +50,7 @@ class Deadline:
 
     @property
     def stopped(self) -> Cause | None:
-        """By whom it was told to stop, if it was."""
+        """What stopped it, if anything did."""
         return self._stopped.cause if self._stopped is not None else None
 
     def cap_total(self, total_s: float) -> None:
@@ -92,12 +92,12 @@ class Deadline:
             self._task = None
 
     def start_silence(self) -> None:
-        """Start to measure OpenRouter's silence, unless it is being measured."""
+        """Start measuring OpenRouter's silence, unless that has begun."""
         if self._silent_since is None:
             self._silent_since = self._loop.time()
 
     def end_silence(self) -> None:
-        """Stop to measure it, because OpenRouter sent something: a slow client does not count."""
+        """Stop measuring, because OpenRouter sent something. Slow clients thus do not count."""
         self._silent_since = None
 
     def _due_at(self) -> float:

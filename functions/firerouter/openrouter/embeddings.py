@@ -36,7 +36,7 @@ class Embeddings:
 
 
 def read_document(body: bytes | bytearray) -> Json:
-    """Parse the body of an answer. Raises UpstreamError."""
+    """Parse the body of a response. Raises UpstreamError."""
     try:
         document = orjson.loads(body)
     except ValueError:
@@ -47,7 +47,7 @@ def read_document(body: bytes | bytearray) -> Json:
 
 
 def read_embeddings(document: Json, count: int, form: Form) -> Embeddings:
-    """Read an answer that is to hold `count` vectors. Raises UpstreamError."""
+    """Read a response that should have `count` vectors. Raises UpstreamError."""
     if document.get("error"):
         raise from_event(document["error"])
     data = document.get("data")
@@ -76,7 +76,7 @@ def convert_vector(vector: object, form: Form) -> Vector:
             numbers = struct.unpack(f"<{len(packed) // _FLOAT_BYTES}f", packed)
             if numbers and all(map(math.isfinite, numbers)):
                 return vector if form == "base64" else list(numbers)
-        # to isinstance, a bool would be an int
+        # isinstance would accept a bool as an int
         elif isinstance(vector, list) and vector and set(map(type, vector)) <= _NUMBERS:
             return vector if form == "float" else _pack(vector)
     except (binascii.Error, struct.error, OverflowError):

@@ -91,7 +91,7 @@ BY_STATUS: Final[Mapping[int, type[UpstreamError]]] = {
 }
 
 BY_FINISH_REASON: Final[Mapping[str, type[UpstreamError]]] = {
-    "error": UpstreamBusy,  # a provider failed in the middle of its answer
+    "error": UpstreamBusy,  # a provider failed while answering
 }
 
 

@@ -1,6 +1,6 @@
 """OpenRouter's annotations: what it extracted from files, collected from an answer's chunks. Pure.
 
-If an annotation is sent back with a later request, the file is not parsed, and billed, again.
+If an annotation is sent back with a later request, the file is not parsed and billed again.
 """
 
 from __future__ import annotations

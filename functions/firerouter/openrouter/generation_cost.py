@@ -1,7 +1,7 @@
 """The response of `GET /generation`: an answer's tokens, and what was charged. Pure.
 
-It also covers answers that were stopped, cut off or never read to their end. OpenRouter has it some
-time after the answer's end, and returns 404 until then.
+It also covers answers that were stopped, cut off or never read to their end. OpenRouter has it
+shortly after the answer's end, and returns 404 until then.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .usage import Usage, read_cost, read_price, read_tokens
 def read_generation(document: object) -> Usage:
     """Read the body of `GET /generation`. Raises UpstreamMalformed.
 
-    Its cost is None where a provider billed a key of the owner's own, and it is not known how much.
+    Its cost is None if a provider billed the owner's own key but the amount is not reported.
     """
     data = as_object(as_object(document).get("data"))
     charged = data.get("total_cost")
@@ -32,6 +32,6 @@ def read_generation(document: object) -> Usage:
 
 
 def _read_tokens(data: Json, kind: str) -> int | None:
-    """Return what the model's own tokenizer counts, as `usage` does, or else OpenRouter's count."""
+    """Return the count of the model's own tokenizer, like `usage`, or else OpenRouter's count."""
     native = read_tokens(data.get(f"native_tokens_{kind}"))
     return read_tokens(data.get(f"tokens_{kind}")) if native is None else native

@@ -32,7 +32,7 @@ class ImageCollector:
         self._limits = limits
 
     def add_all(self, images: object) -> list[ReceivedImage]:
-        """Add a chunk's `images`, and return the new ones, because streams repeat images.
+        """Add a chunk's `images`, and return the new ones: streams may repeat images.
 
         Raises:
             ImagesTooLarge: There are too many, or they are too large.

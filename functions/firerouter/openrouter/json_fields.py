@@ -1,4 +1,4 @@
-"""Tolerant readers of OpenRouter's JSON: a field that is not what it should be counts as absent."""
+"""Tolerant readers of OpenRouter's JSON: a malformed field counts as absent."""
 
 from __future__ import annotations
 

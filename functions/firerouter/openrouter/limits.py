@@ -14,7 +14,7 @@ class OpenRouterLimits:
     connect_s: float = 5.0
     ping_s: float = 10.0  # one GET /key or GET /generation
     id_wait_s: float = 0.5  # after a stop, for the id of a request that was just sent
-    connections_max: int = 1_000  # an instance: its concurrency of 80, six models a comparison
+    connections_max: int = 1_000  # per instance: 80 concurrent calls, six models in a comparison
 
     # attempts with one model, if its failure may be temporary
     tries_per_model: int = 3
@@ -33,7 +33,7 @@ class OpenRouterLimits:
     citation_max_chars: int = 500  # of a title, or of the cited passage
     url_max_chars: int = 2_000
     images_max: int = limits.IMAGES_MAX
-    image_max_bytes: int = 6_000_000  # of one, which takes 8 MB in a line of a stream
+    image_max_bytes: int = 6_000_000  # of one image, which takes 8 MB in a line of a stream
     images_max_bytes: int = 12_000_000  # of all, which a result may contain in base64
     partial_images_max: int = 40
 

@@ -71,7 +71,7 @@ class ChatReader:
 
     def _read_delta(self, delta: Json, *, whole: bool) -> Iterator[Delta]:
         answer = self._answer
-        # only strings: refusals and content in parts have no text to show
+        # only strings: refusals, and content in parts, have no text to show
         if isinstance(reasoning := delta.get("reasoning"), str) and reasoning:
             yield answer.add_text("reasoning", reasoning)
         if isinstance(content := delta.get("content"), str) and content:

@@ -25,7 +25,7 @@ class ReasoningCollector:
 
     @property
     def too_long(self) -> bool:
-        """Whether there is more than can be sent back."""
+        """Whether they are too long to be sent back."""
         return self._size_bytes > self._max_bytes
 
     @property
@@ -37,7 +37,7 @@ class ReasoningCollector:
         """Add a chunk's `reasoning_details`.
 
         Args:
-            details: The field, whatever it holds.
+            details: The field, which may be malformed.
             whole: Whether each detail is complete, as in an answer that was not streamed.
         """
         for piece in as_list(details):
@@ -60,7 +60,7 @@ def _continues(last: Json, piece: Json) -> bool:
 
 
 def _join(last: Json, piece: Json) -> None:
-    """Append a piece to the detail that it continues, in place: there may be thousands of them."""
+    """Append a piece, in place, to the detail that it continues: there may be thousands."""
     name = _TEXTS[str(piece["type"])]
     texts = [text for text in (last.get(name), piece.get(name)) if isinstance(text, str)]
     last |= {key: value for key, value in piece.items() if value not in (None, "")}

@@ -79,7 +79,7 @@ class ChatRequest:
 
     @property
     def image_count(self) -> int:
-        """How many images are billed at most."""
+        """The most images that may be billed."""
         return 1
 
     @property
@@ -95,7 +95,7 @@ class ChatRequest:
         return replace(self, messages=add_annotations(self.messages, annotations))
 
     def fingerprint(self) -> list[object]:
-        """Return all that the answer depends on, as JSON: a file by its key, not by its bytes."""
+        """Return all that the answer depends on, as JSON; files are represented by their keys."""
         return [self.models, list(_upstream(self.messages, keyed=True)), dict(self.parameters)]
 
     def body(self, model: str) -> Json:
@@ -139,11 +139,11 @@ class ImagesRequest(ChatRequest):
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingsRequest:
-    """A request for vectors, always of one model: vectors of two models are not comparable.
+    """A request for vectors, of one model only: vectors of two models are not comparable.
 
     Attributes:
         form: The form in which the caller gets the vectors.
-        silence_s: How long OpenRouter may take to respond: it does not stream such responses.
+        silence_s: How long OpenRouter may take to respond, because it does not stream vectors.
     """
 
     path: ClassVar[str] = "/embeddings"
@@ -168,7 +168,7 @@ Request = ChatRequest | EmbeddingsRequest
 
 
 def upstream_messages(messages: Sequence[Message]) -> list[Json]:
-    """Return messages as OpenRouter takes them."""
+    """Return messages in OpenRouter's format."""
     return list(_upstream(messages))
 
 
@@ -199,7 +199,7 @@ def _upstream(messages: Sequence[Message], *, keyed: bool = False) -> Iterator[J
 
 def _content(message: Message, *, keyed: bool) -> str | list[Json] | None:
     if not message.parts:
-        # providers refuse an empty text beside tool calls
+        # providers refuse empty text next to tool calls
         return message.text or (None if message.tool_requests else "")
     text: list[Json] = [{"type": "text", "text": message.text}] if message.text else []
     return [*text, *(_part(part, keyed=keyed) for part in message.parts)]

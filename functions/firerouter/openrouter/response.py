@@ -1,4 +1,4 @@
-"""One HTTP response from OpenRouter, whose broken connections become StreamCut."""
+"""One HTTP response from OpenRouter. A broken connection becomes StreamCut."""
 
 from __future__ import annotations
 

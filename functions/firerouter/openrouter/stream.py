@@ -49,9 +49,10 @@ class AnswerStream:
             response: Its body has not been read yet.
             model: The model that was called.
             deadline: Measures OpenRouter's silence.
-            limits: What an answer may have.
-            wants_images: Images were asked for, and nothing else in an answer is as large as those.
-            image_api_count: How many images the image API was asked for. None: it is a chat.
+            limits: The limits of an answer.
+            wants_images: Whether images were requested; the error for a line that is too long then
+                names them.
+            image_api_count: How many images were requested of the image API; None for a chat.
         """
         self.answer = Answer(model, response.upstream_id, limits)
         self._reader: ChunkReader = ChatReader(self.answer)
@@ -67,7 +68,7 @@ class AnswerStream:
         self._is_done = False
 
     async def prime(self) -> None:
-        """Wait for the first deltas, or for an end without any."""
+        """Wait for the first deltas, or for the end if there are none."""
         self._first = await self._next()
 
     async def __aiter__(self) -> AsyncIterator[list[Delta]]:
@@ -93,7 +94,7 @@ class AnswerStream:
                 raise self._too_long from None
             deltas = [delta for event in events for delta in self._read_event(event)]
             if deltas:
-                # not earlier: comments and empty chunks are not progress
+                # only now, because comments and empty chunks are not progress
                 self._deadline.end_silence()
                 return deltas
             if chunk is None:
@@ -110,7 +111,7 @@ class AnswerStream:
         return self._reader.read(chunk, whole=False)
 
     def _parse_odd(self, data: bytes) -> object:
-        """Parse JSON with half of a character, whose other half follows, or with NaN, as null."""
+        """Parse JSON that contains half a character, or NaN, which counts as null."""
         try:
             chunk = parse_json(data, lenient=True)
         except (ValueError, RecursionError):

@@ -37,7 +37,7 @@ class ToolCallCollector:
 
         Raises:
             UpstreamMalformed: One of them is not an object.
-            TooManyToolCalls: The answer has more than it may have.
+            TooManyToolCalls: There are too many of them.
             AnswerTooLong: Their arguments are too long.
         """
         if not isinstance(fragments, list) or not fragments:

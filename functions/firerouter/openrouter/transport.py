@@ -24,7 +24,7 @@ from .json_fields import Json
 from .limits import OpenRouterLimits
 from .response import UpstreamResponse
 
-# What OPENAI_ORG_ID and OPENAI_PROJECT_ID would add is none of OpenRouter's business
+# OpenRouter must not get what OPENAI_ORG_ID and OPENAI_PROJECT_ID would add
 _NOT_SENT: Final[Mapping[str, Any]] = {"OpenAI-Organization": Omit(), "OpenAI-Project": Omit()}
 _NO_KEY: Final[Mapping[str, Any]] = {"Authorization": Omit()}
 
@@ -36,7 +36,7 @@ class Transport:
         self._key: Secret | None = None
         self._base_url = base_url.rstrip("/")
         self._client = AsyncOpenAI(
-            api_key="none",  # it rejects an empty one
+            api_key="none",  # the client rejects an empty one
             base_url=base_url,
             max_retries=0,  # we retry ourselves, model by model
             default_headers=_NOT_SENT,
@@ -53,13 +53,13 @@ class Transport:
         """POST JSON. Raises UpstreamError."""
         try:
             response = await self._with(key).post(
-                self._base_url + path,  # absolute: joining it to a base takes two more parses
+                self._base_url + path,  # absolute, to save two parses
                 cast_to=httpx2.Response,
                 content=_encode(body),
                 options={
                     "headers": headers,
                     "follow_redirects": False,
-                    "idempotency_key": "",  # never sent, but made if there is none
+                    "idempotency_key": "",  # never sent, but generated if missing
                 },
                 stream=True,
                 stream_cls=AsyncStream[Any],
@@ -101,9 +101,9 @@ class Transport:
 
 @cache
 def tls_context() -> ssl.SSLContext:
-    """Return what checks OpenRouter's certificate: httpx's default, made once per process.
+    """Return the TLS context that checks OpenRouter's certificate: httpx's default, made once.
 
-    Making it blocks for 20 ms, and for 40 ms more in which httpx imports what it has put off.
+    Making it blocks for 20 ms, plus 40 ms for imports that httpx has deferred.
     """
     return httpx2.create_ssl_context()
 
@@ -111,11 +111,11 @@ def tls_context() -> ssl.SSLContext:
 def _encode(body: Json) -> bytes:
     """Encode a request, which can hold 20 MB of files.
 
-    This blocks the event loop for a tenth of the time that the client's own encoder would take.
+    This blocks the event loop a tenth as long as the client's own encoder would.
     """
     try:
         return orjson.dumps(body)
-    except TypeError:  # an admin's `parameters` may have a number of more than 64 bits
+    except TypeError:  # an admin's `parameters` may contain an integer of more than 64 bits
         return json.dumps(body, allow_nan=False).encode()
 
 

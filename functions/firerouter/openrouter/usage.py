@@ -11,17 +11,17 @@ from typing import Final
 from ..contract import NANO_PER_USD
 from .json_fields import COUNT_MAX, Json, as_count, as_object
 
-TOKENS_MAX: Final = 100_000_000  # of one answer: what counts more is nonsense, as no model can
+TOKENS_MAX: Final = 100_000_000  # of one answer; a higher count is wrong: no model can reach it
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the model's own tokenizer counts them, and what was charged.
+    """Tokens as the model's own tokenizer counts them, and the cost.
 
     Attributes:
-        cost_nano_usd: In billionths of a US dollar, what a provider billed to a key of the owner's
-            own included; None where OpenRouter reported none, or not all of it.
-        byok_nano_usd: The part of it that a provider billed to a key of the owner's own.
+        cost_nano_usd: The whole cost in billionths of a US dollar, including what a provider billed
+            to the owner's own key; None if OpenRouter did not report all of it.
+        byok_nano_usd: The part that a provider billed to the owner's own key.
     """
 
     prompt_tokens: int = 0
@@ -32,7 +32,7 @@ class Usage:
     byok_nano_usd: int = 0
 
     def to_wire(self) -> Json:
-        """Return the tokens as the `usage` of a result has them."""
+        """Return the tokens as in the `usage` of a result."""
         wire: Json = {
             "promptTokens": self.prompt_tokens,
             "completionTokens": self.completion_tokens,
@@ -46,7 +46,7 @@ class Usage:
 
 
 def total(usages: Iterable[Usage]) -> Usage:
-    """Add up usages. A cost that OpenRouter did not report counts as nothing."""
+    """Add up usages. A cost that OpenRouter did not report counts as 0."""
     added = list(usages)
     reasoning = [one.reasoning_tokens for one in added if one.reasoning_tokens is not None]
     cached = [one.cached_tokens for one in added if one.cached_tokens is not None]
@@ -85,14 +85,14 @@ def read_usage(value: object) -> Usage | None:
 
 
 def read_cost(usd: object, is_byok: object, upstream_usd: object) -> tuple[int | None, int]:
-    """Return what an answer cost in all, and how much of it a provider billed to an own key.
+    """Return an answer's whole cost, and the part that a provider billed to the owner's own key.
 
-    With an own key OpenRouter charges its fee alone, and reports beside it what the provider bills.
-    It reports that number for other answers, too, where it is in the cost already.
+    With the owner's own key, OpenRouter charges only its fee, and reports separately what the
+    provider bills. For other answers it reports that number too, but the cost already includes it.
 
     Args:
         usd: What OpenRouter charges.
-        is_byok: Whether the provider was paid with a key of the owner's own.
+        is_byok: Whether the provider was paid with the owner's own key.
         upstream_usd: What the provider bills.
     """
     cost = read_price(usd)
@@ -100,12 +100,12 @@ def read_cost(usd: object, is_byok: object, upstream_usd: object) -> tuple[int |
         return cost, 0
     byok = read_price(upstream_usd)
     if cost is None or byok is None:
-        return None, 0  # a part of it is not known
+        return None, 0  # part of the cost is unknown
     return cost + byok, byok
 
 
 def read_tokens(count: object) -> int | None:
-    """Return a number of tokens; None if it is none."""
+    """Return a number of tokens; None if it is not a plausible one."""
     tokens = as_count(count)
     return tokens if tokens is not None and tokens <= TOKENS_MAX else None
 
