@@ -1,0 +1,96 @@
+"""The command line: how many inputs, of which targets."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from scripts.devtools.cli_errors import FAILED, exit_status
+
+INPUTS: Final = 20_000
+INPUTS_MAX: Final = 100_000_000
+
+EPILOG: Final = """\
+Each input is a well-formed example with a few odd changes: another type, a huge number, half of a
+character, bytes that are no text, one field too many. The readers of Firerouter may refuse it, with
+the error that they document; anything else is a finding, as are an input that takes more than five
+seconds, and memory or open files that are left over. A finding is made as small as it goes first.
+
+targets:
+  callables  what clients send, as bytes      features  settings of features in Firestore
+  streams    answers of OpenRouter, in pieces app       config/app
+  failures   its failures                     limits    a user's own limits
+  catalog    entries of its list of models    ledger    entries, and what they add to reports
+
+examples:
+  ./scripts/fuzz --inputs 1000000
+  ./scripts/fuzz --target streams --seed 7
+
+exit status: 0 nothing was found, 1 something was, 2 wrong arguments, 3 not set up.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(sys.argv[1:] if arguments is None else arguments)
+    return exit_status(lambda: run(options))
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="./scripts/fuzz",
+        description="Feeds odd inputs to everything that reads what others wrote.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--inputs",
+        type=_inputs,
+        default=INPUTS,
+        metavar="N",
+        help="how many, shared by the targets (default: %(default)s)",
+    )
+    parser.add_argument("--target", metavar="NAME", help="only this one")
+    parser.add_argument("--seed", type=int, help="repeat an earlier run")
+    return parser.parse_args(arguments)
+
+
+def _inputs(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= INPUTS_MAX:
+        raise argparse.ArgumentTypeError(f"{number} is not from 1 to {INPUTS_MAX}")
+    return number
+
+
+def run(options: argparse.Namespace) -> int:
+    """Feed the targets, print what came of it, and return the exit status."""
+    from scripts.fuzzing import campaign
+    from scripts.fuzzing.targets import TARGETS
+
+    targets = [one for one in TARGETS if options.target in (None, one.name)]
+    if not targets:
+        names = ", ".join(one.name for one in TARGETS)
+        print(f"There is no target {options.target}. The targets are {names}.", file=sys.stderr)
+        return FAILED
+    seed = secrets.randbelow(10**6) if options.seed is None else options.seed
+    each = -(-options.inputs // len(targets))
+    print(f"seed {seed}", flush=True)
+    found = []
+    for target in targets:
+        tally, begin = campaign.Tally(target.name), time.monotonic()
+        finding = campaign.run(target, each, seed, tally)
+        grown = f", memory {tally.growth / 1e6:+.1f} MB" if tally.growth else ""
+        seconds = time.monotonic() - begin
+        print(f"{target.name:<10} {tally.inputs:>9,} inputs, {seconds:.0f} s{grown}", flush=True)
+        if finding is not None:
+            found.append(finding)
+            print(f"  {finding.cause}\n  {finding.shown}", flush=True)
+    print(f"{len(found)} found." if found else "Nothing was found.")
+    return FAILED if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
