@@ -26,8 +26,8 @@ def main(arguments: Sequence[str] | None = None, suite: Suite | None = None) -> 
     """Run the benchmarks.
 
     Args:
-        arguments: Those of the command line, if not the process's own.
-        suite: A started and seeded suite, which is left running. Without it one is started, and
+        arguments: The command line's arguments; the process's own by default.
+        suite: A started and seeded suite, which is left running. By default, one is started and
             stopped again.
     """
     options = parse(arguments)
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None, suite: Suite | None = None) -> 
 
     def chore() -> int:
         if options.write:
-            section.replaced_in(PAGE, "")  # before minutes are spent in vain
+            section.replaced_in(PAGE, "")  # so that a fault shows before minutes are spent
         with contextlib.ExitStack() as stack:
             stack.enter_context(processes.ending_on_signals())
             logs = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -78,7 +78,7 @@ def _measured(options: argparse.Namespace, bench: "Bench", size: plan.Plan, head
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="./scripts/bench",
-        description="Measures what execute_prompt costs beside a bare relay and beside the "
+        description="Measures what execute_prompt costs compared with a bare relay and the "
         "upstream itself.",
         epilog="exit status: 0 measured, 2 wrong arguments, 3 not set up.",
     )
@@ -87,18 +87,18 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     size.add_argument("--smoke", action="store_true", help="measure the least that fills every row")
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
-        "--stops", action="store_true", help="measure stop_generation alone, in under two minutes"
+        "--stops", action="store_true", help="measure only stop_generation, in under two minutes"
     )
     what.add_argument(
         "--compared",
         action="store_true",
-        help="measure a comparison of six models alone, in two minutes",
+        help="measure only a comparison of six models, in two minutes",
     )
     what.add_argument(
         "--peers",
         action="store_true",
-        help="measure other gateways and a Node function beside it, in three minutes; the first "
-        "time, installs them in .local/peers",
+        help="compare it with other gateways and a Node function, in three minutes; the first run "
+        "installs them in .local/peers",
     )
     parser.add_argument(
         "--write", action="store_true", help="write the tables to docs/performance.md as well"

@@ -19,7 +19,7 @@ QUERY: Final = {"search": "a", "free": False, "maxPromptPrice": 100.0}
 
 
 def measure(table: Table) -> None:
-    """Measure this process's own CPU, the best of some tries, in case the machine is busy."""
+    """Measure this process's own CPU time: the best of several, in case the machine is busy."""
     from firerouter.callable import Call, encode
     from firerouter.models.model import ModelList, read_models
     from firerouter.models.search import ModelSearch

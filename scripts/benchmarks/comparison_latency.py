@@ -1,4 +1,4 @@
-"""The first token of a comparison of six models, against that of the fastest one alone."""
+"""The first token of a comparison of six models, compared with that of the fastest one alone."""
 
 import asyncio
 import time

@@ -1,7 +1,7 @@
-"""Callers of the functions: their tokens and whole HTTP requests, for as many users as wanted.
+"""Callers of the functions: their tokens and whole HTTP requests, for any number of users.
 
 Every stream has a user of its own, as in production: a user's counters are one document in
-Firestore, and a crowd of one user's streams would measure the contention on it.
+Firestore, and many streams of one user would measure the contention on it.
 """
 
 import itertools
@@ -17,7 +17,7 @@ from scripts.devtools.suite import Suite
 
 
 def app_check_tokens(suite: Suite, count: int) -> list[str]:
-    """Get so many different tokens from the App Check stand-in."""
+    """Get `count` different tokens from the App Check stand-in."""
     with httpx.Client(trust_env=False) as http:
         responses = [
             http.post(f"http://{suite.app_check_host}/token", json={"limitedUse": True})

@@ -2,7 +2,7 @@
 
     python -m scripts.benchmarks.load < job.json > result.json
 
-A client library would cost more than what is measured. The jobs and their results:
+A client library would cost more than what is being measured. The jobs and their results:
 
     {"do": "streams", "requests": [...], "hold_s", "ramp_s", "hang_up", ...}   -> see `streams`
     {"do": "requests", "requests": [...], "connections", ...}                  -> see `requests`
@@ -57,7 +57,7 @@ class Connection(asyncio.Protocol):
         self._transport = transport
 
     def send(self, request: bytes) -> asyncio.Future[bool]:
-        """Send a request. The future tells whether the response was complete."""
+        """Send a request. The future's result is whether the response was complete."""
         self.arrivals: list[tuple[float, int]] = []
         self._head: bytes | None = b""
         self._missing: int | None = None  # bytes of a body whose length is known
@@ -118,7 +118,7 @@ async def connect(port: int, signs: Signs) -> Connection:
 
 
 async def streams(job: dict[str, Any]) -> dict[str, Any]:
-    """Open streams over `ramp_s`, measure `hold_s` in which all of them run, then let them end."""
+    """Open streams over `ramp_s`, measure for `hold_s` while all of them run, then let them end."""
     signs = _signs(job)
     requests = [request.encode("latin-1") for request in job["requests"]]
     pause_s = job["ramp_s"] / len(requests)
@@ -167,7 +167,7 @@ async def streams(job: dict[str, Any]) -> dict[str, Any]:
 
 
 async def requests(job: dict[str, Any]) -> dict[str, Any]:
-    """Send every request once, over so many persistent connections."""
+    """Send every request once, over a number of persistent connections."""
     signs = _signs(job)
     waiting = [request.encode("latin-1") for request in reversed(job["requests"])]
     took: list[float] = []

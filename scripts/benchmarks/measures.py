@@ -21,7 +21,7 @@ from scripts.devtools.seed import LOCAL_KEY
 PROMPT: Final = "Say something of a few words."
 PACE_MS: Final = 20  # of sim/steady
 PACE_OF_TICKS_S: Final = 0.1
-CROWD_SHARE: Final = 0.4  # of its length is watched; the rest passes while streams start
+CROWD_SHARE: Final = 0.4  # of a stream's length is measured; the rest passes while others start
 PAUSE_S: Final = 0.005  # between two calls, so that settling does not disturb the next one
 WARM_UP: Final = 8
 LADDER_TRIES: Final = 2
@@ -91,10 +91,10 @@ def relay(sides: Sides, plan: Plan, table: Table) -> None:
             seen = _hold(sides, name, plan.streams, plan.window_s)
             costs.append(seen["cpu_s"] / max(seen["tokens"], 1) * 1e6)
             shares.append(seen["own_cpu_share"])
-    pace = f"{plan.streams} streams, a token each {PACE_MS} ms"
+    pace = f"{plan.streams} streams, a token every {PACE_MS} ms"
     table.add(
         Row(
-            f"CPU a relayed token, µs ({pace})",
+            f"CPU per relayed token, µs ({pace})",
             ours=_median(found["ours"]),
             bare=_median(found["bare"]),
             target=f"ratio at most {RELAY_RATIO_MAX}",
@@ -142,8 +142,8 @@ def unary(sides: Sides, plan: Plan, table: Table) -> None:
             shares.append(seen["own_cpu_share"])
             failed += seen["failed"]
     at = f"unary, sim/fast, {plan.connections} at once"
-    table.add(_row_of_three(f"requests a second ({at})", rate))
-    table.add(_row_of_three(f"CPU a request, ms ({at})", cost))
+    table.add(_row_of_three(f"requests per second ({at})", rate))
+    table.add(_row_of_three(f"CPU per request, ms ({at})", cost))
     table.note(f"the load generator took {max(shares):.0%} of a core at most in unary calls")
     if failed:
         table.note(f"{failed} unary calls failed")
@@ -157,13 +157,13 @@ def ladder(sides: Sides, plan: Plan, table: Table) -> None:
         for name in sides.names():
             if name in failed:
                 continue
-            # something else on this machine can spoil a step, but hardly twice
+            # another process on this machine can spoil a step, but hardly twice
             if any(_keeps_pace(sides, name, streams, plan) for _ in range(LADDER_TRIES)):
                 held[name] = [streams]
             else:
                 failed.add(name)
     tried = ", ".join(map(str, plan.ladder))
-    pace = f"a token each {PACE_MS} ms, p99 gap under {2 * PACE_MS} ms"
+    pace = f"a token every {PACE_MS} ms, p99 gap under {2 * PACE_MS} ms"
     table.add(_row_of_three(f"streams held at {pace} (tried: {tried})", held))
 
 
@@ -270,5 +270,5 @@ def _median(values: Iterable[float]) -> float:
 
 
 def _ratio(found: dict[str, list[float]]) -> float:
-    bare = _median(found["bare"])  # 0 where so little was measured that the clock did not move
+    bare = _median(found["bare"])  # 0 if so little was measured that the clock did not move
     return _median(found["ours"]) / bare if bare else float("inf")

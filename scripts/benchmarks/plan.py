@@ -1,4 +1,4 @@
-"""How much of each is measured."""
+"""How much a run measures."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ class Plan:
         rounds: Rounds of each comparison, interleaved; their median is reported.
         streams: Streams over which the CPU of a token is measured.
         window_s: For how long.
-        crowd: Streams open at once.
-        crowd_tokens: Tokens of each of them.
+        crowd: How many streams the crowd has.
+        crowd_tokens: Tokens of each of these streams.
         first_tokens: Calls of each kind.
         requests: Unary calls of a round.
         connections: Connections that they share.
         stops: Answers that another process stops.
         starts: Starts of a process.
-        uncompiled: Whether to start one without compiled files too, which takes ten seconds.
+        uncompiled: Whether to measure starts without compiled files too, which takes ten seconds.
         ladder: Streams held at once, step by step until the gaps double.
         ladder_window_s: For how long each step is held.
     """

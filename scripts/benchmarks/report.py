@@ -40,7 +40,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A package and its import times; `elsewhere_ms` is that in `test_openrouter_connection`."""
+    """A package's import times; `elsewhere_ms` is its time in `test_openrouter_connection`."""
 
     package: str
     modules: int
@@ -95,7 +95,7 @@ def text_of(table: Table, heading: str) -> str:
 
 
 def number(value: float | None) -> str:
-    """Format with three significant digits: more would claim more precision than there is."""
+    """Format with three significant digits: more would suggest a precision that isn't there."""
     if value is None:
         return ""
     if isinstance(value, int) or abs(value) >= 100:

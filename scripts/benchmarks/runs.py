@@ -1,4 +1,4 @@
-"""What one run measures: everything, or a part of it alone."""
+"""What one run measures: everything, or only a part of it."""
 
 import time
 

@@ -28,7 +28,7 @@ def measure(bench: Bench, plan: Plan, table: Table) -> None:
         found["bare"].append(_start_bare(bench))
     table.add(
         Row(
-            "process start to first streamed token, s (compiled files there)",
+            "process start to first streamed token, s (with compiled files)",
             ours=statistics.median(found["ours"]),
             bare=statistics.median(found["bare"]),
         )
@@ -52,7 +52,7 @@ def measure_imports(bench: Bench, table: Table) -> None:
     seen = {}
     for target, data, claims, sign in (
         ("execute_prompt", {"feature": "bench", "prompt": PROMPT, "model": "sim/fast"}, {}, TOKEN),
-        # an admin's account is looked up, so it has to exist
+        # an admin call looks up the account, so it has to exist
         ("test_openrouter_connection", {}, {"admin": True, "sub": ADMIN_UID}, b'"valid":true'),
     ):
         with bench.serving(

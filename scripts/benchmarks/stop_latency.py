@@ -29,7 +29,7 @@ STOPPED_AFTER_S: Final = (0.15, 0.35)  # spread out, so that stops fall anywhere
 
 
 def measure(bench: Bench, ours: FunctionServer, plan: Plan, table: Table) -> None:
-    """Let one process answer and another stop it, one answer after the other."""
+    """Let one process answer and another one stop it, one answer after the other."""
     with bench.serving("stop_generation", FUNCTIONS) as stopper:
         measured = asyncio.run(_stop_latencies(bench, ours, stopper, WARM_UP + plan.stops))[
             WARM_UP:
@@ -68,7 +68,7 @@ async def _stop_latencies(
 
 
 class Records:
-    """What Firestore and OpenRouter's stand-in recorded of a stop."""
+    """What Firestore and OpenRouter's stand-in recorded about a stop."""
 
     def __init__(self, suite: Suite, http: httpx.AsyncClient) -> None:
         self._suite = suite

@@ -1,8 +1,8 @@
-"""Generations end in every way, and the ledger is OpenRouter's bill: `./scripts/bill-test`.
+"""Ends generations in every possible way; the ledger must equal the bill: `./scripts/bill-test`.
 
 __main__    the command line
 trial       one trial: in each project the calls, reconciliation, the audits
-totals      what the projects came to
+totals      the totals of the projects
 ends        the ways in which a generation ends, and the features that they need
 plan        every call, kill and audit, drawn from a seed
 traffic     serves the instances, calls them, kills and replaces them

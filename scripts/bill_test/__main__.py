@@ -10,16 +10,16 @@ from typing import Final
 from scripts.devtools.cli_errors import exit_status
 
 GENERATIONS: Final = 300
-GENERATIONS_MIN: Final = 50  # fewer don't end in every way
-GENERATIONS_MAX: Final = 20_000  # the stand-in's memory ends there
+GENERATIONS_MIN: Final = 50  # with fewer, some ways to end would be missing
+GENERATIONS_MAX: Final = 20_000  # the stand-in cannot remember more
 
 EPILOG: Final = """\
 Two instances of api and one of continuation are served, and called by many users at once. Answers
 finish, are stopped before the headers, in the text or before the usage, are cut, silent, empty,
-refused, retried, replaced by a fallback, cached, compared, queued; their titles, summaries,
-vectors and images cost as well; some usage is nonsense; and instances are killed with SIGKILL and
-replaced. Meanwhile, and at the end, the ledger is held against the bill that the OpenRouter
-stand-in keeps: entries, counters, ceilings and roll-ups, to the billionth of a dollar.
+refused, retried, replaced by a fallback, cached, compared or queued. Titles, summaries, vectors
+and images cost as well, some usage is malformed, and instances are killed with SIGKILL and
+replaced. At random moments, and at the end, the ledger (entries, counters, ceilings and roll-ups)
+is compared with the bill that the OpenRouter stand-in keeps, to the billionth of a dollar.
 exit status: 0 everything adds up, 1 something does not, 2 wrong arguments, 3 not set up.
 """
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="./scripts/bill-test",
-        description="Ends generations in every way, and holds the ledger against the bill.",
+        description="Ends generations in every possible way and compares the ledger with the bill.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -61,7 +61,7 @@ def _generations(text: str) -> int:
     number = int(text)
     if not GENERATIONS_MIN <= number <= GENERATIONS_MAX:
         raise argparse.ArgumentTypeError(
-            f"{number} is not from {GENERATIONS_MIN} to {GENERATIONS_MAX}"
+            f"{number} is not between {GENERATIONS_MIN} and {GENERATIONS_MAX}"
         )
     return number
 

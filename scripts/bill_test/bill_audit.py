@@ -1,4 +1,4 @@
-"""Holds a project's ledger against the items of its bill, from their documents alone."""
+"""Compares a project's ledger with the items of its bill, using only their documents."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ ENTRY_FIELDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One item of the bill: what a request was charged that OpenRouter had accepted.
+    """One item of the bill: what was charged for a request that OpenRouter had accepted.
 
     Attributes:
-        asked: The beginning of what was asked, which has the mark of its call.
+        asked: The beginning of the request's text, which contains the mark of its call.
     """
 
     id: str
@@ -62,7 +62,7 @@ class Bill:
         return sum(charge.nano_usd for charge in self.charges.values())
 
     def of(self, id_: str | None) -> int:
-        """Return what the request of this ID was charged, in nano dollars."""
+        """Return what was charged for the request with this ID, in nano dollars."""
         charge = self.charges.get(id_ or "")
         return charge.nano_usd if charge else 0
 
@@ -95,7 +95,7 @@ class LedgerBooks:
     # -- at any moment -----------------------------------------------------------------------------
 
     def unlike_the_bill(self, bill: Bill) -> list[str]:
-        """Name the entries that have ended, are no estimates, and differ from the bill."""
+        """Return the ended entries, without estimates, that differ from the bill."""
         return [
             f"{id_} {entry['requestId']}: {entry['costNanoUsd']}, charged {charged}"
             for id_, entry in self.entries.items()
@@ -105,14 +105,14 @@ class LedgerBooks:
     # -- at the end --------------------------------------------------------------------------------
 
     def findings(self, bill: Bill, calls: Iterable[PlannedCall]) -> Findings:
-        """Compare everything, once all is reconciled."""
+        """Compare everything, after reconciliation."""
         found = Findings()
         running = [id_ for id_, entry in self.entries.items() if entry["status"] == "running"]
         found.check("generations still running", running)
         found.check("entries that differ from the bill", self.unlike_the_bill(bill))
         found.check("requests charged to two entries", self._claimed_twice())
         behind, orphans = self._behind_estimates(bill, calls)
-        found.check("charges of no entry", orphans)
+        found.check("charges without an entry", orphans)
         found.check("estimates below what was charged", self._too_low(behind))
         rest = bill.nano_usd - self.exact_nano_usd - sum(behind.values())
         found.check("nano dollars on the bill and in no entry", [str(rest)] if rest else [])
@@ -147,9 +147,9 @@ class LedgerBooks:
     def _behind_estimates(
         self, bill: Bill, calls: Iterable[PlannedCall]
     ) -> tuple[dict[str, int], list[str]]:
-        """Return what was charged to entries whose cost stays an estimate, and what to no entry.
+        """Return the charges behind entries whose cost stays an estimate, and those without entry.
 
-        A request whose ID never came is recognized by what it asked.
+        A request whose ID never arrived is recognized by its text.
         """
         behind: Counter[str] = Counter()
         known = set()
@@ -164,7 +164,7 @@ class LedgerBooks:
             marked[call.mark] += own
             if call.conversation is not None:
                 talks[call.conversation] += own
-        for call in calls:  # a summary quotes what was asked earlier
+        for call in calls:  # a summary quotes earlier questions
             marked[call.mark] += talks.get(call.conversation or "", [])
         orphans = []
         for charge in bill.charges.values():
@@ -179,9 +179,9 @@ class LedgerBooks:
         return dict(behind), orphans
 
     def _too_low(self, behind: Mapping[str, int]) -> list[str]:
-        """Name the estimates that are too low, but for models that are free by their listing.
+        """Return the estimates that are too low, except for models that are listed as free.
 
-        If an instance is killed before such a model's bill was seen, nobody can know of it.
+        If an instance is killed before it sees that such a model bills, nobody can know.
         """
         return [
             f"{id_} {entry['requestId']}: {entry.get('costNanoUsd')}, charged {charged}"
@@ -192,7 +192,7 @@ class LedgerBooks:
 
     @property
     def unseen_free(self) -> list[str]:
-        """The entries of a free model that bills which were left without its ID."""
+        """Return the entries without an ID whose model is listed as free but bills."""
         found = self.estimates.items()
         return [id_ for id_, entry in found if entry["model"] == FREE_BUT_BILLS]
 
@@ -236,7 +236,7 @@ def _charged(entry: Json, bill: Bill) -> int:
 
 
 def _tokens(entry: Json) -> int:
-    """Return how many tokens of an entry count: those of a cached answer were counted before."""
+    """Return how many tokens of an entry count. Those of a cached answer were counted before."""
     count = (entry.get("usage") or {}).get("totalTokens")
     return 0 if entry.get("cached") else count or 0
 
@@ -251,7 +251,7 @@ def _counts(document: Json) -> list[tuple[str, int]]:
 
 
 def _leaves(value: Json, place: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], int]]:
-    """Yield the counters of a document that are compared: each with its place."""
+    """Yield the counters of a document that are compared, with their paths."""
     for name, inner in value.items():
         if isinstance(inner, dict) and name != "minutes":
             yield from _leaves(inner, (*place, name))

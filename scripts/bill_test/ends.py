@@ -14,9 +14,9 @@ EMBED: Final = "create_embeddings"
 AGAIN: Final = "sent again"
 SUMMARY_CHARS: Final = 7_000  # a few such questions fill three quarters of 8,192 tokens
 SHORT_S: Final = {"firstTokenS": 1, "idleS": 1, "totalS": 60}
-# Names the call in the items of the bill
+# Puts the call's mark into the items of the bill
 SYSTEM: Final = {"systemPrompt": "For {{call}}, as an assistant:"}
-HIGH: Final = {"usdPerDay": 10_000, "usdPerMonth": 100_000}  # so that it has counters of its own
+HIGH: Final = {"usdPerDay": 10_000, "usdPerMonth": 100_000}  # so that the feature has counters
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +24,16 @@ class End:
     """A way to end.
 
     Attributes:
-        name: What it is called where the ends are counted.
+        name: Its name in the counts.
         weight: How often it is drawn.
-        models: One of them is asked.
+        models: One of them is called.
         feature: The feature that is called.
         callable: The callable.
-        stop_s: When another device stops it, after its beginning.
-        leave_s: When its client leaves.
-        talks: It is in a conversation: `new`, or one that an earlier call has opened.
-        repeats: An earlier call is sent again.
-        more: Other data.
+        stop_s: When another device stops it, in seconds after its beginning.
+        leave_s: When its client leaves, likewise.
+        talks: The conversation that it belongs to, if any: `new`, or one of an earlier call.
+        repeats: Whether an earlier call is sent again.
+        more: Other data of the request.
     """
 
     name: str
@@ -63,7 +63,7 @@ ENDS: Final = (
     End("empty", 3, ("sim/paid-empty", "sim/paid-hidden")),
     End("refused by the model", 2, ("sim/paid-refusal",)),
     End("refused by OpenRouter", 3, ("sim/503", "sim/400", "sim/reset", "sim/error-in-200")),
-    End("failed, and charged", 2, ("sim/paid-error",)),
+    End("failed but charged", 2, ("sim/paid-error",)),
     End("own key (BYOK)", 4, ("sim/byok",)),
     End("retried", 4, ("sim/flaky-2", "sim/paid-error-once")),
     End("fallen back", 3, ("sim/paid-empty",), "bill_fallback"),
@@ -101,9 +101,9 @@ ENDS: Final = (
         EMBED,
         stop_s=(0.1, 0.8),
     ),
-    End("out of all proportion", 2, ("sim/paid-misreported", "sim/free-billed")),
+    End("implausible cost", 2, ("sim/paid-misreported", "sim/free-billed")),
     End(
-        "usage is nonsense",
+        "malformed usage",
         3,
         ("sim/paid-negative", "sim/paid-strings", "sim/paid-nan", "sim/paid-huge"),
     ),

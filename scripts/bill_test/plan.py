@@ -1,4 +1,4 @@
-"""The plan: every call, and the calls at which an instance is killed or the books are audited."""
+"""The plan: every call, and when instances are killed and the ledger is audited."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scripts.bill_test.ends import AGAIN, COMPARE, EMBED, ENDS, SUMMARY_CHARS, E
 
 USERS: Final = 40
 TALKS: Final = 2  # of a user: the newest conversations, which later calls continue
-FEW_USERS: Final = 5  # call the features below, so that they meet themselves again
+FEW_USERS: Final = 5  # call the features below, so that each of them calls often
 MET_AGAIN: Final = ("bill_cached", "bill_capped")
 CACHED_PROMPTS: Final = 2  # of each user
 REPEATED_WITHIN: Final = 60  # the latest calls, one of which is sent again
@@ -29,11 +29,11 @@ class PlannedCall:
 
     Attributes:
         number: Its place in the plan.
-        mark: What the items of its bill can be recognized by.
+        mark: The text by which the items of its bill are recognized.
         data: What is sent.
         stop_after_s, leave_after_s: See `End`.
         lane: Chooses the instance that is called.
-        again: It was sent before.
+        again: Whether it was sent before.
     """
 
     number: int
@@ -49,7 +49,7 @@ class PlannedCall:
 
     @property
     def name(self) -> str:
-        """What it is counted as."""
+        """The end that it is counted under."""
         return AGAIN if self.again else self.end.name
 
     @property
@@ -58,7 +58,7 @@ class PlannedCall:
 
     @property
     def conversation(self) -> str | None:
-        """The conversation that it is in, which it may open; None if it is in none."""
+        """The conversation that it belongs to or opens, if any."""
         named = self.data.get("conversationId")
         return f"c{generation_id(self.uid, self.request_id)}" if named == NEW else named
 
@@ -74,9 +74,9 @@ class Plan:
     """What a trial does.
 
     Attributes:
-        calls: In their order.
-        kills: By the number of a call: the instance that is killed as it begins.
-        audits: The numbers of the calls at whose beginning the books are audited.
+        calls: The calls, in order.
+        kills: The instance to kill when a call begins, by the call's number.
+        audits: The numbers of the calls at whose beginning the ledger is audited.
     """
 
     calls: Sequence[PlannedCall]
@@ -138,7 +138,7 @@ class _Drawing:
 
 
 def plan(generations: int, seed: int) -> Plan:
-    """Draw the plan. Each end comes up, an instance of each function is killed."""
+    """Draw the plan. It contains every end, and kills an instance of each function."""
     dice = random.Random(seed)  # noqa: S311  # repeatable, not secret
     drawing = _Drawing(dice)
     drawn = dice.choices(ENDS, [end.weight for end in ENDS], k=generations - len(ENDS))

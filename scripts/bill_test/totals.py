@@ -1,4 +1,4 @@
-"""What the projects of a trial came to, added up and printed."""
+"""The totals of a trial's projects, added up and printed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from scripts.trials.findings import Findings, counts, usd
 
 @dataclass
 class Totals:
-    """What some projects came to.
+    """The totals of some projects.
 
     Attributes:
         outcomes: How the calls ended for their callers, by the end that was planned.
         statuses: How the entries ended.
-        estimates: How those ended whose cost stays an estimate.
+        estimates: How the entries ended whose cost stays an estimate.
         reconciled: What the reconcilers did at the end.
-        numbers: All other counts, by their names; amounts are nano dollars.
+        numbers: All other counts, by name; amounts are in nano dollars.
     """
 
     outcomes: dict[str, Counter[str]] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Totals:
     findings: Findings = field(default_factory=Findings)
 
     def add_project(self, books: LedgerBooks, bill: Bill) -> None:
-        """Add what a project's entries and bill came to."""
+        """Add a project's entries and bill."""
         entries, estimates = books.entries.values(), books.estimates.values()
         self.statuses.update(entry["status"] for entry in entries)
         self.estimates.update(entry["status"] for entry in estimates)
@@ -51,7 +51,7 @@ class Totals:
             self.outcomes.setdefault(name, Counter()).update(counted)
 
     def add(self, other: Totals) -> None:
-        """Add what other projects came to."""
+        """Add the totals of other projects."""
         self.add_outcomes(other.outcomes)
         self.add_findings(other.findings)
         for own, more in (
@@ -83,6 +83,6 @@ class Totals:
             ("the ledger", f"{usd(n['exact'])}, and {n['estimates']} estimates"),
             ("  estimates", f"{counts(self.estimates)}: {usd(n['estimated'])}"),
             ("  charged for them", usd(n["charged"] - n["exact"])),
-            ("  free, and charged", f"{n['unseen']} of them, killed before that was seen"),
+            ("  free, but charged", f"{n['unseen']} of them, killed before that was seen"),
         ):
             print(f"{what:<24}{text}")

@@ -20,8 +20,8 @@ from scripts.trials.project import prepare_project, serve
 from scripts.trials.task_queue import TaskQueue
 
 AT_ONCE: Final = 32  # calls
-CALL_MAX_S: Final = 20.0  # then its client leaves: nobody answers what a killed instance had queued
-SETTLES_WITHIN_S: Final = 4.0  # from the last answer until what goes on in the background has ended
+CALL_MAX_S: Final = 20.0  # then the client leaves: a killed instance never answers what was queued
+SETTLES_WITHIN_S: Final = 4.0  # from the last answer until all background work has ended
 STARTS_POLL_S: Final = 0.05
 APP: Final = {
     "freeModelsOnly": False,
@@ -73,9 +73,9 @@ class Traffic:
         """Make all calls, some at once, and end the instances.
 
         Args:
-            plan: The calls, and when something happens beside them.
-            on_audit: Audits the books; the calls go on meanwhile.
-            on_call: Is called when a call has ended.
+            plan: The calls, kills and audits.
+            on_audit: Audits the ledger while the calls continue.
+            on_call: Called when a call has ended.
         """
         waiting = iter(plan.calls)
         timeout = httpx.Timeout(CALL_MAX_S)
@@ -145,7 +145,7 @@ class Traffic:
         await self._start(name)
 
     async def _url(self, lane: int) -> str:
-        """Return where a call goes: to an instance that is alive, as soon as there is one."""
+        """Return the instance for a call: one that is alive, as soon as there is one."""
         while True:
             alive = [server.url for name, server in self._servers.items() if name.startswith("api")]
             if alive:

@@ -24,8 +24,8 @@ from scripts.trials.reconciliation import reconcile_all, reconcile_twice
 from scripts.usage_audit.recount import check_day
 from scripts.usage_audit.usage_documents import UsageDocuments
 
-# The emulator holds every write of a project against all of its entries, for each instance's
-# listener: it slows down with their square
+# For each instance's listener, the emulator checks every write of a project against all of its
+# entries: its work grows with the square of their number
 PROJECT_CALLS: Final = 1_000
 PROGRESS_EVERY: Final = 500  # calls
 RECONCILIATIONS_MAX: Final = 60
@@ -45,20 +45,20 @@ class ProjectTrial:
         self._audit = asyncio.Lock()
 
     async def audit(self) -> None:
-        """Compare what has ended with the bill, then reconcile and roll up: all under load."""
+        """Compare ended entries with the bill, then reconcile and roll up, all under load."""
         async with self._audit:
             books = await LedgerBooks.read(self.app.firestore)
-            bill = await Bill.read(self._suite, self.key)  # after the ledger: it has all of that
+            bill = await Bill.read(self._suite, self.key)  # after the ledger: it covers all of that
             self.wrong_meanwhile += books.unlike_the_bill(bill)
             self.audits += 1
             try:
                 await reconcile_twice(self.app)
                 await self.roll_up()
             except LedgerUnavailable:
-                pass  # a busy emulator: as deployed, the schedule comes again
+                pass  # the emulator is busy: as when deployed, a later run tries again
 
     async def roll_up(self, *, times: int = 1) -> None:
-        """Count what has ended; if Firestore is unavailable, again, as the schedule does."""
+        """Roll up ended entries. If Firestore is unavailable, try again, as the schedule does."""
         with contextlib.redirect_stdout(io.StringIO()):  # its log lines are for Cloud Logging
             for last in range(times - 1, -1, -1):
                 try:
@@ -130,6 +130,6 @@ async def run(suite: Suite, logs: Path, generations: int, seed: int) -> int:
 
 
 def sizes(generations: int) -> list[int]:
-    """Return how many calls each project gets: as equal as possible."""
+    """Return how many calls each project gets, as evenly as possible."""
     projects = -(-generations // PROJECT_CALLS)
     return [(generations + at) // projects for at in range(projects)]

@@ -1,6 +1,6 @@
 """`./scripts/erase-user`: what `erase_my_data` does for its caller, done by the app's owner.
 
-    stop what runs -> erase, run by run, until nothing is left -> the account, if that is wanted
+    stop running answers -> erase, run by run, until nothing is left -> the account, with --account
 
 It runs the functions' own code in this process, with the owner's credentials. It writes no audit
 entry, because that would name the user again.
@@ -31,9 +31,9 @@ examples:
   ./scripts/erase-user UID --project my-app --bucket my-app.firebasestorage.app
   ./scripts/erase-user UID --project my-app --no-bucket --account
 
-This cannot be taken back. Conversations, files, ledger entries, cached answers and preferences are
-deleted; what was spent stays in the sums of reports, without the user. It can be run again at any
-time, also after it was interrupted; then it prints zeros.
+This cannot be undone. Conversations, files, ledger entries, cached answers and preferences are
+deleted; what was spent stays in the sums of reports, without the user. You can run it again at any
+time, also after an interruption. If nothing is left, it prints zeros.
 A project needs Google credentials: gcloud auth application-default login
 exit status: 0 erased, 1 something is left, 2 wrong arguments, 3 not set up.
 """
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="./scripts/erase-user",
-        description="Erases all that the app has of one user.",
+        description="Erases all data of one user.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -55,10 +55,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--forget-limits",
         action="store_true",
-        help="also what admins set for the user, such as a block, and the counters of this month",
+        help="also erase what admins set for the user, such as a block, and this month's counters",
     )
     parser.add_argument(
-        "--account", action="store_true", help="also the account in Firebase Authentication"
+        "--account", action="store_true", help="also delete the account in Firebase Authentication"
     )
     target_project.add_option(parser)
     bucket = parser.add_mutually_exclusive_group()
@@ -90,12 +90,12 @@ async def run(options: argparse.Namespace) -> int:
         raise Problem(
             f"Not everything was erased: {error}",
             "Your account needs the roles Cloud Datastore User and Storage Object Admin in that "
-            "project. Then run this again: it goes on where it ended.",
+            "project. Then run this again: it continues where it stopped.",
         ) from None
 
 
 async def erase(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Erase the user with the functions' own code, as often as it takes."""
+    """Erase the user with the functions' own code, in as many runs as it takes."""
     from firerouter.app.bootstrap import App
 
     app = App(environ)
@@ -116,7 +116,7 @@ async def erase(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if erased.running:
         print(
             f"{erased.running} answers have not ended. The reconciler closes them within ten "
-            "minutes: run this again then.",
+            "minutes: then run this again.",
             file=sys.stderr,
         )
     if not erased.is_complete:
@@ -127,7 +127,7 @@ async def erase(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def check_bucket(app: Any) -> None:
-    """Raise Problem if there is no such bucket: its files would be left."""
+    """Raise Problem if the bucket does not exist, because the user's files would be left."""
     from google.api_core.exceptions import NotFound
 
     from firerouter.app import clients
@@ -138,12 +138,12 @@ def check_bucket(app: Any) -> None:
     except NotFound:
         raise Problem(
             f"There is no bucket {name}.",
-            "Its name is in the Firebase console, under Storage. Without one: --no-bucket",
+            "Find its name in the Firebase console, under Storage. If there is none: --no-bucket",
         ) from None
 
 
 def delete_account(app: Any, uid: str) -> int:
-    """Delete the account. Return how many there were."""
+    """Delete the account. Return how many were deleted: 1, or 0 if there was none."""
     from firebase_admin import auth
 
     from firerouter.app import clients

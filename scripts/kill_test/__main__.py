@@ -10,15 +10,15 @@ from typing import Final
 from scripts.devtools.cli_errors import exit_status
 
 TIMES: Final = 20
-TIMES_MAX: Final = 400  # the stand-in's memory, and one user's concurrency slots, end there
+TIMES_MAX: Final = 400  # limited by the stand-in's memory and a user's concurrency slots
 
 EPILOG: Final = """\
 In each round an instance of execute_prompt is served, called by several users at once and killed
 with SIGKILL at a random moment. The calls use free and paid models, streamed and not; some clients
-hang up, some are stopped from another device, some send the same request again, ask for an answer
-again, or attach a file. If an answer needs no listener, an instance of continuation is killed too,
-before or after. Then reconcile_generations runs, twice at once, with its clock moved past every
-deadline, and everything is added up.
+hang up, some are stopped from another device, some repeat a request, regenerate an answer, or
+attach a file. If an answer needs no listener, an instance of continuation is killed too, before or
+after. Then reconcile_generations runs, twice at once, with its clock moved past every deadline, and
+everything is added up.
 exit status: 0 everything adds up, 1 something does not, 2 wrong arguments, 3 not set up.
 """
 
@@ -55,7 +55,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _times(text: str) -> int:
     number = int(text)
     if not 1 <= number <= TIMES_MAX:
-        raise argparse.ArgumentTypeError(f"{number} is not from 1 to {TIMES_MAX}")
+        raise argparse.ArgumentTypeError(f"{number} is not between 1 and {TIMES_MAX}")
     return number
 
 

@@ -21,7 +21,7 @@ class Conversation:
     Attributes:
         head: The conversation's own document.
         messages: The documents that clients read, by ID.
-        transcript: The same messages as models are sent them, from the transcript's pages.
+        transcript: The same messages in the form that models are sent, from the transcript's pages.
     """
 
     uid: str
@@ -123,7 +123,7 @@ class Conversations:
         return lines
 
     def file_paths(self) -> list[str]:
-        """Return the paths of all files that questions came with."""
+        """Return the paths of all files of questions."""
         return [
             file["path"]
             for conversation in self

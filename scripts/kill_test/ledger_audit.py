@@ -1,4 +1,4 @@
-"""Audits the ledger of a project from its documents alone, without the code that writes them."""
+"""Audits the ledger of a project by its documents only, without the code that writes them."""
 
 from __future__ import annotations
 

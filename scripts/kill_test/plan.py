@@ -15,7 +15,7 @@ CAPPED: Final = "killed_capped"  # refuses more than two requests a minute
 CONTINUES: Final = "killed_continues"  # needs no listener: `continuation` answers it
 USERS: Final = 5
 CALLS_MAX: Final = 4  # at once
-OPEN_CONVERSATIONS: Final = 4  # of a user: the newest, which later calls continue
+OPEN_CONVERSATIONS: Final = 4  # a user's newest ones, which later calls continue
 LONG: Final = ("sim/ticks", "sim/paid-ticks")  # their answers take ten seconds
 MODELS: Final = (
     "z-ai/glm-4.5-air:free",  # reserves nothing
@@ -40,11 +40,11 @@ class Call:
 
     Attributes:
         leave_after_s: When the client hangs up; None if it stays.
-        stop_after_s: When another device stops it; None if none does.
+        stop_after_s: When another device stops it; None if nobody does.
         opener: The request that opened the conversation, which may be this one; None if stateless.
         again: The request that it regenerates: its question or its answer, as `of` says.
         of: `q` or `a`.
-        file: Whether the question comes with a file.
+        file: Whether the question has a file.
     """
 
     uid: str
@@ -97,7 +97,7 @@ class Round:
     `continuation`.
 
     Attributes:
-        warm: A call that warms `execute_prompt` up first; None for a cold start.
+        warm: A call that warms up `execute_prompt` first; None for a cold start.
         first: Which of the two is killed first.
         then_after_s: How much later the other one is killed.
     """

@@ -26,7 +26,7 @@ class KillRounds:
     """Runs rounds in a project of its own.
 
     Attributes:
-        outcomes: How the calls ended, for their callers.
+        outcomes: How the calls ended for their callers.
         calls: How many calls were made.
         killed: How many instances were killed.
         stopped: How many generations another device stopped, through a process that lives on.

@@ -1,4 +1,4 @@
-"""The command line: which project and days, and what is said of each."""
+"""The command line: which project and days to read, and what to print for each day."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 DAYS: Final = 7
 DAYS_MAX: Final = 89  # by default, the ledger's entries are kept for 90
-DIFFERENCES_MAX: Final = 20  # printed of a day
+DIFFERENCES_MAX: Final = 20  # printed per day
 NANO: Final = 1_000_000_000
 
 EPILOG: Final = """\
 examples:
-  ./scripts/usage                              what each day came to, in the running ./scripts/dev
+  ./scripts/usage                              the totals of each day, in the running ./scripts/dev
   ./scripts/usage --check --project my-app     add up the ledger again, in a Firebase project
 
---check reads every entry of the ledger of these days: in a project, each is a billed read. All is
-read as of one moment, so the app may go on. Entries that ended in the last minutes may wait to be
-counted; they are no difference.
+--check reads every ledger entry of these days: in a real project, each is a billed read. All is
+read as of one moment, so the app may keep running. Entries that ended in the last few minutes may
+not be counted yet; that is not a difference.
 A project needs Google credentials: gcloud auth application-default login
 exit status: 0 equal, or only printed, 1 something differs, 2 wrong arguments, 3 not set up.
 """
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="./scripts/usage",
-        description="Prints what each day's generations came to, and compares it to the ledger.",
+        description="Prints the totals of each day, and compares them with the ledger.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -103,7 +103,7 @@ async def report(firestore: AsyncClient, days: int, *, check: bool) -> int:
 
 
 def days_until(now: datetime, count: int) -> list[str]:
-    """Return the last days, the first one first."""
+    """Return the last `count` days, oldest first."""
     return [f"{now - timedelta(days=back):%Y%m%d}" for back in range(count - 1, -1, -1)]
 
 
@@ -114,7 +114,7 @@ def verdict(differences: Sequence[str]) -> str:
 
 
 def dollars(nano_usd: int) -> str:
-    """Return an amount with its billionths."""
+    """Return an amount to the billionth of a dollar."""
     whole, part = divmod(nano_usd, NANO)
     return f"${whole:,}.{part:09}"
 

@@ -1,4 +1,4 @@
-"""Adds up the entries of a day again, and compares that to the roll-ups: to the nano dollar."""
+"""Adds up the entries of a day again, and compares the sums with the roll-ups, exactly."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ EXAMPLES_MAX: Final = 5  # of one kind of difference
 
 @dataclass
 class DayCount:
-    """What a day came to: by its roll-up, by its entries, and where those disagree.
+    """A day's totals, by its roll-up and by its entries, and where these disagree.
 
     Attributes:
-        day: `20260714`.
-        requests, nano_usd: As the roll-up says.
-        ledger_requests, ledger_nano_usd: As the entries add up to, those included that wait, and
-            those that were erased with their users.
-        waiting: How many entries are to be counted, for the first time or again.
-        waiting_nano_usd: By how much that will move the cost.
-        running: How many have not ended.
-        differences: A line for each.
+        day: Such as `20260714`.
+        requests, nano_usd: According to the roll-up.
+        ledger_requests, ledger_nano_usd: According to the entries, including those that wait to be
+            counted and those that were erased with their users.
+        waiting: How many entries wait to be counted, for the first time or again.
+        waiting_nano_usd: How much that will change the cost.
+        running: How many entries have not ended.
+        differences: A line for each difference.
     """
 
     day: str
@@ -44,7 +44,7 @@ class DayCount:
 
 @dataclass
 class _Expected:
-    """The sums that were counted of a day's entries, by the document that has to hold them."""
+    """What was counted of a day's entries, added up by the document that should contain it."""
 
     day: Numbers = field(default_factory=Counter)
     cells: dict[str, Numbers] = field(default_factory=lambda: defaultdict(Counter))
@@ -68,13 +68,13 @@ class _Expected:
 
 
 async def read_day(documents: UsageDocuments, day: str) -> DayCount:
-    """Return what the roll-up of a day says."""
+    """Return a day's totals according to its roll-up."""
     sums = _numbers(await documents.day(day))
     return DayCount(day, requests=sums["requests"], nano_usd=sums["nanoUsd"])
 
 
 async def check_day(documents: UsageDocuments, day: str) -> DayCount:
-    """Return what a day came to, compared with the ledger."""
+    """Return a day's totals, compared with the ledger."""
     count, expected = await read_day(documents, day), _Expected()
     uncounted, outdated = [], []
     async for id_, entry in documents.entries(day):

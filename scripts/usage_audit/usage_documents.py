@@ -31,7 +31,7 @@ class UsageDocuments:
         return cls(firestore, cursor.read_time)
 
     async def entry_days(self) -> int:
-        """Return how many days entries are kept, by today's settings of the app."""
+        """Return how many days entries are kept, according to the app's current settings."""
         snapshot = await self._paths.app_settings().get(read_time=self._at)
         return read_app_settings(snapshot.to_dict() or {}).settings.retention.entry_days
 

@@ -17,9 +17,9 @@ from scripts.devtools.seed import OWNER
 from scripts.devtools.suite import Suite
 
 ROWS = (
-    "CPU a relayed token, µs",
-    "requests a second",
-    "CPU a request, ms",
+    "CPU per relayed token, µs",
+    "requests per second",
+    "CPU per request, ms",
     "first token at one stream, a caller seen before",
     "first token at one stream, a caller never seen",
     "streams of sim/ticks: complete",
@@ -27,7 +27,7 @@ ROWS = (
     "streams of sim/ticks: gap between tokens, p99",
     "streams of sim/ticks: gap between tokens, max",
     "streams of sim/ticks: memory of the worker",
-    "streams held at a token each 20 ms",
+    "streams held at a token every 20 ms",
     "a stop from another process",
     "first token of a comparison of six",
     "CPU of reading the list of 421 models",

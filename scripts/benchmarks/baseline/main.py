@@ -1,4 +1,4 @@
-"""The least that a streaming function in Python can do: the yardstick of the benchmarks.
+"""The minimum that a streaming function in Python has to do: the baseline of the benchmarks.
 
 It uses the same client library and transport, parses the same lines and writes the same frames, but
 verifies no caller, records nothing, has no deadlines and does not notice a disconnect.

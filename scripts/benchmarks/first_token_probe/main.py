@@ -1,7 +1,7 @@
-"""`execute_prompt` with a stopwatch around its parts: how the wait for a first token is spent.
+"""`execute_prompt` with a timer around its parts: where the wait for a first token goes.
 
-It prints one line of JSON for each streamed call, at its first text frame: milliseconds by part. It
-wraps the functions from outside. It serves one call at a time.
+At the first text frame of each streamed call, it prints one line of JSON: milliseconds by part. It
+wraps the functions from outside, and serves one call at a time.
 """
 
 import functools
@@ -58,7 +58,7 @@ def _timed(part: str, work: Callable[..., Awaitable[Any]]) -> Callable[..., Awai
 
 
 def _report(began: float) -> None:
-    # parallel reads are waited for once: from the first start to the last end
+    # parallel reads count once: from the first start to the last end
     took = {"all": time.perf_counter() - began}
     for part, spans in _spans.items():
         if part == "settings":

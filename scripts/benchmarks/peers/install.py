@@ -22,7 +22,7 @@ def install(peer: Peer, folder: Path, sources: Path) -> Path:
     Args:
         peer: What to install.
         folder: Where all peers are.
-        sources: Where the files are that are copied beside the packages, in a folder for each peer.
+        sources: The folder of the files to copy next to the packages, by peer.
 
     Returns:
         The peer's folder.

@@ -31,13 +31,13 @@ ANSWERED: Final = b'{"result":'
 STARTS_WITHIN_S: Final = 120.0
 
 Job = dict[str, Any]
-# a job for the load generator: so many requests, streamed or not
+# makes a job for the load generator: how many requests, streamed or not, of which model
 Jobs = Callable[[int, bool, str], Job]
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A program that is up: where its results go, how its jobs are made, which process counts."""
+    """A running program: where its results go, how its jobs are made, which process is measured."""
 
     measured: Measured
     jobs: Jobs
@@ -67,7 +67,7 @@ def report(bench: Bench, plan: Plan, heading: str, peers: Sequence[Peer] = PEERS
 def _attempt(
     subject: Subject, notes: list[str], what: str, measure: Callable[[Subject], None]
 ) -> None:
-    """Measure something of a program; one that fails is left out of that column."""
+    """Take one measurement of a program; if it fails, that column stays empty."""
     try:
         measure(subject)
     except RuntimeError:
@@ -104,7 +104,7 @@ def _streams(bench: Bench, subject: Subject, plan: Plan) -> None:
 
 
 def _own_functions(bench: Bench, stack: contextlib.ExitStack) -> list[Subject]:
-    """Start both functions, one after the other, so that neither slows the other's start down."""
+    """Start both functions, one after the other, so that neither slows down the other's start."""
     ours = stack.enter_context(bench.serving("execute_prompt", FUNCTIONS, wait=False))
     data = {"feature": "bench", "prompt": PROMPT, "model": "sim/fast"}
     first = bench.callers.fresh()(ours.port, data, stream=False)
@@ -115,7 +115,7 @@ def _own_functions(bench: Bench, stack: contextlib.ExitStack) -> list[Subject]:
 
     bare = stack.enter_context(bench.serving("relay", BASELINE, wait=False))
     first = post(bare.port, "/", {"data": _completion("sim/fast")}, stream=False)
-    yardstick = Measured(BARE, "nothing: the least that a function in Python can do")
+    yardstick = Measured(BARE, "nothing: the minimum that a function in Python has to do")
     yardstick.start_s.append(bare.seconds_until(first, ANSWERED))
 
     sides = Sides(bench, ours, bare)

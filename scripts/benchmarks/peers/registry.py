@@ -25,13 +25,13 @@ class Peer:
         id: The name of its folder.
         name: What the table calls it.
         installer: What installs its packages.
-        packages: These, each with its version.
-        command: What starts it, in its folder.
-        path: Of a request.
-        is_callable: Whether it speaks the protocol of Firebase callables, or OpenAI's.
-        does: What it does for each request, as the table says it.
-        env: Its variables.
-        headers: Those of a request.
+        packages: Its packages, each with its version.
+        command: The command that starts it, in its folder.
+        path: The path of a request.
+        is_callable: Whether it speaks the protocol of Firebase callables, rather than OpenAI's.
+        does: What it does for each request, for the text below the table.
+        env: Its environment variables.
+        headers: The headers of a request.
     """
 
     id: str
@@ -46,7 +46,7 @@ class Peer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def signs(self, *, stream: bool) -> Signs:
-        """Return what a token, and the end of a response, are recognized by."""
+        """Return the bytes by which a token, and the end of a response, are recognized."""
         if self.is_callable:
             return CALLABLE_SIGNS if stream else CALLABLE_ANSWER
         return OPENAI_SIGNS if stream else OPENAI_ANSWER
@@ -58,9 +58,9 @@ NODE: Final = Peer(
     installer="npm",
     packages=(
         "firebase-functions@7.4.0",  # onCall: the callable protocol, in Google's own SDK
-        "firebase-admin@13.10.0",  # firebase-functions needs it beside itself
-        "@google-cloud/functions-framework@5.0.5",  # what serves a function on Cloud Run
-        "openai@7.59.0",  # the client library that the function calls OpenRouter with
+        "firebase-admin@13.10.0",  # a peer dependency of firebase-functions
+        "@google-cloud/functions-framework@5.0.5",  # serves a function on Cloud Run
+        "openai@7.59.0",  # the client library with which the function calls OpenRouter
     ),
     command=(
         "node",

@@ -11,10 +11,10 @@ from scripts.devtools.generated_section import GeneratedSection
 SECTION: Final = GeneratedSection("peers", "./scripts/bench --peers --write")
 HEAD: Final = (
     "what",
-    "CPU a request, ms",
+    "CPU per request, ms",
     "times the bare function",
-    "requests a second",
-    "CPU a token, µs",
+    "requests per second",
+    "CPU per token, µs",
     "first token, ms",
     "memory, MB",
     "start to first answer, s",
@@ -23,13 +23,13 @@ HEAD: Final = (
 
 @dataclass(slots=True)
 class Measured:
-    """What was measured of one program, a value a round.
+    """What was measured of one program, one value per round.
 
     Attributes:
-        name: What the table calls it.
+        name: Its name in the table.
         does: What it does for a request.
         cpu_ms: CPU of a unary request.
-        rate: Unary requests a second.
+        rate: Unary requests per second.
         token_us: CPU of a relayed token.
         first_ms: The wait for the first token of one stream.
         memory_mb: Resident memory after the load.

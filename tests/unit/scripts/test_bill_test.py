@@ -132,7 +132,7 @@ def test_an_estimate_may_be_above_its_charge_and_not_below() -> None:
 def test_a_charge_that_belongs_to_nothing_is_found() -> None:
     more = [Charge("gen-1", CALL.mark, CENT), Charge("gen-2", "call-99999999.", 5)]
     assert wrong(charges=more) == {
-        "charges of no entry": 1,
+        "charges without an entry": 1,
         "nano dollars on the bill and in no entry": 1,
     }
     free = [more[0], Charge("gen-2", "", 0)]
