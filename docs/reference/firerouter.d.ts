@@ -497,7 +497,7 @@ export interface ErrorDetails {
   warnings?: FindingInfo[];
   /** With `settings_changed`: the settings of this request. */
   yours?: SettingsVersion;
-  /** With `settings_changed`: the settings that another admin has saved meanwhile. */
+  /** With `settings_changed`: the settings that another admin has saved in the meantime. */
   current?: SettingsVersion;
   /** With `settings_changed`: the differences from `current` to `yours`. */
   differences?: Difference[];
@@ -2032,7 +2032,7 @@ export interface UsageReport {
   firstDay: string;
   /** The last day (UTC). */
   lastDay: string;
-  /** What all generations of the report came to. */
+  /** The totals of all generations of the report. */
   totals: UsageSums;
   /** With `json`: the groups of this page. */
   rows?: UsageRow[];
@@ -2052,7 +2052,7 @@ export interface UsageReport {
   countedUpTo: string | null;
 }
 
-/** What the generations of one group came to. It has the fields that `groupBy` names. */
+/** The totals of one group of generations. It has the fields that `groupBy` names. */
 export interface UsageRow {
   /** How many there were, cached answers and failures included; without refused ones. */
   requests: number;
@@ -2108,7 +2108,7 @@ export interface UsageRow {
   user?: string;
 }
 
-/** What some generations came to. Amounts are in US dollars. */
+/** The totals of some generations. Amounts are in US dollars. */
 export interface UsageSums {
   /** How many there were, cached answers and failures included; without refused ones. */
   requests: number;

@@ -1,4 +1,4 @@
-"""Tasks that go on after their caller has been answered: referenced, and logged if they fail."""
+"""Tasks that continue after their caller has been answered: referenced, and logged on failure."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Cached(Generic[T]):
     async def _run(self) -> T:
         begun, puts = self._clock(), self._puts
         value = await self._fetch()
-        if puts != self._puts:  # the value that was put meanwhile is newer
+        if puts != self._puts:  # a value that was put in the meantime is newer
             return self._value  # type: ignore[return-value]  # put: it is a T
         self._value, self._since = value, begun
         return value

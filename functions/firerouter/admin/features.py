@@ -74,7 +74,7 @@ class FeatureAdmin:
         id_, percent = request.feature, request.draft_percent
         author = Author.of(call, "save_feature_settings", request.note)
         if request.settings is None:
-            # nothing else is checked: somebody may be in a hurry to turn it off
+            # nothing else is checked: turning a feature off may be urgent
             enabled = bool(request.enabled)
             return await self._change(
                 id_, author, request.revision, lambda stored, _: revisions.toggle(stored, enabled)

@@ -19,7 +19,7 @@ over. One of them may have been added just now, by a concurrent `set` that has n
 config/app yet: each of these commits is a conflict for that `set`, so that it never activates a
 disabled version.
 
-A key is accepted, used and never shown again: all that is stored beside the secret itself is its
+A key is accepted, used and never shown again: besides the secret itself, all that is stored is its
 last four characters.
 """
 

@@ -1,4 +1,4 @@
-"""Admins try settings before anybody else gets them."""
+"""Admins try settings before users get them."""
 
 from __future__ import annotations
 

@@ -257,7 +257,7 @@ def refused(review: Review, limits: AdminLimits = AdminLimits()) -> SettingsRefu
     )
 
 
-# -- what is stored beside it ----------------------------------------------------------------------
+# -- what is stored with it ------------------------------------------------------------------------
 
 
 def audited_sides(stored: StoredFeature, after: Feature) -> tuple[Json | None, Json]:

@@ -217,7 +217,7 @@ class Percentiles(TypedDict):
 
 
 class UsageSums(TypedDict):
-    """What some generations came to. Amounts are in US dollars."""
+    """The totals of some generations. Amounts are in US dollars."""
 
     requests: int
     """How many there were, cached answers and failures included; without refused ones."""
@@ -262,7 +262,7 @@ class UsageSums(TypedDict):
 
 
 class UsageRow(UsageSums):
-    """What the generations of one group came to. It has the fields that `groupBy` names."""
+    """The totals of one group of generations. It has the fields that `groupBy` names."""
 
     day: NotRequired[str]
     """The day (UTC), `YYYY-MM-DD`."""
@@ -308,7 +308,7 @@ class UsageReport(TypedDict):
     lastDay: str
     """The last day (UTC)."""
     totals: UsageSums
-    """What all generations of the report came to."""
+    """The totals of all generations of the report."""
     rows: NotRequired[list[UsageRow]]
     """With `json`: the groups of this page."""
     csv: NotRequired[str]

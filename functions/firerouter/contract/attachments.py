@@ -57,9 +57,9 @@ class Attachment(Record):
         if (self.path is None) == (self.data is None):
             raise PydanticCustomError("source", "must have either path or data")
         if self.path is not None and (self.content_type or self.name):
-            raise PydanticCustomError("path", "must not have contentType or name beside path")
+            raise PydanticCustomError("path", "must not be combined with contentType or name")
         if self.data is not None and self.content_type is None:
-            raise PydanticCustomError("data", "must have contentType beside data")
+            raise PydanticCustomError("data", "must come with contentType")
         return self
 
 

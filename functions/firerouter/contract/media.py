@@ -105,7 +105,7 @@ KINDS: Final[Mapping[str, Kind]] = {
 
 
 def encode_base64(content: bytes, *, piece_bytes: int = ENCODED_AT_ONCE_BYTES) -> str:
-    """Encode in pieces, so that other threads can run meanwhile.
+    """Encode in pieces, so that other threads can run in between.
 
     Args:
         content: What to encode.

@@ -111,7 +111,7 @@ def parse_partial(text: str) -> object:
     begun = _FENCE.sub("", text, count=1)
     try:
         value: object = from_json(begun, allow_partial="trailing-strings", allow_inf_nan=False)
-        json.dumps(value, allow_nan=False)  # 1e999 is read as infinity all the same
+        json.dumps(value, allow_nan=False)  # 1e999 is read as infinity
     except ValueError:
         return None
     return value

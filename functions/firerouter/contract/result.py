@@ -260,7 +260,7 @@ class ErrorDetails(TypedDict):
     yours: NotRequired[SettingsVersion]
     """With `settings_changed`: the settings of this request."""
     current: NotRequired[SettingsVersion]
-    """With `settings_changed`: the settings that another admin has saved meanwhile."""
+    """With `settings_changed`: the settings that another admin has saved in the meantime."""
     differences: NotRequired[list[Difference]]
     """With `settings_changed`: the differences from `current` to `yours`."""
 

@@ -8,7 +8,7 @@ it is.
 
 A summary covers the message that it names and all those above, so the walk ends there. If the
 feature wants summaries and a history fills three quarters of its room, the older half of its turns
-is summarized next, so that nothing has to be left out meanwhile. Pure: pages come from an
+is summarized next, so that nothing has to be left out until then. Pure: pages come from an
 implementation of `Transcript`.
 """
 

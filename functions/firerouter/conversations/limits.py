@@ -13,7 +13,7 @@ class ConversationLimits:
 
     # documents: Firestore allows 1 MiB
     page_max_bytes: int = 300_000  # of the transcript; concurrent messages may exceed it
-    page_item_bytes: int = 300  # of a message on a page, beside its text
+    page_item_bytes: int = 300  # of a message on a page, besides its text
     part_chars: int = 100_000  # text and reasoning of one document: 400,000 bytes each at most
     title_max_chars: int = wire.TITLE_MAX_CHARS
 

@@ -1,4 +1,4 @@
-"""An answer that runs on another instance, or has ended: what there is so far, then the rest."""
+"""An answer that runs on another instance, or has ended: the text so far, then the rest."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@
     generations/{id}/asked/{n}   {number, part, expireAt}: JSON, in as many parts as it takes
 
 A task is delivered at least once, and perhaps late. The claim is one guarded update of the entry:
-of two deliveries only one succeeds, and an entry that has ended meanwhile stays as it is. The whole
+of two deliveries only one succeeds, and an entry that has since ended stays as it is. The whole
 request is stored, with the feature as it was admitted, so that a change of its settings in between
 does not matter.
 """

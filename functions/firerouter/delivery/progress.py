@@ -56,7 +56,7 @@ class Repair:
     """Why the text of an answer starts over: it broke its format and is repaired.
 
     Attributes:
-        model: The model that is asked once more.
+        model: The model that is called again.
         at: Where the first answer broke its format.
     """
 

@@ -117,7 +117,7 @@ class StopSignals:
     def register(self, id_: str, uid: str, stop: Callable[[], None]) -> Iterator[None]:
         """Within this context, call `stop`, once or more, when its user stops this generation."""
         self._stoppable[id_] = (uid, stop)
-        # most short answers end before anybody could stop them, so they open no listener. A stop
+        # most short answers end before a user could stop them, so they open no listener. A stop
         # from before the listener is open is among the first that it reports
         run = object()  # the same comparison may run twice at the same time
         loop = asyncio.get_running_loop()
@@ -194,7 +194,7 @@ class Listener:
             self._task = asyncio.create_task(self._run())
 
     def rest(self) -> None:
-        """Close after a while, unless it is opened again first: nothing runs any more."""
+        """Close after a while, because nothing is running, unless it is opened again first."""
         self._keep_open()  # cancels the previous timer, which would close a listener in use
         loop = asyncio.get_running_loop()
         self._closing = loop.call_later(self._limits.rest_s, self._cancel)
@@ -226,7 +226,7 @@ class Listener:
                 if task is None or task.cancelling():
                     raise
                 self._note_break(error)  # gRPC raises this too when the server cancelled
-            except Exception as error:  # whatever it is, generations go on, and so does this loop
+            except Exception as error:  # whatever it is, generations and this loop continue
                 self._note_break(error)
             await asyncio.sleep(self._pause_s)
             self._pause_s = min(2 * self._pause_s, self._limits.max_pause_s)

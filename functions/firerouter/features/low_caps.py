@@ -1,6 +1,6 @@
 """Budgets that leave no room for a single call: an admin is warned of them. Pure.
 
-A budget of 0 is none of them: whoever may spend nothing may still ask what costs nothing.
+A budget of 0 is not one of them: it still allows free models.
 """
 
 from __future__ import annotations

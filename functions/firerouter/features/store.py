@@ -126,7 +126,7 @@ class FeatureStore:
             raise RevisionUnknown(field="restore")
         settings = _settings(content(snapshot).get("settings"), id_, number)
         if settings is None:
-            sentence = f"Revision {number} can't be read any more. Choose another revision."
+            sentence = f"Revision {number} can no longer be read. Choose another revision."
             raise SettingsInvalid(sentence, field="restore", feature=id_, revision=number)
         return settings
 

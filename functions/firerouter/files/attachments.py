@@ -3,7 +3,7 @@
     create_upload -> a URL for one file -> the client uploads it
 
     find    before the request is admitted: do the question's files exist, are they small enough?
-    plan    does the model accept them, and which files of earlier messages fit beside them?
+    plan    does the model accept them, and which files of earlier messages still fit?
     fetch   once the request is admitted: their bytes, checked against their types
     keep    while OpenRouter is called: they belong to the conversation from then on
 
@@ -198,7 +198,7 @@ class Attachments:
     async def keep(self, plan: FilePlan) -> None:
         """Keep the question's files until their conversation is deleted.
 
-        If Cloud Storage is unavailable, the caller gets an answer all the same. A file that could
+        If Cloud Storage is unavailable, the caller still gets an answer. A file that could
         not be kept is left out of later requests.
         """
         if plan.is_regeneration:

@@ -7,7 +7,7 @@
 
 The bucket's lifecycle rule for unused uploads also deletes stored images that belong to no
 conversation. So if an instance is killed at any point, no unreferenced image stays forever. If
-Cloud Storage is unavailable, the caller gets the answer all the same, with the image's bytes and a
+Cloud Storage is unavailable, the caller still gets the answer, with the image's bytes and a
 notice.
 """
 

@@ -28,7 +28,7 @@ class MemoryBudget(Generic[ReadT]):
     def __init__(self, *, limits: FileLimits) -> None:
         self._limits = limits
         self._held: dict[str, _Held[ReadT]] = {}
-        self._own_bytes: dict[str, int] = {}  # of each generation, beside its files
+        self._own_bytes: dict[str, int] = {}  # of each generation, besides its files
 
     @property
     def used_bytes(self) -> int:
@@ -56,7 +56,7 @@ class MemoryBudget(Generic[ReadT]):
     async def read(self, key: str, read: Callable[[], Coroutine[None, None, ReadT]]) -> ReadT:
         """Return what the first `read` for this key returned, or will return.
 
-        The reading goes on as long as any generation holds the file.
+        The read continues as long as any generation holds the file.
         """
         held = self._held[key]
         if held.read is None:

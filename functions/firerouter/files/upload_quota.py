@@ -1,4 +1,4 @@
-"""Limits how many files a user may upload in a day, with a counter beside the ledger's.
+"""Limits how many files a user may upload in a day, with a counter next to the ledger's.
 
     quotas/{uid}/windows/uploads-{day}    {count}
 

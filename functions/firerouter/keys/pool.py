@@ -165,7 +165,7 @@ class KeySlot:
     async def next_after_refusal(self, refused: Sequence[Secret]) -> Secret | None:
         """Return a key that is none of the refused ones, or None if there is none.
 
-        The slot is read again, because an admin may have replaced the key meanwhile.
+        The slot is read again, because an admin may have replaced the key in the meantime.
         """
         version = refused[-1].version
         log.warning("key_refused", version=version)

@@ -324,7 +324,7 @@ class Catalog:
     async def _store(self, models: Models, head: Head, before: ModelList) -> ModelList:
         """Store the list if it has changed, and the time of the fetch in any case.
 
-        If another instance has stored a list meanwhile, return that list.
+        If another instance has stored a list in the meantime, return that list.
         """
         fetched_at = self._now()
         if models == before.models:
