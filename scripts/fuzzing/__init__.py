@@ -1,4 +1,4 @@
-"""Odd inputs for everything that reads what others wrote: `./scripts/fuzz`.
+"""Feeds odd inputs to every reader of outside data: `./scripts/fuzz`.
 
 __main__   the command line
 campaign   runs the targets, round by round, and watches time and memory

@@ -15,10 +15,10 @@ INPUTS: Final = 20_000
 INPUTS_MAX: Final = 100_000_000
 
 EPILOG: Final = """\
-Each input is a well-formed example with a few odd changes: another type, a huge number, half of a
-character, bytes that are no text, one field too many. The readers of Firerouter may refuse it, with
-the error that they document; anything else is a finding, as are an input that takes more than five
-seconds, and memory or open files that are left over. A finding is made as small as it goes first.
+Each input is a well-formed example with a few odd changes: another type, a huge number, half a
+character, bytes that are not text, an extra field. Firerouter's readers may refuse it with an error
+that they document. Anything else is a finding, as are an input that takes more than five seconds,
+and leaks of memory or open files. Findings are reduced to the smallest input that shows them.
 
 targets:
   callables  what clients send, as bytes      features  settings of features in Firestore
@@ -30,7 +30,7 @@ examples:
   ./scripts/fuzz --inputs 1000000
   ./scripts/fuzz --target streams --seed 7
 
-exit status: 0 nothing was found, 1 something was, 2 wrong arguments, 3 not set up.
+exit status: 0 nothing was found, 1 findings, 2 wrong arguments, 3 not set up.
 """
 
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="./scripts/fuzz",
-        description="Feeds odd inputs to everything that reads what others wrote.",
+        description="Feeds odd inputs to every reader of outside data.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -51,7 +51,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         type=_inputs,
         default=INPUTS,
         metavar="N",
-        help="how many, shared by the targets (default: %(default)s)",
+        help="the number of inputs, shared by the targets (default: %(default)s)",
     )
     parser.add_argument("--target", metavar="NAME", help="only this one")
     parser.add_argument("--seed", type=int, help="repeat an earlier run")
@@ -66,7 +66,7 @@ def _inputs(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Feed the targets, print what came of it, and return the exit status."""
+    """Feed the targets, print the findings, and return the exit status."""
     from scripts.fuzzing import campaign
     from scripts.fuzzing.targets import TARGETS
 

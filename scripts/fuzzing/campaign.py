@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from scripts.fuzzing.targets import Target
 
-ROUND: Final = 2_000  # inputs; what Hypothesis remembers of a round is let go of at its end
-INPUT_S: Final = 5.0  # an input that takes longer hangs
+ROUND: Final = 2_000  # inputs; after each round, Hypothesis forgets them
+INPUT_S: Final = 5.0  # an input that takes longer counts as hanging
 GROWTH_MAX_BYTES: Final = 64_000_000  # after the first rounds, in which caches fill
 WARM_UP_ROUNDS: Final = 2
 SHOWN_MAX: Final = 2_000  # characters of an input
@@ -30,7 +30,7 @@ class Hung(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What went wrong with one input, after it was made as small as it goes."""
+    """What went wrong with one input, which was reduced to the smallest one that shows it."""
 
     target: str
     shown: str
@@ -39,7 +39,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Tally:
-    """How much one target has read.
+    """What one target has read.
 
     Attributes:
         growth: By how many bytes memory grew after the first rounds.
@@ -51,7 +51,7 @@ class Tally:
 
 
 def run(target: Target, inputs: int, seed_: int, tally: Tally) -> Finding | None:
-    """Feed a target, until something is found or it has read its inputs."""
+    """Feed a target until there is a finding or it has read all its inputs."""
     settled: int | None = None
     rounds = -(-inputs // ROUND)
     for number in range(rounds):
@@ -104,7 +104,7 @@ def _round(target: Target, size: int, seed_: int, tally: Tally) -> Finding | Non
 
 @contextlib.contextmanager
 def _within(seconds: float) -> Iterator[None]:
-    """Raise Hung inside the context once it takes longer."""
+    """Raise Hung inside the context if it takes longer."""
 
     def ring(_: int, __: FrameType | None) -> None:
         raise Hung(f"it takes longer than {seconds:g} s")
@@ -121,7 +121,7 @@ def _within(seconds: float) -> Iterator[None]:
 
 
 def _memory() -> int:
-    """Return the bytes of memory that this process holds; 0 where the system does not say."""
+    """Return how many bytes of memory this process holds; 0 if the system does not say."""
     try:
         pages = Path("/proc/self/statm").read_text("ascii").split()[1]
     except OSError:

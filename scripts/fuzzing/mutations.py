@@ -39,7 +39,7 @@ ODD_JSON: Final[tuple[object, ...]] = (
     [0] * LONG,
     _nested(DEEP),
 )
-ODD_STORED: Final = (  # what Firestore holds besides
+ODD_STORED: Final = (  # other values that Firestore can hold
     *(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC)),
     *(datetime(2026, 11, 28, tzinfo=UTC), b"", b"\xff\xfe"),
 )
@@ -55,7 +55,7 @@ def mutated(draw: st.DrawFn, examples: Sequence[Any], odd: Sequence[object] = OD
 
 
 def _change(draw: st.DrawFn, holder: list[Any], odd: Sequence[object]) -> None:
-    """Change one place, of a depth that is drawn."""
+    """Change one place, at a random depth."""
     container: Any = holder
     key: Any = 0
     for _ in range(draw(st.integers(0, 5))):
@@ -85,7 +85,7 @@ def _change(draw: st.DrawFn, holder: list[Any], odd: Sequence[object]) -> None:
 
 @st.composite
 def cut(draw: st.DrawFn, content: bytes) -> list[bytes]:
-    """Draw the pieces of some bytes, cut in up to four places."""
+    """Draw the bytes in pieces, cut in up to four places."""
     places = sorted(draw(st.lists(st.integers(0, len(content)), max_size=4)))
     edges = [0, *places, len(content)]
     return [content[begin:end] for begin, end in pairwise(edges)]
@@ -93,7 +93,7 @@ def cut(draw: st.DrawFn, content: bytes) -> list[bytes]:
 
 @st.composite
 def spoiled(draw: st.DrawFn, content: bytes) -> bytes:
-    """Draw some bytes, one in four times with a few of them changed."""
+    """Draw the bytes; one time in four, with a few of them changed."""
     if draw(st.integers(0, 3)):
         return content
     changed = bytearray(content)

@@ -1,4 +1,4 @@
-"""Well-formed examples of what is read: the reference's, the stand-in's, and some of our own."""
+"""Well-formed examples: the reference's, the stand-in's, and some that are only here."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Json = dict[str, Any]
 
 @cache
 def requests() -> list[tuple[str, Any]]:
-    """Return (callable, data) of each example in the reference, and some that have more in them."""
+    """Return (callable, data) of each example in the reference, and of some with more fields."""
     examples = json.loads(EXAMPLES.read_text("utf-8"))
     return [(one["callable"], one["request"]) for one in examples] + _MORE_REQUESTS
 
 
 @cache
 def streams() -> list[list[Any]]:
-    """Return the events of the streams that the stand-in has recorded of itself."""
+    """Return the events of the stand-in's recorded streams."""
     return [_events(path.read_text("utf-8")) for path in sorted(OPENROUTER.rglob("*.sse"))] + [
         _RICH_STREAM
     ]

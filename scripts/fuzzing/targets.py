@@ -1,4 +1,4 @@
-"""What is fed: each target reads an input, and raises only what its readers document."""
+"""The targets: each reads an input, and may raise only what its readers document."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ STORED: Final = (*ODD_JSON, *ODD_STORED)
 
 
 class Wrong(AssertionError):
-    """A reader accepted an input, and what it made of it is of no use."""
+    """A reader accepted an input but returned something unusable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def _read_call(call: tuple[str, bytes]) -> None:
 
 
 def _check_failure(error: CallableError) -> None:
-    """Check that a failure can be sent, and is not our own."""
+    """Check that a failure can be sent, and is not a bug of ours."""
     encode(error.to_wire(TRACE))
     if error.reason == "internal":
         raise Wrong(f"{type(error).__name__} is INTERNAL")
@@ -214,7 +214,7 @@ def _read_entry(document: object) -> None:
 
 
 def _encoded(value: object) -> bytes:
-    """Encode as a careless sender would, with NaN and halves of characters."""
+    """Encode as a careless sender would, with NaN and half characters."""
     return json.dumps(value).encode("ascii")
 
 
