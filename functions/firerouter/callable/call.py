@@ -47,6 +47,7 @@ class Call(Generic[CallerT]):
         streaming: bool,
         trace_id: str,
         limits: WireLimits | None = None,
+        on_release: Callable[[], None] | None = None,
     ) -> None:
         """Create a call.
 
@@ -57,6 +58,7 @@ class Call(Generic[CallerT]):
             streaming: Whether the client wants a stream.
             trace_id: The request's, for logs.
             limits: How much may wait for a slow reader.
+            on_release: Called when the handler needs the data no longer.
         """
         self.data = data
         self.headers = headers
@@ -64,6 +66,7 @@ class Call(Generic[CallerT]):
         self.streaming = streaming
         self.trace_id = trace_id
         self.left = False
+        self._on_release = on_release
         self.wake = asyncio.Event()  # there is something for the response to handle
         self._on_leave: list[Callable[[], None]] = []
         self._frames: list[bytes | None] = []  # None is a beat
@@ -99,6 +102,12 @@ class Call(Generic[CallerT]):
         self._frames.append(frame)
         self._backlog_bytes += len(frame)
         self.wake.set()
+
+    def release_data(self) -> None:
+        """Let go of the data: a long call need not take up the room of its request to its end."""
+        self.data = None
+        if self._on_release is not None:
+            self._on_release()
 
     def on_leave(self, callback: Callable[[], None]) -> None:
         """Call `callback` once if the client hangs up before the end, at once if it has."""

@@ -209,6 +209,8 @@ class EmbeddingExecution:
         )
         active.deadline.cap_total(feature.settings.total_s)
         caps, payer = await self._user_caps.of(origin.caller, app, feature)
+        if request.request_id is None:  # else it may have been answered before
+            self._ledger.check(origin.uid, feature.id, caps)
         requests = await self._requests(request, feature, app, origin.uid)
         prices = await self._prices(requests[0].model, app)
         await requests[0].keys.get()  # a missing key is told before anything is counted

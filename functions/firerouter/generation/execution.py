@@ -247,6 +247,8 @@ class PromptExecution:
         )
         active.deadline.cap_total(feature.settings.total_s)
         caps, payer = await self._user_caps.of(caller, app, feature)
+        if request.request_id is None:  # else it may have been answered before
+            self._ledger.check(caller.uid, feature.id, caps)
         prepared = await self._builder.prepare(request, feature, app, active.uid, active.id)
         await prepared.upstream.keys.get()  # a missing key is told before anything is counted
         with self._cache.making(prepared.cache_id) as same:

@@ -37,6 +37,12 @@ class LedgerLimits:
     ceiling_stale_s: float = 10.0  # and so long while it is read again
     ceiling_exact_from: float = 0.8  # of the ceiling: from there on, each call reads the sum
 
+    # What is remembered of refusals: see `known_refusals`
+    refused_users: int = 5_000  # that an instance remembers
+    refused_cost_s: float = 60.0  # what is freed as answers end elsewhere, or are corrected
+    refused_place_s: float = 2.0
+    refused_by_app_s: float = 5.0  # as long as the sum of all users is taken as known
+
     # What admins set for single users
     own_limits_fresh_s: float = 15.0  # so long after a change, an instance may not know it
     own_limits_stale_s: float = 60.0
