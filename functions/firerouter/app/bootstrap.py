@@ -195,6 +195,7 @@ class App:
             storage=storage,
             quota=files.UploadQuota(self.firestore, limits=limits),
             choice=self.features.choice,
+            background=self.background,
             limits=limits,
         )
         images = files.ImageStore(storage, limits=limits)

@@ -19,7 +19,7 @@ keep-alives, are spaces before a frame's JSON: the comment lines that Node sends
 Android parsers.
 """
 
-from .call import Call, Listener, encode_frame
+from .call import Call, Frame, Listener, encode_frame
 from .envelope import (
     HTTP_STATUS,
     BodyTooLarge,
@@ -41,6 +41,7 @@ __all__ = [
     "Call",
     "CallableError",
     "CallableResponse",
+    "Frame",
     "Handler",
     "Headers",
     "Listener",

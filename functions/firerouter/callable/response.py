@@ -122,6 +122,7 @@ class CallableResponse(Generic[CallerT]):
         except ClientLeft:
             return None
         else:
+            size = len(body)
             del body  # only the parsed data stays in memory while the call runs
             call = Call(
                 data,
@@ -129,6 +130,7 @@ class CallableResponse(Generic[CallerT]):
                 caller,
                 streaming=streaming,
                 trace_id=trace_id,
+                body_bytes=size,
                 limits=self._wire.limits,
                 on_release=lambda: self._hold(0),
             )

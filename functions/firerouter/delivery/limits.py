@@ -18,6 +18,7 @@ class ProgressLimits:
     write_s: float = 5.0  # one piece
     delete_s: float = 3.0  # all pieces, before the result goes out
     erase_s: float = 8.0  # all that is left of a generation that no instance runs
+    followers_max: int = 5  # of one answer, on one instance
     follow_max_s: float = limits.TOTAL_S  # after that, a follower's own function has to end
     ttl_days: int = 1
 

@@ -168,6 +168,8 @@ class Admissions:
         Raises:
             QuotaExceeded: It is, whatever it asks for.
         """
+        if not self._refusals.knows(uid):
+            return
         windows = Windows(at=self._now(), feature=feature if has_limits(caps.feature) else None)
         self._refusals.check(uid, feature, counters(caps, windows, [], requests=1))
 
@@ -214,6 +216,8 @@ class Admissions:
     async def _check_known(self, admissions: Sequence[Admission], caps: Caps) -> None:
         """Raises QuotaExceeded if that is known, and the same request was not sent before."""
         first = admissions[0]
+        if not self._refusals.knows(first.uid):
+            return
         counted = self._counters(admissions, caps, self._windows(first, caps))
         try:
             self._refusals.check(first.uid, first.feature.id, counted)
@@ -226,15 +230,11 @@ class Admissions:
 
     def _note(self, excess: _Excess, running: Sequence[str]) -> None:
         first = excess.opening.admissions[0]
-        if excess.is_known or excess.project is not None:
-            total, most = min(excess.used, int(excess.most)), excess.most
+        if excess.is_known and excess.project is None:
+            # no more than the cap: others that are refused at the same time are counted for a while
+            total = min(excess.used, int(excess.most))
             self._refusals.note(
-                first.uid,
-                first.feature.id,
-                excess.counter,
-                total=total,
-                most=most,
-                running=running,
+                first.uid, first.feature.id, excess.counter, total=total, running=running
             )
 
     async def _undisturbed(self, excess: _Excess) -> _Excess:

@@ -5,17 +5,16 @@ total that it was refused for stands, another call that takes as much or more is
 memory. Requests are not given back, so that total stands until its window ends. Money, tokens and
 places are freed as answers end and costs become known: those totals are forgotten after a while,
 and once an answer of the user's has ended here. Caps are compared as they are now: one that was
-raised lets the next call through.
+raised lets the next call through. What the app as a whole has spent is known to `ceilings`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..cache import Recent
-from ..contract import NANO_PER_USD
 from .limits import LedgerLimits
 from .quotas import Counter, Field, Home, refusal
 
@@ -31,7 +30,6 @@ class KnownTotal:
     Attributes:
         total: The counter without the call.
         by: What the call would have added.
-        most: The cap, as it is counted.
         until: How long the total is taken as known.
         is_freed: Whether the end of an answer frees some of it.
         running: The answers that had all places, if the call was refused for those.
@@ -39,15 +37,13 @@ class KnownTotal:
 
     total: int
     by: int
-    most: float
     until: datetime
     is_freed: bool
     running: Sequence[str] = ()
 
     def refuses(self, counter: Counter) -> bool:
         """Return whether a call that moves this counter is known to exceed its cap."""
-        most = counter.max_total if counter.home != "project" else self.most
-        return counter.by >= self.by and self.total + counter.by > most
+        return counter.by >= self.by and self.total + counter.by > counter.max_total
 
 
 class KnownRefusals:
@@ -65,7 +61,6 @@ class KnownRefusals:
         counter: Counter,
         *,
         total: int,
-        most: float,
         running: Sequence[str] = (),
     ) -> None:
         """Remember that a call was refused.
@@ -75,22 +70,24 @@ class KnownRefusals:
             feature: The feature that was called.
             counter: The counter whose cap the call exceeded.
             total: That counter without the call.
-            most: The cap, as it is counted.
             running: The answers that have all places, if the call was refused for those.
         """
         kept_s = self._kept_s(counter)
         ends = [] if kept_s is None else [self._now() + timedelta(seconds=kept_s)]
         ends += [] if counter.ends is None else [counter.ends]
-        known = self._users.get(_owner(uid, counter)) or {}
+        known = self._users.get(uid) or {}
         known[_key(feature, counter)] = KnownTotal(
             total=total,
             by=counter.by,
-            most=most,
             until=min(ends),
             is_freed=counter.unit != "requests",
             running=running,
         )
-        self._users.put(_owner(uid, counter), known)
+        self._users.put(uid, known)
+
+    def knows(self, uid: str) -> bool:
+        """Return whether anything is known of a user: mostly not."""
+        return bool(self._users.get(uid))
 
     def check(self, uid: str, feature: str, counters: Sequence[Counter]) -> None:
         """Check a call before it is counted.
@@ -98,15 +95,11 @@ class KnownRefusals:
         Raises:
             QuotaExceeded: It is known to exceed a cap.
         """
-        now = self._now()
+        now, all_known = self._now(), self._users.get(uid) or {}
         for counter in counters:
-            all_known = self._users.get(_owner(uid, counter))
-            known = all_known.get(_key(feature, counter)) if all_known else None
+            known = all_known.get(_key(feature, counter))
             if known is not None and now < known.until and known.refuses(counter):
-                shown = counter
-                if counter.home == "project":
-                    shown = replace(counter, max=known.most / NANO_PER_USD)
-                raise refusal(shown, used=known.total, now=now, running=known.running)
+                raise refusal(counter, used=known.total, now=now, running=known.running)
 
     def forget_freed(self, uid: str) -> None:
         """Forget what the end of an answer of this user's may have freed."""
@@ -115,15 +108,9 @@ class KnownRefusals:
 
     def _kept_s(self, counter: Counter) -> float | None:
         """Return how long a total is taken as known; None until its window ends."""
-        if counter.home == "project":
-            return self._limits.refused_by_app_s
         if counter.unit == "requests":
             return None
         return self._limits.refused_place_s if counter.ends is None else self._limits.refused_cost_s
-
-
-def _owner(uid: str, counter: Counter) -> str:
-    return "" if counter.home == "project" else uid
 
 
 def _key(feature: str, counter: Counter) -> Key:

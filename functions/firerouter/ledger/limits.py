@@ -41,7 +41,6 @@ class LedgerLimits:
     refused_users: int = 5_000  # that an instance remembers
     refused_cost_s: float = 60.0  # what is freed as answers end elsewhere, or are corrected
     refused_place_s: float = 2.0
-    refused_by_app_s: float = 5.0  # as long as the sum of all users is taken as known
 
     # What admins set for single users
     own_limits_fresh_s: float = 15.0  # so long after a change, an instance may not know it
