@@ -600,6 +600,7 @@ class StoredEntry:
     status: str | None = None
     admitted_at: datetime = field(default_factory=epoch)
     deadline_at: datetime | None = None
+    cost_due_at: datetime | None = None
     ended_at: datetime = field(default_factory=epoch)
     lease_until: datetime | None = None
     reserved_nano_usd: int = 0
@@ -668,6 +669,7 @@ class StoredEntry:
             status=_text(get(EntryField.STATUS)),
             admitted_at=admitted_at,
             deadline_at=_time(get(EntryField.DEADLINE_AT)),
+            cost_due_at=_time(get(EntryField.COST_DUE_AT)),
             ended_at=_time(get(EntryField.ENDED_AT)) or admitted_at,
             lease_until=_time(get(EntryField.LEASE_UNTIL)),
             reserved_nano_usd=_whole(get(EntryField.RESERVED)) or 0,

@@ -247,16 +247,37 @@ class LedgerStore:
     # -- for the reconciler --------------------------------------------------------------------
     # These raise LedgerUnavailable and FirestoreForbidden.
 
-    async def overdue(self, now: datetime, limit: int) -> list[StoredEntry]:
-        """Return running entries that no function can still be working on, the oldest first."""
+    async def overdue(
+        self, now: datetime, limit: int, after: StoredEntry | None = None
+    ) -> list[StoredEntry]:
+        """Return running entries that no function can still be working on, the oldest first.
+
+        Args:
+            now: The time.
+            limit: At most so many.
+            after: The one behind which they begin.
+        """
         running = self._where(FieldFilter(EntryField.STATUS, "==", RUNNING))
         late = running.where(filter=FieldFilter(EntryField.DEADLINE_AT, "<=", now))
-        return await self._find(late.order_by(EntryField.DEADLINE_AT).limit(limit))
+        ordered = late.order_by(EntryField.DEADLINE_AT)
+        if after is not None:
+            at = {EntryField.DEADLINE_AT: after.deadline_at, "__name__": after.id}
+            ordered = ordered.order_by("__name__").start_after(at)
+        return await self._find(ordered.limit(limit))
 
-    async def cost_due(self, now: datetime, limit: int) -> list[StoredEntry]:
-        """Return entries whose cost is due to be requested, the longest overdue first."""
+    async def cost_due(
+        self, now: datetime, limit: int, after: StoredEntry | None = None
+    ) -> list[StoredEntry]:
+        """Return entries whose cost is due to be requested, the longest overdue first.
+
+        The arguments are those of `overdue`.
+        """
         due = self._where(FieldFilter(EntryField.COST_DUE_AT, "<=", now))
-        return await self._find(due.order_by(EntryField.COST_DUE_AT).limit(limit))
+        ordered = due.order_by(EntryField.COST_DUE_AT)
+        if after is not None:
+            at = {EntryField.COST_DUE_AT: after.cost_due_at, "__name__": after.id}
+            ordered = ordered.order_by("__name__").start_after(at)
+        return await self._find(ordered.limit(limit))
 
     async def count_cost_due(self) -> int:
         """Return how many entries wait for their cost, whether it is due now or later."""
