@@ -42,7 +42,7 @@ class StopLimits:
     """How a stop reaches the instance that runs the generation."""
 
     write_s: float = 8.0
-    look_pauses_s: tuple[float, ...] = (0.2, 0.5, 1.0)  # before looking again for a new request
+    look_pauses_s: tuple[float, ...] = (0.5, 1.2)  # before looking again for a new request
     listen_after_s: float = 0.15  # an answer that ends sooner opens no listener
     open_s: float = 10.0  # until a new listener is up to date
     rest_s: float = 10.0  # that a listener stays open after the last generation

@@ -128,6 +128,12 @@ class LedgerStore:
         found = await get_all(self._firestore, references, fields=fields)
         return [StoredEntry.from_snapshot(snapshot) for snapshot in found if snapshot.exists]
 
+    async def find(self, ids: Sequence[str], fields: Collection[str]) -> list[StoredEntry]:
+        """Return those of several entries that exist, for one read if there are none."""
+        references = [self._paths.generation(id_) for id_ in ids]
+        named = self._where(FieldFilter("__name__", "in", references))
+        return [StoredEntry.from_snapshot(one) for one in await query(named.select(fields))]
+
     async def update(
         self, id_: str, version: datetime, fields: Mapping[str, object], *, within_s: float
     ) -> datetime:
