@@ -1,9 +1,11 @@
-"""Tasks that continue after their caller has been answered: referenced, and logged on failure."""
+"""Work beside the event loop's: tasks that outlive their callers, and long computations."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import TypeVar
 
 from . import log
@@ -27,6 +29,19 @@ class BackgroundTasks:
         self._running.add(task)
         task.add_done_callback(self._end)
         return task
+
+    async def compute(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run a function that computes for long in the instance's thread for that, one at a time.
+
+        Python runs one thread at a time, and takes turns every 5 ms: the event loop waits that
+        long for its turn, and for several threads several times as long.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._computing, function, *arguments)
+
+    @cached_property
+    def _computing(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(1, thread_name_prefix="computing")
 
     async def drain(self) -> None:
         """Wait for all running tasks, and for those that they start."""

@@ -1,13 +1,44 @@
-"""A cached value that is fetched by one task at a time and served while it is fresh."""
+"""What an instance remembers: a value while it is fresh, and what it has used most recently."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+KeyT = TypeVar("KeyT", bound=Hashable)
+
+
+class Recent(Generic[KeyT, T]):
+    """Values by key, as many as fit: the one that was not used for longest goes first."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._values: OrderedDict[KeyT, T] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def get(self, key: KeyT) -> T | None:
+        """Return a value, which counts as used; None if there is none."""
+        value = self._values.get(key)
+        if value is not None:
+            self._values.move_to_end(key)
+        return value
+
+    def put(self, key: KeyT, value: T) -> None:
+        """Keep a value, in place of the one before."""
+        self._values[key] = value
+        self._values.move_to_end(key)
+        if len(self._values) > self._most:
+            self._values.popitem(last=False)
+
+    def pop(self, key: KeyT) -> None:
+        """Keep a value no longer."""
+        self._values.pop(key, None)
 
 
 class Cached(Generic[T]):

@@ -22,7 +22,7 @@ ID_MAX_CHARS: Final = 64  # of conversations and messages; ours have 33
 
 # Tools that the app runs
 CALLER_TOOLS_MAX: Final = 64
-TOOLS_MAX_BYTES: Final = 50_000  # of all their declarations: validating them takes 0.3 s
+TOOLS_MAX_BYTES: Final = 50_000  # of all their declarations
 TOOL_DESCRIPTION_MAX_CHARS: Final = 4_000
 TOOL_CALLS_MAX: Final = 128  # of one answer
 TOOL_ARGUMENTS_MAX_CHARS: Final = 100_000  # of all calls of one answer

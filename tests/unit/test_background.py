@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import threading
 
 import pytest
 
@@ -72,3 +73,29 @@ async def test_a_cancelled_task_is_no_failure(capsys: pytest.CaptureFixture[str]
     task.cancel()
     await background.drain()
     assert capsys.readouterr().out == ""
+
+
+async def test_what_computes_leaves_the_loop_to_others_and_waits_its_turn() -> None:
+    background, turns, at_once = BackgroundTasks(), 0, list[int]()
+    may_end, running = threading.Event(), set[int]()
+
+    def compute(number: int) -> int:
+        running.add(number)
+        at_once.append(len(running))
+        may_end.wait(10)
+        running.discard(number)
+        return number
+
+    tasks = [asyncio.ensure_future(background.compute(compute, number)) for number in range(3)]
+    while turns < 100:
+        await asyncio.sleep(0)
+        turns += 1
+    assert not any(task.done() for task in tasks)
+    may_end.set()
+    assert await asyncio.gather(*tasks) == [0, 1, 2]
+    assert at_once == [1, 1, 1]
+
+
+async def test_what_computing_raises_is_raised() -> None:
+    with pytest.raises(ZeroDivisionError):
+        await BackgroundTasks().compute(lambda: 1 // 0)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from firerouter.cache import Cached
+from firerouter.cache import Cached, Recent
 
 
 class Source:
@@ -191,3 +191,16 @@ async def test_a_value_may_be_none(source: Source) -> None:
     await cached.get()
     await cached.get()
     assert fetches == 1
+
+
+def test_what_was_used_last_is_kept() -> None:
+    recent: Recent[str, int] = Recent(2)
+    recent.put("a", 1)
+    recent.put("b", 2)
+    assert recent.get("a") == 1
+    recent.put("c", 3)
+    assert (recent.get("a"), recent.get("b"), recent.get("c")) == (1, None, 3)
+    assert len(recent) == 2
+    recent.pop("a")
+    recent.pop("a")
+    assert recent.get("a") is None

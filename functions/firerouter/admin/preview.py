@@ -6,7 +6,7 @@ from ..callable import Call
 from ..contract import CreateEmbeddings, TestFeatureSettings, parse
 from ..errors import FeatureUnknown, InvalidArgument
 from ..features import EMBEDDING, Feature, FeatureStore
-from ..generation import EmbeddingExecution, PromptExecution, origin_of
+from ..generation import EmbeddingExecution, PromptExecution
 from ..users import Caller
 from .features import FeatureAdmin
 
@@ -51,7 +51,8 @@ class Preview:
         if settings.kind == EMBEDDING:
             result = await self._embed_prompt(call, request, feature)
         else:
-            result = dict(await self._prompts.run(origin_of(call), request, feature))
+            origin = await self._prompts.origin_of(call)
+            result = dict(await self._prompts.run(origin, request, feature))
         return {**result, "test": True, "warnings": warnings}
 
     async def _embed_prompt(
@@ -66,5 +67,6 @@ class Preview:
             model=request.model,
             request_id=request.request_id,
         )
-        result = await self._embeddings.run(origin_of(call), embeddings, feature)
+        origin = await self._embeddings.origin_of(call)
+        result = await self._embeddings.run(origin, embeddings, feature)
         return {name: value for name, value in result.items() if name != "embeddings"}

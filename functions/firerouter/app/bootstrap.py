@@ -74,6 +74,11 @@ class App:
         )
 
     @cached_property
+    def call_rates(self) -> users.CallRates:
+        """How often each user calls."""
+        return users.CallRates(self.limits.calls)
+
+    @cached_property
     def firestore(self) -> AsyncClient:
         """The client of Firestore."""
         return clients.firestore(self.environment)
@@ -143,7 +148,7 @@ class App:
     @cached_property
     def user_caps(self) -> generation.UserCaps:
         """The limits that apply to each call."""
-        return generation.UserCaps(self.own_limits)
+        return generation.UserCaps(self.own_limits, self.call_rates.grant)
 
     @cached_property
     def openrouter(self) -> openrouter.OpenRouter:
@@ -190,6 +195,7 @@ class App:
             storage=storage,
             quota=files.UploadQuota(self.firestore, limits=limits),
             choice=self.features.choice,
+            background=self.background,
             limits=limits,
         )
         images = files.ImageStore(storage, limits=limits)
@@ -413,6 +419,7 @@ def _wire(
     return Wire(
         authenticate=authenticate,
         report=log.unexpected,
+        compute=app.background.compute,
         limits=app.limits.callable,
         emulated=app.environment.emulated,
         for_admins=for_admins,

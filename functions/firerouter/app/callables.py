@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
+from ..callable import BodyLimits
 from .imports import load_generation
 
 if TYPE_CHECKING:
     from ..callable import Call
-    from ..users import Caller
+    from ..users import Caller, CallKind
     from .bootstrap import App
 
 Audience = Literal["user", "admin", "schedule", "queue"]
@@ -61,6 +62,13 @@ class Queue:
     per_second_max: int = 500
 
 
+# how large a request may be: the longest texts that the contract allows, in any script
+TEXT: Final = BodyLimits(1_500_000)
+FILES: Final = BodyLimits(1_500_000, files_max_bytes=10_900_000)  # limits.INLINE_MAX_BYTES, encoded
+INPUTS: Final = BodyLimits(4_500_000)  # limits.EMBED_INPUTS_MAX_CHARS
+ANYTHING: Final = BodyLimits(4_500_000, files_max_bytes=10_900_000)
+
+
 @dataclass(frozen=True, slots=True)
 class DeployedFunction:
     """One function.
@@ -72,6 +80,8 @@ class DeployedFunction:
         timeout_s: How long Cloud Run lets a request run.
         trigger: What calls it, if no client does.
         load: Imports what the handler needs, if that takes long.
+        calls: What a user's calls of it are counted as; those of an admin are counted as such.
+        body: How large its requests may be.
     """
 
     name: str
@@ -80,16 +90,27 @@ class DeployedFunction:
     timeout_s: int = 60
     trigger: Schedule | Queue | None = None
     load: Callable[[], None] | None = None
+    calls: CallKind = "ask"
+    body: BodyLimits = TEXT
+
+    @property
+    def call_kind(self) -> CallKind:
+        """What calls of it are counted as."""
+        return "admin" if self.audience == ADMIN else self.calls
 
 
 def _api(app: App) -> Callable[[Call[Caller]], Awaitable[object]]:
     """Return the handler of `api`, which reaches the table's other rows for users."""
 
+    def reach(row: DeployedFunction, call: Call[Caller]) -> Callable[..., Awaitable[object]]:
+        app.call_rates.take(row.calls, call.caller)
+        return row.handler(app)
+
     async def api(call: Call[Caller]) -> object:
         from .dispatch import dispatch
 
         rows = (row for row in functions_for(USER) if row.handler is not _api)
-        return await dispatch(call, {row.name: partial(row.handler, app) for row in rows})
+        return await dispatch(call, {row.name: partial(reach, row, call) for row in rows})
 
     return api
 
@@ -102,6 +123,7 @@ FUNCTIONS: Final = (
         USER,
         lambda app: app.generation.prompts.execute_prompt,
         300,
+        body=FILES,
         load=load_generation,
     ),
     # a judge's call may follow the answers
@@ -110,6 +132,7 @@ FUNCTIONS: Final = (
         USER,
         lambda app: app.generation.comparisons.execute_multi_model_prompt,
         600,
+        body=FILES,
         load=load_generation,
     ),
     DeployedFunction(
@@ -117,32 +140,58 @@ FUNCTIONS: Final = (
         USER,
         lambda app: app.generation.embeddings.create_embeddings,
         300,
+        body=INPUTS,
         load=load_generation,
     ),
-    DeployedFunction("stop_generation", USER, lambda app: app.delivery.stop.stop_generation),
-    DeployedFunction("create_upload", USER, lambda app: app.files.attachments.create_upload),
     DeployedFunction(
-        "get_available_models", USER, lambda app: app.models.search.get_available_models
+        "stop_generation", USER, lambda app: app.delivery.stop.stop_generation, calls="stop"
     ),
-    DeployedFunction("get_allowance", USER, lambda app: app.generation.allowance.get_allowance),
-    DeployedFunction("list_features", USER, lambda app: app.features.listing.list_features),
-    DeployedFunction("set_preferences", USER, lambda app: app.features.listing.set_preferences),
-    DeployedFunction("update_conversation", USER, lambda app: app.conversations.callables.update),
     DeployedFunction(
-        "delete_conversation", USER, lambda app: app.conversations.callables.delete, 300
+        "create_upload", USER, lambda app: app.files.attachments.create_upload, calls="change"
     ),
-    DeployedFunction("export_conversation", USER, lambda app: app.conversations.callables.export),
+    DeployedFunction(
+        "get_available_models",
+        USER,
+        lambda app: app.models.search.get_available_models,
+        calls="look",
+    ),
+    DeployedFunction(
+        "get_allowance", USER, lambda app: app.generation.allowance.get_allowance, calls="look"
+    ),
+    DeployedFunction(
+        "list_features", USER, lambda app: app.features.listing.list_features, calls="look"
+    ),
+    DeployedFunction(
+        "set_preferences", USER, lambda app: app.features.listing.set_preferences, calls="change"
+    ),
+    DeployedFunction(
+        "update_conversation", USER, lambda app: app.conversations.callables.update, calls="change"
+    ),
+    DeployedFunction(
+        "delete_conversation",
+        USER,
+        lambda app: app.conversations.callables.delete,
+        300,
+        calls="change",
+    ),
+    DeployedFunction(
+        "export_conversation", USER, lambda app: app.conversations.callables.export, calls="export"
+    ),
     # ReportLimits.erase_s and erase_end_s fit inside the timeout
-    DeployedFunction("erase_my_data", USER, lambda app: app.reports.user_data.erase, 300),
-    DeployedFunction("export_my_data", USER, lambda app: app.reports.user_data.export, 120),
-    # most of its calls are for a model's answer
-    DeployedFunction("api", USER, _api, 600, load=load_generation),
+    DeployedFunction(
+        "erase_my_data", USER, lambda app: app.reports.user_data.erase, 300, calls="export"
+    ),
+    DeployedFunction(
+        "export_my_data", USER, lambda app: app.reports.user_data.export, 120, calls="export"
+    ),
+    # most of its calls are for a model's answer; each also counts as the callable that it reaches
+    DeployedFunction("api", USER, _api, 600, calls="any", body=ANYTHING, load=load_generation),
     DeployedFunction("save_feature_settings", ADMIN, lambda app: app.admin.features.save),
     DeployedFunction("reset_feature_settings", ADMIN, lambda app: app.admin.features.reset),
     DeployedFunction("restore_feature_settings", ADMIN, lambda app: app.admin.features.restore),
     DeployedFunction("promote_draft", ADMIN, lambda app: app.admin.features.promote_draft),
     DeployedFunction("drop_draft", ADMIN, lambda app: app.admin.features.drop_draft),
-    DeployedFunction("test_feature_settings", ADMIN, lambda app: app.preview.test, 300),
+    DeployedFunction("test_feature_settings", ADMIN, lambda app: app.preview.test, 300, body=FILES),
     DeployedFunction("save_app_settings", ADMIN, lambda app: app.admin.app_settings.save),
     DeployedFunction("list_users", ADMIN, lambda app: app.admin.users.list),
     DeployedFunction("set_user_limits", ADMIN, lambda app: app.admin.users.set_limits),

@@ -15,7 +15,7 @@ from .shutdown import before_shutdown
 from .triggers import Request, TriggerAnswer, Work, run_scheduled, run_task
 
 if TYPE_CHECKING:
-    from ..callable import Call, CallableResponse
+    from ..callable import Call, CallableResponse, Headers
     from ..users import Caller
 
 EntryPoint = Callable[[Request], Awaitable[Any]]  # of an ASGI response, or of (JSON, status)
@@ -48,7 +48,10 @@ def entry_point(function: DeployedFunction) -> EntryPoint:
             return await run_task(request, find)
         wires = app().wires
         wire = wires.admin if function.audience == ADMIN else wires.user
-        return wire.answer(handle)
+        return wire.answer(handle, admit=admit, body=function.body)
+
+    async def admit(caller: Caller, headers: Headers) -> None:
+        app().call_rates.take(function.call_kind, caller)
 
     async def handle(call: Call[Caller]) -> object:
         if imports:

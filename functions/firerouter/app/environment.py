@@ -16,6 +16,12 @@ from typing import Final
 OPENROUTER_BASE_URL: Final = "https://openrouter.ai/api/v1"
 # Cloud Storage's client reads API_ENDPOINT_OVERRIDE itself
 OVERRIDES: Final = frozenset({"OPENROUTER_BASE_URL", "API_ENDPOINT_OVERRIDE"})
+# where HTTP clients, gRPC and OpenSSL let requests pass, and whom they trust; in any case
+DETOURS: Final = re.compile(
+    r"((https?|all|ws|wss|grpc|no|ftp)_proxy|no_grpc_proxy|grpc_default_ssl_roots_file_path"
+    r"|ssl_cert_(file|dir)|requests_ca_bundle|curl_ca_bundle|sslkeylogfile)",
+    re.ASCII | re.IGNORECASE,
+)
 # matched as a whole and not parsed: URL parsers disagree about the host of an odd URL
 LOOPBACK: Final = re.compile(
     r"(http://)?(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?(/[\w./-]*)?", re.ASCII | re.IGNORECASE
@@ -84,6 +90,9 @@ class Environment:
 def check_environment(environ: Mapping[str, str] = os.environ) -> None:
     """Check that no local endpoint is set where it must not be. Reads only `environ`.
 
+    In production, neither may one name a proxy or certificates of its own: prompts and keys would
+    pass there. A developer's machine may need them.
+
     Cloud Run sets K_CONFIGURATION, which an uploaded `.env` cannot (firebase-tools reserves it), so
     no such file can make production look like the emulator.
 
@@ -95,6 +104,11 @@ def check_environment(environ: Mapping[str, str] = os.environ) -> None:
         raise EnvironmentRefused("FUNCTIONS_EMULATOR is set in production: remove it from .env")
     local = bool(environ.get("FUNCTIONS_EMULATOR"))
     for name, value in environ.items():
+        if deployed and DETOURS.fullmatch(name):
+            raise EnvironmentRefused(
+                f"{name} is set in production, where it would lead requests astray: remove it from "
+                ".env"
+            )
         if not name.endswith("_EMULATOR_HOST") and name not in OVERRIDES:
             continue
         if not local:

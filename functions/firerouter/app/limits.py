@@ -17,7 +17,7 @@ from ..ledger import LedgerLimits
 from ..models import CatalogLimits
 from ..openrouter import OpenRouterLimits
 from ..reports import ReportLimits
-from ..users import IdentityLimits
+from ..users import CallLimits, IdentityLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Limits:
     """One field per room."""
 
     admin: AdminLimits = field(default_factory=AdminLimits)
+    calls: CallLimits = field(default_factory=CallLimits)
     callable: WireLimits = field(default_factory=WireLimits)
     config: ConfigLimits = field(default_factory=ConfigLimits)
     conversations: ConversationLimits = field(default_factory=ConversationLimits)

@@ -1,11 +1,11 @@
 """Firebase callable functions for ``async def``: one JSON response, or a stream, under one name.
 
-    headers -> authenticate -> body -> envelope -> handler(call)      in a task of its own
-       |            |           |         |           |
-       v            v           v         v           v
-     error        error       error     error    messages, then a result or an error
-        \\___________\\___________\\_________\\__________/
-                                    |
+    headers -> authenticate -> admit -> body -> envelope -> handler(call)   in a task of its own
+       |            |            |        |         |           |
+       v            v            v        v         v           v
+     error        error        error    error     error    messages, then a result or an error
+        \\___________\\____________\\_______\\_________\\__________/
+                                      |
       unary:  {"result": ...} or {"error": ...} with the status's HTTP code
       stream: always 200; data: {"message": ...} frames, then one result or error frame
 
@@ -19,24 +19,29 @@ keep-alives, are spaces before a frame's JSON: the comment lines that Node sends
 Android parsers.
 """
 
-from .call import Call, Listener, encode_frame
+from .call import Call, Frame, Listener, encode_frame
 from .envelope import (
     HTTP_STATUS,
     BodyTooLarge,
+    BodyTooSlow,
     CallableError,
     MalformedRequest,
     Overloaded,
     encode,
 )
-from .limits import WireLimits
-from .response import CallableResponse, Handler, Headers, Wire
+from .limits import BodyLimits, WireLimits
+from .response import Admit, CallableResponse, Handler, Headers, Wire
 
 __all__ = [
     "HTTP_STATUS",
+    "Admit",
+    "BodyLimits",
     "BodyTooLarge",
+    "BodyTooSlow",
     "Call",
     "CallableError",
     "CallableResponse",
+    "Frame",
     "Handler",
     "Headers",
     "Listener",

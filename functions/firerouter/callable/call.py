@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 from .envelope import encode
@@ -18,6 +19,18 @@ def encode_frame(message: Message) -> bytes:
     return encode({"message": message})
 
 
+class Frame:
+    """A message that several are sent: it is encoded once for all of them."""
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """Its frame. Raises as `encode` does."""
+        return encode_frame(self.message)
+
+
 class Listener(Protocol):
     """A recipient of a stream's messages. A `Call` is one."""
 
@@ -30,6 +43,9 @@ class Listener(Protocol):
 
     def put(self, message: Mapping[str, object]) -> None:
         """Send one message without waiting for a slow reader."""
+
+    def offer(self, frame: Frame) -> bool:
+        """Send a frame, unless too many wait for a slow reader. Return whether it was sent."""
 
     def on_leave(self, callback: Callable[[], None]) -> None:
         """Call `callback` once when it stops listening, at once if it already has."""
@@ -46,7 +62,9 @@ class Call(Generic[CallerT]):
         *,
         streaming: bool,
         trace_id: str,
+        body_bytes: int = 0,
         limits: WireLimits | None = None,
+        on_release: Callable[[], None] | None = None,
     ) -> None:
         """Create a call.
 
@@ -56,18 +74,23 @@ class Call(Generic[CallerT]):
             caller: What `authenticate` returned.
             streaming: Whether the client wants a stream.
             trace_id: The request's, for logs.
+            body_bytes: The size of the request.
             limits: How much may wait for a slow reader.
+            on_release: Called when the handler needs the data no longer.
         """
         self.data = data
         self.headers = headers
         self.caller = caller
         self.streaming = streaming
         self.trace_id = trace_id
+        self.body_bytes = body_bytes
         self.left = False
+        self._on_release = on_release
         self.wake = asyncio.Event()  # there is something for the response to handle
         self._on_leave: list[Callable[[], None]] = []
         self._frames: list[bytes | None] = []  # None is a beat
         self._backlog_bytes = 0
+        self._offered_bytes = 0  # of that, what came by `offer`
         self._backlog_max_bytes = (limits or WireLimits()).backlog_max_bytes
         self._room = asyncio.Event()  # the reader keeps up
         self._room.set()
@@ -85,6 +108,16 @@ class Call(Generic[CallerT]):
         if self._is_heard:
             self.put_frame(encode_frame(message))
 
+    def offer(self, frame: Frame) -> bool:
+        """Stream a message, unless the client is too far behind. Return whether it is not."""
+        if not self._is_heard:
+            return True
+        self._offered_bytes += len(frame.encoded)
+        if self._offered_bytes > self._backlog_max_bytes:
+            return False
+        self.put_frame(frame.encoded)
+        return True
+
     async def send_frame(self, frame: bytes) -> None:
         """Stream a message that is encoded already, as `send` does."""
         self.put_frame(frame)
@@ -99,6 +132,12 @@ class Call(Generic[CallerT]):
         self._frames.append(frame)
         self._backlog_bytes += len(frame)
         self.wake.set()
+
+    def release_data(self) -> None:
+        """Let go of the data: a long call need not take up the room of its request to its end."""
+        self.data = None
+        if self._on_release is not None:
+            self._on_release()
 
     def on_leave(self, callback: Callable[[], None]) -> None:
         """Call `callback` once if the client hangs up before the end, at once if it has."""
@@ -125,7 +164,7 @@ class Call(Generic[CallerT]):
     def take(self) -> list[bytes | None]:
         """Return and remove the frames that are to be sent now; None is a beat."""
         frames, self._frames = self._frames, []
-        self._backlog_bytes = 0
+        self._backlog_bytes = self._offered_bytes = 0
         self._room.set()
         self.wake.clear()
         return frames

@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Final, TypedDict
 
 import orjson
 
+from .limits import BodyLimits
+
 HTTP_STATUS: Final[Mapping[str, int]] = {
     "OK": 200,
     "CANCELLED": 499,
@@ -97,11 +99,22 @@ class MalformedRequest(CallableError):
 
 
 class BodyTooLarge(CallableError):
-    """`details.limitBytes` says how large a body may be."""
+    """`details.limitBytes` says how large a body may be, or `limitValues` how many values it may
+    have.
+    """
 
     status = "INVALID_ARGUMENT"
     reason = "body_too_large"
     sentence = "This request is too large. Please send less at once."
+
+
+class BodyTooSlow(CallableError):
+    """The request took too long to arrive."""
+
+    status = "DEADLINE_EXCEEDED"
+    reason = "body_too_slow"
+    sentence = "This request arrived too slowly. Please try again on a faster connection."
+    retryable = True
 
 
 class Overloaded(CallableError):
@@ -125,6 +138,11 @@ _INT64: Final = {
     "type.googleapis.com/google.protobuf.UInt64Value": range(2**64),
 }
 
+
+# possessive, so that no text of a caller's makes them go back and forth
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_FILE: Final = re.compile(rb'"[A-Za-z0-9+/=\\]{4096,}+"')  # base64, in which some clients escape /
+_MARKS: Final = (b"{", b"[", b",")  # one before or after each value
 
 _TRACE: Final = re.compile(r"(?:00-)?([0-9a-f]{32})(?:[/-]|\Z)")
 
@@ -153,16 +171,27 @@ def encoding_of(method: str, content_type: str) -> str:
     return encoding
 
 
-def parse_envelope(method: str, content_type: str, body: bytes | bytearray) -> Any:
+def parse_envelope(
+    method: str, content_type: str, body: bytes | bytearray, limits: BodyLimits | None = None
+) -> Any:
     """Return the `data` of a callable request, with 64-bit integers unwrapped.
+
+    Args:
+        method: The request's method.
+        content_type: Its header of that name.
+        body: Its body.
+        limits: How large it may be. It is measured before it is parsed.
 
     Raises:
         MalformedRequest: The message says what is wrong; Node sends a bare 400 or an HTML page.
+        BodyTooLarge: It has too many values, or too much beside its files.
     """
     encoding = encoding_of(method, content_type)
     try:
         if encoding in _UTF_16:
             body = body.decode(encoding).encode()
+        if limits is not None:
+            _measure(body, limits)
         envelope = orjson.loads(body)
     except ValueError:  # malformed JSON, invalid UTF-8, lone surrogates, NaN
         raise MalformedRequest("The request body is not valid JSON.") from None
@@ -174,6 +203,36 @@ def parse_envelope(method: str, content_type: str, body: bytes | bytearray) -> A
     if b"@type" not in body and body.count(b"[") + body.count(b"{") <= DEPTH_MAX:
         return data  # neither a Long that Android wrapped, nor enough brackets to be too deep
     return _unwrap(data, DEPTH_MAX)
+
+
+def _measure(body: bytes | bytearray, limits: BodyLimits) -> None:
+    """Raises BodyTooLarge."""
+    if len(body) > limits.text_max_bytes:
+        files = sum(len(found[0]) for found in _FILE.finditer(body))
+        if files > limits.files_max_bytes or len(body) - files > limits.text_max_bytes:
+            most = limits.text_max_bytes
+            beside = " beside its files" if limits.files_max_bytes else ""
+            sentence = f"The request is larger than {most / 1_000_000:g} MB{beside}."
+            raise BodyTooLarge(sentence, limitBytes=most)
+    if _has_more_values(body, limits.values_max):
+        sentence = f"The request has more than {limits.values_max:,} values."
+        raise BodyTooLarge(sentence, limitValues=limits.values_max)
+
+
+def _has_more_values(body: bytes | bytearray, most: int) -> bool:
+    """Return whether a body has more values than that, or can only be malformed."""
+    if sum(map(body.count, _MARKS)) <= most:
+        return False  # even if those within strings counted, as in most bodies they may
+    values, strings, at = 0, 0, 0
+    while values <= most and strings <= 2 * most:  # an entry has two strings at most
+        begin = body.find(b'"', at)
+        end = begin if begin >= 0 else len(body)
+        values += sum(body.count(mark, at, end) for mark in _MARKS)
+        string = _STRING.match(body, begin) if begin >= 0 else None
+        if string is None:
+            return values > most
+        at, strings = string.end(), strings + 1
+    return True
 
 
 def _unwrap(value: object, levels: int) -> object:

@@ -11,6 +11,7 @@ from .call import Beats, Call, CallerT, pack
 from .envelope import (
     HTTP_STATUS,
     BodyTooLarge,
+    BodyTooSlow,
     CallableError,
     Overloaded,
     encode,
@@ -18,7 +19,7 @@ from .envelope import (
     parse_envelope,
     trace_id_of,
 )
-from .limits import WireLimits
+from .limits import BodyLimits, WireLimits
 
 PREFLIGHT_MAX_AGE_S: Final = 7200  # the most that Chrome honors
 DRAIN_MAX_BODIES: Final = 8  # times `body_max_bytes` of a refused body are read and discarded
@@ -29,6 +30,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = Mapping[str, str]
 HeaderList = list[tuple[bytes, bytes]]
 Handler = Callable[[Call[CallerT]], Awaitable[object]]
+Admit = Callable[[CallerT, Headers], Awaitable[None]]
+Compute = Callable[..., Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Wire(Generic[CallerT]):
         authenticate: Returns the caller, given headers by their names in lower case. Raises
             CallableError.
         report: Called with every exception that is not a CallableError, and the trace ID.
+        compute: Runs a function off the event loop.
         limits: The limits of requests and streams.
         emulated: Whether to answer the emulator's `GET /__/health` without running the function.
         for_admins: Whether failures say what an admin can do.
@@ -54,23 +58,45 @@ class Wire(Generic[CallerT]):
 
     authenticate: Callable[[Headers], Awaitable[CallerT]]
     report: Callable[[BaseException, str], None]
+    compute: Compute = asyncio.to_thread
     limits: WireLimits = field(default_factory=WireLimits)
     emulated: bool = False
     for_admins: bool = False
     tasks: set[asyncio.Task[Reply]] = field(default_factory=set)  # asyncio's references are weak
-    bodies_bytes: int = 0  # of all requests that are being read
+    bodies_bytes: int = 0  # of all requests whose data are not processed yet
 
-    def answer(self, handler: Handler[CallerT]) -> CallableResponse[CallerT]:
-        """Return the ASGI response of one request."""
-        return CallableResponse(self, handler)
+    def answer(
+        self,
+        handler: Handler[CallerT],
+        *,
+        admit: Admit[CallerT] | None = None,
+        body: BodyLimits | None = None,
+    ) -> CallableResponse[CallerT]:
+        """Return the ASGI response of one request.
+
+        Args:
+            handler: Answers the call.
+            admit: Is asked whether this caller may call, before the body is read. Raises
+                CallableError.
+            body: How large the body may be.
+        """
+        return CallableResponse(self, handler, admit, body)
 
 
 class CallableResponse(Generic[CallerT]):
     """An ASGI response that reads the request, runs the handler and listens to both sides."""
 
-    def __init__(self, wire: Wire[CallerT], handler: Handler[CallerT]) -> None:
+    def __init__(
+        self,
+        wire: Wire[CallerT],
+        handler: Handler[CallerT],
+        admit: Admit[CallerT] | None,
+        body: BodyLimits | None,
+    ) -> None:
         self._wire = wire
         self._handler = handler
+        self._admit = admit
+        self._limits = body or BodyLimits(wire.limits.body_max_bytes)
         self._body_bytes = 0
         self._padded = False  # a beat has opened the frame that comes next
 
@@ -89,13 +115,14 @@ class CallableResponse(Generic[CallerT]):
             # before the body is read: an unauthenticated caller's never is. Node does it after
             caller = await self._authenticate(headers, trace_id)
             body = await self._read(receive)
-            data = parse_envelope(method, content_type, body)
+            data = await self._parse(method, content_type, body)
         except CallableError as refusal:
             reply = self._fail(refusal, trace_id)
             return await self._finish(send, headers, reply, streaming=streaming)
         except ClientLeft:
             return None
         else:
+            size = len(body)
             del body  # only the parsed data stays in memory while the call runs
             call = Call(
                 data,
@@ -103,15 +130,21 @@ class CallableResponse(Generic[CallerT]):
                 caller,
                 streaming=streaming,
                 trace_id=trace_id,
+                body_bytes=size,
                 limits=self._wire.limits,
+                on_release=lambda: self._hold(0),
             )
+            del data
             return await self._run(call, receive, send)
         finally:
             self._hold(0)
 
     async def _authenticate(self, headers: Headers, trace_id: str) -> CallerT:
         try:
-            return await self._wire.authenticate(headers)
+            caller = await self._wire.authenticate(headers)
+            if self._admit is not None:
+                await self._admit(caller, headers)
+            return caller
         except CallableError:
             raise
         except Exception as error:
@@ -190,7 +223,28 @@ class CallableResponse(Generic[CallerT]):
         _, chunk = pack([reply.body], self._padded)
         return await send({"type": "http.response.body", "body": chunk})
 
+    async def _parse(self, method: str, content_type: str, body: bytearray) -> Any:
+        if len(body) <= self._wire.limits.parsed_at_once_bytes:
+            return parse_envelope(method, content_type, body, self._limits)
+        return await self._wire.compute(parse_envelope, method, content_type, body, self._limits)
+
     async def _read(self, receive: Receive) -> bytearray:
+        """Read the body, as long as it comes fast enough. Raises as `_read_all`, and BodyTooSlow.
+
+        A body that is refused has to come as fast: it is read to its end, and discarded.
+        """
+        begun = asyncio.get_running_loop().time() + self._wire.limits.body_grace_s
+        try:
+            async with asyncio.timeout_at(begun) as patience:
+
+                def on_bytes(size: int) -> None:
+                    patience.reschedule(begun + size / self._wire.limits.body_min_bytes_per_s)
+
+                return await self._read_all(receive, on_bytes)
+        except TimeoutError:
+            raise BodyTooSlow from None
+
+    async def _read_all(self, receive: Receive, on_bytes: Callable[[int], None]) -> bytearray:
         """Read the body.
 
         Raises:
@@ -198,7 +252,9 @@ class CallableResponse(Generic[CallerT]):
             Overloaded: Too many bodies are being read. Its memory has been released.
             ClientLeft: The client hung up.
         """
-        wire, most = self._wire, self._wire.limits.body_max_bytes
+        wire = self._wire
+        limits = self._limits
+        most = min(wire.limits.body_max_bytes, limits.text_max_bytes + limits.files_max_bytes)
         body = bytearray()
         size = 0
         refused: CallableError | None = None
@@ -210,6 +266,8 @@ class CallableResponse(Generic[CallerT]):
             chunk: bytes = event.get("body", b"")
             more = event.get("more_body", False)
             size += len(chunk)
+            if more:
+                on_bytes(size)
             if refused is not None:
                 continue  # most clients read the response only after sending: let them send
             body += chunk

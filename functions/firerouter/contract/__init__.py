@@ -95,6 +95,7 @@ if TYPE_CHECKING:
         StopGeneration,
     )
     from .response_format import (
+        ParsedAnswer,
         ResponseFormat,
         StoredFormat,
         from_stored,
@@ -302,6 +303,7 @@ else:
                 "StopGeneration",
             ),
             "response_format": (
+                "ParsedAnswer",
                 "ResponseFormat",
                 "StoredFormat",
                 "from_stored",
@@ -486,6 +488,7 @@ __all__ = (
     "Name",
     "Notice",
     "Number",
+    "ParsedAnswer",
     "Part",
     "PartialImage",
     "Percentiles",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from functools import cached_property
 from typing import Annotated, Final
@@ -51,6 +52,11 @@ class Attachment(Record):
     def content(self) -> bytes | None:
         """The bytes of `data`, decoded once for each value of this type; None if not base64."""
         return decode_base64(self.data or "")
+
+    @cached_property
+    def digest(self) -> bytes:
+        """The hash of `content`, made once for each value of this type."""
+        return hashlib.sha256(self.content or b"").digest()
 
     @model_validator(mode="after")
     def _one_source(self) -> Attachment:

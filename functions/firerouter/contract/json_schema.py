@@ -1,8 +1,8 @@
 """Validates JSON Schemas, and values against them. Only this module imports jsonschema.
 
-Schemas come from callers and values from models, and both are validated on the event loop that
-serves all calls. So nothing is fetched, no regular expression of a schema is run, and validating a
-value stops after a number of steps. Validating a schema counts no steps: its size is limited.
+Schemas come from callers and values from models. So nothing is fetched, no regular expression of a
+schema is run, and validating a value stops after a number of steps: it still takes long enough to
+be done off the event loop. A schema is validated in one walk (`schema_syntax`).
 Whatever they contain, the result is a short description of the fault, not an exception.
 """
 
@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import limits
+from .schema_syntax import first_fault
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
 
-_REFERENCES: Final = ("$ref", "$dynamicRef")
-_DATA: Final = ("const", "default", "enum", "examples")  # contain values, not schemas
 _LISTS: Final = ("const", "enum", "required", "type")  # a value is compared with each entry
 # keywords that run or look up regular expressions, or take steps that are not counted
 _UNCHECKED: Final = (
@@ -33,7 +31,6 @@ _UNCHECKED: Final = (
 )
 
 
-Container = dict[str, object] | list[object]
 Keywords = Mapping[str, object]  # the schema that a keyword's check belongs to
 Check = Callable[..., object]  # one keyword's check, as jsonschema calls it
 
@@ -44,41 +41,8 @@ class TooMuch(Exception):
 
 def fault_of_schema(schema: object) -> str | None:
     """Return where a schema is invalid, as a path and a keyword; None if it is valid."""
-    return _fault_of_schema(json.dumps(schema))
-
-
-@lru_cache(maxsize=256)  # apps send the same schemas with each call, and 20 kB take 0.1 s
-def _fault_of_schema(text: str) -> str | None:
-    from jsonschema import Draft202012Validator
-
-    schema = json.loads(text)
-    meta = Draft202012Validator(Draft202012Validator.META_SCHEMA)
-    error = next(meta.iter_errors(schema), None)
-    if error is not None:
-        return f"{_path(error.absolute_path)} ({error.validator})"
-    return next(_broken_references(schema), None)
-
-
-def _broken_references(schema: object) -> Iterator[str]:
-    """Find references within the schema that lead nowhere: the validator would fail on them."""
-    from referencing import Registry
-    from referencing.jsonschema import DRAFT202012
-
-    resolver = Registry().resolver_with_root(DRAFT202012.create_resource(schema))
-    ahead: list[tuple[tuple[object, ...], Container]]
-    ahead = [((), schema)] if isinstance(schema, dict) else []
-    while ahead:
-        path, part = ahead.pop()
-        for key, value in enumerate(part) if isinstance(part, list) else part.items():
-            if key in _REFERENCES and isinstance(value, str) and value.startswith("#"):
-                try:
-                    target = resolver.lookup(value).contents
-                except Exception:  # it raises various errors, for example for a pointer into a text
-                    target = None
-                if not isinstance(target, (dict, bool)):
-                    yield f"{_path(path)} ({key})"
-            elif key not in _DATA and isinstance(value, (dict, list)):
-                ahead.append(((*path, key), value))
+    fault = first_fault(schema)
+    return None if fault is None else f"{_path(fault[0])} ({fault[1]})"
 
 
 def fault_of(value: Any, schema: object) -> str | None:

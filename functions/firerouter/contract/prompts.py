@@ -26,7 +26,7 @@ from .fields import (
 )
 from .images import ImageOptions
 from .response_format import ResponseFormat
-from .tools import ReasoningDetails, Tool, ToolCall, ToolResult, problem_of, size_of
+from .tools import ReasoningDetails, ToolCall, ToolResult, Tools, problem_of, size_of
 
 NEW: Final = "new"  # in place of the id of a conversation that does not exist yet
 ROOT: Final = "root"  # in place of the message that the first message of a conversation follows
@@ -93,9 +93,7 @@ class ExecutePrompt(Record):
         Annotated[list[ToolResult], Field(min_length=1, max_length=limits.TOOL_CALLS_MAX)] | None
     ) = None
     """The results of all tool calls of the conversation's last answer."""
-    tools: Annotated[list[Tool], Field(max_length=limits.CALLER_TOOLS_MAX)] = Field(
-        default_factory=list
-    )
+    tools: Tools = Field(default_factory=list)
     """Functions of the app that the model may call, at most 50,000 bytes of JSON together."""
     tool_choice: Annotated[str, Field(max_length=limits.NAME_MAX_CHARS)] | None = None
     """`auto`, `none`, `required`, or the name of the tool to call. Default: the model's, `auto`."""

@@ -117,9 +117,11 @@ def parse_partial(text: str) -> object:
     return value
 
 
-def result_fields(text: str, wanted: Mapping[str, object] | None) -> dict[str, object]:
-    """Return a result's `json`, or the notice that the answer does not have the format."""
-    found = parse_answer(text, wanted)
+def result_fields(found: ParsedAnswer | None) -> dict[str, object]:
+    """Return a result's `json`, or the notice that the answer does not have the format.
+
+    `found` is what `parse_answer` returned for it.
+    """
     if found is None:
         return {}
     if found.fault is None:

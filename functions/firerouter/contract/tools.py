@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Final, Protocol
 
 import orjson
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from .. import limits
@@ -23,6 +23,31 @@ from .json_schema import fault_of_schema
 from .json_values import SentObject
 
 CHOICES: Final = ("auto", "none", "required")
+
+
+def _all_not_too_long(tools: object) -> object:
+    """Check the size of all declarations before any of their schemas is looked at."""
+    most, size = limits.TOOLS_MAX_BYTES, 0
+    for tool in tools if isinstance(tools, list) else ():
+        size += _size(tool)
+        if size > most:
+            raise PydanticCustomError(
+                "size", "may have at most {limit} bytes of JSON together", {"limit": f"{most:,}"}
+            )
+    return tools
+
+
+def _size(tool: object) -> int:
+    """Return the bytes of a tool's JSON; a schema may be given as its text."""
+    if isinstance(tool, Tool):
+        tool = tool.model_dump(by_alias=True)
+    schema = tool.get("parameters") if isinstance(tool, dict) else None
+    if isinstance(tool, dict) and isinstance(schema, str):
+        return len(schema.encode("utf-8", "replace")) + _size({**tool, "parameters": None})
+    try:
+        return len(orjson.dumps(tool))
+    except TypeError:  # a value that JSON does not have, which is refused later
+        return 0
 
 
 def _schema(value: dict[str, object]) -> dict[str, object]:
@@ -55,6 +80,13 @@ class Tool(Record):
     def upstream(self) -> dict[str, object]:
         """Return an entry of `tools` as OpenRouter takes it."""
         return {"type": "function", "function": self.model_dump(exclude_none=True)}
+
+
+Tools = Annotated[
+    list[Tool],
+    BeforeValidator(_all_not_too_long, json_schema_input_type=list[Tool]),
+    Field(max_length=limits.CALLER_TOOLS_MAX),
+]
 
 
 class ToolCall(Record):
@@ -139,8 +171,6 @@ def _problems(
         yield "toolChoice", "must be auto, none, required or the name of a tool in tools"
     if choice == "required" and not tools:
         yield "toolChoice", "may not be required without tools"
-    if sum(len(orjson.dumps(tool.model_dump())) for tool in tools) > limits.TOOLS_MAX_BYTES:
-        yield "tools", f"may have at most {limits.TOOLS_MAX_BYTES:,} bytes of JSON together"
     yield from _unpaired(messages)
 
 

@@ -45,6 +45,7 @@ class ThreadWriter:
         thread: Where they belong.
         question_written: Whether the question is stored.
         deleted: Whether the conversation turned out to be deleted.
+        refused: Whether Firestore will never take what is to be written.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class ThreadWriter:
         self.thread = thread
         self.question_written = False
         self.deleted = False
+        self.refused = False
         self._firestore = firestore
         self._conversation = conversation
         self._background = background
@@ -100,7 +102,8 @@ class ThreadWriter:
             summary: The new summary of the messages above, if one was made.
 
         Returns:
-            Whether nothing is left to store; False while retries continue in the background.
+            Whether nothing is left to store; False while retries continue in the background, or if
+            Firestore will never take it.
         """
         place = self.thread.place
         says = bool(result["text"] or result.get("images"))
@@ -115,7 +118,7 @@ class ThreadWriter:
             loop = asyncio.get_running_loop()
             until = loop.time() + self._limits.answer_retried_s
             while not await self._write_answer(document, pieces, summary, leads=leads):
-                if self.deleted or loop.time() > until:
+                if self.deleted or self.refused or loop.time() > until:
                     return self.deleted
                 await asyncio.sleep(self._limits.answer_pause_s)
             return True
@@ -144,7 +147,8 @@ class ThreadWriter:
             leads: Whether the chosen path leads to it.
 
         Returns:
-            Whether that is done, or the conversation was deleted.
+            Whether that is done, or never will be: the conversation was deleted, or Firestore does
+            not take the messages.
         """
         await self._write_question(self._limits.answer_s, leads=leads)
         done = self.question_written or self.thread.question is None
@@ -152,7 +156,7 @@ class ThreadWriter:
             feature = self.thread.place.feature
             document = answer_document(feature, result, "interrupted", error, None)
             done = await self._write_answer(document, {}, None, leads=leads)
-        return done or self.deleted
+        return done or self.deleted or self.refused
 
     def written_question(self) -> Json | None:
         """Return how the question was stored, for a writer elsewhere; None if it is not stored."""
@@ -275,8 +279,8 @@ class ThreadWriter:
 
         A failure of Firestore is never raised: the caller gets the answer nevertheless.
         """
-        for _ in range(_TRIES):
-            if self.deleted:
+        for again in range(_TRIES):
+            if self.deleted or self.refused:
                 break
             batch = Batch(self._firestore)
             try:
@@ -285,8 +289,10 @@ class ThreadWriter:
             except Missing:
                 self.deleted = True
             except NotStorable as error:
-                # concurrent messages may have filled the page beyond what a document holds
                 log.error("message_refused", type=error.cause)
+                # concurrent messages may have filled the page beyond what a document holds; of
+                # anything else, and of the next page, another try comes to the same
+                self.refused = bool(again) or not self.thread.place.page_bytes
                 self._move_to_next_page()
             except FirestoreError as error:
                 log.error("message_not_kept", type=error.cause)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import chain, repeat
@@ -28,6 +29,7 @@ class Follower:
         self._progress = progress
         self._limits = progress.limits
         self._now = now
+        self._following: Counter[str] = Counter()  # by generation
 
     async def resume(self, listener: Listener, uid: str, id_: str) -> PromptResult:
         """Return the result of a generation, at once if it has ended.
@@ -53,12 +55,25 @@ class Follower:
             ResultNotKept: It has ended, and its result is not stored.
             LedgerUnavailable: Firestore did not answer.
             Restarting: Its instance was killed.
-            AlreadyRunning: It takes longer than this call may.
+            AlreadyRunning: It takes longer than this call may, or too many follow it.
         """
         entry = await self._progress.entry(id_, uid)
         return await self._follow(listener, uid, id_, entry)
 
     async def _follow(
+        self, listener: Listener, uid: str, id_: str, entry: StoredEntry
+    ) -> PromptResult:
+        """Follow, as one of a few: each reads the progress by itself."""
+        if self._following[id_] >= self._limits.followers_max:
+            raise AlreadyRunning(retry_after_seconds=2, generationId=id_)
+        self._following[id_] += 1
+        try:
+            return await self._read_on(listener, uid, id_, entry)
+        finally:
+            self._following[id_] -= 1
+            self._following += Counter()  # without those that nobody follows
+
+    async def _read_on(
         self, listener: Listener, uid: str, id_: str, entry: StoredEntry
     ) -> PromptResult:
         ids = entry.place.ids() if entry.place else {}

@@ -18,6 +18,7 @@ class ProgressLimits:
     write_s: float = 5.0  # one piece
     delete_s: float = 3.0  # all pieces, before the result goes out
     erase_s: float = 8.0  # all that is left of a generation that no instance runs
+    followers_max: int = 5  # of one answer, on one instance
     follow_max_s: float = limits.TOTAL_S  # after that, a follower's own function has to end
     ttl_days: int = 1
 
@@ -41,7 +42,7 @@ class StopLimits:
     """How a stop reaches the instance that runs the generation."""
 
     write_s: float = 8.0
-    look_pauses_s: tuple[float, ...] = (0.2, 0.5, 1.0)  # before looking again for a new request
+    look_pauses_s: tuple[float, ...] = (0.5, 1.2)  # before looking again for a new request
     listen_after_s: float = 0.15  # an answer that ends sooner opens no listener
     open_s: float = 10.0  # until a new listener is up to date
     rest_s: float = 10.0  # that a listener stays open after the last generation

@@ -50,17 +50,17 @@ class StopCallable:
         """Stop what may be a comparison. Its status is "running" if any of its generations is.
 
         It looks more than once: the request may still be on its way or, if all answers have ended,
-        the judge's may.
+        the judge's may. A look that finds nothing costs one read, however many ids are looked for.
         """
-        statuses: list[str] = []
+        ids, statuses = (id_, *comparison_ids(id_, uid)), list[str]()
         for pause_s in chain((0.0,), self._limits.look_pauses_s):
             await asyncio.sleep(pause_s)
-            alone, *parts = await asyncio.gather(
-                self._stop(id_, uid),
-                *(self._stop(part, uid, comparison=id_) for part in comparison_ids(id_, uid)),
+            known = await self._stops.known(ids, uid)
+            found = await asyncio.gather(
+                *(self._stop(one, uid, None if one == id_ else id_) for one in ids if one in known)
             )
-            statuses = [status for status in (alone, *parts) if status is not None]
-            if "running" in statuses or alone is not None:
+            statuses = [status for status in found if status is not None]
+            if "running" in statuses or (id_ in known and statuses):
                 break
             if statuses and "done" not in statuses:
                 break

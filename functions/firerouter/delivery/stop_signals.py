@@ -14,7 +14,7 @@ comparison.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -95,6 +95,18 @@ class StopSignals:
                 except Conflict:
                     continue  # the entry has changed, for example ended: read it again
                 return "running"
+
+    async def known(self, ids: Sequence[str], uid: str) -> set[str]:
+        """Return which of these are generations of this user's, or run here as anything else.
+
+        Raises:
+            LedgerUnavailable: Firestore did not answer.
+            FirestoreForbidden: The functions' service account lacks a role.
+        """
+        here = {id_ for id_ in ids if self._stoppable.get(id_, ("", None))[0] == uid}
+        with translated(LedgerUnavailable, "stop_failed"):
+            found = await self._store.find(ids, (EntryField.UID,))
+        return here | {stored.id for stored in found if stored.uid == uid}
 
     async def comparison_was_stopped(self, ids: Iterable[str]) -> bool:
         """Return whether any of these was stopped with its comparison, on whichever instance."""

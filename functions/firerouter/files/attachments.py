@@ -24,6 +24,7 @@ from typing import NamedTuple
 from google.cloud.firestore import AsyncDocumentReference
 
 from .. import log
+from ..background import BackgroundTasks
 from ..callable import Call, CallableError
 from ..contract import (
     Attachment,
@@ -64,8 +65,10 @@ class Attachments:
         storage: FileStorage,
         quota: UploadQuota,
         choice: ModelChoice,
+        background: BackgroundTasks,
         limits: FileLimits,
     ) -> None:
+        self._background = background
         self._storage = storage
         self._quota = quota
         self._choice = choice
@@ -120,6 +123,16 @@ class Attachments:
             sentence = f"attachments have {size} bytes in total; at most {most} are allowed."
             raise InvalidArgument(sentence, field="attachments")
         return list(found)
+
+    def hold_inline(self, generation: str, refs: Sequence[FileRef]) -> None:
+        """Count the files that came with a request: they are in memory until `release`.
+
+        Raises:
+            Overloaded: This instance holds too many files at the moment.
+        """
+        sizes = {ref.key: ref.file.size for ref in refs if ref.file.content}
+        if sizes:
+            self._memory.hold(generation, sizes, 0)
 
     async def plan(
         self,
@@ -225,13 +238,14 @@ class Attachments:
             if known is None:
                 raise AttachmentUnknown(field=f"{place}.path")
             return FileRef(place, known, known.path)
-        content, type_ = attachment.content, str(attachment.content_type)
+        content, digest = await self._background.compute(_decode, attachment)
+        type_ = str(attachment.content_type)
         if content is None:
             raise InvalidArgument(f"{place}.data must be base64.", field=f"{place}.data")
         path = inline_path(uid, generation, number)
         file = File(path, type_, len(content), attachment.name, content)
         # not the path, which differs each time: the same question must have the same key
-        key = hashlib.sha256(content)
+        key = hashlib.sha256(digest)
         key.update(f"\0{type_}\0{attachment.name}".encode())
         ref = FileRef(place, file, key.hexdigest())
         if not file.matches_type():
@@ -257,6 +271,10 @@ class Attachments:
             return _Read(found is not None, None)
         # in the default threads, which resolve host names too: this needs no network
         return _Read(True, await asyncio.to_thread(found.to_part))
+
+
+def _decode(attachment: Attachment) -> tuple[bytes | None, bytes]:
+    return attachment.content, attachment.digest
 
 
 def _not_what_it_says(ref: FileRef) -> InvalidArgument:

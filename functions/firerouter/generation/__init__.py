@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
-    from .active import origin_of
     from .allowance import AllowanceCallable
     from .answer import Answerer
     from .cache import ResponseCache
@@ -21,7 +20,6 @@ else:
     __getattr__ = lazily(
         __name__,
         {
-            "active": ("origin_of",),
             "allowance": ("AllowanceCallable",),
             "answer": ("Answerer",),
             "cache": ("ResponseCache",),
@@ -48,5 +46,4 @@ __all__ = (
     "RequestBuilder",
     "ResponseCache",
     "UserCaps",
-    "origin_of",
 )

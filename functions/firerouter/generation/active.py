@@ -10,12 +10,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from ..callable import Call, Listener
+from ..background import BackgroundTasks
+from ..callable import Call, Frame, Listener
 from ..contract import PromptResult
 from ..ledger import payload_hash
 from ..openrouter import Deadline
 from ..users import Caller
+
+HASHED_AT_ONCE_BYTES: Final = 64_000  # a longer request is hashed off the event loop
 
 
 class HandedOver:
@@ -31,37 +35,48 @@ class Origin:
         payload: The hash of the request's data, which tells the same request from another one.
         trace_id: The trace that its log entries belong to.
         listener: Where its frames go: a call, or one model's part of a comparison.
+        release: Is called when the request is needed no longer as it came.
     """
 
     caller: Caller
     payload: str
     trace_id: str
     listener: Listener
+    release: Callable[[], None] = lambda: None
 
     @property
     def uid(self) -> str:
         return self.caller.uid
 
 
-def origin_of(call: Call[Caller]) -> Origin:
+async def origin_of(call: Call[Caller], background: BackgroundTasks) -> Origin:
     """Return where a call comes from. Its data were parsed, and so are an object."""
-    return Origin(call.caller, payload_hash(call.data), call.trace_id, call)
+    if call.body_bytes > HASHED_AT_ONCE_BYTES:
+        payload = await background.compute(payload_hash, call.data)
+    else:
+        payload = payload_hash(call.data)
+    return Origin(call.caller, payload, call.trace_id, call, call.release_data)
 
 
 class Listeners:
     """The listeners of one generation, and the frames that a late one has to be sent first.
 
     Text is held in pieces and sent to a late listener as one frame. The limits on an answer
-    (`OpenRouterLimits`) bound all of it.
+    (`OpenRouterLimits`) bound all of it. A listener that is alone may slow the answer down. Of
+    several, one that falls behind is sent no more frames, and gets the result at the end.
     """
 
     def __init__(self, on_empty: Callable[[], None]) -> None:
         """`on_empty` is called whenever the last listener has left."""
         self._on_empty = on_empty
         self._listeners: tuple[Listener, ...] = ()
+        self._behind: set[Listener] = set()  # those that are sent no more
         self._start: Mapping[str, object] | None = None
         self._texts: dict[str, list[str]] = {"reasoning": [], "text": []}
         self._frames: list[Mapping[str, object]] = []  # the ones that are sent whole
+
+    def __len__(self) -> int:
+        return len(self._listeners)
 
     def add(self, listener: Listener) -> None:
         """Add a listener, and send it everything from the beginning."""
@@ -77,11 +92,13 @@ class Listeners:
 
     async def send(self, frame: Mapping[str, object]) -> None:
         """Send a frame to all current listeners. A single listener may slow us to its own pace."""
-        if len(self._listeners) == 1:
+        if len(self._listeners) == 1 and not self._behind:
             await self._listeners[0].send(frame)
-        else:
-            for listener in self._listeners:
-                listener.put(frame)
+            return
+        shared = Frame(frame)
+        for listener in self._listeners:
+            if listener not in self._behind and not listener.offer(shared):
+                self._behind.add(listener)
 
     async def send_start(self, frame: Mapping[str, object]) -> None:
         self._start = frame
@@ -109,6 +126,7 @@ class Listeners:
 
     def _remove(self, listener: Listener) -> None:
         self._listeners = tuple(other for other in self._listeners if other is not listener)
+        self._behind.discard(listener)
         if not self._listeners:
             self._on_empty()
 

@@ -21,7 +21,7 @@ from typing import Final
 from google.cloud.firestore import AsyncDocumentReference
 
 from .. import log
-from ..contract import Notice, parse_answer, parse_partial
+from ..contract import Notice, ParsedAnswer, parse_answer, parse_partial
 from ..conversations import ConversationStore, Summary, ThreadWriter
 from ..delivery import Progress, Repair
 from ..errors import ContextTooLong, ImagesTooLarge, ImageUnreadable, UpstreamError
@@ -106,6 +106,7 @@ class AnswerOutcome:
         helper_calls: The helper model's calls for it.
         records: All of these, with what they cost.
         summary: The helper model's summary of older messages.
+        parsed: A whole answer as JSON, if that was asked for.
         annotations: OpenRouter's new annotations of files, each as JSON text.
         images: The images that the model generated.
         notices: What the caller should know about the answer.
@@ -120,6 +121,7 @@ class AnswerOutcome:
     helper_calls: tuple[HelperCall, ...]
     records: tuple[AttemptRecord, ...]
     summary: Summary | None
+    parsed: ParsedAnswer | None
     annotations: tuple[str, ...]
     images: tuple[GeneratedImage, ...]
     notices: tuple[Notice, ...]
@@ -185,6 +187,7 @@ class AnswerRun:
         self._answer: Answer | None = None
         self._replaced: Answer | None = None
         self._cached: CachedAnswer | None = None
+        self._parsed: tuple[str, ParsedAnswer | None] | None = None  # of which text
         self._images = GeneratedImages(
             stores=prepared.stores_images, inlines=prepared.request.inline_images
         )
@@ -220,6 +223,7 @@ class AnswerRun:
             helper_calls=tuple(self._helper.calls),
             records=(),
             summary=self._helper.summary,
+            parsed=self._parsed[1] if self._parsed and self._parsed[0] == self.text() else None,
             annotations=(),
             images=tuple(self._images.images),
             notices=tuple(self._notices),
@@ -310,6 +314,7 @@ class AnswerRun:
         """Send a cached answer, all at once."""
         await self._question_stored()
         self._cached = cached
+        await self._parse(self._upstream)
         self._first_token_ms = self._active.elapsed_ms()
         await self._send_start(cached["model"])
         if self._settings.stream:
@@ -342,8 +347,19 @@ class AnswerRun:
         made, wanted = len(self._images.images), upstream.image_count
         if 0 < made < wanted:
             self._notices.append(_fewer_images(made, wanted))
-        if fault := self._repairable_fault(upstream):
-            await self._repair(upstream, fault)
+        parsed = await self._parse(upstream)
+        if parsed is not None and parsed.fault and self._may_repair():
+            await self._repair(upstream, parsed.fault)
+            await self._parse(upstream)
+
+    async def _parse(self, upstream: ChatRequest) -> ParsedAnswer | None:
+        """Parse the answer and validate it, once and off the event loop; None if it is no JSON."""
+        text = self.text()
+        if self._parsed is None or self._parsed[0] != text:
+            wanted, compute = upstream.response_format, self._services.ledger.background.compute
+            found = await compute(parse_answer, text, wanted) if upstream.wants_json else None
+            self._parsed = text, found
+        return self._parsed[1]
 
     async def _read_fitting(self) -> ChatRequest:
         """Read the answer. If the conversation is too long for the model, retry with half of it.
@@ -364,15 +380,12 @@ class AnswerRun:
             await self._read(upstream)
         return upstream
 
-    def _repairable_fault(self, upstream: ChatRequest) -> str | None:
-        """Return what is wrong with the answer's JSON, if the feature repairs such answers."""
+    def _may_repair(self) -> bool:
+        """Return whether the feature repairs answers that have not their format."""
         answer = self._answer
         whole = answer is not None and answer.finish_reason == "stop"
         # a repair would generate, and bill, the images again
-        if not (whole and self._settings.repair_json) or self._images.images:
-            return None
-        parsed = parse_answer(self.written()[0], upstream.response_format)
-        return parsed.fault if parsed else None
+        return whole and self._settings.repair_json and not self._images.images
 
     async def _repair(self, upstream: ChatRequest, fault: str) -> None:
         """Request the answer once more. It replaces the first one; both are billed."""

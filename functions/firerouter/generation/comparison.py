@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import cast
 
-from ..callable import Call, CallableError
+from ..callable import Call, CallableError, Frame
 from ..contract import (
     NANO_PER_USD,
     CompareModels,
@@ -74,6 +74,9 @@ class ModelListener:
     def put(self, message: Mapping[str, object]) -> None:
         self._call.put(self._placed(message))
 
+    def offer(self, frame: Frame) -> bool:
+        return self._call.offer(Frame(self._placed(frame.message)))
+
     def on_leave(self, callback: Callable[[], None]) -> None:
         """Call back once when the client leaves, or immediately if it has left."""
         if self.left:
@@ -98,12 +101,12 @@ class ComparisonPart:
     """What one model of a comparison is asked.
 
     Attributes:
-        data: The request's data, by which a repeated request is recognized.
+        payload: Tells the same request from another one.
         admission: Its part of the joint admission.
     """
 
     model: str
-    data: Mapping[str, object]
+    payload: str
     request: ExecutePrompt
     admission: JointPart | FollowingPart | None = None
 
@@ -164,7 +167,8 @@ class ModelComparison:
         request = parse(CompareModels, call.data)
         uid = call.caller.uid
         id_ = generation_id(uid, request.request_id)
-        parts = _parts(request, id_)
+        shared = await self._ledger.background.compute(payload_hash, request.shared())
+        parts = _parts(request, id_, shared)
         first = parts[0].request
         feature, app = await asyncio.gather(
             self._builder.feature(first, uid, None), self._app_settings.get()
@@ -172,12 +176,14 @@ class ModelComparison:
         feature = _without_fallbacks(feature)
         await self._check_models(parts, request.judge, feature, app, uid)
         cost, judge_reserve = await self._estimate(request, first, feature, app, uid)
+        judge_payload = _judge_payload(request, shared)
+        call.release_data()
         start = {"comparisonId": id_, "models": request.models, "estimate": cost}
         await call.send({"type": "start", **start})
         comparison = ActiveComparison(id_, uid, self._stops)
         with (
             self._stops.register(id_, uid, comparison.stop),
-            self._following(request, id_, uid, judge_reserve) as (following, is_new),
+            self._following(request, id_, uid, judge_reserve, judge_payload) as (following, is_new),
         ):
             joint = JointAdmission(self._ledger, len(parts), following if is_new else None)
             outcomes = await asyncio.gather(
@@ -197,14 +203,15 @@ class ModelComparison:
             ]
             judgement = None
             if request.judge is not None:
+                asked = ComparisonPart(request.judge.model, judge_payload, first, following)
                 judgement = await self._judge(
-                    call, comparison, request, first, feature, answers=answers, admission=following
+                    call, comparison, request, asked, feature, answers=answers
                 )
         return build_result(id_, cost, answers, judgement)
 
     @contextmanager
     def _following(
-        self, request: CompareModels, id_: str, uid: str, reserve: Reserve | None
+        self, request: CompareModels, id_: str, uid: str, reserve: Reserve | None, payload: str
     ) -> Iterator[tuple[FollowingPart | None, bool]]:
         """While entered, the judge can be admitted with the answers.
 
@@ -221,7 +228,7 @@ class ModelComparison:
             yield self._judges[id_], False
             return
         judge_request = comparison_request(id_, len(request.models))
-        key = RequestKey(payload=payload_hash(_judge_data(request)), request_id=judge_request)
+        key = RequestKey(payload=payload, request_id=judge_request)
         model = request.judge.model
 
         def build(part: Admission) -> Admission:
@@ -338,7 +345,7 @@ class ModelComparison:
         listener = ModelListener(call, index, part.model)
         if comparison.stopped:
             listener.leave()  # stopped before this generation existed
-        origin = Origin(call.caller, payload_hash(part.data), call.trace_id, listener)
+        origin = Origin(call.caller, part.payload, call.trace_id, listener)
         try:
             with part.admission or nullcontext():
                 result = await self._execution.run(
@@ -357,14 +364,17 @@ class ModelComparison:
         call: Call[Caller],
         comparison: ActiveComparison,
         compared: CompareModels,
-        first: ExecutePrompt,
+        part: ComparisonPart,
         feature: Feature,
         *,
         answers: Sequence[PromptResult | FailedAnswer],
-        admission: FollowingPart | None,
     ) -> Judgement | FailedJudgement | None:
-        """Return the judge's verdict on the answers; None if there are no answers to judge."""
+        """Return the judge's verdict on the answers; None if there are no answers to judge.
+
+        `part` is the judge's, with the request that the answers are to.
+        """
         judge_, texts = compared.judge, judge.judgeable_answers(answers)
+        first = part.request
         if judge_ is None or not texts or call.left or await comparison.was_stopped():
             return None
         prompt = judge.judge_prompt(
@@ -377,8 +387,7 @@ class ModelComparison:
             "temporary": first.temporary,
             "requestId": comparison_request(comparison.id, len(answers)),
         }
-        asked = parse(ExecutePrompt, data)
-        part = ComparisonPart(judge_.model, _judge_data(compared), asked, admission)
+        part = replace(part, request=parse(ExecutePrompt, data))
         outcome = await self._answer(
             call, comparison, len(answers), part, judge.judge_feature(feature)
         )
@@ -390,20 +399,24 @@ class ModelComparison:
         return cast(Judgement | FailedJudgement, judgement)
 
 
-def _parts(request: CompareModels, id_: str) -> list[ComparisonPart]:
-    """Return one `execute_prompt` for each model. Raises InvalidArgument."""
+def _parts(request: CompareModels, id_: str, shared: str) -> list[ComparisonPart]:
+    """Return one `execute_prompt` for each model; their files are the same values.
+
+    `shared` is the hash of what they have in common. Raises InvalidArgument.
+    """
+    first = parse(ExecutePrompt, {**request.shared(), "model": request.models[0]})
     parts = []
     for index, model in enumerate(request.models):
-        own = {"model": model, "requestId": comparison_request(id_, index)}
-        data = {**request.shared(), **own}
-        parts.append(ComparisonPart(model, data, parse(ExecutePrompt, data)))
+        own = {"model": model, "request_id": comparison_request(id_, index)}
+        payload = payload_hash({"shared": shared, "model": model})
+        parts.append(ComparisonPart(model, payload, first.model_copy(update=own)))
     return parts
 
 
-def _judge_data(request: CompareModels) -> dict[str, object]:
-    """Return the data that identifies a judge's request before there are answers to judge."""
+def _judge_payload(request: CompareModels, shared: str) -> str:
+    """Return what identifies a judge's request before there are answers to judge."""
     asked = request.judge.model_dump(mode="json") if request.judge else None
-    return {**request.shared(), "models": list(request.models), "judge": asked}
+    return payload_hash({"shared": shared, "models": list(request.models), "judge": asked})
 
 
 def _without_fallbacks(feature: Feature) -> Feature:

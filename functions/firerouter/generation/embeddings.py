@@ -19,6 +19,7 @@ from ..callable import Call, CallableError, encode
 from ..contract import CreateEmbeddings, EmbeddingsResult, Notice, Usage, parse
 from ..delivery import StopSignals
 from ..errors import (
+    AlreadyRunning,
     ContextTooLong,
     InvalidArgument,
     RequestIdReused,
@@ -77,19 +78,19 @@ class ActiveEmbedding:
         self.payload = payload
         self.deadline = Deadline(total_s)
         self.result: asyncio.Future[EmbeddingsResult] = asyncio.get_running_loop().create_future()
-        self._waiting = 0
+        self.waiting = 0
 
     def add(self, origin: Origin) -> None:
         """Add a caller who waits for the result. When the last one leaves, the work is stopped."""
-        self._waiting += 1
+        self.waiting += 1
         origin.listener.on_leave(self._leave)
 
     def stop(self) -> None:
         self.deadline.stop("stopped")
 
     def _leave(self) -> None:
-        self._waiting -= 1
-        if not self._waiting:
+        self.waiting -= 1
+        if not self.waiting:
             self.stop()
 
 
@@ -148,7 +149,11 @@ class EmbeddingExecution:
             CallableError: See docs/reference/create_embeddings.md.
         """
         request = parse(CreateEmbeddings, call.data)
-        return await self.run(origin_of(call), request)
+        return await self.run(await self.origin_of(call), request)
+
+    async def origin_of(self, call: Call[Caller]) -> Origin:
+        """Return where a call comes from whose data were parsed."""
+        return await origin_of(call, self._ledger.background)
 
     async def run(
         self, origin: Origin, request: CreateEmbeddings, override: Feature | None = None
@@ -167,6 +172,8 @@ class EmbeddingExecution:
         if (active := self._active.get(id_)) is not None:
             if active.payload != origin.payload:
                 raise RequestIdReused
+            if active.waiting >= self._limits.listeners_max:  # each gets all of the vectors
+                raise AlreadyRunning(retry_after_seconds=2, generationId=id_)
             active.add(origin)
             result = await asyncio.shield(active.result)
             return _in_form(result, request.encoding_format)
@@ -209,6 +216,8 @@ class EmbeddingExecution:
         )
         active.deadline.cap_total(feature.settings.total_s)
         caps, payer = await self._user_caps.of(origin.caller, app, feature)
+        if request.request_id is None:  # else it may have been answered before
+            self._ledger.check(origin.uid, feature.id, caps)
         requests = await self._requests(request, feature, app, origin.uid)
         prices = await self._prices(requests[0].model, app)
         await requests[0].keys.get()  # so that a missing key fails before anything is counted

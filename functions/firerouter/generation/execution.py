@@ -120,10 +120,15 @@ class PromptExecution:
         data = call.data
         if isinstance(data, dict) and "resume" in data:
             if data["resume"] is not None:
-                return await self._resume(origin_of(call), parse(ResumeGeneration, data).resume)
+                resumed = parse(ResumeGeneration, data).resume
+                return await self._resume(await self.origin_of(call), resumed)
             data = {name: value for name, value in data.items() if name != "resume"}
         request = parse(ExecutePrompt, data)
-        return await self.run(origin_of(call), request)
+        return await self.run(await self.origin_of(call), request)
+
+    async def origin_of(self, call: Call[Caller]) -> Origin:
+        """Return where a call comes from whose data were parsed."""
+        return await origin_of(call, self._ledger.background)
 
     async def run(
         self,
@@ -157,7 +162,7 @@ class PromptExecution:
             id_, origin.uid, origin.payload, origin.trace_id, total_s=self._limits.total_s
         )
         active.listeners.add(origin.listener)
-        work = self._generate(active, origin.caller, request, override, admission or self._ledger)
+        work = self._generate(active, origin, request, override, admission or self._ledger)
         outcome = await self._own(active, work)
         return await self._result(outcome, origin, id_)
 
@@ -202,6 +207,8 @@ class PromptExecution:
         return await self._join(active, origin)
 
     async def _join(self, active: ActiveGeneration, origin: Origin) -> PromptResult:
+        if len(active.listeners) >= self._limits.listeners_max:
+            raise AlreadyRunning(retry_after_seconds=2, generationId=active.id)
         active.listeners.add(origin.listener)
         return await self._result(await asyncio.shield(active.outcome), origin, active.id)
 
@@ -237,7 +244,7 @@ class PromptExecution:
     async def _generate(
         self,
         active: ActiveGeneration,
-        caller: Caller,
+        origin: Origin,
         request: ExecutePrompt,
         override: Feature | None,
         admitter: Admitter,
@@ -246,8 +253,11 @@ class PromptExecution:
             self._builder.feature(request, active.uid, override), self._app_settings.get()
         )
         active.deadline.cap_total(feature.settings.total_s)
-        caps, payer = await self._user_caps.of(caller, app, feature)
+        caps, payer = await self._user_caps.of(origin.caller, app, feature)
+        if request.request_id is None:  # else it may have been answered before
+            self._ledger.check(origin.uid, feature.id, caps)
         prepared = await self._builder.prepare(request, feature, app, active.uid, active.id)
+        origin.release()  # its files count by themselves from now on
         await prepared.upstream.keys.get()  # so that a missing key fails before anything is counted
         with self._cache.making(prepared.cache_id) as same:
             # a part of a joint admission must not wait: it would hold up the others (see `cache`)

@@ -25,6 +25,7 @@ class GenerationLimits:
 
     # One generation
     total_s: float = limits.TOTAL_S
+    listeners_max: int = 5  # of one answer: the same request again, tabs and devices that resume
     question_wait_s: float = 1.0  # an answer waits this long for its question to be stored
     settle_s: float = LedgerLimits().settle_before_result_s  # storing what precedes the result
     result_max_bytes: int = 700_000  # a stored result: a document holds at most 1 MiB

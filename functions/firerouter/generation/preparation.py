@@ -145,6 +145,7 @@ class RequestBuilder:
         supported = await self._choice.drop_unsupported(request, feature, selection.models)
         request, models = supported.request, supported.models
         question_files = await self._attachments.find(request, uid, generation)
+        self._attachments.hold_inline(generation, question_files)
         thread = None
         if request.conversation_id is not None:
             room = prompts.history_max_bytes(

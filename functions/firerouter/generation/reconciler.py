@@ -12,6 +12,9 @@ later, and given up after a day: then the estimate stands, as it does if OpenRou
 id. To spare OpenRouter, a run makes only a few requests at once, and none after a 429 or a request
 without an answer.
 
+An entry that fails holds up no other: a run moves on, one that was out of time goes on where the
+last one on this instance stopped, and Firestore's failure is reported when all else is done.
+
 Running twice does no harm, not even at the same time: see `ledger.store` for the guards.
 """
 
@@ -21,7 +24,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from .. import log
 from ..callable import CallableError
@@ -90,6 +93,7 @@ class Reconciler:
         self._find_file = find_file
         self._limits = limits
         self._now = now
+        self._stopped_at: dict[str, StoredEntry] = {}  # by what was done: the last run's last entry
 
     async def run(self) -> dict[str, int]:
         """Return `{closed, costed, givenUp, waiting}`.
@@ -101,8 +105,9 @@ class Reconciler:
         Raises:
             LedgerUnavailable: The next scheduled run tries again.
         """
-        until = asyncio.get_running_loop().time() + self._limits.reconcile_s
-        closed = await self._pages(self._store.overdue, self._close, until)
+        loop, failures = asyncio.get_running_loop(), list[CallableError]()
+        until = loop.time() + self._limits.reconcile_s
+        closed = await self._pages("close", self._store.overdue, self._close, until, failures)
         costs = _CostRun(
             store=self._store,
             conversations=self._conversations,
@@ -112,10 +117,10 @@ class Reconciler:
             now=self._now,
             until=until,
         )
-        looked = await self._pages(self._store.cost_due, costs.reconcile, until)
-        while await self._store.remove_results(self._now(), self._limits.results_page):
-            if asyncio.get_running_loop().time() >= until:
-                break
+        looked = await self._pages("cost", self._store.cost_due, costs.reconcile, until, failures)
+        page = self._limits.results_page
+        while loop.time() < until and await self._store.remove_results(self._now(), page):
+            pass
         summary = {
             "closed": len(closed),
             "costed": looked.count("costed"),
@@ -123,6 +128,8 @@ class Reconciler:
             "waiting": await self._store.count_cost_due(),
         }
         log.info("reconciled", **summary)
+        if failures:
+            raise failures[0]
         return summary
 
     # -- what a killed instance left ---------------------------------------------------------------
@@ -184,41 +191,93 @@ class Reconciler:
 
     async def _pages(
         self,
-        read: Callable[[datetime, int], Awaitable[list[StoredEntry]]],
-        work: Callable[[StoredEntry], Awaitable[T]],
+        name: str,
+        read: Callable[[datetime, int, StoredEntry | None], Awaitable[list[StoredEntry]]],
+        work: Callable[[StoredEntry], Awaitable[T | None]],
         until: float,
+        failures: list[CallableError],
     ) -> list[T]:
         """Process entries, a few at a time, until none are left or time is up; return the outcomes.
 
-        Then no more entries are started, and those in progress are cancelled if they take too long.
-        The next run takes up all of them.
+        It begins where the last run stopped, and comes to those before that at its end.
+
+        Args:
+            name: What is done, by which the next run finds where this one stopped.
+            read: Returns a page of entries, behind one of them.
+            work: Processes one.
+            until: When time is up, by the loop's clock.
+            failures: Firestore's failures are added here: they end what is done, not the run.
         """
-        room = asyncio.Semaphore(self._limits.reconcile_at_once)
-        done: list[T] = []
-
-        async def in_turn(stored: StoredEntry) -> T | None:
-            async with room:
-                if asyncio.get_running_loop().time() >= until:
-                    return None
-                try:
-                    async with asyncio.timeout_at(until + self._limits.reconcile_end_s):
-                        return await work(stored)
-                except TimeoutError:
-                    log.warning("reconcile_cut", generation=stored.id)
-                    return None
-
-        while asyncio.get_running_loop().time() < until:
-            page = await read(self._now(), self._limits.reconcile_page)
-            moved: list[T] = []
-            for outcome in await asyncio.gather(*map(in_turn, page), return_exceptions=True):
-                if isinstance(outcome, BaseException):
-                    raise outcome  # Firestore is unavailable: the next run tries again
-                if outcome:
-                    moved.append(outcome)
-            done += moved
-            if len(page) < self._limits.reconcile_page or not moved:
+        clock, size = asyncio.get_running_loop().time, self._limits.reconcile_page
+        after, done = self._stopped_at.pop(name, None), list[T]()
+        seen, is_first_round = set[str](), after is not None
+        while clock() < until:
+            page = await read(self._now(), size, after)
+            new = [stored for stored in page if stored.id not in seen]
+            turn = _Turn(work, until=until, limits=self._limits)
+            outcomes = await turn.take(new)
+            seen |= {stored.id for stored in new}
+            done += outcomes
+            failures += turn.failures
+            if turn.stopped_at is not None:
+                self._stopped_at[name] = turn.stopped_at
+            if turn.failures and len(turn.failures) == len(new):
+                break  # Firestore is unavailable
+            if len(page) == size:
+                after = page[-1]
+            elif is_first_round:
+                after, is_first_round = None, False
+            else:
                 break
         return done
+
+
+class _Turn:
+    """One page of entries, which are processed a few at a time."""
+
+    def __init__(
+        self,
+        work: Callable[[StoredEntry], Awaitable[object]],
+        *,
+        until: float,
+        limits: GenerationLimits,
+    ) -> None:
+        self.failures: list[CallableError] = []
+        self.stopped_at: StoredEntry | None = None  # the last one that was begun in time
+        self._work = work
+        self._until = until
+        self._limits = limits
+        self._room = asyncio.Semaphore(limits.reconcile_at_once)
+
+    async def take(self, page: Sequence[StoredEntry]) -> list[Any]:
+        """Process these, and return what came of those that were moved.
+
+        Entries that are not started in time are left to the next run. Those that take too long
+        after that are cancelled.
+        """
+        begun: list[StoredEntry] = []
+        outcomes = await asyncio.gather(*(self._one(stored, begun) for stored in page))
+        if begun and len(begun) < len(page):
+            self.stopped_at = begun[-1]
+        return [outcome for outcome in outcomes if outcome]
+
+    async def _one(self, stored: StoredEntry, begun: list[StoredEntry]) -> object:
+        async with self._room:
+            if asyncio.get_running_loop().time() >= self._until:
+                return None
+            begun.append(stored)
+            try:
+                async with asyncio.timeout_at(self._until + self._limits.reconcile_end_s):
+                    return await self._work(stored)
+            except TimeoutError:
+                log.warning("reconcile_cut", generation=stored.id)
+            except CallableError as error:
+                log.error("not_reconciled", generation=stored.id, reason=error.reason)
+                self.failures.append(error)
+            except Exception as error:  # what is wrong with one entry is no matter of the others
+                log.unexpected(error, trace_id="")
+                log.error("not_reconciled", generation=stored.id, reason=CallableError.reason)
+            return None
 
 
 class _CostRun:

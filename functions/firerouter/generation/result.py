@@ -101,7 +101,7 @@ def build_result(
         result = _cached_result(generation, outcome, outcome.cached)
     else:
         result = _answer_result(generation, outcome, status)
-    return _with_json(generation, result)
+    return _with_json(outcome, result)
 
 
 def minimal_result(
@@ -171,11 +171,11 @@ def _cached_result(
     return cast(PromptResult, result)
 
 
-def _with_json(generation: AdmittedGeneration, result: PromptResult) -> PromptResult:
+def _with_json(outcome: AnswerOutcome, result: PromptResult) -> PromptResult:
     """Add the JSON value of a complete answer, or a notice that it is not valid."""
     if result["finishReason"] not in FINISHED:
         return result
-    found = result_fields(result["text"], generation.prepared.upstream.response_format)
+    found = result_fields(outcome.parsed)
     notice = found.pop("notice", None)
     notices = [*result.get("notices", []), notice] if notice else None
     return cast(PromptResult, {**result, **found, **({"notices": notices} if notices else {})})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..errors import UserBlocked
 from ..features import AppSettings, Feature
 from ..ledger import Caps, FeatureLimits, OwnLimitsStore, Payer, resolve
@@ -11,8 +13,10 @@ from ..users import Caller
 class UserCaps:
     """Puts the limits of a call together. One per instance."""
 
-    def __init__(self, own_limits: OwnLimitsStore) -> None:
+    def __init__(self, own_limits: OwnLimitsStore, grant: Callable[[str, int], None]) -> None:
+        """`grant` is told how many requests a minute a user may send."""
         self._own_limits = own_limits
+        self._grant = grant
 
     async def of(
         self, caller: Caller, app: AppSettings, feature: Feature | None
@@ -32,6 +36,7 @@ class UserCaps:
         if own.blocked:
             raise UserBlocked
         user, tier = resolve(app.policy(), own, tier=caller.tier, anonymous=caller.anonymous)
+        self._grant(caller.uid, user.requests_per_minute)
         own_caps = feature.settings.caps if feature is not None else FeatureLimits()
         caps = Caps(user=user, feature=own_caps, ceiling=app.ceiling)
         return caps, Payer(tier=tier, anonymous=caller.anonymous)

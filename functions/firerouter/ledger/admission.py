@@ -6,7 +6,7 @@
              - try again if it fits now: calls that were then refused had been counted as well
              - try again with fewer tokens, if what is left of a budget has room for those
              - try again without places that a dead instance still held
-             - else refuse
+             - else refuse, and remember that: the next call is refused before it is counted
 
 Generations that belong together, such as those of a comparison, are admitted by one commit: all or
 none. No cap needs a read, except the app's ceiling when the app comes near it (`ceilings`).
@@ -47,6 +47,7 @@ from .allowance import Allowance
 from .caps import Caps
 from .ceilings import Ceilings
 from .entry import Admission, EntryField, EntryState, OpenEntry, StoredEntry
+from .known_refusals import KnownRefusals
 from .limits import LedgerLimits
 from .quotas import Counter, Windows, counters, first_over, has_limits, refusal
 from .reserve import lower
@@ -159,6 +160,22 @@ class Admissions:
         self._instance = instance
         self._limits = limits
         self._now = now
+        self._refusals = KnownRefusals(limits=limits, now=now)
+
+    def check(self, uid: str, feature: str, caps: Caps) -> None:
+        """Check, before anything is read for a request, whether it is known to be refused.
+
+        Raises:
+            QuotaExceeded: It is, whatever it asks for.
+        """
+        if not self._refusals.knows(uid):
+            return
+        windows = Windows(at=self._now(), feature=feature if has_limits(caps.feature) else None)
+        self._refusals.check(uid, feature, counters(caps, windows, [], requests=1))
+
+    def note_end(self, uid: str) -> None:
+        """Note that an answer of this user's has ended, and freed what it held."""
+        self._refusals.forget_freed(uid)
 
     async def admit(
         self, admissions: Sequence[Admission], caps: Caps
@@ -173,6 +190,7 @@ class Admissions:
             LedgerUnavailable: Firestore did not answer. Nothing may be sent to OpenRouter.
             FirestoreForbidden: The functions' service account lacks a role.
         """
+        await self._check_known(admissions, caps)
         wanted, freed = _shorten(admissions, *_whole_budgets(caps)) or list(admissions), False
         running: list[str] = []
         tries = 0
@@ -192,7 +210,32 @@ class Admissions:
                 break
         else:
             return excess
+        self._note(excess, running)
         raise excess.refusal(self._now(), running)
+
+    async def _check_known(self, admissions: Sequence[Admission], caps: Caps) -> None:
+        """Raises QuotaExceeded if that is known, and the same request was not sent before."""
+        first = admissions[0]
+        if not self._refusals.knows(first.uid):
+            return
+        counted = self._counters(admissions, caps, self._windows(first, caps))
+        try:
+            self._refusals.check(first.uid, first.feature.id, counted)
+        except QuotaExceeded:
+            with translated(LedgerUnavailable, "admit_failed"):
+                if first.request.request_id is None or not await self._store.read_all(
+                    [first.id], (EntryField.STATUS,)
+                ):
+                    raise
+
+    def _note(self, excess: _Excess, running: Sequence[str]) -> None:
+        first = excess.opening.admissions[0]
+        if excess.is_known and excess.project is None:
+            # no more than the cap: others that are refused at the same time are counted for a while
+            total = min(excess.used, int(excess.most))
+            self._refusals.note(
+                first.uid, first.feature.id, excess.counter, total=total, running=running
+            )
 
     async def _undisturbed(self, excess: _Excess) -> _Excess:
         """Wait until the counters have room or stop changing, and return what is left then.
@@ -218,21 +261,13 @@ class Admissions:
         self, admissions: Sequence[Admission], caps: Caps
     ) -> list[Admitted | Answered | CallableError] | _Excess:
         """Create the entries; take them back if they exceed a cap."""
-        feature = admissions[0].feature.id if has_limits(caps.feature) else None
         shard = self._ceilings.choose_shard()
-        windows = Windows(at=self._now(), shard=shard, feature=feature)
-        reserves = [one.reserve for one in admissions if not one.is_cached]
+        windows = self._windows(admissions[0], caps, shard)
         opening = Opening(
             admissions=admissions,
             nonce=secrets.token_hex(8),
             windows=windows,
-            counters=counters(
-                caps,
-                windows,
-                reserves,
-                requests=len(admissions),
-                places=sum(one.takes_place for one in admissions),
-            ),
+            counters=self._counters(admissions, caps, windows),
         )
         with translated(LedgerUnavailable, "admit_failed"):
             try:
@@ -264,6 +299,21 @@ class Admissions:
             project=total - counter.by if counter.home == "project" else None,
             totals=after or [value - counter.by for counter, value in pairs],
             is_known=after is not None,
+        )
+
+    def _windows(self, admission: Admission, caps: Caps, shard: int = 0) -> Windows:
+        feature = admission.feature.id if has_limits(caps.feature) else None
+        return Windows(at=self._now(), shard=shard, feature=feature)
+
+    def _counters(
+        self, admissions: Sequence[Admission], caps: Caps, windows: Windows
+    ) -> tuple[Counter, ...]:
+        return counters(
+            caps,
+            windows,
+            [one.reserve for one in admissions if not one.is_cached],
+            requests=len(admissions),
+            places=sum(one.takes_place for one in admissions),
         )
 
     async def _excess(

@@ -596,6 +596,7 @@ class StoredEntry:
     status: str | None = None
     admitted_at: datetime = field(default_factory=epoch)
     deadline_at: datetime | None = None
+    cost_due_at: datetime | None = None
     ended_at: datetime = field(default_factory=epoch)
     lease_until: datetime | None = None
     reserved_nano_usd: int = 0
@@ -664,6 +665,7 @@ class StoredEntry:
             status=text_of(get(EntryField.STATUS)),
             admitted_at=admitted_at,
             deadline_at=time_of(get(EntryField.DEADLINE_AT)),
+            cost_due_at=time_of(get(EntryField.COST_DUE_AT)),
             ended_at=time_of(get(EntryField.ENDED_AT)) or admitted_at,
             lease_until=time_of(get(EntryField.LEASE_UNTIL)),
             reserved_nano_usd=whole_of(get(EntryField.RESERVED)) or 0,

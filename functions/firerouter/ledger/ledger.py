@@ -118,6 +118,18 @@ class Ledger:
             raise outcome
         return outcome
 
+    def check(self, uid: str, feature: str, caps: Caps) -> None:
+        """Check a request, before anything is read for it: see `Admissions.check`.
+
+        Raises:
+            QuotaExceeded: It is known to exceed a cap.
+        """
+        try:
+            self._admissions.check(uid, feature, caps)
+        except QuotaExceeded as error:
+            self._on_refusal(str(error.details["limit"]), feature)
+            raise
+
     async def admit_all(
         self, admissions: Sequence[Admission], caps: Caps
     ) -> list[Admitted | Answered | CallableError]:
@@ -238,6 +250,7 @@ class Ledger:
                 outcome = outcome.without_texts()
             try:
                 if await self._end(entry, outcome):
+                    self._admissions.note_end(entry.admission.uid)
                     return
             except NotStorable as error:
                 if outcome.result is None:

@@ -37,6 +37,11 @@ class LedgerLimits:
     ceiling_stale_s: float = 10.0  # and for this long while it is being re-read
     ceiling_exact_from: float = 0.8  # above this share of the ceiling, each call reads the sum
 
+    # What is remembered of refusals: see `known_refusals`
+    refused_users: int = 5_000  # that an instance remembers
+    refused_cost_s: float = 60.0  # what is freed as answers end elsewhere, or are corrected
+    refused_place_s: float = 2.0
+
     # What admins set for single users
     own_limits_fresh_s: float = 15.0  # an instance may not know a change for this long
     own_limits_stale_s: float = 60.0

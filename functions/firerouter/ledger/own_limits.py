@@ -7,13 +7,12 @@ A malformed field counts as absent, except `blocked`: any value but `false` bloc
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
 from .. import log
-from ..cache import Cached
+from ..cache import Cached, Recent
 from ..errors import LedgerUnavailable
 from ..firestore import Paths, content, get, translated
 from .caps import LimitsOverride, OwnLimits, read_override
@@ -29,7 +28,7 @@ class OwnLimitsStore:
     def __init__(self, firestore: AsyncClient, *, limits: LedgerLimits | None = None) -> None:
         self._paths = Paths(firestore)
         self._limits = limits or LedgerLimits()
-        self._cached: OrderedDict[str, Cached[OwnLimits]] = OrderedDict()
+        self._cached: Recent[str, Cached[OwnLimits]] = Recent(self._limits.own_limits_users)
 
     async def get(self, uid: str) -> OwnLimits:
         """Return what an admin set for a user, at most a few seconds old.
@@ -44,15 +43,12 @@ class OwnLimitsStore:
                 fresh_s=self._limits.own_limits_fresh_s,
                 stale_s=self._limits.own_limits_stale_s,
             )
-            self._cached[uid] = cached
-            if len(self._cached) > self._limits.own_limits_users:
-                self._cached.popitem(last=False)
-        self._cached.move_to_end(uid)
+            self._cached.put(uid, cached)
         return await cached.get()
 
     def forget(self, uid: str) -> None:
         """Drop a user's cached limits, because this instance has just changed them."""
-        self._cached.pop(uid, None)
+        self._cached.pop(uid)
 
     async def _load(self, uid: str) -> OwnLimits:
         with translated(LedgerUnavailable, "limits_unavailable"):

@@ -128,6 +128,12 @@ class LedgerStore:
         found = await get_all(self._firestore, references, fields=fields)
         return [StoredEntry.from_snapshot(snapshot) for snapshot in found if snapshot.exists]
 
+    async def find(self, ids: Sequence[str], fields: Collection[str]) -> list[StoredEntry]:
+        """Return those of several entries that exist, for one read if there are none."""
+        references = [self._paths.generation(id_) for id_ in ids]
+        named = self._where(FieldFilter("__name__", "in", references))
+        return [StoredEntry.from_snapshot(one) for one in await query(named.select(fields))]
+
     async def update(
         self, id_: str, version: datetime, fields: Mapping[str, object], *, within_s: float
     ) -> datetime:
@@ -247,16 +253,37 @@ class LedgerStore:
     # -- for the reconciler --------------------------------------------------------------------
     # These raise LedgerUnavailable and FirestoreForbidden.
 
-    async def overdue(self, now: datetime, limit: int) -> list[StoredEntry]:
-        """Return running entries that no function can still be working on, oldest first."""
+    async def overdue(
+        self, now: datetime, limit: int, after: StoredEntry | None = None
+    ) -> list[StoredEntry]:
+        """Return running entries that no function can still be working on, oldest first.
+
+        Args:
+            now: The time.
+            limit: How many at most.
+            after: The entry after which they begin.
+        """
         running = self._where(FieldFilter(EntryField.STATUS, "==", RUNNING))
         late = running.where(filter=FieldFilter(EntryField.DEADLINE_AT, "<=", now))
-        return await self._find(late.order_by(EntryField.DEADLINE_AT).limit(limit))
+        ordered = late.order_by(EntryField.DEADLINE_AT)
+        if after is not None:
+            at = {EntryField.DEADLINE_AT: after.deadline_at, "__name__": after.id}
+            ordered = ordered.order_by("__name__").start_after(at)
+        return await self._find(ordered.limit(limit))
 
-    async def cost_due(self, now: datetime, limit: int) -> list[StoredEntry]:
-        """Return entries whose cost is due to be looked up, the longest overdue first."""
+    async def cost_due(
+        self, now: datetime, limit: int, after: StoredEntry | None = None
+    ) -> list[StoredEntry]:
+        """Return entries whose cost is due to be looked up, the longest overdue first.
+
+        The arguments are those of `overdue`.
+        """
         due = self._where(FieldFilter(EntryField.COST_DUE_AT, "<=", now))
-        return await self._find(due.order_by(EntryField.COST_DUE_AT).limit(limit))
+        ordered = due.order_by(EntryField.COST_DUE_AT)
+        if after is not None:
+            at = {EntryField.COST_DUE_AT: after.cost_due_at, "__name__": after.id}
+            ordered = ordered.order_by("__name__").start_after(at)
+        return await self._find(ordered.limit(limit))
 
     async def count_cost_due(self) -> int:
         """Return how many entries wait for their cost to be looked up, now or later."""

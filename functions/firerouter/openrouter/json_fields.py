@@ -27,8 +27,8 @@ def as_text(value: object) -> str | None:
 
 
 def as_name(value: object) -> str | None:
-    """Return a name or an id, truncated for the ledger, or None."""
-    return value[:NAME_MAX_CHARS] if isinstance(value, str) else None
+    """Return a name or an id as the ledger can store it, truncated, or None."""
+    return without_half_characters(value[:NAME_MAX_CHARS]) if isinstance(value, str) else None
 
 
 def as_count(value: object) -> int | None:

@@ -1,4 +1,4 @@
-"""Users: who calls, what they prefer, and the names OpenRouter knows them by."""
+"""Users: who calls and how often, what they prefer, and the names OpenRouter knows them by."""
 
 from typing import TYPE_CHECKING
 
@@ -6,8 +6,9 @@ from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .account_lookup import Account, Accounts
+    from .call_rates import CallRates
     from .identity import APP_CHECK_KEYS_URL, Caller, Identity
-    from .limits import IdentityLimits
+    from .limits import CallKind, CallLimits, IdentityLimits
     from .preferences import PreferenceStore
     from .pseudonyms import Pseudonyms
 else:
@@ -18,12 +19,17 @@ else:
                 "Account",
                 "Accounts",
             ),
+            "call_rates": ("CallRates",),
             "identity": (
                 "APP_CHECK_KEYS_URL",
                 "Caller",
                 "Identity",
             ),
-            "limits": ("IdentityLimits",),
+            "limits": (
+                "CallKind",
+                "CallLimits",
+                "IdentityLimits",
+            ),
             "preferences": ("PreferenceStore",),
             "pseudonyms": ("Pseudonyms",),
         },
@@ -33,6 +39,9 @@ __all__ = (
     "APP_CHECK_KEYS_URL",
     "Account",
     "Accounts",
+    "CallKind",
+    "CallLimits",
+    "CallRates",
     "Caller",
     "Identity",
     "IdentityLimits",

@@ -201,11 +201,16 @@ class _Verifier:
             return known
         now = self._clock()
         loop = asyncio.get_running_loop()
-        if self._thread is None or self._loaded is None:
+        if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix=type(self._check).__name__)
+        if self._loaded is None or _has_failed(self._loaded):
             self._loaded = loop.run_in_executor(self._thread, self._check.load)
-        # a slow cold start is not an outage; shielded, because other callers wait for it too
-        await asyncio.shield(self._loaded)
+        try:
+            # a slow cold start is not an outage; shielded, because other callers wait for it too
+            await asyncio.shield(self._loaded)
+        except Exception as error:  # whatever it was, the next call tries again
+            log.unexpected(error, trace_id="")
+            raise SignInUnavailable from None
         try:
             async with asyncio.timeout(self._limits.verify_s):
                 claims = await loop.run_in_executor(self._thread, self._run, token)
@@ -228,6 +233,10 @@ class _Verifier:
             self._unavailable_until = self._clock() + self._limits.keys_outage_pause_s
             log.warning("verification_unavailable", check=type(self._check).__name__)
             raise
+
+
+def _has_failed(future: asyncio.Future[None]) -> bool:
+    return future.done() and (future.cancelled() or future.exception() is not None)
 
 
 def _hash(token: str) -> bytes:

@@ -1,8 +1,12 @@
-"""The run-time limits of verifying callers: seconds, and how many tokens are remembered."""
+"""The run-time limits of users: how callers are verified, and how often each may call."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+# What a call costs where it is not a model that answers: see `CallLimits`
+CallKind = Literal["any", "ask", "look", "stop", "change", "export", "admin"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,3 +19,41 @@ class IdentityLimits:
     keys_fetch_s: float = 3.0  # one request for Google's public keys
     keys_fresh_s: float = 6 * 3600.0
     keys_outage_pause_s: float = 2.0  # before the next request after a failure
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often one user may call: so many times a minute, and so many times at once."""
+
+    per_minute: int
+    at_once: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """How often one user may call one instance.
+
+    Attributes:
+        any: The callable `api`, whatever it is called for; what it reaches is counted as well.
+        ask: What asks a model. Where an app's `requestsPerMinute` is higher, that counts.
+        look: What reads little.
+        stop: What stops an answer.
+        change: What writes, or deletes.
+        export: What reads everything.
+        admin: What only admins may call.
+    """
+
+    any: Pace = Pace(300, 150)
+    ask: Pace = Pace(120, 60)
+    look: Pace = Pace(120, 60)
+    stop: Pace = Pace(60, 30)
+    change: Pace = Pace(60, 30)
+    export: Pace = Pace(30, 10)
+    admin: Pace = Pace(600, 300)
+    anonymous_share: float = 0.25  # of all this, for a user whose next account costs nothing
+    buckets_max: int = 10_000  # that an instance remembers: some 2 MB
+
+    def of(self, kind: CallKind) -> Pace:
+        """Return how often one user may call what is of this kind."""
+        pace: Pace = getattr(self, kind)
+        return pace

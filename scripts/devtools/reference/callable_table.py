@@ -9,7 +9,13 @@ from pydantic import BaseModel
 
 from firerouter import contract, errors
 from firerouter.app import FUNCTIONS
-from firerouter.callable import BodyTooLarge, CallableError, MalformedRequest, Overloaded
+from firerouter.callable import (
+    BodyTooLarge,
+    BodyTooSlow,
+    CallableError,
+    MalformedRequest,
+    Overloaded,
+)
 from firerouter.features import AppSettings, FeatureSettings
 from firerouter.ledger import LimitsOverride
 
@@ -51,6 +57,7 @@ class Callable:
 EVERY: Final[tuple[Failure, ...]] = (
     MalformedRequest,
     BodyTooLarge,
+    BodyTooSlow,
     errors.SignInRequired,
     errors.SessionInvalid,
     errors.SessionExpired,
@@ -58,6 +65,7 @@ EVERY: Final[tuple[Failure, ...]] = (
     errors.SignInUnavailable,
     errors.InvalidArgument,
     errors.FirestoreForbidden,
+    errors.QuotaExceeded,
     Overloaded,
     CallableError,
 )

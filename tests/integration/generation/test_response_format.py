@@ -2,10 +2,12 @@
 
 import asyncio
 import secrets
+import threading
 from typing import Any
 
 import pytest
 
+from firerouter.contract import parse_answer
 from tests.support.calls import ASK
 from tests.support.eventually import until
 from tests.support.in_process import Instance, World
@@ -228,3 +230,24 @@ async def test_a_result_that_cannot_be_made_ends_its_entry_all_the_same(
     place = f"users/user/conversations/{entry['place']['conversationId']}/messages"
     answer = await world.document(f"{place}/{entry['place']['messageId']}")
     assert answer["text"]
+
+
+@pytest.mark.parametrize("repairs", [False, True])
+async def test_each_answer_is_validated_once_and_off_the_event_loop(
+    world: World, monkeypatch: pytest.MonkeyPatch, repairs: bool
+) -> None:
+    looked: list[tuple[str, bool]] = []
+
+    def counted(text: str, wanted: Any) -> Any:
+        looked.append((text, threading.current_thread() is threading.main_thread()))
+        return parse_answer(text, wanted)
+
+    monkeypatch.setattr("firerouter.generation.answer.parse_answer", counted)
+    model = "sim/bad-json" if repairs else "sim/fast"
+    instance = await feature(world, model, repairJson=repairs, responseFormat=WANTED)
+    messages, result = await instance.frames(ASK, data(marked()), "user")
+    assert "json" in result
+    repaired = sum(message["type"] == "repair" for message in messages)
+    assert (len(looked), repaired) == ((2, 1) if repairs else (1, 0))
+    assert looked[-1] == (result["text"], False)
+    assert not any(on_loop for _, on_loop in looked)

@@ -51,6 +51,27 @@ def test_no_env_file_can_make_production_look_like_the_emulator(
         check_environment({**DEPLOYED, "FUNCTIONS_EMULATOR": value, **more})
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy", "No_Proxy"),
+        *("grpc_proxy", "NO_GRPC_PROXY", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "SSLKEYLOGFILE"),
+        *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+    ],
+)
+def test_no_env_file_can_lead_requests_astray(name: str) -> None:
+    given = {name: "http://elsewhere.example:3128/s3cret"}
+    with pytest.raises(EnvironmentRefused, match=f"^{name} is set in production") as refused:
+        check_environment({**DEPLOYED, **given})
+    assert "elsewhere" not in str(refused.value)
+    check_environment({**LOCAL, **given})  # a developer's network may need it
+    check_environment(given)
+
+
+def test_what_is_only_named_like_a_detour_may_be_set() -> None:
+    check_environment({**DEPLOYED, "MY_HTTPS_PROXY": "x", "HTTPS_PROXY_NOTE": "x", "PROXY": "x"})
+
+
 def test_an_empty_functions_emulator_is_no_emulator() -> None:
     with pytest.raises(EnvironmentRefused, match="OPENROUTER_BASE_URL"):
         check_environment({"FUNCTIONS_EMULATOR": "", "OPENROUTER_BASE_URL": "http://127.0.0.1"})

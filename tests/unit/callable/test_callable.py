@@ -8,7 +8,8 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import Awaitable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,10 +18,13 @@ from hypothesis import strategies as st
 
 from firerouter.callable import (
     HTTP_STATUS,
+    BodyLimits,
     BodyTooLarge,
     Call,
     CallableError,
+    CallableResponse,
     Handler,
+    Headers,
     MalformedRequest,
     Overloaded,
     Wire,
@@ -135,6 +139,75 @@ def test_nests_as_deep_as_allowed_and_no_deeper(open_: str, close: str, marker: 
     assert encode(parse(room)).decode() == open_ * room + inner + close * room
     with pytest.raises(MalformedRequest, match="nested deeper than 100 levels"):
         parse(room + 1)
+
+
+SMALL = BodyLimits(1_000, files_max_bytes=20_000, values_max=50)
+
+
+def exploding(values: int) -> bytes:
+    return b'{"data":{"zzz":[%b]}}' % b",".join([b"{}"] * values)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        exploding(60),
+        b'{"data":[%b]}' % b",".join([b"1"] * 60),
+        b'{"data":[%b]}' % b",".join([b'"a,b"'] * 60),
+        b'{"data":[%b]}' % b",".join([b'"\\"["'] * 60),
+        b'{"data":{%b}}' % b",".join([b'"k%d":0' % n for n in range(60)]),
+        b'"" ' * 200 + b"," * 60,  # no JSON, and not worth looking at longer
+    ],
+    ids=["objects", "numbers", "texts", "quotes", "fields", "strings"],
+)
+def test_what_has_too_many_values_is_refused_before_it_is_parsed(
+    body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("firerouter.callable.envelope.orjson", None)
+    limits = replace(SMALL, text_max_bytes=100_000)
+    with pytest.raises(BodyTooLarge, match="more than 50 values") as refused:
+        parse_envelope("POST", JSON, body, limits)
+    assert refused.value.details == {"limitValues": 50}
+
+
+@pytest.mark.parametrize(
+    "text", ["[{,}]" * 100, '","' * 100, '\\"{[,' * 60, "\\" * 99, "{é,\u2028" * 50]
+)
+def test_marks_within_a_text_are_no_values(text: str) -> None:
+    body = json.dumps({"data": {"prompt": text}}).encode()
+    assert parse_envelope("POST", JSON, body, SMALL) == {"prompt": text}
+
+
+@anyhow
+@given(sendable_json)
+def test_no_value_of_an_allowed_request_is_counted_twice(data: Any) -> None:
+    body = json.dumps({"data": data}).encode()
+    assert parse_envelope("POST", JSON, body, BodyLimits(len(body), values_max=len(body))) == data
+
+
+@pytest.mark.parametrize("body", [b'"' + b'\\"' * 500_000, b'{"data":"' + b"\\" * 999_999])
+def test_a_text_without_an_end_is_looked_at_once(body: bytes) -> None:
+    marked = body + b"," * 30_000
+    with pytest.raises(MalformedRequest):
+        parse_envelope("POST", JSON, marked, BodyLimits(len(marked)))
+
+
+@pytest.mark.parametrize("slash", ["/", "\\/"], ids=["plain", "escaped"])
+def test_files_may_be_larger_than_what_is_said_about_them(slash: str) -> None:
+    file = f"AAA{slash}" * 2_000 + "=="
+
+    def parse(text: str, files: int = 1) -> Any:
+        attachments = ",".join(f'{{"data":"{file}"}}' for _ in range(files))
+        body = f'{{"data":{{"prompt":"{text}","attachments":[{attachments}]}}}}'
+        return parse_envelope("POST", JSON, body.encode(), SMALL)
+
+    assert parse("x y " * 200)["attachments"] == [{"data": file.replace("\\", "")}]
+    for text, files in (("x y " * 300, 1), ("x", 3)):
+        with pytest.raises(
+            BodyTooLarge, match=r"larger than 0\.001 MB beside its files"
+        ) as refused:
+            parse(text, files)
+        assert refused.value.details == {"limitBytes": 1_000}
 
 
 def test_many_values_beside_each_other_are_not_deep() -> None:
@@ -420,3 +493,127 @@ async def test_a_response_that_is_cancelled_does_not_cancel_its_handler() -> Non
     with pytest.raises(asyncio.CancelledError):
         await within_bounds(response)
     assert served.bodies_bytes == 0
+
+
+# Who may call, and bodies
+
+
+async def answered(
+    response: CallableResponse[str], receive: Callable[[], Awaitable[Any]]
+) -> dict[str, Any]:
+    """Return the JSON that a unary request is answered with."""
+    sent: list[bytes] = []
+
+    async def send(event: MutableMapping[str, Any]) -> None:
+        sent.append(event.get("body", b""))
+
+    unary = {**SCOPE, "headers": SCOPE["headers"][:1]}
+    await response(unary, receive, send)
+    answer: dict[str, Any] = json.loads(b"".join(sent))
+    return answer
+
+
+def sends(*chunks: bytes, pause_s: float = 0.0) -> Callable[[], Awaitable[Any]]:
+    """Return what receives these chunks of a body."""
+    ahead = [*chunks]
+
+    async def receive() -> Any:
+        await asyncio.sleep(pause_s)
+        if not ahead:
+            await asyncio.Event().wait()
+        chunk = ahead.pop(0)
+        return {"type": "http.request", "body": chunk, "more_body": bool(ahead)}
+
+    return receive
+
+
+async def null(call: Call[str]) -> None:
+    return None
+
+
+async def test_who_may_not_call_is_refused_before_the_body_is_read() -> None:
+    asked: list[tuple[str, str]] = []
+
+    async def admit(caller: str, headers: Headers) -> None:
+        asked.append((caller, headers["content-type"]))
+        raise Overloaded
+
+    async def receive() -> Any:
+        raise AssertionError("the body was read")
+
+    errors: list[BaseException] = []
+    answer = await answered(wire(errors).answer(null, admit=admit), receive)
+    assert answer["error"]["details"]["reason"] == "overloaded"
+    assert asked == [("anybody", JSON)]
+    assert errors == []
+
+
+async def test_what_fails_while_it_is_asked_is_reported() -> None:
+    async def admit(caller: str, headers: Headers) -> None:
+        raise RuntimeError("a canary")
+
+    errors: list[BaseException] = []
+    answer = await answered(wire(errors).answer(null, admit=admit), sends(b"{}"))
+    assert answer["error"]["details"]["reason"] == "internal"
+    assert [type(error) for error in errors] == [RuntimeError]
+
+
+SLOW = WireLimits(body_grace_s=0.2, body_min_bytes_per_s=1_000)
+
+
+@pytest.mark.parametrize("first", [b"", b"x" * 5_000], ids=["small", "refused for its size"])
+async def test_a_body_that_comes_too_slowly_is_refused(first: bytes) -> None:
+    slow = wire([])
+    slow.limits = replace(SLOW, body_max_bytes=1_000)
+    chunks = [first[:1], *(b" " for _ in range(5_000))]
+    answer = await answered(slow.answer(null), sends(*chunks, pause_s=0.01))
+    assert answer["error"]["status"] == "DEADLINE_EXCEEDED"
+    assert answer["error"]["details"]["reason"] == "body_too_slow"
+    assert slow.bodies_bytes == 0
+
+
+async def test_a_body_that_keeps_coming_has_all_the_time_that_it_takes() -> None:
+    slow = wire([])
+    slow.limits = SLOW
+    chunks = [b'{"data":"', *(b"x" * 50 for _ in range(20)), b'"}']
+    answer = await answered(slow.answer(null), sends(*chunks, pause_s=0.02))
+    assert answer == {"result": None}
+
+
+async def test_a_large_body_is_parsed_off_the_loop_and_a_small_one_at_once() -> None:
+    computed: list[str] = []
+
+    async def compute(function: Callable[..., Any], *arguments: Any) -> Any:
+        computed.append(function.__name__)
+        return function(*arguments)
+
+    large = wire([])
+    large.limits, large.compute = replace(WireLimits(), parsed_at_once_bytes=50), compute
+    for size in (10, 100):
+        answer = await answered(large.answer(null), sends(b'{"data":"%b"}' % (b"x" * size)))
+        assert answer == {"result": None}
+    assert computed == ["parse_envelope"]
+
+
+async def test_a_body_counts_until_its_data_are_let_go_of() -> None:
+    held: list[int] = []
+    one = wire([])
+
+    async def handle(call: Call[str]) -> object:
+        held.append(one.bodies_bytes)
+        data = call.data
+        call.release_data()
+        held.append(one.bodies_bytes)
+        return [data, call.data]
+
+    body = b'{"data":"some"}'
+    assert await answered(one.answer(handle), sends(body)) == {"result": ["some", None]}
+    assert held == [len(body), 0]
+    assert one.bodies_bytes == 0
+
+
+async def test_a_callable_has_its_own_limit_of_text() -> None:
+    body = b'{"data":"%b"}' % (b"x y" * 100)
+    small = wire([]).answer(null, body=BodyLimits(200))
+    answer = await answered(small, sends(body))
+    assert answer["error"]["details"]["limitBytes"] == 200

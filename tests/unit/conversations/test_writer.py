@@ -169,6 +169,43 @@ async def test_a_page_that_firestore_refuses_is_followed_by_the_next(client: Cli
     assert pages(client.tried) == [{"0": ["qg1"]}, {"1": ["qg1"]}, {"1": ["ag1"]}]
 
 
+async def test_what_firestore_never_takes_is_given_up_and_told_apart_from_an_outage(
+    client: Client,
+) -> None:
+    writes = writer(client, ASKED)
+    client.failures = [InvalidArgument("no")] * 50  # type: ignore[no-untyped-call]
+    await writes.write_question()
+    assert not await writes.write_answer(RESULT, "done", None)
+    await asyncio.sleep(0.05)
+    assert pages(client.tried) == [{"0": ["qg1"]}, {"1": ["qg1"]}]
+    assert writes.refused
+
+
+async def test_a_new_page_is_not_the_reason_why_firestore_does_not_take_a_message(
+    client: Client,
+) -> None:
+    writes = writer(client, BEGUN)
+    client.failures = [InvalidArgument("no")] * 50  # type: ignore[no-untyped-call]
+    await writes.write_question()
+    assert not await writes.write_answer(RESULT, "done", None)
+    assert pages(client.tried) == [{"0": ["qg1"]}]
+
+
+async def test_an_answer_that_is_not_taken_is_tried_on_one_more_page(client: Client) -> None:
+    writes = writer(client, ASKED)
+    client.failures = [None, *[InvalidArgument("no")] * 50]  # type: ignore[no-untyped-call]
+    await writes.write_question()
+    assert not await writes.write_answer(RESULT, "done", None)
+    assert pages(client.tried) == [{"0": ["qg1"]}, {"0": ["ag1"]}, {"1": ["ag1"]}]
+
+
+async def test_what_cannot_be_recovered_is_not_recovered_again(client: Client) -> None:
+    client.failures = [InvalidArgument("no")] * 50  # type: ignore[no-untyped-call]
+    writes = writer(client, Thread(place(), Question("user", "Who?")))
+    assert await writes.recover(RESULT, "restarting", leads=True)
+    assert len(client.tried) == 2
+
+
 async def test_a_message_too_long_for_a_page_leaves_its_text_to_its_document(
     client: Client,
 ) -> None:

@@ -6,7 +6,7 @@ has a real one. Times are short and every bound is a generous one.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -288,25 +288,46 @@ async def test_only_what_we_made_is_a_generation_id(value: str) -> None:
 async def test_a_request_on_its_way_is_looked_for_and_a_generation_is_not() -> None:
     class Late:
         looks = 0
+        requests: ClassVar[list[str]] = []
 
         def stop_here(self, *_: str) -> bool:
             return False
 
-        async def request(self, id_: str, *_: str | None) -> str | None:
-            if id_ in comparison_ids(asked, "ann"):
-                return None
+        async def known(self, ids: Sequence[str], uid: str) -> set[str]:
+            assert [*ids] == [asked, *comparison_ids(asked, "ann")]
             self.looks += 1
-            return "running" if self.looks == 3 else None
+            return {asked} if self.looks == 3 else set()
+
+        async def request(self, id_: str, *_: str | None) -> str | None:
+            self.requests.append(id_)
+            return "running" if id_ == asked else None
 
     asked = generation_id("ann", "r")
     stops = Late()
     stopping = StopCallable(stops, limits=AT_ONCE)  # type: ignore[arg-type]  # a stand-in
     answer = await stopping.stop_generation(call_of({"requestId": "r"}, "ann"))
-    assert (answer["stopped"], stops.looks) == (True, 3)
+    assert (answer["stopped"], stops.looks, stops.requests) == (True, 3, [asked])
     stops.looks = 0
     with pytest.raises(GenerationUnknown):
         await stopping.stop_generation(call_of({"generationId": "0" * 32}, "ann"))
-    assert stops.looks == 1
+    assert (stops.looks, stops.requests) == (0, [asked, "0" * 32])
+
+
+async def test_a_stop_of_what_is_unknown_looks_three_times_and_asks_for_nothing_else() -> None:
+    class Empty(Untouched):
+        looks = 0
+
+        async def known(self, ids: Sequence[str], uid: str) -> set[str]:
+            self.looks += 1
+            return set()
+
+    stops, looks = Empty(), 1 + len(StopLimits().look_pauses_s)
+    quick = DeliveryLimits(stops=StopLimits(look_pauses_s=(0.0,) * (looks - 1)))
+    stopping = StopCallable(stops, limits=quick)  # type: ignore[arg-type]  # a stand-in
+    for name in ("requestId", "comparisonId"):
+        with pytest.raises(GenerationUnknown):
+            await stopping.stop_generation(call_of({name: "0" * 32}, "ann"))
+    assert (looks, stops.looks) == (3, 6)
 
 
 async def test_a_comparison_whose_answers_have_ended_is_looked_at_for_its_judge() -> None:
@@ -320,12 +341,13 @@ async def test_a_comparison_whose_answers_have_ended_is_looked_at_for_its_judge(
         def stop_here(self, *_: str) -> bool:
             return False
 
+        async def known(self, ids: Sequence[str], uid: str) -> set[str]:
+            self.looks += 1
+            return {first, second, *([judge] if self.looks == 3 else [])}
+
         async def request(self, id_: str, _: str, comparison: str | None) -> str | None:
-            if id_ in (first, second):
-                self.told.append(comparison)
-                return "done"
-            self.looks += id_ == judge
-            return "running" if id_ == judge and self.looks == 3 else None
+            self.told.append(comparison)
+            return "running" if id_ == judge else "done"
 
     stops = Compared()
     stopping = StopCallable(stops, limits=AT_ONCE)  # type: ignore[arg-type]  # a stand-in

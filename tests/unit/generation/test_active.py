@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
+from firerouter.callable import Call
+from firerouter.callable import Frame as Shared
 from firerouter.generation.active import ActiveGeneration, Listeners
 from firerouter.openrouter import Interrupted
 
@@ -13,6 +15,8 @@ class Reader:
 
     def __init__(self) -> None:
         self.left = False
+        self.is_slow = False
+        self.encoded: list[bytes] = []
         self.frames: list[Frame] = []
         self._callbacks: list[Callable[[], None]] = []
 
@@ -21,6 +25,13 @@ class Reader:
 
     def put(self, message: Frame) -> None:
         self.frames.append(message)
+
+    def offer(self, frame: Shared) -> bool:
+        if self.is_slow:
+            return False
+        self.encoded.append(frame.encoded)
+        self.frames.append(frame.message)
+        return True
 
     def on_leave(self, callback: Callable[[], None]) -> None:
         self._callbacks.append(callback)
@@ -118,3 +129,53 @@ async def test_a_stop_that_somebody_asked_for_is_remembered() -> None:
     active.stop()
     assert active.stop_requested
     assert is_stopped(active)
+
+
+async def test_a_frame_for_several_is_encoded_once() -> None:
+    all_, _ = listeners()
+    readers = [Reader() for _ in range(3)]
+    for reader in readers:
+        all_.add(reader)
+    await all_.send_delta("text", "Hi")
+    first, second, third = (reader.encoded[0] for reader in readers)
+    assert first is second is third
+
+
+async def test_of_several_one_that_falls_behind_is_sent_no_more_and_still_listens() -> None:
+    all_, empty = listeners()
+    quick, slow = Reader(), Reader()
+    all_.add(quick)
+    all_.add(slow)
+    await all_.send_delta("text", "a")
+    slow.is_slow = True
+    await all_.send_delta("text", "b")
+    slow.is_slow = False
+    await all_.send_delta("text", "c")
+    assert [frame["delta"] for frame in slow.frames] == ["a"]
+    assert [frame["delta"] for frame in quick.frames] == ["a", "b", "c"]
+    assert len(all_) == 2
+    quick.leave()
+    await all_.send_delta("text", "d")  # nor once it is alone: it would miss what was between
+    assert len(slow.frames) == 1
+    assert empty == []
+    slow.leave()
+    assert empty == ["empty"]
+
+
+async def test_silent_listeners_hold_a_bounded_backlog_and_slow_nobody_down() -> None:
+    all_, _ = listeners()
+    calls = [Call(None, {}, "ann", streaming=True, trace_id="0" * 32) for _ in range(4)]
+    for call in calls:
+        all_.add(call)
+    quick = Reader()
+    all_.add(quick)
+    for _ in range(20_000):
+        await all_.send_delta("text", "token")
+    late: Call[str] = Call(None, {}, "ann", streaming=True, trace_id="0" * 32)
+    all_.add(late)  # it is sent 100 kB at once, and is not behind for that
+    await all_.send_delta("text", "end")
+    for call in calls:
+        held = sum(len(frame or b"") for frame in call.take())
+        assert 200_000 < held <= 256 * 1024
+    assert len(quick.frames) == 20_001
+    assert len(late.take()) == 2

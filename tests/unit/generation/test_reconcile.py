@@ -1,6 +1,7 @@
 """Which attempts of an entry are asked for, and what it costs by what OpenRouter says of them."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firerouter.app.callables import FUNCTIONS, Schedule
+from firerouter.errors import LedgerUnavailable
 from firerouter.firestore import READ_S
 from firerouter.generation.limits import GenerationLimits
 from firerouter.generation.reconciler import Reconciler, attempts_to_ask_for, correct_costs
@@ -192,7 +194,9 @@ class HangingStore:
     def __init__(self) -> None:
         self.begun = 0
 
-    async def overdue(self, now: datetime, most: int) -> list[StoredEntry]:
+    async def overdue(
+        self, now: datetime, most: int, after: StoredEntry | None = None
+    ) -> list[StoredEntry]:
         return [stored("interrupted")] * most
 
     cost_due = overdue
@@ -230,6 +234,101 @@ async def test_what_hangs_is_ended_and_what_was_not_begun_is_left_for_the_next_r
     assert summary == {"closed": 0, "costed": 0, "givenUp": 0, "waiting": 7}
     assert store.begun == LIMITS.reconcile_at_once
     assert capsys.readouterr().out.count("reconcile_cut") == LIMITS.reconcile_at_once
+
+
+class StubbornStore:
+    """Running entries, of which some are closed and others fail."""
+
+    def __init__(self, count: int, failing: Callable[[int], Exception | None]) -> None:
+        self.ids = [f"{number:032x}" for number in range(count)]
+        self.tried: list[int] = []
+        self._failing = failing
+
+    async def overdue(
+        self, now: datetime, most: int, after: StoredEntry | None = None
+    ) -> list[StoredEntry]:
+        begin = int(after.id, 16) + 1 if after else 0
+        ids = [id_ for id_ in self.ids if int(id_, 16) >= begin]
+        return [replace(stored("interrupted"), id=id_) for id_ in ids[:most]]
+
+    async def close(self, entry: StoredEntry, now: datetime) -> bool:
+        number = int(entry.id, 16)
+        self.tried.append(number)
+        if error := self._failing(number):
+            raise error
+        self.ids.remove(entry.id)
+        return True
+
+    async def cost_due(self, *_: object) -> list[StoredEntry]:
+        return []
+
+    async def remove_results(self, now: datetime, limit: int) -> int:
+        return 0
+
+    async def count_cost_due(self) -> int:
+        return 0
+
+
+class NoProgress:
+    async def erase(self, id_: str) -> None:
+        """There is none."""
+
+
+def reconciler(store: Any, **limits: Any) -> Reconciler:
+    nobody: Any = None
+    progress: Any = NoProgress()
+    return Reconciler(
+        store=store,
+        progress=progress,
+        conversations=nobody,
+        keys=nobody,
+        openrouter=nobody,
+        find_file=nobody,
+        limits=replace(LIMITS, **limits),
+        now=lambda: NOW,
+    )
+
+
+@pytest.mark.parametrize("error", [LedgerUnavailable(), KeyError("poison")])
+async def test_entries_that_fail_hold_up_no_other(error: Exception) -> None:
+    """The first page is full of them, but for one."""
+    store = StubbornStore(250, lambda number: error if number < 99 else None)
+    run = reconciler(store)
+    if isinstance(error, LedgerUnavailable):
+        with pytest.raises(LedgerUnavailable):
+            await run.run()  # at its end
+    else:
+        assert (await run.run())["closed"] == 151
+    assert [int(id_, 16) for id_ in store.ids] == [*range(99)]
+    assert sorted(store.tried) == [*range(250)]
+
+
+async def test_while_firestore_is_unavailable_no_more_than_a_page_is_tried() -> None:
+    store = StubbornStore(250, lambda number: LedgerUnavailable())
+    with pytest.raises(LedgerUnavailable):
+        await reconciler(store).run()
+    assert len(store.tried) == LIMITS.reconcile_page
+
+
+async def test_a_run_that_was_out_of_time_is_gone_on_with_by_the_next() -> None:
+    clock = asyncio.get_running_loop().time
+    until = 0.0
+
+    def slow(number: int) -> Exception | None:
+        while number < 2 and clock() < until:  # it blocks: nothing else is begun meanwhile
+            pass
+        return KeyError("poison") if number < 4 else None
+
+    store = StubbornStore(8, slow)
+    run = reconciler(store, reconcile_at_once=2, reconcile_s=0.1)
+    until = clock() + 0.15
+    await run.run()
+    assert store.tried == [0]
+    store.tried.clear()
+    until = 0.0
+    assert (await run.run())["closed"] == 4
+    assert store.tried[:6] == [1, 2, 3, 4, 5, 6]
+    assert sorted(store.tried) == [*range(8)]  # those before come at the end
 
 
 def test_a_cost_that_was_not_known_is_asked_for_at_the_next_run() -> None:

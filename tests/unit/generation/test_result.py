@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from firerouter.callable import CallableError
-from firerouter.contract import ExecutePrompt, Message, parse
+from firerouter.contract import ExecutePrompt, Message, parse, parse_answer
 from firerouter.conversations import Thread
 from firerouter.conversations.tree import ThreadPlace
 from firerouter.errors import Restarting, StreamCut, UpstreamBusy
@@ -176,6 +176,9 @@ def came(generation: AdmittedGeneration, *attempts: Attempt, **more: Any) -> Ans
     answers = [attempt.answer for attempt in attempts if attempt.answer and not attempt.reason]
     fields["answer"] = answers[-1] if answers else None
     fields |= more
+    of = fields["answer"]
+    text = fields["cached"]["text"] if fields["cached"] else of.text if of else ""
+    fields.setdefault("parsed", parse_answer(text, upstream.response_format))
     if "records" not in fields:
         records = all_records(attempts, fields["helper_calls"], generation.prepared.prices)
         fields["records"] = tuple(records)

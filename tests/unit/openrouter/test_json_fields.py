@@ -29,6 +29,16 @@ def test_every_reader_returns_its_type_or_nothing(value: object) -> None:
     assert amount is None or math.isfinite(amount)
 
 
+@pytest.mark.parametrize("odd", ["\ud800", "a\udfffb", "\udc00\ud800", "x" * 199 + "\ud83d"])
+def test_a_name_can_be_stored(odd: str) -> None:
+    """Firestore takes no half of a character: it would refuse what an answer has cost."""
+    name = json_fields.as_name(odd)
+    assert name is not None
+    assert name.encode("utf-8").decode("utf-8") == name
+    assert len(name) == len(odd)
+    assert json_fields.as_name("\U0001f600 ok") == "\U0001f600 ok"
+
+
 @pytest.mark.parametrize(
     ("value", "count"),
     [(0, 0), (7, 7), (-1, None), (True, None), (7.0, None), ("7", None), (2**53, None)],

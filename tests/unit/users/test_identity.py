@@ -29,12 +29,15 @@ class Check:
     def __init__(self) -> None:
         self.checked: list[str] = []
         self.loads = 0
+        self.load_fails: Exception | None = None
         self.fails: CallableError | None = None
         self.exp = 10_000.0
         self.blocks: threading.Event | None = None
 
     def load(self) -> None:
         self.loads += 1
+        if self.load_fails is not None:
+            raise self.load_fails
 
     def __call__(self, token: str) -> Claims:
         self.checked.append(token)
@@ -106,6 +109,19 @@ async def test_an_outage_is_not_asked_about_again_at_once(check: Check, clock: C
     clock.now += LIMITS.keys_outage_pause_s
     check.fails = None
     assert (await verify("d"))["sub"] == "d"
+
+
+async def test_a_load_that_fails_once_is_tried_again(check: Check, clock: Clock) -> None:
+    verify = verifier(check, clock).verify
+    check.load_fails = OSError("a canary")
+    for _ in range(2):
+        with pytest.raises(SignInUnavailable):
+            await verify("a")
+    assert (check.loads, check.checked) == (2, [])
+    check.load_fails = None
+    assert (await verify("a"))["sub"] == "a"
+    await verify("b")
+    assert check.loads == 3
 
 
 async def test_a_check_that_takes_too_long_is_an_outage(check: Check, clock: Clock) -> None:
