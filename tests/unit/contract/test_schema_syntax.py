@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from jsonschema_specifications import REGISTRY
+from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
 
 from firerouter.contract import ExecutePrompt, parse
 from firerouter.contract.schema_syntax import _FORMS, _HOLDERS, first_fault
