@@ -32,6 +32,11 @@ def rss_mb(pid: int) -> float:
     return int(_ps("rss", pid)) / 1024
 
 
+def open_files(pid: int) -> int:
+    """Return how many file descriptors it has open; 0 where the system does not say."""
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()) if ON_LINUX else 0
+
+
 def machine() -> str:
     """Return the facts that the numbers depend on, and nothing that identifies the machine."""
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())

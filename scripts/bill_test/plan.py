@@ -85,12 +85,19 @@ class Plan:
 
 
 @dataclass
-class _Drawing:
+class Drawing:
+    """Draws calls one after the other: a later one may continue, or repeat, an earlier one."""
+
     dice: random.Random
     calls: list[PlannedCall] = field(default_factory=list)
     opened: dict[str, list[str]] = field(default_factory=dict)  # requests, by user
 
     def draw(self, number: int, end: End) -> PlannedCall:
+        """Draw the call with this number, which ends like this, and keep it."""
+        self.calls.append(self._drawn(number, end))
+        return self.calls[-1]
+
+    def _drawn(self, number: int, end: End) -> PlannedCall:
         if end.repeats and self.calls:
             before = self.dice.choice(self.calls[-REPEATED_WITHIN:])
             return replace(before, number=number, stop_after_s=None, leave_after_s=None, again=True)
@@ -140,11 +147,11 @@ class _Drawing:
 def plan(generations: int, seed: int) -> Plan:
     """Draw the plan. It contains every end, and kills an instance of each function."""
     dice = random.Random(seed)  # noqa: S311  # repeatable, not secret
-    drawing = _Drawing(dice)
+    drawing = Drawing(dice)
     drawn = dice.choices(ENDS, [end.weight for end in ENDS], k=generations - len(ENDS))
     ends = dice.sample([*ENDS, *drawn], generations)
     for number, end in enumerate(ends):
-        drawing.calls.append(drawing.draw(number, end))
+        drawing.draw(number, end)
     times = max(len(SERVERS), generations // KILL_EVERY)
     numbers = sorted(dice.sample(range(generations // 10, generations), times))
     kills = {number: SERVERS[at % len(SERVERS)] for at, number in enumerate(numbers)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +33,24 @@ APP: Final = {
     },
     "ceiling": {"usdPerDay": 10_000, "usdPerMonth": 100_000},
 }
+
+
+class Pace:
+    """Hands out calls, one after the other."""
+
+    def __init__(self, calls: Iterable[PlannedCall], pause_s: float) -> None:
+        self._calls = iter(calls)
+        self._pause_s = pause_s
+        self._lock = asyncio.Lock()
+        self._due = 0.0
+
+    async def next(self) -> PlannedCall | None:
+        """Return the next call when it is due; None if there are no more."""
+        async with self._lock:
+            now = asyncio.get_running_loop().time()
+            self._due = max(self._due + self._pause_s, now)
+            await asyncio.sleep(self._due - now)
+            return next(self._calls, None)
 
 
 class Traffic:
@@ -69,6 +87,7 @@ class Traffic:
         *,
         on_audit: Callable[[], Awaitable[None]],
         on_call: Callable[[], None],
+        pause_s: float = 0.0,
     ) -> None:
         """Make all calls, some at once, and end the instances.
 
@@ -76,8 +95,9 @@ class Traffic:
             plan: The calls, kills and audits.
             on_audit: Audits the ledger while the calls continue.
             on_call: Called when a call has ended.
+            pause_s: The least time between the starts of two calls.
         """
-        waiting = iter(plan.calls)
+        waiting = Pace(plan.calls, pause_s)
         timeout = httpx.Timeout(CALL_MAX_S)
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         async with (
@@ -101,11 +121,11 @@ class Traffic:
         self,
         http: httpx.AsyncClient,
         plan: Plan,
-        waiting: Iterator[PlannedCall],
+        waiting: Pace,
         on_audit: Callable[[], Awaitable[None]],
         on_call: Callable[[], None],
     ) -> None:
-        for call in waiting:
+        while (call := await waiting.next()) is not None:
             if (name := plan.kills.get(call.number)) is not None:
                 self._start_beside(self._replace(name))
             if call.number in plan.audits:
@@ -121,6 +141,10 @@ class Traffic:
             await work
 
         self._beside.add(asyncio.create_task(run()))
+
+    def server(self, name: str) -> FunctionServer | None:
+        """Return an instance, if it is alive."""
+        return self._servers.get(name)
 
     # -- instances ---------------------------------------------------------------------------------
 

@@ -69,10 +69,12 @@ class ProjectTrial:
                     if not last:
                         raise
 
-    async def run(self, planned: Plan, on_call: Callable[[], None]) -> Totals:
-        """Carry out a plan, reconcile, and compare everything."""
+    async def run(
+        self, planned: Plan, on_call: Callable[[], None], *, pause_s: float = 0.0
+    ) -> Totals:
+        """Carry out a plan, reconcile, and compare everything. See `Traffic.run`."""
         await asyncio.to_thread(self.traffic.prepare, self.key)
-        await self.traffic.run(planned, on_audit=self.audit, on_call=on_call)
+        await self.traffic.run(planned, on_audit=self.audit, on_call=on_call, pause_s=pause_s)
         totals = Totals()
         before = await LedgerBooks.read(self.app.firestore)
         totals.reconciled = await reconcile_all(self.app, runs_max=RECONCILIATIONS_MAX)

@@ -17,6 +17,7 @@ CHORES = sorted(path.name for path in SCRIPTS.iterdir() if path.is_file() and no
 MAY_IMPORT = {
     "benchmarks": {"devtools", "standins"},
     "bill_test": {"trials", "usage_audit", "devtools"},
+    "soak_test": {"bill_test", "benchmarks", "trials", "devtools"},
     "kill_test": {"trials", "devtools", "standins"},
     "trials": {"devtools"},
     "fuzzing": {"devtools"},
@@ -48,6 +49,7 @@ def test_every_chore_is_known() -> None:
         "grant-admin",
         "kill-test",
         "manifest",
+        "soak",
         "test",
         "usage",
     ]
