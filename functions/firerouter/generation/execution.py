@@ -118,10 +118,8 @@ class PromptExecution:
             CallableError: See docs/reference/execute_prompt.md.
         """
         data = call.data
-        if isinstance(data, dict) and "resume" in data:
-            if data["resume"] is not None:
-                return await self._resume(origin_of(call), parse(ResumeGeneration, data).resume)
-            data = {name: value for name, value in data.items() if name != "resume"}
+        if isinstance(data, dict) and data.get("resume") is not None:
+            return await self._resume(origin_of(call), parse(ResumeGeneration, data).resume)
         request = parse(ExecutePrompt, data)
         return await self.run(origin_of(call), request)
 
