@@ -42,7 +42,7 @@ export interface Attachment {
   path?: string | null;
   /** The bytes of the file in base64. */
   data?: string | null;
-  /** The content type of `data`. An upload has the one that it was created with. */
+  /** The content type of `data`, or a common alias such as `image/jpg`. An upload has the one that it was created with. */
   contentType?: "image/png" | "image/jpeg" | "image/webp" | "image/gif" | "application/pdf" | "text/plain" | "text/csv" | "text/markdown" | "application/json" | "audio/wav" | "audio/mpeg" | "audio/flac" | "audio/ogg" | "audio/mp4" | "video/mp4" | "video/quicktime" | "video/webm" | null;
   /** The file's name, which the model gets too. Only with `data`: an upload has its own. */
   name?: string | null;
@@ -155,7 +155,7 @@ export interface CompareModels {
 export type ComparisonEndFrame = ResultFrame | ErrorFrame;
 
 /** The frames of `execute_multi_model_prompt`. */
-export type ComparisonFrame = ComparisonStartFrame | ModelFrame | ComparisonEndFrame;
+export type ComparisonFrame = ComparisonStartFrame | ModelFrame | ComparisonEndFrame | FailureFrame;
 
 /** The answers of several models to one prompt. */
 export interface ComparisonResult {
@@ -246,7 +246,7 @@ export interface CreateEmbeddings {
 
 /** Get a URL to upload one file to. Its bytes go straight to Cloud Storage. */
 export interface CreateUpload {
-  /** The content type of the file. Its first bytes are checked against it. */
+  /** The content type of the file, or a common alias such as `image/jpg`. Its first bytes are checked against it. */
   contentType: "image/png" | "image/jpeg" | "image/webp" | "image/gif" | "application/pdf" | "text/plain" | "text/csv" | "text/markdown" | "application/json" | "audio/wav" | "audio/mpeg" | "audio/flac" | "audio/ogg" | "audio/mp4" | "video/mp4" | "video/quicktime" | "video/webm";
   /** The exact size of the file in bytes. */
   bytes: number;
@@ -445,16 +445,20 @@ export interface ErasedCounts {
 export interface ErrorBody {
   /** The canonical code of the callable protocol, such as `NOT_FOUND`. */
   status: string;
-  /** One sentence for people. It may change, so programs should use `details.reason`. */
+  /** One sentence for people. It may change, so programs should use `reason`. */
   message: string;
+  /** The same as `details.reason`, for clients that get the whole failure as its details. */
+  reason: string;
   /** The details for programs. */
   details: ErrorDetails;
 }
 
-/** Details for programs. The first three are always present; the others depend on `reason`. */
+/** Details for programs. The first four are always present; the others depend on `reason`. */
 export interface ErrorDetails {
   /** Stable and for programs. */
   reason: Reason;
+  /** The sentence for people, to which no SDK adds anything. */
+  message: string;
   /** Whether the same request may succeed later. */
   retryable: boolean;
   /** Identifies the call in the logs. */
@@ -503,7 +507,7 @@ export interface ErrorDetails {
   differences?: Difference[];
 }
 
-/** One model of a comparison has failed. */
+/** One model of a comparison has failed. Without `index`, the whole call has: `FailureFrame`. */
 export interface ErrorFrame {
   type: "error";
   /** The model's place in `models`; the judge's comes after the last one. */
@@ -518,7 +522,7 @@ export interface ErrorFrame {
 export interface ExecutePrompt {
   /** The feature to use: `chat`, `code`, `summarize`, or one that an admin has created. */
   feature: string;
-  /** The question. Give exactly one of `prompt`, `messages`, `regenerate` and `toolResults`. */
+  /** The question. Give exactly one of `prompt`, `messages`, `regenerate` and `toolResults`. It may be empty or absent beside `attachments`. */
   prompt?: string | null;
   /** The conversation so far, stored by the app; the last message is the user's or a tool's. Not allowed with `conversationId`. */
   messages?: Message[] | null;
@@ -740,6 +744,16 @@ export interface FailedJudgement {
   mode: "merge" | "rank";
 }
 
+/**
+ * The call has failed: the last message of its stream, and the same as its error.
+ * Some SDKs report the error of a stream in part or not at all, but each of them this message.
+ */
+export interface FailureFrame {
+  type: "error";
+  /** Why it failed. */
+  error: ErrorBody;
+}
+
 /** A feature as one user may see it: never a prompt, a parameter or a key. */
 export interface FeatureInfo {
   /** The name to give as `feature` in other calls. */
@@ -935,7 +949,7 @@ export interface FindingInfo {
 }
 
 /** The frames of `execute_prompt` and `test_feature_settings`. */
-export type Frame = StartFrame | TextFrame | ReasoningFrame | RetryFrame | RepairFrame | JsonFrame | ToolCallFrame | CitationFrame | ImageFrame;
+export type Frame = StartFrame | TextFrame | ReasoningFrame | RetryFrame | RepairFrame | JsonFrame | ToolCallFrame | CitationFrame | ImageFrame | FailureFrame;
 
 /** Get what is left of the user's own limits, and which answers are in progress. */
 export interface GetAllowance {
@@ -1293,7 +1307,7 @@ export interface ModelFlag {
 }
 
 /** A frame of one model's answer, with the model's place in `models`. */
-export type ModelFrame = Frame & ModelTag;
+export type ModelFrame = OneAnswerFrame & ModelTag;
 
 /** A model that OpenRouter offers. What OpenRouter does not report is left out. */
 export interface ModelInfo {
@@ -1378,6 +1392,9 @@ export interface Notice {
   /** With `format_not_kept`: where the answer violates the schema, and which keyword, such as `$.items[3].price (type)`; `$ (json)` if the answer is not JSON at all. */
   at?: string;
 }
+
+/** The frames of one answer. */
+export type OneAnswerFrame = StartFrame | TextFrame | ReasoningFrame | RetryFrame | RepairFrame | JsonFrame | ToolCallFrame | CitationFrame | ImageFrame;
 
 /** An image as far as it has been generated. The next one with this `index` replaces it. */
 export interface PartialImage {
@@ -1682,6 +1699,8 @@ export interface RetryFrame {
 export interface SaveAppSettings {
   /** The settings to change, as [AppSettings](#appsettings) describes them; the others stay as they are. */
   settings: AppSettings;
+  /** Limits that no longer hold, of those that have no default. */
+  remove?: ("limits.requestsPerDay" | "limits.tokensPerDay")[];
   /** The revision that the change is based on; 0 if these settings were never saved. */
   revision: number;
   /** The reason, for other admins who read the audit log. */
@@ -1734,20 +1753,22 @@ export interface SetKey {
 export interface SetPreferences {
   /** The feature. */
   feature: string;
-  /** One of the feature's `models`; `null` returns to the feature's own model. */
-  model: string | null;
+  /** One of the feature's `models`. Default: the feature's own model, whatever was chosen before. */
+  model?: string | null;
 }
 
 /** Give one user other limits or another tier, or block them. Omitted fields don't change. */
 export interface SetUserLimits {
   /** The user. */
   uid: string;
-  /** The user's own limits, as in [LimitsOverride](#limitsoverride). `null` removes a limit; omitted ones don't change. */
+  /** The user's own limits, as in [LimitsOverride](#limitsoverride); omitted ones don't change. */
   limits?: LimitsOverride | null;
-  /** The user's tier, which replaces the one in the ID token; `null` removes it. */
+  /** The user's tier, which replaces the one in the ID token. */
   tier?: string | null;
   /** Whether every call of the user is refused. */
-  blocked?: boolean;
+  blocked?: boolean | null;
+  /** What the user no longer has: limits of their own, by name, or `tier`. */
+  remove?: ("tier" | "requestsPerMinute" | "requestsPerDay" | "concurrent" | "tokensPerDay" | "usdPerDay" | "usdPerMonth")[];
   /** The reason, which is recorded in the audit log. */
   note?: string;
 }

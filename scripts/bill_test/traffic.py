@@ -68,7 +68,6 @@ class Traffic:
         self._app_check = ""
         self._queue = TaskQueue()
         self._servers: dict[str, FunctionServer] = {}
-        self._tokens: dict[str, str] = {}
         self._beside: set[asyncio.Task[None]] = set()
         self.project = project
         self.outcomes: dict[str, Counter[str]] = {}
@@ -181,7 +180,7 @@ class Traffic:
     async def _client(
         self, http: httpx.AsyncClient, call: PlannedCall, lane: int
     ) -> CallableClient:
-        token = self._tokens.setdefault(call.uid, id_token(self.project, call.uid))
+        token = id_token(self.project, call.uid)  # a new one: there is no account to look up
         return CallableClient(await self._url(lane), token, self._app_check, http=http)
 
     async def _call(self, http: httpx.AsyncClient, call: PlannedCall) -> str:

@@ -9,6 +9,7 @@ JSON API of Cloud Storage. Here it gets what it lacks and we depend on:
     object (`ifGenerationMatch=0`);
   * web pages can upload to it (CORS), as to a bucket that was set up as docs/operations.md says;
   * Firebase's client SDKs can read from it, held to functions/storage.rules (`firebase_storage`);
+  * a file's name may have any characters;
   * a slow reader does not keep the others waiting.
 
 The JSON API authenticates nobody: only servers use it, and they are not held to the rules.
@@ -70,6 +71,11 @@ class Handler(RequestHandler):  # type: ignore[misc]  # it ships no types
         self.send_header("Access-Control-Allow-Headers", HEADERS)
         self.send_header("Access-Control-Max-Age", "3600")
         self.end_headers()
+
+    def send_header(self, keyword: str, value: str) -> None:
+        if keyword.startswith("x-goog-meta-") and not value.isascii():
+            return  # the package fails at it, and our clients read names from the JSON
+        super().send_header(keyword, value)
 
     def end_headers(self) -> None:
         if origin := self.headers.get("Origin"):

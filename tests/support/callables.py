@@ -104,8 +104,8 @@ class Answer:
 
     @property
     def error(self) -> Any:
-        """Of a unary answer, or of a stream of one frame."""
-        text = self.body.removeprefix(b"data: ").removesuffix(b"\n\n")
+        """Of a unary answer, or of a stream's last frame."""
+        text = self.body.removesuffix(b"\n\n").rpartition(b"\n\n")[2].removeprefix(b"data: ")
         return json.loads(text)["error"]
 
 

@@ -103,9 +103,14 @@ async def test_an_admin_tests_the_stored_key_and_a_candidate(
         refused = await client.call(name, {"key": "sk-or-v1-revoked-abcd"})
         assert refused["valid"] is False
         assert refused["reason"] == "key_invalid"
+        assert refused["message"].startswith("OpenRouter doesn't accept this key. Check that you")
         assert refused["latencyMs"] >= 0
         management = await client.call(name, {"key": "sk-or-v1-management-abcd"})
         assert management["isManagementKey"] is True
+        for feature, reason in (("nosuch", "feature_unknown"), ("chat", "invalid_argument")):
+            with pytest.raises(CallableFailure) as unknown:
+                await client.call(name, {"feature": feature})
+            assert unknown.value.details["reason"] == reason
 
 
 async def test_a_plain_user_may_not_test_the_key(client: CallableClient) -> None:

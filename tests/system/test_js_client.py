@@ -24,6 +24,7 @@ EMAIL = "js@demo.test"  # of its own: what one user may do in a minute is limite
 FEATURES = {"js-cut": "sim/cut-mid-stream", "js-slow": "sim/slow", "js-drip": "sim/slow-drip"}
 SCENARIOS = (
     *("stream", "unary", "refusedStream", "refusedUnary", "cutStream"),
+    *("undefinedFields", "halfEmoji"),
     *("abort", "breakOut", "stopFromAnother", "watched", "compare"),
     *("files", "withoutAppCheck", "withoutAppCheckStream", "signedOut"),
 )
@@ -110,7 +111,9 @@ def test_a_plain_call_gives_the_result(outcomes: dict[str, Outcome]) -> None:
 
 def test_a_refused_stream_rejects_stream_and_data_alike(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["refusedStream"]
-    assert outcome["chunks"] == []
+    (told,) = outcome["chunks"]
+    assert (told["type"], told["error"]["reason"]) == ("error", "feature_unknown")
+    assert told["error"]["details"] == outcome["dataError"]["details"]
     assert outcome["streamError"] == outcome["dataError"]
     assert outcome["dataError"]["code"] == "functions/not-found"
     assert outcome["dataError"]["details"]["reason"] == "feature_unknown"
@@ -122,7 +125,19 @@ def test_a_refused_call_rejects_with_code_and_reason(outcomes: dict[str, Outcome
     error = outcomes["refusedUnary"]["dataError"]
     assert error["code"] == "functions/not-found"
     assert error["details"]["reason"] == "feature_unknown"
-    assert error["message"].startswith("This feature doesn't exist.")  # it adds the HTTP status
+    sentence = "This feature doesn't exist. Please update the app."
+    assert error["message"] == f"{sentence} [404]"  # so the SDK does
+    assert error["details"]["message"] == sentence
+
+
+def test_undefined_fields_are_as_good_as_absent(outcomes: dict[str, Outcome]) -> None:
+    outcome = outcomes["undefinedFields"]
+    assert outcome["data"]["finishReason"] == "stop"
+    assert outcome["models"]["data"]["total"] > 20
+
+
+def test_half_an_emoji_costs_no_call(outcomes: dict[str, Outcome]) -> None:
+    assert "Say \ufffd!" in outcomes["halfEmoji"]["data"]["text"]
 
 
 def test_a_stream_that_breaks_off_keeps_its_chunks_and_rejects(
@@ -130,8 +145,10 @@ def test_a_stream_that_breaks_off_keeps_its_chunks_and_rejects(
 ) -> None:
     outcome = outcomes["cutStream"]
     kinds = [chunk["type"] for chunk in outcome["chunks"]]
-    assert kinds[0] == "start"
+    assert (kinds[0], kinds[-1]) == ("start", "error")
     assert "text" in kinds
+    assert outcome["chunks"][-1]["error"]["details"] == outcome["dataError"]["details"]
+    assert outcome["dataError"]["message"].endswith(" [0]")
     assert outcome["streamError"] == outcome["dataError"]
     assert outcome["dataError"]["code"] == "functions/unavailable"
     assert outcome["dataError"]["details"]["reason"] == "stream_cut"

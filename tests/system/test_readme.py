@@ -15,6 +15,7 @@ import pytest
 
 from scripts.devtools.callable_client import CallableClient
 from scripts.devtools.ports import LOOPBACK, Ports, read_config
+from scripts.devtools.seed import create_documents
 from scripts.devtools.suite import Suite
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +54,10 @@ const stopped = (await stopGeneration({ requestId })).data;
 console.log(JSON.stringify({ seen, stopped }));
 """
 
+# The examples that stream, with a feature whose answers break off in the middle
+CUT = "readme-cut"
+STREAMING = {"ask.mjs": "chat", "stop.mjs": "story", "compare.mjs": "story"}
+
 Run = Callable[[str], str]
 
 
@@ -67,7 +72,14 @@ def run(suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> Run:
         f'"http://{LOOPBACK}:{standard.auth}"': f'"http://{suite.auth_host}"',
         f'"{LOOPBACK}", {standard.functions}': f'"{LOOPBACK}", {suite.ports.functions}',
     }
-    for name, code in [*BLOCKS, ("abort.mjs", ABORT)]:
+    cut = {"enabled": True, "revision": 1, "settings": {"model": "sim/cut-mid-stream"}}
+    create_documents(suite.firestore_host, suite.project, {f"features/{CUT}": cut})
+    failing = [
+        (f"cut-{name}", code.replace(f'feature: "{STREAMING[name]}"', f'feature: "{CUT}"'))
+        for name, code in BLOCKS
+        if name in STREAMING
+    ]
+    for name, code in [*BLOCKS, *failing, ("abort.mjs", ABORT)]:
         if name == "firebase.mjs":
             for address, here in printed.items():
                 assert code.count(address) == 1, f"{address} is not what {name} connects to"
@@ -123,6 +135,19 @@ def test_an_answer_streams(run: Run) -> None:
     assert len(deltas.splitlines()) > 1
     assert "You asked: Hello" in result
     assert "finishReason: 'stop'" in result
+
+
+@pytest.mark.parametrize("name", ["ask.mjs", "stop.mjs"])
+def test_an_example_holds_when_its_stream_breaks_off(run: Run, name: str) -> None:
+    """A rejection that nobody handles would end the process with an error."""
+    deltas, _, failure = run(f"cut-{name}").partition("{\n")
+    assert deltas.strip()
+    assert "reason: 'stream_cut'" in failure
+    assert "message: 'The answer was cut off. Please try again.'" in failure
+
+
+def test_an_example_holds_when_its_stream_never_begins(run: Run) -> None:
+    assert "reason: 'model_not_allowed'" in run("cut-compare.mjs")
 
 
 def test_an_admin_creates_a_feature(story: str) -> None:

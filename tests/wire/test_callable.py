@@ -50,14 +50,16 @@ OURS = "Something went wrong on our side. Please try again."
 
 
 def error(status: str, reason: str, message: str, *, retryable: bool = False) -> bytes:
-    details = b'{"reason":"%b","retryable":%b,"traceId":"%b"}' % (
+    details = b'{"reason":"%b","message":"%b","retryable":%b,"traceId":"%b"}' % (
         reason.encode(),
+        message.encode(),
         b"true" if retryable else b"false",
         TRACE.encode(),
     )
-    return b'{"error":{"status":"%b","message":"%b","details":%b}}' % (
+    return b'{"error":{"status":"%b","message":"%b","reason":"%b","details":%b}}' % (
         status.encode(),
         message.encode(),
+        reason.encode(),
         details,
     )
 
@@ -130,11 +132,31 @@ RECORDS = [
     refused("another key alone", b'{"Data":1}', NO_DATA),
     refused("extra key", b'{"data":1,"token":"x"}', OTHER_KEYS),
     # Bytes and characters
-    refused("invalid UTF-8", b'{"data":"\xff"}', NOT_JSON),
     refused("UTF-8 cut off", b'{"data":"\xc3', NOT_JSON),
-    refused("lone surrogate, escaped", rb'{"data":"\ud800"}', NOT_JSON),
-    refused("lone surrogate, raw", b'{"data":"\xed\xa0\x80"}', NOT_JSON),
     refused("raw control character", b'{"data":"\n"}', NOT_JSON),
+    refused("raw null character", b'{"data":"\0"}', NOT_JSON),
+    refused("raw null character beside half an emoji", b'{"data":"\0\\ud83d"}', NOT_JSON),
+    # Half characters, as `"\u{1F600}".slice(0, 1)` leaves them: U+FFFD in their place
+    *(
+        echoed(f"half characters, {id_}", b'"%b"' % sent, b'"%b"' % got)
+        for id_, sent, got in (
+            ("the first", rb"x\ud83d", rb"x\ufffd"),
+            ("the second", rb"\uDE00x", rb"\ufffdx"),
+            ("in the wrong order", rb"\ude00\ud83d", rb"\ufffd\ufffd"),
+            ("before a whole one", rb"\ud83d\ud83d\ude00", rb"\ufffd\ud83d\ude00"),
+            ("after a whole one", rb"\uD83D\uDE00\udE00", rb"\ud83d\ude00\ufffd"),
+            ("after a backslash", rb"\\\ud83d", rb"\\\ufffd"),
+            ("after what looks like one", rb"\\ud83d\ude00", rb"\\ud83d\ufffd"),
+            ("beside what looks like one", rb"\ud83d\\ude00", rb"\ufffd\\ude00"),
+            ("raw", b"\xed\xa0\xbdx", rb"\ufffd\ufffd\ufffdx"),
+            ("of UTF-8", b"\xff", rb"\ufffd"),
+        )
+    ),
+    echoed(
+        "half a character in a name",
+        rb'{"\ud83d":[{"a":"\ud83d"}]}',
+        rb'{"\ufffd":[{"a":"\ufffd"}]}',
+    ),
     echoed(
         "line separators, quotes, emoji",
         '"\u2028\u2029\u0085 \\u0000\\n \\"é\\\\ 😀"'.encode(),
@@ -278,6 +300,14 @@ def frame(json_: bytes) -> bytes:
     return b"data: %b\n\n" % json_
 
 
+def frames(answer: bytes) -> bytes:
+    """How a stream ends with that answer: a failure is told in a message first."""
+    if not answer.startswith(b'{"error":'):
+        return frame(answer)
+    told = answer.removeprefix(b"{").removesuffix(b"}")
+    return frame(b'{"message":{"type":"error",%b}}' % told) + frame(answer)
+
+
 def body_of(data: object) -> bytes:
     return json.dumps({"data": data}).encode()
 
@@ -295,15 +325,16 @@ async def test_answers_with_exactly_these_bytes(server: Server, record: Record) 
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=each)
-async def test_streams_the_same_answer_as_one_frame_with_status_200(
+async def test_streams_the_same_answer_as_the_last_frame_with_status_200(
     server: Server, record: Record
 ) -> None:
     headers = {**record.headers, **STREAM}
     answer = await server.ask(record.path, record.body, method=record.method, headers=headers)
-    assert (answer.status, answer.body) == (200, frame(record.answer))
+    assert (answer.status, answer.body) == (200, frames(record.answer))
     assert answer.headers == STREAM_HEADERS
     assert answer.body.isascii()
-    assert len(answer.body.splitlines()) == 2  # `str.splitlines` knows every kind of line end
+    # `str.splitlines` knows every kind of line end
+    assert len(answer.body.decode().splitlines()) == 2 * answer.body.count(b"data: ")
 
 
 def test_knows_every_status_of_the_protocol_by_firebases_own_http_status() -> None:
@@ -338,16 +369,17 @@ async def test_streams_messages_then_the_result(server: Server) -> None:
 
 async def test_streams_messages_then_an_error_with_all_its_details(server: Server) -> None:
     answer = await server.ask("/plain/fail", body_of(None), headers={**JSON, **STREAM})
-    assert answer.body == frame(b'{"message":{"n":1}}') + frame(
+    assert answer.body == frame(b'{"message":{"n":1}}') + frames(
         b'{"error":{"status":"RESOURCE_EXHAUSTED","message":"There is no more for now.",'
-        b'"details":{"limit":"perDay","reason":"no_more","retryable":true,"traceId":"%b",'
+        b'"reason":"no_more","details":{"limit":"perDay","reason":"no_more",'
+        b'"message":"There is no more for now.","retryable":true,"traceId":"%b",'
         b'"retryAfterSeconds":2.5}}}' % TRACE.encode()
     )
 
 
 async def test_a_message_that_is_no_json_ends_in_an_error_frame(server: Server) -> None:
     answer = await server.ask("/plain/nan_message", body_of(None), headers={**JSON, **STREAM})
-    assert answer.body == frame(INTERNAL)
+    assert answer.body == frames(INTERNAL)
 
 
 async def test_says_nothing_of_messages_where_nobody_streams(server: Server) -> None:
@@ -516,6 +548,7 @@ async def test_a_body_of_30_mb_is_refused_clearly_and_not_kept(
     assert answer.error["message"] == "The request is larger than 12 MB."
     assert answer.error["details"] == {
         "reason": "body_too_large",
+        "message": "The request is larger than 12 MB.",
         "retryable": False,
         "traceId": TRACE,
         "limitBytes": 12_000_000,
@@ -555,6 +588,7 @@ async def test_bodies_beyond_what_an_instance_holds_are_refused_until_there_is_r
         assert answer.error["status"] == "UNAVAILABLE"
         assert answer.error["details"] == {
             "reason": "overloaded",
+            "message": "The service is busy. Please try again in a moment.",
             "retryable": True,
             "traceId": TRACE,
             "retryAfterSeconds": 1,
@@ -676,7 +710,7 @@ async def test_an_error_after_silence_ends_the_frame_that_the_silence_began(
         rest = await connection.until(b"\n\n")
         no_more = "There is no more for now."
         expected = error("RESOURCE_EXHAUSTED", "no_more", no_more, retryable=True)
-        assert rest.lstrip(b" ") == expected + b"\n\n"
+        assert b"data: " + rest.lstrip(b" ") == frames(expected)
 
 
 # Clients that leave

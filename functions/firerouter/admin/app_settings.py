@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from pydantic import ValidationError
 
@@ -47,7 +47,7 @@ class AppSettingsAdmin:
         """
         request = parse(SaveAppSettings, call.data)
         stored = await self._app_settings.read()
-        settings = merged(stored.settings, request.settings)
+        settings = merged(stored.settings, request.settings, request.remove)
         before, after = stored.settings.to_json(), settings.to_json()
         if request.revision != stored.revision:
             current = {"revision": stored.revision, "settings": before}
@@ -99,8 +99,16 @@ def named_settings(feature: Feature) -> Iterator[tuple[str, FeatureSettings]]:
         yield f"the draft of the feature {feature.id}", feature.draft.settings
 
 
-def merged(before: AppSettings, given: Mapping[str, object]) -> AppSettings:
-    """Return the settings with the given ones replaced. Raises SettingsRefused."""
+def merged(
+    before: AppSettings, given: Mapping[str, object], remove: Collection[str] = ()
+) -> AppSettings:
+    """Return the settings with the given ones replaced. Raises SettingsRefused.
+
+    Args:
+        before: The stored settings.
+        given: Those to change. Of `limits`, `ceiling` and `retention`, what is not given stays.
+        remove: Limits to take away, such as `limits.requestsPerDay`.
+    """
     values = {**before.to_json(), **given}
     groups: dict[str, Record] = {
         "limits": before.limits,
@@ -108,8 +116,11 @@ def merged(before: AppSettings, given: Mapping[str, object]) -> AppSettings:
         "retention": before.retention,
     }
     for name, part in groups.items():
-        if isinstance(own := given.get(name), dict):
-            values[name] = {**part.model_dump(by_alias=True), **own}
+        own = given.get(name, {})
+        if isinstance(own, dict):
+            kept = part.model_dump(by_alias=True)
+            kept = {n: value for n, value in kept.items() if f"{name}.{n}" not in remove}
+            values[name] = {**kept, **{n: v for n, v in own.items() if v is not None}}
     try:
         return AppSettings.model_validate(values, by_alias=True, by_name=False)
     except ValidationError as error:

@@ -272,7 +272,7 @@ class FeatureAdmin:
         app = await self._app_settings.get()
         models = None
         try:
-            models = await self._catalog.get()
+            models = await self._catalog.get(*settings.model_ids())
         except CallableError as error:
             log.warning("settings_not_checked", reason=error.reason)
         review = review_settings(

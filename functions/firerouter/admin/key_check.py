@@ -6,16 +6,19 @@ import time
 
 from ..callable import Call
 from ..contract import TestConnection, parse
-from ..errors import InvalidArgument, KeyInvalid, KeyMissing
+from ..errors import FeatureUnknown, InvalidArgument, KeyInvalid, KeyMissing
+from ..features import FeatureStore
 from ..keys import KeyPool, Secret
 from ..openrouter import OpenRouter
 from ..users import Caller
+from .keys import NOT_ACCEPTED
 
 
 class KeyCheck:
     """The callable `test_openrouter_connection`."""
 
-    def __init__(self, *, keys: KeyPool, openrouter: OpenRouter) -> None:
+    def __init__(self, *, features: FeatureStore, keys: KeyPool, openrouter: OpenRouter) -> None:
+        self._features = features
         self._keys = keys
         self._openrouter = openrouter
 
@@ -25,10 +28,11 @@ class KeyCheck:
         Returns `{valid: false, lastFour, latencyMs, reason, message}` for a key that OpenRouter
         refuses, else
         `{valid, lastFour, latencyMs, isManagementKey, isFreeTier, usageUsd, limitUsd, ...}`.
-        A management key is valid, but can't run completions. Raises InvalidArgument, KeyMissing,
-        KeyUnavailable, KeyStoreForbidden, SettingsUnavailable, UpstreamError.
+        A management key is valid, but can't run completions. Raises InvalidArgument,
+        FeatureUnknown, KeyMissing, KeyUnavailable, KeyStoreForbidden, SettingsUnavailable,
+        UpstreamError.
         """
-        request = parse(TestConnection, call.data if call.data is not None else {})
+        request = parse(TestConnection, call.data)
         key = (
             Secret(request.key)
             if request.key
@@ -43,7 +47,7 @@ class KeyCheck:
                 "lastFour": key.last_four,
                 "latencyMs": _ms_since(started_at),
                 "reason": refused.reason,
-                "message": refused.admin_message,
+                "message": NOT_ACCEPTED if request.key else refused.admin_message,
             }
         return {
             "valid": True,
@@ -63,6 +67,8 @@ class KeyCheck:
     async def _stored_key(self, feature: str | None, position: int) -> Secret:
         slots = await self._keys.slots(refresh=True)
         if feature is not None and not slots.keys_of(feature):
+            if (await self._features.read(feature)).feature is None:
+                raise FeatureUnknown(field="feature")
             sentence = "This feature has no keys of its own; it uses the default ones."
             raise InvalidArgument(sentence, field="feature")
         versions = slots.versions_for(feature)

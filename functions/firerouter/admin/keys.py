@@ -51,6 +51,10 @@ from ..openrouter import KeyReport, OpenRouter
 from ..users import Caller
 from .limits import AdminLimits
 
+NOT_ACCEPTED: Final = (
+    "OpenRouter doesn't accept this key. Check that you copied all of it, or create a new one at "
+    "openrouter.ai/settings/keys."
+)
 _SET: Final = "set_openrouter_key"
 _REMOVE: Final = "remove_openrouter_key"
 
@@ -127,7 +131,7 @@ class KeyAdmin:
         there was none; even then, what an earlier call left enabled is disabled. Raises
         InvalidArgument, SettingsChanged, KeyUnavailable, KeyStoreForbidden, SettingsUnavailable.
         """
-        request = parse(RemoveKey, {} if call.data is None else call.data)
+        request = parse(RemoveKey, call.data)
         stored = await self._slots.read()
         enabled = await self._vault.enabled_versions()
         slot = keys_in_slot(stored.slots, request.feature, enabled)
@@ -189,11 +193,7 @@ class KeyAdmin:
         try:
             report = await self._openrouter.key_report(key)
         except KeyInvalid:
-            sentence = (
-                "OpenRouter doesn't accept this key. Check that you copied all of it, or create a "
-                "new one at openrouter.ai/settings/keys."
-            )
-            raise KeyInvalid(sentence, field="key") from None
+            raise KeyInvalid(NOT_ACCEPTED, field="key") from None
         if report.is_management_key:
             raise ManagementKey(field="key")
         return report
@@ -222,7 +222,8 @@ def warnings(report: KeyReport, now: datetime, limits: AdminLimits = AdminLimits
         result.append(_warning("free_tier", message))
     remaining = report.limit_remaining_usd
     if remaining is not None and remaining < limits.low_limit_usd:
-        message = f"Only ${max(remaining, 0):.2f} of the key's limit is left."
+        left = f"Only ${remaining:.2f}" if remaining >= 0.005 else "Nothing"
+        message = f"{left} of the key's limit is left."
         result.append(_warning("low_limit", message))
     expires = _read_time(report.expires_at)
     if expires and expires - now < timedelta(days=limits.expires_soon_days):

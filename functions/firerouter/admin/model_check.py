@@ -90,7 +90,7 @@ class ModelCheck:
         Returns `{count, generation, added, removed, flags}`. Raises UpstreamError,
         CatalogIncomplete, CatalogUnavailable, SettingsUnavailable.
         """
-        parse(RefreshCatalog, call.data if call.data is not None else {})
+        parse(RefreshCatalog, call.data)
         refreshed = await self._catalog.refresh()
         flags = await self._check(refreshed.models)
         await self._record(refreshed.models, flags, None)

@@ -58,7 +58,7 @@ class Preview:
     async def _embed_prompt(
         self, call: Call[Caller], request: TestFeatureSettings, feature: Feature
     ) -> dict[str, object]:
-        if request.prompt is None:
+        if not request.prompt:
             sentence = "prompt is required. It is the text that is embedded."
             raise InvalidArgument(sentence, field="prompt")
         embeddings = CreateEmbeddings(

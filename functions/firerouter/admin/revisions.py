@@ -219,20 +219,25 @@ def feature_conflict(
         "savedAt": stored.saved_at.isoformat() if stored.saved_at else None,
         "savedBy": stored.saved_by,
     }
-    return conflict_from(base, current, change.after.to_json() if change.after else settings_now)
+    yours = change.after.to_json() if change.after else settings_now
+    return conflict_from(base, current, yours, about_draft=about_draft)
 
 
-def conflict_from(base: int, current: Mapping[str, object], yours: Json) -> SettingsChanged:
+def conflict_from(
+    base: int, current: Mapping[str, object], yours: Json, *, about_draft: bool = False
+) -> SettingsChanged:
     """Return the error that shows both versions, and where they differ.
 
     Args:
         base: The revision that the change was made from.
         current: `{revision, settings, ...}` as it is stored.
         yours: The settings that were to be saved.
+        about_draft: Whether the revisions are those of a draft.
     """
+    what, now = "The draft" if about_draft else "This", current["revision"]
     return SettingsChanged(
-        f"You edited revision {base}, but revision {current['revision']} has been saved since. "
-        "Compare the two and save again.",
+        f"{what} is no longer revision {base}: somebody has saved revision {now} since. "
+        "Please look at what has changed and try again.",
         field="revision",
         yours={"revision": base, "settings": yours},
         current=dict(current),
@@ -242,7 +247,7 @@ def conflict_from(base: int, current: Mapping[str, object], yours: Json) -> Sett
 
 def invalid(error: ValidationError, limits: AdminLimits = AdminLimits()) -> SettingsRefused:
     """Return the error for wrong types and ranges, each with its field."""
-    errors = [Finding(field, "invalid", sentence) for field, sentence in faults(error)]
+    errors = [Finding(field, "invalid", sentence) for field, sentence in faults(error, "setting")]
     return refused(Review(errors=errors), limits)
 
 

@@ -65,7 +65,7 @@ class UserAdmin:
         self._now = now
 
     async def set_limits(self, call: Call[Caller]) -> UserLimitsSaved:
-        """Change what one user may do: `{uid, limits, tier, blocked}`.
+        """Change what one user may do: `{uid, limits, tier, blocked, remove}`.
 
         The change reaches other instances within 15 seconds.
 
@@ -109,7 +109,7 @@ class UserAdmin:
             SignInUnavailable: Firebase Authentication did not answer.
             LedgerUnavailable: Firestore did not answer.
         """
-        request = parse(ListUsers, {} if call.data is None else call.data)
+        request = parse(ListUsers, call.data)
         found: Sequence[Account]
         token: str | None = None
         if request.search:
@@ -172,18 +172,17 @@ def to_json(own: OwnLimits) -> dict[str, object]:
 
 def _changed(before: OwnLimits, request: SetUserLimits) -> OwnLimits:
     """Return a user's limits with the request's changes. Raises SettingsRefused."""
-    given = request.model_fields_set
-    values = before.limits.model_dump(by_alias=True, exclude_none=True) | (request.limits or {})
-    if "limits" in given and request.limits is None:
-        values = {}
+    kept = before.limits.model_dump(by_alias=True, exclude_none=True)
+    values = {n: value for n, value in kept.items() if n not in request.remove} | request.limits
+    tier = None if "tier" in request.remove else before.tier
     try:
         limits = LimitsOverride.model_validate(values, by_alias=True, by_name=False)
     except ValidationError as error:
         raise revisions.invalid(error) from None
     return OwnLimits(
-        tier=request.tier if "tier" in given else before.tier,
+        tier=request.tier or tier,
         limits=limits,
-        blocked=request.blocked if "blocked" in given else before.blocked,
+        blocked=before.blocked if request.blocked is None else request.blocked,
     )
 
 

@@ -383,7 +383,9 @@ class App:
                 openrouter=self.openrouter,
                 limits=limits,
             ),
-            key_check=admin.KeyCheck(keys=self.keys.pool, openrouter=self.openrouter),
+            key_check=admin.KeyCheck(
+                features=store, keys=self.keys.pool, openrouter=self.openrouter
+            ),
             model_check=admin.ModelCheck(
                 catalog=catalog,
                 features=store,

@@ -7,7 +7,9 @@
         \\___________\\____________\\_______\\_________\\__________/
                                       |
       unary:  {"result": ...} or {"error": ...} with the status's HTTP code
-      stream: always 200; data: {"message": ...} frames, then one result or error frame
+      stream: always 200; data: {"message": ...} frames, then one result or error frame. A message
+              {"type": "error", "error": ...} precedes the error frame: at that one, Flutter's
+              client for Android just ends the stream, and others lose parts of the error
 
 The task that runs the handler is never cancelled by a client that leaves: the response listens to
 the task and to the client, and notifies the task (`Call.on_leave`). A cancelled coroutine cannot

@@ -38,7 +38,8 @@ class WireError(TypedDict):
 
     status: str
     message: str
-    details: dict[str, Any]  # any JSON, with `reason`, `retryable` and `traceId`
+    reason: str
+    details: dict[str, Any]  # any JSON, with `reason`, `message`, `retryable` and `traceId`
 
 
 class CallableError(Exception):
@@ -46,8 +47,9 @@ class CallableError(Exception):
 
     A leaf fixes `status`, `reason`, `retryable` and two sentences: `sentence` for users, and
     `admin_sentence` for admins if they can act; otherwise they get the user's. `details` always
-    carries `reason`, `retryable` and `traceId`, because the Android client reports every streamed
-    error as INTERNAL and keeps only the details.
+    carries `reason`, `message`, `retryable` and `traceId`, because clients keep no more of every
+    failure than its details: JavaScript's adds the HTTP status to the message, and Android's
+    reports each streamed error as INTERNAL, with the entire error as its details.
     """
 
     status: ClassVar[str] = "INTERNAL"
@@ -77,17 +79,26 @@ class CallableError(Exception):
         self.details = details
 
     def to_wire(self, trace_id: str, *, for_admin: bool = False) -> WireError:
-        """Return `{"status", "message", "details": {"reason", "retryable", "traceId", ...}}`."""
+        """Return `{"status", "message", "reason", "details": {"reason", "message", ...}}`.
+
+        `reason` is in both places: the Android client has either as the details of a failure.
+        """
+        message = self.admin_message if for_admin else self.message
         details = {
             **self.details,
             "reason": self.reason,
+            "message": message,
             "retryable": self.retryable,
             "traceId": trace_id,
         }
         if self.retry_after_seconds is not None:
             details["retryAfterSeconds"] = self.retry_after_seconds
-        message = self.admin_message if for_admin else self.message
-        return {"status": self.status, "message": message, "details": details}
+        return {
+            "status": self.status,
+            "message": message,
+            "reason": self.reason,
+            "details": details,
+        }
 
 
 class MalformedRequest(CallableError):
@@ -144,6 +155,12 @@ _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _FILE: Final = re.compile(rb'"[A-Za-z0-9+/=\\]{4096,}+"')  # base64, in which some clients escape /
 _MARKS: Final = (b"{", b"[", b",")  # one before or after each value
 
+# half of a character that takes two escapes, such as an emoji: JSON.stringify writes one for a text
+# that was cut in the middle. No other encoding has it, and no parser but Python's own accepts it.
+_HALF: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
 _TRACE: Final = re.compile(r"(?:00-)?([0-9a-f]{32})(?:[/-]|\Z)")
 
 
@@ -189,11 +206,14 @@ def parse_envelope(
     encoding = encoding_of(method, content_type)
     try:
         if encoding in _UTF_16:
-            body = body.decode(encoding).encode()
+            body = body.decode(encoding, "replace").encode()
         if limits is not None:
             _measure(body, limits)
-        envelope = orjson.loads(body)
-    except ValueError:  # malformed JSON, invalid UTF-8, lone surrogates, NaN
+        try:
+            envelope = orjson.loads(body)
+        except ValueError:
+            envelope = orjson.loads(_with_whole_characters(body))
+    except ValueError:  # malformed JSON, NaN
         raise MalformedRequest("The request body is not valid JSON.") from None
     if not isinstance(envelope, dict) or "data" not in envelope:
         raise MalformedRequest('The request body must be a JSON object with the key "data".')
@@ -233,6 +253,19 @@ def _has_more_values(body: bytes | bytearray, most: int) -> bool:
             return values > most
         at, strings = string.end(), strings + 1
     return True
+
+
+def _with_whole_characters(body: bytes | bytearray) -> bytes:
+    """Return JSON with U+FFFD in place of half characters, as Node and browsers read them.
+
+    Raises:
+        ValueError: The body can't be JSON, as no JSON has this byte.
+    """
+    if b"\0" in body:
+        raise ValueError
+    # an escaped backslash is set apart: what follows it is no escape
+    escaped = body.decode("utf-8", "replace").encode().replace(b"\\\\", b"\0")
+    return _HALF.sub(rb"\\ufffd", escaped).replace(b"\0", b"\\\\")
 
 
 def _unwrap(value: object, levels: int) -> object:

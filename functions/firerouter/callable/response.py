@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic
 
-from .call import Beats, Call, CallerT, pack
+from .call import Beats, Call, CallerT, encode_frame, pack
 from .envelope import (
     HTTP_STATUS,
     BodyTooLarge,
@@ -36,10 +36,14 @@ Compute = Callable[..., Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """How a call ends: the HTTP status if it is not streamed, and the JSON."""
+    """How a call ends: the HTTP status if it is not streamed, and the JSON.
+
+    `notice` is the frame of a message that precedes the JSON of a failure in a stream.
+    """
 
     status: int
     body: bytes
+    notice: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -189,7 +193,8 @@ class CallableResponse(Generic[CallerT]):
     def _fail(self, error: CallableError, trace_id: str) -> Reply:
         try:
             wire = error.to_wire(trace_id, for_admin=self._wire.for_admins)
-            return Reply(HTTP_STATUS[error.status], encode({"error": wire}))
+            notice = encode_frame({"type": "error", "error": wire})
+            return Reply(HTTP_STATUS[error.status], encode({"error": wire}), notice)
         except Exception as problem:  # details that are not JSON
             self._wire.report(problem, trace_id)
             return self._fail(CallableError(), trace_id)
@@ -220,7 +225,8 @@ class CallableResponse(Generic[CallerT]):
             return await _respond(send, reply.status, _json_headers(headers), reply.body)
         if not begun:
             await _start(send, 200, _stream_headers(headers))
-        _, chunk = pack([reply.body], self._padded)
+        frames = [reply.body] if reply.notice is None else [reply.notice, reply.body]
+        _, chunk = pack([*frames], self._padded)
         return await send({"type": "http.response.body", "body": chunk})
 
     async def _parse(self, method: str, content_type: str, body: bytearray) -> Any:

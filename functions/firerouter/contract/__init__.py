@@ -38,19 +38,29 @@ if TYPE_CHECKING:
         UsageRow,
         UsageSums,
     )
-    from .attachments import OWN_PATH, Attachment, CreateUpload
+    from .attachments import OWN_PATH, Attachment, CreateUpload, shown_name
     from .base import Record, faults, parse
     from .conversations import DeleteConversation, ExportConversation, UpdateConversation
     from .dispatch import Dispatch
     from .embeddings import CreateEmbeddings
     from .features import ListFeatures, SetPreferences
-    from .fields import NANO_PER_USD, Matches, ModelId, Name, Number, invalid_part, is_name
+    from .fields import (
+        NANO_PER_USD,
+        Matches,
+        ModelId,
+        Name,
+        Number,
+        invalid_part,
+        is_name,
+        one_line,
+    )
     from .frames import (
         AnswerFrame,
         CitationFrame,
         ComparisonEndFrame,
         ComparisonStartFrame,
         ErrorFrame,
+        FailureFrame,
         Frame,
         ImageFrame,
         JsonFrame,
@@ -214,6 +224,7 @@ else:
                 "Attachment",
                 "CreateUpload",
                 "OWN_PATH",
+                "shown_name",
             ),
             "base": (
                 "Record",
@@ -239,6 +250,7 @@ else:
                 "Number",
                 "invalid_part",
                 "is_name",
+                "one_line",
             ),
             "frames": (
                 "AnswerFrame",
@@ -246,6 +258,7 @@ else:
                 "ComparisonEndFrame",
                 "ComparisonStartFrame",
                 "ErrorFrame",
+                "FailureFrame",
                 "Frame",
                 "ImageFrame",
                 "JsonFrame",
@@ -447,6 +460,7 @@ __all__ = (
     "ExportedProfile",
     "FailedAnswer",
     "FailedJudgement",
+    "FailureFrame",
     "FeatureInfo",
     "FeatureList",
     "FeatureSaved",
@@ -559,6 +573,7 @@ __all__ = (
     "invalid_part",
     "is_name",
     "malformed_page_token",
+    "one_line",
     "page_token",
     "parse",
     "parse_answer",
@@ -567,6 +582,7 @@ __all__ = (
     "read_page_token",
     "response_format",
     "result_fields",
+    "shown_name",
     "to_stored",
     "tools",
 )

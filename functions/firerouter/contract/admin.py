@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from .. import limits
-from .base import Record
+from .base import Record, without_nulls
 from .fields import Matches, Name, Number, invalid_part
 from .prompts import ExecutePrompt
 
@@ -171,9 +171,13 @@ class TestFeatureSettings(ExecutePrompt):
 class SaveAppSettings(Record):
     """Change settings of the app as a whole."""
 
-    settings: dict[str, object]
+    settings: Annotated[dict[str, object], BeforeValidator(without_nulls)]
     """The settings to change, as [AppSettings](#appsettings) describes them; the others stay as
     they are."""
+    remove: Annotated[
+        list[Literal["limits.requestsPerDay", "limits.tokensPerDay"]], Field(max_length=2)
+    ] = Field(default_factory=list)
+    """Limits that no longer hold, of those that have no default."""
     revision: Revision
     """The revision that the change is based on; 0 if these settings were never saved."""
     note: Note = ""

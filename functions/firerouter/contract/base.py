@@ -1,14 +1,15 @@
 """The base class of all values that callers send or documents hold, and the errors of invalid ones.
 
-`parse` turns the first fault of a request into an InvalidArgument whose sentence names the field
-(as the caller wrote it), what it must be and what was given. Unknown fields are refused by name.
+A field that is null counts as absent, in every value. `parse` turns the first fault of a request
+into an InvalidArgument whose sentence names the field (as the caller wrote it), what it must be and
+what was given. Unknown fields are refused by name.
 """
 
 from __future__ import annotations
 
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from ..errors import InvalidArgument
@@ -34,13 +35,28 @@ class Record(BaseModel):
         hide_input_in_errors=True,
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, data: object) -> object:
+        """Drop the fields that are null: the JavaScript SDK sends `undefined` as null."""
+        return without_nulls(data)
+
+
+def without_nulls(data: object) -> object:
+    """Return an object without the fields that are null, and anything else as it is."""
+    if isinstance(data, dict) and None in data.values():
+        return {name: value for name, value in data.items() if value is not None}
+    return data
+
 
 def parse(shape: type[ModelT], data: object) -> ModelT:
-    """Return a call's `data` as a value of the type `shape`.
+    """Return a call's `data` as a value of the type `shape`. No data are as good as `{}`.
 
     Raises:
         InvalidArgument: The data is invalid; `details.field` says where.
     """
+    if data is None:
+        data = {}
     if not isinstance(data, dict):
         raise InvalidArgument(
             "The data of this call must be an object with named fields.", field=""
@@ -51,9 +67,9 @@ def parse(shape: type[ModelT], data: object) -> ModelT:
         raise _explain(error) from None
 
 
-def faults(error: ValidationError) -> list[tuple[str, str]]:
-    """Return (the field's path, a sentence) for each fault."""
-    return [fault(item) for item in error.errors(include_url=False)]
+def faults(error: ValidationError, thing: str = "field") -> list[tuple[str, str]]:
+    """Return (the field's path, a sentence) for each fault. `thing`: what a field is called."""
+    return [fault(item, thing) for item in error.errors(include_url=False)]
 
 
 def _explain(error: ValidationError) -> InvalidArgument:

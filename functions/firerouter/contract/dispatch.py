@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from .. import limits
+from .base import Record
 
 
-class Dispatch(BaseModel):
+class Dispatch(Record):
     """Call any of the callables for users through one function, so that a client waits for at most
     one cold start."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="allow")
+    model_config = ConfigDict(extra="allow")
 
     endpoint: Annotated[str, Field(min_length=1, max_length=limits.NAME_MAX_CHARS)]
     """The name of the callable. Its fields go next to this one."""

@@ -15,5 +15,6 @@ class SetPreferences(Record):
 
     feature: Name
     """The feature."""
-    model: ModelId | None
-    """One of the feature's `models`; `null` returns to the feature's own model."""
+    model: ModelId | None = None
+    """One of the feature's `models`. Default: the feature's own model, whatever was chosen
+    before."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
+from unicodedata import category
 
 from pydantic import Field
 from pydantic_core import PydanticCustomError
@@ -64,6 +65,23 @@ def invalid_part(field: str, what: str) -> PydanticCustomError:
         what: The end of a sentence that begins with it.
     """
     return PydanticCustomError("part", "{what}", {"field": field, "what": what})
+
+
+# control characters, half characters, and the two line ends that are neither
+_NOT_IN_A_LINE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_BACKWARDS: Final = "\u202d\u202e"  # show a text in the other direction than it is written in
+
+
+def one_line(value: str) -> str:
+    """Return a text without control characters and line ends.
+
+    Everything else stays. `str.isprintable` is stricter: it refuses the joiners of Persian, Sinhala
+    and emoji (U+200C, U+200D), and the space that macOS puts into the names of screenshots.
+    """
+    if value.isprintable():
+        return value
+    kept = (char for char in value if category(char) not in _NOT_IN_A_LINE)
+    return "".join(char for char in kept if char not in _BACKWARDS)
 
 
 def not_blank(value: str) -> str:

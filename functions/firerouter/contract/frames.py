@@ -108,7 +108,22 @@ AnswerFrame = (
 )
 """What may follow the first frame of an answer."""
 
-Frame = StartFrame | AnswerFrame
+
+class FailureFrame(TypedDict):
+    """The call has failed: the last message of its stream, and the same as its error.
+
+    Some SDKs report the error of a stream in part or not at all, but each of them this message.
+    """
+
+    type: Literal["error"]
+    error: ErrorBody
+    """Why it failed."""
+
+
+OneAnswerFrame = StartFrame | AnswerFrame
+"""The frames of one answer."""
+
+Frame = StartFrame | AnswerFrame | FailureFrame
 """The frames of `execute_prompt` and `test_feature_settings`."""
 
 
@@ -147,7 +162,7 @@ class ResultFrame(TypedDict):
 
 
 class ErrorFrame(TypedDict):
-    """One model of a comparison has failed."""
+    """One model of a comparison has failed. Without `index`, the whole call has: `FailureFrame`."""
 
     type: Literal["error"]
     index: int

@@ -32,6 +32,68 @@ ContentType = Literal[
 ]
 
 
+# what browsers, phones and recorders call the same types
+_ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
+    "image/png": ("image/x-png", "image/apng"),
+    "image/jpeg": ("image/jpg", "image/pjpeg", "image/jfif"),
+    "application/pdf": ("application/x-pdf", "application/acrobat", "text/pdf"),
+    # the last one is what Windows calls CSV files where Excel is installed
+    "text/csv": (
+        *("application/csv", "text/x-csv", "text/comma-separated-values"),
+        "application/vnd.ms-excel",
+    ),
+    "text/markdown": ("text/x-markdown", "text/x-web-markdown"),
+    "application/json": ("text/json", "application/x-json"),
+    "audio/wav": ("audio/x-wav", "audio/wave", "audio/vnd.wave", "audio/x-pn-wav"),
+    "audio/mpeg": ("audio/mp3", "audio/x-mp3", "audio/mpg", "audio/x-mpeg", "audio/mpeg3"),
+    "audio/mp4": ("audio/m4a", "audio/x-m4a", "audio/x-mp4", "audio/mp4a-latm"),
+    "audio/flac": ("audio/x-flac",),
+    "audio/ogg": ("application/ogg", "audio/x-ogg", "audio/opus", "audio/vorbis"),
+    "video/mp4": ("video/x-m4v", "video/m4v"),
+    "video/quicktime": ("video/mov", "video/x-quicktime"),
+}
+
+# types that no model reads, by what to do instead
+_INSTEAD: Final[Mapping[str, tuple[str, ...]]] = {
+    "HEIC picture, which models can't read. Please convert it to JPEG first": (
+        *("image/heic", "image/heif", "image/heic-sequence", "image/heif-sequence"),
+    ),
+    "picture that models can't read. Please convert it to JPEG or PNG first": (
+        *("image/avif", "image/bmp", "image/x-ms-bmp", "image/tiff", "image/svg+xml"),
+    ),
+    "recording that models can't read. Please record WAV, MP3, M4A or Ogg instead": (
+        *("audio/webm", "audio/amr", "audio/3gpp", "audio/aac", "audio/x-caf"),
+    ),
+    "document that models can't read. Please save it as PDF first": (
+        "application/msword",
+        "application/rtf",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        "application/vnd.oasis.opendocument.text",
+    ),
+    "spreadsheet that models can't read. Please save it as CSV first": (
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "application/vnd.oasis.opendocument.spreadsheet",
+    ),
+}
+_UNKNOWN: Final = "can't be attached. Please attach a picture, a PDF, text, a recording or a video"
+
+
+def usual_type(content_type: str) -> str:
+    """Return a content type by its usual name, without parameters such as a charset."""
+    plain = content_type.partition(";")[0].strip().lower()
+    return next((usual for usual, aliases in _ALIASES.items() if plain in aliases), plain)
+
+
+def type_problem(content_type: str) -> str | None:
+    """Return why files of a type can't be attached, and what to do instead, as the end of a
+    sentence about the file; None if they can."""
+    if content_type in KINDS:
+        return None
+    known = (f"is a {what}" for what, types in _INSTEAD.items() if content_type in types)
+    return next(known, _UNKNOWN)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of file that may be attached.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from .. import limits
 from .attachments import Attachment
-from .base import Record
+from .base import Record, without_nulls
 from .fields import (
     GenerationId,
     ModelId,
@@ -22,7 +22,6 @@ from .fields import (
     Usd,
     Variable,
     invalid_part,
-    not_blank,
 )
 from .images import ImageOptions
 from .response_format import ResponseFormat
@@ -30,6 +29,8 @@ from .tools import ReasoningDetails, ToolCall, ToolResult, Tools, problem_of, si
 
 NEW: Final = "new"  # in place of the id of a conversation that does not exist yet
 ROOT: Final = "root"  # in place of the message that the first message of a conversation follows
+
+_QUESTIONS: Final = ("prompt", "messages", "regenerate", "toolResults")
 
 # not for comparisons: they have several answers, and a conversation continues with one
 FOR_ONE_MODEL: Final = frozenset(
@@ -59,8 +60,9 @@ class ExecutePrompt(Record):
 
     feature: Name
     """The feature to use: `chat`, `code`, `summarize`, or one that an admin has created."""
-    prompt: Annotated[Text, AfterValidator(not_blank)] | None = None
-    """The question. Give exactly one of `prompt`, `messages`, `regenerate` and `toolResults`."""
+    prompt: Text | None = None
+    """The question. Give exactly one of `prompt`, `messages`, `regenerate` and `toolResults`. It
+    may be empty or absent beside `attachments`."""
     messages: (
         Annotated[list[Message], Field(min_length=1, max_length=limits.MESSAGES_MAX)] | None
     ) = None
@@ -68,9 +70,11 @@ class ExecutePrompt(Record):
     allowed with `conversationId`."""
     context: Text | None = None
     """Text that goes before the prompt, separated by an empty line."""
-    variables: Annotated[dict[Name, Variable], Field(max_length=limits.VARIABLES_MAX)] = Field(
-        default_factory=dict
-    )
+    variables: Annotated[
+        dict[Name, Variable],
+        BeforeValidator(without_nulls),
+        Field(max_length=limits.VARIABLES_MAX),
+    ] = Field(default_factory=dict)
     """Values of the `{{name}}` placeholders in the feature's system prompt, inserted literally."""
     model: ModelId | None = None
     """The model to use, if the feature allows a choice. Default: the user's own default
@@ -113,6 +117,15 @@ class ExecutePrompt(Record):
     inline_images: bool = False
     """Also return images of at most 200,000 bytes in base64."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _files_need_no_words(cls, data: object) -> object:
+        """Let attached files be a question by themselves."""
+        if not isinstance(data, dict) or not data.get("attachments"):
+            return data
+        asks = any(data.get(name) is not None for name in _QUESTIONS)
+        return data if asks else {**data, "prompt": ""}
+
     @model_validator(mode="after")
     def _tools_fit(self) -> ExecutePrompt:
         if problem := problem_of(self.tools, self.tool_choice, self.messages or []):
@@ -121,6 +134,8 @@ class ExecutePrompt(Record):
 
     @model_validator(mode="after")
     def _files(self) -> ExecutePrompt:
+        if self.prompt is not None and not (self.prompt.strip() or self.attachments):
+            raise invalid_part("prompt", "must not be empty")
         if self.attachments and self.prompt is None:
             raise invalid_part("attachments", "are only allowed with prompt")
         inline = sum(len(file.data or "") for file in self.attachments) * 3 // 4  # base64
@@ -233,6 +248,14 @@ class ResumeGeneration(Record):
     resume: GenerationId
     """The `generationId` of the answer, from the `start` frame or a result. No other field is
     allowed with it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _alone(cls, data: object) -> object:
+        for name, field in ExecutePrompt.model_fields.items():
+            if isinstance(data, dict) and data.get(field.alias or name) is not None:
+                raise invalid_part(field.alias or name, "is not allowed with resume")
+        return data
 
 
 class QueuedGeneration(Record):

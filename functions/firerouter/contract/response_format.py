@@ -21,6 +21,11 @@ from .json_values import JsonObject, SentObject
 
 # many models put JSON into a Markdown code fence, whatever the request says
 _FENCED: Final = re.compile(r"\s*```(?:json)?[ \t]*\n(.*)\n[ \t]*```\s*", re.DOTALL)
+_WORDS: Final[Mapping[str, str]] = {
+    "$ (json)": ": it is not JSON",
+    "$ (type)": ": it is not the kind of JSON that was asked for",
+    "$ (too much to validate)": ", or is too large to tell",
+}
 _FENCE: Final = re.compile(r"\A\s*```(?:json)?[ \t]*\n")
 _AGAIN: Final = (
     "Your answer does not have the requested format: {fault}. "
@@ -126,8 +131,17 @@ def result_fields(found: ParsedAnswer | None) -> dict[str, object]:
         return {}
     if found.fault is None:
         return {"json": found.value}
-    message = f"The answer does not have the requested format: {found.fault}."
+    message = f"The answer does not have the requested format{_in_words(found.fault)}."
     return {"notice": {"reason": "format_not_kept", "at": found.fault, "message": message}}
+
+
+def _in_words(fault: str) -> str:
+    """Return what is wrong with an answer, as the end of a sentence."""
+    if fault in _WORDS:
+        return _WORDS[fault]
+    path, _, keyword = fault.removesuffix(")").partition(" (")
+    place = "the whole of it" if path == "$" else path.removeprefix("$.")
+    return f": {place} breaks the rule {keyword} of the schema"
 
 
 def repair_request(fault: str) -> str:

@@ -211,10 +211,12 @@ class SettingsVersion(TypedDict):
 
 
 class ErrorDetails(TypedDict):
-    """Details for programs. The first three are always present; the others depend on `reason`."""
+    """Details for programs. The first four are always present; the others depend on `reason`."""
 
     reason: str
     """Stable and for programs."""
+    message: str
+    """The sentence for people, to which no SDK adds anything."""
     retryable: bool
     """Whether the same request may succeed later."""
     traceId: str
@@ -271,7 +273,9 @@ class ErrorBody(TypedDict):
     status: str
     """The canonical code of the callable protocol, such as `NOT_FOUND`."""
     message: str
-    """One sentence for people. It may change, so programs should use `details.reason`."""
+    """One sentence for people. It may change, so programs should use `reason`."""
+    reason: str
+    """The same as `details.reason`, for clients that get the whole failure as its details."""
     details: ErrorDetails
     """The details for programs."""
 

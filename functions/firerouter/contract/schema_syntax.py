@@ -53,15 +53,20 @@ def _faults(schema: object) -> Iterator[Fault]:
 # -- the forms of keywords that hold no schemas ----------------------------------------------------
 
 
-def _is(*kinds: type) -> Form:
-    def form(value: object) -> str | None:
-        return None if type(value) in kinds else "type"
-
-    return form
+def _text(value: object) -> str | None:
+    return None if isinstance(value, str) else "type"
 
 
-_text, _flag, _list = _is(str), _is(bool), _is(list)
-_number = _is(int, float)
+def _flag(value: object) -> str | None:
+    return None if isinstance(value, bool) else "type"
+
+
+def _list(value: object) -> str | None:
+    return None if isinstance(value, list) else "type"
+
+
+def _number(value: object) -> str | None:
+    return None if type(value) in {int, float} else "type"  # a bool is no number
 
 
 def _positive(value: object) -> str | None:

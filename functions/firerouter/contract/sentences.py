@@ -28,7 +28,7 @@ _QUOTED: Final = re.compile(r"'([^']*)'")
 
 # the end of the sentence for each type of pydantic's errors that our models can raise
 _ENDS: Final[Mapping[str, str]] = {
-    "extra_forbidden": "is not a known field",
+    "extra_forbidden": "is not a known {thing}",
     "missing": "is required",
     "empty": "must not be empty",
     "string_type": "must be text{but_kind}",
@@ -51,23 +51,41 @@ _ENDS: Final[Mapping[str, str]] = {
     "literal_error": "must be {choice}",
     "string_pattern_mismatch": "does not have the right form",
 }
+_LENGTHS: Final = ("too_long", "too_short")
 
 
-def fault(item: ErrorDetails) -> tuple[str, str]:
-    """Return (the field's path, a sentence) for one of pydantic's errors."""
+def fault(item: ErrorDetails, thing: str = "field") -> tuple[str, str]:
+    """Return (the field's path, a sentence) for one of pydantic's errors.
+
+    Args:
+        item: The error.
+        thing: What its reader calls a field.
+    """
     context = item.get("ctx", {})
-    kind = "empty" if context.get("min_length") == 1 else item["type"]
+    kind = _kind_of_error(item)
     path, is_name = _path(item["loc"])
-    if kind == "part":  # raised by the whole object, about one of its fields
+    if kind in ("part", "sentence"):  # raised by the whole object, about one of its fields
         path = ".".join(part for part in (path, str(context["field"])) if part)
     if kind in _ENDS:
-        what = _ENDS[kind].format_map(_words(context, item["input"]))
+        what = _ENDS[kind].format_map({"thing": thing, **_words(context, item["input"])})
     else:  # our own validators provide the sentence
         what = "is not valid" if kind in get_args(ErrorType) else item["msg"]
+    if kind == "sentence":
+        return path, what
     if not path:
         return path, f"{what[0].upper()}{what[1:]}."
     shown = _cut(path, SHOWN_PATH_MAX_CHARS)
     return path, f"A name in {shown} {what}." if is_name else f"{shown} {what}."
+
+
+def _kind_of_error(item: ErrorDetails) -> str:
+    """Return the type of an error. Of texts that we have stripped, pydantic says `too_short`."""
+    kind, given, context = item["type"], item["input"], item.get("ctx", {})
+    if kind in ("too_short", "string_too_short"):
+        length = context.get("actual_length", len(given))
+        if context["min_length"] == 1 or length == 0:
+            return "empty"
+    return f"string_{kind}" if isinstance(given, str) and kind in _LENGTHS else kind
 
 
 def _path(parts: tuple[int | str, ...]) -> tuple[str, bool]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, get_args
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from ..limits import (
     NOTE_MAX_CHARS,
@@ -14,9 +14,18 @@ from ..limits import (
     USERS_PER_PAGE,
     USERS_PER_PAGE_MAX,
 )
-from .base import Record
+from .base import Record, without_nulls
 from .fields import Name
 
+Removable = Literal[
+    "tier",
+    "requestsPerMinute",
+    "requestsPerDay",
+    "concurrent",
+    "tokensPerDay",
+    "usdPerDay",
+    "usdPerMonth",
+]
 Uid = Annotated[str, Field(min_length=1, max_length=UID_MAX_CHARS)]
 
 
@@ -58,13 +67,16 @@ class SetUserLimits(Record):
 
     uid: Uid
     """The user."""
-    limits: dict[str, Any] | None = None
-    """The user's own limits, as in [LimitsOverride](#limitsoverride). `null` removes a limit;
-    omitted ones don't change."""
+    limits: Annotated[dict[str, Any], BeforeValidator(without_nulls)] = Field(default_factory=dict)
+    """The user's own limits, as in [LimitsOverride](#limitsoverride); omitted ones don't change."""
     tier: Name | None = None
-    """The user's tier, which replaces the one in the ID token; `null` removes it."""
-    blocked: bool = False
+    """The user's tier, which replaces the one in the ID token."""
+    blocked: bool | None = None
     """Whether every call of the user is refused."""
+    remove: Annotated[list[Removable], Field(max_length=len(get_args(Removable)))] = Field(
+        default_factory=list
+    )
+    """What the user no longer has: limits of their own, by name, or `tier`."""
     note: Annotated[str, Field(max_length=NOTE_MAX_CHARS)] = ""
     """The reason, which is recorded in the audit log."""
 

@@ -240,7 +240,7 @@ class ThreadWriter:
         if summary is not None:
             head["summary"] = summary.to_document()
         if place.is_new and message["role"] == "user":
-            title = title_of(str(message["text"]), self._limits.title_max_chars)
+            title = title_of(_subject(message), self._limits.title_max_chars)
             begun = {"title": title, "feature": place.feature, "createdAt": now}
             batch.set(self._conversation, {**head, **begun})
         else:
@@ -317,3 +317,11 @@ class ThreadWriter:
             name
         )
         return document
+
+
+def _subject(question: Json) -> str:
+    """Return what a question is about: its text, or the name or type of its first file."""
+    text, files = str(question["text"]), question.get("attachments")
+    if text.strip() or not isinstance(files, list) or not files:
+        return text
+    return str(files[0].get("name") or files[0].get("contentType"))

@@ -153,7 +153,7 @@ def _read_retention(value: object) -> tuple[Retention, list[str]]:
     if not isinstance(value, dict):
         return Retention(store_texts=False), ["retention"]
     retention, malformed = _read(Retention, value)
-    if "storeTexts" in malformed:
+    if "storeTexts" in malformed or value.get("storeTexts", True) is None:
         retention = retention.model_copy(update={"store_texts": False})
     return retention, [f"retention.{name}" for name in malformed]
 

@@ -40,7 +40,7 @@ class FeatureListing:
         `models` is what the user may choose from, the feature's own first; a single entry means
         that there is no choice. Raises SettingsUnavailable.
         """
-        parse(ListFeatures, {} if call.data is None else call.data)
+        parse(ListFeatures, call.data)
         uid = call.caller.uid
         features, app, preferred = await asyncio.gather(
             self._features.list_all(),

@@ -105,7 +105,7 @@ class ModelChoice:
         if all(map(is_free, ids)):
             return list(ids)
         try:
-            models = await self._catalog().get()
+            models = await self._catalog().get(*ids)
         except CallableError as error:
             log.warning("free_by_name_alone", reason=error.reason)
             return [id_ for id_ in ids if is_free(id_)]
@@ -143,7 +143,7 @@ class ModelChoice:
         """Return what is known of each model; where the catalog is unavailable, its name alone."""
         if not all(map(is_free, ids)):
             try:
-                models = await self._catalog().get()
+                models = await self._catalog().get(*ids)
             except CallableError as error:
                 log.warning("model_not_looked_up", reason=error.reason)
             else:

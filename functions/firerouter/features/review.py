@@ -253,7 +253,7 @@ def _over_limits(settings: FeatureSettings, model: Model) -> Iterator[Check]:
         message = f"{id_} has a context of {context} tokens, and the prompt needs some of them."
         yield _error("maxTokens", "max_tokens_too_high", message)
     prompt = len(settings.system_prompt) // CHARS_PER_TOKEN
-    if context and prompt + wanted >= context:
+    if context and wanted < context <= prompt + wanted:
         message = (
             f"The prompt has about {prompt} tokens and the answer up to {wanted}, but {id_} has a "
             f"context of {context}."

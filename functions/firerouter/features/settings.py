@@ -26,6 +26,7 @@ from ..contract import (
     Record,
     StoredFormat,
     images,
+    one_line,
 )
 from ..ledger import FeatureLimits
 from .routing import PromptCaching, ProviderRouting, ServiceTier
@@ -63,7 +64,11 @@ OWNED_PARAMETERS: Final = frozenset(
 
 def _check_parameters(value: dict[str, object]) -> dict[str, object]:
     if owned := sorted(OWNED_PARAMETERS & value.keys()):
-        raise PydanticCustomError("owned", "may not set {name}", {"name": owned[0]})
+        setting = FeatureSettings.model_fields.get(owned[0])
+        what = "may not be set: Firerouter sets it itself"
+        if setting is not None:
+            what = f"may not be set here: use the setting {setting.alias}"
+        raise _part_error(owned[0], what)
     return value
 
 
@@ -79,7 +84,7 @@ def _check_plugin(value: dict[str, object]) -> dict[str, object]:
 
 
 def _check_one_line(value: str) -> str:
-    if value != value.strip() or not value.isprintable():
+    if value != value.strip() or one_line(value) != value:
         raise PydanticCustomError(
             "one_line", "must be one line, without spaces at its beginning or end"
         )

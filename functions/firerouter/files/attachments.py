@@ -35,6 +35,7 @@ from ..contract import (
     Part,
     StoredAnnotations,
     parse,
+    shown_name,
 )
 from ..errors import AttachmentUnknown, InvalidArgument
 from ..features import ModelChoice
@@ -278,8 +279,10 @@ def _decode(attachment: Attachment) -> tuple[bytes | None, bytes]:
 
 
 def _not_what_it_says(ref: FileRef) -> InvalidArgument:
-    type_ = ref.file.content_type
-    sentence = f"{ref.field} is not {type_}: its content is something else."
+    sentence = (
+        f"{shown_name(ref.file.name)} is not really a file of the type {ref.file.content_type}. "
+        "Please attach another one."
+    )
     return InvalidArgument(sentence, field=ref.field)
 
 

@@ -12,6 +12,7 @@ from .file import File
 if TYPE_CHECKING:
     from ..contract import Notice
 
+FILE_ALONE: Final = "[file]"  # the text of a question whose files are gone, if it has no text
 IMAGE_ALONE: Final = "[image]"  # the text of an answer that has images but no text
 
 
@@ -62,11 +63,13 @@ class FetchedFiles:
         )
         stored = message.stored_annotations
         annotations = self.annotations.get(stored, ()) if stored else message.annotations
-        return replace(
-            message,
-            parts=tuple(part for part in parts if part is not None),
-            stored_annotations=None,
-            annotations=annotations,
+        return _not_empty(
+            replace(
+                message,
+                parts=tuple(part for part in parts if part is not None),
+                stored_annotations=None,
+                annotations=annotations,
+            )
         )
 
 
@@ -94,7 +97,16 @@ def move_images(history: Sequence[HistoryMessage]) -> tuple[list[HistoryMessage]
 def with_placeholders(entry: HistoryMessage, keys: Collection[str]) -> Message:
     """Return the message with placeholders for those of its files that are among `keys`."""
     files = (*entry.images, *entry.attachments)
-    return add_placeholders(entry.message, [file.path for file in files if file.path in keys])
+    keys = [file.path for file in files if file.path in keys]
+    return _not_empty(add_placeholders(entry.message, keys))
+
+
+def _not_empty(message: Message) -> Message:
+    """Return the message with a text, if it is a question without any and its files are left out:
+    not all providers accept an empty question."""
+    if message.role != "user" or message.parts or message.text.strip():
+        return message
+    return replace(message, text=FILE_ALONE)
 
 
 def add_placeholders(message: Message, keys: Sequence[str]) -> Message:

@@ -43,7 +43,7 @@ class AllowanceCallable:
             FeatureUnknown, FeatureDisabled: The feature that is named cannot be called.
             LedgerUnavailable, SettingsUnavailable: Firestore did not answer.
         """
-        request = parse(GetAllowance, {} if call.data is None else call.data)
+        request = parse(GetAllowance, call.data)
         uid, app = call.caller.uid, await self._app_settings.get()
         feature = None
         if request.feature is not None:

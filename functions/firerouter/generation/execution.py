@@ -118,11 +118,9 @@ class PromptExecution:
             CallableError: See docs/reference/execute_prompt.md.
         """
         data = call.data
-        if isinstance(data, dict) and "resume" in data:
-            if data["resume"] is not None:
-                resumed = parse(ResumeGeneration, data).resume
-                return await self._resume(await self.origin_of(call), resumed)
-            data = {name: value for name, value in data.items() if name != "resume"}
+        if isinstance(data, dict) and data.get("resume") is not None:
+            resumed = parse(ResumeGeneration, data).resume
+            return await self._resume(await self.origin_of(call), resumed)
         request = parse(ExecutePrompt, data)
         return await self.run(await self.origin_of(call), request)
 

@@ -17,7 +17,7 @@ from typing import Final
 
 from .. import log
 from ..callable import CallableError
-from ..contract import Message
+from ..contract import Message, one_line
 from ..conversations import Summary, Thread, ThreadWriter, title_of
 from ..features import FREE_MODEL, FeatureSettings, ModelChoice
 from ..openrouter import AttemptLog, ChatRequest, Deadline, Interrupted, OpenRouter
@@ -193,4 +193,4 @@ def _plain(title: str) -> str:
     """Return the first line, without the quotes and markup that models put around titles."""
     lines = [line.strip() for line in title.splitlines() if line.strip()]
     line = lines[0] if lines else ""
-    return "".join(c for c in line if c.isprintable()).strip(" \"'“”„«»*#`.")
+    return one_line(line).strip(" \"'“”„«»*#`.")

@@ -314,7 +314,10 @@ def _images(settings: FeatureSettings, upstream: ChatRequest) -> int:
 
 
 def _refuse_chat_options(request: ExecutePrompt) -> None:
-    """Raise InvalidArgument for fields that the image API does not support."""
+    """Raise InvalidArgument for fields that the image API does not support, or lacks."""
+    if request.prompt is not None and not request.question.strip():
+        sentence = "prompt is required. It describes the image that is generated."
+        raise InvalidArgument(sentence, field="prompt")
     given = (
         ("tools", request.tools),
         ("toolResults", request.tool_results),

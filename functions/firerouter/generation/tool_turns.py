@@ -40,11 +40,16 @@ def check_results(results: Sequence[ToolResult], last: Message | None) -> None:
     for at, result in enumerate(results):
         if result.tool_call_id not in pending:
             field = f"toolResults[{at}].toolCallId"
-            sentence = f"{field} does not match a pending tool call, or is duplicated."
+            given = {earlier.tool_call_id for earlier in results[:at]}
+            sentence = (
+                f"{field} is the same as in an earlier entry: give one result for each call."
+                if result.tool_call_id in given
+                else f"{field} must be the id of a tool call in the conversation's last answer."
+            )
             raise InvalidArgument(sentence, field=field)
         pending.remove(result.tool_call_id)
     if pending:
-        sentence = f"toolResults must include a result for the tool call {pending[0]}."
+        sentence = f"toolResults must have a result for the tool call {pending[0]} as well."
         raise InvalidArgument(sentence, field="toolResults")
 
 

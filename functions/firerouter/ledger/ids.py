@@ -33,6 +33,6 @@ def comparison_ids(comparison_id: str, uid: str) -> list[str]:
 
 
 def payload_hash(data: Mapping[str, object]) -> str:
-    """Return a hash of everything that a caller sent, except the request id."""
-    payload = {name: value for name, value in data.items() if name != "requestId"}
+    """Return a hash of everything that a caller sent, except the request id and null fields."""
+    payload = {n: value for n, value in data.items() if n != "requestId" and value is not None}
     return hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()

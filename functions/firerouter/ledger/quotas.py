@@ -16,6 +16,7 @@ moves no budget, but is refused like any other once a budget is exceeded.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,8 +38,6 @@ REQUESTS: Final = "requests"
 MINUTES: Final = "minutes"
 CONCURRENT: Final = "concurrent"
 _TOO_QUICKLY: Final = "You're sending requests too quickly. Please wait a minute."
-_MIDNIGHT: Final = "It resets at midnight UTC."
-_NEXT_MONTH: Final = "It resets on the first of next month (UTC)."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,12 +210,15 @@ def refusal(
     details: dict[str, object] = {"limit": counter.cap, "max": counter.max}
     details["used"] = counter.to_wire(used)
     wait_s: float | None = None
+    sentence = counter.sentence
     if counter.ends is not None:
         wait_s = max(1.0, round((counter.ends - now).total_seconds()))
         details["resetsAt"] = counter.resets_at
+        if sentence and sentence != _TOO_QUICKLY:
+            sentence = f"{sentence} Please try again {in_words(wait_s)}."
     elif running:
         details["running"] = list(running)
-    return QuotaExceeded(counter.sentence, retry_after_seconds=wait_s, **details)
+    return QuotaExceeded(sentence, retry_after_seconds=wait_s, **details)
 
 
 # -- the counters of each kind ---------------------------------------------------------------------
@@ -279,14 +281,12 @@ def _requests(caps: Caps, windows: Windows, count: int) -> list[Counter]:
     sent = f"You've sent {_counted(user.requests_per_day or 0, 'request')} today"
     found = [
         minute((), "requestsPerMinute", user.requests_per_minute),
-        day(
-            (), "requestsPerDay", user.requests_per_day, f"{sent}, which is the limit. {_MIDNIGHT}"
-        ),
+        day((), "requestsPerDay", user.requests_per_day, f"{sent}, which is the limit."),
     ]
     if windows.feature is not None:
         own = ("features", windows.feature)
         used = f"You've used this feature {_counted(feature.requests_per_day or 0, 'time')} today"
-        sentence = f"{used}, which is the limit. {_MIDNIGHT}"
+        sentence = f"{used}, which is the limit."
         found.append(minute(own, "feature.requestsPerMinute", feature.requests_per_minute))
         found.append(day(own, "feature.requestsPerDay", feature.requests_per_day, sentence))
     return found
@@ -302,7 +302,7 @@ def _tokens(caps: Caps, windows: Windows, tokens: int) -> list[Counter]:
             cap="tokensPerDay",
             max=caps.user.tokens_per_day,
             unit="tokens",
-            sentence=f"You've used up today's tokens. {_MIDNIGHT}",
+            sentence="You've used up today's tokens.",
             ends=windows.day_ends,
         )
     ]
@@ -315,7 +315,7 @@ def _tokens(caps: Caps, windows: Windows, tokens: int) -> list[Counter]:
                 cap="feature.tokensPerDay",
                 max=caps.feature.tokens_per_day,
                 unit="tokens",
-                sentence=f"You've used up today's tokens for this feature. {_MIDNIGHT}",
+                sentence="You've used up today's tokens for this feature.",
                 ends=windows.day_ends,
             )
         )
@@ -333,7 +333,7 @@ def _money(caps: Caps, windows: Windows, nano_usd: int) -> list[Counter]:
                 cap=f"{prefix}usdPerDay",
                 max=day,
                 unit="usd",
-                sentence=f"You've used up today's budget{what}. {_MIDNIGHT}",
+                sentence=f"You've used up today's budget{what}.",
                 ends=windows.day_ends,
             ),
             Counter(
@@ -343,7 +343,7 @@ def _money(caps: Caps, windows: Windows, nano_usd: int) -> list[Counter]:
                 cap=f"{prefix}usdPerMonth",
                 max=month,
                 unit="usd",
-                sentence=f"You've used up this month's budget{what}. {_NEXT_MONTH}",
+                sentence=f"You've used up this month's budget{what}.",
                 ends=windows.month_ends,
             ),
         ]
@@ -378,6 +378,15 @@ def _project(caps: Caps, windows: Windows, nano_usd: int) -> list[Counter]:
 def has_limits(feature: FeatureLimits) -> bool:
     """Return whether a feature has any limit, and so counters of its own."""
     return any(value is not None for _, value in feature)
+
+
+def in_words(seconds: float) -> str:
+    """Return when a wait is over, as people in any time zone understand it: "in 5 hours"."""
+    minutes = math.ceil(seconds / 60)
+    if minutes < 90:
+        return f"in {_counted(minutes, 'minute')}"
+    hours = math.ceil(minutes / 60)
+    return f"in {hours} hours" if hours < 48 else f"in {math.ceil(hours / 24)} days"
 
 
 def _too_many(most: int) -> str:

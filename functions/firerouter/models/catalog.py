@@ -143,17 +143,30 @@ class Catalog:
         )
         # caches nothing: it only lets concurrent refreshes share one fetch
         self._fetched: Cached[Refreshed] = Cached(self._renew, fresh_s=0, stale_s=0)
+        self._looked_again_at: datetime | None = None
         self._last: ModelList | None = None
         self._last_shards: tuple[Shard, ...] = ()  # what `_last_models` were read from
         self._last_models: Models = ()
 
-    async def get(self) -> ModelList:
-        """Return the list. Raises CatalogUnavailable, or UpstreamError if there never was one."""
-        return await self._served.get()
+    async def get(self, *ids: str) -> ModelList:
+        """Return the list. Raises CatalogUnavailable, or UpstreamError if there never was one.
+
+        Args:
+            ids: Models that it is needed for. If it lacks one of them, another instance may have
+                fetched a newer list a moment ago: it is looked for, once in a while.
+        """
+        models, now = await self._served.get(), self._now()
+        if not any(models.resolve(id_).is_unknown for id_ in ids):
+            return models
+        last = self._looked_again_at
+        if last is not None and (now - last).total_seconds() < self._limits.look_again_s:
+            return models
+        self._looked_again_at = now
+        return await self._served.renew()
 
     async def resolve(self, id_: str) -> Resolved:
         """Return what an ID means, like `ModelList.resolve`. Raises what `get` raises."""
-        return (await self.get()).resolve(id_)
+        return (await self.get(id_)).resolve(id_)
 
     def age_seconds(self, models: ModelList) -> int:
         """Return how many seconds ago OpenRouter sent a list."""

@@ -13,6 +13,7 @@ class CatalogLimits:
     read_s: float = 5.0  # one read of Firestore
     write_s: float = 5.0  # one commit to Firestore
     fresh_s: float = 300.0  # in memory, before an instance checks for a newer list
+    look_again_s: float = 10.0  # between two looks for a newer list because of an unknown model
     stale_s: float = 1800.0  # served once more during that check
     old_s: float = 26 * 3600.0  # a daily refresh is overdue: fetched again, and reported as stale
     pages_max: int = 10  # of OpenRouter's list

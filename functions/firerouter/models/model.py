@@ -23,6 +23,7 @@ from pydantic import ConfigDict, PlainSerializer, TypeAdapter
 from pydantic.alias_generators import to_camel
 
 from .. import limits as wire_limits
+from ..contract import one_line
 from .ids import is_free
 from .limits import CatalogLimits
 
@@ -220,6 +221,11 @@ class Resolved:
         return self.target or self.model
 
     @property
+    def is_unknown(self) -> bool:
+        """Whether the catalog should have an entry for it, and has none."""
+        return self.model is None and self.preset is None and not self.is_router
+
+    @property
     def free(self) -> bool:
         """Whether no use of it is ever billed: by its name, or by the catalog."""
         if is_free(self.requested):
@@ -368,12 +374,11 @@ def _object(entry: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 
 def _text(value: object, max_chars: int) -> str:
-    """Return a text on one line, without nonprintable characters."""
+    """Return a text on one line, without control characters."""
     if not isinstance(value, str):
         return ""
     line = " ".join(value[: 2 * max_chars].split())
-    if not line.isprintable():
-        line = " ".join("".join(char for char in line if char.isprintable()).split())
+    line = " ".join(one_line(line).split())
     return line[:max_chars]
 
 

@@ -30,7 +30,7 @@ class ModelSearch:
 
         Raises InvalidArgument, CatalogUnavailable, UpstreamError.
         """
-        request = parse(GetAvailableModels, call.data if call.data is not None else {})
+        request = parse(GetAvailableModels, call.data)
         begin, last_id = _begin_of(request)
         catalog = await self._catalog.get()
         models = ordered(matching(catalog.models, request), request.sort)

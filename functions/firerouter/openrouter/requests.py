@@ -201,7 +201,8 @@ def _content(message: Message, *, keyed: bool) -> str | list[Json] | None:
     if not message.parts:
         # providers refuse empty text next to tool calls
         return message.text or (None if message.tool_requests else "")
-    text: list[Json] = [{"type": "text", "text": message.text}] if message.text else []
+    # providers refuse a text of spaces beside files as well
+    text: list[Json] = [{"type": "text", "text": message.text}] if message.text.strip() else []
     return [*text, *(_part(part, keyed=keyed) for part in message.parts)]
 
 

@@ -70,7 +70,7 @@ class UsageReportCallable:
 
         Raises InvalidArgument, LedgerUnavailable, FirestoreForbidden.
         """
-        request = parse(GetUsageReport, call.data if call.data is not None else {})
+        request = parse(GetUsageReport, call.data)
         begin, last_key = _position(request)
         days = days_of(request, self._now().date())
         try:

@@ -37,7 +37,7 @@ class UserDataCallables:
             HistoryUnavailable: Firestore did not answer.
             StorageUnavailable: Cloud Storage did not answer.
         """
-        request = parse(ExportMyData, {} if call.data is None else call.data)
+        request = parse(ExportMyData, call.data)
         with translated(HistoryUnavailable, "not_exported"):
             return await self._export.page(call.caller.uid, request)
 

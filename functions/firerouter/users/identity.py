@@ -3,7 +3,8 @@
     headers --> ID token    --> claims --> Caller
             \\-> App Check   --> from an app of this project
 
-An admin's account is looked up as well, on each call: see `_AdminTokens`.
+An admin's account is looked up as well, on each call: see `_AdminTokens`. A user's is looked up now
+and then, beside the calls: see `account_watch`.
 
 The checks block (public keys over HTTPS, RSA), so each kind has a thread of its own: off the event
 loop, and one request for keys at a time. A verified token is remembered for a few minutes, never
@@ -39,6 +40,7 @@ from ..errors import (
     SignInRequired,
     SignInUnavailable,
 )
+from .account_watch import AccountWatch
 from .limits import IdentityLimits
 
 if TYPE_CHECKING:
@@ -93,8 +95,9 @@ class Identity:
     ) -> None:
         limits = limits or IdentityLimits()
         each_call = replace(limits, token_fresh_s=0)
-        self._id_tokens = _Verifier(_IdTokens(project, firebase_app), limits, clock)
-        self._admin_tokens = _Verifier(_AdminTokens(project, firebase_app), each_call, clock)
+        self._id_tokens = _Verifier(_IdTokens(firebase_app, limits), limits, clock)
+        self._admin_tokens = _Verifier(_AdminTokens(firebase_app, limits), each_call, clock)
+        self._accounts = AccountWatch(firebase_app, limits, clock)
         app_check = _AppCheck(project, app_check_keys_url, limits)
         self._app_check = _Verifier(app_check, limits, clock)
 
@@ -109,10 +112,14 @@ class Identity:
 
         Raises:
             SignInRequired, SessionInvalid, SessionExpired: The ID token is missing or not valid.
+            SessionRevoked: The account is disabled or gone, or its sessions were ended: so it was
+                found a few minutes ago at most.
             AppCheckFailed: The App Check token is missing or not valid.
             SignInUnavailable: Google's public keys cannot be reached.
         """
-        return await self._caller(headers, self._id_tokens)
+        user = await self._verify(headers, self._id_tokens)
+        self._accounts.check(user["sub"], user.get("iat", 0))
+        return _caller(user)
 
     async def verify_admin(self, headers: Headers) -> Caller:
         """Return the caller of a request that only an admin may make.
@@ -124,9 +131,10 @@ class Identity:
             SessionRevoked: The account is disabled or gone, or its sessions were ended.
             CallableError: What `verify` raises.
         """
-        return await self._caller(headers, self._admin_tokens)
+        return _caller(await self._verify(headers, self._admin_tokens))
 
-    async def _caller(self, headers: Headers, id_tokens: _Verifier) -> Caller:
+    async def _verify(self, headers: Headers, id_tokens: _Verifier) -> Claims:
+        """Return the claims of the ID token of a request with two valid tokens."""
         bearer = headers.get("authorization", "")
         scheme, _, id_token = bearer.partition(" ")
         app_check_token = headers.get("x-firebase-appcheck", "")
@@ -142,13 +150,7 @@ class Identity:
             user, app = await self._both(id_tokens, id_token, app_check_token)
         user = user or await id_tokens.verify(id_token)
         app = app or await self._app_check.verify(app_check_token)
-        email, tier, sign_in = user.get("email"), user.get("tier"), user.get("firebase")
-        return Caller(
-            uid=user["sub"],
-            email=email if isinstance(email, str) else "",
-            tier=tier if isinstance(tier, str) and tier else None,
-            anonymous=isinstance(sign_in, dict) and sign_in.get("sign_in_provider") == "anonymous",
-        )
+        return user
 
     async def _both(
         self, id_tokens: _Verifier, id_token: str, app_check_token: str
@@ -164,6 +166,16 @@ class Identity:
         if isinstance(app, BaseException):
             raise app
         return user, app
+
+
+def _caller(user: Claims) -> Caller:
+    email, tier, sign_in = user.get("email"), user.get("tier"), user.get("firebase")
+    return Caller(
+        uid=user["sub"],
+        email=email if isinstance(email, str) else "",
+        tier=tier if isinstance(tier, str) and tier else None,
+        anonymous=isinstance(sign_in, dict) and sign_in.get("sign_in_provider") == "anonymous",
+    )
 
 
 class _Check(Protocol):
@@ -216,7 +228,7 @@ class _Verifier:
                 claims = await loop.run_in_executor(self._thread, self._run, token)
         except TimeoutError:
             raise SignInUnavailable from None
-        expires = claims["exp"]
+        expires = claims["exp"] + self._limits.leeway_s
         if expires <= self._clock():  # the Auth emulator accepts expired tokens; we do not
             raise self._check.expired()
         if len(self._verified) >= self._limits.tokens_max:
@@ -248,9 +260,11 @@ class _IdTokens:
 
     expired: type[CallableError] = SessionExpired
 
-    def __init__(self, project: str, firebase_app: Callable[[], firebase_admin.App]) -> None:
-        self._project = project
+    def __init__(
+        self, firebase_app: Callable[[], firebase_admin.App], limits: IdentityLimits
+    ) -> None:
         self._firebase_app = firebase_app
+        self._leeway_s = limits.leeway_s
 
     @staticmethod
     def load() -> None:
@@ -262,7 +276,9 @@ class _IdTokens:
         from google.auth.exceptions import GoogleAuthError
 
         try:
-            claims: Claims = auth.verify_id_token(token, app=self._firebase_app())
+            claims: Claims = auth.verify_id_token(
+                token, app=self._firebase_app(), clock_skew_seconds=self._leeway_s
+            )
             if not isinstance(claims["exp"], (int, float)):
                 raise SessionInvalid
         except (auth.CertificateFetchError, GoogleAuthError):
@@ -339,6 +355,7 @@ class _AppCheck:
                 self._keys.get_signing_key_from_jwt(token).key,
                 algorithms=["RS256"],
                 audience=f"projects/{self._project}",
+                leeway=self._limits.leeway_s,
                 options={"require": ["exp", "iat", "iss", "aud", "sub"]},
             )
             claims = cast("Claims", decoded)

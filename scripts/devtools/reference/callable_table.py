@@ -61,6 +61,7 @@ EVERY: Final[tuple[Failure, ...]] = (
     errors.SignInRequired,
     errors.SessionInvalid,
     errors.SessionExpired,
+    errors.SessionRevoked,
     errors.AppCheckFailed,
     errors.SignInUnavailable,
     errors.InvalidArgument,
@@ -69,7 +70,7 @@ EVERY: Final[tuple[Failure, ...]] = (
     Overloaded,
     CallableError,
 )
-ADMINS: Final[tuple[Failure, ...]] = (errors.NotAdmin, errors.SessionRevoked)
+ADMINS: Final[tuple[Failure, ...]] = (errors.NotAdmin,)
 _FEATURE: Final[tuple[Failure, ...]] = (
     errors.FeatureUnknown,
     errors.FeatureDisabled,
@@ -398,7 +399,7 @@ CALLABLES: Final = (
         (contract.TestConnection,),
         (contract.KeyReportInfo, contract.KeyRefused),
         None,
-        (*_KEYS, errors.SettingsUnavailable, *_KEY_REPORTS),
+        (errors.FeatureUnknown, *_KEYS, errors.SettingsUnavailable, *_KEY_REPORTS),
     ),
     Callable(
         "get_usage_report",

@@ -35,6 +35,7 @@ FRAMES: Final = (
     "ToolCallFrame",
     "CitationFrame",
     "ImageFrame",
+    "FailureFrame",
     "ComparisonStartFrame",
     "ModelTag",
     "ResultFrame",

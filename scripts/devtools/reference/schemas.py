@@ -41,7 +41,7 @@ _STATELESS: Final = {
     "tool's.",
 }
 # what a union of frames is called: an alias has no name of its own at run time
-_UNIONS: Final = ("AnswerFrame", "Frame", "ComparisonEndFrame")
+_UNIONS: Final = ("AnswerFrame", "OneAnswerFrame", "Frame", "ComparisonEndFrame")
 
 
 def build() -> Schema:
@@ -177,11 +177,13 @@ def _results() -> dict[str, Schema]:
         }
     defs["ModelFrame"] = {
         "description": "A frame of one model's answer, with the model's place in `models`.",
-        "allOf": [{"$ref": REF + "Frame"}, {"$ref": REF + "ModelTag"}],
+        "allOf": [{"$ref": REF + "OneAnswerFrame"}, {"$ref": REF + "ModelTag"}],
     }
     defs["ComparisonFrame"] = {
         "description": "The frames of `execute_multi_model_prompt`.",
-        **_any_of(iter(("ComparisonStartFrame", "ModelFrame", "ComparisonEndFrame"))),
+        **_any_of(
+            iter(("ComparisonStartFrame", "ModelFrame", "ComparisonEndFrame", "FailureFrame"))
+        ),
     }
     reasons = sorted(
         {leaf.reason for leaf in leaves()},

@@ -162,11 +162,10 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({"limits": {"reserveUsd": float("nan")}}, ["limits.reserveUsd"]),
     ({"limits": {"requestsPerMinute": 1.5}}, ["limits.requestsPerMinute"]),
     ({"limits": {"tokens": 1}}, ["limits.tokens"]),
-    ({"limits": None}, ["limits"]),
     ({"keys": {"default": []}}, ["keys"]),
     ({"revision": 7}, ["revision"]),
     ({"app_name": "x"}, ["app_name"]),
-    ({"appName": 7, "nope": 1, "freeModelsOnly": None}, ["appName", "freeModelsOnly", "nope"]),
+    ({"appName": 7, "nope": 1, "freeModelsOnly": "x"}, ["appName", "freeModelsOnly", "nope"]),
 ]
 
 
@@ -188,6 +187,23 @@ async def test_what_cannot_be_is_said_field_by_field_and_keeps_nothing(world: Wo
         assert (refused.reason, refused.details["field"]) == ("invalid_argument", field)
     assert await world.document("config/app") == {}
     assert await world.audit() == []
+
+
+async def test_what_is_null_stays_as_it_is_and_what_is_removed_goes(world: World) -> None:
+    instance = world.instance()
+    given = {"requestsPerDay": 9, "tokensPerDay": 900, "usdPerDay": 3}
+    await save(instance, limits=given, appName="One", freeModelsOnly=False)
+    undefined = {"limits": dict.fromkeys(given), "appName": None, "freeModelsOnly": None}
+    for settings in ({**undefined}, {"limits": None, "tiers": None, "retention": None}):
+        saved = await instance.call(SAVE, {"settings": settings, "revision": 1})
+        assert (saved["revision"], saved["changes"]) == (1, [])
+    remove = {"settings": {"limits": {"usdPerDay": 2}}, "remove": ["limits.requestsPerDay"]}
+    saved = await instance.call(SAVE, {**remove, "revision": 1})
+    assert saved["settings"]["limits"]["requestsPerDay"] is None
+    assert saved["settings"]["limits"]["tokensPerDay"] == 900
+    assert (saved["settings"]["limits"]["usdPerDay"], saved["settings"]["appName"]) == (2, "One")
+    refused = await instance.refusal(SAVE, {**remove, "remove": ["limits.usdPerDay"]})
+    assert refused.reason == "invalid_argument"
 
 
 async def test_what_was_made_from_older_settings_is_refused_with_both(world: World) -> None:

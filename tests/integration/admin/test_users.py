@@ -67,16 +67,30 @@ async def test_limits_of_ones_own_hold_at_once_on_the_instance_that_saved_them(
     assert refused.value.details["max"] == 1
 
 
-async def test_what_is_not_given_stays_and_null_removes(world: World, uid: str) -> None:
+async def test_what_is_not_given_or_null_stays(world: World, uid: str) -> None:
     instance = world.instance()
     await instance.call(
         "set_user_limits", {"uid": uid, "limits": {"usdPerDay": 3, "concurrent": 2}, "tier": "pro"}
     )
-    saved = await instance.call("set_user_limits", {"uid": uid, "limits": {"usdPerDay": None}})
-    assert saved["limits"] == {"concurrent": 2}
-    assert saved["tier"] == "pro"
-    saved = await instance.call("set_user_limits", {"uid": uid, "limits": None, "tier": None})
-    assert (saved["limits"], saved["tier"]) == ({}, None)
+    undefined = {"limits": {"usdPerDay": None}, "tier": None, "blocked": None, "remove": None}
+    for nothing in ({}, undefined, {"limits": None}):
+        saved = await instance.call("set_user_limits", {"uid": uid, **nothing})
+        assert saved["limits"] == {"usdPerDay": 3, "concurrent": 2}
+        assert (saved["tier"], saved["blocked"]) == ("pro", False)
+
+
+async def test_what_is_removed_is_gone_and_the_rest_stays(world: World, uid: str) -> None:
+    instance = world.instance()
+    await instance.call(
+        "set_user_limits",
+        {"uid": uid, "limits": {"usdPerDay": 3, "concurrent": 2}, "tier": "pro", "blocked": True},
+    )
+    changed = {"uid": uid, "remove": ["usdPerDay", "tier"], "limits": {"requestsPerDay": 7}}
+    saved = await instance.call("set_user_limits", changed)
+    assert saved["limits"] == {"concurrent": 2, "requestsPerDay": 7}
+    assert (saved["tier"], saved["blocked"]) == (None, True)
+    refused = await instance.refusal("set_user_limits", {"uid": uid, "remove": ["usdPerYear"]})
+    assert refused.details["field"] == "remove[0]"
 
 
 @pytest.mark.parametrize(

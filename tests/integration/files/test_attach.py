@@ -85,6 +85,79 @@ async def test_a_file_is_uploaded_beside_the_callables_and_sent_to_the_model(
     assert await told(world) == [[{"type": "text", "text": "What is it?"}, image_part()]]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Screenshot 3.04.05\u202fPM.png",
+        "\u0645\u06cc\u200c\u062e.png",
+        "\U0001f468\u200d\U0001f467.png",
+    ],
+    ids=ascii,
+)
+async def test_a_file_keeps_the_name_that_a_person_gave_it(
+    world: World, instance: Instance, uid: str, name: str
+) -> None:
+    path = await upload(instance, PDF, "application/x-pdf", uid, name=name)
+    own = inline(name=name)
+    asked_ = {"prompt": "Both?", "conversationId": "new", "attachments": [{"path": path}, own]}
+    result = await instance.call("execute_prompt", {"feature": "talk", **asked_}, uid)
+    ((_, pdf, _),) = await told(world)
+    assert pdf["file"]["filename"] == name
+    folder = f"users/{uid}/conversations/{result['conversationId']}/messages"
+    question = f"{folder}/{(await world.document(folder + '/' + result['messageId']))['parent']}"
+    stored = (await world.document(question))["attachments"]
+    assert [(file["name"], file["contentType"]) for file in stored] == [
+        (name, "application/pdf"),
+        (name, "image/png"),
+    ]
+
+
+@pytest.mark.parametrize("words", [{"prompt": ""}, {"prompt": " "}, {}], ids=str)
+async def test_a_picture_without_words_is_answered(
+    world: World, instance: Instance, uid: str, words: dict[str, Any]
+) -> None:
+    picture = inline(PNG, "image/x-png", name="cat.png")
+    data = {"feature": "talk", "attachments": [picture], "conversationId": "new", **words}
+    first = await instance.call("execute_prompt", data, uid)
+    assert first["finishReason"] == "stop"
+    assert await told(world) == [[image_part()]]
+    thread = f"users/{uid}/conversations/{first['conversationId']}"
+    assert (await world.document(thread))["title"] == "cat.png"
+    following = {"feature": "talk", "prompt": "And?", "conversationId": first["conversationId"]}
+    assert await instance.call("execute_prompt", following, uid)
+    question = (await asked(world))[-1][1]
+    assert question["content"] == [image_part()]
+    again = {**following, "regenerate": first["messageId"]}
+    del again["prompt"]
+    assert (await instance.call("execute_prompt", again, uid))["text"]
+    assert (await told(world))[-1] == [image_part()]
+
+
+async def test_a_picture_without_words_that_a_model_cannot_read_is_not_an_empty_question(
+    world: World, instance: Instance, uid: str
+) -> None:
+    data = {"feature": "talk", "attachments": [inline()], "conversationId": "new"}
+    first = await instance.call("execute_prompt", data, uid)
+    blind = {"prompt": "And?", "conversationId": first["conversationId"], "model": READS}
+    result = await instance.call("execute_prompt", {"feature": "talk", **blind}, uid)
+    assert [notice["reason"] for notice in result["notices"]] == ["attachment_left_out"]
+    questions = [m["content"] for m in (await asked(world))[-1] if m["role"] == "user"]
+    assert questions == ["[file]", "And?"]
+
+
+async def test_a_file_that_is_something_else_is_refused_by_its_name(
+    instance: Instance, uid: str
+) -> None:
+    for name, shown in (("plan.pdf", "plan.pdf"), (None, "This file")):
+        file = {**inline(PNG, "application/pdf"), "name": name}
+        data = {"feature": "talk", "prompt": "?", "attachments": [file]}
+        refused = await instance.refusal("execute_prompt", data, uid)
+        assert refused.details["field"] == "attachments[0]"
+        assert refused.message == (
+            f"{shown} is not really a file of the type application/pdf. Please attach another one."
+        )
+
+
 async def test_a_client_sees_no_more_than_two_callables_and_an_address(
     client: CallableClient, suite: Suite
 ) -> None:
@@ -400,7 +473,9 @@ async def test_a_wrong_file_behind_a_right_name_is_refused_and_nothing_is_sent(
     path = await upload(instance, b"MZ\x90\x00 a program", "image/png", uid, name="cat.png")
     refused = await refusal(instance, uid, inline(), {"path": path}, conversationId="new")
     assert refused.reason == "invalid_argument"
-    assert str(refused) == "attachments[1] is not image/png: its content is something else."
+    assert str(refused) == (
+        "cat.png is not really a file of the type image/png. Please attach another one."
+    )
     assert refused.details["field"] == "attachments[1]"
     assert await told(world) == []
     ((_, entry),) = (await world.all("generations")).items()

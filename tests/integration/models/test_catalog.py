@@ -267,6 +267,39 @@ async def test_memory_answers_without_a_look(shelf: Shelf) -> None:
     assert (await catalog.resolve("a/m001:nitro")).model is first.get("a/m001")
 
 
+async def test_a_model_that_another_instance_has_just_added_is_known_at_once(shelf: Shelf) -> None:
+    saves, refreshes = shelf.catalog(), shelf.catalog()
+    await saves.get()
+    await refreshes.get()
+    shelf.upstream.answer = listing(*[f"a/m{number:03}" for number in range(10)], "x/new")
+    assert (await refreshes.refresh()).added == ("x/new",)
+    assert (await saves.get("a/m001")).get("x/new") is None  # what is known is not looked up
+    assert (await saves.get("a/m001", "x/new:nitro")).get("x/new")
+    assert len(shelf.upstream.asked) == 2  # and none of it at OpenRouter
+
+
+async def test_a_model_that_is_none_has_the_list_looked_at_once_in_a_while(shelf: Shelf) -> None:
+    catalog = shelf.catalog()
+    known = await catalog.get()
+    looks = 0
+
+    async def read_head() -> Any:
+        nonlocal looks
+        looks += 1
+        return await original()
+
+    original, catalog._read_head = catalog._read_head, read_head  # type: ignore[method-assign]
+    for _ in range(5):
+        assert (await catalog.resolve("x/none")).model is None
+    assert looks == 1
+    shelf.now += timedelta(seconds=LIMITS.look_again_s)
+    assert (await catalog.get("x/none", "@preset/mine", "openrouter/auto")) == known
+    assert looks == 2
+    shelf.now += timedelta(seconds=LIMITS.look_again_s)
+    await catalog.get("@preset/mine", "openrouter/auto", "a/m001@preset/mine")
+    assert looks == 2
+
+
 async def test_calls_at_once_fetch_once(shelf: Shelf) -> None:
     shelf.upstream.pause_s = 0.2
     catalog = shelf.catalog()

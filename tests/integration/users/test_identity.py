@@ -85,6 +85,7 @@ class Google:
         self.fetches = {"/certs": 0, "/jwks": 0}
         self.account: dict[str, Any] | None = None  # of whoever is looked up
         self.lookups = 0
+        self.looked_up: list[str] = []
         self.status = 200
         self.delay_s = 0.0
         self.drip = False
@@ -115,9 +116,10 @@ class Google:
         await asyncio.sleep(self.delay_s)
         if self.status != 200:
             return web.json_response({"error": {"message": "canary"}}, status=self.status)
-        (uid,) = (await request.json())["localId"]
-        users = [] if self.account is None else [{"localId": uid, **self.account}]
-        return web.json_response({"users": users})
+        uids = (await request.json())["localId"]
+        self.looked_up += uids
+        found = [] if self.account is None else [{"localId": uid, **self.account} for uid in uids]
+        return web.json_response({"users": found})
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.fetches[request.path] += 1
@@ -198,6 +200,9 @@ async def make(google: Google, clock: Clock) -> AsyncIterator[Callable[..., Iden
 
     yield make
     await google.stop()  # or a thread might wait for it for long
+    for account_watch in [one._accounts for one in made]:
+        if account_watch._thread is not None:
+            await asyncio.to_thread(account_watch._thread.shutdown)
     verifiers = [(one._id_tokens, one._admin_tokens, one._app_check) for one in made]
     for verifier in [each for of_one in verifiers for each in of_one]:
         if verifier._thread is not None:
@@ -382,12 +387,35 @@ async def test_refuses_an_id_token_with(identity: Identity, bad: Callable[[], st
 async def test_an_expired_id_token_is_said_to_have_expired(identity: Identity) -> None:
     now = int(time.time())
     with pytest.raises(SessionExpired):
-        await identity.verify(headers(id_token(iat=now - 7200, exp=now - 10)))
+        await identity.verify(headers(id_token(iat=now - 7200, exp=now - 12)))
+
+
+@pytest.mark.parametrize("ahead_s", [1, 3, 8])
+async def test_the_clocks_of_those_who_issue_tokens_may_be_ahead_of_ours(
+    identity: Identity, ahead_s: int
+) -> None:
+    now = int(time.time())
+    given = headers(id_token(iat=now + ahead_s), app_token(iat=now + ahead_s))
+    assert (await identity.verify(given)).uid == UID
+
+
+async def test_the_clocks_of_those_who_issue_tokens_may_be_behind_ours(identity: Identity) -> None:
+    now = int(time.time())
+    given = headers(id_token(iat=now - 7200, exp=now - 3), app_token(iat=now - 7200, exp=now - 3))
+    assert (await identity.verify(given)).uid == UID
+
+
+async def test_a_token_of_half_a_minute_ahead_is_refused(identity: Identity) -> None:
+    now = int(time.time())
+    with pytest.raises(SessionInvalid):
+        await identity.verify(headers(id_token(iat=now + 30)))
+    with pytest.raises(AppCheckFailed):
+        await identity.verify(headers(app_token_=app_token(iat=now + 30)))
 
 
 BAD_APP_TOKENS: dict[str, Callable[[], str]] = {
     "an expiry in the past": lambda: app_token(
-        iat=int(time.time()) - 7200, exp=int(time.time()) - 10
+        iat=int(time.time()) - 7200, exp=int(time.time()) - 12
     ),
     "no expiry": lambda: app_token(exp=ABSENT),
     "an expiry that is text": lambda: app_token(exp="soon"),
@@ -479,7 +507,7 @@ async def test_the_account_counts_and_not_the_token(
     google.account = account
     with pytest.raises(refusal):
         await identity.verify_admin(given)
-    assert (await identity.verify(given)).uid == UID  # for what everybody may do, the token does
+    assert (await identity.verify(given)).uid == UID  # for what everybody may do, a new token does
 
 
 async def test_accounts_that_cannot_be_looked_up_are_not_the_callers_fault(
@@ -523,6 +551,142 @@ async def test_an_admin_shows_the_same_two_tokens_as_everybody(
     ):
         with pytest.raises(refusal):
             await identity.verify_admin(given)
+
+
+async def test_the_claim_makes_an_admin_and_not_a_verified_address(
+    identity: Identity, google: Google
+) -> None:
+    """Who sets the claim looks at the address: scripts/grant-admin, unless told otherwise."""
+    google.account = {"customAttributes": HOLDS_IT, "email": "ann@demo.test"}
+    given = headers(id_token(admin=True, email="ann@demo.test", email_verified=False))
+    assert await identity.verify_admin(given) == Caller(UID, "ann@demo.test")
+
+
+# -- accounts of users, looked up beside their calls -----------------------------------------------
+
+GOOD: dict[str, Any] = {"email": "ann@demo.test", "validSince": "1"}
+
+
+def older_token(**claims: Any) -> str:
+    """One that says nothing of the account as it is now."""
+    return id_token(iat=int(time.time()) - int(LIMITS.account_fresh_s) - 1, **claims)
+
+
+async def looked_up(google: Google, times: int) -> None:
+    """Return when accounts have been looked up so often, and what was found is known."""
+    async with asyncio.timeout(MARGIN_S):
+        while google.lookups < times:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+
+
+async def test_a_new_token_says_itself_that_its_account_is_good(
+    identity: Identity, google: Google
+) -> None:
+    for n in range(3):
+        await identity.verify(headers(id_token(jti=str(n))))
+    await asyncio.sleep(0.1)
+    assert google.lookups == 0
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        None,
+        {**GOOD, "disabled": True},
+        {**GOOD, "validSince": str(int(time.time()) - 60)},
+    ],
+    ids=["deleted", "disabled", "sessions ended"],
+)
+async def test_a_user_whose_account_is_gone_is_refused_within_minutes(
+    identity: Identity, google: Google, clock: Clock, account: dict[str, Any] | None
+) -> None:
+    google.account = GOOD
+    given = headers(older_token())
+    await identity.verify(given)
+    await looked_up(google, 1)
+    google.account = account
+    await identity.verify(given)  # it was good a moment ago
+    clock.ahead_s = LIMITS.account_fresh_s + 1
+    await identity.verify(given)  # no call waits for the account
+    await looked_up(google, 2)
+    for _ in range(2):
+        with pytest.raises(SessionRevoked):
+            await identity.verify(given)
+    assert google.lookups == 2
+
+
+async def test_a_user_whose_account_is_enabled_again_signs_in_again(
+    identity: Identity, google: Google, clock: Clock
+) -> None:
+    google.account = {**GOOD, "disabled": True}
+    given = headers(older_token())
+    await identity.verify(given)
+    await looked_up(google, 1)
+    with pytest.raises(SessionRevoked):
+        await identity.verify(given)
+    google.account = GOOD
+    later = int(time.time()) + 2  # no such account is issued a token while it is disabled
+    assert (await identity.verify(headers(id_token(iat=later)))).uid == UID
+    clock.ahead_s = LIMITS.account_fresh_s + 1
+    with pytest.raises(SessionRevoked):
+        await identity.verify(given)
+    await looked_up(google, 2)
+    assert (await identity.verify(given)).uid == UID
+
+
+async def test_an_account_is_looked_up_once_in_a_while_however_many_calls_there_are(
+    identity: Identity, google: Google, clock: Clock
+) -> None:
+    google.account = GOOD
+    given = headers(older_token())
+    for minutes in range(11):
+        clock.ahead_s = 60.0 * minutes
+        await asyncio.gather(*(identity.verify(given) for _ in range(20)))
+        await asyncio.sleep(0.05)
+    assert google.lookups == 3
+
+
+async def test_many_accounts_are_looked_up_at_once(identity: Identity, google: Google) -> None:
+    google.account = GOOD
+    given = [headers(older_token(sub=f"user-{n}")) for n in range(120)]
+    await identity.verify(given[0])
+    google.delay_s = 0.3
+    await asyncio.gather(*(identity.verify(each) for each in given))
+    async with asyncio.timeout(MARGIN_S * 2):
+        while len(google.looked_up) < 120:
+            await asyncio.sleep(0.01)
+    assert sorted(google.looked_up) == sorted(f"user-{n}" for n in range(120))
+    assert google.lookups <= 6
+
+
+async def test_an_outage_of_the_accounts_costs_no_user_a_call(
+    identity: Identity, google: Google, clock: Clock, capfd: pytest.CaptureFixture[str]
+) -> None:
+    given = headers(older_token())
+    await identity.verify(headers())  # its keys are there
+    google.status = 403  # the functions' service account lacks the role
+    await identity.verify(given)
+    await looked_up(google, 1)
+    await identity.verify(given)
+    google.status, google.account = 200, {**GOOD, "disabled": True}
+    clock.ahead_s = LIMITS.account_fresh_s + 20
+    await identity.verify(given)
+    await looked_up(google, 2)
+    with pytest.raises(SessionRevoked):
+        await identity.verify(given)
+    assert "accounts_not_looked_up" in capfd.readouterr().out
+
+
+async def test_accounts_that_are_remembered_stay_bounded(
+    make: Callable[..., Identity], google: Google
+) -> None:
+    identity = make(accounts_max=3)
+    google.account = GOOD
+    for n in range(8):
+        await identity.verify(headers(older_token(sub=f"user-{n}")))
+        await looked_up(google, n + 1)
+    assert len(identity._accounts._seen) == 3
 
 
 # -- the keys --------------------------------------------------------------------------------------
@@ -658,7 +822,7 @@ async def test_a_token_is_not_remembered_beyond_its_expiry(
     await identity.verify(given)
     clock.ahead_s = 90
     await identity.verify(given)
-    clock.ahead_s = 101
+    clock.ahead_s = 101 + LIMITS.leeway_s
     with pytest.raises(SessionExpired):
         await identity.verify(given)
 
@@ -668,7 +832,7 @@ async def test_an_app_check_token_is_not_remembered_beyond_its_expiry(
 ) -> None:
     given = headers(app_token_=app_token(exp=int(time.time()) + 100))
     await identity.verify(given)
-    clock.ahead_s = 101
+    clock.ahead_s = 101 + LIMITS.leeway_s
     with pytest.raises(AppCheckFailed):
         await identity.verify(given)
 

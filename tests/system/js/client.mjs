@@ -53,6 +53,28 @@ const scenarios = {
   async refusedUnary() {
     return called(await callable("refusedUnary"), { feature: "no-such", prompt: "Hello" });
   },
+  // Each field that an app may leave undefined, which the SDK sends as null
+  async undefinedFields() {
+    const prompt = { feature: "chat", prompt: "Say hello.", variables: { name: undefined } };
+    for (const name of [
+      ...["messages", "context", "model", "temperature", "temporary", "requestId", "tools"],
+      ...["conversationId", "parentMessageId", "regenerate", "toolResults", "toolChoice"],
+      ...["parallelToolCalls", "responseFormat", "partialJson", "attachments", "imageOptions"],
+      ...["inlineImages", "resume"],
+    ]) {
+      prompt[name] = undefined;
+    }
+    const search = { search: undefined, capabilities: undefined, sort: undefined, pageSize: undefined };
+    return {
+      ...(await called(await callable("undefinedPrompt"), prompt)),
+      models: await called(await callable("undefinedSearch", { of: "get_available_models" }), search),
+    };
+  },
+  // A text that was cut in the middle of an emoji
+  async halfEmoji() {
+    const prompt = `Say ${"\u{1f600}".slice(0, 1)}!`;
+    return called(await callable("halfEmoji"), { feature: "chat", prompt });
+  },
   async cutStream() {
     return streamed(await callable("cutStream"), { feature: "js-cut", prompt: "Hello" });
   },

@@ -137,8 +137,10 @@ def test_a_conflict_shows_both_versions_and_where_they_differ() -> None:
     now = stored(saved_at=NOW, saved_by="bob")
     change = revisions.publish(now, "chat", NEW, 4)
     conflict = revisions.feature_conflict(now, change, 2, about_draft=False)
-    assert "revision 2" in conflict.message
-    assert "revision 3" in conflict.message
+    assert conflict.message == (
+        "This is no longer revision 2: somebody has saved revision 3 since. "
+        "Please look at what has changed and try again."
+    )
     assert conflict.details == {
         "field": "revision",
         "yours": {"revision": 2, "settings": NEW.to_json()},
@@ -153,6 +155,15 @@ def test_a_conflict_shows_both_versions_and_where_they_differ() -> None:
     }
 
 
+def test_a_draft_that_was_replaced_is_not_said_to_have_been_edited() -> None:
+    change = revisions.promote(stored(WITH_DRAFT), 5)
+    conflict = revisions.feature_conflict(stored(WITH_DRAFT), change, 2, about_draft=True)
+    assert conflict.message == (
+        "The draft is no longer revision 2: somebody has saved revision 4 since. "
+        "Please look at what has changed and try again."
+    )
+
+
 def test_a_refusal_names_the_first_error_and_lists_as_many_as_it_may() -> None:
     errors = [Finding(f"stop[{n}]", "invalid", f"Sentence {n}.") for n in range(5)]
     refused = revisions.refused(Review(errors=errors), AdminLimits(findings_max=3))
@@ -165,6 +176,9 @@ def test_a_refusal_names_the_first_error_and_lists_as_many_as_it_may() -> None:
 
 
 def test_wrong_types_are_refused_by_field() -> None:
+    with pytest.raises(ValidationError) as typo:
+        FeatureSettings.model_validate({"tempurature": 1}, by_alias=True, by_name=False)
+    assert revisions.invalid(typo.value).message == "tempurature is not a known setting."
     with pytest.raises(ValidationError) as wrong:
         FeatureSettings.model_validate({"model": 7, "stream": 1}, by_alias=True, by_name=False)
     refused = revisions.invalid(wrong.value)

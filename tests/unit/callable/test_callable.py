@@ -110,6 +110,17 @@ def test_data_comes_in_as_it_was_sent(data: Any) -> None:
 
 
 @anyhow
+@given(st.text(st.characters()))
+@example("\ud83d")
+@example("\\\ud83d\\\ude00 \\ud83d\ude00")
+def test_half_a_character_comes_in_as_the_sign_for_none(text: str) -> None:
+    """So does one that follows a backslash, or what only looks like its other half."""
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    assert parse_envelope("POST", JSON, json.dumps({"data": text}).encode()) == whole
+    assert parse_envelope("POST", JSON, json.dumps({"data": [{text: 1}]}).encode()) == [{whole: 1}]
+
+
+@anyhow
 @given(sendable_json)
 def test_data_comes_in_as_it_was_sent_in_utf_16(data: Any) -> None:
     body = json.dumps({"data": data}, ensure_ascii=False).encode("utf-16")
@@ -253,7 +264,13 @@ def test_an_error_says_its_sentence_unless_told_another() -> None:
     assert NoMore().to_wire(TRACE) == {
         "status": "RESOURCE_EXHAUSTED",
         "message": "There is no more.",
-        "details": {"reason": "no_more", "retryable": True, "traceId": TRACE},
+        "reason": "no_more",
+        "details": {
+            "reason": "no_more",
+            "message": "There is no more.",
+            "retryable": True,
+            "traceId": TRACE,
+        },
     }
     assert NoMore("Not today.").to_wire(TRACE)["message"] == "Not today."
     assert str(NoMore("Not today.")) == "Not today."
@@ -264,6 +281,7 @@ def test_details_add_to_what_every_error_carries_and_replace_none_of_it() -> Non
     assert details.to_wire(TRACE)["details"] == {
         "limit": "perDay",
         "reason": "no_more",
+        "message": "There is no more.",
         "retryable": True,
         "traceId": TRACE,
         "retryAfterSeconds": 0,

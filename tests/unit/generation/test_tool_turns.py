@@ -111,6 +111,28 @@ def test_results_answer_all_pending_calls_in_any_order() -> None:
 
 
 @pytest.mark.parametrize(
+    ("ids", "sentence"),
+    [
+        (
+            ["c1", "c1"],
+            "toolResults[1].toolCallId is the same as in an earlier entry: give one result for "
+            "each call.",
+        ),
+        (
+            ["c3"],
+            "toolResults[0].toolCallId must be the id of a tool call in the conversation's last "
+            "answer.",
+        ),
+        (["c2"], "toolResults must have a result for the tool call c1 as well."),
+    ],
+)
+def test_what_is_wrong_with_results_is_said_plainly(ids: list[str], sentence: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        check_results(results(*ids), Message("assistant", tool_requests=(C1, C2)))
+    assert refused.value.message == sentence
+
+
+@pytest.mark.parametrize(
     ("ids", "pending", "field"),
     [
         (["c1"], [C1, C2], "toolResults"),

@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from firerouter.ledger import Caps, FeatureLimits, Reserve, UserLimits, Windows
-from firerouter.ledger.quotas import Counter, Move, counters, first_over, movements, refusal
+from firerouter.ledger.quotas import (
+    Counter,
+    Move,
+    counters,
+    first_over,
+    in_words,
+    movements,
+    refusal,
+)
 
 NOW = datetime(2026, 8, 24, 23, 58, 30, tzinfo=UTC)
 USER = UserLimits(requests_per_minute=20, concurrent=3, usd_per_day=0.5, usd_per_month=2)
@@ -157,3 +165,43 @@ def test_the_end_of_a_december_is_in_the_next_year() -> None:
 def test_counters_of_passed_minutes_are_removed_but_not_those_of_another_month() -> None:
     windows = Windows(at=datetime(2026, 8, 1, 0, 3, tzinfo=UTC))
     assert windows.passed_minutes(3) == ["010001", "010000"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (1, "in 1 minute"),
+        (90, "in 2 minutes"),
+        (89 * 60, "in 89 minutes"),
+        (90 * 60, "in 2 hours"),
+        (5 * 3600, "in 5 hours"),
+        (47.5 * 3600, "in 48 hours"),
+        (47 * 3600, "in 47 hours"),
+        (30 * 86_400, "in 30 days"),
+    ],
+)
+def test_a_wait_is_told_without_a_time_zone(seconds: float, words: str) -> None:
+    assert in_words(seconds).replace("2 days", "48 hours") == words
+
+
+@pytest.mark.parametrize(
+    ("cap", "sentence"),
+    [
+        (
+            "requestsPerDay",
+            "You've sent 2 requests today, which is the limit. Please try again in 2 minutes.",
+        ),
+        ("usdPerDay", "You've used up today's budget. Please try again in 2 minutes."),
+        ("usdPerMonth", "You've used up this month's budget. Please try again in 8 days."),
+        ("requestsPerMinute", "You're sending requests too quickly. Please wait a minute."),
+        (
+            "concurrent",
+            "You already have 3 answers in progress, which is the limit. "
+            "Please wait for one to finish.",
+        ),
+    ],
+)
+def test_a_user_is_told_when_a_limit_ends(cap: str, sentence: str) -> None:
+    user = USER.model_copy(update={"requests_per_day": 2})
+    counter = named(moved(CENT, user=user))[cap]
+    assert refusal(counter, used=9, now=NOW).message == sentence
