@@ -2208,6 +2208,8 @@ export interface UserLimitsSaved {
   tier: string | null;
   /** Whether every call of the user is refused. */
   blocked: boolean;
+  /** What was saved, and will not do what it seems to. */
+  warnings: FindingInfo[];
 }
 
 /** A page of users. */

@@ -16,6 +16,7 @@ from ..limits import (
 )
 from .base import Record
 from .fields import Name
+from .result import FindingInfo
 
 Uid = Annotated[str, Field(min_length=1, max_length=UID_MAX_CHARS)]
 
@@ -80,6 +81,8 @@ class UserLimitsSaved(TypedDict):
     """The tier that an admin gave the user."""
     blocked: bool
     """Whether every call of the user is refused."""
+    warnings: list[FindingInfo]
+    """What was saved, and will not do what it seems to."""
 
 
 class ListUsers(Record):

@@ -67,7 +67,7 @@ from .entry import (
 )
 from .limits import LedgerLimits
 from .malformed import count_at
-from .quotas import CONCURRENT, MINUTES, Counter, Field, Home, Move, Windows, movements
+from .quotas import CONCURRENT, FEATURES, MINUTES, Counter, Field, Home, Move, Windows, movements
 from .stop_request import Stop
 
 MOVED_HOMES: tuple[Home, ...] = ("month", "concurrent", "project")  # in the order of their writes
@@ -409,7 +409,10 @@ class LedgerStore:
             if home != CONCURRENT:
                 fields[EntryField.EXPIRE_AT] = self._window_expiry(windows.at)
             if home == "month" and removed:
-                fields[MINUTES] = dict.fromkeys(removed, DELETE_FIELD)
+                passed = dict.fromkeys(removed, DELETE_FIELD)
+                fields[MINUTES] = passed
+                if windows.feature is not None:
+                    fields[FEATURES] = {windows.feature: {MINUTES: passed}}
             batch.increment(self._home(home, uid, windows), increments, fields)
 
     def _home(self, home: Home, uid: str, windows: Windows) -> AsyncDocumentReference:

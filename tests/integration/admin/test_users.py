@@ -60,6 +60,7 @@ async def test_limits_of_ones_own_hold_at_once_on_the_instance_that_saved_them(
         "limits": {"requestsPerDay": 1},
         "tier": "pro",
         "blocked": False,
+        "warnings": saved["warnings"],
     }
     await ask(instance, uid)
     with pytest.raises(QuotaExceeded) as refused:
@@ -77,6 +78,24 @@ async def test_what_is_not_given_stays_and_null_removes(world: World, uid: str) 
     assert saved["tier"] == "pro"
     saved = await instance.call("set_user_limits", {"uid": uid, "limits": None, "tier": None})
     assert (saved["limits"], saved["tier"]) == ({}, None)
+
+
+async def test_limits_that_will_not_do_what_they_seem_to_are_warned_of(
+    world: World, uid: str
+) -> None:
+    tiers = {"pro": {"usdPerDay": 5}}
+    await world.write("config/app", {"limits": {"reserveUsd": 0.05}, "tiers": tiers})
+    instance = world.instance()
+
+    async def warned(**given: Any) -> list[tuple[str, str]]:
+        saved = await instance.call("set_user_limits", {"uid": uid, **given})
+        return [(one["field"], one["reason"]) for one in saved["warnings"]]
+
+    assert await warned(limits={"usdPerDay": 0.04, "usdPerMonth": 1}, tier="pro") == [
+        ("limits.usdPerDay", "cap_below_reserve")
+    ]
+    assert await warned(limits={"usdPerDay": 0}, tier="gold") == [("tier", "tier_unknown")]
+    assert await warned(limits={"usdPerDay": 0.05}, tier=None) == []
 
 
 @pytest.mark.parametrize(

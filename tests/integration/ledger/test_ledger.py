@@ -999,6 +999,22 @@ async def test_a_feature_has_caps_of_its_own(
         await admitted(ledger, asked(uid, reserve=reserve), caps)
 
 
+async def test_counters_of_passed_minutes_do_not_pile_up(
+    make: Make, firestore: AsyncClient, uid: str
+) -> None:
+    """A month of them would be more than a document holds."""
+    clock = [datetime(2026, 11, 3, 12, tzinfo=UTC)]
+    ledger, caps = make(firestore, now=lambda: clock[0]), capped(requests_per_day=100)
+    for _ in range(8):
+        await admitted(ledger, asked(uid), caps)
+        clock[0] += timedelta(minutes=1)
+    month = (await firestore.document(f"quotas/{uid}/windows/202611").get()).to_dict() or {}
+    assert len(month["minutes"]) == len(month["features"]["chat"]["minutes"]) == 2
+    assert (
+        month["days"]["03"]["requests"] == month["features"]["chat"]["days"]["03"]["requests"] == 8
+    )
+
+
 async def test_a_comparison_is_admitted_whole_or_not_at_all(
     ledger: Ledger, firestore: AsyncClient, uid: str
 ) -> None:
