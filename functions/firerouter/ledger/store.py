@@ -33,7 +33,7 @@ from google.cloud.firestore import (
     AsyncQuery,
     FieldFilter,
 )
-from google.cloud.firestore_v1.types import WriteResult
+from google.cloud.firestore_v1.types import Value, WriteResult
 
 from .. import log
 from ..errors import LedgerUnavailable, Restarting
@@ -66,7 +66,7 @@ from .entry import (
     epoch,
 )
 from .limits import LedgerLimits
-from .malformed import count_at
+from .malformed import count_at, counted
 from .quotas import CONCURRENT, FEATURES, MINUTES, Counter, Field, Home, Move, Windows, movements
 from .stop_request import Stop
 
@@ -447,7 +447,12 @@ def _totals(opening: Opening, results: Sequence[WriteResult]) -> list[int]:
         home: iter(WriteResult.pb(result).transform_results)
         for home, result in zip(_homes(opening.counters), results, strict=True)
     }
-    return [int(next(values[counter.home]).integer_value) for counter in opening.counters]
+    return [_total(next(values[counter.home])) for counter in opening.counters]
+
+
+def _total(value: Value) -> int:
+    """Return the new total of a counter, which has a fraction if it was typed by hand."""
+    return counted(value.integer_value or value.double_value)
 
 
 def _version(results: Sequence[WriteResult]) -> datetime:
