@@ -1343,6 +1343,12 @@ export interface ModelInfo {
   promptPrice?: number | "dynamic";
   /** US dollars per million tokens of the completion, likewise. */
   completionPrice?: number | "dynamic";
+  /** From so many tokens of the prompt on, it costs more. */
+  longPromptTokens?: number;
+  /** US dollars per million tokens of the prompt then, at most. */
+  longPromptPrice?: number;
+  /** US dollars per million tokens of the completion then, at most. */
+  longCompletionPrice?: number;
   /** Whether no use of it is ever billed. */
   free: boolean;
   /** What follows the colon in its id, such as `free`. */
@@ -2229,6 +2235,8 @@ export interface UserLimitsSaved {
   tier: string | null;
   /** Whether every call of the user is refused. */
   blocked: boolean;
+  /** What was saved, and will not do what it seems to. */
+  warnings: FindingInfo[];
 }
 
 /** A page of users. */

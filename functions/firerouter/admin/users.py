@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
@@ -24,6 +24,7 @@ from ..contract import (
 )
 from ..delivery import StopSignals
 from ..errors import LedgerUnavailable, SettingsUnavailable
+from ..features import AppSettings, AppSettingsStore, Finding, low_caps_of_user
 from ..firestore import Audit, Change, Paths, content, get, get_all, translated
 from ..ledger import (
     LedgerStore,
@@ -51,6 +52,7 @@ class UserAdmin:
         *,
         store: LedgerStore,
         own_limits: OwnLimitsStore,
+        app_settings: AppSettingsStore,
         stops: StopSignals,
         accounts: Accounts,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -60,12 +62,13 @@ class UserAdmin:
         self._paths = Paths(firestore)
         self._store = store
         self._own_limits = own_limits
+        self._app_settings = app_settings
         self._stops = stops
         self._accounts = accounts
         self._now = now
 
     async def set_limits(self, call: Call[Caller]) -> UserLimitsSaved:
-        """Change what one user may do: `{uid, limits, tier, blocked, remove}`.
+        """Change what one user may do: `{uid, limits, tier, blocked, warnings}`.
 
         The change reaches other instances within 15 seconds.
 
@@ -78,6 +81,7 @@ class UserAdmin:
         reference = self._paths.user_limits(request.uid)
         with translated(SettingsUnavailable, "limits_not_read"):
             snapshot = await get(reference)
+        app = await self._app_settings.get()
         before = read_own_limits(content(snapshot))
         after = _changed(before, request)
         document = to_json(after)
@@ -100,7 +104,8 @@ class UserAdmin:
         await self._audit.commit(batch, change)
         self._own_limits.forget(request.uid)
         log.info("set_user_limits", blocked=after.blocked)
-        return cast(UserLimitsSaved, {"uid": request.uid, **document})
+        warnings = [finding.to_wire() for finding in _warnings(after, app)]
+        return cast(UserLimitsSaved, {"uid": request.uid, **document, "warnings": warnings})
 
     async def list(self, call: Call[Caller]) -> UserList:
         """Return a page of users with what they have used: `{users, nextPageToken?}`.
@@ -184,6 +189,14 @@ def _changed(before: OwnLimits, request: SetUserLimits) -> OwnLimits:
         limits=limits,
         blocked=before.blocked if request.blocked is None else request.blocked,
     )
+
+
+def _warnings(own: OwnLimits, app: AppSettings) -> Iterator[Finding]:
+    """Yield what was saved, and will not do what it seems to."""
+    yield from low_caps_of_user(own.limits, app.limits.reserve_usd)
+    if own.tier is not None and own.tier not in app.tiers:
+        sentence = f"The app's settings have no tier {own.tier}, so it changes nothing."
+        yield Finding("tier", "tier_unknown", sentence)
 
 
 def _user(

@@ -399,6 +399,7 @@ class App:
                 self.audit,
                 store=self.ledger_store,
                 own_limits=self.own_limits,
+                app_settings=self.features.app_settings,
                 stops=self.delivery.stops,
                 accounts=users.Accounts(partial(clients.firebase_app, self.environment)),
             ),

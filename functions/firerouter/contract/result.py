@@ -508,6 +508,12 @@ class ModelInfo(TypedDict):
     """US dollars per million tokens of the prompt; `dynamic` if it depends on the request."""
     completionPrice: NotRequired[float | Literal["dynamic"]]
     """US dollars per million tokens of the completion, likewise."""
+    longPromptTokens: NotRequired[int]
+    """From so many tokens of the prompt on, it costs more."""
+    longPromptPrice: NotRequired[float]
+    """US dollars per million tokens of the prompt then, at most."""
+    longCompletionPrice: NotRequired[float]
+    """US dollars per million tokens of the completion then, at most."""
     free: bool
     """Whether no use of it is ever billed."""
     variant: NotRequired[str]

@@ -16,6 +16,7 @@ from ..limits import (
 )
 from .base import Record, without_nulls
 from .fields import Name
+from .result import FindingInfo
 
 Removable = Literal[
     "tier",
@@ -92,6 +93,8 @@ class UserLimitsSaved(TypedDict):
     """The tier that an admin gave the user."""
     blocked: bool
     """Whether every call of the user is refused."""
+    warnings: list[FindingInfo]
+    """What was saved, and will not do what it seems to."""
 
 
 class ListUsers(Record):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .feature import Draft, Feature, StoredFeature, differences, same_settings
     from .limits import SettingsLimits
     from .listing import FeatureListing
-    from .low_caps import low_caps_of_app, low_caps_of_feature
+    from .low_caps import low_caps_of_app, low_caps_of_feature, low_caps_of_user
     from .model_choice import ModelChoice
     from .review import Finding, Review, review_settings
     from .selection import ModelSelection, SupportedRequest, unsupported_notice
@@ -45,6 +45,7 @@ else:
             "low_caps": (
                 "low_caps_of_app",
                 "low_caps_of_feature",
+                "low_caps_of_user",
             ),
             "model_choice": ("ModelChoice",),
             "review": (
@@ -91,6 +92,7 @@ __all__ = (
     "differences",
     "low_caps_of_app",
     "low_caps_of_feature",
+    "low_caps_of_user",
     "paid_extras",
     "read_app_settings",
     "render",

@@ -14,7 +14,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
-from ..contract import Matches, Name, Record
+from ..contract import Matches, Name, Record, is_name
 from ..ledger import (
     ANONYMOUS,
     CapPolicy,
@@ -24,7 +24,7 @@ from ..ledger import (
     UserLimits,
     read_override,
 )
-from ..limits import TIERS_MAX
+from ..limits import NAME_MAX_CHARS, TIERS_MAX
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -136,16 +136,25 @@ def _read_override(
 
 
 def _read_tiers(document: Mapping[str, object]) -> tuple[dict[str, LimitsOverride], list[str]]:
-    """Return the tiers: one that was typed wrong takes none of the others along."""
+    """Return the tiers: one that was typed wrong takes none of the others along.
+
+    Nor does one too many: those that come first by their names are read.
+    """
     tiers: dict[str, LimitsOverride] = {}
     malformed: list[str] = []
     given = _map(document, "tiers")
-    for name in given:
+    for name in sorted(given):
         override, odd = _read_override(given, name, "tiers.")
+        if not _is_tier(name) or len(tiers) == TIERS_MAX:
+            override, odd = None, [f"tiers.{name[:NAME_MAX_CHARS]}"]
         malformed += odd
         if override is not None:
             tiers[name] = override
     return tiers, malformed
+
+
+def _is_tier(name: str) -> bool:
+    return is_name(name) and len(name) <= NAME_MAX_CHARS
 
 
 def _read_retention(value: object) -> tuple[Retention, list[str]]:

@@ -32,6 +32,11 @@ def low_caps_of_app(settings: AppSettings) -> Iterator[Finding]:
         yield from _low(name, part, least, UNPRICED)
 
 
+def low_caps_of_user(limits: LimitsOverride, reserve_usd: float) -> Iterator[Finding]:
+    """Yield the budgets of one user that are below what is reserved for what has no price."""
+    yield from _low("limits", limits, Decimal(str(reserve_usd)), UNPRICED)
+
+
 def low_caps_of_feature(
     settings: FeatureSettings, models: ModelList | None, reserve_usd: float
 ) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         translated,
     )
     from .limits import ConfigLimits, FirestoreLimits
-    from .paths import ERASED_USER, GENERATIONS, NO_USER, Paths, key_of
+    from .paths import ERASED_USER, GENERATIONS, NO_USER, Paths, is_document_id, key_of
     from .pieces import cut
     from .raw import (
         ListenStream,
@@ -69,6 +69,7 @@ else:
                 "GENERATIONS",
                 "NO_USER",
                 "Paths",
+                "is_document_id",
                 "key_of",
             ),
             "pieces": ("cut",),
@@ -125,6 +126,7 @@ __all__ = (
     "generated_client",
     "get",
     "get_all",
+    "is_document_id",
     "key_of",
     "listen",
     "mapped",

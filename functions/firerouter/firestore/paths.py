@@ -28,6 +28,7 @@ audit/{id}                                       an admin's change
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -39,12 +40,22 @@ if TYPE_CHECKING:
         AsyncDocumentReference,
     )
 
-# invalid in an id (https://firebase.google.com/docs/firestore/quotas), % or control characters
+# invalid in an id (https://firebase.google.com/docs/firestore/quotas), or control characters
+_NO_ID: Final = re.compile(r"[/\x00-\x1f\x7f-\x9f\ud800-\udfff]|\A__.*__\Z|\A\Z", re.DOTALL)
+# the same, or %
 _NO_KEY: Final = re.compile(r"[/%\x00-\x1f\x7f-\x9f]|\A__.*__\Z|\A\Z", re.DOTALL)
+ID_MAX_BYTES: Final = 1_500
 
 GENERATIONS: Final = "generations"
 NO_USER: Final = "%"  # never a user's key: in one, two hex digits follow a %
 ERASED_USER: Final = "%erased"  # never a user's key either; the usage of all erased users
+
+
+def is_document_id(text: str) -> bool:
+    """Return whether a text may be the id of a document."""
+    if text in {".", ".."} or _NO_ID.search(text):
+        return False
+    return len(text.encode()) <= ID_MAX_BYTES
 
 
 def key_of(uid: str) -> str:
@@ -56,7 +67,10 @@ def key_of(uid: str) -> str:
     """
     if uid not in {".", ".."} and not _NO_KEY.search(uid):
         return uid
-    return quote(uid, safe="").replace(".", "%2E").replace("_", "%5F")
+    quoted = quote(uid, safe="").replace(".", "%2E").replace("_", "%5F")
+    if len(quoted) > ID_MAX_BYTES:  # 128 characters may take twelve each; %% is in no other key
+        return f"%%{hashlib.sha256(uid.encode()).hexdigest()}"
+    return quoted
 
 
 class Paths:

@@ -131,9 +131,9 @@ def worst_case(
     if model is not None and model.context_length:
         tokens = min(tokens, model.context_length)
     surcharge = math.ceil(NANO_PER_USD * tool_surcharge(settings, reserve_usd))
-    prices = _token_prices(model)
     # a repair sends the first answer back to the model
     times, per_token = (2, 3) if plan.may_repair else (1, 1)
+    prices = _token_prices(model, tokens + (times - 1) * written)
     base, by_token, first_by_token = Decimal(0), Decimal(0), Decimal(0)
     if not free and prices is not None:
         prompt, completion = prices
@@ -164,7 +164,7 @@ def embeddings_reserve(
     model: Model | None, tokens: int, reserve_usd: Decimal, *, free: bool
 ) -> Reserve:
     """Return the worst case of a request for vectors."""
-    prices = _token_prices(model)
+    prices = _token_prices(model, tokens)
     base = Decimal(0)
     if not free:
         base = NANO_PER_USD * reserve_usd
@@ -223,21 +223,21 @@ def helper_usd(
     """Return what a helper model's calls for an answer may cost, in US dollars."""
     if plan.model is None or free:
         return Decimal(0)
-    prices = _token_prices(model)
+    read = plan.prompt_chars  # a token has one character at least
+    prices = _token_prices(model, read)
     if prices is None:
         return reserve_usd
     prompt, completion = prices
-    read = plan.prompt_chars  # a token has at least one character
     return (prompt * read + completion * plan.completion_tokens) / TOKENS_PER_PRICE
 
 
-def _token_prices(model: Model | None) -> tuple[Decimal, Decimal] | None:
-    """Return the prices of a prompt token and a completion token.
+def _token_prices(model: Model | None, prompt_tokens: int) -> tuple[Decimal, Decimal] | None:
+    """Return the prices of a prompt token, of so many, and of a completion token.
 
     None if they are not known, or both are 0: a model that is not free is then billed by something
     else, such as requests or images.
     """
-    prompt, completion = (model.prompt_price, model.completion_price) if model else (None, None)
+    prompt, completion = model.prices_at(prompt_tokens) if model else (None, None)
     if isinstance(prompt, Decimal) and isinstance(completion, Decimal) and (prompt or completion):
         return prompt, completion
     return None

@@ -317,6 +317,7 @@ class PromptExecution:
         written = writer.written_question() if writer else None
         queued = QueuedRequest(request, prepared.feature, active.trace_id, written)
         await self._handover.enqueue(active.id, queued)
+        self._ledger.let_go(generation.entry)
         return HandedOver()
 
     async def _claim(self, id_: str) -> Claim | None:

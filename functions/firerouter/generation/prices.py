@@ -54,6 +54,9 @@ class ModelPrice:
     Attributes:
         prompt: US dollars per million prompt tokens; None if not known.
         completion: US dollars per million completion tokens; None if not known.
+        long_tokens: How many prompt tokens it takes for the prices below; None if they never apply.
+        long_prompt: US dollars per million tokens of such a long prompt.
+        long_completion: US dollars per million completion tokens after it.
         is_free: Whether it is never billed.
         searches: Whether each request is billed for a web search as well.
         context_tokens: The size of its context: prompt and completion.
@@ -66,6 +69,9 @@ class ModelPrice:
     searches: bool = False
     context_tokens: int | None = None
     completion_tokens: int | None = None
+    long_tokens: int | None = None
+    long_prompt: Decimal | None = None
+    long_completion: Decimal | None = None
 
     @classmethod
     def of(cls, resolved: Resolved) -> ModelPrice:
@@ -78,12 +84,25 @@ class ModelPrice:
         if resolved.preset is not None or (known and not prompt and not completion):
             known = False  # a preset may use any model; what costs nothing by the token may still
         return cls(
-            prompt=prompt if known and isinstance(prompt, Decimal) else None,
-            completion=completion if known and isinstance(completion, Decimal) else None,
+            prompt=_decimal(prompt) if known else None,
+            completion=_decimal(completion) if known else None,
             searches="online" in resolved.suffixes,
             context_tokens=model.context_length,
             completion_tokens=model.max_completion_tokens,
+            long_tokens=model.long_prompt_tokens if known else None,
+            long_prompt=_decimal(model.long_prompt_price),
+            long_completion=_decimal(model.long_completion_price),
         )
+
+    def at(self, prompt_tokens: int) -> tuple[Decimal | None, Decimal | None]:
+        """Return what a million tokens cost that it reads, of so many, and that it writes."""
+        if self.long_tokens is not None and prompt_tokens >= self.long_tokens:
+            return self.long_prompt, self.long_completion
+        return self.prompt, self.completion
+
+
+def _decimal(price: object) -> Decimal | None:
+    return price if isinstance(price, Decimal) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,10 +233,11 @@ def _worst_usd(
 
 def _token_usd(price: ModelPrice, tokens: Reported) -> Decimal | None:
     """Return what tokens cost, in US dollars; None if the price is not known."""
-    if price.prompt is None or price.completion is None:
+    prompt_price, completion_price = price.at(tokens.prompt_tokens)
+    if prompt_price is None or completion_price is None:
         return None
     prompt, completion = tokens.prompt_tokens, tokens.completion_tokens
-    return (price.prompt * prompt + price.completion * completion) / TOKENS_PER_PRICE
+    return (prompt_price * prompt + completion_price * completion) / TOKENS_PER_PRICE
 
 
 def _spent(attempt: Attempt, price: ModelPrice) -> Reported:

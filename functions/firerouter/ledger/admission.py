@@ -115,7 +115,7 @@ class _Excess:
             for counter, total in zip(self.opening.counters, self.totals, strict=True)
             if counter.cap == "concurrent"
         ]
-        return self.is_known and self.project is None and any(running)
+        return self.is_known and (self.project is not None or any(running))
 
     @property
     def left(self) -> tuple[int, int | None]:
@@ -245,9 +245,12 @@ class Admissions:
         with translated(LedgerUnavailable, "admit_failed"):
             for look in range(1, self._limits.admit_tries):
                 await asyncio.sleep(self._pause_s(look))
-                totals = await self._totals(excess.opening)
-                moved = totals != excess.totals
-                excess = replace(excess, totals=totals)
+                totals, project = await self._totals(excess.opening), excess.project
+                if project is not None:
+                    windows, field = excess.opening.windows, excess.counter.field
+                    project = await self._ceilings.total(windows, field)
+                moved = (totals, project) != (excess.totals, excess.project)
+                excess = replace(excess, totals=totals, project=project)
                 if excess.fits or not moved:
                     break
         return excess

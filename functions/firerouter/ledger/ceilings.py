@@ -22,6 +22,7 @@ from ..contract import NANO_PER_USD
 from ..firestore import Document
 from .caps import Ceiling
 from .limits import LedgerLimits
+from .malformed import counted
 from .quotas import NANO_USD, Counter, Field, Windows
 from .store import LedgerStore
 
@@ -109,6 +110,10 @@ class Ceilings:
                 return counter, total, most
         return None
 
+    async def total(self, windows: Windows, field: Field) -> int:
+        """Return what all shards hold now of one of their counters. Raises FirestoreError."""
+        return (await self._read_now(windows)).sum(field)
+
     def _known_in(self, windows: Windows) -> Cached[Spending]:
         """Return the cached sums of the month of these windows."""
         if self._known is None or self._month != windows.month:
@@ -141,9 +146,8 @@ def _counters(shard: Document) -> dict[Field, int]:
     found: dict[Field, object] = {("month",): shard.get("month")}
     if isinstance(days, Mapping):
         found |= {("days", day): value for day, value in days.items()}
-    amounts = {
-        (*path, NANO_USD): value.get(NANO_USD)
+    return {
+        (*path, NANO_USD): counted(value.get(NANO_USD))
         for path, value in found.items()
         if isinstance(value, Mapping)
     }
-    return {field: amount for field, amount in amounts.items() if isinstance(amount, int)}

@@ -178,6 +178,10 @@ class Ledger:
         """Keep an entry's lease until this instance has settled it."""
         self._leases.hold(entry.admission.id)
 
+    def let_go(self, entry: OpenEntry) -> None:
+        """Keep an entry's place no longer: another instance is to claim it."""
+        self._leases.release(entry.admission.id)
+
     def note(self, entry: OpenEntry, attempts: Sequence[AttemptRecord]) -> None:
         """Record the attempts in the background: the reconciler looks up costs by their ids.
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from ..firestore import Document
+
+
+COUNT_MAX: Final = 2**63 - 1  # what Firestore counts
 
 
 def text_of(value: object) -> str | None:
@@ -27,10 +31,20 @@ def object_of(value: object) -> Document | None:
 
 
 def count_at(document: Mapping[str, object], *path: str) -> int:
-    """Return the whole number at this path, 0 if there is none."""
+    """Return the counter at this path, 0 if there is none."""
     value: object = document
     for name in path:
         value = mapping_of(value).get(name)
+    return counted(value)
+
+
+def counted(value: object) -> int:
+    """Return what a counter holds: one that was typed by hand may have a fraction.
+
+    A number that is none, or more than any counter holds, is the most: so it is above each limit.
+    """
+    if isinstance(value, float):
+        return math.ceil(value) if abs(value) < COUNT_MAX else COUNT_MAX
     return whole_of(value) or 0
 
 

@@ -37,6 +37,7 @@ TOKENS: Final = "tokens"
 REQUESTS: Final = "requests"
 MINUTES: Final = "minutes"
 CONCURRENT: Final = "concurrent"
+FEATURES: Final = "features"
 _TOO_QUICKLY: Final = "You're sending requests too quickly. Please wait a minute."
 
 
@@ -176,7 +177,7 @@ def counters(
 def movements(windows: Windows, move: Move) -> list[tuple[Home, Field, int]]:
     """Return what an end or a correction adds to an entry's counters, without zeros."""
     day, month, feature = ("days", windows.day), ("month",), windows.feature
-    owns = [()] if feature is None else [(), ("features", feature)]
+    owns = [()] if feature is None else [(), (FEATURES, feature)]
     moved: list[tuple[Home, Field, int]] = []
     for own in owns:
         moved.append(("month", (*own, *day, TOKENS), move.tokens))
@@ -241,7 +242,7 @@ def _running(caps: Caps, windows: Windows, count: int) -> list[Counter]:
         found.append(
             Counter(
                 home="concurrent",
-                field=("features", windows.feature, COUNT),
+                field=(FEATURES, windows.feature, COUNT),
                 by=count,
                 cap="feature.concurrent",
                 max=own,
@@ -284,7 +285,7 @@ def _requests(caps: Caps, windows: Windows, count: int) -> list[Counter]:
         day((), "requestsPerDay", user.requests_per_day, f"{sent}, which is the limit."),
     ]
     if windows.feature is not None:
-        own = ("features", windows.feature)
+        own = (FEATURES, windows.feature)
         used = f"You've used this feature {_counted(feature.requests_per_day or 0, 'time')} today"
         sentence = f"{used}, which is the limit."
         found.append(minute(own, "feature.requestsPerMinute", feature.requests_per_minute))
@@ -310,7 +311,7 @@ def _tokens(caps: Caps, windows: Windows, tokens: int) -> list[Counter]:
         found.append(
             Counter(
                 home="month",
-                field=("features", windows.feature, *day),
+                field=(FEATURES, windows.feature, *day),
                 by=tokens,
                 cap="feature.tokensPerDay",
                 max=caps.feature.tokens_per_day,
@@ -350,7 +351,7 @@ def _money(caps: Caps, windows: Windows, nano_usd: int) -> list[Counter]:
 
     found = budgets((), "", caps.user.usd_per_day, caps.user.usd_per_month)
     if windows.feature is not None:
-        own, limits = ("features", windows.feature), caps.feature
+        own, limits = (FEATURES, windows.feature), caps.feature
         found += budgets(own, "feature.", limits.usd_per_day, limits.usd_per_month)
     return found
 

@@ -13,6 +13,9 @@ from decimal import Decimal
 from typing import Final
 
 USEFUL_TOKENS: Final = 256  # an answer is never shortened below this
+# Every limit refuses an absurd price or length in the catalog, and no counter overflows
+NANO_USD_MAX: Final = 10**15  # a million dollars
+TOKENS_MAX: Final = 10**12
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class LaterRequests:
         return cls(*(number if type(number) is int and number > 0 else 0 for number in numbers))
 
     def to_document(self) -> dict[str, int]:
-        return {"count": self.count, "nanoUsd": self.nano_usd}
+        return {"count": self.count, "nanoUsd": min(self.nano_usd, NANO_USD_MAX)}
 
     def __add__(self, other: LaterRequests) -> LaterRequests:
         return LaterRequests(self.count + other.count, self.nano_usd + other.nano_usd)
@@ -71,12 +74,14 @@ class Reserve:
     @property
     def nano_usd(self) -> int:
         """What it may cost, in nano dollars, rounded up."""
-        return self.base_nano_usd + math.ceil(self.nano_usd_per_token * self.completion_tokens)
+        written = math.ceil(self.nano_usd_per_token * self.completion_tokens)
+        return min(self.base_nano_usd + written, NANO_USD_MAX)
 
     @property
     def tokens(self) -> int:
         """How many tokens it may read and write."""
-        return self.base_tokens + self.tokens_per_token * self.completion_tokens
+        tokens = self.base_tokens + self.tokens_per_token * self.completion_tokens
+        return min(tokens, TOKENS_MAX)
 
     def lowered(self, completion_tokens: int) -> Reserve:
         """Return the worst case of an answer that is limited to this many tokens."""

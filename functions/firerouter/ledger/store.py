@@ -33,7 +33,7 @@ from google.cloud.firestore import (
     AsyncQuery,
     FieldFilter,
 )
-from google.cloud.firestore_v1.types import WriteResult
+from google.cloud.firestore_v1.types import Value, WriteResult
 
 from .. import log
 from ..errors import LedgerUnavailable, Restarting
@@ -66,8 +66,8 @@ from .entry import (
     epoch,
 )
 from .limits import LedgerLimits
-from .malformed import count_at
-from .quotas import CONCURRENT, MINUTES, Counter, Field, Home, Move, Windows, movements
+from .malformed import count_at, counted
+from .quotas import CONCURRENT, FEATURES, MINUTES, Counter, Field, Home, Move, Windows, movements
 from .stop_request import Stop
 
 MOVED_HOMES: tuple[Home, ...] = ("month", "concurrent", "project")  # in the order of their writes
@@ -436,7 +436,10 @@ class LedgerStore:
             if home != CONCURRENT:
                 fields[EntryField.EXPIRE_AT] = self._window_expiry(windows.at)
             if home == "month" and removed:
-                fields[MINUTES] = dict.fromkeys(removed, DELETE_FIELD)
+                passed = dict.fromkeys(removed, DELETE_FIELD)
+                fields[MINUTES] = passed
+                if windows.feature is not None:
+                    fields[FEATURES] = {windows.feature: {MINUTES: passed}}
             batch.increment(self._home(home, uid, windows), increments, fields)
 
     def _home(self, home: Home, uid: str, windows: Windows) -> AsyncDocumentReference:
@@ -471,7 +474,12 @@ def _totals(opening: Opening, results: Sequence[WriteResult]) -> list[int]:
         home: iter(WriteResult.pb(result).transform_results)
         for home, result in zip(_homes(opening.counters), results, strict=True)
     }
-    return [int(next(values[counter.home]).integer_value) for counter in opening.counters]
+    return [_total(next(values[counter.home])) for counter in opening.counters]
+
+
+def _total(value: Value) -> int:
+    """Return the new total of a counter, which has a fraction if it was typed by hand."""
+    return counted(value.integer_value or value.double_value)
 
 
 def _version(results: Sequence[WriteResult]) -> datetime:

@@ -99,6 +99,9 @@ class Model:
         provider: The author, which is the first part of the ID.
         created: Unix time.
         expiration_date: When OpenRouter withdraws the model, if that is known.
+        long_prompt_tokens: From so many tokens of the prompt on, it costs more; None if it doesn't.
+        long_prompt_price: What it costs then at most, for the prompt.
+        long_completion_price: Likewise, for the completion.
         free: Whether no use of it is ever billed.
         variant: What follows the colon in the ID, such as `free` or `batch`.
         alias_target: The ID that an alias such as `~author/name-latest` stands for.
@@ -128,6 +131,9 @@ class Model:
     moderated: bool = False
     prompt_price: Price = None
     completion_price: Price = None
+    long_prompt_tokens: int | None = None
+    long_prompt_price: Price = None
+    long_completion_price: Price = None
     free: bool = False
     variant: str | None = None
     alias_target: str | None = None
@@ -141,6 +147,12 @@ class Model:
         if expires is None or expires > today + timedelta(EXPIRES_SOON_DAYS):
             return None
         return expires
+
+    def prices_at(self, prompt_tokens: int) -> tuple[Price, Price]:
+        """Return the highest prices of prompt and completion if the prompt has so many tokens."""
+        if self.long_prompt_tokens is not None and prompt_tokens >= self.long_prompt_tokens:
+            return self.long_prompt_price, self.long_completion_price
+        return self.prompt_price, self.completion_price
 
     def to_wire(self) -> dict[str, object]:
         """Return what clients get: prices are numbers or "dynamic", unknown values are left out."""
@@ -339,6 +351,7 @@ def read_model(entry: object, limits: CatalogLimits = CatalogLimits()) -> Model 
     }
     pricing, reasoning = _object(entry, "pricing"), _object(entry, "reasoning")
     prompt, completion = _price(pricing.get("prompt")), _price(pricing.get("completion"))
+    long_tokens, long_prompt, long_completion = _long_prices(pricing, prompt, completion)
     variant = id_.partition(":")[2] or None
     alias_target = _object(entry, "alias_target").get("slug")
     return Model(
@@ -357,6 +370,9 @@ def read_model(entry: object, limits: CatalogLimits = CatalogLimits()) -> Model 
         moderated=top.get("is_moderated") is True,
         prompt_price=prompt,
         completion_price=completion,
+        long_prompt_tokens=long_tokens,
+        long_prompt_price=long_prompt,
+        long_completion_price=long_completion,
         free=prompt == completion == 0
         and not any(map(_costs, _prices(pricing)))
         and (variant == "free" or BY_TOKEN.issuperset(lists["output_modalities"])),
@@ -415,12 +431,45 @@ def _price(value: object) -> Price:
     return (per_token * TOKENS_PER_PRICE).normalize() if per_token else Decimal(0)
 
 
+def _long_prices(
+    pricing: Mapping[str, object], prompt: Price, completion: Price
+) -> tuple[int | None, Price, Price]:
+    """Return from how many tokens of the prompt on a model costs more, and how much at most.
+
+    Of several steps, it is the lowest bound and the highest price; one that concerns certain hours
+    only has no bound.
+    """
+    if not isinstance(prompt, Decimal) or not isinstance(completion, Decimal):
+        return None, None, None
+    bounds, highest = [], (prompt, completion)
+    for prices in _overrides(pricing):
+        own = (
+            _at_least(prices.get("prompt"), prompt),
+            _at_least(prices.get("completion"), completion),
+        )
+        if own != (prompt, completion):
+            bounds.append(_count(prices.get("min_prompt_tokens")) or 1)
+            highest = max(own[0], highest[0]), max(own[1], highest[1])
+    return (min(bounds), *highest) if bounds else (None, None, None)
+
+
+def _at_least(value: object, least: Decimal) -> Decimal:
+    price = _price(value)
+    return max(price, least) if isinstance(price, Decimal) else least
+
+
+def _overrides(pricing: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
+    """Yield the prices for certain hours and prompt sizes."""
+    overrides = pricing.get("overrides")
+    for prices in overrides if isinstance(overrides, list) else ():
+        if isinstance(prices, dict):
+            yield prices
+
+
 def _prices(pricing: Mapping[str, object]) -> Iterator[object]:
     """Yield all prices, including those for certain hours and prompt sizes."""
-    overrides = pricing.get("overrides")
-    for prices in (pricing, *(overrides if isinstance(overrides, list) else ())):
-        if isinstance(prices, dict):
-            yield from (price for name, price in prices.items() if name not in _NO_PRICES)
+    for prices in (pricing, *_overrides(pricing)):
+        yield from (price for name, price in prices.items() if name not in _NO_PRICES)
 
 
 _NO_PRICES: Final = frozenset(

@@ -32,12 +32,13 @@ from ..contract import (
 )
 from ..conversations import join_messages, visible
 from ..files import FileStorage, folder_of
-from ..firestore import Paths, Snapshot, content, get, pages, query
+from ..firestore import Paths, Snapshot, content, get, is_document_id, pages, query
 from ..ledger import EntryField, read_own_limits
 from .anonymous_usage import AnonymousUsage
 from .erasure import UPLOADS
 from .limits import ReportLimits
 
+_ID: Final = "__name__"
 SECTIONS: Final = (
     "profile",
     "conversations",
@@ -98,9 +99,7 @@ class PersonalExport:
             InvalidArgument: The token does not come from an earlier page.
             StorageUnavailable: Cloud Storage did not answer.
         """
-        section, *after = [str(part) for part in read_page_token(request)] or [SECTIONS[0]]
-        if section not in SECTIONS:
-            raise malformed_page_token()
+        section, *after = _position(request)
         page: dict[str, list[Json]] = {}
         size = 0
         async for item in self._items(uid, section, after):
@@ -207,13 +206,32 @@ class PersonalExport:
         collection: AsyncCollectionReference,
         after: str | None,
     ) -> AsyncIterator[Snapshot]:
-        """Yield the documents of a query in the order of their ids, from a given one on."""
+        """Yield the documents of a query in the order of their ids, after one of them.
+
+        That one may be gone by now.
+        """
         if after is not None:
-            reference = collection.document(after)
-            found_by = found_by.start_after(await get(reference, fields=[]))
+            by_id = found_by.order_by(_ID)
+            found_by = by_id.start_after({_ID: collection.document(after)})
         async for page in pages(found_by, self._limits.export_read_max):
             for snapshot in page:
                 yield snapshot
+
+
+def _position(request: ExportMyData) -> list[str]:
+    """Return the section that a page begins in, and after which of its items.
+
+    Raises:
+        InvalidArgument: The token is none that an earlier page returned.
+    """
+    match read_page_token(request):
+        case []:
+            return [SECTIONS[0]]
+        case [str(section), *after] if section in SECTIONS:
+            ids = [part for part in after if isinstance(part, str)]
+            if len(ids) == len(after) and (section == "files" or all(map(is_document_id, ids))):
+                return [section, *ids]
+    raise malformed_page_token()
 
 
 def _message(conversation: str, parts: list[Snapshot]) -> Item:

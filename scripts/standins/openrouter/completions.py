@@ -220,6 +220,7 @@ def as_number(cost: Decimal) -> float | int:
 
 
 def usage_of(prompt_tokens: int, completion: int, reasoning: int, served: ServedModel) -> Json:
+    served = served.at(prompt_tokens)
     prompt_cost = prompt_tokens * served.prompt_price
     completion_cost = completion * served.completion_price
     cost = as_number(prompt_cost + completion_cost)

@@ -47,6 +47,7 @@ class Fault:
     paid: bool = False
     plain: bool = False
     context: int = CONTEXT_TOKENS
+    long_from: int | None = None
     refuse: Callable[[ChatRequest], Refusal | None] = lambda _: None
     answer: Callable[[Exchange], Answer] | None = None
     flat_usd: Decimal | None = None
@@ -71,6 +72,12 @@ ORDINARY = Fault("", "answers")
 _ANSWERS = (
     Fault("sim/fast", "answers without delay between tokens", does.stream_fast),
     Fault("sim/paid", "answers, at 3 and 15 dollars a million tokens", paid=True),
+    Fault(
+        "sim/paid-long",
+        "sim/paid, and twice as dear from 1,000 tokens of the prompt on",
+        paid=True,
+        long_from=1_000,
+    ),
     Fault("sim/ranks", "as a judge: ranks the last answer first", answer=says.ranks),
     Fault("sim/ticks", "100 tokens, one each 100 ms", does.stream_ticks, reshape=says.ticks),
     Fault("sim/steady", "1,000 tokens, one each 20 ms", does.stream_steady, reshape=says.steady),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ class Simulated:
     output: str = "text"
     plain: bool = False
     context: int = CONTEXT_TOKENS
+    long_from: int | None = None  # tokens of the prompt from which on it costs twice as much
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,14 @@ class ServedModel:
     reads_files: bool  # by itself, without OpenRouter's parser
     draws: bool
     image_price: Decimal  # for a token of an image
+    overrides: tuple[tuple[int, Decimal, Decimal], ...] = ()  # from so many tokens on: both prices
+
+    def at(self, prompt_tokens: int) -> ServedModel:
+        """Return it with the prices of a prompt of so many tokens."""
+        for least, prompt, completion in self.overrides:
+            if prompt_tokens >= least:
+                return replace(self, prompt_price=prompt, completion_price=completion, overrides=())
+        return self
 
 
 class Catalog:
@@ -93,6 +102,7 @@ class Catalog:
             image_price=Decimal(
                 model["pricing"].get("image_output", model["pricing"]["completion"])
             ),
+            overrides=_overrides(model["pricing"]),
         )
 
     def listed(self, query: Mapping[str, str], default_output: str = "text") -> list[Json]:
@@ -144,6 +154,16 @@ def _number(query: Mapping[str, str], name: str, default: int, low: int, high: i
     return int(given)
 
 
+def _overrides(pricing: Json) -> tuple[tuple[int, Decimal, Decimal], ...]:
+    """Return the prices of long prompts, those of the longest first."""
+    steps = [
+        (step["min_prompt_tokens"], Decimal(step["prompt"]), Decimal(step["completion"]))
+        for step in pricing.get("overrides", ())
+        if "min_prompt_tokens" in step
+    ]
+    return tuple(sorted(steps, reverse=True))
+
+
 def _words(text: str) -> set[str]:
     return {word.strip() for word in text.split(",") if word.strip()}
 
@@ -156,6 +176,10 @@ def _without_virtual_suffix(model: str) -> str:
 
 def _simulated_model(simulated: Simulated) -> Json:
     prompt, completion = PAID if simulated.paid else FREE
+    pricing: Json = {"prompt": prompt, "completion": completion}
+    if simulated.long_from is not None:
+        double = {name: str(2 * Decimal(price)) for name, price in pricing.items()}
+        pricing["overrides"] = [{"min_prompt_tokens": simulated.long_from, **double}]
     return {
         "id": simulated.name,
         "canonical_slug": simulated.name,
@@ -171,7 +195,7 @@ def _simulated_model(simulated: Simulated) -> Json:
             "tokenizer": "Other",
             "instruct_type": None,
         },
-        "pricing": {"prompt": prompt, "completion": completion},
+        "pricing": pricing,
         "top_provider": {
             "context_length": simulated.context,
             "max_completion_tokens": min(16384, simulated.context),

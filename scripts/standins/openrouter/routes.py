@@ -295,6 +295,7 @@ async def _wrap_errors(request: web.Request, handler: Handler) -> web.StreamResp
 
 
 def _generation(wire: Wire, head: Head, served: ServedModel, *, prompt_tokens: int) -> Generation:
+    served = served.at(prompt_tokens)
     return Generation(
         id=head.id,
         record=wire.record,
@@ -390,6 +391,13 @@ def _other_models() -> list[Simulated]:
 
 def _simulated(faults: Iterable[Fault]) -> list[Simulated]:
     return [
-        Simulated(fault.name, fault.line, fault.paid, plain=fault.plain, context=fault.context)
+        Simulated(
+            fault.name,
+            fault.line,
+            fault.paid,
+            plain=fault.plain,
+            context=fault.context,
+            long_from=fault.long_from,
+        )
         for fault in faults
     ]

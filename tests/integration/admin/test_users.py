@@ -60,6 +60,7 @@ async def test_limits_of_ones_own_hold_at_once_on_the_instance_that_saved_them(
         "limits": {"requestsPerDay": 1},
         "tier": "pro",
         "blocked": False,
+        "warnings": saved["warnings"],
     }
     await ask(instance, uid)
     with pytest.raises(QuotaExceeded) as refused:
@@ -91,6 +92,24 @@ async def test_what_is_removed_is_gone_and_the_rest_stays(world: World, uid: str
     assert (saved["tier"], saved["blocked"]) == (None, True)
     refused = await instance.refusal("set_user_limits", {"uid": uid, "remove": ["usdPerYear"]})
     assert refused.details["field"] == "remove[0]"
+
+
+async def test_limits_that_will_not_do_what_they_seem_to_are_warned_of(
+    world: World, uid: str
+) -> None:
+    tiers = {"pro": {"usdPerDay": 5}}
+    await world.write("config/app", {"limits": {"reserveUsd": 0.05}, "tiers": tiers})
+    instance = world.instance()
+
+    async def warned(**given: Any) -> list[tuple[str, str]]:
+        saved = await instance.call("set_user_limits", {"uid": uid, **given})
+        return [(one["field"], one["reason"]) for one in saved["warnings"]]
+
+    assert await warned(limits={"usdPerDay": 0.04, "usdPerMonth": 1}, tier="pro") == [
+        ("limits.usdPerDay", "cap_below_reserve")
+    ]
+    assert await warned(limits={"usdPerDay": 0}, tier="gold") == [("tier", "tier_unknown")]
+    assert await warned(limits={"usdPerDay": 0.05}, tier=None) == []
 
 
 @pytest.mark.parametrize(

@@ -454,6 +454,22 @@ async def test_what_keeps_no_text_and_what_is_tried_needs_its_listener(
 # Ends
 
 
+async def test_who_has_handed_over_keeps_nothing_alive(world: World, queue: Queue) -> None:
+    """Else it would renew its lease for as long as it lives."""
+    world.limits = Limits(ledger=replace(LedgerLimits(), lease_renewal_s=0.05))
+    instance = world.instance()
+    await instance.save("ticks", {"model": "sim/ticks", **CONTINUE})
+    asking = asyncio.create_task(ask(world, instance, "ticks"))
+    await queue.filled()
+    await asyncio.sleep(0.3)
+    before = await world.all("instances")
+    await asyncio.sleep(0.3)
+    assert await world.all("instances") == before
+    queue.to = world.instance()
+    await queue.deliver(queue.to)
+    assert (await asking)["finishReason"] == "stop"
+
+
 async def test_a_stop_before_it_arrives_sends_nothing(
     world: World, instance: Instance, queue: Queue
 ) -> None:

@@ -451,6 +451,19 @@ async def test_a_stop_of_a_model_without_a_price_takes_the_reserve(books: Books)
     await books.assert_paid()
 
 
+async def test_a_long_prompt_costs_no_more_than_was_reserved(books: Books) -> None:
+    """From 1,000 tokens on, sim/paid-long costs twice as much."""
+    for words, double in ((10, False), (1_200, True)):
+        await books.ask("sim/paid-long", {"maxTokens": 20}, prompt="word " * words)
+        entries = (await books.world.all("generations")).values()
+        entry = max(entries, key=lambda one: one["createdAt"])
+        usage = entry["usage"]
+        tokens = usage["promptTokens"] * PROMPT + usage["completionTokens"] * TOKEN
+        assert entry["costNanoUsd"] == tokens * (2 if double else 1)
+        assert entry["costNanoUsd"] <= entry["reservedNanoUsd"]
+    await books.assert_paid()
+
+
 # -- twice, and with another clock -----------------------------------------------------------------
 
 

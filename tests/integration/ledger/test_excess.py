@@ -139,6 +139,27 @@ async def test_a_free_model_that_bills_exceeds_a_budget_by_what_is_in_progress(
         await instance.ask("chat")
 
 
+async def test_what_has_no_price_exceeds_a_budget_by_what_it_costs_above_the_reserve(
+    books: tuple[World, Account],
+) -> None:
+    world, account = books
+    reserved, room_for = USD // 1_000, 2
+    limits = {"usdPerDay": room_for * reserved / USD, "reserveUsd": reserved / USD}
+    instance = await asking(world, limits, model="openrouter/auto")
+    prompt = "word " * 6_000
+    calls = [instance.ask("chat", prompt=f"{number} {prompt}") for number in range(6)]
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert all(isinstance(result, dict | QuotaExceeded) for result in results)
+    costs = [entry["costNanoUsd"] for entry in (await world.all("generations")).values()]
+    assert 1 <= len(costs) <= room_for
+    bill = await account.bill()
+    assert bill.nano_usd == sum(costs) == await spent(world)
+    over = sum(cost - reserved for cost in costs)
+    assert 0 < bill.nano_usd - room_for * reserved <= over
+    with pytest.raises(QuotaExceeded):
+        await instance.ask("chat")
+
+
 async def test_instances_exceed_the_ceiling_by_what_they_reserve_before_they_read_it(
     world: World,
 ) -> None:

@@ -967,6 +967,19 @@ async def test_a_budget_that_a_free_model_has_exceeded_refuses_free_models_too(
     assert refused.value.details["used"] == 2.0
 
 
+@pytest.mark.parametrize("typed", [1.5e9, float("nan"), float("inf"), 1e30])
+async def test_a_counter_that_was_typed_by_hand_holds_all_the_same(
+    ledger: Ledger, firestore: AsyncClient, uid: str, typed: float
+) -> None:
+    day = {f"{utc_now():%d}": {"nanoUsd": typed}}
+    month = firestore.document(f"quotas/{uid}/windows/{utc_now():%Y%m}")
+    await month.set({"days": day})
+    caps = capped(UserLimits(requests_per_minute=1000, usd_per_day=1))
+    with pytest.raises(QuotaExceeded) as refused:
+        await ledger.admit(asked(uid, reserve=RESERVED), caps)
+    assert refused.value.details["limit"] == "usdPerDay"
+
+
 async def test_a_month_holds_what_its_days_do_not(ledger: Ledger, uid: str) -> None:
     caps = capped(UserLimits(requests_per_minute=1000, usd_per_day=1, usd_per_month=0.01))
     await admitted(ledger, asked(uid, reserve=RESERVED), caps)
@@ -997,6 +1010,22 @@ async def test_a_feature_has_caps_of_its_own(
     await ledger.settle(entry, done(cost_nano_usd=0))
     if name in {"feature.concurrent", "feature.usdPerDay", "feature.usdPerMonth"}:
         await admitted(ledger, asked(uid, reserve=reserve), caps)
+
+
+async def test_counters_of_passed_minutes_do_not_pile_up(
+    make: Make, firestore: AsyncClient, uid: str
+) -> None:
+    """A month of them would be more than a document holds."""
+    clock = [datetime(2026, 11, 3, 12, tzinfo=UTC)]
+    ledger, caps = make(firestore, now=lambda: clock[0]), capped(requests_per_day=100)
+    for _ in range(8):
+        await admitted(ledger, asked(uid), caps)
+        clock[0] += timedelta(minutes=1)
+    month = (await firestore.document(f"quotas/{uid}/windows/202611").get()).to_dict() or {}
+    assert len(month["minutes"]) == len(month["features"]["chat"]["minutes"]) == 2
+    assert (
+        month["days"]["03"]["requests"] == month["features"]["chat"]["days"]["03"]["requests"] == 8
+    )
 
 
 async def test_a_comparison_is_admitted_whole_or_not_at_all(
@@ -1048,6 +1077,27 @@ async def test_two_instances_do_not_exceed_the_ceiling_together(
     assert len(entries) + len(refusals) == 50
     assert {refusal.details["limit"] for refusal in refusals} == {"app.usdPerDay"}
     assert len(entries) + await admit_one_by_one(ledgers[0], caps) == 10
+
+
+async def test_those_that_exceed_the_ceiling_keep_none_out_that_does_not(
+    make: Make, firestore: AsyncClient
+) -> None:
+    """Twenty that are too dear for it, at two instances, beside five that fit."""
+    now = datetime(2100 + secrets.randbelow(5_000), 4, 5, 12, tzinfo=UTC)
+    ledgers = [make(firestore, now=lambda: now) for _ in range(2)]
+    caps = Caps(ROOMY, FeatureLimits(), Ceiling(usd_per_day=0.05, usd_per_month=1))
+    dear = Reserve(base_nano_usd=6 * CENT)
+    results = await asyncio.gather(
+        *(
+            ledgers[number % 2].admit(
+                asked(f"user-{secrets.token_hex(4)}", reserve=dear if number < 20 else RESERVED),
+                caps,
+            )
+            for number in range(25)
+        ),
+        return_exceptions=True,
+    )
+    assert [isinstance(result, Admitted) for result in results] == [False] * 20 + [True] * 5
 
 
 async def admit_one_by_one(ledger: Ledger, caps: Caps) -> int:

@@ -11,7 +11,9 @@ import httpx
 import pytest
 
 from firerouter.app.limits import Limits
+from firerouter.contract import ExportMyData, page_token
 from firerouter.firestore import ERASED_USER
+from firerouter.limits import PAGE_TOKEN_MAX_CHARS
 from firerouter.reports import ReportLimits
 from scripts.devtools.suite import BUCKET
 from scripts.usage_audit.recount import check_day
@@ -362,6 +364,38 @@ async def test_a_long_message_is_exported_whole(world: World, instance: Instance
     (conversation,) = whole["conversations"]
     assert conversation["id"] == said["conversationId"]
     assert {len(message["text"]) for message in conversation["messages"]} >= {199_000}
+
+
+async def test_an_export_goes_on_where_the_last_item_has_been_deleted_since(
+    instance: Instance,
+) -> None:
+    await live(instance, ANN, CANARY)
+    for section, *after in (["conversations", "0"], ["cachedAnswers", "0"], ["generations", "0"]):
+        token = page_token(ExportMyData(), section, *after)
+        rest = await instance.call("export_my_data", {"pageToken": token}, ANN)
+        assert rest[section]
+    said = (await instance.call("export_my_data", {}, ANN))["conversations"][0]
+    token = page_token(ExportMyData(), "conversations", said["id"], "0")
+    rest = await instance.call("export_my_data", {"pageToken": token}, ANN)
+    assert rest["conversations"][0]["messages"] == said["messages"]
+
+
+async def test_a_token_that_was_tampered_with_is_refused(world: World) -> None:
+    odd = ["", "a/b", "a/b/c", "..", "__x__", "\x00", "x" * 1_501, 5, None, {}]
+    tampered: list[list[Any]] = [
+        ["nothing"],
+        [5],
+        *(["conversations", one] for one in odd),
+        *(["conversations", "a", one] for one in odd),
+        *(["generations", one] for one in odd),
+        ["files", 5],
+    ]
+    instance = world.instance()
+    for position in tampered:
+        token = page_token(ExportMyData(), *position)
+        if len(token) <= PAGE_TOKEN_MAX_CHARS:
+            refused = await instance.refusal("export_my_data", {"pageToken": token}, ANN)
+            assert refused.details["field"] == "pageToken"
 
 
 async def test_a_token_of_another_kind_is_refused(instance: Instance) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firerouter import limits
 from firerouter.features.app_settings import AppSettings, ReadAppSettings, read_app_settings
 from firerouter.ledger.caps import Ceiling, LimitsOverride, UserLimits
 
@@ -16,7 +17,7 @@ LIMITS = st.dictionaries(st.sampled_from(["concurrent", "usdPerDay", "usdPerMont
 WHATEVER = {
     **dict.fromkeys(NAMES, ANY),
     **dict.fromkeys(("limits", "anonymousLimits", "ceiling"), LIMITS | ANY),
-    "tiers": st.dictionaries(st.sampled_from(["pro", "free"]), LIMITS | ANY) | ANY,
+    "tiers": st.dictionaries(st.sampled_from(["pro", "free", "not a name"]), LIMITS | ANY) | ANY,
 }
 
 
@@ -47,11 +48,11 @@ def test_a_malformed_field_falls_back_and_is_named() -> None:
 @pytest.mark.parametrize("odd", [-1, 1e9, 10**30, math.nan, math.inf, "5", True, []])
 @pytest.mark.parametrize("part", ["limits", "anonymousLimits", "tiers.pro"])
 def test_a_limit_that_makes_no_sense_takes_no_other_along(part: str, odd: Any) -> None:
-    limits = {"usdPerDay": odd, "concurrent": 1}
+    typed = {"usdPerDay": odd, "concurrent": 1}
     document = (
-        {part: limits}
+        {part: typed}
         if part != "tiers.pro"
-        else {"tiers": {"pro": limits, "free": {"usdPerDay": 0.5}, "odd": 7}}
+        else {"tiers": {"pro": typed, "free": {"usdPerDay": 0.5}, "odd": 7}}
     )
     found = read_app_settings(document)
     settings = found.settings
@@ -64,7 +65,21 @@ def test_a_limit_that_makes_no_sense_takes_no_other_along(part: str, odd: Any) -
     else:
         free = LimitsOverride(usd_per_day=0.5)
         assert settings.tiers == {"pro": LimitsOverride(concurrent=1), "free": free}
-        assert found.malformed == ("tiers.pro.usdPerDay", "tiers.odd")
+        assert found.malformed == ("tiers.odd", "tiers.pro.usdPerDay")
+
+
+@pytest.mark.parametrize("odd", ["gold plan", "2nd", "a.b", "`x`", "\U0001f600", "x" * 65, "x\n"])
+def test_a_tier_whose_name_makes_no_sense_takes_no_other_along(odd: str) -> None:
+    found = read_app_settings({"tiers": {odd: {"usdPerDay": 9}, "pro": {"usdPerDay": 2}}})
+    assert found.settings.tiers == {"pro": LimitsOverride(usd_per_day=2.0)}
+    assert found.malformed == (f"tiers.{odd[:64]}",)
+
+
+def test_a_tier_too_many_takes_no_other_along() -> None:
+    tiers = {f"tier{number:02}": {"concurrent": 1} for number in range(limits.TIERS_MAX + 2)}
+    found = read_app_settings({"tiers": tiers})
+    assert [*found.settings.tiers] == [*tiers][: limits.TIERS_MAX]
+    assert found.malformed == ("tiers.tier20", "tiers.tier21")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from firerouter.contract.prompts import ExecutePrompt
 from firerouter.features.settings import FeatureSettings
 from firerouter.files.file import File
 from firerouter.generation import estimate
-from firerouter.generation.estimate import OutputPlan
+from firerouter.generation.estimate import TEXT_ONLY, OutputPlan
 from firerouter.generation.helper_plan import HelperPlan
 from firerouter.generation.limits import PromptLimits
 from firerouter.ledger import LaterRequests
@@ -96,6 +96,28 @@ def test_images_are_what_the_app_reserves_for_them() -> None:
     three = parse(ExecutePrompt, {**request, "imageOptions": {"n": 3}})
     assert estimate.output_plan(settings, three).images == 3
     assert estimate.cost(None, settings, 3, RESERVE, OutputPlan(images=3)) == 3 * RESERVE
+
+
+def test_a_long_prompt_is_reserved_at_its_own_price() -> None:
+    """OpenRouter lists such a price for one model in seven."""
+    long = replace(
+        MODEL,
+        long_prompt_tokens=1_000,
+        long_prompt_price=Decimal(4),
+        long_completion_price=Decimal(30),
+    )
+    settings = FeatureSettings.model_validate({"maxTokens": 100})
+
+    def usd(tokens: int, plan: OutputPlan = TEXT_ONLY) -> Decimal:
+        return 1_000_000 * estimate.cost(long, settings, tokens, RESERVE, plan)
+
+    assert usd(999) == 999 * 2 + 100 * 10
+    assert usd(1_000) == 1_000 * 4 + 100 * 30
+    assert usd(950, OutputPlan(may_repair=True)) > 2 * (950 * 4 + 100 * 30)
+    vectors = estimate.embeddings_reserve(long, 1_000, RESERVE, free=False)
+    assert vectors.nano_usd == 1_000 * 4_000
+    plan = HelperPlan(model="m", prompt_chars=1_000, completion_tokens=10)
+    assert 1_000_000 * estimate.helper_usd(plan, long, RESERVE, free=False) == 4_000 + 300
 
 
 def test_what_has_no_price_is_what_the_app_reserves() -> None:

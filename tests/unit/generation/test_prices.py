@@ -174,6 +174,15 @@ def test_more_tokens_than_the_model_has_are_not_priced() -> None:
     assert cost_of(attempt(answer=answer), PRICES) == estimated(10_000 * 1000 + 1_000 * 2000)
 
 
+def test_a_long_prompt_is_estimated_at_its_own_price() -> None:
+    long = replace(PAID, long_tokens=100, long_prompt=Decimal(3), long_completion=Decimal(5))
+    prices = Prices(RESERVE, {"a/paid": long})
+    answered = attempt(answer=written())
+    assert cost_of(answered, prices) == estimated(100 * 3_000 + 10 * 5_000)
+    short = attempt(request=chat("x" * 396), answer=written())
+    assert cost_of(short, prices) == estimated(99 * 1_000 + 10 * 2_000)
+
+
 def test_a_price_that_is_not_known_takes_the_reserve() -> None:
     assert cost_of(attempt("a/unknown", answer=written()), PRICES) == estimated(20_000_000)
     assert cost_of(attempt("a/never-listed"), PRICES) == estimated(20_000_000)

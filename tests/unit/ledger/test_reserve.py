@@ -1,12 +1,14 @@
 """The worst case of an answer, and the shorter answers that fit into what is left of a budget."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firerouter.ledger import Reserve
+from firerouter import limits
+from firerouter.ledger import LaterRequests, Reserve
 from firerouter.ledger.reserve import USEFUL_TOKENS, lower
 
 DEAR = Reserve(
@@ -23,6 +25,17 @@ def test_a_worst_case_is_its_base_and_every_token_that_it_may_write_rounded_up()
     assert DEAR.tokens == 4_100
     third = Reserve(nano_usd_per_token=Decimal(1) / 3, completion_tokens=1)
     assert third.nano_usd == 1
+
+
+@pytest.mark.parametrize("price", [Decimal(10) ** 9, Decimal(10) ** 99])
+def test_an_absurd_price_is_more_than_any_budget_and_fits_into_a_counter(price: Decimal) -> None:
+    later = LaterRequests(1, int(price))
+    absurd = replace(DEAR, nano_usd_per_token=price, completion_tokens=2**53, later=later)
+    assert absurd.nano_usd > limits.USD_PER_MONTH_MAX * 1e9
+    assert absurd.tokens > limits.TOKENS_PER_DAY_MAX
+    at_once = limits.CONCURRENT_MAX * (limits.COMPARED_MODELS_MAX + 1)
+    assert at_once * max(absurd.nano_usd, absurd.tokens) < 2**63
+    assert absurd.later.to_document()["nanoUsd"] < 2**63
 
 
 def test_an_answer_is_shortened_to_what_is_left_of_a_budget() -> None:

@@ -118,6 +118,9 @@ def test_a_client_gets_every_field_that_is_known_by_its_camel_case_name() -> Non
         moderated=True,
         prompt_price=Decimal("0.1"),
         completion_price="dynamic",
+        long_prompt_tokens=5,
+        long_prompt_price=Decimal("0.2"),
+        long_completion_price=Decimal("0.3"),
         free=True,
         variant="free",
         alias_target="a/b",
@@ -143,6 +146,9 @@ def test_a_client_gets_every_field_that_is_known_by_its_camel_case_name() -> Non
         "moderated": True,
         "promptPrice": 0.1,
         "completionPrice": "dynamic",
+        "longPromptTokens": 5,
+        "longPromptPrice": 0.2,
+        "longCompletionPrice": 0.3,
         "free": True,
         "variant": "free",
         "aliasTarget": "a/b",
@@ -225,6 +231,44 @@ def test_a_price_is_exact_or_dynamic_or_not_known(given_: Any, price: Any) -> No
     assert model.prompt_price == price
     assert model.completion_price == Decimal(15)
     assert load_models(dump_models([model])) == (model,)
+
+
+PRICED = {"prompt": "0.000001", "completion": "0.000002"}
+FROM_32K = {"min_prompt_tokens": 32_000, "prompt": "0.000004", "completion": "0.000003"}
+FROM_256K = {"min_prompt_tokens": 256_000, "prompt": "0.000003", "completion": "0.000009"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "tokens", "prices"),
+    [
+        ([FROM_32K], 32_000, (Decimal(4), Decimal(3))),
+        ([FROM_256K, FROM_32K], 32_000, (Decimal(4), Decimal(9))),
+        ([{**FROM_32K, "prompt": "0.0000005"}], 32_000, (Decimal(1), Decimal(3))),
+        ([{"min_prompt_tokens": 9, "prompt": "0.000005"}], 9, (Decimal(5), Decimal(2))),
+        ([{"utc_start": 100, "utc_end": 400, "prompt": "0.000008"}], 1, (Decimal(8), Decimal(2))),
+        ([{"min_prompt_tokens": "x", "prompt": "0.000008"}], 1, (Decimal(8), Decimal(2))),
+        ([{"min_prompt_tokens": 9, "prompt": "0.0000001"}], None, None),
+        ([{"min_prompt_tokens": 9, "prompt": "-1", "completion": "NaN"}], None, None),
+        ([], None, None),
+        (["x", None, 5, {}], None, None),
+        ("x", None, None),
+    ],
+)
+def test_a_long_prompt_has_the_highest_of_its_prices(
+    overrides: Any, tokens: int | None, prices: Any
+) -> None:
+    model = read(pricing={**PRICED, "overrides": overrides})
+    base = (Decimal(1), Decimal(2))
+    assert (model.prompt_price, model.completion_price) == base
+    assert model.long_prompt_tokens == tokens
+    assert model.prices_at(10**9) == (prices or base)
+    assert model.prices_at((tokens or 1) - 1) == base
+    assert load_models(dump_models([model])) == (model,)
+
+
+def test_a_model_without_a_price_has_none_for_long_prompts() -> None:
+    model = read(pricing={"prompt": "-1", "completion": "0.000002", "overrides": [FROM_32K]})
+    assert model.prices_at(10**9) == ("dynamic", Decimal(2))
 
 
 ZERO = {"prompt": "0", "completion": "0"}

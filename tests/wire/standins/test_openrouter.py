@@ -683,6 +683,14 @@ async def check_paid(server: Server) -> None:
     assert (await sound(server, "sim/paid")).usages[0]["cost"] > 0
 
 
+async def check_paid_long(server: Server) -> None:
+    for text, times in (("Hi", 1), ("word " * 2_000, 2)):
+        asked = [{"role": "user", "content": text}]
+        usage = (await sound(server, "sim/paid-long", messages=asked)).usages[0]
+        tokens = 3 * usage["prompt_tokens"] + 15 * usage["completion_tokens"]
+        assert usage["cost"] == pytest.approx(times * tokens / 1_000_000)
+
+
 async def check_ticks(server: Server, model: str = "sim/ticks") -> None:
     begun = time.monotonic()
     tried = await ask(server, model)
@@ -1106,6 +1114,7 @@ CHECKS: dict[str, Callable[[Server], Awaitable[None]]] = {
     "sim/524": check_524,
     "sim/fast": check_fast,
     "sim/paid": check_paid,
+    "sim/paid-long": check_paid_long,
     "sim/ranks": check_ranks,
     "sim/ticks": check_ticks,
     "sim/steady": check_steady,
