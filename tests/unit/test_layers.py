@@ -347,6 +347,7 @@ HARMLESS_CALLS = {
     "compile",  # re
     "datetime",
     "frozenset",
+    "fromkeys",  # of a dict
     "range",
     "if_exception_type",
     "Omit",
