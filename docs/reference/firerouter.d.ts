@@ -198,10 +198,12 @@ export interface ConversationExport {
   conversationId: string;
   /** The format that was requested. */
   format: "json" | "markdown";
-  /** With `json`: all of it. */
+  /** With `json`: all of it, or a page of its messages. */
   conversation?: ExportedConversation;
-  /** With `markdown`: the chosen path as text. */
+  /** With `markdown`: the chosen path as text, or a page of it. Pages are joined by an empty line. */
   markdown?: string;
+  /** Where the next page begins; absent on the last one. */
+  nextPageToken?: string;
 }
 
 /** The change that was made. */
@@ -564,12 +566,14 @@ export interface ExecutePrompt {
   inlineImages?: boolean;
 }
 
-/** Get a whole conversation as JSON, or its chosen path as Markdown. */
+/** Get a whole conversation as JSON, or its chosen path as Markdown. A long one comes in pages of some megabytes. */
 export interface ExportConversation {
   /** The conversation. */
   conversationId: string;
   /** `json`: every message of every branch. `markdown`: the chosen path as text. */
   format?: "json" | "markdown";
+  /** The `nextPageToken` of the page before. Default: the first page. */
+  pageToken?: string | null;
 }
 
 /** Get everything that this app has stored about the caller as JSON, page by page. */
@@ -592,7 +596,7 @@ export interface ExportedConversation {
   leaf: string;
   /** What a model gets instead of the older part of the path. */
   summary?: SummaryInfo;
-  /** All messages, the oldest first. */
+  /** All messages, or those of a page, the oldest first. */
   messages: ExportedMessage[];
 }
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
-from firerouter.conversations.callables import chosen_path
+from firerouter.conversations.conversation_export import chosen_path
 from firerouter.conversations.tree import Thread
 from firerouter.conversations.writer import ThreadWriter
 from tests.support.in_process import Instance, World
@@ -32,7 +32,8 @@ async def messages(world: World, id_: str, uid: str = "user") -> dict[str, dict[
 async def chosen(world: World, id_: str, uid: str = "user") -> list[str]:
     """The texts of the chosen path."""
     head = await world.document(f"users/{uid}/conversations/{id_}")
-    return [str(message["text"]) for message in chosen_path(head, await messages(world, id_, uid))]
+    all_ = await messages(world, id_, uid)
+    return [str(all_[message]["text"]) for message in chosen_path(head, all_)]
 
 
 def said(prompt: str) -> str:

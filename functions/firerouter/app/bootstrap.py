@@ -248,7 +248,9 @@ class App:
         return rooms.Conversations(
             store=store,
             deletion=deletion,
-            callables=conversations.ConversationCallables(store, deletion, limits=limits),
+            callables=conversations.ConversationCallables(
+                store, deletion, conversations.ExportReader(self.firestore, limits=limits)
+            ),
         )
 
     @cached_property

@@ -43,9 +43,12 @@ class DeleteConversation(Record):
 
 
 class ExportConversation(Record):
-    """Get a whole conversation as JSON, or its chosen path as Markdown."""
+    """Get a whole conversation as JSON, or its chosen path as Markdown. A long one comes in pages
+    of some megabytes."""
 
     conversation_id: OwnId
     """The conversation."""
     format: Literal["json", "markdown"] = "json"
     """`json`: every message of every branch. `markdown`: the chosen path as text."""
+    page_token: Annotated[str, Field(max_length=limits.PAGE_TOKEN_MAX_CHARS)] | None = None
+    """The `nextPageToken` of the page before. Default: the first page."""

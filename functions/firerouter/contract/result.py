@@ -688,7 +688,7 @@ class ExportedConversation(TypedDict):
     summary: NotRequired[SummaryInfo]
     """What a model gets instead of the older part of the path."""
     messages: list[ExportedMessage]
-    """All messages, the oldest first."""
+    """All messages, or those of a page, the oldest first."""
 
 
 class ConversationExport(TypedDict):
@@ -699,6 +699,9 @@ class ConversationExport(TypedDict):
     format: Literal["json", "markdown"]
     """The format that was requested."""
     conversation: NotRequired[ExportedConversation]
-    """With `json`: all of it."""
+    """With `json`: all of it, or a page of its messages."""
     markdown: NotRequired[str]
-    """With `markdown`: the chosen path as text."""
+    """With `markdown`: the chosen path as text, or a page of it. Pages are joined by an empty
+    line."""
+    nextPageToken: NotRequired[str]
+    """Where the next page begins; absent on the last one."""

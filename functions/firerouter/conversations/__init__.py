@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
-    from .callables import ConversationCallables, join_messages, visible
+    from .callables import ConversationCallables
+    from .conversation_export import ExportReader, join_messages, visible
     from .deletion import ConversationDeletion
     from .limits import ConversationLimits
     from .store import ConversationStore
@@ -16,8 +17,9 @@ else:
     __getattr__ = lazily(
         __name__,
         {
-            "callables": (
-                "ConversationCallables",
+            "callables": ("ConversationCallables",),
+            "conversation_export": (
+                "ExportReader",
                 "join_messages",
                 "visible",
             ),
@@ -42,6 +44,7 @@ __all__ = (
     "ConversationDeletion",
     "ConversationLimits",
     "ConversationStore",
+    "ExportReader",
     "Question",
     "Summary",
     "TextEraser",

@@ -29,7 +29,12 @@ class ConversationLimits:
     answer_retried_s: float = 30.0  # in the background, including the pauses
     answer_pause_s: float = 0.5
     change_s: float = 8.0  # an update, or one step of a deletion
-    export_s: float = 30.0  # all messages
+    export_s: float = 10.0  # one read
+    export_page_bytes: int = 4_000_000  # of an answer: then it ends with the message at hand
+    export_read: int = 10  # messages read at once: each has 1 MiB at most, and its parts
+    export_parts_max: int = 100  # of one message
+    export_links_read: int = 300  # of messages whose texts are not read
+    export_path_max: int = 50_000  # messages among which the chosen path is looked for
     delete_batch: int = 200  # documents
     erased_at_once: int = 8  # generations whose progress is looked for
     progress_gone_days: int = 3  # after admission: what was left of it has expired by then

@@ -8,6 +8,7 @@ import pytest
 from google.api_core.exceptions import ServiceUnavailable
 
 from firerouter.app.limits import Limits
+from firerouter.contract import ExportConversation, page_token
 from firerouter.conversations.limits import ConversationLimits
 from firerouter.generation.limits import GenerationLimits, PromptLimits
 from tests.support.conversations import FEATURE, chosen, messages, said, sent, talk
@@ -454,6 +455,49 @@ async def test_it_is_taken_away_as_json_and_as_markdown(world: World, instance: 
     data = {"conversationId": id_, "format": "markdown"}
     text = (await instance.call("export_conversation", data, "user"))["markdown"]
     assert text == f"# One\n\n## You\n\nOther\n\n## Assistant\n\n{said('Other')}\n"
+
+
+async def exported(instance: Instance, **data: Any) -> list[dict[str, Any]]:
+    """Return the pages of an export, none of which leads back."""
+    pages = [await instance.call("export_conversation", data, "user")]
+    while token := pages[-1].get("nextPageToken"):
+        assert len(pages) < 20
+        more = {**data, "pageToken": token}
+        pages.append(await instance.call("export_conversation", more, "user"))
+    return pages
+
+
+async def test_a_long_one_is_taken_away_page_by_page(world: World, instance: Instance) -> None:
+    small = ConversationLimits(part_chars=20, export_page_bytes=400, export_read=2)
+    whole, instance = instance, world.instance(limits=Limits(conversations=small))
+    first = await talk(instance, "One", conversationId="new")
+    id_ = first["conversationId"]
+    for prompt in ("Two", "a long question of many words", "Four"):
+        await talk(instance, prompt, conversationId=id_)
+    await talk(instance, "Other", conversationId=id_, parentMessageId=first["messageId"])
+    (at_once,) = await exported(whole, conversationId=id_)
+    pages = await exported(instance, conversationId=id_)
+    assert len(pages) > 2
+    shown = [message for page in pages for message in page["conversation"]["messages"]]
+    assert shown == at_once["conversation"]["messages"]
+    assert len(shown) == 10
+    (at_once,) = await exported(whole, conversationId=id_, format="markdown")
+    pages = await exported(instance, conversationId=id_, format="markdown")
+    assert len(pages) > 1
+    assert "\n".join(page["markdown"] for page in pages) == at_once["markdown"]
+    assert "Two" not in at_once["markdown"]
+
+
+@pytest.mark.parametrize("format_", ["json", "markdown"])
+async def test_only_a_page_gives_out_a_token(
+    world: World, instance: Instance, format_: str
+) -> None:
+    id_ = (await talk(instance, "One", conversationId="new"))["conversationId"]
+    request = ExportConversation.model_validate({"conversationId": id_, "format": format_})
+    for token in ("odd", page_token(request, "a0"), page_token(request, "a0", "b")):
+        data = {"conversationId": id_, "format": format_, "pageToken": token}
+        refused = await instance.refusal("export_conversation", data, "user")
+        assert refused.details["field"] == "pageToken"
 
 
 async def test_commits_applied_twice_write_each_message_once(

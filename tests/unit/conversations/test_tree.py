@@ -7,7 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firerouter.conversations.callables import chosen_path, join_messages, to_markdown
+from firerouter.conversations.conversation_export import (
+    chosen_path,
+    join_messages,
+    to_markdown,
+)
 from firerouter.conversations.tree import (
     Question,
     Summary,
@@ -176,8 +180,9 @@ def test_the_chosen_path_is_read_from_its_end() -> None:
         "t1": {"role": "tool", "parent": "q2", "toolResults": [{"content": "Rain"}]},
     }
     head = {"leaf": "t1", "title": "Weather"}
-    assert [m["text"] for m in chosen_path(head, messages)[:2]] == ["One", "Two"]
-    assert to_markdown(head, messages) == (
+    path = chosen_path(head, messages)
+    assert path == ["q1", "a1", "q2", "t1"]
+    assert to_markdown([messages[id_] for id_ in path], "Weather") == (
         "# Weather\n\n## You\n\nOne\n\n## Assistant\n\nTwo\n\nImages: 1\n\n"
         "## You\n\nAttached: a file, a file\n\n## Tool\n\nRain\n"
     )
