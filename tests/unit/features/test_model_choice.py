@@ -48,7 +48,7 @@ class Listed:
             model("a/thinker", supported_parameters=("reasoning",), reasoning_required=True),
         )
 
-    async def get(self) -> ModelList:
+    async def get(self, *_: str) -> ModelList:
         self.reads += 1
         if self.is_away:
             raise CatalogUnavailable
