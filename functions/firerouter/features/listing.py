@@ -58,7 +58,7 @@ class FeatureListing:
         }
 
     async def set_preferences(self, call: Call[Caller]) -> dict[str, object]:
-        """Set the user's own default model of a feature; `null` returns to the feature's.
+        """Set the user's own default model of a feature; without one, return to the feature's.
 
         Returns `{feature, model}`. Raises ModelNotAllowed, PaidModel, FeatureUnknown,
         FeatureDisabled, SettingsUnavailable.

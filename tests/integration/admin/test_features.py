@@ -278,7 +278,7 @@ REFUSED: list[tuple[dict[str, Any], list[str], list[str]]] = [
         [],
     ),
     ({"system_prompt": "x"}, ["system_prompt: invalid"], []),
-    ({"parameters": {"model": "x/y"}}, ["parameters: invalid"], []),
+    ({"parameters": {"model": "x/y"}}, ["parameters.model: invalid"], []),
     ({"parameters": {"__name__": 1}}, ["parameters: invalid"], []),
     ({"parameters": {"x": [[1]]}}, ["parameters: invalid"], []),
     ({"parameters": {"x": 2**63}}, ["parameters: invalid"], []),

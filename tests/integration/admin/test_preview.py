@@ -85,7 +85,11 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"settings": {"nope": 1}}, "settings_refused", "nope"),
     ({"settings": {"model": "sim/paid"}}, "settings_refused", "model"),
     ({"settings": {"model": "no/such"}}, "settings_refused", "model"),
-    ({"settings": {**TRIED, "parameters": {"model": "x"}}}, "settings_refused", "parameters"),
+    (
+        {"settings": {**TRIED, "parameters": {"model": "x"}}},
+        "settings_refused",
+        "parameters.model",
+    ),
     ({"settings": TRIED}, "invalid_argument", "variables.topic"),
     ({"settings": [], "variables": {}}, "invalid_argument", "settings"),
     ({"temperature": 1, "settings": {"model": "sim/fast"}}, "invalid_argument", "temperature"),

@@ -16,7 +16,7 @@ from firerouter.files.limits import FileLimits
 from firerouter.openrouter import OpenRouterLimits
 from scripts.standins.openrouter.completions import simulated_png as drawn
 from tests.support.eventually import until
-from tests.support.files import image_part
+from tests.support.files import image_part, inline
 from tests.support.in_process import Instance, World
 
 MODEL, CHATS = "google/gemini-2.5-flash-image", "z-ai/glm-4.5-air:free"
@@ -354,6 +354,19 @@ async def test_the_image_api_makes_several_with_partial_ones_before(
     (entry,) = await settled(world, uid)
     assert entry["usage"]["cost"] > 0
     assert (entry["status"], result["finishReason"]) == ("done", "stop")
+
+
+async def test_an_image_api_is_told_what_to_draw(
+    instance: Instance, world: World, uid: str
+) -> None:
+    """A picture alone is a question in a chat, but no order for another picture."""
+    await save(instance, world, 1, imageApi="images")
+    for words in ({}, {"prompt": " "}):
+        data = {"feature": "draw", "attachments": [inline()], **words}
+        refused = await instance.refusal("execute_prompt", data, uid)
+        assert refused.details["field"] == "prompt"
+        assert str(refused) == "prompt is required. It describes the image that is generated."
+    assert await world.bodies() == []
 
 
 async def test_the_image_api_edits_what_a_conversation_has(
