@@ -8,6 +8,7 @@ that wait for it. Above a share of the ceiling (`ceiling_exact_from`), each admi
 its own commit: of two that do not fit together, at least one then sees the other, and reservations
 do not exceed the ceiling. Below that share, an instance does not see what others have reserved in
 the last `ceiling_stale_s`: the ceiling is exceeded only if that is more than what was left of it.
+After a refusal, each admission reads it for that long, because all those refused try again.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class Ceilings:
         self._month = ""  # the month that is cached
         self._known: Cached[Spending] | None = None
         self._noted: dict[int, tuple[float, Mapping[Field, int]]] = {}  # when, and the new totals
+        self._exact_until = 0.0  # by the clock: so long after a refusal, each admission reads
         self._admitted: deque[float] = deque(maxlen=limits.ceiling_shards_max)  # when, lately
 
     def choose_shard(self) -> int:
@@ -98,15 +100,17 @@ class Ceilings:
         new = {counter.field: total for counter, total in counted.values()}
         spending.put(windows.shard, new)
         self._noted[windows.shard] = self._clock(), new
-        if any(
+        is_near = self._clock() < self._exact_until or any(
             spending.sum(counter.field)
             >= self._limits.ceiling_exact_from * caps[cap] * NANO_PER_USD
             for cap, (counter, _) in counted.items()
-        ):
+        )
+        if is_near:
             spending = await self._read_now(windows)
         for cap, (counter, _) in counted.items():
             total, most = spending.sum(counter.field), caps[cap] * NANO_PER_USD
             if total > most:
+                self._exact_until = self._clock() + self._limits.ceiling_stale_s
                 return counter, total, most
         return None
 
@@ -128,17 +132,30 @@ class Ceilings:
 
     async def _read(self, windows: Windows) -> Spending:
         begun, noted = self._clock(), self._noted
-        spending = Spending(await self._store.ceiling_shards(windows))
-        for number, (at, totals) in noted.items():
-            if at >= begun:  # written since the read began, so it may be newer
-                spending.put(number, totals)
-        return spending
+        return _with_newer(await self._store.ceiling_shards(windows), begun, noted)
 
     async def _read_now(self, windows: Windows) -> Spending:
-        """Read sums that include everything written before this call."""
-        spending = await self._read(windows)
-        self._known_in(windows).put(spending)
-        return spending
+        """Return the sums after everything that was written before this read, and no less."""
+        begun, noted = self._clock(), self._noted
+        documents = await self._store.ceiling_shards(windows)
+        self._known_in(windows).put(_with_newer(documents, begun, noted))
+        return Spending(documents)
+
+
+def _with_newer(
+    documents: Mapping[int, Document],
+    begun: float,
+    noted: Mapping[int, tuple[float, Mapping[Field, int]]],
+) -> Spending:
+    """Return what was read, with the totals noted since the read began.
+
+    They are newer, unless another instance has written to the same shard meanwhile.
+    """
+    spending = Spending(documents)
+    for number, (at, totals) in noted.items():
+        if at >= begun:
+            spending.put(number, totals)
+    return spending
 
 
 def _counters(shard: Document) -> dict[Field, int]:

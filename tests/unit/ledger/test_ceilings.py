@@ -117,3 +117,38 @@ async def test_what_is_reserved_during_a_read_is_not_forgotten_by_it() -> None:
     other = Windows(at=WINDOWS.at, shard=3)
     await known.excess(ceiling, other, counted(2 * USD))  # 9 of 10 dollars
     assert shards.reads == reads + 1
+
+
+async def test_after_a_refusal_each_admission_reads_what_others_have_reserved() -> None:
+    """For what was reserved is given back, so that the sum seems low while all try again."""
+    ceiling = Ceiling(usd_per_day=10, usd_per_month=1000)
+    shards, clock = Shards(s0=11 * USD), Clock()
+    known = ceilings(shards, clock)
+    assert await known.excess(ceiling, WINDOWS, counted(0)) is not None
+    shards.nano_usd = {"s0": 0}
+    assert await known.total(WINDOWS, ("days", "14", NANO_USD)) == 0
+    shards.nano_usd = {"s0": 10 * USD, "s2": USD}  # another instance's, and this admission's own
+    assert await known.excess(ceiling, WINDOWS, counted(USD)) is not None
+    clock.now += LIMITS.ceiling_stale_s
+    reads = shards.reads
+    shards.nano_usd = {"s0": 0}
+    await known.total(WINDOWS, ("days", "14", NANO_USD))
+    assert await known.excess(ceiling, WINDOWS, counted(USD)) is None
+    assert shards.reads == reads + 1
+
+
+async def test_what_another_instance_wrote_is_not_replaced_by_an_older_total() -> None:
+    ceiling = Ceiling(usd_per_day=10, usd_per_month=1000)
+    shards = Shards(s0=9 * USD)
+    known = ceilings(shards, Clock())
+    await known.excess(ceiling, WINDOWS, counted(0))
+    shards.nano_usd = {"s0": 9 * USD, "s2": 3 * USD, "s3": 0}  # of which two dollars are another's
+    other = Windows(at=WINDOWS.at, shard=3)
+    shards.released.clear()
+    first = asyncio.create_task(known.excess(ceiling, other, counted(0)))
+    await asyncio.sleep(0)
+    own = asyncio.create_task(known.excess(ceiling, WINDOWS, counted(USD)))  # told late
+    await asyncio.sleep(0)
+    shards.released.set()
+    assert await first is not None
+    assert await own is not None
