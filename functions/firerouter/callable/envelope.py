@@ -73,10 +73,12 @@ class CallableError(Exception):
         self.admin_message = message or self.admin_sentence or self.sentence
         self.retry_after_seconds = retry_after_seconds
         self.details = details
+        self.admin_details: dict[str, Any] = {}  # told to admins beside `details`, to nobody else
 
     def to_wire(self, trace_id: str, *, for_admin: bool = False) -> WireError:
         """Return `{"status", "message", "details": {"reason", "retryable", "traceId", ...}}`."""
         details = {
+            **(self.admin_details if for_admin else {}),
             **self.details,
             "reason": self.reason,
             "retryable": self.retryable,

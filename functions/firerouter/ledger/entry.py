@@ -229,6 +229,7 @@ class AttemptRecord:
         is_suspect: What OpenRouter said at first was out of all proportion.
         prompt_tokens: The tokens that it read, of an estimate: for its correction.
         completion_tokens: Likewise, those that it wrote.
+        upstream_reason: What OpenRouter said of its failure, for admins.
     """
 
     model: str | None
@@ -242,6 +243,7 @@ class AttemptRecord:
     is_suspect: bool = False
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    upstream_reason: str | None = None
 
     @classmethod
     def from_document(cls, document: object) -> AttemptRecord:
@@ -250,6 +252,7 @@ class AttemptRecord:
             model=_text(fields.get("model")),
             upstream_id=_text(fields.get("upstreamId")),
             reason=_text(fields.get("reason")),
+            upstream_reason=_text(fields.get("upstreamReason")),
             key_version=_whole(fields.get("keyVersion")),
             purpose=_text(fields.get("purpose")),
             cost_nano_usd=_whole(fields.get("costNanoUsd")),
@@ -268,6 +271,7 @@ class AttemptRecord:
             "keyVersion": self.key_version,
         }
         more = {
+            "upstreamReason": self.upstream_reason,
             "purpose": self.purpose,
             "costNanoUsd": self.cost_nano_usd,
             "byokNanoUsd": self.byok_nano_usd or None,
