@@ -15,6 +15,7 @@ from aiohttp import web
 
 from firerouter.contract import Message
 from firerouter.errors import (
+    AnswerTooLong,
     EmptyAnswer,
     FreeDailyLimit,
     KeyInvalid,
@@ -656,6 +657,90 @@ async def test_a_stream_that_says_it_is_cut_at_its_length_is_an_answer(
             assert "".join([d.text async for ds in stream for d in ds]) == ("Hel" if first else "")
     assert stream.answer.finish_reason == "length"
     assert len(upstream.asked) == 1
+
+
+# -- bodies that are not what they are labelled, and what is no HTTP -------------------------------
+
+EVENTS = chunk("Hel") + chunk("lo") + chunk(finish="stop") + b"data: [DONE]\n\n"
+WHOLE = json.dumps(
+    {
+        "id": "gen-1",
+        "model": "answered/by",
+        "choices": [{"index": 0, "message": {"content": "Hello"}, "finish_reason": "stop"}],
+    }
+).encode()
+
+
+@pytest.mark.parametrize("label", ["application/json", "text/plain", "text/event-stream", ""])
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [EVENTS],
+        [b"\n", b": comment\n\n", EVENTS],
+        [b"d", EVENTS[1:]],
+        [b"\xef\xbb\xbf", EVENTS],
+        [WHOLE],
+        [b" \n", 0.05, b" ", WHOLE[:1], WHOLE[1:]],
+    ],
+    ids=["events", "a comment first", "in pieces", "a mark first", "whole", "blanks first"],
+)
+async def test_a_body_is_told_by_its_first_bytes_whatever_its_label(
+    openrouter: OpenRouter, upstream: Upstream, label: str, pieces: list[bytes | float]
+) -> None:
+    upstream.acts["a/a"] = [says(*pieces, headers={"Content-Type": label})]
+    assert await ask(openrouter, "a/a") == "Hello"
+    assert len(upstream.asked) == 1
+
+
+@pytest.mark.parametrize("label", ["application/json", "text/event-stream"])
+async def test_an_error_is_told_by_its_first_bytes_too(
+    openrouter: OpenRouter, upstream: Upstream, label: str
+) -> None:
+    error = json.dumps({"error": {"code": "rate_limit_exceeded", "message": "Slow down"}}).encode()
+    upstream.acts["a/a"] = [says(error, headers={"Content-Type": label})]
+    with pytest.raises(RateLimited):
+        await ask(openrouter, "a/a")
+
+
+async def test_a_line_of_nine_megabytes_is_too_long_at_once(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    upstream.acts = {"a/a": [says(b'data: {"x": "', *[b"x" * 1_000_000] * 9)], "b/b": [HELLO]}
+    with pytest.raises(AnswerTooLong):
+        await ask(openrouter, "a/a", "b/b")
+    assert upstream.models == ["a/a"]
+
+
+NO_HTTP = {
+    "garbage": b"\x00\xff\x07\r\n\r\n" * 100,
+    "another protocol": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "a status that is no number": b"HTTP/1.1 OK OK\r\n\r\n",
+    "a header of 4 MB": b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 4_000_000 + b"\r\n\r\n",
+    "40,000 headers": b"HTTP/1.1 200 OK\r\n" + b"X-Many: x\r\n" * 40_000 + b"\r\n",
+    "a length that is no number": b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("sent", NO_HTTP.values(), ids=NO_HTTP)
+async def test_what_is_no_http_is_a_failure_like_any_other(
+    upstream: Upstream, jitter: list[tuple[float, float]], sent: bytes
+) -> None:
+    async def act(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.write(sent)
+        await asyncio.sleep(0.1)
+        request.transport.close()
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    upstream.acts = {"a/a": [act], "b/b": [HELLO], "/api/v1/key": [act]}
+    openrouter = OpenRouter(base_url=upstream.url)
+    tries = AttemptLog()
+    assert await ask(openrouter, "a/a", "b/b", tries=tries) == "Hello"
+    assert reasons(tries) == [("a/a", "upstream_malformed")] * 3 + [("b/b", None)]
+    with pytest.raises(UpstreamMalformed):
+        await openrouter.get("/key", Secret("sk-candidate"), 5.0)
+    await openrouter.close()
 
 
 # -- the key ---------------------------------------------------------------------------------------
