@@ -54,6 +54,8 @@ export interface AttemptInfo {
   model: string;
   /** Why the attempt failed: one of the reasons in errors.md; absent if it succeeded. */
   reason?: string;
+  /** Only of `test_feature_settings`: what OpenRouter or the provider said of that, without keys and without what was asked. */
+  upstreamReason?: string;
 }
 
 /** The list of models as it is now. */
@@ -491,6 +493,8 @@ export interface ErrorDetails {
   modality?: string | null;
   /** With `upstream_timeout`: what took too long. */
   phase?: "connect" | "first_token" | "idle" | "total";
+  /** Only of calls for admins, if OpenRouter or a provider gave one: their own reason for the failure, without keys and without what was asked. */
+  upstreamReason?: string;
   /** With `answer_too_long` and `too_many_tool_calls`: the part of the answer that was too large. */
   part?: string;
   /** With `catalog_incomplete`: how many models the new list has. */
@@ -1397,7 +1401,7 @@ export interface Notice {
   reason: string;
   /** One sentence for people. */
   message: string;
-  /** With `parameter_dropped`: the field that the model does not support. With `max_tokens_lowered`: `maxTokens`, of which a budget left less. */
+  /** With `parameter_dropped`: the field that the model does not support. With `max_tokens_lowered`: `maxTokens`, of which a budget or the app's credit left less. */
   field?: string;
   /** With `format_not_kept`: where the answer violates the schema, and which keyword, such as `$.items[3].price (type)`; `$ (json)` if the answer is not JSON at all. */
   at?: string;
@@ -1575,7 +1579,7 @@ export interface ProviderRouting {
 }
 
 /** The stable reason of an error. */
-export type Reason = "already_running" | "answer_too_long" | "app_check_failed" | "attachment_not_taken" | "attachment_unknown" | "body_too_large" | "body_too_slow" | "catalog_incomplete" | "catalog_unavailable" | "context_too_long" | "conversation_unknown" | "cost_too_high" | "credit_busy" | "empty_answer" | "feature_disabled" | "feature_unknown" | "firestore_forbidden" | "free_daily_limit" | "generation_unknown" | "history_unavailable" | "image_unreadable" | "images_too_large" | "internal" | "interrupted" | "invalid_argument" | "key_invalid" | "key_limit_reached" | "key_missing" | "key_store_disabled" | "key_store_forbidden" | "key_unavailable" | "ledger_unavailable" | "malformed_request" | "management_key" | "max_tokens_too_high" | "message_unknown" | "model_not_allowed" | "model_not_found" | "moderated" | "no_credit" | "no_draft" | "no_provider" | "not_admin" | "overloaded" | "paid_model" | "queue_unavailable" | "quota_exceeded" | "rate_limited" | "request_id_reused" | "result_not_kept" | "revision_unknown" | "session_expired" | "session_invalid" | "session_revoked" | "settings_changed" | "settings_invalid" | "settings_refused" | "settings_unavailable" | "sign_in_required" | "sign_in_unavailable" | "stopped" | "storage_missing" | "storage_unavailable" | "stream_cut" | "too_many_tool_calls" | "upstream_busy" | "upstream_forbidden" | "upstream_malformed" | "upstream_rejected" | "upstream_timeout" | "upstream_unreachable" | "user_blocked" | "wrong_kind";
+export type Reason = "already_running" | "answer_too_long" | "app_check_failed" | "attachment_not_taken" | "attachment_rejected" | "attachment_unknown" | "body_too_large" | "body_too_slow" | "catalog_incomplete" | "catalog_unavailable" | "context_too_long" | "conversation_unknown" | "cost_too_high" | "credit_busy" | "empty_answer" | "feature_disabled" | "feature_unknown" | "firestore_forbidden" | "free_daily_limit" | "generation_unknown" | "history_unavailable" | "image_unreadable" | "images_too_large" | "internal" | "interrupted" | "invalid_argument" | "key_invalid" | "key_limit_reached" | "key_missing" | "key_store_disabled" | "key_store_forbidden" | "key_unavailable" | "ledger_unavailable" | "malformed_request" | "management_key" | "max_tokens_too_high" | "message_unknown" | "model_not_allowed" | "model_not_found" | "moderated" | "no_credit" | "no_draft" | "no_provider" | "not_admin" | "overloaded" | "paid_model" | "queue_unavailable" | "quota_exceeded" | "rate_limited" | "request_id_reused" | "result_not_kept" | "revision_unknown" | "session_expired" | "session_invalid" | "session_revoked" | "settings_changed" | "settings_invalid" | "settings_refused" | "settings_unavailable" | "sign_in_required" | "sign_in_unavailable" | "stopped" | "storage_missing" | "storage_unavailable" | "stream_cut" | "too_many_tool_calls" | "upstream_busy" | "upstream_forbidden" | "upstream_malformed" | "upstream_rejected" | "upstream_timeout" | "upstream_unreachable" | "user_blocked" | "wrong_kind";
 
 /** How much a model reasons before it answers. Set either `effort` or `maxTokens`. */
 export interface Reasoning {

@@ -376,6 +376,7 @@ HARMLESS_CALLS = {
     "Resources",
     "Schedule",
     "Delta",
+    "Row",
     "int",
     "pb",  # the message type below one of the Firestore client's wrappers
 }

@@ -77,6 +77,7 @@ class CallableError(Exception):
         self.admin_message = message or self.admin_sentence or self.sentence
         self.retry_after_seconds = retry_after_seconds
         self.details = details
+        self.admin_details: dict[str, Any] = {}  # told to admins beside `details`, to nobody else
 
     def to_wire(self, trace_id: str, *, for_admin: bool = False) -> WireError:
         """Return `{"status", "message", "reason", "details": {"reason", "message", ...}}`.
@@ -85,6 +86,7 @@ class CallableError(Exception):
         """
         message = self.admin_message if for_admin else self.message
         details = {
+            **(self.admin_details if for_admin else {}),
             **self.details,
             "reason": self.reason,
             "message": message,

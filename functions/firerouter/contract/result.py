@@ -73,6 +73,9 @@ class AttemptInfo(TypedDict):
     """The model that was called."""
     reason: NotRequired[str]
     """Why the attempt failed: one of the reasons in errors.md; absent if it succeeded."""
+    upstreamReason: NotRequired[str]
+    """Only of `test_feature_settings`: what OpenRouter or the provider said of that, without keys
+    and without what was asked."""
 
 
 class Notice(TypedDict):
@@ -85,7 +88,7 @@ class Notice(TypedDict):
     """One sentence for people."""
     field: NotRequired[str]
     """With `parameter_dropped`: the field that the model does not support. With
-    `max_tokens_lowered`: `maxTokens`, of which a budget left less."""
+    `max_tokens_lowered`: `maxTokens`, of which a budget or the app's credit left less."""
     at: NotRequired[str]
     """With `format_not_kept`: where the answer violates the schema, and which keyword, such as
     `$.items[3].price (type)`; `$ (json)` if the answer is not JSON at all."""
@@ -248,6 +251,9 @@ class ErrorDetails(TypedDict):
     """With `attachment_not_taken`: the input modality that the model does not accept."""
     phase: NotRequired[Literal["connect", "first_token", "idle", "total"]]
     """With `upstream_timeout`: what took too long."""
+    upstreamReason: NotRequired[str]
+    """Only of calls for admins, if OpenRouter or a provider gave one: their own reason for the
+    failure, without keys and without what was asked."""
     part: NotRequired[str]
     """With `answer_too_long` and `too_many_tool_calls`: the part of the answer that was too
     large."""

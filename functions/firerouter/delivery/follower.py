@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import chain, repeat
 from typing import cast
 
-from ..callable import Listener
+from ..callable import CallableError, Listener
 from ..contract import PromptResult, from_stored
 from ..errors import AlreadyRunning, Restarting, ResultNotKept, failure_of
 from ..firestore import Document
@@ -91,7 +91,7 @@ class Follower:
             await asyncio.sleep(next(pauses))
             entry = await self._progress.entry(id_, uid)
         if entry.error is not None:
-            raise failure_of(entry.error)(generationId=id_)
+            raise _failure(entry, entry.error)
         result = _result(entry)
         if reader is not None:
             await reader.send_rest(result)
@@ -157,6 +157,15 @@ def _pauses(entry: StoredEntry, limits: ProgressLimits) -> Iterator[float]:
     if entry.continues:
         return chain(limits.first_looks_s, repeat(limits.live_s))
     return repeat(limits.every_s)
+
+
+def _failure(entry: StoredEntry, reason: str) -> CallableError:
+    """Return what an answer failed with; admins also read what OpenRouter said of it."""
+    failure = failure_of(reason)(generationId=entry.id)
+    said = [attempt.upstream_reason for attempt in entry.attempts if attempt.purpose is None]
+    if said and said[-1]:
+        failure.admin_details["upstreamReason"] = said[-1]
+    return failure
 
 
 def _result(entry: StoredEntry) -> PromptResult:

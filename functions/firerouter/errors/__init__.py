@@ -17,18 +17,22 @@
         HistoryUnavailable  QueueUnavailable  StorageUnavailable
         CatalogUnavailable  CatalogIncomplete  Restarting
       UpstreamError        OpenRouter, or a provider behind it
-        KeyInvalid  KeyLimitReached  NoCredit  CreditBusy  UpstreamForbidden  Moderated
-        ModelNotFound  NoProvider  ContextTooLong  MaxTokensTooHigh  UpstreamRejected
+        KeyInvalid  NoCredit  CreditBusy  UpstreamForbidden  Moderated
+        ModelNotFound  ContextTooLong  MaxTokensTooHigh  AttachmentRejected
         RateLimited  FreeDailyLimit  UpstreamBusy  UpstreamUnreachable  UpstreamMalformed
-        EmptyAnswer  AnswerTooLong  TooManyToolCalls  StreamCut
-        ImagesTooLarge  ImageUnreadable
+        EmptyAnswer  TooManyToolCalls  StreamCut  ImagesTooLarge  ImageUnreadable
+        KeyLimitReached > BudgetReached
+        NoProvider > PrivacyExcludesAll, RoutingExcludesAll
+        UpstreamRejected > SystemRoleRejected
+        AnswerTooLong > CutAtLength
         UpstreamTimeout > UpstreamSilent > OutOfTime
 
 `status` is the callable status, `reason` is stable and for programs. `sentence` tells users what
 happened and what they can do, and does not mention OpenRouter; `admin_sentence`, if an admin can
-act, says where. Both may be reworded. No leaf repeats text that OpenRouter sent, which can contain
-the prompt or a key. `callable` adds the failures of its own protocol, such as a body that is too
-large.
+act, says where. Both may be reworded. A leaf below another (`>`) has its reason, and differs in how
+it is handled or in what admins read. No sentence repeats text that OpenRouter sent, which can
+contain the prompt or a key: admins get it apart, cleared of both. `callable` adds the failures of
+its own protocol, such as a body that is too large.
 """
 
 from ..callable import CallableError
@@ -84,8 +88,11 @@ from .service import (
 )
 from .upstream import (
     AnswerTooLong,
+    AttachmentRejected,
+    BudgetReached,
     ContextTooLong,
     CreditBusy,
+    CutAtLength,
     EmptyAnswer,
     FreeDailyLimit,
     ImagesTooLarge,
@@ -98,8 +105,11 @@ from .upstream import (
     NoCredit,
     NoProvider,
     OutOfTime,
+    PrivacyExcludesAll,
     RateLimited,
+    RoutingExcludesAll,
     StreamCut,
+    SystemRoleRejected,
     TooManyToolCalls,
     UpstreamBusy,
     UpstreamError,
@@ -116,13 +126,16 @@ __all__ = [
     "AnswerTooLong",
     "AppCheckFailed",
     "AttachmentNotTaken",
+    "AttachmentRejected",
     "AttachmentUnknown",
+    "BudgetReached",
     "CatalogIncomplete",
     "CatalogUnavailable",
     "ContextTooLong",
     "ConversationUnknown",
     "CostTooHigh",
     "CreditBusy",
+    "CutAtLength",
     "EmptyAnswer",
     "FeatureDisabled",
     "FeatureUnknown",
@@ -153,6 +166,7 @@ __all__ = [
     "NotConfigured",
     "OutOfTime",
     "PaidModel",
+    "PrivacyExcludesAll",
     "QueueUnavailable",
     "QuotaExceeded",
     "RateLimited",
@@ -161,6 +175,7 @@ __all__ = [
     "Restarting",
     "ResultNotKept",
     "RevisionUnknown",
+    "RoutingExcludesAll",
     "SessionExpired",
     "SessionInvalid",
     "SessionRevoked",
@@ -174,6 +189,7 @@ __all__ = [
     "StorageMissing",
     "StorageUnavailable",
     "StreamCut",
+    "SystemRoleRejected",
     "TooManyToolCalls",
     "Unavailable",
     "UpstreamBusy",

@@ -16,13 +16,26 @@ class UpstreamError(CallableError):
 
     `another_try`: the same model may answer if the same request is sent again soon.
     `another_model`: a fallback model may answer where this one does not.
+    `another_key`: another OpenRouter key may do where this one does not.
     `file_annotations`: what OpenRouter read of files before it failed, unchanged, to be sent back.
+    `affordable_tokens`: how long an answer the account's credit still pays for, if it says so.
+    `unredacted`: what OpenRouter said of it, which may quote the prompt or a key. Only
+    `openrouter.redaction` reads it, and `upstream_reason` is what it leaves.
     """
 
     status = "UNAVAILABLE"
     another_try: ClassVar[bool] = False
     another_model: ClassVar[bool] = True
+    another_key: ClassVar[bool] = False
     file_annotations: object = None
+    affordable_tokens: int | None = None
+    unredacted: str = ""
+
+    @property
+    def upstream_reason(self) -> str | None:
+        """OpenRouter's own reason, for admins and the log, without keys and prompts."""
+        reason = self.admin_details.get("upstreamReason")
+        return reason if isinstance(reason, str) else None
 
 
 class KeyInvalid(UpstreamError):
@@ -34,6 +47,7 @@ class KeyInvalid(UpstreamError):
         "store it with set_openrouter_key."
     )
     another_model = False
+    another_key = True
 
 
 class KeyLimitReached(UpstreamError):
@@ -44,6 +58,17 @@ class KeyLimitReached(UpstreamError):
         "The OpenRouter key has reached its spending limit. Raise the limit at "
         "openrouter.ai/settings/keys."
     )
+    another_key = True
+
+
+class BudgetReached(KeyLimitReached):
+    """A budget that other keys of the account may share: a guardrail's, or a workspace's."""
+
+    admin_sentence = (
+        "The OpenRouter account has spent a budget of a guardrail or a workspace. Raise it at "
+        "openrouter.ai/settings."
+    )
+    another_key = False
 
 
 class NoCredit(UpstreamError):
@@ -102,10 +127,36 @@ class NoProvider(UpstreamError):
     )
 
 
+class PrivacyExcludesAll(NoProvider):
+    """The account's privacy settings, or a guardrail, exclude all providers of the model."""
+
+    admin_sentence = (
+        "The OpenRouter account's privacy settings exclude all providers of this model. Change "
+        "them at openrouter.ai/settings/privacy."
+    )
+
+
+class RoutingExcludesAll(NoProvider):
+    """The feature's provider settings, or those of the account, exclude all providers."""
+
+    admin_sentence = (
+        "The feature's provider settings exclude all providers. Change them with "
+        "save_feature_settings, or the account's at openrouter.ai/settings/preferences."
+    )
+
+
 class ContextTooLong(UpstreamError):
     status = "INVALID_ARGUMENT"
     reason = "context_too_long"
     sentence = "This is too long for the model. Please shorten it."
+
+
+class AttachmentRejected(UpstreamError):
+    """The model or its provider can't use a file of the request: its format, its size."""
+
+    status = "INVALID_ARGUMENT"
+    reason = "attachment_rejected"
+    sentence = "The model couldn't use one of your files. Please try another file or format."
 
 
 class MaxTokensTooHigh(UpstreamError):
@@ -128,6 +179,10 @@ class UpstreamRejected(UpstreamError):
         "OpenRouter rejected the request. Check the feature's parameters, and try them with "
         "test_feature_settings."
     )
+
+
+class SystemRoleRejected(UpstreamRejected):
+    """The model takes no system prompt: it may answer if that is part of the question."""
 
 
 class RateLimited(UpstreamError):
@@ -209,6 +264,10 @@ class AnswerTooLong(UpstreamError):
     reason = "answer_too_long"
     sentence = "The answer became too long and was stopped. Please ask for less at once."
     another_model = False
+
+
+class CutAtLength(AnswerTooLong):
+    """The model wrote as much as it may: what there is of its answer is an answer, cut."""
 
 
 class TooManyToolCalls(UpstreamError):

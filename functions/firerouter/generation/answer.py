@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Final
@@ -226,7 +226,7 @@ class AnswerRun:
             parsed=self._parsed[1] if self._parsed and self._parsed[0] == self.text() else None,
             annotations=(),
             images=tuple(self._images.images),
-            notices=tuple(self._notices),
+            notices=(*self._notices, *_shortened(self._log.affordable_tokens)),
             first_token_ms=self._first_token_ms,
             total_ms=self._active.elapsed_ms(),
         )
@@ -547,6 +547,12 @@ def all_records(
         )
     ]
     return [*records_of(attempts, prices, ended=ended), *beside]
+
+
+def _shortened(affordable_tokens: int | None) -> Iterator[Notice]:
+    if affordable_tokens is not None:
+        message = f"Only {affordable_tokens:,} tokens could be paid for: the answer may end early."
+        yield {"reason": "max_tokens_lowered", "field": "maxTokens", "message": message}
 
 
 def _fewer_images(made: int, wanted: int) -> Notice:

@@ -19,7 +19,7 @@ from typing import TypeVar
 from .. import log
 from ..callable import CallableError
 from ..contract import Usage
-from ..errors import Restarting
+from ..errors import Restarting, UpstreamError
 from ..ledger import AttemptRecord, Cost, OpenEntry, Outcome, Status, cost_of_all
 from ..openrouter import Interrupted
 from ..openrouter import Usage as Tokens
@@ -84,6 +84,14 @@ async def _end(work: Awaitable[None], trace_id: str) -> Ending:
             return Ending("stopped")
         return Ending("interrupted", Restarting())
     except CallableError as error:
+        if isinstance(error, UpstreamError):
+            log.warning(
+                "upstream_failed",
+                trace=trace_id,
+                reason=error.reason,
+                status=error.details.get("upstreamStatus"),
+                upstreamReason=error.upstream_reason,
+            )
         return Ending("failed", error)
     except Exception as error:
         return Ending("failed", unforeseen(error, trace_id))

@@ -327,6 +327,7 @@ def _record(attempt: Attempt, prices: Prices, purpose: str | None, *, ended: boo
         model=attempt.model,
         upstream_id=attempt.upstream_id,
         reason=attempt.reason,
+        upstream_reason=attempt.upstream_reason,
         key_version=attempt.key_version,
         purpose=purpose,
     )

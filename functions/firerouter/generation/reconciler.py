@@ -160,10 +160,7 @@ class Reconciler:
             return True
         try:
             pieces = latest(await self._progress.read(stored.id))
-            result: dict[str, str] = {
-                "text": "".join(piece.text for piece in pieces),
-                "finishReason": "stopped",
-            }
+            result: dict[str, str] = {"text": "".join(piece.text for piece in pieces)}
             if reasoning := "".join(piece.reasoning for piece in pieces):
                 result["reasoning"] = reasoning
             await self._conversations.recover_answer(

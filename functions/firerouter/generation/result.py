@@ -132,14 +132,21 @@ def _answer_result(
         "text": answer.text if answer else "",
         **(_beside_text(answer, upstream.tool_names) if answer else {}),
         "images": [image.to_wire() for image in outcome.images] or None,
-        "finishReason": answer.finish_reason if answer and status == "done" else "stopped",
+        "finishReason": _finish_reason(answer, status),
         "usage": _usage(outcome),
         "timing": _timing(outcome),
         "cached": False,
         "notices": notices or None,
-        "attempts": infos_of(outcome.attempts),
+        "attempts": infos_of(outcome.attempts, for_admin=generation.prepared.feature.test),
     }
     return cast(PromptResult, {name: value for name, value in result.items() if value is not None})
+
+
+def _finish_reason(answer: Answer | None, status: Status) -> str | None:
+    """Return why the answer ended; None if it failed, for then the model gave no reason."""
+    if status == "stopped":
+        return "stopped"
+    return answer.finish_reason if answer and status == "done" else None
 
 
 def _beside_text(answer: Answer, tools: frozenset[str]) -> dict[str, object]:
@@ -173,7 +180,7 @@ def _cached_result(
 
 def _with_json(outcome: AnswerOutcome, result: PromptResult) -> PromptResult:
     """Add the JSON value of a complete answer, or a notice that it is not valid."""
-    if result["finishReason"] not in FINISHED:
+    if result.get("finishReason") not in FINISHED:
         return result
     found = result_fields(outcome.parsed)
     notice = found.pop("notice", None)

@@ -225,6 +225,7 @@ class AttemptRecord:
         is_suspect: The cost that OpenRouter reported at first was implausible.
         prompt_tokens: The prompt tokens of an estimate, which its correction needs.
         completion_tokens: The completion tokens of an estimate, likewise.
+        upstream_reason: What OpenRouter said of its failure, for admins.
     """
 
     model: str | None
@@ -238,6 +239,7 @@ class AttemptRecord:
     is_suspect: bool = False
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    upstream_reason: str | None = None
 
     @classmethod
     def from_document(cls, document: object) -> AttemptRecord:
@@ -246,6 +248,7 @@ class AttemptRecord:
             model=text_of(fields.get("model")),
             upstream_id=text_of(fields.get("upstreamId")),
             reason=text_of(fields.get("reason")),
+            upstream_reason=text_of(fields.get("upstreamReason")),
             key_version=whole_of(fields.get("keyVersion")),
             purpose=text_of(fields.get("purpose")),
             cost_nano_usd=whole_of(fields.get("costNanoUsd")),
@@ -264,6 +267,7 @@ class AttemptRecord:
             "keyVersion": self.key_version,
         }
         more = {
+            "upstreamReason": self.upstream_reason,
             "purpose": self.purpose,
             "costNanoUsd": self.cost_nano_usd,
             "byokNanoUsd": self.byok_nano_usd or None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .file_annotations import FileAnnotations
 
 if TYPE_CHECKING:
+    from ..keys import Secret
     from .answer import Answer
     from .requests import Request
     from .usage import Usage
@@ -31,6 +32,8 @@ class Attempt:
         accepted: OpenRouter has begun to answer. Until then, it charges nothing for a failure.
         answer: The answer so far, if the request is for one.
         vectors_usage: The usage that OpenRouter reported, if the request is for vectors.
+        key: The key that it last used.
+        upstream_reason: What OpenRouter said of its failure, without keys and prompts.
     """
 
     model: str
@@ -42,6 +45,8 @@ class Attempt:
     accepted: bool = False
     answer: Answer | None = field(default=None, repr=False)
     vectors_usage: Usage | None = None
+    key: Secret | None = field(default=None, repr=False)
+    upstream_reason: str | None = None
 
     @property
     def usage(self) -> Usage | None:
@@ -57,7 +62,10 @@ class AttemptLog:
         attempts: The attempts.
         file_annotations: OpenRouter's annotations of the generation's files, from earlier messages
             or from attempts that failed.
+        affordable_tokens: How long the answer may be at most, for the account's credit pays for no
+            more; None if it may be as long as it was to be.
     """
 
     attempts: list[Attempt] = field(default_factory=list)
     file_annotations: FileAnnotations = field(default_factory=FileAnnotations)
+    affordable_tokens: int | None = None

@@ -5,8 +5,10 @@
             request -> headers (the upstream id) -> first token
 
 If OpenRouter refuses a key, or the key has spent its limit, the same attempt uses the next key at
-once. Nothing is retried after the first token, because the caller has seen it. Answers are always
-streamed, because only a stream can be stopped at OpenRouter.
+once. A model is asked once more where it says how it may answer: with fewer tokens, which the
+account's credit pays for, or with the system prompt in the question. Nothing is retried after the
+first token, because the caller has seen it. Answers are always streamed, because only a stream can
+be stopped at OpenRouter.
 """
 
 from __future__ import annotations
@@ -21,9 +23,8 @@ from ..contract import parse_json
 from ..errors import (
     AnswerTooLong,
     FreeDailyLimit,
-    KeyInvalid,
-    KeyLimitReached,
     StreamCut,
+    SystemRoleRejected,
     UpstreamError,
     UpstreamMalformed,
     UpstreamTimeout,
@@ -37,6 +38,7 @@ from .generation_cost import read_generation
 from .json_fields import as_name
 from .key_report import KeyReport, read_key_report
 from .limits import OpenRouterLimits
+from .redaction import explain
 from .requests import ChatRequest, EmbeddingsRequest, ImagesRequest, Request
 from .retry import retrying
 from .stream import AnswerStream
@@ -57,6 +59,7 @@ class OpenRouter:
     def __init__(self, *, base_url: str, limits: OpenRouterLimits | None = None) -> None:
         self._base_url = base_url
         self.limits = limits or OpenRouterLimits()
+        self._no_system_role: dict[str, None] = {}  # models, as they were learnt
 
     @staticmethod
     def load() -> None:
@@ -102,6 +105,9 @@ class OpenRouter:
         stream = await self._first_token(request, deadline, attempts, on_id, on_retry)
         try:
             yield stream
+        except UpstreamError as error:
+            await _explain(error, attempts.attempts[-1])
+            raise
         finally:
             await stream.close()
 
@@ -147,6 +153,9 @@ class OpenRouter:
             raise UpstreamTimeout from None
         except (ValueError, RecursionError, StreamCut):
             raise UpstreamMalformed from None
+        except UpstreamError as error:
+            await explain(error, key)
+            raise
         return document
 
     async def key_report(self, key: Secret) -> KeyReport:
@@ -184,15 +193,57 @@ class OpenRouter:
             if failure is not None and on_retry is not None:
                 await on_retry(model, failure.reason)
             try:
-                async for attempt in retrying(model, deadline, self.limits, on_retry):
-                    with attempt:
-                        return await self._try(model, request, deadline, attempts, on_id)
+                return await self._first_token_of(
+                    model, request, deadline, attempts, on_id=on_id, on_retry=on_retry
+                )
             except UpstreamError as error:
                 failure = error
                 no_free_left = no_free_left or isinstance(error, FreeDailyLimit)
                 if not error.another_model:
                     break
         raise failure or ValueError("a request names at least one model")
+
+    async def _first_token_of(
+        self,
+        model: str,
+        request: ChatRequest,
+        deadline: Deadline,
+        attempts: AttemptLog,
+        *,
+        on_id: OnId,
+        on_retry: OnRetry | None,
+    ) -> AnswerStream:
+        """Ask one model, and once more for each thing that it says of how it may be asked."""
+        attempts.affordable_tokens = None
+        if model in self._no_system_role and request.has_system_role:
+            request = request.without_system_role()
+        while True:
+            try:
+                async for attempt in retrying(model, deadline, self.limits, on_retry):
+                    with attempt:
+                        return await self._try(model, request, deadline, attempts, on_id)
+            except UpstreamError as error:
+                adapted = self._adapted(model, request, attempts, error)
+                if adapted is None:
+                    raise
+                request = adapted
+                if on_retry is not None:
+                    await on_retry(model, error.reason)
+
+    def _adapted(
+        self, model: str, request: ChatRequest, attempts: AttemptLog, error: UpstreamError
+    ) -> ChatRequest | None:
+        """Return the request as the model may answer it after this failure; None if it won't."""
+        if isinstance(error, SystemRoleRejected) and request.has_system_role:
+            self._no_system_role[model] = None
+            if len(self._no_system_role) > self.limits.models_learnt_max:
+                del self._no_system_role[next(iter(self._no_system_role))]
+            return request.without_system_role()
+        tokens = error.affordable_tokens or 0
+        if attempts.affordable_tokens is None and tokens >= self.limits.affordable_tokens_min:
+            attempts.affordable_tokens = tokens
+            return request.shortened(tokens)
+        return None
 
     async def _try(
         self,
@@ -226,6 +277,8 @@ class OpenRouter:
             if stream is not None:
                 attempt.upstream_id = stream.answer.upstream_id
                 await stream.close()
+            if isinstance(error, UpstreamError):
+                await _explain(error, attempt)
             raise
 
     def _open(
@@ -258,6 +311,8 @@ class OpenRouter:
                 embeddings = read_embeddings(document, len(request.inputs), request.form)
         except BaseException as error:
             attempt.reason = error.reason if isinstance(error, UpstreamError) else "stopped"
+            if isinstance(error, UpstreamError):
+                await _explain(error, attempt)
             raise
         on_id()
         return embeddings
@@ -274,7 +329,7 @@ class OpenRouter:
         }
         while True:
             refused.append(key)
-            attempt.key_version = key.version
+            attempt.key, attempt.key_version = key, key.version
             try:
                 body = request.body(attempt.model)
                 attempt.sent = True
@@ -282,11 +337,9 @@ class OpenRouter:
                 return await self._response(asyncio.ensure_future(sending), attempt, deadline)
             except UpstreamError as error:
                 attempt.sent = False  # it was refused, or never arrived
-                another = (
-                    await request.keys.next_after_refusal(refused)
-                    if _is_of_the_key(error)
-                    else None
-                )
+                another = None
+                if error.another_key:
+                    another = await request.keys.next_after_refusal(refused)
                 if another is None:
                     raise
                 key = another
@@ -320,7 +373,7 @@ class OpenRouter:
         return response
 
 
-def _is_of_the_key(error: UpstreamError) -> bool:
-    """Whether another key may work. Not so for a 403: other keys may share the spent budget."""
-    spent = isinstance(error, KeyLimitReached) and error.details.get("upstreamStatus") == 402
-    return spent or isinstance(error, KeyInvalid)
+async def _explain(error: UpstreamError, attempt: Attempt) -> None:
+    """Set what admins may read of an attempt's failure."""
+    await explain(error, attempt.key, attempt.request, attempt.model)
+    attempt.upstream_reason = error.upstream_reason

@@ -22,6 +22,10 @@ class OpenRouterLimits:
     backoff_first_s: float = 0.5
     backoff_max_s: float = 4.0
 
+    # what a model says of how it may be asked
+    affordable_tokens_min: int = 256  # with credit for fewer, no answer is of use
+    models_learnt_max: int = 1_000  # models that take no system prompt, in memory
+
     # one answer
     line_max_bytes: int = 8_000_000  # of its stream: a line can hold an image as a data URL
     chars_max: int = 2_000_000  # text and reasoning; 128k tokens have about 600k characters

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, Protocol
 
-from ..errors import UpstreamMalformed
+from ..errors import CutAtLength, UpstreamMalformed
 from .answer import HEARTBEAT, Answer, Delta
 from .failures import from_event, from_finish_reason
 from .json_fields import Json, as_list
@@ -61,10 +61,12 @@ class ChatReader:
         if isinstance(delta, dict):
             yield from self._read_delta(delta, whole=whole)
         if choice.get("error"):
-            raise from_event(choice["error"])
+            _read_error(self._answer, choice["error"])
         reason = choice.get("finish_reason")
         if isinstance(reason, str):
             if failure := from_finish_reason(reason):
+                if self._answer.finish_reason == "length":
+                    return  # it was cut at its length, as the error beside it said
                 raise failure
             self._answer.finish_reason = reason if reason in FINISH_REASONS else "stop"
             yield from self._answer.finish_tool_calls()
@@ -136,4 +138,12 @@ def _read_usage_and_error(answer: Answer, chunk: Json) -> None:
     if chunk.get("usage"):
         answer.set_usage(chunk["usage"])
     if chunk.get("error"):
-        raise from_event(chunk["error"])
+        _read_error(answer, chunk["error"])
+
+
+def _read_error(answer: Answer, error: object) -> None:
+    """Raise the error, but for one that says that the answer was cut at its length."""
+    failure = from_event(error)
+    if not isinstance(failure, CutAtLength):
+        raise failure
+    answer.finish_reason = "length"

@@ -94,6 +94,38 @@ class ChatRequest:
         annotations = [json.loads(text) for text in files.all.values()]
         return replace(self, messages=add_annotations(self.messages, annotations))
 
+    def without_system_role(self) -> ChatRequest:
+        """Return this request with its system prompt in the first question instead."""
+        system = [message for message in self.messages if message.role == "system"]
+        said = [message for message in self.messages if message.role != "system"]
+        prompt = "\n\n".join(text for message in system for text in _texts(message))
+        first = next((at for at, message in enumerate(said) if message.role == "user"), None)
+        if first is None:
+            said = [Message("user", prompt), *said]
+        else:
+            asked = said[first]
+            text = f"{prompt}\n\n{asked.text}" if asked.text else prompt
+            said[first] = replace(asked, text=text)
+        return replace(self, messages=said)
+
+    @property
+    def has_system_role(self) -> bool:
+        return any(message.role == "system" for message in self.messages)
+
+    def shortened(self, max_tokens: int) -> ChatRequest | None:
+        """Return this request for a shorter answer; None if that is no shorter."""
+        wanted = self.parameters.get("max_tokens")
+        if isinstance(wanted, int) and wanted <= max_tokens:
+            return None
+        return replace(self, parameters={**self.parameters, "max_tokens": max_tokens})
+
+    def texts(self) -> Iterator[str]:
+        """Yield all that was written by people or models: what no admin and no log may read."""
+        for message in self.messages:
+            yield from _texts(message)
+            for request in message.tool_requests:
+                yield request.arguments
+
     def fingerprint(self) -> list[object]:
         """Return all that the answer depends on, as JSON; files are represented by their keys."""
         return [self.models, list(_upstream(self.messages, keyed=True)), dict(self.parameters)]
@@ -124,6 +156,9 @@ class ImagesRequest(ChatRequest):
     @property
     def wants_images(self) -> bool:
         return True
+
+    def shortened(self, max_tokens: int) -> ChatRequest | None:
+        return None  # an image has no length
 
     def body(self, model: str) -> Json:
         sent = [m for m in self.messages if m is self.messages[-1] or m.role == "system"]
@@ -157,6 +192,9 @@ class EmbeddingsRequest:
     referer: str
     silence_s: float = limits.FIRST_TOKEN_DEFAULT_S
     user: str | None = None
+
+    def texts(self) -> Iterator[str]:
+        yield from self.inputs
 
     def body(self, model: str) -> Json:
         # a quarter of the size of numbers in JSON

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from ..contract import parse_json
-from ..errors import ImagesTooLarge, UpstreamMalformed
+from ..errors import AnswerTooLong, ImagesTooLarge, UpstreamMalformed
 from . import sse
 from .answer import Answer, Delta
 from .deadline import Deadline
@@ -61,14 +61,16 @@ class AnswerStream:
         self._response = response
         self._deadline = deadline
         self._parser = sse.Parser(limits.line_max_bytes)
-        self._too_long = ImagesTooLarge if wants_images else UpstreamMalformed
+        self._too_long = ImagesTooLarge if wants_images else AnswerTooLong
         in_base64 = limits.images_max_bytes * 3 // 2
         self._body_max_bytes = in_base64 if wants_images else limits.line_max_bytes
         self._first: list[Delta] | None = None
         self._is_done = False
+        self._is_event_stream = True  # until `prime` has looked
 
     async def prime(self) -> None:
         """Wait for the first deltas, or for the end if there are none."""
+        self._is_event_stream = await self._response.is_event_stream()
         self._first = await self._next()
 
     async def __aiter__(self) -> AsyncIterator[list[Delta]]:
@@ -83,7 +85,7 @@ class AnswerStream:
 
     async def _next(self) -> list[Delta] | None:
         """Return the next deltas, at least one, or None at the end of a complete answer."""
-        if not self._response.is_event_stream:
+        if not self._is_event_stream:
             return await self._read_document()
         self._deadline.start_silence()
         while True:

@@ -22,10 +22,11 @@ from ..keys import Secret
 from .failures import from_status
 from .json_fields import Json
 from .limits import OpenRouterLimits
-from .response import UpstreamResponse
+from .response import CONNECTION_ERRORS, UpstreamResponse
 
 # OpenRouter must not get what OPENAI_ORG_ID and OPENAI_PROJECT_ID would add
 _NOT_SENT: Final[Mapping[str, Any]] = {"OpenAI-Organization": Omit(), "OpenAI-Project": Omit()}
+ERRORS: Final = (openai.OpenAIError, *CONNECTION_ERRORS)  # of a request, up to its headers
 _NO_KEY: Final[Mapping[str, Any]] = {"Authorization": Omit()}
 
 
@@ -64,7 +65,7 @@ class Transport:
                 stream=True,
                 stream_cls=AsyncStream[Any],
             )
-        except openai.OpenAIError as error:
+        except ERRORS as error:
             raise _translate(error) from None
         return UpstreamResponse(cast(httpx2.Response, response))  # as cast_to asks: raw, not read
 
@@ -84,7 +85,7 @@ class Transport:
                 stream=True,
                 stream_cls=AsyncStream[Any],
             )
-        except openai.OpenAIError as error:
+        except ERRORS as error:
             raise _translate(error) from None
         return UpstreamResponse(cast(httpx2.Response, response))  # as cast_to asks: raw, not read
 
@@ -119,11 +120,12 @@ def _encode(body: Json) -> bytes:
         return json.dumps(body, allow_nan=False).encode()
 
 
-def _translate(error: openai.OpenAIError) -> UpstreamError:
+def _translate(error: Exception) -> UpstreamError:
     """Return the leaf of the error tree for an error of the openai client, without its text.
 
     The client's transport (httpx over aiohttp) reports every broken connection as a timeout. A real
-    timeout has a TimeoutError of aiohttp in its chain of causes.
+    timeout has a TimeoutError of aiohttp in its chain of causes. What is no HTTP, or has headers
+    beyond any bound, is an error of aiohttp's that the client does not know.
     """
     if isinstance(error, openai.APIStatusError):
         return from_status(error.status_code, error.body, error.response.headers)
@@ -131,7 +133,7 @@ def _translate(error: openai.OpenAIError) -> UpstreamError:
         if any(isinstance(cause, TimeoutError) for cause in _causes(error)):
             return UpstreamTimeout(phase="connect")
         return UpstreamUnreachable()
-    return UpstreamMalformed()
+    return UpstreamMalformed()  # aiohttp's ClientResponseError among others
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -112,6 +112,7 @@ _OPENROUTER: Final[tuple[Failure, ...]] = (
     errors.ModelNotFound,
     errors.NoProvider,
     errors.ContextTooLong,
+    errors.AttachmentRejected,
     errors.UpstreamRejected,
     errors.RateLimited,
     errors.FreeDailyLimit,

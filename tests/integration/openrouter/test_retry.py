@@ -3,8 +3,10 @@
 import asyncio
 import json
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import Any
 
 import openai  # noqa: F401  # now, for its import would count among the deadlines below
@@ -13,15 +15,18 @@ from aiohttp import web
 
 from firerouter.contract import Message
 from firerouter.errors import (
+    AnswerTooLong,
     EmptyAnswer,
     FreeDailyLimit,
     KeyInvalid,
+    KeyLimitReached,
     KeyMissing,
     ModelNotFound,
     NoCredit,
     OutOfTime,
     RateLimited,
     StreamCut,
+    SystemRoleRejected,
     UpstreamBusy,
     UpstreamError,
     UpstreamMalformed,
@@ -417,6 +422,21 @@ async def test_a_long_retry_after_is_told_the_caller_where_there_is_no_other_mod
     assert failed.value.retry_after_seconds == 40
 
 
+async def test_a_date_to_wait_for_is_obeyed_or_told(
+    openrouter: OpenRouter, upstream: Upstream, jitter: list[tuple[float, float]]
+) -> None:
+    soon, late = (formatdate(time.time() + after_s, usegmt=True) for after_s in (2, 365 * 86_400))
+    upstream.acts["a/a"] = [fails(503, headers={"Retry-After": soon}), HELLO]
+    assert await ask(openrouter, "a/a") == "Hello"
+    first, second = upstream.asked
+    assert second.at - first.at >= 0.9  # a date has whole seconds
+    upstream.acts["a/a"] = [fails(503, headers={"Retry-After": late})]
+    with pytest.raises(UpstreamBusy) as failed:
+        await ask(openrouter, "a/a")
+    assert len(upstream.asked) == 3
+    assert failed.value.retry_after_seconds == 86_400
+
+
 async def test_a_pause_ends_with_the_whole_calls_time(
     openrouter: OpenRouter, upstream: Upstream
 ) -> None:
@@ -497,11 +517,252 @@ async def test_when_every_model_fails_the_last_failure_is_the_callers(
     assert upstream.models == ["a/a", "b/b"]
 
 
+# -- what a model says of how it may be asked ------------------------------------------------------
+
+AFFORD = (
+    "This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens, "
+)
+
+
+def affords(tokens: int) -> Act:
+    return fails(402, f"{AFFORD}but can only afford {tokens}. To increase, visit the settings")
+
+
+async def test_with_credit_for_fewer_tokens_it_is_asked_once_more_with_what_is_affordable(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    upstream.acts["a/a"] = [affords(30_104), HELLO]
+    tries, told = AttemptLog(), []
+
+    async def on_retry(model: str, reason: str) -> None:
+        told.append((model, reason))
+
+    assert await ask(openrouter, "a/a", tries=tries, on_retry=on_retry) == "Hello"
+    assert [asked.body.get("max_tokens") for asked in upstream.asked] == [None, 30_104]
+    assert reasons(tries) == [("a/a", "no_credit"), ("a/a", None)]
+    assert told == [("a/a", "no_credit")]
+    assert tries.affordable_tokens == 30_104
+
+
+@pytest.mark.parametrize(
+    ("acts", "max_tokens", "asked"),
+    [
+        ([affords(30_104), affords(20_000), HELLO], None, [None, 30_104]),
+        ([affords(30_104), HELLO], 5_000, [5_000]),
+        ([affords(OpenRouterLimits().affordable_tokens_min - 1), HELLO], None, [None]),
+    ],
+    ids=["not twice", "not for more than was wanted", "not for what is of no use"],
+)
+async def test_with_no_credit_for_a_useful_answer_that_is_said(
+    openrouter: OpenRouter,
+    upstream: Upstream,
+    acts: list[Act],
+    max_tokens: int | None,
+    asked: list[int | None],
+) -> None:
+    upstream.acts["a/a"] = acts
+    parameters = {} if max_tokens is None else {"max_tokens": max_tokens}
+    with pytest.raises(NoCredit):
+        await ask(openrouter, "a/a", parameters=parameters)
+    assert [request.body.get("max_tokens") for request in upstream.asked] == asked
+
+
+async def test_a_fallback_is_asked_for_the_whole_answer(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    upstream.acts = {"a/a": [affords(30_104), affords(20_000)], "b/b": [HELLO]}
+    tries = AttemptLog()
+    assert await ask(openrouter, "a/a", "b/b", tries=tries) == "Hello"
+    assert [asked.body.get("max_tokens") for asked in upstream.asked] == [None, 30_104, None]
+    assert tries.affordable_tokens is None
+
+
+NO_SYSTEM = fails(400, "Provider returned error", raw="Developer instruction is not enabled for x")
+
+
+async def test_a_model_without_a_system_role_gets_the_prompt_in_the_first_question(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    said = [
+        Message("system", "Be brief."),
+        Message("user", "Hi"),
+        Message("assistant", "Hello"),
+        Message("user", "Who are you?"),
+    ]
+    upstream.acts = {"a/a": [NO_SYSTEM, HELLO], "b/b": [HELLO]}
+    tries = AttemptLog()
+    assert await ask(openrouter, "a/a", tries=tries, messages=said) == "Hello"
+    assert reasons(tries) == [("a/a", "upstream_rejected"), ("a/a", None)]
+    first, second = ([m["content"] for m in asked.body["messages"]] for asked in upstream.asked)
+    assert first == ["Be brief.", "Hi", "Hello", "Who are you?"]
+    assert second == ["Be brief.\n\nHi", "Hello", "Who are you?"]
+    # it is learnt: the next call says it so at once, and other models are not concerned
+    await ask(openrouter, "a/a", messages=said)
+    await ask(openrouter, "b/b", messages=said)
+    last = [asked.body["messages"][0]["role"] for asked in upstream.asked[2:]]
+    assert last == ["user", "system"]
+
+
+async def test_a_model_that_refuses_the_role_of_nobody_is_not_asked_again(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    upstream.acts["a/a"] = [NO_SYSTEM]
+    with pytest.raises(SystemRoleRejected):
+        await ask(openrouter, "a/a")
+    with pytest.raises(SystemRoleRejected):
+        await ask(openrouter, "a/a", messages=[Message("system", "x"), Message("user", "Hi")])
+    assert len(upstream.asked) == 3
+
+
+# -- what OpenRouter said --------------------------------------------------------------------------
+
+QUOTES = "Bad value: canary-prompt-7261 of Bearer sk-first"
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        fails(400, QUOTES),
+        fails(400, "Provider returned error", raw=json.dumps({"error": {"message": QUOTES}})),
+        says(chunk(error={"code": 400, "message": QUOTES})),
+        says(chunk("Hel"), 0.1, chunk(error={"code": 400, "message": QUOTES})),
+    ],
+    ids=["message", "raw", "first event", "after text"],
+)
+async def test_its_reason_is_kept_for_admins_without_keys_and_prompts(
+    openrouter: OpenRouter, upstream: Upstream, act: Act
+) -> None:
+    upstream.acts["a/a"] = [act]
+    tries = AttemptLog()
+    with pytest.raises(UpstreamError) as failed:
+        await ask(openrouter, "a/a", tries=tries, messages=[Message("user", "canary-prompt-7261?")])
+    assert failed.value.upstream_reason is not None
+    assert failed.value.upstream_reason.endswith("Bad value: [...] of [...]")
+    assert failed.value.unredacted == ""
+    assert tries.attempts[-1].upstream_reason == failed.value.upstream_reason
+    assert "Bad value" not in json.dumps(failed.value.to_wire("0" * 32))
+
+
+@pytest.mark.parametrize("rest", [b"data: [DONE]\n\n", b""])
+@pytest.mark.parametrize("first", [[chunk("Hel"), 0.1], [chunk("Hel")], []])
+async def test_a_stream_that_says_it_is_cut_at_its_length_is_an_answer(
+    openrouter: OpenRouter, upstream: Upstream, first: list[bytes | float], rest: bytes
+) -> None:
+    error = {"code": 400, "message": "x", "metadata": {"error_type": "max_tokens_exceeded"}}
+    choices = [{"index": 0, "delta": {"content": ""}, "finish_reason": "error"}]
+    upstream.acts["a/a"] = [says(*first, chunk(error=error, choices=choices), rest)]
+    watch = Deadline(30.0)
+    async with openrouter.answer(request("a/a"), watch, AttemptLog()) as stream:
+        with watch.guard():
+            assert "".join([d.text async for ds in stream for d in ds]) == ("Hel" if first else "")
+    assert stream.answer.finish_reason == "length"
+    assert len(upstream.asked) == 1
+
+
+# -- bodies that are not what they are labelled, and what is no HTTP -------------------------------
+
+EVENTS = chunk("Hel") + chunk("lo") + chunk(finish="stop") + b"data: [DONE]\n\n"
+WHOLE = json.dumps(
+    {
+        "id": "gen-1",
+        "model": "answered/by",
+        "choices": [{"index": 0, "message": {"content": "Hello"}, "finish_reason": "stop"}],
+    }
+).encode()
+
+
+@pytest.mark.parametrize("label", ["application/json", "text/plain", "text/event-stream", ""])
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [EVENTS],
+        [b"\n", b": comment\n\n", EVENTS],
+        [b"d", EVENTS[1:]],
+        [b"\xef\xbb\xbf", EVENTS],
+        [WHOLE],
+        [b" \n", 0.05, b" ", WHOLE[:1], WHOLE[1:]],
+    ],
+    ids=["events", "a comment first", "in pieces", "a mark first", "whole", "blanks first"],
+)
+async def test_a_body_is_told_by_its_first_bytes_whatever_its_label(
+    openrouter: OpenRouter, upstream: Upstream, label: str, pieces: list[bytes | float]
+) -> None:
+    upstream.acts["a/a"] = [says(*pieces, headers={"Content-Type": label})]
+    assert await ask(openrouter, "a/a") == "Hello"
+    assert len(upstream.asked) == 1
+
+
+@pytest.mark.parametrize("label", ["application/json", "text/event-stream"])
+async def test_an_error_is_told_by_its_first_bytes_too(
+    openrouter: OpenRouter, upstream: Upstream, label: str
+) -> None:
+    error = json.dumps({"error": {"code": "rate_limit_exceeded", "message": "Slow down"}}).encode()
+    upstream.acts["a/a"] = [says(error, headers={"Content-Type": label})]
+    with pytest.raises(RateLimited):
+        await ask(openrouter, "a/a")
+
+
+async def test_a_line_of_nine_megabytes_is_too_long_at_once(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    upstream.acts = {"a/a": [says(b'data: {"x": "', *[b"x" * 1_000_000] * 9)], "b/b": [HELLO]}
+    with pytest.raises(AnswerTooLong):
+        await ask(openrouter, "a/a", "b/b")
+    assert upstream.models == ["a/a"]
+
+
+NO_HTTP = {
+    "garbage": b"\x00\xff\x07\r\n\r\n" * 100,
+    "another protocol": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "a status that is no number": b"HTTP/1.1 OK OK\r\n\r\n",
+    "a header of 4 MB": b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 4_000_000 + b"\r\n\r\n",
+    "40,000 headers": b"HTTP/1.1 200 OK\r\n" + b"X-Many: x\r\n" * 40_000 + b"\r\n",
+    "a length that is no number": b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("sent", NO_HTTP.values(), ids=NO_HTTP)
+async def test_what_is_no_http_is_a_failure_like_any_other(
+    upstream: Upstream, jitter: list[tuple[float, float]], sent: bytes
+) -> None:
+    async def act(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.write(sent)
+        await asyncio.sleep(0.1)
+        request.transport.close()
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    upstream.acts = {"a/a": [act], "b/b": [HELLO], "/api/v1/key": [act]}
+    openrouter = OpenRouter(base_url=upstream.url)
+    tries = AttemptLog()
+    assert await ask(openrouter, "a/a", "b/b", tries=tries) == "Hello"
+    assert reasons(tries) == [("a/a", "upstream_malformed")] * 3 + [("b/b", None)]
+    with pytest.raises(UpstreamMalformed):
+        await openrouter.get("/key", Secret("sk-candidate"), 5.0)
+    await openrouter.close()
+
+
 # -- the key ---------------------------------------------------------------------------------------
 
 
-def spent(status: int = 402) -> Act:
-    return fails(status, "Key limit exceeded", limit_source="openrouter_key_limit")
+MANAGE = "Manage it using https://openrouter.ai/settings/keys"
+MORE = "This request requires more credits, or fewer max_tokens. To increase, visit https://"
+SPENT_KEYS = {
+    **{
+        f"a key's own {period} limit is a 403": fails(
+            403, f"Key limit exceeded ({period} limit). {MANAGE}"
+        )
+        for period in ("daily", "weekly", "monthly", "total")
+    },
+    "a key's own limit, typed, is a 403": fails(403, limit_source="openrouter_key_limit"),
+    "a key's limit told as 402": fails(402, f"{MORE}openrouter.ai/settings/keys and create a key"),
+    "a key's limit, typed, is a 402": fails(402, limit_source="openrouter_key_limit"),
+}
+
+
+def spent() -> Act:
+    return fails(402, "Key limit exceeded", limit_source="openrouter_key_limit")
 
 
 def given(upstream: Upstream) -> list[str]:
@@ -509,7 +770,9 @@ def given(upstream: Upstream) -> list[str]:
     return [asked.headers["authorization"].removeprefix("Bearer ") for asked in upstream.asked]
 
 
-@pytest.mark.parametrize("refusal", [fails(401), spent()])
+@pytest.mark.parametrize(
+    "refusal", [fails(401), *SPENT_KEYS.values()], ids=["a key that is gone", *SPENT_KEYS]
+)
 async def test_where_a_key_is_refused_the_next_one_is_asked_with_at_once(
     openrouter: OpenRouter, upstream: Upstream, refusal: Act
 ) -> None:
@@ -522,6 +785,17 @@ async def test_where_a_key_is_refused_the_next_one_is_asked_with_at_once(
     assert tries.attempts[0].key_version == 3
     await ask(openrouter, "a/a", keys=keys)
     assert given(upstream)[3:] == ["sk-third"]
+
+
+async def test_where_every_key_has_reached_its_limit_that_is_said(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    for act in SPENT_KEYS.values():
+        upstream.asked.clear()
+        upstream.acts["a/a"] = [act]
+        with pytest.raises(KeyLimitReached):
+            await ask(openrouter, "a/a", keys=Keys("sk-first", "sk-second"))
+        assert given(upstream) == ["sk-first", "sk-second"]
 
 
 async def test_each_key_is_asked_with_once_and_the_last_refusal_ends_it(
@@ -546,8 +820,9 @@ async def test_without_another_key_a_refused_one_ends_it(
 
 NOT_THE_KEYS = {
     "no credit": fails(402, "Insufficient credits"),
+    "no credit for so many tokens": fails(402, f"{MORE}openrouter.ai/settings/credits"),
     "credit in flight": fails(402, reason="in_flight_budget_exhausted"),
-    "a budget of the key and more": spent(403),
+    "a budget of the key and more": fails(403, limit_source="openrouter_guardrail_budget"),
     "forbidden": fails(403),
     "the account's free requests": DAILY,
     "too many": fails(429),
