@@ -1073,6 +1073,8 @@ export interface Judgement {
   provider?: string;
   /** The answer; empty if it consists of tool calls or images. */
   text: string;
+  /** The part of `text` in which the model refuses to answer, usually all of it. An answer that was to be JSON has none then. */
+  refusal?: string;
   /** The reasoning that the model showed. */
   reasoning?: string;
   /** Why the model stopped writing. */
@@ -1369,7 +1371,7 @@ export interface ModelsPage {
 
 /** Something the user should know about a successful answer. */
 export interface Notice {
-  /** Stable and for programs: `preference_dropped`, `attachment_left_out`, `reasoning_not_kept`, `image_not_kept`, `format_not_kept`, `parameter_dropped`, `max_tokens_lowered`. */
+  /** Stable and for programs: `preference_dropped`, `attachment_left_out`, `reasoning_not_kept`, `image_not_kept`, `format_not_kept`, `parameter_dropped`, `max_tokens_lowered`, `no_text`. */
   reason: string;
   /** One sentence for people. */
   message: string;
@@ -1437,6 +1439,8 @@ export interface PromptResult {
   provider?: string;
   /** The answer; empty if it consists of tool calls or images. */
   text: string;
+  /** The part of `text` in which the model refuses to answer, usually all of it. An answer that was to be JSON has none then. */
+  refusal?: string;
   /** The reasoning that the model showed. */
   reasoning?: string;
   /** Why the model stopped writing. */
@@ -1483,6 +1487,8 @@ export interface PromptTestResult {
   provider?: string;
   /** The answer; empty if it consists of tool calls or images. */
   text: string;
+  /** The part of `text` in which the model refuses to answer, usually all of it. An answer that was to be JSON has none then. */
+  refusal?: string;
   /** The reasoning that the model showed. */
   reasoning?: string;
   /** Why the model stopped writing. */

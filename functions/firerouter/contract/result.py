@@ -80,7 +80,7 @@ class Notice(TypedDict):
 
     reason: str
     """Stable and for programs: `preference_dropped`, `attachment_left_out`, `reasoning_not_kept`,
-    `image_not_kept`, `format_not_kept`, `parameter_dropped`, `max_tokens_lowered`."""
+    `image_not_kept`, `format_not_kept`, `parameter_dropped`, `max_tokens_lowered`, `no_text`."""
     message: str
     """One sentence for people."""
     field: NotRequired[str]
@@ -299,6 +299,9 @@ class PromptResult(TypedDict):
     """The provider that ran the model, as OpenRouter names it."""
     text: str
     """The answer; empty if it consists of tool calls or images."""
+    refusal: NotRequired[str]
+    """The part of `text` in which the model refuses to answer, usually all of it. An answer that
+    was to be JSON has none then."""
     reasoning: NotRequired[str]
     """The reasoning that the model showed."""
     finishReason: FinishReason

@@ -31,6 +31,19 @@ class Usage:
     cost_nano_usd: int | None = None
     byok_nano_usd: int = 0
 
+    def then(self, later: Usage) -> Usage:
+        """Return the usage of an answer that reports this one first. What is zero or unknown in
+        the later one, and was not in this one, is what this one says."""
+        is_priced = later.cost_nano_usd or self.cost_nano_usd is None
+        return Usage(
+            prompt_tokens=later.prompt_tokens or self.prompt_tokens,
+            completion_tokens=later.completion_tokens or self.completion_tokens,
+            reasoning_tokens=later.reasoning_tokens or self.reasoning_tokens,
+            cached_tokens=later.cached_tokens or self.cached_tokens,
+            cost_nano_usd=later.cost_nano_usd if is_priced else self.cost_nano_usd,
+            byok_nano_usd=later.byok_nano_usd if is_priced else self.byok_nano_usd,
+        )
+
     def to_wire(self) -> Json:
         """Return the tokens as the `usage` of a result has them."""
         wire: Json = {

@@ -93,7 +93,7 @@ def test_what_is_no_object_is_no_usage(value: Any) -> None:
     assert read_usage(value) is None
 
 
-@pytest.mark.parametrize("odd", [None, "7", -1, 1.5, True, [], {}, math.nan, 2**53, 10**8 + 1])
+@pytest.mark.parametrize("odd", [None, "7", -1, -0.5, True, [], {}, math.nan, 2**53, 10**8 + 1])
 def test_an_odd_number_of_tokens_is_left_out(odd: Any) -> None:
     assert read_usage(
         {
