@@ -475,6 +475,8 @@ export interface ErrorDetails {
   generationId?: string;
   /** What an answer, or vectors, cost that failed and are charged nevertheless. */
   usage?: Usage;
+  /** What had been written of an answer before it failed, if no conversation has it. */
+  text?: string;
   /** With `result_not_kept`: how the earlier generation ended. */
   previousStatus?: string | null;
   /** With `result_not_kept`: the reason why the earlier generation failed. */
@@ -2024,6 +2026,8 @@ export interface Usage {
   reasoningTokens?: number;
   /** How many of the prompt's tokens the provider read from its cache. */
   cachedTokens?: number;
+  /** How many of them it wrote into its cache, which some providers bill higher. */
+  cacheWriteTokens?: number;
   /** US dollars: everything that the call cost. */
   cost: number;
   /** OpenRouter has not reported all of it, and the rest is our estimate. */

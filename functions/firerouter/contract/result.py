@@ -49,6 +49,8 @@ class Usage(TypedDict):
     """How many of the completion's tokens were reasoning."""
     cachedTokens: NotRequired[int]
     """How many of the prompt's tokens the provider read from its cache."""
+    cacheWriteTokens: NotRequired[int]
+    """How many of them it wrote into its cache, which some providers bill higher."""
     cost: float
     """US dollars: everything that the call cost."""
     costIsEstimate: NotRequired[Literal[True]]
@@ -236,6 +238,8 @@ class ErrorDetails(TypedDict):
     """The generation that failed, or one that is already running and can be resumed."""
     usage: NotRequired[Usage]
     """What an answer, or vectors, cost that failed and are charged nevertheless."""
+    text: NotRequired[str]
+    """What had been written of an answer before it failed, if no conversation has it."""
     previousStatus: NotRequired[str | None]
     """With `result_not_kept`: how the earlier generation ended."""
     previousReason: NotRequired[str | None]

@@ -101,6 +101,19 @@ async def test_what_shares_a_packet_with_an_error_is_shown_and_charged_once(worl
     assert entry["costNanoUsd"] > 5 * 15_000
 
 
+async def test_what_was_written_before_a_failure_is_told_if_nothing_else_has_it(
+    world: World,
+) -> None:
+    instance = await asking(world, "sim/cut-mid-stream")
+    for elsewhere in ({}, {"temporary": True}, {"requestId": "r"}):
+        failure = await fails(instance, "Hi", **elsewhere)
+        assert failure.details["text"] == "This is a "
+    stored = await fails(instance, "Hi", conversationId="new")
+    assert "text" not in stored.details
+    refused = await fails(await asking(world, "sim/503"), "Hi")
+    assert "text" not in refused.details
+
+
 # -- usage -----------------------------------------------------------------------------------------
 
 
