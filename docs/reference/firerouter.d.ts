@@ -483,6 +483,8 @@ export interface ErrorDetails {
   generationId?: string;
   /** What an answer, or vectors, cost that failed and are charged nevertheless. */
   usage?: Usage;
+  /** What had been written of an answer before it failed, if no conversation has it. */
+  text?: string;
   /** With `result_not_kept`: how the earlier generation ended. */
   previousStatus?: string | null;
   /** With `result_not_kept`: the reason why the earlier generation failed. */
@@ -1095,6 +1097,8 @@ export interface Judgement {
   provider?: string;
   /** The answer; empty if it consists of tool calls or images. */
   text: string;
+  /** The part of `text` in which the model refuses to answer, usually all of it. An answer that was to be JSON has none then. */
+  refusal?: string;
   /** The reasoning that the model showed. */
   reasoning?: string;
   /** Why the model stopped writing. */
@@ -1397,7 +1401,7 @@ export interface ModelsPage {
 
 /** Something the user should know about a successful answer. */
 export interface Notice {
-  /** Stable and for programs: `preference_dropped`, `attachment_left_out`, `reasoning_not_kept`, `image_not_kept`, `format_not_kept`, `parameter_dropped`, `max_tokens_lowered`. */
+  /** Stable and for programs: `preference_dropped`, `attachment_left_out`, `reasoning_not_kept`, `image_not_kept`, `format_not_kept`, `parameter_dropped`, `max_tokens_lowered`, `no_text`. */
   reason: string;
   /** One sentence for people. */
   message: string;
@@ -1468,6 +1472,8 @@ export interface PromptResult {
   provider?: string;
   /** The answer; empty if it consists of tool calls or images. */
   text: string;
+  /** The part of `text` in which the model refuses to answer, usually all of it. An answer that was to be JSON has none then. */
+  refusal?: string;
   /** The reasoning that the model showed. */
   reasoning?: string;
   /** Why the model stopped writing. */
@@ -1514,6 +1520,8 @@ export interface PromptTestResult {
   provider?: string;
   /** The answer; empty if it consists of tool calls or images. */
   text: string;
+  /** The part of `text` in which the model refuses to answer, usually all of it. An answer that was to be JSON has none then. */
+  refusal?: string;
   /** The reasoning that the model showed. */
   reasoning?: string;
   /** Why the model stopped writing. */
@@ -2053,6 +2061,8 @@ export interface Usage {
   reasoningTokens?: number;
   /** How many of the prompt's tokens the provider read from its cache. */
   cachedTokens?: number;
+  /** How many of them it wrote into its cache, which some providers bill higher. */
+  cacheWriteTokens?: number;
   /** US dollars: everything that the call cost. */
   cost: number;
   /** OpenRouter has not reported all of it, and the rest is our estimate. */

@@ -107,7 +107,13 @@ class _Response:
 
     def __init__(self, pieces: list[bytes], *, is_event_stream: bool) -> None:
         self._pieces = iter(pieces)
-        self.is_event_stream = is_event_stream
+        self._is_event_stream = is_event_stream
+
+    async def is_event_stream(self) -> bool:
+        return self._is_event_stream
+
+    async def drain(self, within_s: float) -> None:
+        pass
 
     async def next_chunk(self) -> bytes | None:
         return next(self._pieces, None)

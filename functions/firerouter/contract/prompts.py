@@ -186,6 +186,8 @@ class ExecutePrompt(Record):
         yield answers_calls, "context", "is not allowed with toolResults"
         last = self.messages[-1].role if self.messages else None
         yield last == "assistant", "messages", "must end with a message of the user or a tool"
+        blank = last == "user" and not self.question.strip()
+        yield blank, f"messages[{len(self.messages or ()) - 1}].content", "must not be empty"
 
     @property
     def size(self) -> int:

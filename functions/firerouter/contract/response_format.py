@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Final, Literal, NamedTuple
 
 import orjson
@@ -20,13 +20,13 @@ from .json_schema import TooMuch, fault_of, fault_of_schema
 from .json_values import JsonObject, SentObject
 
 # many models put JSON into a Markdown code fence, whatever the request says
-_FENCED: Final = re.compile(r"\s*```(?:json)?[ \t]*\n(.*)\n[ \t]*```\s*", re.DOTALL)
 _WORDS: Final[Mapping[str, str]] = {
     "$ (json)": ": it is not JSON",
     "$ (type)": ": it is not the kind of JSON that was asked for",
     "$ (too much to validate)": ", or is too large to tell",
 }
-_FENCE: Final = re.compile(r"\A\s*```(?:json)?[ \t]*\n")
+_FENCE: Final = re.compile(r"```[\w+-]*[ \t]*\r?\n")
+_BRACKET: Final = re.compile(r"[{\[]")
 _AGAIN: Final = (
     "Your answer does not have the requested format: {fault}. "
     "Give the complete answer again, as JSON only, without any other text."
@@ -96,10 +96,13 @@ def parse_answer(text: str, wanted: Mapping[str, object] | None) -> ParsedAnswer
     kind = (wanted or {}).get("type")
     if kind not in ("json_object", "json_schema"):
         return None
-    fenced = _FENCED.fullmatch(text)
-    try:
-        value = orjson.loads(fenced[1] if fenced else text)
-    except ValueError:
+    for candidate in _candidates(text):
+        try:
+            value = orjson.loads(candidate)
+        except ValueError:
+            continue
+        break
+    else:
         return ParsedAnswer(fault="$ (json)")
     if kind == "json_object":
         return ParsedAnswer(value) if isinstance(value, dict) else ParsedAnswer(fault="$ (type)")
@@ -113,13 +116,32 @@ def parse_answer(text: str, wanted: Mapping[str, object] | None) -> ParsedAnswer
 
 def parse_partial(text: str) -> object:
     """Return the JSON value so far, whose last text may be truncated; None if there is none."""
-    begun = _FENCE.sub("", text, count=1)
-    try:
-        value: object = from_json(begun, allow_partial="trailing-strings", allow_inf_nan=False)
-        json.dumps(value, allow_nan=False)  # 1e999 is read as infinity
-    except ValueError:
-        return None
-    return value
+    fence = _FENCE.search(text)
+    bracket = _BRACKET.search(text)
+    for begin in (0, fence and fence.end(), bracket and bracket.start()):
+        if begin is None:
+            continue
+        try:
+            value: object = from_json(
+                text[begin:], allow_partial="trailing-strings", allow_inf_nan=False
+            )
+            json.dumps(value, allow_nan=False)  # 1e999 is read as infinity all the same
+        except ValueError:
+            continue
+        return value
+    return None
+
+
+def _candidates(text: str) -> Iterator[str]:
+    """Yield what may be the JSON in a text: all of it, what is in a fence, and what is between the
+    first bracket and the last one of its kind. A later bracket may be inside truncated JSON."""
+    yield text
+    if fence := _FENCE.search(text):
+        end = text.find("\n```", fence.end() - 1)
+        yield text[fence.end() : None if end < 0 else end]
+    if bracket := _BRACKET.search(text):
+        closing = {"{": "}", "[": "]"}[bracket[0]]
+        yield text[bracket.start() : text.rfind(closing) + 1]
 
 
 def result_fields(found: ParsedAnswer | None) -> dict[str, object]:

@@ -49,6 +49,8 @@ class Usage(TypedDict):
     """How many of the completion's tokens were reasoning."""
     cachedTokens: NotRequired[int]
     """How many of the prompt's tokens the provider read from its cache."""
+    cacheWriteTokens: NotRequired[int]
+    """How many of them it wrote into its cache, which some providers bill higher."""
     cost: float
     """US dollars: everything that the call cost."""
     costIsEstimate: NotRequired[Literal[True]]
@@ -83,7 +85,7 @@ class Notice(TypedDict):
 
     reason: str
     """Stable and for programs: `preference_dropped`, `attachment_left_out`, `reasoning_not_kept`,
-    `image_not_kept`, `format_not_kept`, `parameter_dropped`, `max_tokens_lowered`."""
+    `image_not_kept`, `format_not_kept`, `parameter_dropped`, `max_tokens_lowered`, `no_text`."""
     message: str
     """One sentence for people."""
     field: NotRequired[str]
@@ -241,6 +243,8 @@ class ErrorDetails(TypedDict):
     """The generation that failed, or one that is already running and can be resumed."""
     usage: NotRequired[Usage]
     """What an answer, or vectors, cost that failed and are charged nevertheless."""
+    text: NotRequired[str]
+    """What had been written of an answer before it failed, if no conversation has it."""
     previousStatus: NotRequired[str | None]
     """With `result_not_kept`: how the earlier generation ended."""
     previousReason: NotRequired[str | None]
@@ -309,6 +313,9 @@ class PromptResult(TypedDict):
     """The provider that ran the model, as OpenRouter names it."""
     text: str
     """The answer; empty if it consists of tool calls or images."""
+    refusal: NotRequired[str]
+    """The part of `text` in which the model refuses to answer, usually all of it. An answer that
+    was to be JSON has none then."""
     reasoning: NotRequired[str]
     """The reasoning that the model showed."""
     finishReason: FinishReason

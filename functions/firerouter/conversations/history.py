@@ -157,8 +157,10 @@ async def _items(
 
 
 def _says_nothing(item: Json) -> bool:
-    """Return whether this is an answer without content: some models reject such a message."""
-    said = item.get("text") != "" or extras_of(item) or item.get("images")
+    """Return whether this is an answer without content, which no model is sent."""
+    text = item.get("text")
+    is_blank = isinstance(text, str) and not text.strip()  # one that is too long is not here
+    said = not is_blank or extras_of(item) or item.get("images")
     return item["role"] == "assistant" and not said
 
 

@@ -251,6 +251,13 @@ class FeatureSettings(Record):
         return self.kind == IMAGE and self.image_api == "images"
 
     @model_validator(mode="after")
+    def _asks_for_one_answer(self) -> FeatureSettings:
+        """Refuse what would be paid for and not read."""
+        if "n" in self.parameters and not self.through_image_api:
+            raise _part_error("parameters.n", "may not be set: only one answer is read")
+        return self
+
+    @model_validator(mode="after")
     def _fits_the_image_api(self) -> FeatureSettings:
         """Refuse what the image API would ignore, above all settings that promise privacy."""
         if not self.through_image_api:

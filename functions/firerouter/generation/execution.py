@@ -417,6 +417,9 @@ class PromptExecution:
         ending.failure.details["generationId"] = active.id
         if outcome.cost_nano_usd != 0:  # what it generated is billed nevertheless
             ending.failure.details["usage"] = end.told["usage"]
+        thread = prepared.thread
+        if end.told["text"] and not (thread is not None and thread.place.persisted):
+            ending.failure.details["text"] = end.told["text"]  # nobody else has it
         return ending.failure
 
     async def _store_answer(

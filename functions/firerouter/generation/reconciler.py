@@ -503,6 +503,7 @@ def _tokens(stored: StoredEntry, reported: Mapping[int, Usage]) -> dict[str, obj
         max(0, _count(before, "completionTokens") - completion) + told.completion_tokens,
         _more(before, "reasoningTokens", told.reasoning_tokens),
         _more(before, "cachedTokens", told.cached_tokens),
+        cache_write_tokens=_more(before, "cacheWriteTokens", told.cache_write_tokens),
     ).to_wire()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
@@ -30,6 +30,13 @@ REASONING_NOT_KEPT: Final[Notice] = {
     "reason": "reasoning_not_kept",
     "message": "The model's reasoning was too long to send back. The model continues without it.",
 }
+NO_TEXT: Final[Mapping[str, str]] = {
+    "length": "The model used up its length limit before it wrote an answer. Allow it more tokens, "
+    "or less reasoning.",
+    "content_filter": "The model's content filter left nothing of its answer.",
+    "stop": "The model ended after its reasoning, without an answer. Please ask again.",
+}
+"""Why an answer has no text, by finish reason."""
 COST_FIELDS: Final = frozenset({"cost", "costIsEstimate", "costDetails"})  # of a usage
 FINISHED: Final = frozenset({"stop", "length"})
 
@@ -123,8 +130,7 @@ def _answer_result(
     generation: AdmittedGeneration, outcome: AnswerOutcome, status: Status
 ) -> PromptResult:
     answer, upstream = outcome.answer, generation.prepared.upstream
-    lost = answer is not None and answer.reasoning_details_too_long
-    notices = [*outcome.notices, *([REASONING_NOT_KEPT] if lost else [])]
+    notices = [*outcome.notices, *_notices_of(answer)]
     result = {
         **_ids(generation),
         "model": answer.model if answer else upstream.models[0],
@@ -149,8 +155,20 @@ def _finish_reason(answer: Answer | None, status: Status) -> str | None:
     return answer.finish_reason if answer and status == "done" else None
 
 
+def _notices_of(answer: Answer | None) -> Iterator[Notice]:
+    """Yield what the caller should know of an answer of OpenRouter's."""
+    if answer is None:
+        return
+    if answer.reasoning_details_too_long:
+        yield REASONING_NOT_KEPT
+    why = NO_TEXT.get(answer.finish_reason or "")
+    if why and not (answer.text.strip() or answer.tool_calls or answer.images.count):
+        yield {"reason": "no_text", "message": why}
+
+
 def _beside_text(answer: Answer, tools: frozenset[str]) -> dict[str, object]:
     return {
+        "refusal": answer.refusal or None,
         "reasoning": answer.reasoning or None,
         "toolCalls": [to_client(call, tools) for call in answer.tool_calls] or None,
         "reasoningDetails": answer.reasoning_details or None,

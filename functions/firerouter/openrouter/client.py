@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -27,13 +28,14 @@ from ..errors import (
     SystemRoleRejected,
     UpstreamError,
     UpstreamMalformed,
+    UpstreamRejected,
     UpstreamTimeout,
 )
 from ..keys import Secret
 from ..models import is_free
 from .attempts import Attempt, AttemptLog, OnId, OnRetry
 from .deadline import Deadline
-from .embeddings import Embeddings, read_document, read_embeddings
+from .embeddings import Embeddings, Form, read_document, read_embeddings
 from .generation_cost import read_generation
 from .json_fields import as_name
 from .key_report import KeyReport, read_key_report
@@ -60,6 +62,7 @@ class OpenRouter:
         self._base_url = base_url
         self.limits = limits or OpenRouterLimits()
         self._no_system_role: dict[str, None] = {}  # models, as they were learnt
+        self._encodings: dict[str, Form] = {}  # in which the vectors of each model came
 
     @staticmethod
     def load() -> None:
@@ -119,10 +122,29 @@ class OpenRouter:
         *,
         on_id: OnId = _ignore,
     ) -> Embeddings:
-        """Return a vector for each input, with one request. Raises UpstreamError, Interrupted."""
-        async for attempt in retrying(request.model, deadline, self.limits):
+        """Return a vector for each input, all from one response.
+
+        Some providers know no base64: they refuse it, or answer without vectors. A model whose
+        vectors never came as base64 is asked for numbers then, and from then on if they come.
+
+        Raises:
+            UpstreamError, Interrupted: There are no vectors.
+        """
+        model, encodings = request.model, self._encodings
+        request = replace(request, encoding=encodings.get(model, request.encoding))
+        async for attempt in retrying(model, deadline, self.limits):
             with attempt:
-                return await self._try_embeddings(request, deadline, attempts, on_id)
+                try:
+                    made = await self._try_embeddings(request, deadline, attempts, on_id)
+                except (UpstreamMalformed, UpstreamRejected) as error:
+                    if model in encodings or request.encoding == "float":
+                        raise
+                    request = replace(request, encoding="float")
+                    if error.another_try:
+                        raise
+                    made = await self._try_embeddings(request, deadline, attempts, on_id)
+                encodings[model] = request.encoding
+                return made
         raise AssertionError("the last attempt raises its failure")
 
     async def get(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 Json = dict[str, object]
@@ -32,10 +33,11 @@ def as_name(value: object) -> str | None:
 
 
 def as_count(value: object) -> int | None:
-    """Return a number of tokens, or None."""
-    if not isinstance(value, int) or isinstance(value, bool):
+    """Return a number of tokens, rounded up, or None. Some providers count in floats."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return value if 0 <= value <= COUNT_MAX else None
+    # a comparison first, because neither NaN nor infinity can be rounded
+    return math.ceil(value) if 0 <= value <= COUNT_MAX else None
 
 
 def as_amount(value: object) -> float | None:

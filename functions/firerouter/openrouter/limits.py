@@ -14,10 +14,13 @@ class OpenRouterLimits:
     connect_s: float = 5.0
     ping_s: float = 10.0  # one GET /key or GET /generation
     id_wait_s: float = 0.5  # after a stop, for the id of a request that was just sent
+    usage_wait_s: float = 2.0  # after a finish reason, for the usage and the end of the stream
+    drain_s: float = 0.05  # after `[DONE]`, for the end of the body: its connection is used again
     connections_max: int = 1_000  # per instance: 80 concurrent calls, six models in a comparison
 
     # attempts with one model, if its failure may be temporary
     tries_per_model: int = 3
+    empty_answers_per_model: int = 2  # then it isn't tried again: the next one would be empty too
     retry_after_max_s: float = 10.0  # a model that requires a longer pause is not retried
     backoff_first_s: float = 0.5
     backoff_max_s: float = 4.0

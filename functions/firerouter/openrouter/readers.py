@@ -9,15 +9,14 @@ with usage beside it. A 200 may hold JSON instead of a stream: an error, or a co
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, Protocol
+from typing import Protocol
 
 from ..errors import CutAtLength, UpstreamMalformed
 from .answer import HEARTBEAT, Answer, Delta
-from .failures import from_event, from_finish_reason
+from .failures import from_event
 from .json_fields import Json, as_list
 from .limits import OpenRouterLimits
-
-FINISH_REASONS: Final = frozenset({"stop", "length", "tool_calls", "content_filter"})
+from .reasoning import texts_of
 
 
 class ChunkReader(Protocol):
@@ -41,6 +40,7 @@ class ChatReader:
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
+        self._has_plain_reasoning = False
 
     def read(self, chunk: object, *, whole: bool) -> Iterator[Delta]:
         """Add a chunk, or a complete completion."""
@@ -57,30 +57,33 @@ class ChatReader:
     def _read_choice(self, choice: object, *, whole: bool) -> Iterator[Delta]:
         if not isinstance(choice, dict):
             raise UpstreamMalformed
+        if isinstance(choice.get("index"), int) and choice["index"] > 0:
+            return  # of a second answer, which nobody asked for
         delta = choice.get("message" if whole else "delta")
         if isinstance(delta, dict):
             yield from self._read_delta(delta, whole=whole)
         if choice.get("error"):
             _read_error(self._answer, choice["error"])
-        reason = choice.get("finish_reason")
-        if isinstance(reason, str):
-            if failure := from_finish_reason(reason):
-                if self._answer.finish_reason == "length":
-                    return  # it was cut at its length, as the error beside it said
-                raise failure
-            self._answer.finish_reason = reason if reason in FINISH_REASONS else "stop"
-            yield from self._answer.finish_tool_calls()
+        if reason := choice.get("finish_reason"):
+            self._answer.set_finish_reason(reason)
 
     def _read_delta(self, delta: Json, *, whole: bool) -> Iterator[Delta]:
         answer = self._answer
-        # only strings: refusals, and content in parts, have no text to show
-        if isinstance(reasoning := delta.get("reasoning"), str) and reasoning:
+        reasoning = delta.get("reasoning") or delta.get("reasoning_content")
+        details = delta.get("reasoning_details")
+        if isinstance(reasoning, str) and reasoning:
+            self._has_plain_reasoning = True
             yield answer.add_text("reasoning", reasoning)
+        elif details and not self._has_plain_reasoning:  # else it has been shown
+            for text in texts_of(details):
+                yield answer.add_text("reasoning", text)
         if isinstance(content := delta.get("content"), str) and content:
             yield answer.add_text("text", content)
-        if details := delta.get("reasoning_details"):
+        if isinstance(refusal := delta.get("refusal"), str) and refusal:
+            yield answer.add_refusal(refusal)
+        if details:
             answer.add_reasoning_details(details, whole=whole)
-        if fragments := delta.get("tool_calls"):
+        if fragments := delta.get("tool_calls") or delta.get("function_call"):
             yield from answer.add_tool_calls(fragments)
         annotations = delta.get("annotations")
         if annotations:
@@ -120,7 +123,7 @@ class ImageReader:
         elif kind.endswith(".completed"):
             yield self._read_image(chunk)
         if self._answer.usage is not None and self._answer.images.count >= self._image_count:
-            self._answer.finish_reason = "stop"  # whether `[DONE]` arrives or not
+            self._answer.set_finish_reason("stop")  # whether `[DONE]` arrives or not
 
     def _read_image(self, image: object) -> Delta:
         data = image.get("b64_json") if isinstance(image, dict) else None
@@ -146,4 +149,4 @@ def _read_error(answer: Answer, error: object) -> None:
     failure = from_event(error)
     if not isinstance(failure, CutAtLength):
         raise failure
-    answer.finish_reason = "length"
+    answer.set_finish_reason("length")

@@ -1,13 +1,19 @@
-"""Reasoning details, collected from an answer's chunks so that they can be sent back. Pure."""
+"""Reasoning details, collected from an answer's chunks so that they can be sent back. Pure.
+
+Some providers have none, only the text of the reasoning, and refuse the results of tools without
+it. That text is a detail of our own kind, which is sent back as the field that it came in.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from .json_fields import Json, as_list
 
 _TEXTS: Final = {"reasoning.text": "text", "reasoning.summary": "summary"}
+_PLAIN: Final = "plain"  # the type of our own detail
 _GROWING: Final = frozenset({"text", "summary", "signature"})
 
 
@@ -22,6 +28,11 @@ class ReasoningCollector:
         self._all: list[Json] = []
         self._size_bytes = 0
         self._max_bytes = max_bytes
+
+    @property
+    def any(self) -> bool:
+        """Whether there are any, too long or not."""
+        return bool(self._all) or self.too_long
 
     @property
     def too_long(self) -> bool:
@@ -66,3 +77,28 @@ def _join(last: Json, piece: Json) -> None:
     last |= {key: value for key, value in piece.items() if value not in (None, "")}
     if texts:
         last[name] = "".join(texts)
+
+
+def plain_detail(text: str) -> Json:
+    """Return the detail that stands for reasoning that came as text alone."""
+    return {"type": _PLAIN, "text": text}
+
+
+def reasoning_fields(details: Sequence[Mapping[str, object]]) -> Json:
+    """Return the fields in which an assistant's message gives its reasoning back."""
+    theirs = [detail for detail in details if detail.get("type") != _PLAIN]
+    texts = [detail.get("text") for detail in details if detail.get("type") == _PLAIN]
+    plain = "".join(text for text in texts if isinstance(text, str))
+    return {
+        **({"reasoning": plain} if plain else {}),
+        **({"reasoning_details": theirs} if theirs else {}),
+    }
+
+
+def texts_of(details: object) -> Iterator[str]:
+    """Yield the texts of a chunk's `reasoning_details`, for a provider that sends them alone."""
+    for piece in as_list(details):
+        if isinstance(piece, dict):
+            text = piece.get(_TEXTS.get(str(piece.get("type")), ""))
+            if isinstance(text, str) and text:
+                yield text

@@ -25,6 +25,8 @@ from ..contract import (
 from ..keys import KeySource
 from ..models import takes_cache_control
 from .annotations import add_annotations
+from .reasoning import reasoning_fields
+from .turns import in_turns
 
 if TYPE_CHECKING:
     from .embeddings import Form
@@ -178,6 +180,7 @@ class EmbeddingsRequest:
 
     Attributes:
         form: The form in which the caller gets the vectors.
+        encoding: The form in which OpenRouter is asked for them: base64 has a quarter of the size.
         silence_s: How long OpenRouter may take to respond, because it does not stream vectors.
     """
 
@@ -192,13 +195,13 @@ class EmbeddingsRequest:
     referer: str
     silence_s: float = limits.FIRST_TOKEN_DEFAULT_S
     user: str | None = None
+    encoding: Form = "base64"
 
     def texts(self) -> Iterator[str]:
         yield from self.inputs
 
     def body(self, model: str) -> Json:
-        # a quarter of the size of numbers in JSON
-        body: Json = {"model": model, "input": self.inputs, "encoding_format": "base64"}
+        body: Json = {"model": model, "input": self.inputs, "encoding_format": self.encoding}
         return {**self.parameters, **({"user": self.user} if self.user else {}), **body}
 
 
@@ -216,18 +219,17 @@ def _identity(user: str | None, session: str | None) -> dict[str, object]:
 
 
 def _upstream(messages: Sequence[Message], *, keyed: bool = False) -> Iterator[Json]:
-    """Yield each message's JSON.
+    """Yield the JSON of each message that is sent.
 
     keyed: Represent a placeholder by its key. Otherwise, a placeholder is a bug.
     """
-    for message in messages:
+    for message in in_turns(messages):
         if message.role == "tool":
             for reply in message.tool_replies:
                 yield {"role": "tool", "tool_call_id": reply.call_id, "content": reply.content}
             continue
         sent: Json = {"role": message.role, "content": _content(message, keyed=keyed)}
-        if message.reasoning_details:
-            sent["reasoning_details"] = list(message.reasoning_details)
+        sent |= reasoning_fields(message.reasoning_details)
         if message.tool_requests:
             sent["tool_calls"] = [_call(request) for request in message.tool_requests]
         if message.annotations:
@@ -237,9 +239,8 @@ def _upstream(messages: Sequence[Message], *, keyed: bool = False) -> Iterator[J
 
 def _content(message: Message, *, keyed: bool) -> str | list[Json] | None:
     if not message.parts:
-        # providers refuse empty text next to tool calls
-        return message.text or (None if message.tool_requests else "")
-    # providers refuse a text of spaces beside files as well
+        return message.text or None  # as it is beside tool calls
+    # providers refuse a text of spaces beside files
     text: list[Json] = [{"type": "text", "text": message.text}] if message.text.strip() else []
     return [*text, *(_part(part, keyed=keyed) for part in message.parts)]
 

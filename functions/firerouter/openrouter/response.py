@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from typing import Final
 
@@ -82,6 +83,13 @@ class UpstreamResponse:
         finally:
             await self.close()
         return body
+
+    async def drain(self, within_s: float) -> None:
+        """Read what is left, if it comes at once: its connection can then be used again."""
+        with suppress(TimeoutError, StreamCut):
+            async with asyncio.timeout(within_s):
+                while await self.next_chunk() is not None:
+                    pass
 
     async def close(self) -> None:
         """Close the connection, which stops generation and billing, if the provider supports it."""

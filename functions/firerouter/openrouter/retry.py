@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ..errors import UpstreamError
+from ..errors import EmptyAnswer, UpstreamError
 from .attempts import OnRetry
 from .deadline import Deadline
 from .limits import OpenRouterLimits
@@ -25,13 +25,9 @@ def retrying(
         limits: How many attempts there are, and how long the pauses are.
         on_retry: Called before each retry.
     """
-    from tenacity import (
-        AsyncRetrying,
-        retry_if_exception,
-        stop_after_attempt,
-        wait_random_exponential,
-    )
+    from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 
+    empty_answers = 0
     jitter = wait_random_exponential(multiplier=limits.backoff_first_s, max=limits.backoff_max_s)
 
     def wait(state: RetryCallState) -> float:
@@ -54,9 +50,17 @@ def retrying(
             return False
         return (error.retry_after_seconds or 0) <= limits.retry_after_max_s
 
+    def was_last(state: RetryCallState) -> bool:
+        """Whether a model has had its tries. One that has nothing to say, says so for money."""
+        nonlocal empty_answers
+        failure = state.outcome.exception() if state.outcome else None
+        empty_answers += isinstance(failure, EmptyAnswer)
+        spent = empty_answers >= limits.empty_answers_per_model
+        return spent or state.attempt_number >= limits.tries_per_model
+
     return AsyncRetrying(
         retry=retry_if_exception(may_pass),
-        stop=stop_after_attempt(limits.tries_per_model),
+        stop=was_last,
         wait=wait,
         sleep=sleep,
         before_sleep=announce,

@@ -2,10 +2,13 @@
 
 Bytes in, the `data` of complete events out (https://html.spec.whatwg.org/multipage/server-sent-events.html,
 event stream interpretation). Lines may end in LF, CRLF or CR and may be split anywhere, even inside
-a character. Comments, which keep a connection alive, and all other fields are dropped.
+a character: however the network cuts a stream, the same events come out of it. Comments, which keep
+a connection alive, and all other fields are dropped.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 
 class TooLong(ValueError):
@@ -13,7 +16,7 @@ class TooLong(ValueError):
 
 
 class Parser:
-    """Feed it bytes from the network; it returns the events that they complete."""
+    """Feed it bytes from the network; it yields the events that they complete."""
 
     def __init__(self, line_max_bytes: int) -> None:
         self._line_max_bytes = line_max_bytes
@@ -21,15 +24,42 @@ class Parser:
         self._rest_bytes = 0
         self._data: list[bytes] = []  # the data lines of an event that has not ended
         self._data_bytes = 0
+        self._after_return = False  # the last line ended in CR, whose LF may follow
         self._started = False
 
-    def feed(self, chunk: bytes) -> list[bytes]:
-        """Return the data of each event that `chunk` completes. Raises TooLong."""
-        if b"\r" in chunk or (self._rest and self._rest[-1].endswith(b"\r")):
-            chunk = self._without_returns(chunk)
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield the data of each event that `chunk` completes.
+
+        Raises:
+            TooLong: After the events before that line.
+        """
+        *lines, rest = self._split(chunk)
+        for line in lines:
+            if line:
+                self._take(line)
+            elif self._data:
+                yield self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+                self._data, self._data_bytes = [], 0
+        if rest:
+            self._rest.append(rest)
+            self._rest_bytes += len(rest)
+            self._check(self._rest_bytes)
+
+    def flush(self) -> Iterator[bytes]:
+        """Yield the event that the end of the stream left open, without a final line end."""
+        return self.feed(b"\n\n")
+
+    def _split(self, chunk: bytes) -> list[bytes]:
+        """Return the lines that `chunk` ends, and last what it has of the next one."""
+        if not chunk:
+            return [b""]
+        if self._after_return:
+            chunk = chunk.removeprefix(b"\n")
+        self._after_return = chunk.endswith(b"\r")
+        if b"\r" in chunk:
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         if b"\n" not in chunk:
-            self._keep(chunk)
-            return []
+            return [chunk]
         if self._rest:
             self._rest.append(chunk)
             chunk = b"".join(self._rest)
@@ -37,47 +67,19 @@ class Parser:
         if not self._started:
             self._started = True
             chunk = chunk.removeprefix(b"\xef\xbb\xbf")
-        *lines, rest = chunk.split(b"\n")
-        if rest:
-            self._keep(rest)
-        return self._events(lines)
+        return chunk.split(b"\n")
 
-    def flush(self) -> list[bytes]:
-        """Return the event that the end of the stream left open, without a final line end."""
-        rest, self._rest = b"".join(self._rest), []
-        return self._events([rest.rstrip(b"\r"), b""])
-
-    def _events(self, lines: list[bytes]) -> list[bytes]:
-        events: list[bytes] = []
-        for line in lines:
-            if not line:
-                if self._data:
-                    events.append(self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
-                    self._data, self._data_bytes = [], 0
-            elif line.startswith(b"data:"):
-                self._take(line, line[6:] if line[5:6] == b" " else line[5:])
-            elif line == b"data":
-                self._take(line, b"")
-        return events
-
-    def _take(self, line: bytes, data: bytes) -> None:
-        self._data.append(data)
+    def _take(self, line: bytes) -> None:
+        if line.startswith(b"data:"):
+            self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+        elif line == b"data":
+            self._data.append(b"")
+        else:
+            self._check(len(line))
+            return
         self._data_bytes += len(line)
         self._check(self._data_bytes)
-
-    def _keep(self, piece: bytes) -> None:
-        self._rest.append(piece)
-        self._rest_bytes += len(piece)
-        self._check(self._rest_bytes)
 
     def _check(self, size: int) -> None:
         if size > self._line_max_bytes:
             raise TooLong(f"more than {self._line_max_bytes} bytes")
-
-    def _without_returns(self, chunk: bytes) -> bytes:
-        """Replace CRLF and CR by LF. A CR at the end waits, because its LF may follow."""
-        if self._rest and self._rest[-1].endswith(b"\r"):
-            chunk = b"\r" + chunk
-            self._rest[-1] = self._rest[-1][:-1]
-        held = b"\r" if chunk.endswith(b"\r") else b""
-        return chunk.removesuffix(held).replace(b"\r\n", b"\n").replace(b"\r", b"\n") + held

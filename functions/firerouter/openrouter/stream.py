@@ -2,19 +2,24 @@
 
     bytes -> sse.Parser -> JSON -> a reader -> the new deltas, and the answer so far
 
-A stream that ends with neither `[DONE]` nor a finish reason was truncated, however cleanly it
-closed.
+An answer ends with `[DONE]`: nothing after it is read. Without that it ends with a finish reason,
+once its usage has had a moment to follow, whether the connection is closed, broken or silent then.
+A stream that ends with neither was truncated, however cleanly it closed.
+
+What was read before a failure is passed on before the failure is raised, even if the network
+brought both at once: how it cuts a stream makes no difference to an answer.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
 from ..contract import parse_json
-from ..errors import AnswerTooLong, ImagesTooLarge, UpstreamMalformed
+from ..errors import AnswerTooLong, ImagesTooLarge, StreamCut, UpstreamError, UpstreamMalformed
 from . import sse
 from .answer import Answer, Delta
 from .deadline import Deadline
@@ -60,6 +65,7 @@ class AnswerStream:
             self._reader = ImageReader(self.answer, image_api_count, limits)
         self._response = response
         self._deadline = deadline
+        self._limits = limits
         self._parser = sse.Parser(limits.line_max_bytes)
         self._too_long = ImagesTooLarge if wants_images else AnswerTooLong
         in_base64 = limits.images_max_bytes * 3 // 2
@@ -67,6 +73,8 @@ class AnswerStream:
         self._first: list[Delta] | None = None
         self._is_done = False
         self._is_event_stream = True  # until `prime` has looked
+        self._usage_due_at: float | None = None  # of an answer that has its finish reason
+        self._failure: UpstreamError | None = None
 
     async def prime(self) -> None:
         """Wait for the first deltas, or for the end if there are none."""
@@ -81,26 +89,66 @@ class AnswerStream:
 
     async def close(self) -> None:
         """Close the connection, which stops generation and billing, if the provider supports it."""
+        if self._is_done:
+            await self._response.drain(self._limits.drain_s)
         await self._response.close()
 
     async def _next(self) -> list[Delta] | None:
         """Return the next deltas, at least one, or None at the end of a complete answer."""
-        if not self._is_event_stream:
-            return await self._read_document()
         self._deadline.start_silence()
-        while True:
-            chunk = await self._response.next_chunk()
-            try:
-                events = self._parser.flush() if chunk is None else self._parser.feed(chunk)
-            except sse.TooLong:
-                raise self._too_long from None
-            deltas = [delta for event in events for delta in self._read_event(event)]
+        while self._failure is None and not self._is_done:
+            if self._is_event_stream:
+                deltas = self._read_chunk(await self._next_chunk())
+            else:
+                deltas = self._read_document(await self._body())
             if deltas:
                 # only now, because comments and empty chunks are not progress
                 self._deadline.end_silence()
+                self._usage_due_at = None
                 return deltas
-            if chunk is None:
-                return self.answer.finish(done=self._is_done) or None
+        if self._failure is not None:
+            raise self._failure
+        return self.answer.finish() or None
+
+    async def _next_chunk(self) -> bytes | None:
+        """Return the next bytes, or None at the end; also at that of an answer that has finished,
+        if no usage follows."""
+        if not self.answer.has_ended:
+            return await self._response.next_chunk()
+        self._deadline.end_silence()
+        if self._usage_due_at is None:
+            self._usage_due_at = asyncio.get_running_loop().time() + self._limits.usage_wait_s
+        try:
+            async with asyncio.timeout_at(self._usage_due_at):
+                return await self._response.next_chunk()
+        except (TimeoutError, StreamCut):
+            return None
+
+    def _read_chunk(self, chunk: bytes | None) -> list[Delta]:
+        """Return the deltas in these bytes, or in what the end of the stream left open."""
+        deltas: list[Delta] = []
+        try:
+            for event in self._parser.flush() if chunk is None else self._parser.feed(chunk):
+                for delta in self._read_event(event):
+                    deltas.append(delta)  # noqa: PERF402  # those before a failure are kept
+                if self._is_done:
+                    return deltas
+        except sse.TooLong:
+            self._failure = self._too_long()
+        except UpstreamMalformed as error:
+            if chunk is not None:
+                self._failure = error  # else the stream was cut inside this event
+        except UpstreamError as error:
+            self._failure = error
+        if chunk is None:
+            self._end()
+        return deltas
+
+    def _end(self) -> None:
+        """Note that nothing follows."""
+        self._is_done = True
+        if not self.answer.has_ended:
+            self._failure = self._failure or StreamCut()
 
     def _read_event(self, data: bytes) -> Iterator[Delta]:
         if data == DONE:
@@ -109,29 +157,39 @@ class AnswerStream:
         try:
             chunk = orjson.loads(data)
         except ValueError:
-            chunk = self._parse_odd(data)
+            return self._read_odd(data)
         return self._reader.read(chunk, whole=False)
 
-    def _parse_odd(self, data: bytes) -> object:
-        """Parse JSON that contains half a character, or NaN, which counts as null."""
+    def _read_odd(self, data: bytes) -> Iterator[Delta]:
+        """Read what orjson refuses: `[DONE]` with spaces, nothing, or odd JSON.
+
+        That has half of a character, whose other half follows, or NaN, which is read as null.
+        """
+        word = data.strip()
+        if word in (b"", DONE):
+            self._is_done = self._is_done or word == DONE
+            return iter(())
         try:
             chunk = parse_json(data, lenient=True)
         except (ValueError, RecursionError):
             raise UpstreamMalformed from None
         self.answer.has_split_characters = True
-        return chunk
+        return self._reader.read(chunk, whole=False)
 
-    async def _read_document(self) -> list[Delta] | None:
+    async def _body(self) -> bytearray:
+        return await self._response.read(self._body_max_bytes, self._too_long)
+
+    def _read_document(self, body: bytearray) -> list[Delta]:
         """Read JSON that arrived instead of a stream: an error, or a complete answer."""
-        if self._is_done:
-            return self.answer.finish(done=True) or None
-        self._deadline.start_silence()
-        body = await self._response.read(self._body_max_bytes, self._too_long)
+        self._is_done = True
+        deltas: list[Delta] = []
         try:
             document = parse_json(body, lenient=True)
         except (ValueError, RecursionError):
             raise UpstreamMalformed from None
-        self._is_done = True
-        self._deadline.end_silence()
-        deltas = list(self._reader.read(document, whole=True))
-        return deltas or await self._read_document()
+        try:
+            for delta in self._reader.read(document, whole=True):
+                deltas.append(delta)  # noqa: PERF402  # those before a failure are kept
+        except UpstreamError as error:
+            self._failure = error
+        return deltas

@@ -30,6 +30,21 @@ class Usage:
     cached_tokens: int | None = None
     cost_nano_usd: int | None = None
     byok_nano_usd: int = 0
+    cache_write_tokens: int | None = None
+
+    def then(self, later: Usage) -> Usage:
+        """Return the usage of an answer that reports this one first. What is zero or unknown in
+        the later one, and was not in this one, is what this one says."""
+        is_priced = later.cost_nano_usd or self.cost_nano_usd is None
+        return Usage(
+            prompt_tokens=later.prompt_tokens or self.prompt_tokens,
+            completion_tokens=later.completion_tokens or self.completion_tokens,
+            reasoning_tokens=later.reasoning_tokens or self.reasoning_tokens,
+            cached_tokens=later.cached_tokens or self.cached_tokens,
+            cache_write_tokens=later.cache_write_tokens or self.cache_write_tokens,
+            cost_nano_usd=later.cost_nano_usd if is_priced else self.cost_nano_usd,
+            byok_nano_usd=later.byok_nano_usd if is_priced else self.byok_nano_usd,
+        )
 
     def to_wire(self) -> Json:
         """Return the tokens as in the `usage` of a result."""
@@ -42,6 +57,8 @@ class Usage:
             wire["reasoningTokens"] = self.reasoning_tokens
         if self.cached_tokens is not None:
             wire["cachedTokens"] = self.cached_tokens
+        if self.cache_write_tokens:
+            wire["cacheWriteTokens"] = self.cache_write_tokens
         return wire
 
 
@@ -50,11 +67,13 @@ def total(usages: Iterable[Usage]) -> Usage:
     added = list(usages)
     reasoning = [one.reasoning_tokens for one in added if one.reasoning_tokens is not None]
     cached = [one.cached_tokens for one in added if one.cached_tokens is not None]
+    written = sum(one.cache_write_tokens or 0 for one in added)
     return Usage(
         prompt_tokens=sum(one.prompt_tokens for one in added),
         completion_tokens=sum(one.completion_tokens for one in added),
         reasoning_tokens=sum(reasoning) if reasoning else None,
         cached_tokens=sum(cached) if cached else None,
+        cache_write_tokens=written or None,
         cost_nano_usd=sum(one.cost_nano_usd or 0 for one in added),
         byok_nano_usd=sum(one.byok_nano_usd for one in added),
     )
@@ -79,6 +98,7 @@ def read_usage(value: object) -> Usage | None:
         completion_tokens=read_tokens(value.get("completion_tokens")) or 0,
         reasoning_tokens=read_tokens(completion.get("reasoning_tokens")),
         cached_tokens=read_tokens(prompt.get("cached_tokens")),
+        cache_write_tokens=read_tokens(prompt.get("cache_write_tokens")) or None,
         cost_nano_usd=cost,
         byok_nano_usd=byok,
     )

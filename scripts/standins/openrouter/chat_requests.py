@@ -60,6 +60,7 @@ class ChatRequest:
     wants_title: bool
     session_id: str | None
     beginnings: str  # of the first message and the last one
+    messages: tuple[Json, ...]
     unread: tuple[Json, ...]  # the annotations of files that came without theirs
 
 
@@ -96,6 +97,7 @@ def read_chat_request(raw: bytes) -> ChatRequest:
             _text(message.get("content"))[:ASKED_MAX_CHARS]
             for message in (messages[0], messages[-1])
         ),
+        messages=tuple(messages),
         unread=tuple(_unread(messages)),
     )
 

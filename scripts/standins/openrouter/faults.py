@@ -10,6 +10,7 @@ from typing import Any
 from . import behaviors as does
 from . import odd_answers as says
 from . import odd_charges as bills
+from . import odd_shapes as shapes
 from .behaviors import Behavior
 from .chat_requests import ChatRequest
 from .completions import Answer, limited
@@ -396,13 +397,85 @@ BILLS = (
     ),
 )
 
+SHAPES = (
+    Fault("sim/held-after-done", "answers, and holds the connection", shapes.held_after_done),
+    Fault("sim/held-after-finish", "the same, without [DONE]", shapes.held_after_finish),
+    Fault("sim/done-with-space", "ends with `[DONE] `", shapes.spaced_done),
+    Fault(
+        "sim/blank-finish",
+        "three tokens, each with a finish_reason of no characters, then a clean end",
+        shapes.blank_finish,
+    ),
+    Fault(
+        "sim/network-error",
+        "three tokens, then finish_reason network_error",
+        reshape=shapes.finishing("network_error"),
+    ),
+    Fault(
+        "sim/max-tokens",
+        "three tokens, then finish_reason max_tokens",
+        reshape=shapes.finishing("max_tokens"),
+    ),
+    Fault(
+        "sim/guardrail",
+        "three tokens, then finish_reason guardrail_intervened",
+        reshape=shapes.finishing("guardrail_intervened"),
+    ),
+    Fault(
+        "sim/paid-packet-error",
+        "five tokens and an error with usage in one packet, and charges for them",
+        shapes.error_in_packet,
+        does.error_in_200,
+        paid=True,
+        bills_always=True,
+    ),
+    Fault("sim/paid-zero-usage", "its usage, then one of zeros", shapes.zero_usage, paid=True),
+    Fault("sim/paid-floats", "its usage has floats", paid=True, misreport=shapes.floats),
+    Fault("sim/two-choices", "two answers at once", shapes.two_choices),
+    Fault(
+        "sim/reasoning-details",
+        "reasons in reasoning_details alone",
+        shapes.reasoning_details_alone,
+    ),
+    Fault(
+        "sim/plain-reasoning",
+        "reasons without reasoning_details; a 400 if calls come back without reasoning",
+        shapes.plain_reasoning,
+        refuse=shapes.wants_reasoning,
+    ),
+    Fault(
+        "sim/shared-index",
+        "calls each tool three times, all with index 0",
+        shapes.shared_index,
+    ),
+    Fault(
+        "sim/odd-tools",
+        "calls each tool without index or id, its arguments an object",
+        shapes.odd_calls,
+    ),
+    Fault("sim/wrapped-json", "JSON in a fence between two sentences", answer=shapes.wrapped_json),
+    Fault(
+        "sim/strict-turns",
+        "a 400 if roles don't alternate, or a message is blank",
+        does.stream_fast,
+        refuse=shapes.strict_turns,
+    ),
+    Fault(
+        "sim/blank-first",
+        "sim/strict-turns, and a blank answer to a prompt of one paragraph",
+        does.stream_fast,
+        refuse=shapes.strict_turns,
+        answer=shapes.blank,
+    ),
+)
+
 _STATUSES = tuple(Fault(known.name, known.line, refuse=known.refuse) for known in NAMED_STATUSES)
 
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault
     for group in (
         *(_ANSWERS, _READS, _TOOLS, _JSON, _TIME),
-        *(_CONNECTION, _BODIES, _ERRORS, _ENDS, BILLS, _STATUSES),
+        *(_CONNECTION, _BODIES, _ERRORS, _ENDS, BILLS, SHAPES, _STATUSES),
     )
     for fault in group
 }

@@ -49,6 +49,8 @@ FAULTS: Mapping[str, str] = {
     "sim/vectors-missing": "one vector fewer than inputs",
     "sim/vectors-uneven": "one vector is shorter than the others",
     "sim/vectors-floats": "numbers, whatever encoding was asked for",
+    "sim/vectors-no-base64": "a 400 for base64, whose reason is in metadata.raw",
+    "sim/vectors-paid-empty-base64": "no vectors for base64, at 3 dollars a million tokens",
     "sim/vectors-error-in-200": "200 with JSON of only id and error",
     "sim/vectors-cut": "closed in the middle of the body",
     "sim/vectors-429": "429, no hint when to retry",
@@ -69,7 +71,13 @@ async def embed(
         raise overloaded()
     if model == "sim/vectors-429":
         raise rate_limited()
+    in_base64 = json_object(raw).get("encoding_format") == "base64"
+    if model == "sim/vectors-no-base64" and in_base64:
+        reason = "base64 encoding is not currently supported"
+        raise Refusal(400, "Provider returned error", {"raw": json.dumps({"detail": reason})})
     accept(response, inputs[0])
+    if model == "sim/vectors-paid-empty-base64" and in_base64:
+        response["data"] = []
     if model.endswith("-silent"):
         await asyncio.sleep(SILENCE_S)
     if model == "sim/vectors-shuffled":

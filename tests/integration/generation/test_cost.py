@@ -18,6 +18,7 @@ from firerouter.generation.reconciler import Reconciler
 from firerouter.ledger import OpenEntry, Outcome
 from scripts.devtools.suite import Suite
 from scripts.standins.openrouter.faults import BILLS
+from scripts.standins.openrouter.odd_charges import REFUSAL
 from tests.support import counters
 from tests.support.bill import Account, Bill, billed_world
 from tests.support.eventually import EVENTUALLY_S, until
@@ -125,37 +126,45 @@ def tokens_of(attempt: dict[str, Any]) -> int:
 
 
 @pytest.mark.parametrize(
-    ("model", "reason"),
+    ("model", "reason", "tries"),
     [
-        ("sim/paid-empty", "empty_answer"),
-        ("sim/paid-hidden", "empty_answer"),
-        ("sim/paid-refusal", "empty_answer"),
-        ("sim/paid-error", "upstream_busy"),
+        ("sim/paid-empty", "empty_answer", 2),
+        ("sim/paid-hidden", "empty_answer", 2),
+        ("sim/paid-error", "upstream_busy", 3),
     ],
 )
 async def test_what_ends_before_a_first_token_is_charged_for_each_attempt(
-    books: Books, model: str, reason: str
+    books: Books, model: str, reason: str, tries: int
 ) -> None:
     failure = await books.failure(model)
     assert failure.reason == reason
     entry = await books.entry()
-    assert [attempt["reason"] for attempt in entry["attempts"]] == [reason] * 3
+    assert [attempt["reason"] for attempt in entry["attempts"]] == [reason] * tries
     assert all(attempt["costNanoUsd"] > 0 for attempt in entry["attempts"])
     bill = await books.assert_paid()
-    assert bill.generations == 3
+    assert bill.generations == tries
     usage = failure.details["usage"]
     assert usage["cost"] == bill.nano_usd / USD
     assert usage["costDetails"] == {"answer": 0, "failedAttempts": bill.nano_usd / USD}
 
 
 async def test_what_failed_attempts_cost_counts_against_the_cap(books: Books) -> None:
-    await books.world.write("config/app", {"freeModelsOnly": False, "limits": {"usdPerDay": 0.1}})
+    await books.world.write("config/app", {"freeModelsOnly": False, "limits": {"usdPerDay": 0.09}})
     assert (await books.failure("sim/paid-empty")).reason == "empty_answer"
-    assert (await books.account.bill()).nano_usd == 15 * CENT
+    assert (await books.account.bill()).nano_usd == 10 * CENT
     for _ in range(3):
         with pytest.raises(QuotaExceeded):
             await books.again()
-    assert (await books.account.bill()).nano_usd == 15 * CENT
+    assert (await books.account.bill()).nano_usd == 10 * CENT
+
+
+async def test_a_refusal_is_an_answer_that_is_charged_once(books: Books) -> None:
+    result = await books.ask("sim/paid-refusal")
+    assert (result["text"], result["refusal"]) == (REFUSAL, REFUSAL)
+    assert result["finishReason"] == "content_filter"
+    assert len(result["attempts"]) == 1
+    bill = await books.assert_paid()
+    assert (bill.generations, result["usage"]["cost"]) == (1, bill.nano_usd / USD)
 
 
 async def test_an_answer_tells_what_the_attempt_before_it_cost(books: Books) -> None:
@@ -171,7 +180,7 @@ async def test_a_fallback_is_priced_by_itself(books: Books) -> None:
     settings = {"fallbackModels": ["sim/fast"]}
     result = await books.ask("sim/paid-empty", settings)
     assert result["model"] == "sim/fast"
-    assert result["usage"]["costDetails"] == {"answer": 0, "failedAttempts": 0.15}
+    assert result["usage"]["costDetails"] == {"answer": 0, "failedAttempts": 0.1}
     await books.assert_paid()
 
 

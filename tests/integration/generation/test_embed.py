@@ -118,6 +118,28 @@ async def test_base64_holds_the_same_numbers(world: World, model: str) -> None:
         assert list(numbers) == pytest.approx(other["embedding"])
 
 
+@pytest.mark.parametrize("model", ["sim/vectors-no-base64", "sim/vectors-paid-empty-base64"])
+@pytest.mark.parametrize("form", ["float", "base64"])
+async def test_a_model_without_base64_is_asked_for_numbers(
+    world: World, model: str, form: str
+) -> None:
+    instance = await paid(world, model)
+    marker, texts = marked(2)
+    first = await embed(instance, input=texts, dimensions=4, encodingFormat=form)
+    second = await embed(instance, input=texts, dimensions=4, encodingFormat="float")
+    assert len(first["embeddings"]) == len(second["embeddings"]) == 2
+    assert isinstance(first["embeddings"][0]["embedding"], list if form == "float" else str)
+    asked = [body["body"]["encoding_format"] for body in await world.embedded(marker)]
+    assert asked == ["base64", "float", "float"]  # and it is remembered
+    assert [len(result["attempts"]) for result in (first, second)] == [2, 1]
+    entries = (await world.all("generations")).values()
+    attempts = sorted((entry["attempts"] for entry in entries), key=len, reverse=True)
+    costs = [[attempt["costNanoUsd"] for attempt in each] for each in attempts]
+    price = first["usage"]["cost"] > 0
+    assert [[bool(cost) for cost in each] for each in costs] == [[price, price], [price]]
+    assert not any(entry["costIsEstimate"] for entry in entries)
+
+
 async def test_a_price_is_charged_to_the_day_and_no_reservation_is_left(world: World) -> None:
     instance = await paid(world, PAID)
     result = await embed(instance, input=["x" * 4000] * 10, dimensions=4)

@@ -370,6 +370,60 @@ async def test_after_the_first_token_nothing_is_tried_again(
     assert len(tries.attempts) == 1
 
 
+@pytest.mark.parametrize(
+    ("rest", "failure"),
+    [
+        (b"data: {broken\n\n", UpstreamMalformed),
+        (chunk(error={"code": 503, "message": "x"}), UpstreamBusy),
+    ],
+    ids=["malformed", "error"],
+)
+async def test_a_failure_in_the_packet_of_the_first_token_comes_after_it(
+    openrouter: OpenRouter, upstream: Upstream, rest: bytes, failure: type[UpstreamError]
+) -> None:
+    upstream.acts = {"a/a": [says(chunk("Hel") + chunk("lo") + rest)], "b/b": [HELLO]}
+    tries = AttemptLog()
+    with pytest.raises(failure):
+        await ask(openrouter, "a/a", "b/b", tries=tries)
+    assert upstream.models == ["a/a"]
+    (attempt,) = tries.attempts
+    assert attempt.answer is not None
+    assert attempt.answer.text == "Hello"
+
+
+async def test_an_empty_answer_is_asked_for_once_more_and_not_a_third_time(
+    openrouter: OpenRouter, upstream: Upstream, jitter: list[tuple[float, float]]
+) -> None:
+    used = {"prompt_tokens": 9, "completion_tokens": 0, "cost": 0.05}
+    empty = says(chunk(""), chunk(finish="stop", usage=used), b"data: [DONE]\n\n")
+    upstream.acts = {"a/a": [empty], "b/b": [fails(503), empty], "c/c": [HELLO]}
+    tries = AttemptLog()
+    assert await ask(openrouter, "a/a", "b/b", "c/c", tries=tries) == "Hello"
+    assert upstream.models == ["a/a", "a/a", "b/b", "b/b", "b/b", "c/c"]
+    paid = [attempt.usage for attempt in tries.attempts if attempt.reason == "empty_answer"]
+    assert [usage.cost_nano_usd for usage in paid if usage] == [50_000_000] * 4
+
+
+async def test_an_answer_ends_with_done_though_the_connection_stays_open(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    held = says(chunk("Hello"), chunk(finish="stop"), b"data: [DONE]\n\n", 3600.0)
+    upstream.acts["a/a"] = [held]
+    async with asyncio.timeout(MARGIN_S):
+        assert await ask(openrouter, "a/a") == "Hello"
+        await upstream.asked[0].left.wait()
+
+
+async def test_a_connection_whose_answer_ended_is_used_again(
+    openrouter: OpenRouter, upstream: Upstream
+) -> None:
+    late_end = says(chunk("Hello"), chunk(finish="stop"), b"data: [DONE]\n\n", 0.01)
+    upstream.acts["a/a"] = [HELLO, late_end, HELLO]
+    for _ in range(3):
+        assert await ask(openrouter, "a/a") == "Hello"
+    assert len({asked.peer for asked in upstream.asked}) == 1
+
+
 async def test_a_server_that_is_not_there_is_tried_three_times(
     upstream: Upstream, jitter: list[tuple[float, float]]
 ) -> None:
@@ -1064,7 +1118,7 @@ async def test_an_empty_answer_from_every_try_is_said_to_be_one(
     upstream.acts["a/a"] = [says(chunk(finish="stop"), b"data: [DONE]\n\n")]
     with pytest.raises(EmptyAnswer):
         await ask(openrouter, "a/a")
-    assert upstream.models == ["a/a"] * 3
+    assert upstream.models == ["a/a"] * 2
 
 
 # -- GET -------------------------------------------------------------------------------------------

@@ -122,11 +122,18 @@ def test_what_is_not_right_is_named(change: dict[str, Any], field: str) -> None:
         ([{"role": "user", "content": [{"type": "text", "text": "x"}]}], "messages[0].content"),
         ([*TURNS, {"role": "user", "content": "x", "name": "y"}], "messages[2].name"),
         ([*TURNS, "text"], "messages[2]"),
+        ([*TURNS, {"role": "user", "content": " \n"}], "messages[2].content"),
         ([{"role": "user", "content": "x"}] * (limits.MESSAGES_MAX + 1), "messages"),
     ],
 )
 def test_what_is_not_right_in_a_message_is_named(messages: Any, field: str) -> None:
     assert refused({"feature": "chat", "messages": messages}).details["field"] == field
+
+
+def test_a_context_alone_is_a_question_too() -> None:
+    asked = [*TURNS, {"role": "user", "content": ""}]
+    request = parse(ExecutePrompt, {"feature": "chat", "messages": asked, "context": "Notes"})
+    assert request.question == "Notes"
 
 
 @pytest.mark.parametrize(

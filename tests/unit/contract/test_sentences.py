@@ -243,6 +243,7 @@ CONFLICTS: Final[Mapping[type[BaseModel], tuple[tuple[dict[str, Any], str], ...]
             "tools",
         ),
         ({"feature": "chat", "messages": [{"role": "user"}]}, "messages[0].content"),
+        ({"feature": "chat", "messages": [{**SAID, "content": " "}]}, "messages[0].content"),
         (
             {"feature": "chat", "messages": [{**CALLS, "role": "user"}, SAID]},
             "messages[0].toolCalls",

@@ -294,6 +294,12 @@ def test_what_is_ours_is_no_parameter_of_theirs(name: str) -> None:
         )
 
 
+def test_two_answers_would_be_paid_for_and_one_of_them_read() -> None:
+    assert wrong({"parameters": {"n": 2}}) == {
+        "parameters.n": "parameters.n may not be set: only one answer is read."
+    }
+
+
 # -- the way there and back ------------------------------------------------------------------------
 
 NAMES = st.text("abcXYZ.-_ é`", min_size=1, max_size=8).filter(lambda name: name.strip("_"))

@@ -23,6 +23,7 @@ from firerouter.generation.limits import GenerationLimits
 from firerouter.generation.preparation import PreparedRequest
 from firerouter.generation.prices import ModelPrice, Prices
 from firerouter.generation.result import (
+    NO_TEXT,
     REASONING_NOT_KEPT,
     Conclusion,
     build_outcome,
@@ -256,6 +257,29 @@ async def test_reasoning_that_cannot_be_sent_back_is_told_after_the_other_notice
     result, _ = settled(generation, came(generation, asked(long), notices=(NOTICE,)))
     assert result["notices"] == [NOTICE, REASONING_NOT_KEPT]
     assert "reasoningDetails" not in result
+
+
+@pytest.mark.parametrize("finish", ["length", "content_filter", "stop"])
+async def test_an_answer_without_text_says_why(finish: str) -> None:
+    generation = admitted()
+    thought = answer(" \n", finish=finish)
+    thought.add_text("reasoning", "Hm.")
+    result, _ = settled(generation, came(generation, asked(thought)))
+    assert [notice["reason"] for notice in result["notices"]] == ["no_text"]
+    assert result["notices"][0]["message"] == NO_TEXT[finish]
+    spoken, _ = settled(generation, came(generation, asked(answer(finish=finish))))
+    assert "notices" not in spoken
+
+
+async def test_a_refusal_is_told_beside_the_text() -> None:
+    generation = admitted(parameters={"response_format": {"type": "json_object"}})
+    refused = answer("", finish="stop")
+    refused.add_refusal("I am sorry.")
+    refused.finish()
+    result, _ = settled(generation, came(generation, asked(refused)))
+    assert (result["text"], result["refusal"]) == ("I am sorry.", "I am sorry.")
+    assert result["finishReason"] == "content_filter"
+    assert "notices" not in result
 
 
 async def test_the_json_of_a_whole_answer_is_read_and_a_fault_is_told_of() -> None:

@@ -29,7 +29,7 @@ def test_every_field_that_is_read_is_one_of_the_official_sdks_model() -> None:
     assert TOLD.keys() <= GenerationResponseData.model_fields.keys()
 
 
-@pytest.mark.parametrize("absent", [None, "12", -1, 1.5, True, 2**60])
+@pytest.mark.parametrize("absent", [None, "12", -1, -0.5, True, 2**60])
 def test_what_is_odd_is_left_out(absent: Any) -> None:
     odd = {
         "native_tokens_prompt": absent,

@@ -313,7 +313,6 @@ def test_the_image_api_is_sent_what_it_takes() -> None:
         ("provider.dataCollection", {"dataCollection": "deny"}),
         ("provider.maxPrice", {"maxPrice": {"image": 1}}),
         ("provider.requireParameters", {"order": ["openai"], "requireParameters": True}),
-        ("parameters.n", {"n": "two"}),
         ("parameters.resolution", {"resolution": "2K"}),
     ],
 )
@@ -325,6 +324,16 @@ def test_what_the_image_api_would_not_keep_to_is_not_saved(field: str, value: An
     assert refused.value.details["field"] == field
     for more in ({"imageApi": "chat"}, {"kind": "chat"}):
         parse(FeatureSettings, {**drawing, **more})
+
+
+@pytest.mark.parametrize(
+    ("api", "n"), [("images", "two"), ("images", 0), ("chat", 2), ("chat", "two")]
+)
+def test_a_number_of_answers_is_for_the_image_api_and_a_number(api: str, n: Any) -> None:
+    kind = "image" if api == "images" else "chat"
+    with pytest.raises(InvalidArgument) as refused:
+        parse(FeatureSettings, {"kind": kind, "imageApi": api, "parameters": {"n": n}})
+    assert refused.value.details["field"] == "parameters.n"
 
 
 def test_the_image_api_knows_who_asks_and_in_which_conversation() -> None:

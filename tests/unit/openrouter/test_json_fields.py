@@ -41,7 +41,10 @@ def test_a_name_can_be_stored(odd: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "count"),
-    [(0, 0), (7, 7), (-1, None), (True, None), (7.0, None), ("7", None), (2**53, None)],
+    [
+        *((0, 0), (7, 7), (7.0, 7), (6.2, 7), (0.0, 0), (-1, None), (-0.5, None), (True, None)),
+        *(("7", None), (2**53, None), (1e300, None), (math.nan, None), (math.inf, None)),
+    ],
 )
 def test_a_count_is_a_whole_number_that_javascript_counts(value: object, count: int | None) -> None:
     assert json_fields.as_count(value) == count

@@ -15,7 +15,7 @@ def events(*chunks: bytes, line_max_bytes: int = LINE_MAX) -> list[bytes]:
     """The events of a whole stream, the one that its end completes included."""
     parser = Parser(line_max_bytes)
     found = [event for chunk in chunks for event in parser.feed(chunk)]
-    return found + parser.flush()
+    return [*found, *parser.flush()]
 
 
 # the examples of the specification, section 9.2.6
@@ -56,10 +56,10 @@ def test_a_crlf_cut_in_two_is_one_line_end() -> None:
 
 def test_an_event_is_out_as_soon_as_its_blank_line_is_in() -> None:
     parser = Parser(LINE_MAX)
-    assert parser.feed(b"data: a\n") == []
-    assert parser.feed(b"\n") == [b"a"]
-    assert parser.feed(b"data: b\r\n\r\n") == [b"b"]
-    assert parser.flush() == []
+    assert list(parser.feed(b"data: a\n")) == []
+    assert list(parser.feed(b"\n")) == [b"a"]
+    assert list(parser.feed(b"data: b\r\n\r\n")) == [b"b"]
+    assert list(parser.flush()) == []
 
 
 def test_comments_and_other_fields_are_dropped() -> None:
@@ -113,8 +113,8 @@ def test_a_line_that_does_not_end_is_refused(piece: int) -> None:
 def test_a_line_that_ends_counts_no_more() -> None:
     parser = Parser(100)
     for _ in range(50):
-        assert parser.feed(b"data: " + b"x" * 60) == []
-        assert parser.feed(b"\n\n") == [b"x" * 60]
+        assert list(parser.feed(b"data: " + b"x" * 60)) == []
+        assert list(parser.feed(b"\n\n")) == [b"x" * 60]
 
 
 def test_an_event_of_endless_lines_is_refused_too() -> None:

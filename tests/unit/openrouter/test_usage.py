@@ -46,17 +46,18 @@ def test_usage_is_read_as_openrouter_counts_it() -> None:
             "total_tokens": 30,
             "cost": 0.0000015,
             "cost_details": {"upstream_inference_cost": None},
-            "prompt_tokens_details": {"cached_tokens": 4},
+            "prompt_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 5},
             "completion_tokens_details": {"reasoning_tokens": 7},
         }
     )
-    assert usage == Usage(10, 20, 7, 4, 1500)
+    assert usage == Usage(10, 20, 7, 4, 1500, cache_write_tokens=5)
     assert usage.to_wire() == {
         "promptTokens": 10,
         "completionTokens": 20,
         "totalTokens": 30,
         "reasoningTokens": 7,
         "cachedTokens": 4,
+        "cacheWriteTokens": 5,
     }, "the cost is that of all attempts, and not this one's"
 
 
@@ -93,7 +94,7 @@ def test_what_is_no_object_is_no_usage(value: Any) -> None:
     assert read_usage(value) is None
 
 
-@pytest.mark.parametrize("odd", [None, "7", -1, 1.5, True, [], {}, math.nan, 2**53, 10**8 + 1])
+@pytest.mark.parametrize("odd", [None, "7", -1, -0.5, True, [], {}, math.nan, 2**53, 10**8 + 1])
 def test_an_odd_number_of_tokens_is_left_out(odd: Any) -> None:
     assert read_usage(
         {

@@ -19,7 +19,7 @@ from openrouter.utils.eventstreaming import EventStream
 
 from firerouter.openrouter import nano_usd
 from firerouter.openrouter.generation_cost import read_generation
-from scripts.standins.openrouter.faults import BILLS, FAULTS
+from scripts.standins.openrouter.faults import BILLS, FAULTS, SHAPES
 from scripts.standins.openrouter.image_generation import FAULTS as IMAGES
 from scripts.standins.openrouter.image_generation import TAKES
 from scripts.standins.openrouter.vectors import FAULTS as VECTORS
@@ -1180,8 +1180,8 @@ async def test_a_fault_is_what_its_line_says(server: Server, name: str) -> None:
 
 
 def test_every_fault_of_the_table_is_tested() -> None:
-    billing = {fault.name for fault in BILLS}  # test_openrouter_bill.py
-    assert set(FAULTS) == set(CHECKS) | set(STATUSES) | billing
+    elsewhere = {fault.name for fault in (*BILLS, *SHAPES)}  # test_openrouter_{bill,shapes}.py
+    assert set(FAULTS) == set(CHECKS) | set(STATUSES) | elsewhere
 
 
 def test_the_command_line_lists_every_fault() -> None:
