@@ -32,6 +32,8 @@ export interface AppSettings {
   retention?: Retention;
   /** Whether everything that would be billed is refused, in settings and in calls. */
   freeModelsOnly?: boolean;
+  /** Whose App Check tokens are valid for one call only: their clients have to ask for limited-use tokens. A copied token is refused then, and each call takes some milliseconds longer. */
+  singleUseAppCheck?: "off" | "anonymous" | "all";
   /** Whether the daily check may replace a feature's model once OpenRouter has withdrawn it. */
   replaceGoneModels?: boolean;
 }

@@ -121,6 +121,7 @@ TIERS_MAX: Final = 20
 
 # What an anonymous user may do, whose next account costs nothing
 ANONYMOUS_REQUESTS_PER_MINUTE: Final = 5
+ANONYMOUS_REQUESTS_PER_DAY: Final = 20  # with titles, less than a free OpenRouter account has
 ANONYMOUS_CONCURRENT: Final = 2
 ANONYMOUS_USD_PER_DAY: Final = 0.1
 ANONYMOUS_USD_PER_MONTH: Final = 1.0

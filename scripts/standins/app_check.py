@@ -10,6 +10,9 @@ ID; `sub` is the app ID; `iat` and `exp` are in seconds. Limited-use tokens also
     POST /token             <- {"appId"?, "projectId"?, "ttlSeconds"?, "limitedUse"?,
                                 "audience"?, "issuer"?}
                             -> {"token", "expireTimeMillis"}, as a client's CustomProvider wants it
+    POST /v1beta/projects/{id}:verifyAppCheckToken
+                            <- {"app_check_token"} -> {} or {"alreadyConsumed": true}; it is
+                            consumed from then on
     GET  /sim/jwks-fetches  -> {"count"}: how often the key set was fetched, failures included
     POST /sim/fail          <- {"status": 503, "count": 2}: the next fetches of the key set fail
 
@@ -129,6 +132,16 @@ class Issuer:
         token = jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": self.kid})
         return token, expires_s * 1000
 
+    def issued(self, token: str, project: str) -> bool:
+        """Return whether a token was issued here for this project, and has not expired."""
+        try:
+            jwt.decode(
+                token, self._key.public_key(), algorithms=["RS256"], audience=f"projects/{project}"
+            )
+        except jwt.InvalidTokenError:
+            return False
+        return True
+
 
 class Endpoints:
     """The HTTP interface, which counts fetches of the keys and fails on request."""
@@ -139,12 +152,14 @@ class Endpoints:
         self._fetches = 0
         self._fail_status = 503
         self._fail_count = 0
+        self._consumed: set[str] = set()
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[_answer_any_origin])
         app.router.add_get("/", self._about)
         app.router.add_get("/v1/jwks", self._jwks)
         app.router.add_post("/token", self._token)
+        app.router.add_post("/v1beta/projects/{project}:verifyAppCheckToken", self._consume)
         app.router.add_get("/sim/jwks-fetches", self._show_fetches)
         app.router.add_post("/sim/fail", self._order_failures)
         return app
@@ -154,7 +169,8 @@ class Endpoints:
             "Firerouter's stand-in for Firebase App Check. It simulates: its tokens are signed\n"
             "with a key of its own and open nothing but the local suite.\n\n"
             f"project {self._project} ({DEMO_PROJECT_NUMBER}), key {self._issuer.kid}\n\n"
-            "GET /v1/jwks\nPOST /token\nGET /sim/jwks-fetches\nPOST /sim/fail\n"
+            "GET /v1/jwks\nPOST /token\nPOST /v1beta/projects/{id}:verifyAppCheckToken\n"
+            "GET /sim/jwks-fetches\nPOST /sim/fail\n"
         )
         return web.Response(text=text)
 
@@ -171,6 +187,17 @@ class Endpoints:
         wanted = TokenRequest.parse(await _json(request), self._project)
         token, expires_ms = self._issuer.mint(wanted, int(time.time()))
         return web.json_response({"token": token, "expireTimeMillis": expires_ms})
+
+    async def _consume(self, request: web.Request) -> web.Response:
+        body = await _json(request)
+        token = body.get("app_check_token") if isinstance(body, dict) else None
+        if not isinstance(token, str) or not self._issuer.issued(
+            token, request.match_info["project"]
+        ):
+            raise BadRequest("app_check_token is not valid")
+        known = token in self._consumed
+        self._consumed.add(token)
+        return web.json_response({"alreadyConsumed": True} if known else {})
 
     async def _show_fetches(self, _request: web.Request) -> web.Response:
         return web.json_response({"count": self._fetches})

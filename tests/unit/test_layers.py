@@ -40,7 +40,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "app.clients",
     ),
     "jwt": ("users.identity",),
-    "google.auth": ("users.identity", "users.account_lookup"),
+    "google.auth": ("app.clients", "users.token_replay", "users.identity", "users.account_lookup"),
     "jsonschema": ("contract.json_schema",),
     "referencing": ("contract.json_schema",),
     "firebase_functions": (),

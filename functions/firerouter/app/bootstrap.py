@@ -78,6 +78,27 @@ class App:
         """How often each user calls."""
         return users.CallRates(self.limits.calls)
 
+    async def admit(self, kind: users.CallKind, caller: users.Caller, headers: Headers) -> None:
+        """Let a caller call, before the request is read. Raises CallableError."""
+        self.call_rates.take(kind, caller)
+        await self.token_replay.check(caller, headers)
+
+    @cached_property
+    def token_replay(self) -> users.TokenReplay:
+        """Whether App Check tokens were used before."""
+        host = self.environment.app_check_host
+        return users.TokenReplay(
+            self.environment.project,
+            setting=self._single_use_app_check,
+            credentials=partial(clients.credentials, self.environment),
+            root=f"http://{host}" if host else users.APP_CHECK_ROOT,
+            limits=self.limits.identity,
+        )
+
+    async def _single_use_app_check(self) -> object:
+        """Return the app's setting, from its document: no other part is built for that."""
+        return (await self.config.get()).get("singleUseAppCheck", "off")
+
     @cached_property
     def firestore(self) -> AsyncClient:
         """The client of Firestore."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..users import IdentityLimits
 from .environment import Environment
@@ -24,6 +24,15 @@ def firebase_app(environment: Environment) -> firebase_admin.App:
     except ValueError:
         options = {"projectId": environment.project, "httpTimeout": IdentityLimits().keys_fetch_s}
         return firebase_admin.initialize_app(options=options)
+
+
+def credentials(environment: Environment) -> Any:
+    """Return Google's credentials of the functions; none are needed to ask a stand-in."""
+    if environment.app_check_host is None:
+        return firebase_app(environment).credential.get_credential()
+    from google.auth.credentials import AnonymousCredentials
+
+    return AnonymousCredentials()  # type: ignore[no-untyped-call]  # the library has no types
 
 
 def firestore(environment: Environment) -> AsyncClient:

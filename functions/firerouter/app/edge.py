@@ -51,7 +51,7 @@ def entry_point(function: DeployedFunction) -> EntryPoint:
         return wire.answer(handle, admit=admit, body=function.body)
 
     async def admit(caller: Caller, headers: Headers) -> None:
-        app().call_rates.take(function.call_kind, caller)
+        await app().admit(function.call_kind, caller, headers)
 
     async def handle(call: Call[Caller]) -> object:
         if imports:

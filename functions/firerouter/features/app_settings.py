@@ -1,7 +1,7 @@
 """The settings of the app as a whole: its name, what a user may do, what may be billed. Pure.
 
     config/app   {appName, referer, limits, anonymousLimits, tiers, ceiling, retention,
-                  freeModelsOnly, replaceGoneModels, revision, ...}
+                  freeModelsOnly, replaceGoneModels, singleUseAppCheck, revision, ...}
 
 A malformed field falls back to its default: no call fails because of it.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -54,6 +54,9 @@ class AppSettings(Record):
     """How long entries, results and cached answers are kept, and whether texts are."""
     free_models_only: bool = True
     """Whether everything that would be billed is refused, in settings and in calls."""
+    single_use_app_check: Literal["off", "anonymous", "all"] = "off"
+    """Whose App Check tokens are valid for one call only: their clients have to ask for limited-use
+    tokens. A copied token is refused then, and each call takes some milliseconds longer."""
     replace_gone_models: bool = False
     """Whether the daily check may replace a feature's model once OpenRouter has withdrawn it."""
 
@@ -92,7 +95,7 @@ def read_app_settings(document: Mapping[str, object]) -> ReadAppSettings:
     anonymous, bad_anonymous = _read_override(document, "anonymousLimits")
     tiers, bad_tiers = _read_tiers(document)
     retention, bad_retention = _read_retention(document.get("retention", {}))
-    names = ("appName", "referer", "freeModelsOnly", "replaceGoneModels")
+    names = ("appName", "referer", "freeModelsOnly", "replaceGoneModels", "singleUseAppCheck")
     settings, also_malformed = _read(
         AppSettings,
         {

@@ -139,6 +139,7 @@ def read_override(values: Mapping[object, object]) -> tuple[LimitsOverride, list
 
 ANONYMOUS: LimitsOverride = LimitsOverride(
     requests_per_minute=limits.ANONYMOUS_REQUESTS_PER_MINUTE,
+    requests_per_day=limits.ANONYMOUS_REQUESTS_PER_DAY,
     concurrent=limits.ANONYMOUS_CONCURRENT,
     usd_per_day=limits.ANONYMOUS_USD_PER_DAY,
     usd_per_month=limits.ANONYMOUS_USD_PER_MONTH,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .limits import CallKind, CallLimits, IdentityLimits
     from .preferences import PreferenceStore
     from .pseudonyms import Pseudonyms
+    from .token_replay import APP_CHECK_ROOT, TokenReplay
 else:
     __getattr__ = lazily(
         __name__,
@@ -32,11 +33,16 @@ else:
             ),
             "preferences": ("PreferenceStore",),
             "pseudonyms": ("Pseudonyms",),
+            "token_replay": (
+                "APP_CHECK_ROOT",
+                "TokenReplay",
+            ),
         },
     )
 
 __all__ = (
     "APP_CHECK_KEYS_URL",
+    "APP_CHECK_ROOT",
     "Account",
     "Accounts",
     "CallKind",
@@ -47,4 +53,5 @@ __all__ = (
     "IdentityLimits",
     "PreferenceStore",
     "Pseudonyms",
+    "TokenReplay",
 )

@@ -13,6 +13,7 @@ CallKind = Literal["any", "ask", "look", "stop", "change", "export", "admin"]
 class IdentityLimits:
     """The bounds of `users.identity`, with the unit last in each name."""
 
+    replay_threads: int = 8  # that ask App Check whether a token was used before
     verify_s: float = 4.0  # one token, waiting for its turn included
     token_fresh_s: float = 300.0  # that a verified token is remembered
     tokens_max: int = 2_000  # remembered at once

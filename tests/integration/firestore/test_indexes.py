@@ -86,6 +86,7 @@ async def test_firestore_has_an_index_for_each_query(
     with suppress(CallableError):  # nothing is queued
         await other.app.delivery.handover.take_request(id_)
     gone = {"conversationId": stopped["conversationId"]}
+    await other.call("export_conversation", gone, UID)
     await other.call("delete_conversation", gone, UID)
 
     # all that is a user's

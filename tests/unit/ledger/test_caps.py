@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from firerouter.ledger.caps import CapPolicy, LimitsOverride, OwnLimits, UserLimits, resolve
+from firerouter.ledger.caps import (
+    ANONYMOUS,
+    CapPolicy,
+    LimitsOverride,
+    OwnLimits,
+    UserLimits,
+    resolve,
+)
 from firerouter.ledger.own_limits import read_own_limits
 
 EVERYBODY = UserLimits(usd_per_day=2, concurrent=5)
@@ -52,3 +59,14 @@ def test_whatever_is_not_false_blocks(odd: Any) -> None:
     assert read_own_limits({"blocked": odd}).blocked
     assert not read_own_limits({"blocked": False}).blocked
     assert not read_own_limits({}).blocked
+
+
+def test_a_user_without_an_account_has_smaller_limits_from_the_start_and_a_day_has_an_end() -> None:
+    policy = CapPolicy(anonymous=ANONYMOUS)
+    known, _ = resolve(policy, OwnLimits(), tier=None, anonymous=False)
+    unknown, _ = resolve(policy, OwnLimits(), tier=None, anonymous=True)
+    for name in ("requests_per_minute", "concurrent", "usd_per_day", "usd_per_month"):
+        assert getattr(unknown, name) < getattr(known, name)
+    # a free OpenRouter account has 50 requests a day, and a title may come with each
+    assert unknown.requests_per_day is not None
+    assert 2 * unknown.requests_per_day < 50
