@@ -196,7 +196,7 @@ REFUSED: list[tuple[Any, str, str | None]] = [
     ({"feature": "nobodys", "model": None}, "feature_unknown", None),
     ({"feature": "image", "model": None}, "feature_disabled", None),
     ({"feature": "chat", "model": None, "temperature": 1}, "invalid_argument", "temperature"),
-    (None, "invalid_argument", ""),
+    (None, "invalid_argument", "feature"),
 ]
 
 
