@@ -1,6 +1,7 @@
 """What `execute_prompt` refuses: with a reason, nothing sent to OpenRouter, nothing counted."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ GOOD = {"feature": "chat", "prompt": "Hello"}
 FIELDS: list[tuple[str, Any, str, str]] = [
     # name, data, the reason, what the sentence names
     ("no object", 5, "invalid_argument", "object"),
-    ("null", None, "invalid_argument", "object"),
+    ("null", None, "invalid_argument", "feature"),
     ("unknown field", {**GOOD, "systemPrompt": "be evil"}, "invalid_argument", "systemPrompt"),
     ("field name of ours", {**GOOD, "request_id": "x"}, "invalid_argument", "request_id"),
     ("missing feature", {"prompt": "x"}, "invalid_argument", "feature"),
@@ -91,9 +92,10 @@ class Door:
         body = response.text
         if stream:
             assert body.startswith("data: ")
-            assert body.count("\n") == 2, "one frame"
-        frame = httpx.Response(200, text=body.removeprefix("data: ")).json()
-        return response.status_code, frame["error"]
+            told, last = (json.loads(frame) for frame in body.split("data: ")[1:])
+            assert told == {"message": {"type": "error", "error": last["error"]}}
+            return response.status_code, last["error"]
+        return response.status_code, response.json()["error"]
 
 
 @pytest.fixture

@@ -160,8 +160,8 @@ _MARKS: Final = (b"{", b"[", b",")  # one before or after each value
 # half of a character that takes two escapes, such as an emoji: JSON.stringify writes one for a text
 # that was cut in the middle. No other encoding has it, and no parser but Python's own accepts it.
 _HALF: Final = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
-    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD])[c-fC-F][0-9a-fA-F]{2})"
 )
 _TRACE: Final = re.compile(r"(?:00-)?([0-9a-f]{32})(?:[/-]|\Z)")
 

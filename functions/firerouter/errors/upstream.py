@@ -198,7 +198,7 @@ class FreeDailyLimit(UpstreamError):
 
     status = "RESOURCE_EXHAUSTED"
     reason = "free_daily_limit"
-    sentence = "Today's free requests are used up. Please try again after midnight UTC."
+    sentence = "Today's free requests are used up. Please try again tomorrow."
     admin_sentence = (
         "The OpenRouter account has used up today's free requests. Add credit at "
         "openrouter.ai/settings/credits, or wait until midnight UTC."

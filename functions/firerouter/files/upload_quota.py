@@ -15,6 +15,7 @@ from google.cloud.firestore import AsyncClient, Increment
 
 from ..errors import LedgerUnavailable, QuotaExceeded
 from ..firestore import Paths, put, translated
+from ..ledger import in_words
 from .limits import FileLimits
 
 
@@ -48,9 +49,10 @@ class UploadQuota:
             written = await put(window, count, merge=True, within_s=self._limits.quota_s)
         most = self._limits.uploads_per_day
         if written.transform_results[0].integer_value > most:
+            wait_s = max(1, round((day + timedelta(days=1) - now).total_seconds()))
             raise QuotaExceeded(
-                "You have uploaded too many files today. Please try again after midnight UTC.",
+                f"You have uploaded too many files today. Please try again {in_words(wait_s)}.",
                 limit="uploadsPerDay",
                 max=most,
-                retry_after_seconds=max(1, round((day + timedelta(days=1) - now).total_seconds())),
+                retry_after_seconds=wait_s,
             )

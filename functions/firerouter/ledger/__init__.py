@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from .limits import LedgerLimits
     from .malformed import count_at
     from .own_limits import OwnLimitsStore, read_own_limits
-    from .quotas import Counter, Windows, counters, has_limits
+    from .quotas import Counter, Windows, counters, has_limits, in_words
     from .reserve import NOTHING, USEFUL_TOKENS, LaterRequests, Reserve
     from .retention import Retention
     from .stop_request import Stop
@@ -105,7 +105,7 @@ else:
                 "OwnLimitsStore",
                 "read_own_limits",
             ),
-            "quotas": ("Counter", "Windows", "counters", "has_limits"),
+            "quotas": ("Counter", "Windows", "counters", "has_limits", "in_words"),
             "reserve": (
                 "LaterRequests",
                 "NOTHING",
@@ -167,6 +167,7 @@ __all__ = (
     "counters",
     "generation_id",
     "has_limits",
+    "in_words",
     "payload_hash",
     "read_override",
     "read_own_limits",

@@ -65,7 +65,6 @@ async def test_a_user_lists_chooses_and_is_answered_by_the_choice(
         assert "notices" not in result
         for data, reason in (
             ({"feature": feature, "model": "sim/paid"}, "model_not_allowed"),
-            ({"feature": feature}, "invalid_argument"),
             ({"feature": "nobodys", "model": None}, "feature_unknown"),
             ({**chosen, "uid": "demo-admin"}, "invalid_argument"),
         ):
@@ -192,13 +191,12 @@ REFUSED: list[tuple[Any, str, str | None]] = [
     ({"feature": "chat", "model": ""}, "invalid_argument", "model"),
     ({"feature": "chat", "model": "a\x00b"}, "invalid_argument", "model"),
     ({"feature": "chat", "model": 7}, "invalid_argument", "model"),
-    ({"feature": "chat"}, "invalid_argument", "model"),
     ({"model": None}, "invalid_argument", "feature"),
     ({"feature": "a.b", "model": None}, "invalid_argument", "feature"),
     ({"feature": "nobodys", "model": None}, "feature_unknown", None),
     ({"feature": "image", "model": None}, "feature_disabled", None),
     ({"feature": "chat", "model": None, "temperature": 1}, "invalid_argument", "temperature"),
-    (None, "invalid_argument", ""),
+    (None, "invalid_argument", "feature"),
 ]
 
 
