@@ -91,6 +91,7 @@ OK = {
     "free-billed": "stop",
 }
 FAILED = {
+    "paid-4k-image": "answer_too_long",  # nobody asked for a picture
     "blank-finish": "stream_cut",
     "network-error": "stream_cut",
     "paid-packet-error": "upstream_busy",

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 
 from .. import log
 from ..callable import CallableError
@@ -33,6 +34,7 @@ class ImageStore:
         self._storage = storage
         self._limits = limits
         self._at_once = asyncio.Semaphore(limits.images_at_once)  # each takes several copies
+        self._large = asyncio.Semaphore(1)
 
     async def add_received(
         self, received: Mapping[str, str], images: GeneratedImages, uid: str, id_: str
@@ -48,7 +50,8 @@ class ImageStore:
         Raises:
             ImageUnreadable: `data` is not base64.
         """
-        async with self._at_once:
+        is_large = len(received["data"]) * 3 // 4 > self._limits.large_image_bytes
+        async with self._large if is_large else nullcontext(), self._at_once:
             content = await asyncio.to_thread(decode_base64, received["data"])
             if content is None:
                 raise ImageUnreadable

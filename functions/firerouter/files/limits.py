@@ -39,6 +39,7 @@ class FileLimits:
     # images that models generate
     inline_image_max_bytes: int = 200_000  # of a stored image whose bytes are sent as well
     images_at_once: int = 4  # being decoded and stored: each takes several copies
+    large_image_bytes: int = 6_000_000  # a larger one is decoded and stored by itself
     keep_images_s: float = 3.0  # after the response, Cloud Run may throttle the CPU
 
     # OpenRouter's annotations of files

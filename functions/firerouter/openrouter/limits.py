@@ -30,7 +30,8 @@ class OpenRouterLimits:
     models_learnt_max: int = 1_000  # models that take no system prompt, in memory
 
     # one answer
-    line_max_bytes: int = 8_000_000  # of its stream: a line can hold an image as a data URL
+    line_max_bytes: int = 8_000_000  # of its stream
+    image_line_max_bytes: int = 28_000_000  # where images were asked for: one, as a data URL
     chars_max: int = 2_000_000  # text and reasoning; 128k tokens have about 600k characters
     tool_calls_max: int = limits.TOOL_CALLS_MAX
     tool_arguments_max_chars: int = limits.TOOL_ARGUMENTS_MAX_CHARS  # of all its calls
@@ -40,8 +41,8 @@ class OpenRouterLimits:
     citation_max_chars: int = 500  # of a title, or of the cited passage
     url_max_chars: int = 2_000
     images_max: int = limits.IMAGES_MAX
-    image_max_bytes: int = 6_000_000  # of one image, which takes 8 MB in a line of a stream
-    images_max_bytes: int = 12_000_000  # of all, which a result may contain in base64
+    image_max_bytes: int = 20_000_000  # of one; a picture of 4K has some 8 MB
+    images_max_bytes: int = 20_000_000  # of all, which a result may contain in base64
     partial_images_max: int = 40
 
     # other documents

@@ -66,7 +66,9 @@ class AnswerStream:
         self._response = response
         self._deadline = deadline
         self._limits = limits
-        self._parser = sse.Parser(limits.line_max_bytes)
+        self._parser = sse.Parser(
+            limits.image_line_max_bytes if wants_images else limits.line_max_bytes
+        )
         self._too_long = ImagesTooLarge if wants_images else AnswerTooLong
         in_base64 = limits.images_max_bytes * 3 // 2
         self._body_max_bytes = in_base64 if wants_images else limits.line_max_bytes

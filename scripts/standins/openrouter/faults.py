@@ -454,6 +454,13 @@ SHAPES = (
         "calls each tool without index or id, its arguments an object",
         shapes.odd_calls,
     ),
+    Fault(
+        "sim/paid-4k-image",
+        "a picture of 7.8 MB, at 24 cents",
+        answer=shapes.large_image,
+        paid=True,
+        flat_usd=Decimal("0.24"),
+    ),
     Fault("sim/wrapped-json", "JSON in a fence between two sentences", answer=shapes.wrapped_json),
     Fault(
         "sim/strict-turns",

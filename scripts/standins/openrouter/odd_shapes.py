@@ -5,6 +5,7 @@ The table in `faults` names each of them. Some also refuse what many providers r
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +20,7 @@ from .streams import SHORT_TOKENS, Event, Exchange, script_of, usage_event
 
 Json = dict[str, Any]
 
+IMAGE_BYTES = 7_800_000
 FOLLOWS = {"user": {"assistant"}, "assistant": {"user", "tool"}, "tool": {"assistant", "tool"}}
 
 
@@ -171,6 +173,15 @@ async def _call(ex: Exchange, deltas: list[Json]) -> None:
     called = [Event(ex.chunks.delta({"content": None, **delta}), 1) for delta in deltas if delta]
     usage = usage_event(ex, "repeats", len(called))
     await ex.play([*script.opening, *called, script.finish, usage, script.done])
+
+
+# Images
+
+
+def large_image(_: Exchange) -> Answer:
+    """Draw as many bytes as a picture of 4K has."""
+    png = b"\x89PNG\r\n\x1a\n" + bytes(IMAGE_BYTES - 8)
+    return Answer((), image=f"data:image/png;base64,{base64.b64encode(png).decode()}")
 
 
 # JSON

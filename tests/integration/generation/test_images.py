@@ -148,7 +148,7 @@ async def test_without_streaming_the_image_is_in_the_result(
         ("image_max_bytes", 50, "images_too_large"),
         ("images_max_bytes", 50, "images_too_large"),
         ("images_max", 0, "images_too_large"),
-        ("line_max_bytes", 320, "images_too_large"),
+        ("image_line_max_bytes", 320, "images_too_large"),
     ],
 )
 async def test_what_is_too_large_ends_the_answer_and_is_not_kept(

@@ -8,6 +8,7 @@ import pytest
 
 from firerouter.callable import CallableError
 from scripts.standins.openrouter.completions import REASONING
+from scripts.standins.openrouter.odd_shapes import IMAGE_BYTES
 from tests.support.calls import ASK
 from tests.support.in_process import Instance, World
 from tests.support.tools import CLOCK, WEATHER
@@ -141,6 +142,21 @@ async def test_json_between_sentences_is_the_json(world: World) -> None:
     assert result["json"]["simulated"] is True
     assert "notices" not in result
     assert result["text"].startswith("Sure!")
+
+
+@pytest.mark.parametrize("temporary", [False, True])
+async def test_a_picture_of_4k_is_stored_and_charged(world: World, temporary: bool) -> None:
+    instance = await asking(world, "sim/paid-4k-image", kind="image")
+    result = await ask(instance, marked(), temporary=temporary)
+    (image,) = result["images"]
+    assert (image["contentType"], image["bytes"]) == ("image/png", IMAGE_BYTES)
+    if temporary:
+        assert len(image["data"]) == 4 * IMAGE_BYTES // 3
+    else:
+        assert len(await world.content(image["path"])) == IMAGE_BYTES
+    assert result["usage"]["cost"] == 0.24
+    (entry,) = (await world.all("generations")).values()
+    assert (entry["costNanoUsd"], entry["costIsEstimate"]) == (240_000_000, False)
 
 
 # -- tools and reasoning ---------------------------------------------------------------------------

@@ -298,6 +298,10 @@ def test_two_answers_would_be_paid_for_and_one_of_them_read() -> None:
     assert wrong({"parameters": {"n": 2}}) == {
         "parameters.n": "parameters.n may not be set: only one answer is read."
     }
+    drawing = {"kind": "image", "imageApi": "images", "parameters": {"n": 2}}
+    assert wrong(drawing) == {
+        "parameters.n": "parameters.n may not be set: use imageOptions instead."
+    }
 
 
 # -- the way there and back ------------------------------------------------------------------------

@@ -139,7 +139,7 @@ async def test_what_is_no_image_ends_the_answer(image: Any) -> None:
         ("images_max", 1),
         ("image_max_bytes", len(PNG) - 1),
         ("images_max_bytes", 2 * len(PNG)),
-        ("line_max_bytes", 200),
+        ("image_line_max_bytes", 200),
     ],
 )
 async def test_there_is_an_end_to_them(bound: str, value: int) -> None:
@@ -163,7 +163,7 @@ async def test_fifty_megabytes_are_not_read_to_their_end() -> None:
     response = httpx2.Response(200, headers=SSE, stream=Pieces(pieces()))
     with pytest.raises(ImagesTooLarge):
         await opened(response).prime()
-    assert read <= OpenRouterLimits().line_max_bytes + 1_000_000
+    assert read <= OpenRouterLimits().image_line_max_bytes + 1_000_000
 
 
 class Pieces(httpx2.AsyncByteStream):
@@ -313,6 +313,7 @@ def test_the_image_api_is_sent_what_it_takes() -> None:
         ("provider.dataCollection", {"dataCollection": "deny"}),
         ("provider.maxPrice", {"maxPrice": {"image": 1}}),
         ("provider.requireParameters", {"order": ["openai"], "requireParameters": True}),
+        ("parameters.size", {"size": "two"}),
         ("parameters.resolution", {"resolution": "2K"}),
     ],
 )

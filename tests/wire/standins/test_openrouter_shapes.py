@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from scripts.standins.openrouter.faults import SHAPES
+from scripts.standins.openrouter.odd_shapes import IMAGE_BYTES
 from tests.support.openrouter_standin import (
     Answer,
     Server,
@@ -59,6 +60,9 @@ CHECKS: dict[str, Callable[[Answer], bool]] = {
     ),
     "sim/odd-tools": lambda it: (
         [call["function"]["name"] for call in calls(it)] == ["f", None, "g"]
+    ),
+    "sim/paid-4k-image": lambda it: (
+        len(it.body) > 4 * IMAGE_BYTES // 3 and it.usages[-1]["cost"] == 0.24
     ),
     "sim/wrapped-json": lambda it: "```JSON\r\n{" in it.text,
     "sim/strict-turns": lambda it: it.finishes[0] == "stop",
