@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..callable import Call
-from ..contract import CreateEmbeddings, TestFeatureSettings, parse
+from ..contract import CreateEmbeddings, FindingInfo, TestFeatureSettings, parse
 from ..errors import FeatureUnknown, InvalidArgument
-from ..features import EMBEDDING, Feature, FeatureStore
+from ..features import EMBEDDING, Feature, patched
 from ..generation import EmbeddingExecution, PromptExecution
 from ..users import Caller
 from .features import FeatureAdmin
@@ -17,12 +17,10 @@ class Preview:
     def __init__(
         self,
         *,
-        features: FeatureStore,
         feature_admin: FeatureAdmin,
         prompts: PromptExecution,
         embeddings: EmbeddingExecution,
     ) -> None:
-        self._features = features
         self._feature_admin = feature_admin
         self._prompts = prompts
         self._embeddings = embeddings
@@ -36,11 +34,13 @@ class Preview:
         FeatureUnknown and what those two raise.
         """
         request = parse(TestFeatureSettings, call.data)
-        stored = (await self._features.read(request.feature)).feature
+        stored = (await self._feature_admin.read(request.feature)).feature
         before = stored.settings if stored else None
-        warnings: list[dict[str, str]] = []
+        warnings: list[FindingInfo] = []
         if request.settings is not None:
-            settings, review = await self._feature_admin.check(request.settings, before)
+            given = request.settings
+            values = given if request.replace else patched(before, given, request.remove)
+            settings, review = await self._feature_admin.check(values, before)
             warnings = [finding.to_wire() for finding in review.warnings]
         elif before is not None:
             settings = before

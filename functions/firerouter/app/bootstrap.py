@@ -131,8 +131,11 @@ class App:
             limits=self.limits.keys,
         )
         slots = keys.KeySlotStore(self.config)
-        pool = keys.KeyPool(vault, slots, limits=self.limits.keys)
-        return rooms.Keys(pool=pool, slots=slots, vault=vault)
+        refusals = keys.KeyRefusals(
+            self.firestore, background=self.background, limits=self.limits.keys
+        )
+        pool = keys.KeyPool(vault, slots, on_refusal=refusals.note, limits=self.limits.keys)
+        return rooms.Keys(pool=pool, refusals=refusals, slots=slots, vault=vault)
 
     @cached_property
     def ledger_store(self) -> ledger.LedgerStore:
@@ -394,15 +397,35 @@ class App:
         feature_admin = admin.FeatureAdmin(
             features=store, app_settings=app_settings, catalog=catalog, limits=limits
         )
+        app_admin = admin.AppSettingsAdmin(
+            app_settings=app_settings, features=store, choice=self.features.choice
+        )
         return rooms.Admin(
             features=feature_admin,
-            app_settings=admin.AppSettingsAdmin(
-                app_settings=app_settings, features=store, choice=self.features.choice
+            deletion=admin.FeatureDeletion(
+                features=store, feature_admin=feature_admin, keys=self.keys.pool, limits=limits
             ),
+            overview=admin.FeatureOverview(
+                features=store,
+                app_admin=app_admin,
+                keys=self.keys.pool,
+                feature_admin=feature_admin,
+            ),
+            app_settings=app_admin,
             keys=admin.KeyAdmin(
                 vault=self.keys.vault,
                 keys=self.keys.pool,
                 slots=self.keys.slots,
+                features=store,
+                openrouter=self.openrouter,
+                limits=limits,
+            ),
+            key_list=admin.KeyListing(
+                vault=self.keys.vault,
+                keys=self.keys.pool,
+                slots=self.keys.slots,
+                refusals=self.keys.refusals,
+                features=store,
                 openrouter=self.openrouter,
                 limits=limits,
             ),
@@ -432,7 +455,6 @@ class App:
     def preview(self) -> Preview:
         """The live test of settings; not in `admin`, because it needs the rooms that answer."""
         return admin.Preview(
-            features=self.features.store,
             feature_admin=self.admin.features,
             prompts=self.generation.prompts,
             embeddings=self.generation.embeddings,

@@ -12,8 +12,16 @@ if TYPE_CHECKING:
     from .feature import Draft, Feature, StoredFeature, differences, same_settings
     from .limits import SettingsLimits
     from .listing import FeatureListing
-    from .low_caps import low_caps_of_app, low_caps_of_feature, low_caps_of_user
+    from .low_caps import (
+        features_over_caps,
+        low_caps_of_app,
+        low_caps_of_feature,
+        low_caps_of_user,
+    )
     from .model_choice import ModelChoice
+    from .patch import (
+        patched,
+    )
     from .review import Finding, Review, review_settings
     from .selection import ModelSelection, SupportedRequest, unsupported_notice
     from .settings import EMBEDDING, FREE_MODEL, IMAGE, FeatureSettings
@@ -43,11 +51,13 @@ else:
             "limits": ("SettingsLimits",),
             "listing": ("FeatureListing",),
             "low_caps": (
+                "features_over_caps",
                 "low_caps_of_app",
                 "low_caps_of_feature",
                 "low_caps_of_user",
             ),
             "model_choice": ("ModelChoice",),
+            "patch": ("patched",),
             "review": (
                 "Finding",
                 "Review",
@@ -90,10 +100,12 @@ __all__ = (
     "StoredFeature",
     "SupportedRequest",
     "differences",
+    "features_over_caps",
     "low_caps_of_app",
     "low_caps_of_feature",
     "low_caps_of_user",
     "paid_extras",
+    "patched",
     "read_app_settings",
     "render",
     "review_settings",

@@ -8,7 +8,11 @@ if TYPE_CHECKING:
     from .catalog import Catalog
     from .ids import is_free, takes_cache_control
     from .limits import CatalogLimits
-    from .model import CHARS_PER_TOKEN, TOKENS_PER_PRICE, Model, ModelList, Resolved, price_text
+    from .model import CHARS_PER_TOKEN, Model, ModelList, Resolved
+    from .pricing import (
+        TOKENS_PER_PRICE,
+        price_text,
+    )
     from .search import ModelSearch
 else:
     __getattr__ = lazily(
@@ -25,6 +29,8 @@ else:
                 "Model",
                 "ModelList",
                 "Resolved",
+            ),
+            "pricing": (
                 "TOKENS_PER_PRICE",
                 "price_text",
             ),
