@@ -390,8 +390,8 @@ export interface EmbeddingsResult {
   generationId: string;
   /** The feature that was used. */
   feature: string;
-  /** The revision of its settings; 0 for the built-in settings. */
-  revision: number;
+  /** The revision of its settings; 0 for the built-in settings; absent if an admin tests settings that are not saved. */
+  revision?: number;
   /** The model that created the vectors. */
   model: string;
   /** The provider that ran the model, as OpenRouter names it. */
@@ -416,8 +416,8 @@ export interface EmbeddingsSummary {
   generationId: string;
   /** The feature that was used. */
   feature: string;
-  /** The revision of its settings; 0 for the built-in settings. */
-  revision: number;
+  /** The revision of its settings; 0 for the built-in settings; absent if an admin tests settings that are not saved. */
+  revision?: number;
   /** The model that created the vectors. */
   model: string;
   /** The provider that ran the model, as OpenRouter names it. */
@@ -440,8 +440,8 @@ export interface EmbeddingsTestResult {
   generationId: string;
   /** The feature that was used. */
   feature: string;
-  /** The revision of its settings; 0 for the built-in settings. */
-  revision: number;
+  /** The revision of its settings; 0 for the built-in settings; absent if an admin tests settings that are not saved. */
+  revision?: number;
   /** The model that created the vectors. */
   model: string;
   /** The provider that ran the model, as OpenRouter names it. */
@@ -1193,8 +1193,8 @@ export interface Judgement {
   messageId?: string;
   /** The feature that was used. */
   feature: string;
-  /** The revision of its settings: the draft's for users who get the draft, and 0 for the built-in settings. */
-  revision: number;
+  /** The revision of its settings: the draft's for users who get the draft, and 0 for the built-in settings; absent if an admin tests settings that are not saved. */
+  revision?: number;
   /** The model that answered, which may be a fallback. */
   model: string;
   /** The provider that ran the model, as OpenRouter names it. */
@@ -1667,8 +1667,8 @@ export interface PromptResult {
   messageId?: string;
   /** The feature that was used. */
   feature: string;
-  /** The revision of its settings: the draft's for users who get the draft, and 0 for the built-in settings. */
-  revision: number;
+  /** The revision of its settings: the draft's for users who get the draft, and 0 for the built-in settings; absent if an admin tests settings that are not saved. */
+  revision?: number;
   /** The model that answered, which may be a fallback. */
   model: string;
   /** The provider that ran the model, as OpenRouter names it. */
@@ -1715,8 +1715,8 @@ export interface PromptTestResult {
   messageId?: string;
   /** The feature that was used. */
   feature: string;
-  /** The revision of its settings: the draft's for users who get the draft, and 0 for the built-in settings. */
-  revision: number;
+  /** The revision of its settings: the draft's for users who get the draft, and 0 for the built-in settings; absent if an admin tests settings that are not saved. */
+  revision?: number;
   /** The model that answered, which may be a fallback. */
   model: string;
   /** The provider that ran the model, as OpenRouter names it. */

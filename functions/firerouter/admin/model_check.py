@@ -21,6 +21,7 @@ from ..callable import Call, CallableError
 from ..contract import RefreshCatalog, parse
 from ..errors import SettingsChanged
 from ..features import (
+    DEFAULT_MODELS,
     EMBEDDING,
     AppSettings,
     AppSettingsStore,
@@ -160,6 +161,7 @@ class ModelCheck:
             "checkedAt": self._now(),
             "problem": problem,
             "flags": [flag.to_wire() for flag in flags],
+            "missingDefaults": missing_defaults(models),
         }
         await self._config.merge({"catalog": state})
 
@@ -227,6 +229,11 @@ def flags_of(
             message = f"The price of {name} has changed since this feature was saved."
             details = {"before": _amounts(before), "after": _amounts(after)}
             yield Flag(id_, at, name, "repriced", message, details)
+
+
+def missing_defaults(models: ModelList) -> list[str]:
+    """Return the default models that OpenRouter does not list: calls skip them."""
+    return sorted(id_ for id_ in DEFAULT_MODELS if models.resolve(id_).is_unknown)
 
 
 def _paid_flags(id_: str, settings: FeatureSettings, models: ModelList) -> Iterator[Flag]:

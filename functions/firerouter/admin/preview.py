@@ -29,9 +29,9 @@ class Preview:
         """Run one prompt with unsaved settings, or with the stored ones, enabled or not.
 
         Returns and streams what `execute_prompt` does, with `test: true` and the `warnings` of a
-        save; `revision` is the stored one. For an embedding feature it is what `create_embeddings`
-        returns, without the vectors. The ledger entry is marked as a test. Raises SettingsRefused,
-        FeatureUnknown and what those two raise.
+        save; `revision` is the stored one, and absent if unsaved settings were tried. For an
+        embedding feature it is what `create_embeddings` returns, without the vectors. The ledger
+        entry is marked as a test. Raises SettingsRefused, FeatureUnknown and what those two raise.
         """
         request = parse(TestFeatureSettings, call.data)
         stored = (await self._feature_admin.read(request.feature)).feature
@@ -47,7 +47,8 @@ class Preview:
         else:
             raise FeatureUnknown(field="feature")
         revision = stored.revision if stored else 0
-        feature = Feature(request.feature, True, revision, settings, test=True)
+        unsaved = request.settings is not None
+        feature = Feature(request.feature, True, revision, settings, test=True, unsaved=unsaved)
         if settings.kind == EMBEDDING:
             result = await self._embed_prompt(call, request, feature)
         else:

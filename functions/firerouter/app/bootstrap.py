@@ -198,7 +198,11 @@ class App:
         store = features.FeatureStore(self.firestore, self.audit, limits=self.limits.features)
         app_settings = features.AppSettingsStore(self.config)
         preferences = self.users.preferences
-        choice = features.ModelChoice(preferences=preferences, catalog=lambda: self.models.catalog)
+        choice = features.ModelChoice(
+            preferences=preferences,
+            catalog=lambda: self.models.catalog,
+            missing_defaults=app_settings.missing_defaults,
+        )
         listing = features.FeatureListing(
             features=store, app_settings=app_settings, choice=choice, preferences=preferences
         )

@@ -304,9 +304,10 @@ class PromptResult(TypedDict):
     """The answer's message in that conversation; absent if the call was `temporary`."""
     feature: str
     """The feature that was used."""
-    revision: int
+    revision: NotRequired[int]
     """The revision of its settings: the draft's for users who get the draft, and 0 for the
-    built-in settings."""
+    built-in settings; absent if an admin
+    tests settings that are not saved."""
     model: str
     """The model that answered, which may be a fallback."""
     provider: NotRequired[str]
@@ -421,8 +422,9 @@ class EmbeddingsSummary(TypedDict):
     """Identifies the request."""
     feature: str
     """The feature that was used."""
-    revision: int
-    """The revision of its settings; 0 for the built-in settings."""
+    revision: NotRequired[int]
+    """The revision of its settings; 0 for the built-in settings; absent if an admin
+    tests settings that are not saved."""
     model: str
     """The model that created the vectors."""
     provider: NotRequired[str]

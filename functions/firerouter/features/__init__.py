@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
-    from .abilities import paid_extras
+    from .abilities import (
+        DEFAULT_MODELS,
+        paid_extras,
+    )
     from .app_settings import AppSettings, read_app_settings
     from .app_settings_store import AppSettingsStore, StoredAppSettings
     from .defaults import DEFAULTS
@@ -31,7 +34,10 @@ else:
     __getattr__ = lazily(
         __name__,
         {
-            "abilities": ("paid_extras",),
+            "abilities": (
+                "DEFAULT_MODELS",
+                "paid_extras",
+            ),
             "app_settings": (
                 "AppSettings",
                 "read_app_settings",
@@ -81,6 +87,7 @@ else:
 
 __all__ = (
     "DEFAULTS",
+    "DEFAULT_MODELS",
     "EMBEDDING",
     "FREE_MODEL",
     "IMAGE",

@@ -44,6 +44,17 @@ class AppSettingsStore:
             self._last = document, _read(document).settings  # once for each read of the document
         return self._last[1]
 
+    async def missing_defaults(self) -> frozenset[str] | None:
+        """Return the default models that OpenRouter did not list at the last check of the models.
+
+        None if there was no check yet. Raises as `get`.
+        """
+        catalog = (await self._config.get()).get("catalog")
+        missing = catalog.get("missingDefaults") if isinstance(catalog, dict) else None
+        if not isinstance(missing, list):
+            return None
+        return frozenset(id_ for id_ in missing if isinstance(id_, str))
+
     async def read(self) -> StoredAppSettings:
         """Return the settings as they are now, to change them. Raises as `get`."""
         config = await self._config.read()

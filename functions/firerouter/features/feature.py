@@ -63,6 +63,7 @@ class Feature:
     Attributes:
         revision: The number of its settings; 0 is the built-in default.
         test: Whether this is an admin's test of settings, which may never have been saved.
+        unsaved: Whether its settings are in no revision.
         had_choice: Whether it ever offered a choice of models, so that users may have chosen one.
     """
 
@@ -73,6 +74,12 @@ class Feature:
     draft: Draft | None = None
     test: bool = False
     had_choice: bool = False
+    unsaved: bool = False
+
+    @property
+    def saved_revision(self) -> int | None:
+        """The revision that has its settings; None if they were not saved."""
+        return None if self.unsaved else self.revision
 
     @property
     def has_model_choice(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from ..callable import Call
 from ..contract import ListFeatures, SetPreferences, parse
@@ -50,7 +51,9 @@ class FeatureListing:
             self._preferences.models(uid),
         )
         found = []
-        for feature in (one.for_user(uid) for one in features if one.enabled):
+        for one in (feature.for_user(uid) for feature in features if feature.enabled):
+            settings = await self._choice.with_listed_defaults(one.settings)
+            feature = replace(one, settings=settings)
             offered = await self._offered(feature.settings, app)
             if offered:  # otherwise each of its calls would be refused
                 found.append(to_wire(feature, offered, preferred.get(feature.id)))
@@ -67,7 +70,7 @@ class FeatureListing:
         feature, app = await asyncio.gather(
             self._features.get(request.feature), self._app_settings.get()
         )
-        settings = feature.for_user(uid).settings
+        settings = await self._choice.with_listed_defaults(feature.for_user(uid).settings)
         if model is not None:
             if model not in {settings.model, *settings.allowed_models}:
                 sentence = f"This feature doesn't allow the model {model}."

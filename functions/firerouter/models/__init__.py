@@ -8,7 +8,13 @@ if TYPE_CHECKING:
     from .catalog import Catalog
     from .ids import is_free, takes_cache_control
     from .limits import CatalogLimits
-    from .model import CHARS_PER_TOKEN, Model, ModelList, Resolved
+    from .model import (
+        CHARS_PER_TOKEN,
+        ROUTERS,
+        Model,
+        ModelList,
+        Resolved,
+    )
     from .pricing import (
         TOKENS_PER_PRICE,
         price_text,
@@ -28,6 +34,7 @@ else:
                 "CHARS_PER_TOKEN",
                 "Model",
                 "ModelList",
+                "ROUTERS",
                 "Resolved",
             ),
             "pricing": (
@@ -40,6 +47,7 @@ else:
 
 __all__ = (
     "CHARS_PER_TOKEN",
+    "ROUTERS",
     "TOKENS_PER_PRICE",
     "Catalog",
     "CatalogLimits",

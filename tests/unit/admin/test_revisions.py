@@ -155,8 +155,7 @@ def test_a_conflict_shows_both_versions_and_where_they_differ() -> None:
 
 
 def test_a_draft_that_was_replaced_is_not_said_to_have_been_edited() -> None:
-    change = revisions.promote(stored(WITH_DRAFT), 5)
-    conflict = revisions.feature_conflict(stored(WITH_DRAFT), change, 2, about_draft=True)
+    conflict = revisions.feature_conflict(stored(WITH_DRAFT), NEW.to_json(), 2, about_draft=True)
     assert conflict.message == (
         "The draft is no longer revision 2: somebody has saved revision 4 since. "
         "Please look at what has changed and try again."
