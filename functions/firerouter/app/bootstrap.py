@@ -424,15 +424,7 @@ class App:
                 openrouter=self.openrouter,
                 limits=limits,
             ),
-            key_list=admin.KeyListing(
-                vault=self.keys.vault,
-                keys=self.keys.pool,
-                slots=self.keys.slots,
-                refusals=self.keys.refusals,
-                features=store,
-                openrouter=self.openrouter,
-                limits=limits,
-            ),
+            key_list=_key_list(self),
             key_check=admin.KeyCheck(
                 features=store, keys=self.keys.pool, openrouter=self.openrouter
             ),
@@ -475,6 +467,18 @@ def _wire(
         limits=app.limits.callable,
         emulated=app.environment.emulated,
         for_admins=for_admins,
+    )
+
+
+def _key_list(app: App) -> admin.KeyListing:
+    return admin.KeyListing(
+        vault=app.keys.vault,
+        keys=app.keys.pool,
+        slots=app.keys.slots,
+        refusals=app.keys.refusals,
+        features=app.features.store,
+        openrouter=app.openrouter,
+        limits=app.limits.admin,
     )
 
 

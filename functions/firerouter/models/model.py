@@ -174,9 +174,14 @@ _LISTS_ON_THE_WIRE: Final = frozenset(
 )
 
 
+def _list_to_wire(items: Sequence[object]) -> list[object]:
+    """Return a list of what clients get for each item."""
+    return [item.to_wire() if isinstance(item, (ExtraPrice, PriceTier)) else item for item in items]
+
+
 # conversions of types that JSON lacks
 _TO_WIRE: Final[Mapping[type, Callable[..., object]]] = {
-    tuple: lambda items: [getattr(item, "to_wire", lambda item=item: item)() for item in items],
+    tuple: _list_to_wire,
     Decimal: float,
     date: date.isoformat,
 }
