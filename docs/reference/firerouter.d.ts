@@ -1,6 +1,13 @@
 // Written by ./scripts/contract from functions/firerouter/contract. Do not edit.
 // What every callable of Firerouter takes, returns and streams; see the pages beside this file.
 
+/** Call any of the callables for admins through one function, so that a console waits for at most one cold start. */
+export interface AdminDispatch {
+  /** The name of the callable. Its fields go next to this one. */
+  endpoint: string;
+  [field: string]: unknown;
+}
+
 /** What a user may still do. */
 export interface Allowance {
   /** Every limit that the user has. */
@@ -13,6 +20,18 @@ export interface Allowance {
 
 /** What may follow the first frame of an answer. */
 export type AnswerFrame = TextFrame | ReasoningFrame | RetryFrame | RepairFrame | JsonFrame | ToolCallFrame | CitationFrame | ImageFrame;
+
+/** The settings of the app as a whole. */
+export interface AppDetails {
+  /** The revision that is active; 0 if they were never saved. */
+  revision: number;
+  /** The app's settings, in full. */
+  settings: AppSettings;
+  /** The parts of the stored settings that are invalid: their defaults are used instead. */
+  problems: FindingInfo[];
+  /** Every setting of the app, in the order of a dialog. */
+  fields: SettingInfo[];
+}
 
 /** What an admin can set for the app as a whole. */
 export interface AppSettings {
@@ -36,6 +55,16 @@ export interface AppSettings {
   singleUseAppCheck?: "off" | "anonymous" | "all";
   /** Whether the daily check may replace a feature's model once OpenRouter has withdrawn it. */
   replaceGoneModels?: boolean;
+}
+
+/** The result of `validateOnly`: the settings are valid, and nothing was saved. */
+export interface AppSettingsValidated {
+  /** Always `true`: invalid settings are refused as `settings_refused`. */
+  valid: true;
+  /** What saving them would change. */
+  changes: Difference[];
+  /** The warnings that saving them would return. */
+  warnings: FindingInfo[];
 }
 
 /** A file that is attached to a prompt: an upload, or the bytes themselves in base64. */
@@ -62,7 +91,7 @@ export interface AttemptInfo {
 
 /** The list of models as it is now. */
 export interface CatalogRefreshed {
-  /** How many models it has. */
+  /** How many models it has, as `get_available_models` counts them. */
   count: number;
   /** Its number, which grows whenever the list changes. */
   generation: number;
@@ -297,6 +326,19 @@ export interface DeleteConversation {
   conversationId: string;
 }
 
+/**
+ * Delete a feature of your own. Its calls are refused from then on.
+ * Its revisions are kept: `restore_feature_settings` brings it back.
+ */
+export interface DeleteFeature {
+  /** The feature, which is not a built-in one. */
+  feature: string;
+  /** The active revision, to detect that another admin has changed the feature meanwhile. */
+  revision: number;
+  /** The reason, for other admins who read the audit log. */
+  note?: string;
+}
+
 /** A field that differs between two versions of some settings. A list counts as one value. */
 export interface Difference {
   /** The field, such as `provider.sort`. */
@@ -348,8 +390,8 @@ export interface EmbeddingsResult {
   generationId: string;
   /** The feature that was used. */
   feature: string;
-  /** The revision of its settings; 0 for the built-in settings. */
-  revision: number;
+  /** The revision of its settings; 0 for the built-in settings; absent if an admin tests settings that are not saved. */
+  revision?: number;
   /** The model that created the vectors. */
   model: string;
   /** The provider that ran the model, as OpenRouter names it. */
@@ -374,8 +416,8 @@ export interface EmbeddingsSummary {
   generationId: string;
   /** The feature that was used. */
   feature: string;
-  /** The revision of its settings; 0 for the built-in settings. */
-  revision: number;
+  /** The revision of its settings; 0 for the built-in settings; absent if an admin tests settings that are not saved. */
+  revision?: number;
   /** The model that created the vectors. */
   model: string;
   /** The provider that ran the model, as OpenRouter names it. */
@@ -398,8 +440,8 @@ export interface EmbeddingsTestResult {
   generationId: string;
   /** The feature that was used. */
   feature: string;
-  /** The revision of its settings; 0 for the built-in settings. */
-  revision: number;
+  /** The revision of its settings; 0 for the built-in settings; absent if an admin tests settings that are not saved. */
+  revision?: number;
   /** The model that created the vectors. */
   model: string;
   /** The provider that ran the model, as OpenRouter names it. */
@@ -766,6 +808,58 @@ export interface FailureFrame {
   error: ErrorBody;
 }
 
+/** The feature is gone. */
+export interface FeatureDeleted {
+  /** The feature. */
+  feature: string;
+  /** Always `true`. */
+  deleted: true;
+  /** The revision that was active: `restore_feature_settings` takes it as `restore`, with 0 as `revision`. */
+  revision: number;
+  /** What is left of the feature, such as keys of its own. */
+  warnings: FindingInfo[];
+}
+
+/** A feature as an admin edits it. */
+export interface FeatureDetails {
+  /** The feature. */
+  feature: string;
+  /** Whether Firerouter brings it along: then it can be reset, but not deleted. */
+  builtIn: boolean;
+  /** Whether it is switched on. */
+  enabled: boolean;
+  /** The revision that is active; 0 if it was never saved. */
+  revision: number;
+  /** The settings that are active, in full; unset fields are left out. `null` if there are none, because the document is invalid. */
+  settings: FeatureSettings | null;
+  /** What a reset returns to: the built-in settings; for a feature of your own, those of a new one. */
+  defaults: FeatureSettings;
+  /** The draft, if there is one. */
+  draft: DraftInfo | null;
+  /** When it was saved, in ISO 8601; absent if it never was. */
+  savedAt?: string;
+  /** The uid of the admin who saved it. */
+  savedBy?: string;
+  /** Which keys it uses. */
+  key: KeySource;
+  /** Whether a call would be sent to a model now. */
+  canAnswer: boolean;
+  /** Why not, if it can't, and which parts of its document are invalid. */
+  problems: FindingInfo[];
+  /** What the admin should know about the active settings, as a save would return it. */
+  warnings: FindingInfo[];
+}
+
+/** What a settings dialog needs. */
+export interface FeatureDetailsList {
+  /** The feature that was asked for, or all of them by id. */
+  features: FeatureDetails[];
+  /** Every setting of a feature, in the order of a dialog. */
+  fields: SettingInfo[];
+  /** The settings of the app, which hold for every feature. */
+  app: AppDetails;
+}
+
 /** A feature as one user may see it: never a prompt, a parameter or a key. */
 export interface FeatureInfo {
   /** The name to give as `feature` in other calls. */
@@ -974,8 +1068,10 @@ export interface GetAllowance {
  * Models of OpenRouter's batch API are left out.
  */
 export interface GetAvailableModels {
-  /** Words that must all occur in a model's id, name or description. */
+  /** Words that must all occur in a model's id, name, version or description. */
   search?: string;
+  /** Only these models, by their ids, or by the `canonicalSlug` that results may carry as `model`. */
+  ids?: string[];
   /** The capabilities that a model must have, all of them. */
   capabilities?: ("tools" | "structuredOutputs" | "json" | "reasoning" | "temperature" | "webSearch" | "vision" | "files" | "audio" | "video" | "imageOutput" | "audioOutput" | "videoOutput" | "embeddings")[];
   /** US dollars per million tokens of the prompt. A dynamic price never matches. */
@@ -984,7 +1080,7 @@ export interface GetAvailableModels {
   maxCompletionPrice?: number | null;
   /** The context length that a model must have at least, in tokens. */
   minContext?: number | null;
-  /** The author in the id, such as `anthropic`. */
+  /** The author in the id, such as `anthropic`, or by name, such as `Anthropic`. */
   provider?: string | null;
   /** `true`: only free models; `false`: only the others. */
   free?: boolean | null;
@@ -996,6 +1092,12 @@ export interface GetAvailableModels {
   pageSize?: number;
   /** The `nextPageToken` of the previous page, with the same filters. */
   pageToken?: string | null;
+}
+
+/** Get what a settings dialog needs: the settings of a feature, or of all, and every field's bounds and help. */
+export interface GetFeatureSettings {
+  /** The feature. Default: all of them, the built-in ones included. */
+  feature?: string | null;
 }
 
 /**
@@ -1091,8 +1193,8 @@ export interface Judgement {
   messageId?: string;
   /** The feature that was used. */
   feature: string;
-  /** The revision of its settings: the draft's for users who get the draft, and 0 for the built-in settings. */
-  revision: number;
+  /** The revision of its settings: the draft's for users who get the draft, and 0 for the built-in settings; absent if an admin tests settings that are not saved. */
+  revision?: number;
   /** The model that answered, which may be a fallback. */
   model: string;
   /** The provider that ran the model, as OpenRouter names it. */
@@ -1141,6 +1243,8 @@ export interface KeyInfo {
   lastFour: string;
   /** When OpenRouter accepted it, in ISO 8601. */
   checkedAt: string;
+  /** The email address of the admin who stored it, or else the uid. */
+  setBy: string;
   /** Whether the account has never bought credits. */
   isFreeTier: boolean;
   /** Its spending limit in US dollars; `null` if it has none. */
@@ -1159,15 +1263,25 @@ export interface KeyInfo {
   warnings: KeyWarning[];
 }
 
-/** A key that OpenRouter does not accept. */
+/** All keys, in the order of their use. */
+export interface KeyList {
+  /** The default keys, then those of each feature. */
+  keys: ListedKey[];
+  /** Versions of the secret that are enabled and that nothing uses: the next change of a key disables them. */
+  unusedVersions: number[];
+  /** Features that have keys of their own, but do not exist. */
+  unknownFeatures: string[];
+}
+
+/** A key that can't answer anything. */
 export interface KeyRefused {
-  /** OpenRouter does not accept the key. */
+  /** The key can't be used. */
   valid: false;
   /** The key's last four characters. */
   lastFour: string;
   /** How long OpenRouter took to answer, in milliseconds. */
   latencyMs: number;
-  /** Stable and for programs: `key_invalid`. */
+  /** Stable and for programs: `key_invalid` if OpenRouter does not accept it, `management_key`, or `key_limit_reached` if nothing of its limit is left. */
   reason: string;
   /** One sentence for people. */
   message: string;
@@ -1197,7 +1311,7 @@ export interface KeyReportInfo {
   lastFour: string;
   /** How long OpenRouter took to answer, in milliseconds. */
   latencyMs: number;
-  /** Whether it is a management key, which cannot run completions. */
+  /** Always `false`: a management key, which cannot run completions, is not valid. */
   isManagementKey: boolean;
   /** Whether the account has never bought credits. */
   isFreeTier: boolean;
@@ -1217,12 +1331,30 @@ export interface KeyReportInfo {
   freeModelRequestsToday: Record<string, unknown> | null;
 }
 
+/** Which keys a feature uses. */
+export interface KeySource {
+  /** Keys of its own, the default ones, or none, because all were removed. */
+  source: "own" | "default" | "none";
+  /** How many it has, in their order. */
+  count: number;
+  /** The last four characters of the first one, if they are known. */
+  lastFour: string | null;
+}
+
 /** Something an admin should know about a key that was accepted or removed. */
 export interface KeyWarning {
   /** Stable and for programs. */
-  reason: "free_tier" | "low_limit" | "expires_soon" | "old_key_enabled";
+  reason: "free_tier" | "low_limit" | "expires_soon" | "feature_unknown" | "old_key_enabled";
   /** One sentence for people. */
   message: string;
+}
+
+/** OpenRouter refused a request because of a key. */
+export interface LastRefusal {
+  /** When, in ISO 8601, to the minute or so. */
+  at: string;
+  /** Why, as an error's reason: `key_invalid`, `key_limit_reached` or `no_credit`. */
+  reason: string;
 }
 
 /** One limit of a user. */
@@ -1260,6 +1392,11 @@ export interface ListFeatures {
 
 }
 
+/** List the OpenRouter keys, each checked with OpenRouter. This is free. No call ever returns a key. */
+export interface ListKeys {
+
+}
+
 /** List the app's users with what they have used, or find one of them. */
 export interface ListUsers {
   /** A complete email address or uid. Default: all users. */
@@ -1268,6 +1405,36 @@ export interface ListUsers {
   pageSize?: number;
   /** The `nextPageToken` of the page before. Default: the first page. */
   pageToken?: string | null;
+}
+
+/** A key, as OpenRouter and Secret Manager know it now. The key itself is never returned. */
+export interface ListedKey {
+  /** The key's version of the secret in Secret Manager. */
+  version: number;
+  /** Its last four characters, if they are known. */
+  lastFour: string | null;
+  /** The feature that it belongs to; absent for a default key. */
+  feature?: string;
+  /** Its place in the order, from 1. */
+  position: number;
+  /** `works`; `refused`: OpenRouter does not accept it; `spent`: nothing of its limit is left; `management`: it cannot run completions; `disabled`: Secret Manager does not give it out; `unknown`: it could not be checked. */
+  state: "works" | "refused" | "spent" | "management" | "disabled" | "unknown";
+  /** What is wrong with it, in one sentence for people. */
+  message?: string;
+  /** When it was stored, in ISO 8601; absent for a key that was not stored through the app. */
+  setAt?: string;
+  /** The email address of the admin who stored it, or else the uid. */
+  setBy?: string;
+  /** The last time that a request was refused because of it; absent if there was none. */
+  lastRefusal?: LastRefusal;
+  /** Its spending limit in US dollars; `null` if it has none. */
+  limitUsd: number | null;
+  /** How much of the limit is left, in US dollars. */
+  limitRemainingUsd: number | null;
+  /** What it has spent today, in US dollars; `null` if OpenRouter did not say. */
+  usageTodayUsd: number | null;
+  /** When it expires, in ISO 8601; `null` if it does not. */
+  expiresAt: string | null;
 }
 
 /** The highest prices that are accepted: providers that charge more are not used. */
@@ -1298,16 +1465,16 @@ export interface Message {
   reasoningDetails?: Record<string, unknown>[];
 }
 
-/** A feature's model that needs an admin's attention. */
+/** A feature's model, or a setting that was edited by hand, that needs an admin's attention. */
 export interface ModelFlag {
-  /** The feature. */
+  /** The feature; empty for a setting of the app. */
   feature: string;
-  /** Where its settings name the model, such as `fallbackModels[0]`; with `broken`, the part of the document that is invalid. */
+  /** Where its settings name the model, such as `fallbackModels[0]`; with `broken`, the setting that is invalid. */
   field: string;
-  /** The model. */
+  /** The model; empty if a broken document leaves none. */
   model: string;
-  /** What happened to it. `broken`: the feature's document was edited by hand and is invalid. */
-  flag: "gone" | "renamed" | "repriced" | "expires" | "broken";
+  /** What happened to it. `paid`: it would be billed, which the app does not allow, so calls are refused. `broken`: the feature's document was edited by hand and is invalid. */
+  flag: "gone" | "renamed" | "repriced" | "expires" | "paid" | "broken";
   /** One sentence for people. */
   message: string;
   /** With `renamed`: its new id. */
@@ -1331,6 +1498,8 @@ export interface ModelInfo {
   name: string;
   /** The author in its id, such as `anthropic`. */
   provider: string;
+  /** The author's name for people, such as `Anthropic`. */
+  providerName?: string;
   /** OpenRouter's description, on one line. */
   description?: string;
   /** Its version, which stays the same when its id changes. */
@@ -1363,6 +1532,10 @@ export interface ModelInfo {
   longPromptPrice?: number;
   /** US dollars per million tokens of the completion then, at most. */
   longCompletionPrice?: number;
+  /** All other prices that are not zero. */
+  prices?: PriceInfo[];
+  /** Other prices, for long prompts or certain hours; where several hold, the last one counts. */
+  priceTiers?: PriceTierInfo[];
   /** Whether no use of it is ever billed. */
   free: boolean;
   /** What follows the colon in its id, such as `free`. */
@@ -1446,6 +1619,34 @@ export interface PreferencesSaved {
   model: string | null;
 }
 
+/** A price besides those of prompt and completion. */
+export interface PriceInfo {
+  /** What is billed, such as `imageOutput`, `audio`, `inputCacheRead`, `internalReasoning`, `request` or `webSearch`. */
+  name: string;
+  /** US dollars; `dynamic` if it depends on the request. */
+  usd: number | "dynamic";
+  /** What that is the price of. */
+  per: "million tokens" | "request" | "search";
+}
+
+/** Prices that replace a model's own under certain conditions. */
+export interface PriceTierInfo {
+  /** They hold for prompts of more tokens than these. */
+  minPromptTokens?: number;
+  /** They hold from this time of the day on (UTC), as hours and minutes: 1630 is 16:30. */
+  utcStart?: number;
+  /** They hold until this time, which may be on the next day. */
+  utcEnd?: number;
+  /** They hold on these days only. */
+  utcDays?: string[];
+  /** US dollars per million tokens of the prompt. */
+  promptPrice?: number | "dynamic";
+  /** US dollars per million tokens of the completion. */
+  completionPrice?: number | "dynamic";
+  /** The other prices. */
+  prices?: PriceInfo[];
+}
+
 /** Make a feature's draft active for all users. */
 export interface PromoteDraft {
   /** The feature. */
@@ -1466,8 +1667,8 @@ export interface PromptResult {
   messageId?: string;
   /** The feature that was used. */
   feature: string;
-  /** The revision of its settings: the draft's for users who get the draft, and 0 for the built-in settings. */
-  revision: number;
+  /** The revision of its settings: the draft's for users who get the draft, and 0 for the built-in settings; absent if an admin tests settings that are not saved. */
+  revision?: number;
   /** The model that answered, which may be a fallback. */
   model: string;
   /** The provider that ran the model, as OpenRouter names it. */
@@ -1514,8 +1715,8 @@ export interface PromptTestResult {
   messageId?: string;
   /** The feature that was used. */
   feature: string;
-  /** The revision of its settings: the draft's for users who get the draft, and 0 for the built-in settings. */
-  revision: number;
+  /** The revision of its settings: the draft's for users who get the draft, and 0 for the built-in settings; absent if an admin tests settings that are not saved. */
+  revision?: number;
   /** The model that answered, which may be a fallback. */
   model: string;
   /** The provider that ran the model, as OpenRouter names it. */
@@ -1664,6 +1865,16 @@ export interface ResponseFormat {
   strict?: boolean;
 }
 
+/** Make the app's settings of an older revision active again, as a new revision. */
+export interface RestoreAppSettings {
+  /** The active revision, to detect that another admin has changed the settings meanwhile. */
+  revision: number;
+  /** The revision whose settings become active again; 0 for those of a new app. */
+  restore: number;
+  /** The reason, for other admins who read the audit log. */
+  note?: string;
+}
+
 /** Make the settings of an older revision active again, as a new revision. */
 export interface RestoreFeature {
   /** The feature. */
@@ -1729,6 +1940,8 @@ export interface SaveAppSettings {
   revision: number;
   /** The reason, for other admins who read the audit log. */
   note?: string;
+  /** Validate the settings, list what would not work any more with them, and save nothing. */
+  validateOnly?: boolean;
 }
 
 /**
@@ -1738,8 +1951,12 @@ export interface SaveAppSettings {
 export interface SaveFeatureSettings {
   /** The feature. */
   feature: string;
-  /** All settings, as [FeatureSettings](#featuresettings) describes them. An omitted field is reset to its default. Required unless `enabled` is given. */
+  /** The settings to change, as [FeatureSettings](#featuresettings) describes them; the others stay as they are. Required unless `enabled` is given. */
   settings?: FeatureSettings;
+  /** Settings to unset, such as `temperature` or `limits.usdPerDay`: their defaults hold again. */
+  remove?: string[];
+  /** Whether `settings` are all of the settings: then one that is not given is unset. */
+  replace?: boolean;
   /** Switches the feature on or off. Without `settings`, this creates no revision and requires no `revision`. */
   enabled?: boolean | null;
   /** The revision that the settings were based on, or the draft's with `draftPercent`, if there is a draft. Default: 0, for a feature that was never saved. */
@@ -1797,6 +2014,44 @@ export interface SetUserLimits {
   note?: string;
 }
 
+/** A setting: what it is for, and which values it takes. */
+export interface SettingInfo {
+  /** The type of the value, in JSON Schema's words. */
+  type: "boolean" | "integer" | "number" | "string" | "array" | "object";
+  /** The least number. */
+  minimum?: number;
+  /** The greatest number. */
+  maximum?: number;
+  /** The number must be greater than this one. */
+  above?: number;
+  /** The number must be less than this one. */
+  below?: number;
+  /** How many characters the text must have. */
+  minLength?: number;
+  /** How many characters the text may have. */
+  maxLength?: number;
+  /** How many entries the list must have. */
+  minItems?: number;
+  /** How many entries the list may have. */
+  maxItems?: number;
+  /** All allowed values. */
+  choices?: string[];
+  /** The regular expression that the whole text must match. */
+  pattern?: string;
+  /** The same in words: the end of a sentence that begins with the field. */
+  form?: string;
+  /** Which values the entries of the list take. */
+  items?: ValueInfo;
+  /** The setting, as findings and changes name it, such as `reasoning.effort`. */
+  field: string;
+  /** Whether it may be unset, with `null`. */
+  optional: boolean;
+  /** Its value if nothing is set; absent if it is unset then. */
+  default?: unknown;
+  /** What it is for, in a sentence or two. */
+  help: string;
+}
+
 /** The app's settings as the change left them. */
 export interface SettingsSaved {
   /** The revision that is active. */
@@ -1805,7 +2060,7 @@ export interface SettingsSaved {
   settings: AppSettings;
   /** What changed. */
   changes: Difference[];
-  /** Features that are refused with these settings, and budgets too small for a call. */
+  /** Features that are refused with these settings, models that are left out, and budgets too small for a call. */
   warnings: FindingInfo[];
 }
 
@@ -1933,8 +2188,12 @@ export interface TestFeatureSettings {
   imageOptions?: ImageOptions | null;
   /** Also return images of at most 200,000 bytes in base64. */
   inlineImages?: boolean;
-  /** The settings to try, as [save_feature_settings](save_feature_settings.md) takes them. Default: the settings that are stored. */
+  /** The settings to try, as [save_feature_settings](save_feature_settings.md) takes them: those that are not given are the stored ones. Default: the settings that are stored. */
   settings?: FeatureSettings;
+  /** Settings to unset, as save_feature_settings takes them. */
+  remove?: string[];
+  /** Whether `settings` are all of the settings: then one that is not given is unset. */
+  replace?: boolean;
 }
 
 /** More of the answer's text. */
@@ -2277,6 +2536,36 @@ export interface UserStopped {
   status: "stopping" | "nothing_running";
 }
 
+/** Which values a setting, or an entry of its list, takes. */
+export interface ValueInfo {
+  /** The type of the value, in JSON Schema's words. */
+  type: "boolean" | "integer" | "number" | "string" | "array" | "object";
+  /** The least number. */
+  minimum?: number;
+  /** The greatest number. */
+  maximum?: number;
+  /** The number must be greater than this one. */
+  above?: number;
+  /** The number must be less than this one. */
+  below?: number;
+  /** How many characters the text must have. */
+  minLength?: number;
+  /** How many characters the text may have. */
+  maxLength?: number;
+  /** How many entries the list must have. */
+  minItems?: number;
+  /** How many entries the list may have. */
+  maxItems?: number;
+  /** All allowed values. */
+  choices?: string[];
+  /** The regular expression that the whole text must match. */
+  pattern?: string;
+  /** The same in words: the end of a sentence that begins with the field. */
+  form?: string;
+  /** Which values the entries of the list take. */
+  items?: ValueInfo;
+}
+
 /** Every callable. */
 export interface Callables {
   execute_prompt: { request: ExecutePrompt | ResumeGeneration; result: PromptResult; frame: Frame };
@@ -2294,16 +2583,21 @@ export interface Callables {
   erase_my_data: { request: EraseMyData; result: DataErased; frame: never };
   export_my_data: { request: ExportMyData; result: DataExport; frame: never };
   api: { request: Dispatch; result: unknown; frame: never };
+  admin_api: { request: AdminDispatch; result: unknown; frame: never };
+  get_feature_settings: { request: GetFeatureSettings; result: FeatureDetailsList; frame: never };
   save_feature_settings: { request: SaveFeatureSettings; result: FeatureSaved | FeatureValidated; frame: never };
   reset_feature_settings: { request: ResetFeature; result: FeatureSaved; frame: never };
   restore_feature_settings: { request: RestoreFeature; result: FeatureSaved; frame: never };
+  delete_feature: { request: DeleteFeature; result: FeatureDeleted; frame: never };
   promote_draft: { request: PromoteDraft; result: FeatureSaved; frame: never };
   drop_draft: { request: DropDraft; result: FeatureSaved; frame: never };
   test_feature_settings: { request: TestFeatureSettings; result: PromptTestResult | EmbeddingsTestResult; frame: Frame };
-  save_app_settings: { request: SaveAppSettings; result: SettingsSaved; frame: never };
+  save_app_settings: { request: SaveAppSettings; result: SettingsSaved | AppSettingsValidated; frame: never };
+  restore_app_settings: { request: RestoreAppSettings; result: SettingsSaved; frame: never };
   list_users: { request: ListUsers; result: UserList; frame: never };
   set_user_limits: { request: SetUserLimits; result: UserLimitsSaved; frame: never };
   stop_user_generations: { request: StopUserGenerations; result: UserStopped; frame: never };
+  list_keys: { request: ListKeys; result: KeyList; frame: never };
   set_openrouter_key: { request: SetKey; result: KeyInfo; frame: never };
   remove_openrouter_key: { request: RemoveKey; result: KeyRemoved; frame: never };
   test_openrouter_connection: { request: TestConnection; result: KeyReportInfo | KeyRefused; frame: never };

@@ -64,6 +64,7 @@ PARAMETERS_MAX_BYTES: Final = 20_000  # of one free-form JSON value
 JSON_MAX_DEPTH: Final = 12  # of one free-form JSON value; Firestore allows 20 in a document
 JSON_NAME_MAX_CHARS: Final = 100  # of a field in it; Firestore allows paths of 1,500 bytes
 SETTINGS_MAX_BYTES: Final = 240_000  # an audit entry may hold four: two, and their drafts
+REMOVED_MAX: Final = 100  # settings that one change unsets
 DISPLAY_NAME_MAX_CHARS: Final = 80
 STOPS_MAX: Final = 4
 STOP_MAX_CHARS: Final = 200
@@ -84,6 +85,7 @@ TOTAL_S: Final = 280.0  # inside a function timeout of 300 s
 MODELS_PER_PAGE: Final = 50
 MODELS_PER_PAGE_MAX: Final = 200
 SEARCH_MAX_CHARS: Final = 200
+MODEL_IDS_MAX: Final = 100  # of one search
 CAPABILITIES_MAX: Final = 20  # of one search
 PAGE_TOKEN_MAX_CHARS: Final = 512
 

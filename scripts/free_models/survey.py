@@ -50,7 +50,7 @@ class OneKey:
     async def get(self) -> Secret:
         return self.key
 
-    async def next_after_refusal(self, refused: Sequence[Secret]) -> Secret | None:
+    async def next_after_refusal(self, refused: Sequence[Secret], reason: str) -> Secret | None:
         return None
 
 

@@ -85,7 +85,9 @@ class Instance:
         return streaming.messages, result
 
     async def save(self, feature: str, settings: Any, revision: int = 0, **more: Any) -> Any:
-        data = {"feature": feature, "settings": settings, "revision": revision, **more}
+        """Save these settings, and no others."""
+        data = {"feature": feature, "settings": settings, "revision": revision, "replace": True}
+        data |= more
         return await self.call("save_feature_settings", data)
 
     async def ask(self, feature: str, uid: str = "user", **more: Any) -> Any:

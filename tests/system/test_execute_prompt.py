@@ -106,7 +106,7 @@ async def test_an_admin_tests_the_stored_key_and_a_candidate(
         assert refused["message"].startswith("OpenRouter doesn't accept this key. Check that you")
         assert refused["latencyMs"] >= 0
         management = await client.call(name, {"key": "sk-or-v1-management-abcd"})
-        assert management["isManagementKey"] is True
+        assert (management["valid"], management["reason"]) == (False, "management_key")
         for feature, reason in (("nosuch", "feature_unknown"), ("chat", "invalid_argument")):
             with pytest.raises(CallableFailure) as unknown:
                 await client.call(name, {"feature": feature})

@@ -6,11 +6,16 @@ from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .app_settings import AppSettingsAdmin
+    from .feature_deletion import FeatureDeletion
     from .features import FeatureAdmin
     from .key_check import KeyCheck
+    from .key_list import (
+        KeyListing,
+    )
     from .keys import KeyAdmin
     from .limits import AdminLimits
     from .model_check import ModelCheck
+    from .overview import FeatureOverview
     from .preview import Preview
     from .users import UserAdmin
 else:
@@ -18,11 +23,14 @@ else:
         __name__,
         {
             "app_settings": ("AppSettingsAdmin",),
+            "feature_deletion": ("FeatureDeletion",),
             "features": ("FeatureAdmin",),
             "key_check": ("KeyCheck",),
+            "key_list": ("KeyListing",),
             "keys": ("KeyAdmin",),
             "limits": ("AdminLimits",),
             "model_check": ("ModelCheck",),
+            "overview": ("FeatureOverview",),
             "preview": ("Preview",),
             "users": ("UserAdmin",),
         },
@@ -32,8 +40,11 @@ __all__ = (
     "AdminLimits",
     "AppSettingsAdmin",
     "FeatureAdmin",
+    "FeatureDeletion",
+    "FeatureOverview",
     "KeyAdmin",
     "KeyCheck",
+    "KeyListing",
     "ModelCheck",
     "Preview",
     "UserAdmin",

@@ -8,6 +8,7 @@ versions; one that collides with another change in the document is retried.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from pydantic import ValidationError
@@ -22,7 +23,13 @@ from ..contract import (
     SaveFeatureSettings,
     parse,
 )
-from ..errors import FeatureUnknown, InvalidArgument, SettingsChanged
+from ..errors import (
+    FeatureUnknown,
+    InvalidArgument,
+    RevisionUnknown,
+    SettingsChanged,
+    SettingsInvalid,
+)
 from ..features import (
     DEFAULTS,
     AppSettingsStore,
@@ -31,12 +38,14 @@ from ..features import (
     Review,
     StoredFeature,
     low_caps_of_feature,
+    patched,
     review_settings,
 )
 from ..firestore import Change
 from ..models import Catalog
 from ..users import Caller
 from . import revisions
+from .hand_edits import HandEdits
 from .limits import AdminLimits
 from .revisions import Author, FeatureChange
 
@@ -64,6 +73,7 @@ class FeatureAdmin:
         self._catalog = catalog
         self._now = now
         self._limits = limits
+        self._edits = HandEdits(features, limits=limits)
 
     async def save(self, call: Call[Caller]) -> Json:
         """Activate settings for everybody or, with `draftPercent`, for some of the users.
@@ -80,11 +90,17 @@ class FeatureAdmin:
                 id_, author, request.revision, lambda stored, _: revisions.toggle(stored, enabled)
             )
         about_draft = percent is not None
-        stored = await self._features.read(id_)
-        if stored.feature is None:
-            await self._check_room(about_draft=about_draft)
-        _, before = revisions.seen_revision(stored, about_draft=about_draft)
-        settings, review = await self.check(request.settings, before)
+        stored = await self.read(id_)
+        if stored.is_absent:
+            await self._check_new(id_, about_draft=about_draft)
+        base = request.revision or 0
+        before = await self._settings_at(base, id_, stored, about_draft=about_draft)
+        values = (
+            request.settings
+            if request.replace
+            else patched(before, request.settings, request.remove)
+        )
+        settings, review = await self.check(values, before)
         if request.validate_only:
             warnings = [finding.to_wire() for finding in review.warnings]
             return {"feature": id_, "valid": True, "warnings": warnings}
@@ -94,7 +110,6 @@ class FeatureAdmin:
                 return revisions.draft(stored, settings, number, percent)
             return revisions.publish(stored, id_, settings, number, request.enabled)
 
-        base = request.revision or 0
         return await self._change(id_, author, base, make, review=review, about_draft=about_draft)
 
     async def reset(self, call: Call[Caller]) -> Json:
@@ -115,13 +130,15 @@ class FeatureAdmin:
         request = parse(RestoreFeature, call.data)
         author = Author.of(call, "restore_feature_settings", request.note)
         settings = await self._features.revision(request.feature, request.restore)
+        if (await self.read(request.feature)).is_absent:  # it was deleted
+            await self._check_new(request.feature, about_draft=False)
         return await self._go_back(settings, request.feature, request.revision, author)
 
     async def promote_draft(self, call: Call[Caller]) -> Json:
         """Activate the draft for everybody. Raises NoDraft, FeatureUnknown, SettingsRefused."""
         request = parse(PromoteDraft, call.data)
         author = Author.of(call, "promote_draft", request.note)
-        feature = (await self._features.read(request.feature)).feature
+        feature = (await self.read(request.feature)).feature
         draft = feature.draft if feature else None
         return await self._change(
             request.feature,
@@ -143,6 +160,14 @@ class FeatureAdmin:
             about_draft=True,
         )
 
+    async def read(self, id_: str) -> StoredFeature:
+        """Return a feature as it is stored now, with edits in the console recorded."""
+        return await self.recorded(id_, await self._features.read(id_))
+
+    async def recorded(self, id_: str, stored: StoredFeature) -> StoredFeature:
+        """Return a feature that was just read, with edits in the console recorded."""
+        return await self._edits.recorded(id_, stored)
+
     async def check(
         self, values: Mapping[str, object], before: FeatureSettings | None
     ) -> tuple[FeatureSettings, Review]:
@@ -159,7 +184,7 @@ class FeatureAdmin:
             settings = FeatureSettings.model_validate(values, by_alias=True, by_name=False)
         except ValidationError as error:
             raise revisions.invalid(error, self._limits) from None
-        review = await self._review(settings, before)
+        review = await self.review(settings, before)
         if review.errors:
             raise revisions.refused(review, self._limits)
         return settings, review
@@ -190,7 +215,7 @@ class FeatureAdmin:
 
         Raises SettingsRefused if they would be billed and the app allows only free models.
         """
-        review = await self._review(settings, settings)
+        review = await self.review(settings, settings)
         if paid := [finding for finding in review.errors if finding.reason == "paid_model"]:
             raise revisions.refused(Review(errors=paid, warnings=review.warnings), self._limits)
         return Review(review.models, warnings=[*review.errors, *review.warnings])
@@ -217,11 +242,12 @@ class FeatureAdmin:
         """
         review = review or Review()
         for attempt in range(self._limits.attempts):
-            stored = await self._features.read(id_)
+            stored = await self.read(id_)
             change = make(stored, await self._next_number(id_, stored) + attempt)
             seen, _ = revisions.seen_revision(stored, about_draft=about_draft)
             if base is not None and base != seen:
-                raise revisions.feature_conflict(stored, change, base, about_draft=about_draft)
+                yours = change.after.to_json() if change.after else {}
+                raise revisions.feature_conflict(stored, yours, base, about_draft=about_draft)
             models = review.models
             prices = None if models is None else revisions.prices_of(change.feature, models)
             if revisions.changes_nothing(change, stored, prices):
@@ -268,7 +294,8 @@ class FeatureAdmin:
         newest = await self._features.newest_number(id_)
         return max(newest, draft, feature.revision if feature else 0) + 1
 
-    async def _review(self, settings: FeatureSettings, before: FeatureSettings | None) -> Review:
+    async def review(self, settings: FeatureSettings, before: FeatureSettings | None) -> Review:
+        """Return what is wrong with settings, or may go wrong, given those that they replace."""
         app = await self._app_settings.get()
         models = None
         try:
@@ -285,12 +312,35 @@ class FeatureAdmin:
         review.warnings += low_caps_of_feature(settings, models, app.limits.reserve_usd)
         return review
 
-    async def _check_room(self, *, about_draft: bool) -> None:
-        """Check that one more feature may be created. Raises FeatureUnknown, InvalidArgument."""
+    async def _settings_at(
+        self, base: int, id_: str, stored: StoredFeature, *, about_draft: bool
+    ) -> FeatureSettings | None:
+        """Return the settings of the revision that a change was made from, as far as it is known.
+
+        If that is not the active one, the change will be refused with both versions.
+        """
+        revision, settings = revisions.seen_revision(stored, about_draft=about_draft)
+        if base != revision:
+            with suppress(RevisionUnknown, SettingsInvalid):
+                return await self._features.revision(id_, base)
+        return settings
+
+    async def _check_new(self, id_: str, *, about_draft: bool) -> None:
+        """Check that a feature with this ID may be created. Raises FeatureUnknown, InvalidArgument.
+
+        An ID that differs from another only by case would be taken for it.
+        """
         if about_draft:
             sentence = "Save the feature before you save a draft of it."
             raise FeatureUnknown(sentence, field="feature")
+        ids = (await self._features.read_all()).keys()
+        if same := next((one for one in ids if one.lower() == id_.lower()), None):
+            sentence = (
+                f"There is a feature {same} already. Choose a name that differs by more than upper "
+                "and lower case."
+            )
+            raise InvalidArgument(sentence, field="feature")
         features_max = self._features.limits.features_max
-        if len(await self._features.list_all()) >= features_max:
+        if len(ids) >= features_max:
             sentence = f"An app can have at most {features_max} features."
             raise InvalidArgument(sentence, field="feature")

@@ -11,6 +11,7 @@ from ..features import FeatureStore
 from ..keys import KeyPool, Secret
 from ..openrouter import OpenRouter
 from ..users import Caller
+from .key_faults import fault_of
 from .keys import NOT_ACCEPTED
 
 
@@ -25,11 +26,12 @@ class KeyCheck:
     async def test(self, call: Call[Caller]) -> dict[str, object]:
         """Ask OpenRouter about a stored key or a candidate. This is free, and uses no tokens.
 
-        Returns `{valid: false, lastFour, latencyMs, reason, message}` for a key that OpenRouter
-        refuses, else
+        Returns `{valid: false, lastFour, latencyMs, reason, message}` for a key that can't answer
+        anything: OpenRouter refuses it, nothing of its limit is left, or it is a management key.
+        For any other it is
         `{valid, lastFour, latencyMs, isManagementKey, isFreeTier, usageUsd, limitUsd, ...}`.
-        A management key is valid, but can't run completions. Raises InvalidArgument,
-        FeatureUnknown, KeyMissing, KeyUnavailable, KeyStoreForbidden, SettingsUnavailable,
+        Raises InvalidArgument, FeatureUnknown, KeyMissing, KeyUnavailable, KeyStoreForbidden,
+        SettingsUnavailable,
         UpstreamError.
         """
         request = parse(TestConnection, call.data)
@@ -49,10 +51,19 @@ class KeyCheck:
                 "reason": refused.reason,
                 "message": NOT_ACCEPTED if request.key else refused.admin_message,
             }
+        latency_ms = _ms_since(started_at)
+        if fault := fault_of(report):
+            return {
+                "valid": False,
+                "lastFour": key.last_four,
+                "latencyMs": latency_ms,
+                "reason": fault.error.reason,
+                "message": fault.message,
+            }
         return {
             "valid": True,
             "lastFour": key.last_four,
-            "latencyMs": _ms_since(started_at),
+            "latencyMs": latency_ms,
             "isManagementKey": report.is_management_key,
             "isFreeTier": report.is_free_tier,
             "usageUsd": report.usage_usd,

@@ -35,7 +35,8 @@ from typing import Final
 from .. import log
 from ..callable import Call, CallableError
 from ..contract import RemoveKey, SetKey, parse
-from ..errors import InvalidArgument, KeyInvalid, KeyMissing, ManagementKey, SettingsChanged
+from ..errors import InvalidArgument, KeyInvalid, KeyMissing, SettingsChanged
+from ..features import FeatureStore
 from ..firestore import Change
 from ..keys import (
     KeyEntries,
@@ -49,6 +50,7 @@ from ..keys import (
 )
 from ..openrouter import KeyReport, OpenRouter
 from ..users import Caller
+from .key_faults import fault_of
 from .limits import AdminLimits
 
 NOT_ACCEPTED: Final = (
@@ -71,6 +73,7 @@ class KeyAdmin:
         vault: Vault,
         keys: KeyPool,
         slots: KeySlotStore,
+        features: FeatureStore,
         openrouter: OpenRouter,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         limits: AdminLimits = AdminLimits(),
@@ -78,6 +81,7 @@ class KeyAdmin:
         self._vault = vault
         self._keys = keys
         self._slots = slots
+        self._features = features
         self._openrouter = openrouter
         self._now = now
         self._limits = limits
@@ -87,8 +91,8 @@ class KeyAdmin:
 
         Returns `{version, lastFour, checkedAt, isFreeTier, limitUsd, limitRemainingUsd, expiresAt,
         feature?, position, count, warnings: [{reason, message}]}`; `count` is how many keys the
-        slot has now. Raises KeyInvalid, ManagementKey, InvalidArgument, SettingsChanged,
-        KeyUnavailable, KeyStoreForbidden, SettingsUnavailable, UpstreamError.
+        slot has now. Raises KeyInvalid, ManagementKey, KeyLimitReached, InvalidArgument,
+        SettingsChanged, KeyUnavailable, KeyStoreForbidden, SettingsUnavailable, UpstreamError.
         """
         request = parse(SetKey, call.data)
         key = Secret(request.key)
@@ -104,7 +108,8 @@ class KeyAdmin:
             slot = keys_in_slot(stored.slots, request.feature, enabled)
         version = await self._vault.add(key)
         checked_at = self._now()
-        entry = _entry(key, version, report, checked_at)
+        set_by = call.caller.email or call.caller.uid
+        entry = _entry(key, version, report, checked_at, set_by)
         entries = (*slot[: request.position - 1], entry, *slot[request.position :])
         try:
             saved = await self._save(call.caller, _SET, stored, request.feature, entries)
@@ -115,13 +120,14 @@ class KeyAdmin:
         # does no harm; a disabled version that a slot uses would.
         self._keys.put(version, key)
         left_over = await self._disable(unused_versions(enabled, saved))
+        about = warnings(report, checked_at, self._limits) + await self._unknown(request.feature)
         return {
             **entry.to_document(),
             "checkedAt": checked_at.isoformat(),
             "expiresAt": report.expires_at,
             **_position(request.feature, request.position),
             "count": len(entries),
-            "warnings": warnings(report, checked_at, self._limits) + left_over,
+            "warnings": about + left_over,
         }
 
     async def remove_key(self, call: Call[Caller]) -> Json:
@@ -194,9 +200,16 @@ class KeyAdmin:
             report = await self._openrouter.key_report(key)
         except KeyInvalid:
             raise KeyInvalid(NOT_ACCEPTED, field="key") from None
-        if report.is_management_key:
-            raise ManagementKey(field="key")
+        if fault := fault_of(report):
+            raise fault.error(fault.message, field="key")
         return report
+
+    async def _unknown(self, feature: str | None) -> Warnings:
+        """Return a warning if the key is for a feature that does not exist, perhaps a typo."""
+        if feature is None or not (await self._features.read(feature)).is_absent:
+            return []
+        message = f"There is no feature {feature} yet, so the key isn't used."
+        return [_warning("feature_unknown", message)]
 
     async def _disable(self, versions: Iterable[int]) -> Warnings:
         """Disable versions concurrently. A failure is a warning: the next change tries again."""
@@ -255,7 +268,9 @@ def unused_versions(enabled: set[int], slots: KeySlots) -> set[int]:
     return enabled - slots.all_versions() - first_boot
 
 
-def _entry(key: Secret, version: int, report: KeyReport, checked_at: datetime) -> KeyEntry:
+def _entry(
+    key: Secret, version: int, report: KeyReport, checked_at: datetime, set_by: str
+) -> KeyEntry:
     return KeyEntry(
         version,
         key.last_four,
@@ -263,6 +278,7 @@ def _entry(key: Secret, version: int, report: KeyReport, checked_at: datetime) -
         report.is_free_tier,
         report.limit_usd,
         report.limit_remaining_usd,
+        set_by,
     )
 
 

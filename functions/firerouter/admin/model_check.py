@@ -1,8 +1,8 @@
 """The check of features against OpenRouter's list of models: daily, and when an admin calls it.
 
     config/app.catalog   {generation, count, fetchedAt, checkedAt, problem, flags: [{feature, field,
-                          model, flag: gone | renamed | repriced | expires | broken, message,
-                          ...}]}
+                          model, flag: gone | renamed | repriced | expires | paid | broken,
+                          message, ...}]}
 
 Admins read the flags there. Models are replaced only if `replaceGoneModels` is on: then a model
 that is gone gives way to the one it was renamed to, or else to the first fallback that still
@@ -21,6 +21,7 @@ from ..callable import Call, CallableError
 from ..contract import RefreshCatalog, parse
 from ..errors import SettingsChanged
 from ..features import (
+    DEFAULT_MODELS,
     EMBEDDING,
     AppSettings,
     AppSettingsStore,
@@ -28,13 +29,16 @@ from ..features import (
     FeatureStore,
     Review,
     StoredFeature,
+    paid_extras,
 )
 from ..firestore import ConfigDocument
 from ..models import Catalog, ModelList
 from ..users import Caller
 from . import revisions
+from .app_settings import malformed_fields
 from .features import FeatureAdmin
 from .limits import AdminLimits
+from .obstacles import malformed_parts
 from .revisions import Author
 
 Json = dict[str, object]
@@ -95,7 +99,7 @@ class ModelCheck:
         flags = await self._check(refreshed.models)
         await self._record(refreshed.models, flags, None)
         return {
-            "count": len(refreshed.models.models),
+            "count": len(refreshed.models.usable),
             "generation": refreshed.models.generation,
             "added": list(refreshed.added),
             "removed": list(refreshed.removed),
@@ -125,7 +129,7 @@ class ModelCheck:
         for flag in flags:
             log.warning("model_flagged", feature=flag.feature, model=flag.model, flag=flag.flag)
         return {
-            "count": len(models.models),
+            "count": len(models.usable),
             "flags": [flag.to_wire() for flag in flags],
             "replaced": replaced,
             "problem": problem,
@@ -133,18 +137,31 @@ class ModelCheck:
 
     async def _check(self, models: ModelList) -> list[Flag]:
         today = self._now().date()
-        stored = await self._features.read_all()
-        flags = [flag for one in stored.values() for flag in flags_of(one, models, today)]
+        stored = {
+            id_: await self._feature_admin.recorded(id_, one)
+            for id_, one in (await self._features.read_all()).items()
+        }
+        app = await self._app_settings.read()
+        flags = [
+            Flag("", finding.field, "", "broken", finding.message)
+            for finding in malformed_fields(app)
+        ]
+        flags += (
+            flag
+            for id_, one in stored.items()
+            for flag in flags_of(id_, one, models, today, free_only=app.settings.free_models_only)
+        )
         return flags[: self._limits.flags_max]
 
     async def _record(self, models: ModelList, flags: Sequence[Flag], problem: str | None) -> None:
         state = {
             "generation": models.generation,
-            "count": len(models.models),
+            "count": len(models.usable),
             "fetchedAt": models.fetched_at,
             "checkedAt": self._now(),
             "problem": problem,
             "flags": [flag.to_wire() for flag in flags],
+            "missingDefaults": missing_defaults(models),
         }
         await self._config.merge({"catalog": state})
 
@@ -170,44 +187,64 @@ class ModelCheck:
         return replaced
 
 
-def flags_of(stored: StoredFeature, models: ModelList, today: date) -> Iterator[Flag]:
+def flags_of(
+    id_: str, stored: StoredFeature, models: ModelList, today: date, *, free_only: bool = False
+) -> Iterator[Flag]:
     """Yield what is wrong with a feature's document and, if it is enabled, with its models.
 
     The models that a draft names are checked as well.
+
+    Args:
+        id_: The feature.
+        stored: As it is stored.
+        models: OpenRouter's list.
+        today: The date that expiry dates are compared with.
+        free_only: Whether the app allows only what is free.
     """
     feature = stored.feature
-    if feature is None:
+    for finding in malformed_parts(stored):
+        own_model = feature.settings.model if feature else ""
+        yield Flag(id_, finding.field, own_model, "broken", finding.message)
+    if feature is None or not feature.enabled:
         return
-    consequences = {
-        "settings": f"revision {feature.revision} is used instead",
-        "enabled": "the feature is off",
-        "draft": "nobody gets the draft",
-    }
-    for at in stored.unreadable:
-        message = f"This part of the stored feature can't be read, so {consequences[at]}."
-        yield Flag(feature.id, at, feature.settings.model, "broken", message)
-    if not feature.enabled:
-        return
+    if free_only:
+        yield from _paid_flags(id_, feature.settings, models)
     in_draft = feature.draft.settings.named_models() if feature.draft else ()
     named = [
         *feature.settings.named_models(),
-        *((f"draft.{at}", id_) for at, id_ in in_draft),
+        *((f"draft.{at}", name) for at, name in in_draft),
     ]
-    for at, id_ in named:
-        resolved = models.resolve(id_)
+    for at, name in named:
+        resolved = models.resolve(name)
         if resolved.model is None:
             if resolved.preset is None:
-                yield missing_flag(feature.id, at, id_, stored, models)
+                yield missing_flag(id_, at, name, stored, models)
             continue
         model = resolved.model
         if expires := model.expires_soon(today):
-            message = f"OpenRouter will withdraw {id_} on {expires:%Y-%m-%d}."
-            yield Flag(feature.id, at, id_, "expires", message, {"on": expires.isoformat()})
-        before, after = stored.prices.get(id_), revisions.price_of(model)
+            message = f"OpenRouter will withdraw {name} on {expires:%Y-%m-%d}."
+            yield Flag(id_, at, name, "expires", message, {"on": expires.isoformat()})
+        before, after = stored.prices.get(name), revisions.price_of(model)
         if before is not None and _amounts(before) != _amounts(after):
-            message = f"The price of {id_} has changed since this feature was saved."
+            message = f"The price of {name} has changed since this feature was saved."
             details = {"before": _amounts(before), "after": _amounts(after)}
-            yield Flag(feature.id, at, id_, "repriced", message, details)
+            yield Flag(id_, at, name, "repriced", message, details)
+
+
+def missing_defaults(models: ModelList) -> list[str]:
+    """Return the default models that OpenRouter does not list: calls skip them."""
+    return sorted(id_ for id_ in DEFAULT_MODELS if models.resolve(id_).is_unknown)
+
+
+def _paid_flags(id_: str, settings: FeatureSettings, models: ModelList) -> Iterator[Flag]:
+    """Yield what of a feature would be billed, so that its calls are refused."""
+    billed = [*paid_extras(settings)]
+    resolved = models.resolve(settings.model)
+    if not resolved.free and resolved.effective_model is not None:
+        billed.append(("model", settings.model))
+    for at, what in billed:
+        message = f"{what} isn't free, and the app allows only what is free: calls are refused."
+        yield Flag(id_, at, settings.model, "paid", message)
 
 
 def missing_flag(feature: str, at: str, id_: str, stored: StoredFeature, models: ModelList) -> Flag:

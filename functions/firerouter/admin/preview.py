@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..callable import Call
-from ..contract import CreateEmbeddings, TestFeatureSettings, parse
+from ..contract import CreateEmbeddings, FindingInfo, TestFeatureSettings, parse
 from ..errors import FeatureUnknown, InvalidArgument
-from ..features import EMBEDDING, Feature, FeatureStore
+from ..features import EMBEDDING, Feature, patched
 from ..generation import EmbeddingExecution, PromptExecution
 from ..users import Caller
 from .features import FeatureAdmin
@@ -17,12 +17,10 @@ class Preview:
     def __init__(
         self,
         *,
-        features: FeatureStore,
         feature_admin: FeatureAdmin,
         prompts: PromptExecution,
         embeddings: EmbeddingExecution,
     ) -> None:
-        self._features = features
         self._feature_admin = feature_admin
         self._prompts = prompts
         self._embeddings = embeddings
@@ -31,23 +29,26 @@ class Preview:
         """Run one prompt with unsaved settings, or with the stored ones, enabled or not.
 
         Returns and streams what `execute_prompt` does, with `test: true` and the `warnings` of a
-        save; `revision` is the stored one. For an embedding feature it is what `create_embeddings`
-        returns, without the vectors. The ledger entry is marked as a test. Raises SettingsRefused,
-        FeatureUnknown and what those two raise.
+        save; `revision` is the stored one, and absent if unsaved settings were tried. For an
+        embedding feature it is what `create_embeddings` returns, without the vectors. The ledger
+        entry is marked as a test. Raises SettingsRefused, FeatureUnknown and what those two raise.
         """
         request = parse(TestFeatureSettings, call.data)
-        stored = (await self._features.read(request.feature)).feature
+        stored = (await self._feature_admin.read(request.feature)).feature
         before = stored.settings if stored else None
-        warnings: list[dict[str, str]] = []
+        warnings: list[FindingInfo] = []
         if request.settings is not None:
-            settings, review = await self._feature_admin.check(request.settings, before)
+            given = request.settings
+            values = given if request.replace else patched(before, given, request.remove)
+            settings, review = await self._feature_admin.check(values, before)
             warnings = [finding.to_wire() for finding in review.warnings]
         elif before is not None:
             settings = before
         else:
             raise FeatureUnknown(field="feature")
         revision = stored.revision if stored else 0
-        feature = Feature(request.feature, True, revision, settings, test=True)
+        unsaved = request.settings is not None
+        feature = Feature(request.feature, True, revision, settings, test=True, unsaved=unsaved)
         if settings.kind == EMBEDDING:
             result = await self._embed_prompt(call, request, feature)
         else:

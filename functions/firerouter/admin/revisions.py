@@ -6,11 +6,12 @@ FeatureChange --> features/{id}, features/{id}/revisions/{n}, audit/{id}, the re
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
@@ -26,6 +27,7 @@ from ..features import (
     differences,
     same_settings,
 )
+from ..limits import SETTINGS_MAX_BYTES
 from ..models import Model, ModelList, price_text
 from .limits import AdminLimits
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from ..users import Caller
 
 Json = dict[str, object]
+
+EDITED_BY_HAND: Final = "edited_by_hand"  # the action of a change in Firestore's console
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +211,16 @@ def seen_revision(
 
 
 def feature_conflict(
-    stored: StoredFeature, change: FeatureChange, base: int, *, about_draft: bool
+    stored: StoredFeature, yours: Json, base: int, *, about_draft: bool
 ) -> SettingsChanged:
-    """Return the error for a change that was made from another revision than the stored one."""
+    """Return the error for a change that was made from another revision than the stored one.
+
+    Args:
+        stored: The feature as it is.
+        yours: The settings that were to be saved; empty if the change is about none.
+        base: The revision that the change was made from.
+        about_draft: Whether the change is about the draft.
+    """
     revision, settings = seen_revision(stored, about_draft=about_draft)
     settings_now = settings.to_json() if settings else {}
     current: Json = {
@@ -219,8 +230,7 @@ def feature_conflict(
         "savedAt": stored.saved_at.isoformat() if stored.saved_at else None,
         "savedBy": stored.saved_by,
     }
-    yours = change.after.to_json() if change.after else settings_now
-    return conflict_from(base, current, yours, about_draft=about_draft)
+    return conflict_from(base, current, yours or settings_now, about_draft=about_draft)
 
 
 def conflict_from(
@@ -277,6 +287,19 @@ def audited_sides(stored: StoredFeature, after: Feature) -> tuple[Json | None, J
         return document
 
     return audited(before) if before else None, audited(after)
+
+
+def audited_document(document: Mapping[str, object]) -> Json | None:
+    """Return a document that was edited in the console as the audit shows it.
+
+    None if it is too large for that, or holds what is no JSON.
+    """
+    shown = {name: document.get(name) for name in ("enabled", "revision", "settings", "draft")}
+    try:
+        size = len(json.dumps(shown).encode())
+    except (TypeError, ValueError):
+        return None
+    return shown if size <= 2 * SETTINGS_MAX_BYTES else None
 
 
 def changes_nothing(

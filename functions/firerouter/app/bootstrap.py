@@ -131,8 +131,11 @@ class App:
             limits=self.limits.keys,
         )
         slots = keys.KeySlotStore(self.config)
-        pool = keys.KeyPool(vault, slots, limits=self.limits.keys)
-        return rooms.Keys(pool=pool, slots=slots, vault=vault)
+        refusals = keys.KeyRefusals(
+            self.firestore, background=self.background, limits=self.limits.keys
+        )
+        pool = keys.KeyPool(vault, slots, on_refusal=refusals.note, limits=self.limits.keys)
+        return rooms.Keys(pool=pool, refusals=refusals, slots=slots, vault=vault)
 
     @cached_property
     def ledger_store(self) -> ledger.LedgerStore:
@@ -195,7 +198,11 @@ class App:
         store = features.FeatureStore(self.firestore, self.audit, limits=self.limits.features)
         app_settings = features.AppSettingsStore(self.config)
         preferences = self.users.preferences
-        choice = features.ModelChoice(preferences=preferences, catalog=lambda: self.models.catalog)
+        choice = features.ModelChoice(
+            preferences=preferences,
+            catalog=lambda: self.models.catalog,
+            missing_defaults=app_settings.missing_defaults,
+        )
         listing = features.FeatureListing(
             features=store, app_settings=app_settings, choice=choice, preferences=preferences
         )
@@ -394,18 +401,30 @@ class App:
         feature_admin = admin.FeatureAdmin(
             features=store, app_settings=app_settings, catalog=catalog, limits=limits
         )
+        app_admin = admin.AppSettingsAdmin(
+            app_settings=app_settings, features=store, choice=self.features.choice
+        )
         return rooms.Admin(
             features=feature_admin,
-            app_settings=admin.AppSettingsAdmin(
-                app_settings=app_settings, features=store, choice=self.features.choice
+            deletion=admin.FeatureDeletion(
+                features=store, feature_admin=feature_admin, keys=self.keys.pool, limits=limits
             ),
+            overview=admin.FeatureOverview(
+                features=store,
+                app_admin=app_admin,
+                keys=self.keys.pool,
+                feature_admin=feature_admin,
+            ),
+            app_settings=app_admin,
             keys=admin.KeyAdmin(
                 vault=self.keys.vault,
                 keys=self.keys.pool,
                 slots=self.keys.slots,
+                features=store,
                 openrouter=self.openrouter,
                 limits=limits,
             ),
+            key_list=_key_list(self),
             key_check=admin.KeyCheck(
                 features=store, keys=self.keys.pool, openrouter=self.openrouter
             ),
@@ -432,7 +451,6 @@ class App:
     def preview(self) -> Preview:
         """The live test of settings; not in `admin`, because it needs the rooms that answer."""
         return admin.Preview(
-            features=self.features.store,
             feature_admin=self.admin.features,
             prompts=self.generation.prompts,
             embeddings=self.generation.embeddings,
@@ -449,6 +467,18 @@ def _wire(
         limits=app.limits.callable,
         emulated=app.environment.emulated,
         for_admins=for_admins,
+    )
+
+
+def _key_list(app: App) -> admin.KeyListing:
+    return admin.KeyListing(
+        vault=app.keys.vault,
+        keys=app.keys.pool,
+        slots=app.keys.slots,
+        refusals=app.keys.refusals,
+        features=app.features.store,
+        openrouter=app.openrouter,
+        limits=app.limits.admin,
     )
 
 

@@ -1,8 +1,8 @@
 """The table of the deployed functions: who may call each, its handler, and how long it may take.
 
-`main.py` serves one function per row, the callable `api` reaches the rows for users, and the deploy
-manifest is generated from the table (scripts/devtools/manifest.py). Region, memory and concurrency
-are the same for all of them: `RESOURCES`.
+`main.py` serves one function per row, the callables `api` and `admin_api` reach the rows for users
+and for admins, and the deploy manifest is generated from the table (scripts/devtools/manifest.py).
+Region, memory and concurrency are the same for all of them: `RESOURCES`.
 """
 
 from __future__ import annotations
@@ -99,20 +99,33 @@ class DeployedFunction:
         return "admin" if self.audience == ADMIN else self.calls
 
 
-def _api(app: App) -> Callable[[Call[Caller]], Awaitable[object]]:
-    """Return the handler of `api`, which reaches the table's other rows for users."""
+Handler = Callable[["Call[Caller]"], Awaitable[object]]
+DISPATCHERS: Final = frozenset({"api", "admin_api"})
+
+
+def _api(app: App) -> Handler:
+    return _dispatcher(app, USER)
+
+
+def _admin_api(app: App) -> Handler:
+    return _dispatcher(app, ADMIN)
+
+
+def _dispatcher(app: App, audience: Audience) -> Handler:
+    """Return the handler of a row that reaches the table's other rows for an audience."""
 
     def reach(row: DeployedFunction, call: Call[Caller]) -> Callable[..., Awaitable[object]]:
-        app.call_rates.take(row.calls, call.caller)
+        if audience == USER:  # those of admins are all counted alike, and this one has been
+            app.call_rates.take(row.calls, call.caller)
         return row.handler(app)
 
-    async def api(call: Call[Caller]) -> object:
+    async def answer(call: Call[Caller]) -> object:
         from .dispatch import dispatch
 
-        rows = (row for row in functions_for(USER) if row.handler is not _api)
+        rows = (row for row in functions_for(audience) if row.name not in DISPATCHERS)
         return await dispatch(call, {row.name: partial(reach, row, call) for row in rows})
 
-    return api
+    return answer
 
 
 RESOURCES: Final = Resources()
@@ -186,16 +199,22 @@ FUNCTIONS: Final = (
     ),
     # most of its calls are for a model's answer; each also counts as the callable that it reaches
     DeployedFunction("api", USER, _api, 600, calls="any", body=ANYTHING, load=load_generation),
+    # its longest endpoint, test_feature_settings, asks a model; the others need not wait for that
+    DeployedFunction("admin_api", ADMIN, _admin_api, 300, body=FILES),
+    DeployedFunction("get_feature_settings", ADMIN, lambda app: app.admin.overview.get),
     DeployedFunction("save_feature_settings", ADMIN, lambda app: app.admin.features.save),
     DeployedFunction("reset_feature_settings", ADMIN, lambda app: app.admin.features.reset),
     DeployedFunction("restore_feature_settings", ADMIN, lambda app: app.admin.features.restore),
+    DeployedFunction("delete_feature", ADMIN, lambda app: app.admin.deletion.delete),
     DeployedFunction("promote_draft", ADMIN, lambda app: app.admin.features.promote_draft),
     DeployedFunction("drop_draft", ADMIN, lambda app: app.admin.features.drop_draft),
     DeployedFunction("test_feature_settings", ADMIN, lambda app: app.preview.test, 300, body=FILES),
     DeployedFunction("save_app_settings", ADMIN, lambda app: app.admin.app_settings.save),
+    DeployedFunction("restore_app_settings", ADMIN, lambda app: app.admin.app_settings.restore),
     DeployedFunction("list_users", ADMIN, lambda app: app.admin.users.list),
     DeployedFunction("set_user_limits", ADMIN, lambda app: app.admin.users.set_limits),
     DeployedFunction("stop_user_generations", ADMIN, lambda app: app.admin.users.stop),
+    DeployedFunction("list_keys", ADMIN, lambda app: app.admin.key_list.list, 120),
     DeployedFunction("set_openrouter_key", ADMIN, lambda app: app.admin.keys.set_key, 120),
     DeployedFunction("remove_openrouter_key", ADMIN, lambda app: app.admin.keys.remove_key, 120),
     DeployedFunction("test_openrouter_connection", ADMIN, lambda app: app.admin.key_check.test),

@@ -1,4 +1,7 @@
-"""The callable `api`: every callable for users behind one function, to share warm instances."""
+"""The callables `api` and `admin_api`: all callables for users, or for admins, behind one function.
+
+They share its warm instances.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ async def dispatch(
     """Answer as the callable that `endpoint` names, whose data is the rest of the data.
 
     Args:
-        call: The call of `api`.
+        call: The call of `api` or `admin_api`.
         endpoints: By the name of each callable, a function that returns its handler. Only the
             named one is called, because that builds parts of the instance.
 

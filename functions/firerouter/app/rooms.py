@@ -44,6 +44,7 @@ class Keys:
     """OpenRouter keys, and where they are stored."""
 
     pool: keys.KeyPool
+    refusals: keys.KeyRefusals
     slots: keys.KeySlotStore
     vault: keys.Vault
 
@@ -128,8 +129,11 @@ class Admin:
     """What admins call."""
 
     features: admin.FeatureAdmin
+    deletion: admin.FeatureDeletion
+    overview: admin.FeatureOverview
     app_settings: admin.AppSettingsAdmin
     keys: admin.KeyAdmin
     key_check: admin.KeyCheck
+    key_list: admin.KeyListing
     model_check: admin.ModelCheck
     users: admin.UserAdmin

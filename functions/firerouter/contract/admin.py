@@ -25,6 +25,10 @@ Key = Annotated[
 Position = Annotated[int, Field(ge=1, le=limits.KEYS_MAX)]
 Note = Annotated[str, Field(max_length=limits.NOTE_MAX_CHARS)]
 Revision = Annotated[int, Field(ge=0, le=limits.WHOLE_NUMBER_MAX)]
+Removed = Annotated[
+    list[Annotated[str, Field(max_length=limits.NAME_MAX_CHARS)]],
+    Field(max_length=limits.REMOVED_MAX),
+]
 Percent = Annotated[Number, Field(ge=0, le=100)]
 
 _KEY_FIELDS: Final = frozenset({"feature", "position"})
@@ -71,8 +75,21 @@ class RemoveKey(Record):
     """The place of the key to remove; the ones after it move up. Default: all of them."""
 
 
+class ListKeys(Record):
+    """List the OpenRouter keys, each checked with OpenRouter. This is free. No call ever returns a
+    key."""
+
+
 class RefreshCatalog(Record):
     """Fetch the list of models from OpenRouter now, even if the stored one is recent."""
+
+
+class GetFeatureSettings(Record):
+    """Get what a settings dialog needs: the settings of a feature, or of all, and every field's
+    bounds and help."""
+
+    feature: Name | None = None
+    """The feature. Default: all of them, the built-in ones included."""
 
 
 class SaveFeatureSettings(Record):
@@ -84,8 +101,12 @@ class SaveFeatureSettings(Record):
     feature: Name
     """The feature."""
     settings: dict[str, object] | None = None
-    """All settings, as [FeatureSettings](#featuresettings) describes them. An omitted field is
-    reset to its default. Required unless `enabled` is given."""
+    """The settings to change, as [FeatureSettings](#featuresettings) describes them; the others
+    stay as they are. Required unless `enabled` is given."""
+    remove: Removed = Field(default_factory=list)
+    """Settings to unset, such as `temperature` or `limits.usdPerDay`: their defaults hold again."""
+    replace: bool = False
+    """Whether `settings` are all of the settings: then one that is not given is unset."""
     enabled: bool | None = None
     """Switches the feature on or off. Without `settings`, this creates no revision and requires no
     `revision`."""
@@ -105,8 +126,9 @@ class SaveFeatureSettings(Record):
         if self.settings is None:
             if self.enabled is None:
                 raise invalid_part("settings", "or enabled is required")
-            if self.draft_percent is not None or self.validate_only:
-                raise invalid_part("settings", "is required with draftPercent and validateOnly")
+            if self.draft_percent is not None or self.validate_only or self.replace or self.remove:
+                what = "is required with draftPercent, validateOnly, remove and replace"
+                raise invalid_part("settings", what)
         elif self.enabled is not None and self.draft_percent is not None:
             raise invalid_part("enabled", "applies to all users: save it separately from a draft")
         return self
@@ -136,6 +158,20 @@ class RestoreFeature(Record):
     """The reason, for other admins who read the revisions."""
 
 
+class DeleteFeature(Record):
+    """Delete a feature of your own. Its calls are refused from then on.
+
+    Its revisions are kept: `restore_feature_settings` brings it back.
+    """
+
+    feature: Name
+    """The feature, which is not a built-in one."""
+    revision: Revision
+    """The active revision, to detect that another admin has changed the feature meanwhile."""
+    note: Note = ""
+    """The reason, for other admins who read the audit log."""
+
+
 class PromoteDraft(Record):
     """Make a feature's draft active for all users."""
 
@@ -158,8 +194,12 @@ class TestFeatureSettings(ExecutePrompt):
     """
 
     settings: dict[str, object] | None = None
-    """The settings to try, as [save_feature_settings](save_feature_settings.md) takes them.
-    Default: the settings that are stored."""
+    """The settings to try, as [save_feature_settings](save_feature_settings.md) takes them: those
+    that are not given are the stored ones. Default: the settings that are stored."""
+    remove: Removed = Field(default_factory=list)
+    """Settings to unset, as save_feature_settings takes them."""
+    replace: bool = False
+    """Whether `settings` are all of the settings: then one that is not given is unset."""
 
     @model_validator(mode="after")
     def _stateless(self) -> TestFeatureSettings:
@@ -180,5 +220,18 @@ class SaveAppSettings(Record):
     """Limits that no longer hold, of those that have no default."""
     revision: Revision
     """The revision that the change is based on; 0 if these settings were never saved."""
+    note: Note = ""
+    """The reason, for other admins who read the audit log."""
+    validate_only: bool = False
+    """Validate the settings, list what would not work any more with them, and save nothing."""
+
+
+class RestoreAppSettings(Record):
+    """Make the app's settings of an older revision active again, as a new revision."""
+
+    revision: Revision
+    """The active revision, to detect that another admin has changed the settings meanwhile."""
+    restore: Revision
+    """The revision whose settings become active again; 0 for those of a new app."""
     note: Note = ""
     """The reason, for other admins who read the audit log."""

@@ -14,24 +14,25 @@ from .result import Difference, FindingInfo, Json
 class KeyWarning(TypedDict):
     """Something an admin should know about a key that was accepted or removed."""
 
-    reason: Literal["free_tier", "low_limit", "expires_soon", "old_key_enabled"]
+    reason: Literal["free_tier", "low_limit", "expires_soon", "feature_unknown", "old_key_enabled"]
     """Stable and for programs."""
     message: str
     """One sentence for people."""
 
 
 class ModelFlag(TypedDict):
-    """A feature's model that needs an admin's attention."""
+    """A feature's model, or a setting that was edited by hand, that needs an admin's attention."""
 
     feature: str
-    """The feature."""
+    """The feature; empty for a setting of the app."""
     field: str
-    """Where its settings name the model, such as `fallbackModels[0]`; with `broken`, the part of
-    the document that is invalid."""
+    """Where its settings name the model, such as `fallbackModels[0]`; with `broken`, the setting
+    that is invalid."""
     model: str
-    """The model."""
-    flag: Literal["gone", "renamed", "repriced", "expires", "broken"]
-    """What happened to it. `broken`: the feature's document was edited by hand and is invalid."""
+    """The model; empty if a broken document leaves none."""
+    flag: Literal["gone", "renamed", "repriced", "expires", "paid", "broken"]
+    """What happened to it. `paid`: it would be billed, which the app does not allow, so calls are
+    refused. `broken`: the feature's document was edited by hand and is invalid."""
     message: str
     """One sentence for people."""
     to: NotRequired[str]
@@ -49,7 +50,7 @@ class CatalogRefreshed(TypedDict):
     """The list of models as it is now."""
 
     count: int
-    """How many models it has."""
+    """How many models it has, as `get_available_models` counts them."""
     generation: int
     """Its number, which grows whenever the list changes."""
     added: list[str]
@@ -101,6 +102,132 @@ class FeatureValidated(TypedDict):
     """The warnings that saving these settings would return."""
 
 
+class FeatureDeleted(TypedDict):
+    """The feature is gone."""
+
+    feature: str
+    """The feature."""
+    deleted: Literal[True]
+    """Always `true`."""
+    revision: int
+    """The revision that was active: `restore_feature_settings` takes it as `restore`, with 0 as
+    `revision`."""
+    warnings: list[FindingInfo]
+    """What is left of the feature, such as keys of its own."""
+
+
+class ValueInfo(TypedDict):
+    """Which values a setting, or an entry of its list, takes."""
+
+    type: Literal["boolean", "integer", "number", "string", "array", "object"]
+    """The type of the value, in JSON Schema's words."""
+    minimum: NotRequired[float]
+    """The least number."""
+    maximum: NotRequired[float]
+    """The greatest number."""
+    above: NotRequired[float]
+    """The number must be greater than this one."""
+    below: NotRequired[float]
+    """The number must be less than this one."""
+    minLength: NotRequired[int]
+    """How many characters the text must have."""
+    maxLength: NotRequired[int]
+    """How many characters the text may have."""
+    minItems: NotRequired[int]
+    """How many entries the list must have."""
+    maxItems: NotRequired[int]
+    """How many entries the list may have."""
+    choices: NotRequired[list[str]]
+    """All allowed values."""
+    pattern: NotRequired[str]
+    """The regular expression that the whole text must match."""
+    form: NotRequired[str]
+    """The same in words: the end of a sentence that begins with the field."""
+    items: NotRequired[ValueInfo]
+    """Which values the entries of the list take."""
+
+
+class SettingInfo(ValueInfo):
+    """A setting: what it is for, and which values it takes."""
+
+    field: str
+    """The setting, as findings and changes name it, such as `reasoning.effort`."""
+    optional: bool
+    """Whether it may be unset, with `null`."""
+    default: NotRequired[object]
+    """Its value if nothing is set; absent if it is unset then."""
+    help: str
+    """What it is for, in a sentence or two."""
+
+
+class KeySource(TypedDict):
+    """Which keys a feature uses."""
+
+    source: Literal["own", "default", "none"]
+    """Keys of its own, the default ones, or none, because all were removed."""
+    count: int
+    """How many it has, in their order."""
+    lastFour: str | None
+    """The last four characters of the first one, if they are known."""
+
+
+class FeatureDetails(TypedDict):
+    """A feature as an admin edits it."""
+
+    feature: str
+    """The feature."""
+    builtIn: bool
+    """Whether Firerouter brings it along: then it can be reset, but not deleted."""
+    enabled: bool
+    """Whether it is switched on."""
+    revision: int
+    """The revision that is active; 0 if it was never saved."""
+    settings: Annotated[Json, "FeatureSettings"] | None
+    """The settings that are active, in full; unset fields are left out. `null` if there are none,
+    because the document is invalid."""
+    defaults: Annotated[Json, "FeatureSettings"]
+    """What a reset returns to: the built-in settings; for a feature of your own, those of a new
+    one."""
+    draft: DraftInfo | None
+    """The draft, if there is one."""
+    savedAt: NotRequired[str]
+    """When it was saved, in ISO 8601; absent if it never was."""
+    savedBy: NotRequired[str]
+    """The uid of the admin who saved it."""
+    key: KeySource
+    """Which keys it uses."""
+    canAnswer: bool
+    """Whether a call would be sent to a model now."""
+    problems: list[FindingInfo]
+    """Why not, if it can't, and which parts of its document are invalid."""
+    warnings: list[FindingInfo]
+    """What the admin should know about the active settings, as a save would return it."""
+
+
+class AppDetails(TypedDict):
+    """The settings of the app as a whole."""
+
+    revision: int
+    """The revision that is active; 0 if they were never saved."""
+    settings: Annotated[Json, "AppSettings"]
+    """The app's settings, in full."""
+    problems: list[FindingInfo]
+    """The parts of the stored settings that are invalid: their defaults are used instead."""
+    fields: list[SettingInfo]
+    """Every setting of the app, in the order of a dialog."""
+
+
+class FeatureDetailsList(TypedDict):
+    """What a settings dialog needs."""
+
+    features: list[FeatureDetails]
+    """The feature that was asked for, or all of them by id."""
+    fields: list[SettingInfo]
+    """Every setting of a feature, in the order of a dialog."""
+    app: AppDetails
+    """The settings of the app, which hold for every feature."""
+
+
 class SettingsSaved(TypedDict):
     """The app's settings as the change left them."""
 
@@ -111,7 +238,19 @@ class SettingsSaved(TypedDict):
     changes: list[Difference]
     """What changed."""
     warnings: list[FindingInfo]
-    """Features that are refused with these settings, and budgets too small for a call."""
+    """Features that are refused with these settings, models that are left out, and budgets too
+    small for a call."""
+
+
+class AppSettingsValidated(TypedDict):
+    """The result of `validateOnly`: the settings are valid, and nothing was saved."""
+
+    valid: Literal[True]
+    """Always `true`: invalid settings are refused as `settings_refused`."""
+    changes: list[Difference]
+    """What saving them would change."""
+    warnings: list[FindingInfo]
+    """The warnings that saving them would return."""
 
 
 class KeyReportInfo(TypedDict):
@@ -124,7 +263,7 @@ class KeyReportInfo(TypedDict):
     latencyMs: int
     """How long OpenRouter took to answer, in milliseconds."""
     isManagementKey: bool
-    """Whether it is a management key, which cannot run completions."""
+    """Always `false`: a management key, which cannot run completions, is not valid."""
     isFreeTier: bool
     """Whether the account has never bought credits."""
     usageUsd: float | None
@@ -144,16 +283,17 @@ class KeyReportInfo(TypedDict):
 
 
 class KeyRefused(TypedDict):
-    """A key that OpenRouter does not accept."""
+    """A key that can't answer anything."""
 
     valid: Literal[False]
-    """OpenRouter does not accept the key."""
+    """The key can't be used."""
     lastFour: str
     """The key's last four characters."""
     latencyMs: int
     """How long OpenRouter took to answer, in milliseconds."""
     reason: str
-    """Stable and for programs: `key_invalid`."""
+    """Stable and for programs: `key_invalid` if OpenRouter does not accept it, `management_key`, or
+    `key_limit_reached` if nothing of its limit is left."""
     message: str
     """One sentence for people."""
 
@@ -167,6 +307,8 @@ class KeyInfo(TypedDict):
     """Its last four characters."""
     checkedAt: str
     """When OpenRouter accepted it, in ISO 8601."""
+    setBy: str
+    """The email address of the admin who stored it, or else the uid."""
     isFreeTier: bool
     """Whether the account has never bought credits."""
     limitUsd: float | None
@@ -200,6 +342,63 @@ class KeyRemoved(TypedDict):
     """How many keys the feature, or the default order, has now."""
     warnings: list[KeyWarning]
     """What the admin should know."""
+
+
+KeyState = Literal["works", "refused", "spent", "management", "disabled", "unknown"]
+
+
+class LastRefusal(TypedDict):
+    """OpenRouter refused a request because of a key."""
+
+    at: str
+    """When, in ISO 8601, to the minute or so."""
+    reason: str
+    """Why, as an error's reason: `key_invalid`, `key_limit_reached` or `no_credit`."""
+
+
+class ListedKey(TypedDict):
+    """A key, as OpenRouter and Secret Manager know it now. The key itself is never returned."""
+
+    version: int
+    """The key's version of the secret in Secret Manager."""
+    lastFour: str | None
+    """Its last four characters, if they are known."""
+    feature: NotRequired[str]
+    """The feature that it belongs to; absent for a default key."""
+    position: int
+    """Its place in the order, from 1."""
+    state: KeyState
+    """`works`; `refused`: OpenRouter does not accept it; `spent`: nothing of its limit is left;
+    `management`: it cannot run completions; `disabled`: Secret Manager does not give it out;
+    `unknown`: it could not be checked."""
+    message: NotRequired[str]
+    """What is wrong with it, in one sentence for people."""
+    setAt: NotRequired[str]
+    """When it was stored, in ISO 8601; absent for a key that was not stored through the app."""
+    setBy: NotRequired[str]
+    """The email address of the admin who stored it, or else the uid."""
+    lastRefusal: NotRequired[LastRefusal]
+    """The last time that a request was refused because of it; absent if there was none."""
+    limitUsd: float | None
+    """Its spending limit in US dollars; `null` if it has none."""
+    limitRemainingUsd: float | None
+    """How much of the limit is left, in US dollars."""
+    usageTodayUsd: float | None
+    """What it has spent today, in US dollars; `null` if OpenRouter did not say."""
+    expiresAt: str | None
+    """When it expires, in ISO 8601; `null` if it does not."""
+
+
+class KeyList(TypedDict):
+    """All keys, in the order of their use."""
+
+    keys: list[ListedKey]
+    """The default keys, then those of each feature."""
+    unusedVersions: list[int]
+    """Versions of the secret that are enabled and that nothing uses: the next change of a key
+    disables them."""
+    unknownFeatures: list[str]
+    """Features that have keys of their own, but do not exist."""
 
 
 # -- usage -----------------------------------------------------------------------------------------

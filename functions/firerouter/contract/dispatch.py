@@ -1,4 +1,4 @@
-"""The request of `api`."""
+"""The requests of `api` and `admin_api`."""
 
 from __future__ import annotations
 
@@ -18,3 +18,8 @@ class Dispatch(Record):
 
     endpoint: Annotated[str, Field(min_length=1, max_length=limits.NAME_MAX_CHARS)]
     """The name of the callable. Its fields go next to this one."""
+
+
+class AdminDispatch(Dispatch):
+    """Call any of the callables for admins through one function, so that a console waits for at
+    most one cold start."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from .. import limits
 from .base import Record
-from .fields import Usd
+from .fields import ModelId, Usd
 
 Capability = Literal[
     "tools",
@@ -35,7 +35,12 @@ class GetAvailableModels(Record):
     """
 
     search: Annotated[str, Field(max_length=limits.SEARCH_MAX_CHARS)] = ""
-    """Words that must all occur in a model's id, name or description."""
+    """Words that must all occur in a model's id, name, version or description."""
+    ids: Annotated[list[ModelId], Field(max_length=limits.MODEL_IDS_MAX)] = Field(
+        default_factory=list
+    )
+    """Only these models, by their ids, or by the `canonicalSlug` that results may carry as
+    `model`."""
     capabilities: Annotated[list[Capability], Field(max_length=limits.CAPABILITIES_MAX)] = Field(
         default_factory=list
     )
@@ -47,7 +52,7 @@ class GetAvailableModels(Record):
     min_context: Annotated[int, Field(ge=0, le=limits.WHOLE_NUMBER_MAX)] | None = None
     """The context length that a model must have at least, in tokens."""
     provider: Annotated[str, Field(max_length=limits.NAME_MAX_CHARS)] | None = None
-    """The author in the id, such as `anthropic`."""
+    """The author in the id, such as `anthropic`, or by name, such as `Anthropic`."""
     free: bool | None = None
     """`true`: only free models; `false`: only the others."""
     output_modality: Annotated[str, Field(max_length=limits.NAME_MAX_CHARS)] | None = None

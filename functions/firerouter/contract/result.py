@@ -304,9 +304,10 @@ class PromptResult(TypedDict):
     """The answer's message in that conversation; absent if the call was `temporary`."""
     feature: str
     """The feature that was used."""
-    revision: int
+    revision: NotRequired[int]
     """The revision of its settings: the draft's for users who get the draft, and 0 for the
-    built-in settings."""
+    built-in settings; absent if an admin
+    tests settings that are not saved."""
     model: str
     """The model that answered, which may be a fallback."""
     provider: NotRequired[str]
@@ -421,8 +422,9 @@ class EmbeddingsSummary(TypedDict):
     """Identifies the request."""
     feature: str
     """The feature that was used."""
-    revision: int
-    """The revision of its settings; 0 for the built-in settings."""
+    revision: NotRequired[int]
+    """The revision of its settings; 0 for the built-in settings; absent if an admin
+    tests settings that are not saved."""
     model: str
     """The model that created the vectors."""
     provider: NotRequired[str]
@@ -486,6 +488,37 @@ class UploadResult(TypedDict):
     """When the URL stops working, in ISO 8601."""
 
 
+class PriceInfo(TypedDict):
+    """A price besides those of prompt and completion."""
+
+    name: str
+    """What is billed, such as `imageOutput`, `audio`, `inputCacheRead`, `internalReasoning`,
+    `request` or `webSearch`."""
+    usd: float | Literal["dynamic"]
+    """US dollars; `dynamic` if it depends on the request."""
+    per: Literal["million tokens", "request", "search"]
+    """What that is the price of."""
+
+
+class PriceTierInfo(TypedDict):
+    """Prices that replace a model's own under certain conditions."""
+
+    minPromptTokens: NotRequired[int]
+    """They hold for prompts of more tokens than these."""
+    utcStart: NotRequired[int]
+    """They hold from this time of the day on (UTC), as hours and minutes: 1630 is 16:30."""
+    utcEnd: NotRequired[int]
+    """They hold until this time, which may be on the next day."""
+    utcDays: NotRequired[list[str]]
+    """They hold on these days only."""
+    promptPrice: NotRequired[float | Literal["dynamic"]]
+    """US dollars per million tokens of the prompt."""
+    completionPrice: NotRequired[float | Literal["dynamic"]]
+    """US dollars per million tokens of the completion."""
+    prices: NotRequired[list[PriceInfo]]
+    """The other prices."""
+
+
 class ModelInfo(TypedDict):
     """A model that OpenRouter offers. What OpenRouter does not report is left out."""
 
@@ -495,6 +528,8 @@ class ModelInfo(TypedDict):
     """Its name for people."""
     provider: str
     """The author in its id, such as `anthropic`."""
+    providerName: NotRequired[str]
+    """The author's name for people, such as `Anthropic`."""
     description: NotRequired[str]
     """OpenRouter's description, on one line."""
     canonicalSlug: NotRequired[str]
@@ -527,6 +562,10 @@ class ModelInfo(TypedDict):
     """US dollars per million tokens of the prompt then, at most."""
     longCompletionPrice: NotRequired[float]
     """US dollars per million tokens of the completion then, at most."""
+    prices: NotRequired[list[PriceInfo]]
+    """All other prices that are not zero."""
+    priceTiers: NotRequired[list[PriceTierInfo]]
+    """Other prices, for long prompts or certain hours; where several hold, the last one counts."""
     free: bool
     """Whether no use of it is ever billed."""
     variant: NotRequired[str]

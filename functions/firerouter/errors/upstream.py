@@ -78,6 +78,7 @@ class NoCredit(UpstreamError):
     admin_sentence = (
         "The OpenRouter account is out of credit. Add some at openrouter.ai/settings/credits."
     )
+    another_key = True  # one that an admin has stored meanwhile: see keys.pool
 
 
 class CreditBusy(UpstreamError):

@@ -5,15 +5,26 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
-    from .abilities import paid_extras
+    from .abilities import (
+        DEFAULT_MODELS,
+        paid_extras,
+    )
     from .app_settings import AppSettings, read_app_settings
     from .app_settings_store import AppSettingsStore, StoredAppSettings
     from .defaults import DEFAULTS
     from .feature import Draft, Feature, StoredFeature, differences, same_settings
     from .limits import SettingsLimits
     from .listing import FeatureListing
-    from .low_caps import low_caps_of_app, low_caps_of_feature, low_caps_of_user
+    from .low_caps import (
+        features_over_caps,
+        low_caps_of_app,
+        low_caps_of_feature,
+        low_caps_of_user,
+    )
     from .model_choice import ModelChoice
+    from .patch import (
+        patched,
+    )
     from .review import Finding, Review, review_settings
     from .selection import ModelSelection, SupportedRequest, unsupported_notice
     from .settings import EMBEDDING, FREE_MODEL, IMAGE, FeatureSettings
@@ -23,7 +34,10 @@ else:
     __getattr__ = lazily(
         __name__,
         {
-            "abilities": ("paid_extras",),
+            "abilities": (
+                "DEFAULT_MODELS",
+                "paid_extras",
+            ),
             "app_settings": (
                 "AppSettings",
                 "read_app_settings",
@@ -43,11 +57,13 @@ else:
             "limits": ("SettingsLimits",),
             "listing": ("FeatureListing",),
             "low_caps": (
+                "features_over_caps",
                 "low_caps_of_app",
                 "low_caps_of_feature",
                 "low_caps_of_user",
             ),
             "model_choice": ("ModelChoice",),
+            "patch": ("patched",),
             "review": (
                 "Finding",
                 "Review",
@@ -71,6 +87,7 @@ else:
 
 __all__ = (
     "DEFAULTS",
+    "DEFAULT_MODELS",
     "EMBEDDING",
     "FREE_MODEL",
     "IMAGE",
@@ -90,10 +107,12 @@ __all__ = (
     "StoredFeature",
     "SupportedRequest",
     "differences",
+    "features_over_caps",
     "low_caps_of_app",
     "low_caps_of_feature",
     "low_caps_of_user",
     "paid_extras",
+    "patched",
     "read_app_settings",
     "render",
     "review_settings",

@@ -7,7 +7,7 @@ from typing import Final
 
 from ..contract import ImageOptions
 from ..models import Model
-from .settings import FREE_FALLBACK, FREE_MODEL, FeatureSettings
+from .settings import FREE_CHOICES, FREE_MODELS, FeatureSettings
 
 # all others are billed per search, page or model called, whichever model uses them
 FREE_TOOLS: Final = frozenset({"openrouter:datetime"})
@@ -19,7 +19,11 @@ PAID_PARAMETERS: Final = frozenset({"web_search_options"})
 FREE_PLUGINS: Final = frozenset({"response-healing", "context-compression"})
 
 
-DEFAULT_MODELS: Final = frozenset({FREE_MODEL, FREE_FALLBACK})
+# of the plugin file-parser; `pdf-text` is the old name of the other
+FREE_PDF_ENGINES: Final = frozenset({"cloudflare-ai", "pdf-text"})
+
+
+DEFAULT_MODELS: Final = frozenset({*FREE_MODELS, *FREE_CHOICES})
 
 
 # settings that a model may not support: the names of each in `supported_parameters`
@@ -126,7 +130,14 @@ def paid_extras(settings: FeatureSettings) -> Iterator[tuple[str, str]]:
         if tool.type not in FREE_TOOLS:
             yield f"tools[{at}]", f"The tool {tool.type}"
     for at, plugin in enumerate(settings.plugins):
-        if plugin["id"] not in FREE_PLUGINS and plugin.get("enabled") is not False:
+        if not _is_free_plugin(plugin) and plugin.get("enabled") is not False:
             yield f"plugins[{at}]", f"The plugin {plugin['id']}"
     for name in sorted(PAID_PARAMETERS & settings.parameters.keys()):
         yield f"parameters.{name}", f"The parameter {name}"
+
+
+def _is_free_plugin(plugin: Mapping[str, object]) -> bool:
+    if plugin["id"] != "file-parser":
+        return plugin["id"] in FREE_PLUGINS
+    pdf = plugin.get("pdf")
+    return isinstance(pdf, Mapping) and pdf.get("engine") in FREE_PDF_ENGINES

@@ -33,7 +33,7 @@ class AppSettings(Record):
     """What an admin can set for the app as a whole."""
 
     app_name: Annotated[
-        str, Field(max_length=100), Matches(r"[ -~]*", "must be plain ASCII text")
+        str, Field(min_length=1, max_length=100), Matches(r"[ -~]*", "must be plain ASCII text")
     ] = "Firerouter"
     """The app's name in OpenRouter's statistics."""
     referer: Annotated[
@@ -90,7 +90,8 @@ class ReadAppSettings:
 
 def read_app_settings(document: Mapping[str, object]) -> ReadAppSettings:
     """Read the settings in `config/app`, whatever it holds."""
-    user_limits, malformed = _read(UserLimits, _map(document, "limits"))
+    user_limits, bad_limits = _read(UserLimits, _map(document, "limits"))
+    malformed = [f"limits.{name}" for name in bad_limits]
     ceiling, bad_ceiling = _read(Ceiling, _map(document, "ceiling"))
     anonymous, bad_anonymous = _read_override(document, "anonymousLimits")
     tiers, bad_tiers = _read_tiers(document)

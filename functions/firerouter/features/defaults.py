@@ -9,13 +9,14 @@ from .feature import Feature
 from .settings import (
     EMBEDDING,
     EMBEDDING_MODEL,
-    FREE_FALLBACK,
+    FREE_CHOICES,
+    FREE_MODELS,
     IMAGE,
     IMAGE_MODEL,
     FeatureSettings,
 )
 
-_FALLBACKS: Final = [FREE_FALLBACK]
+_FALLBACKS: Final = [*FREE_MODELS[1:]]
 
 
 # `image` and `embedding` are off: no model for them is free, and a new app allows no others.
@@ -27,6 +28,7 @@ DEFAULTS: Final[Mapping[str, Feature]] = {
         settings=FeatureSettings(
             display_name="Chat",
             fallback_models=_FALLBACKS,
+            allowed_models=[*_FALLBACKS, *FREE_CHOICES],
             system_prompt="You are a friendly assistant inside an app. Answer plainly and briefly; "
             "say so when you do not know.",
             temperature=0.7,

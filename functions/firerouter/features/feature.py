@@ -1,7 +1,7 @@
 """A feature and its draft as values, and how they are read from documents. Pure.
 
 features/{id}               {enabled, revision, settings, draft: {revision, percent, settings}?,
-                             hadChoice?, savedAt, savedBy, prices: [{model, promptPrice,
+                             checksum, hadChoice?, savedAt, savedBy, prices: [{model, promptPrice,
                              completionPrice, canonicalSlug}]}
 """
 
@@ -21,6 +21,10 @@ from ..contract import faults
 from .settings import FeatureSettings
 
 Json = dict[str, object]
+Problem = tuple[str, str]  # a field, and a sentence about it
+
+CHECKSUM_CHARS: Final = 32
+PROBLEMS_MAX: Final = 5  # of one part of a document
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class Feature:
     Attributes:
         revision: The number of its settings; 0 is the built-in default.
         test: Whether this is an admin's test of settings, which may never have been saved.
+        unsaved: Whether its settings are in no revision.
         had_choice: Whether it ever offered a choice of models, so that users may have chosen one.
     """
 
@@ -69,6 +74,12 @@ class Feature:
     draft: Draft | None = None
     test: bool = False
     had_choice: bool = False
+    unsaved: bool = False
+
+    @property
+    def saved_revision(self) -> int | None:
+        """The revision that has its settings; None if they were not saved."""
+        return None if self.unsaved else self.revision
 
     @property
     def has_model_choice(self) -> bool:
@@ -98,17 +109,36 @@ class StoredFeature:
 
     Attributes:
         feature: What is active; None if nothing is, not even a default.
-        unreadable: The malformed fields of the document: any of `settings`, `enabled` and `draft`.
+        unreadable: What is wrong in each malformed part of the document: in `settings`, `enabled`
+            or `draft`, or in its `id`.
         version: The document's update time, which guards a change; None if there is no document.
+        document: What the document holds, readable or not.
         prices: Its models' prices when it was saved, by model ID.
     """
 
     feature: Feature | None
-    unreadable: tuple[str, ...] = ()
+    unreadable: Mapping[str, Sequence[Problem]] = field(default_factory=dict)
     version: datetime | None = None
     saved_at: datetime | None = None
     saved_by: str | None = None
     prices: Mapping[str, Json] = field(default_factory=dict)
+    document: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def checksum(self) -> str | None:
+        """The checksum in the document; None if it has none."""
+        value = self.document.get("checksum")
+        return value if isinstance(value, str) else None
+
+    @property
+    def may_be_edited(self) -> bool:
+        """Whether the document is not as a function last saved it, as far as its checksum tells."""
+        return self.version is not None and self.checksum != checksum_of(self.document)
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether there is no such feature: neither a document nor a default."""
+        return self.feature is None and self.version is None
 
     @property
     def settings_unreadable(self) -> bool:
@@ -120,21 +150,23 @@ class StoredFeature:
 
 
 class Malformed(ValueError):
-    """A part of a document cannot be read; `problems` says why, in sentences."""
+    """A part of a document cannot be read; `problems` says why, each a field and a sentence."""
 
-    def __init__(self, problems: Sequence[str] = ()) -> None:
-        super().__init__(*problems)
+    def __init__(self, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(*(sentence for _, sentence in problems))
         self.problems = tuple(problems)
 
 
 def read_settings(value: object) -> FeatureSettings:
     """Return stored settings. Raises Malformed."""
+    if not isinstance(value, dict):
+        raise Malformed([("settings", "The document has no settings.")])
     try:
         return FeatureSettings.model_validate(value, by_alias=True, by_name=False)
     except ValidationError as error:
-        raise Malformed([sentence for _, sentence in faults(error)[:5]]) from None
+        raise Malformed(faults(error)[:PROBLEMS_MAX]) from None
     except RecursionError:
-        raise Malformed(["nested too deeply"]) from None
+        raise Malformed([("settings", "The settings are nested too deeply.")]) from None
 
 
 def read_revision_number(value: object) -> int:
@@ -153,7 +185,7 @@ def read_draft(value: object) -> Draft | None:
         ):
             return Draft(number, read_settings(settings), percent)
         case _:
-            raise Malformed
+            raise Malformed([("draft", "A draft needs a revision, a percent and settings.")])
 
 
 def read_prices(value: object) -> dict[str, Json]:
@@ -164,6 +196,25 @@ def read_prices(value: object) -> dict[str, Json]:
         for entry in entries
         if isinstance(entry, dict) and isinstance(entry.get("model"), str)
     }
+
+
+# -- the checksum, by which edits in the console are noticed ---------------------------------------
+
+
+def checksum_of(document: Mapping[str, object]) -> str:
+    """Return the checksum of the parts of a document that say what is active."""
+    parts = {name: document.get(name) for name in ("enabled", "revision", "settings", "draft")}
+    text = json.dumps(_plain(parts), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:CHECKSUM_CHARS]
+
+
+def _plain(value: object) -> object:
+    """Return a value in which 1.0 is 1: the console makes one of the other."""
+    if isinstance(value, dict):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 # -- differences -----------------------------------------------------------------------------------

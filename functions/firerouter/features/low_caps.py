@@ -54,6 +54,32 @@ def low_caps_of_feature(
     yield from _low("limits", settings.caps, least, f"An answer of {settings.model}")
 
 
+def features_over_caps(
+    name: str, settings: FeatureSettings, resolved: Resolved, app: AppSettings
+) -> Iterator[Finding]:
+    """Yield the app's budgets that are below what a feature's shortest answer reserves.
+
+    A budget of 0 is one of them: every call of a feature that may be billed is refused.
+
+    Args:
+        name: The feature's name in a sentence.
+        settings: Its settings.
+        resolved: What is known of its model.
+        app: The settings of the app.
+    """
+    if resolved.free:
+        return
+    least = _least_usd(settings, resolved, Decimal(str(app.limits.reserve_usd)))
+    for field, caps in (("limits", app.limits), ("ceiling", app.ceiling)):
+        for cap, usd in (("usdPerDay", caps.usd_per_day), ("usdPerMonth", caps.usd_per_month)):
+            if usd < least:
+                message = (
+                    f"An answer of {settings.model} reserves at least ${least.normalize():f}, more "
+                    f"than {field}.{cap} allows, so calls to {name} are refused."
+                )
+                yield Finding(f"{field}.{cap}", REASON, message)
+
+
 def _least_usd(settings: FeatureSettings, resolved: Resolved, reserve_usd: Decimal) -> Decimal:
     """Return what any call of a feature reserves, in US dollars: without its prompt."""
     model = resolved.effective_model

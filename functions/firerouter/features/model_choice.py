@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .. import log
 from ..callable import CallableError
 from ..contract import ExecutePrompt, Notice
 from ..errors import InvalidArgument, PaidModel
-from ..models import Model, Resolved, is_free
+from ..models import ROUTERS, Model, Resolved, is_free
 from ..users import PreferenceStore
-from .abilities import paid_extras, unsupported_settings
+from .abilities import DEFAULT_MODELS, paid_extras, unsupported_settings
 from .app_settings import AppSettings
 from .feature import Feature
 from .selection import (
@@ -24,6 +25,7 @@ from .selection import (
     unsupported_notice,
     without,
 )
+from .settings import FREE_FALLBACK, FREE_MODELS, FeatureSettings
 
 if TYPE_CHECKING:
     from ..models import Catalog
@@ -36,9 +38,16 @@ class ModelChoice:
     matter, or its name does not say that it is free. An admin's test uses the model that is tested.
     """
 
-    def __init__(self, *, preferences: PreferenceStore, catalog: Callable[[], Catalog]) -> None:
+    def __init__(
+        self,
+        *,
+        preferences: PreferenceStore,
+        catalog: Callable[[], Catalog],
+        missing_defaults: Callable[[], Awaitable[frozenset[str] | None]] | None = None,
+    ) -> None:
         self._preferences = preferences
         self._catalog = catalog
+        self._missing_defaults = missing_defaults
 
     async def choose(
         self, request: ExecutePrompt, feature: Feature, app: AppSettings, uid: str
@@ -47,6 +56,7 @@ class ModelChoice:
 
         Raises ModelNotAllowed, PaidModel.
         """
+        feature = replace(feature, settings=await self.with_listed_defaults(feature.settings))
         requested, notices = await self._requested(request, feature, app, uid)
         models = models_in_order(feature.settings, requested)
         if not app.free_models_only:
@@ -99,6 +109,52 @@ class ModelChoice:
             if not unsupported(request, settings, model)
         ]
         return SupportedRequest(request, (models[0], *fallbacks), tuple(notices))
+
+    async def with_listed_defaults(self, settings: FeatureSettings) -> FeatureSettings:
+        """Return settings without the default models that OpenRouter does not list any more.
+
+        If the feature's own model is one of them, its first fallback takes its place. Other models
+        are an admin's choice: those are asked, whatever the list says.
+        """
+        named = {settings.model, *settings.fallback_models, *settings.allowed_models}
+        gone = await self._missing_of(named & DEFAULT_MODELS)
+        if not gone:
+            return settings
+        models = [id_ for id_ in (settings.model, *settings.fallback_models) if id_ not in gone]
+        if not models:
+            return settings
+        model, *fallbacks = dict.fromkeys(models)
+        return settings.model_copy(
+            update={
+                "model": model,
+                "fallback_models": fallbacks,
+                "allowed_models": [id_ for id_ in settings.allowed_models if id_ not in gone],
+            }
+        )
+
+    async def default_model(self) -> str:
+        """Return the free model for what no admin has chosen a model for."""
+        gone = await self._missing_of(FREE_MODELS)
+        return next((id_ for id_ in FREE_MODELS if id_ not in gone), FREE_FALLBACK)
+
+    async def _missing_of(self, ids: Collection[str]) -> frozenset[str]:
+        """Return those of some default models that OpenRouter does not list.
+
+        The last check of the models has stored that beside the app's settings, which each call
+        reads anyway. Before the first one, the list itself is read.
+        """
+        listable = [id_ for id_ in ids if not id_.startswith(ROUTERS)]
+        if not listable:
+            return frozenset()
+        try:
+            known = await self._missing_defaults() if self._missing_defaults else None
+            if known is None:
+                models = await self._catalog().get()
+                known = frozenset(id_ for id_ in listable if models.resolve(id_).model is None)
+        except CallableError as error:
+            log.warning("defaults_not_checked", reason=error.reason)
+            return frozenset()
+        return known.intersection(listable)
 
     async def filter_free(self, ids: Sequence[str]) -> list[str]:
         """Return the models that are never billed: by their names, or by the catalog."""

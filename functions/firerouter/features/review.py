@@ -14,11 +14,16 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, Literal
 
+from ..contract import FindingInfo
 from ..models import CHARS_PER_TOKEN, Model, ModelList, Resolved, is_free, takes_cache_control
 from .abilities import DEFAULT_MODELS, paid_extras, unsupported_settings
 from .settings import EMBEDDING, IMAGE, FeatureSettings
 from .template import PLACEHOLDER
 
+# names for what Firerouter does not make
+_CHAT_KINDS: Final = frozenset(
+    {"video", "audio", "speech", "music", "images", "embeddings", "transcription", "tts"}
+)
 _BRACES: Final = re.compile(r"\{\{.{0,80}?\}\}", re.DOTALL)
 
 
@@ -30,7 +35,7 @@ class Finding:
     reason: str
     message: str
 
-    def to_wire(self) -> dict[str, str]:
+    def to_wire(self) -> FindingInfo:
         return {"field": self.field, "reason": self.reason, "message": self.message}
 
 
@@ -120,6 +125,7 @@ def _ineffective(settings: FeatureSettings) -> Iterator[Finding]:
                 "them. Set repairJson instead."
             )
             yield Finding(f"plugins[{at}]", "not_used", message)
+    yield from _without_effect(settings)
     reasoning = settings.reasoning.max_tokens if settings.reasoning else None
     if reasoning and settings.max_tokens and reasoning >= settings.max_tokens:
         message = (
@@ -127,6 +133,62 @@ def _ineffective(settings: FeatureSettings) -> Iterator[Finding]:
             "answer. Some models refuse that."
         )
         yield Finding("reasoning.maxTokens", "no_room_to_answer", message)
+
+
+def _without_effect(settings: FeatureSettings) -> Iterator[Finding]:
+    """Yield settings that do nothing together with the others."""
+    if settings.kind != IMAGE:
+        for name, value in (
+            ("imageApi", settings.image_api != "chat"),
+            ("imageOptions", settings.image_options),
+        ):
+            if value:
+                message = "This is used only by features of the kind image."
+                yield Finding(name, "not_used", message)
+    if settings.kind.lower() in _CHAT_KINDS:
+        message = (
+            f"The kind {settings.kind} is only a hint to the app: the feature answers like a chat. "
+            "Firerouter itself knows image and embedding."
+        )
+        yield Finding("kind", "not_used", message)
+    if settings.cache_shared and not settings.cache_seconds:
+        message = "Answers aren't cached, so none is shared. Set cacheSeconds too."
+        yield Finding("cacheShared", "not_used", message)
+    response_format = settings.response_format
+    has_format = response_format is not None and response_format.type != "text"
+    if settings.repair_json and not has_format:
+        message = (
+            "There is no responseFormat, so this applies only to callers that send one."
+            if settings.allow_response_format
+            else "There is no responseFormat, and callers may not send one: no answer is repaired."
+        )
+        yield Finding("repairJson", "not_used", message)
+    if response_format is not None and response_format.type != "json_schema":
+        parts = {"schema": response_format.schema_, "name": response_format.name}
+        for part in (part for part, given in parts.items() if given is not None):
+            message = f"This is used only with the type json_schema, not {response_format.type}."
+            yield Finding(f"responseFormat.{part}", "not_used", message)
+    late = [
+        f"{name} ({seconds:g})"
+        for name, seconds in (("firstTokenS", settings.first_token_s), ("idleS", settings.idle_s))
+        if seconds > settings.total_s
+    ]
+    if late:
+        message = (
+            f"A call ends after {settings.total_s:g} seconds, before {' and '.join(late)} can end "
+            "it."
+        )
+        yield Finding("totalS", "not_used", message)
+    yield from _repeated_fallbacks(settings)
+
+
+def _repeated_fallbacks(settings: FeatureSettings) -> Iterator[Finding]:
+    """Yield fallbacks that have failed already when it is their turn."""
+    ids = settings.fallback_models
+    for at, id_ in enumerate(ids):
+        if id_ in (settings.model, *ids[:at]):
+            message = f"{id_} is tried before this already, so naming it again has no effect."
+            yield Finding(f"fallbackModels[{at}]", "not_used", message)
 
 
 def _check_existence(

@@ -37,6 +37,19 @@ FREE_MODEL: Final = "z-ai/glm-4.5-air:free"
 FREE_FALLBACK: Final = "openrouter/free"  # a router: picks a free model that fits the request
 
 
+# used in this order; one that OpenRouter no longer lists is skipped
+FREE_MODELS: Final = (FREE_MODEL, "x-ai/grok-4-fast:free", FREE_FALLBACK)
+
+
+# what the built-in chat offers besides, so that a new app can compare answers
+FREE_CHOICES: Final = (
+    "z-ai/glm-5.2:free",
+    "google/gemma-4-31b-it:free",
+    "openai/gpt-oss-20b:free",
+    "meta-llama/llama-3.3-70b-instruct:free",
+)
+
+
 IMAGE: Final = "image"  # the kind of feature that makes images
 
 

@@ -9,13 +9,15 @@ to the revision that the document names, then to the newest valid revision, then
 default, on all instances alike, and the problem is logged. A revision that was only ever a draft
 (`draft: true`) is never used like that. A feature that is not built in and has none of these raises
 SettingsInvalid. `enabled` is read by itself and fails closed: anything but `true` is off. Nobody
-gets a draft that cannot be read.
+gets a draft that cannot be read. Edits that can be read are active within seconds, and become
+revisions when an admin's call, or the daily check, notices them (`admin.hand_edits`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from google.cloud.firestore import (
     DELETE_FIELD,
@@ -40,7 +42,9 @@ from .feature import (
     Draft,
     Feature,
     Malformed,
+    Problem,
     StoredFeature,
+    checksum_of,
     read_draft,
     read_prices,
     read_revision_number,
@@ -49,6 +53,7 @@ from .feature import (
 from .limits import SettingsLimits
 from .settings import FeatureSettings
 
+_NO_NAME: Final = "The ID may only have letters, digits, _ and -, and must begin with a letter."
 _UNAVAILABLE = SettingsUnavailable, "settings_unavailable"
 
 
@@ -172,6 +177,7 @@ class FeatureStore:
         document = {**feature.to_document(), **beside}
         if feature.has_model_choice or (feature.draft and feature.draft.settings.allowed_models):
             document["hadChoice"] = True
+        document["checksum"] = checksum_of(document)
         if stored.version is None:
             batch.create(reference, document)
         else:
@@ -186,6 +192,56 @@ class FeatureStore:
         self._all = self._new_list_cache()
         if (cache := self._caches.get(feature.id)) is not None:
             cache.put(feature)
+
+    async def record_edit(
+        self,
+        id_: str,
+        stored: StoredFeature,
+        fields: Mapping[str, object],
+        change: Change,
+        *,
+        revisions: Sequence[Mapping[str, object]],
+    ) -> None:
+        """Record an edit that was made in the console; all else in the document stays.
+
+        Args:
+            id_: The feature.
+            stored: The feature with the edit.
+            fields: Fields of the document to set, such as the number of the new revision.
+            change: The entry for the audit.
+            revisions: The documents of new revisions, created under their numbers.
+
+        Raises:
+            SettingsChanged: Somebody else changed the feature first. Nothing was written.
+            SettingsRefused: Firestore can't hold it. Nothing was written.
+            SettingsUnavailable: It is not known whether anything was written.
+        """
+        batch = self._firestore.batch()
+        checksum = checksum_of({**stored.document, **fields})
+        guard = self._firestore.write_option(last_update_time=stored.version)
+        written = {**fields, "checksum": checksum}
+        batch.update(self._paths.feature(id_), written, option=guard)
+        for revision in revisions:
+            path = self._paths.revisions(id_).document(str(revision["revision"]))
+            batch.create(path, dict(revision))
+        await self._audit.commit(batch, change)
+        self._all = self._new_list_cache()
+        if (cache := self._caches.get(id_)) is not None:
+            cache.forget()
+
+    async def delete(self, id_: str, stored: StoredFeature, change: Change) -> None:
+        """Delete a feature's document; its revisions stay. This takes effect here at once.
+
+        Raises:
+            SettingsChanged: Somebody else changed the feature first. Nothing was deleted.
+            SettingsUnavailable: It is not known whether it was deleted.
+        """
+        batch = self._firestore.batch()
+        guard = self._firestore.write_option(last_update_time=stored.version)
+        batch.delete(self._paths.feature(id_), option=guard)
+        await self._audit.commit(batch, change)
+        self._all = self._new_list_cache()
+        self._caches.pop(id_, None)
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -206,8 +262,10 @@ class FeatureStore:
         found = {id_: StoredFeature(feature) for id_, feature in DEFAULTS.items()}
         documents = self._paths.features().limit(2 * self.limits.features_max)
         for snapshot in await query(documents, within_s=self.limits.read_s):
-            if is_name(snapshot.id):  # otherwise no call can name it
+            if is_name(snapshot.id):
                 found[snapshot.id] = await self._stored(snapshot)
+            else:
+                found[snapshot.id] = StoredFeature(None, unreadable={"id": [("id", _NO_NAME)]})
         return dict(sorted(found.items()))
 
     async def _read(self, id_: str) -> StoredFeature:
@@ -218,25 +276,23 @@ class FeatureStore:
         id_, document = snapshot.id, content(snapshot)
         number = read_revision_number(document.get("revision"))
         enabled = document.get("enabled", False)
-        settings = _settings(document.get("settings"), id_, number)
-        draft = _draft(document.get("draft"), id_)
+        problems: Problems = {}
+        settings = _settings(document.get("settings"), id_, number, problems)
+        draft = _draft(document.get("draft"), id_, problems)
         active = await self._last_valid(id_, number) if settings is None else (number, settings)
         had_choice = document.get("hadChoice") is True
         if not isinstance(enabled, bool):
             log.error("enabled_invalid", feature=id_)
-        is_readable = {
-            "settings": settings is not None,
-            "enabled": isinstance(enabled, bool),
-            "draft": draft is not None or document.get("draft") is None,
-        }
+            problems["enabled"] = [("enabled", "enabled must be true or false.")]
         saved_at, saved_by = document.get("savedAt"), document.get("savedBy")
         return StoredFeature(
             active and Feature(id_, enabled is True, *active, draft, had_choice=had_choice),
-            unreadable=tuple(name for name, readable in is_readable.items() if not readable),
+            unreadable=problems,
             version=snapshot.update_time,
             saved_at=saved_at if isinstance(saved_at, datetime) else None,
             saved_by=saved_by if isinstance(saved_by, str) else None,
             prices=read_prices(document.get("prices")),
+            document=document,
         )
 
     async def _last_valid(self, id_: str, named: int) -> tuple[int, FeatureSettings] | None:
@@ -264,18 +320,26 @@ class FeatureStore:
         return await get(collection.document(id_), within_s=self.limits.read_s)
 
 
-def _settings(value: object, id_: str, revision: object) -> FeatureSettings | None:
+Problems = dict[str, Sequence[Problem]]
+
+
+def _settings(
+    value: object, id_: str, revision: object, problems: Problems | None = None
+) -> FeatureSettings | None:
     try:
         return read_settings(value)
     except Malformed as error:
-        problems = list(error.problems)
-        log.error("settings_invalid", feature=id_, revision=revision, problems=problems)
+        sentences = [sentence for _, sentence in error.problems]
+        log.error("settings_invalid", feature=id_, revision=revision, problems=sentences)
+        if problems is not None:
+            problems["settings"] = error.problems
         return None
 
 
-def _draft(value: object, id_: str) -> Draft | None:
+def _draft(value: object, id_: str, problems: Problems) -> Draft | None:
     try:
         return read_draft(value)
     except Malformed as error:
-        log.error("draft_invalid", feature=id_, problems=list(error.problems))
+        log.error("draft_invalid", feature=id_, problems=[one for _, one in error.problems])
+        problems["draft"] = error.problems
         return None

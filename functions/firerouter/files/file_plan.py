@@ -102,6 +102,8 @@ class FilePlan:
             return parameters
         plugins = parameters.get("plugins")
         own = plugins if isinstance(plugins, list) else []
+        if any(plugin.get("id") == FREE_PDF_PLUGIN["id"] for plugin in own):
+            return parameters  # an admin's own, which is free as well: others are refused here
         return {**parameters, "plugins": [*own, FREE_PDF_PLUGIN]}
 
 

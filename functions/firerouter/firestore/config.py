@@ -4,6 +4,8 @@
     {keys: {default, features, swept}}                                       keys.slots
     {catalog}                                                                admin.model_check
 
+    config/app/revisions/{n}   {revision, settings, action, base, at, by, email, note, changes}
+
 It is read once for all of them, and cached for a few seconds. A change of one part is retried if
 another part was changed at the same time, and refused if the same part was.
 """
@@ -24,7 +26,7 @@ from .commits import put
 from .errors import translated
 from .limits import ConfigLimits
 from .paths import Paths
-from .reads import content, get
+from .reads import content, get, query
 
 Path = tuple[str, ...]  # of a field: each name on the path to it
 
@@ -51,6 +53,7 @@ class ConfigDocument:
         self._audit = audit
         self._limits = limits
         self._reference = Paths(firestore).app_settings()
+        self._revisions = Paths(firestore).app_revisions()
         self._cache: Cached[Mapping[str, object]] = Cached(
             self._load, fresh_s=limits.fresh_s, stale_s=limits.stale_s
         )
@@ -69,6 +72,21 @@ class ConfigDocument:
         with translated(SettingsUnavailable, "settings_unavailable"):
             return await self._read()
 
+    async def revision(self, number: int) -> Mapping[str, object] | None:
+        """Return the document of a revision; None if there is none. Raises what `get` raises."""
+        with translated(SettingsUnavailable, "settings_unavailable"):
+            reference = self._revisions.document(str(number))
+            snapshot = await get(reference, within_s=self._limits.read_s)
+        return content(snapshot) if snapshot.exists else None
+
+    async def newest_revision(self) -> int:
+        """Return the highest number of a revision, 0 if there is none. Raises what `get` raises."""
+        newest = self._revisions.order_by("revision", direction="DESCENDING").limit(1)
+        with translated(SettingsUnavailable, "settings_unavailable"):
+            snapshots = await query(newest, within_s=self._limits.read_s)
+        numbers = [content(snapshot).get("revision") for snapshot in snapshots]
+        return max((number for number in numbers if type(number) is int), default=0)
+
     async def change(
         self,
         stored: StoredConfig,
@@ -76,6 +94,7 @@ class ConfigDocument:
         change: Change,
         *,
         is_unchanged: Callable[[StoredConfig], bool],
+        revision: Mapping[str, object] | None = None,
     ) -> None:
         """Set some fields, with an audit entry. This takes effect on this instance at once.
 
@@ -84,6 +103,7 @@ class ConfigDocument:
             values: The new values by the path of the field; DELETE_FIELD removes one.
             change: The audit entry.
             is_unchanged: Returns whether the part to change is still as it is in `stored`.
+            revision: The document of a new revision, created under its number.
 
         Raises:
             SettingsChanged: Another admin changed the same part first. Nothing was written.
@@ -93,6 +113,8 @@ class ConfigDocument:
         for _ in range(self._limits.attempts):
             batch = self._firestore.batch()
             self._write(batch, stored, values)
+            if revision is not None:
+                batch.create(self._revisions.document(str(revision["revision"])), dict(revision))
             try:
                 await self._audit.commit(batch, change)
             except SettingsChanged:

@@ -15,6 +15,8 @@ users/{user}                                     a user's preferences
 features/{id}                                    a feature with its active settings
   revisions/{number}                             each saved revision of it
 config/app, config/pseudonyms                    the app's settings, the secret for pseudonyms
+  revisions/{number}                             each saved revision of the app's settings
+config/keyRefusals                               when OpenRouter last refused each key
 catalog/{shard}                                  the list of models
 responses/{hash}                                 cached answers
 usage/{day}                                      the sums of a day's generations
@@ -177,8 +179,14 @@ class Paths:
     def app_settings(self) -> AsyncDocumentReference:
         return self._firestore.document("config", "app")
 
+    def app_revisions(self) -> AsyncCollectionReference:
+        return self._firestore.collection("config", "app", "revisions")
+
     def pseudonyms(self) -> AsyncDocumentReference:
         return self._firestore.document("config", "pseudonyms")
+
+    def key_refusals(self) -> AsyncDocumentReference:
+        return self._firestore.document("config", "keyRefusals")
 
     def catalog(self) -> AsyncCollectionReference:
         return self._firestore.collection("catalog")

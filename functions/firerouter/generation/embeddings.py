@@ -228,7 +228,7 @@ class EmbeddingExecution:
                 request=RequestKey(payload=origin.payload, request_id=request.request_id),
                 feature=FeatureUse(
                     id=feature.id,
-                    revision=feature.revision,
+                    revision=feature.saved_revision,
                     model=requests[0].model,
                     is_test=feature.test,
                 ),
@@ -405,7 +405,7 @@ def build_result(run: EmbeddingRun) -> EmbeddingsResult:
     result = {
         "generationId": run.entry.admission.id,
         "feature": run.feature.id,
-        "revision": run.feature.revision,
+        "revision": run.feature.saved_revision,
         "model": run.model or run.requests[0].model,
         "provider": run.provider,
         "dimensions": dimensions_of(run.vectors[0]) if run.vectors else None,

@@ -493,7 +493,7 @@ def _admission(
         request=RequestKey(payload=active.payload, request_id=request.request_id),
         feature=FeatureUse(
             id=feature.id,
-            revision=feature.revision,
+            revision=feature.saved_revision,
             model=prepared.upstream.models[0],
             is_test=feature.test,
         ),

@@ -19,7 +19,7 @@ from .. import log
 from ..callable import CallableError
 from ..contract import Message, one_line
 from ..conversations import Summary, Thread, ThreadWriter, title_of
-from ..features import FREE_MODEL, FeatureSettings, ModelChoice
+from ..features import FeatureSettings, ModelChoice
 from ..openrouter import AttemptLog, ChatRequest, Deadline, Interrupted, OpenRouter
 from .helper_plan import wants_title
 from .limits import GenerationLimits
@@ -151,7 +151,8 @@ class HelperRun:
     async def _complete(self, purpose: str, task: str, dialog: str, max_tokens: int) -> str:
         """Return what the helper model writes; "" if the call fails or is not allowed."""
         prepared, upstream = self._prepared, self._prepared.upstream
-        call = HelperCall(purpose, self._settings.helper_model or FREE_MODEL)
+        model = self._settings.helper_model or await self._services.choice.default_model()
+        call = HelperCall(purpose, model)
         try:
             reasoning = await self._services.choice.no_reasoning_parameters(
                 call.model, prepared.app

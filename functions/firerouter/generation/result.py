@@ -212,7 +212,7 @@ def _ids(generation: AdmittedGeneration) -> dict[str, object]:
         "generationId": generation.active.id,
         **(thread.place.ids() if thread else {}),
         "feature": feature.id,
-        "revision": feature.revision,
+        **({} if feature.unsaved else {"revision": feature.revision}),
     }
 
 

@@ -7,6 +7,10 @@ from ..lazy import lazily
 if TYPE_CHECKING:
     from .limits import KeyLimits
     from .pool import KeyPool
+    from .refusals import (
+        KeyRefusal,
+        KeyRefusals,
+    )
     from .secret import Secret
     from .slot_store import KeySlotStore, StoredKeySlots
     from .slots import KeyEntries, KeyEntry, KeySlots
@@ -18,6 +22,10 @@ else:
         {
             "limits": ("KeyLimits",),
             "pool": ("KeyPool",),
+            "refusals": (
+                "KeyRefusal",
+                "KeyRefusals",
+            ),
             "secret": ("Secret",),
             "slot_store": (
                 "KeySlotStore",
@@ -38,6 +46,8 @@ __all__ = (
     "KeyEntry",
     "KeyLimits",
     "KeyPool",
+    "KeyRefusal",
+    "KeyRefusals",
     "KeySlotStore",
     "KeySlots",
     "KeySource",

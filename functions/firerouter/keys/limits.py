@@ -13,4 +13,5 @@ class KeyLimits:
     write_s: float = 5.0  # one call that changes something there
     fresh_s: float = 300.0  # a cached key is used without another read
     stale_s: float = 3600.0  # an older one is still used while it is fetched again
+    refusal_noted_s: float = 60.0  # of one key by one instance, until it is stored again
     deprioritized_s: float = 60.0  # after a refusal, the other keys of the slot go first

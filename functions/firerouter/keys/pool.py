@@ -20,10 +20,12 @@ from .. import log
 from ..cache import Cached
 from ..callable import CallableError
 from ..errors import (
+    KeyInvalid,
     KeyMissing,
     KeyStoreDisabled,
     KeyStoreForbidden,
     KeyUnavailable,
+    NoCredit,
     SettingsUnavailable,
 )
 from .limits import KeyLimits
@@ -52,10 +54,12 @@ class KeyPool:
         vault: Vault,
         slots: SlotSource,
         *,
+        on_refusal: Callable[[int | None, str], None] | None = None,
         limits: KeyLimits = KeyLimits(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._vault = vault
+        self._on_refusal = on_refusal
         self._source = slots
         self._limits = limits
         self._clock = clock
@@ -111,6 +115,11 @@ class KeyPool:
         cached = self._cached(version)
         return await (cached.renew() if refresh else cached.get())
 
+    def note_refusal(self, version: int | None, reason: str) -> None:
+        """Tell whoever keeps a record of them that OpenRouter refused a key."""
+        if self._on_refusal:
+            self._on_refusal(version, reason)
+
     def deprioritize(self, version: int | None) -> None:
         """Try other keys first for a while: this one was refused, or can't be read."""
         self._deprioritized[version] = self._clock() + self._limits.deprioritized_s
@@ -162,16 +171,25 @@ class KeySlot:
                 raise
         return await self._pool.next_key(newest)
 
-    async def next_after_refusal(self, refused: Sequence[Secret]) -> Secret | None:
+    async def next_after_refusal(
+        self, refused: Sequence[Secret], reason: str = KeyInvalid.reason
+    ) -> Secret | None:
         """Return a key that is none of the refused ones, or None if there is none.
 
-        The slot is read again, because an admin may have replaced the key in the meantime.
+        The slot is read again, because an admin may have replaced the key in the meantime. If the
+        account has no credit, the slot's other keys are not tried: most share the account.
         """
         version = refused[-1].version
-        log.warning("key_refused", version=version)
-        self._pool.deprioritize(version)
+        log.warning("key_refused", version=version, reason=reason)
+        self._pool.note_refusal(version, reason)
+        is_account = reason == NoCredit.reason
+        if not is_account:
+            self._pool.deprioritize(version)
         try:
-            return await self._pool.next_key(await self._versions(refresh=True), refused)
+            versions = await self._versions(refresh=True)
+            if is_account and version in versions:
+                return None
+            return await self._pool.next_key(versions, refused)
         except CallableError:
             return None
 

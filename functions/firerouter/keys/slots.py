@@ -1,7 +1,7 @@
 """Which keys a feature uses, and in which order: the value in `config/app.keys`. Pure.
 
     {default: [entry, ...], features: {<feature id>: [entry, ...]}, swept}
-    entry: {version, lastFour, checkedAt, isFreeTier, limitUsd, limitRemainingUsd}
+    entry: {version, lastFour, checkedAt, isFreeTier, limitUsd, limitRemainingUsd, setBy}
 
 A missing `default` means first boot: no admin has stored a key yet, and the secret's newest version
 is used. `default: []` means that the keys were removed, and none is used. A feature with keys of
@@ -29,7 +29,11 @@ FIRST_BOOT: Final[Versions] = (None,)
 
 @dataclass(frozen=True, slots=True)
 class KeyEntry:
-    """A stored key: its version of the secret, and what OpenRouter reported when it was checked."""
+    """A stored key: its version of the secret, and what OpenRouter reported when it was checked.
+
+    Attributes:
+        set_by: The email address of the admin who stored it, or else the uid.
+    """
 
     version: int
     last_four: str | None = None
@@ -37,6 +41,7 @@ class KeyEntry:
     is_free_tier: bool | None = None
     limit_usd: float | None = None
     limit_remaining_usd: float | None = None
+    set_by: str | None = None
 
     def to_document(self) -> dict[str, object]:
         """Return the entry as Firestore stores it."""
@@ -47,6 +52,7 @@ class KeyEntry:
             "isFreeTier": self.is_free_tier,
             "limitUsd": self.limit_usd,
             "limitRemainingUsd": self.limit_remaining_usd,
+            "setBy": self.set_by,
         }
 
 
@@ -134,6 +140,7 @@ def _read_entry(value: object) -> KeyEntry | None:
         return None
     version, last_four = value.get("version"), value.get("lastFour")
     checked_at, is_free_tier = value.get("checkedAt"), value.get("isFreeTier")
+    set_by = value.get("setBy")
     if type(version) is not int or version < 1:  # to isinstance, True is an int too
         return None
     return KeyEntry(
@@ -143,6 +150,7 @@ def _read_entry(value: object) -> KeyEntry | None:
         is_free_tier if isinstance(is_free_tier, bool) else None,
         _read_amount(value.get("limitUsd")),
         _read_amount(value.get("limitRemainingUsd")),
+        set_by if isinstance(set_by, str) else None,
     )
 
 

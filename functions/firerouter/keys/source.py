@@ -15,6 +15,11 @@ class KeySource(Protocol):
         """Return the key to use. Raises a CallableError if there is none."""
         ...
 
-    async def next_after_refusal(self, refused: Sequence[Secret]) -> Secret | None:
-        """Return a key that is none of the refused ones, or None if there is none left."""
+    async def next_after_refusal(self, refused: Sequence[Secret], reason: str) -> Secret | None:
+        """Return a key that is none of the refused ones, or None if there is none left.
+
+        Args:
+            refused: The keys that OpenRouter refused this request with, the last one just now.
+            reason: Why it refused that one, as an error's reason.
+        """
         ...

@@ -137,13 +137,13 @@ class FeatureUse:
 
     Attributes:
         id: The feature's id.
-        revision: The revision of its settings.
+        revision: The revision of its settings; None if an admin tests settings that are not saved.
         model: The first model to be called.
         is_test: Whether an admin is testing settings.
     """
 
     id: str
-    revision: int
+    revision: int | None
     model: str
     is_test: bool = False
 
@@ -755,7 +755,7 @@ class StoredEntry:
             request=RequestKey(payload=self.payload, request_id=self.request_id),
             feature=FeatureUse(
                 id=self.feature,
-                revision=self.revision or 0,
+                revision=self.revision,
                 model=self.model,
                 is_test=self.is_test,
             ),

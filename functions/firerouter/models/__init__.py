@@ -8,7 +8,17 @@ if TYPE_CHECKING:
     from .catalog import Catalog
     from .ids import is_free, takes_cache_control
     from .limits import CatalogLimits
-    from .model import CHARS_PER_TOKEN, TOKENS_PER_PRICE, Model, ModelList, Resolved, price_text
+    from .model import (
+        CHARS_PER_TOKEN,
+        ROUTERS,
+        Model,
+        ModelList,
+        Resolved,
+    )
+    from .pricing import (
+        TOKENS_PER_PRICE,
+        price_text,
+    )
     from .search import ModelSearch
 else:
     __getattr__ = lazily(
@@ -24,7 +34,10 @@ else:
                 "CHARS_PER_TOKEN",
                 "Model",
                 "ModelList",
+                "ROUTERS",
                 "Resolved",
+            ),
+            "pricing": (
                 "TOKENS_PER_PRICE",
                 "price_text",
             ),
@@ -34,6 +47,7 @@ else:
 
 __all__ = (
     "CHARS_PER_TOKEN",
+    "ROUTERS",
     "TOKENS_PER_PRICE",
     "Catalog",
     "CatalogLimits",

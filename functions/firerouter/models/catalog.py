@@ -65,7 +65,7 @@ from .model import (
     read_models,
 )
 
-FORMAT: Final = 5  # of the documents; a list in another format is fetched again
+FORMAT: Final = 6  # of the documents; a list in another format is fetched again
 ALL_MODELS: Final = {"output_modalities": "all"}  # without it, only text models are listed
 
 

@@ -21,4 +21,5 @@ class CatalogLimits:
     shard_max_chars: int = 900_000  # of ASCII; a document holds at most 1 MiB
     name_max_chars: int = 128
     description_max_chars: int = 400
+    tiers_max: int = 24  # of prices, per model
     words_max: int = 64  # of parameters, or modalities, per model

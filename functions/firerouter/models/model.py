@@ -12,30 +12,31 @@ The object: https://openrouter.ai/docs/guides/overview/models
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
-from typing import Annotated, ClassVar, Final, Literal
+from typing import ClassVar, Final
 
-from pydantic import ConfigDict, PlainSerializer, TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 from pydantic.alias_generators import to_camel
 
 from .. import limits as wire_limits
 from ..contract import one_line
 from .ids import is_free
 from .limits import CatalogLimits
-
-
-def price_text(price: Decimal) -> str:
-    """Return a price as text, without an exponent."""
-    return f"{price:f}"
-
-
-# None if the price is not known
-Price = Annotated[Decimal, PlainSerializer(price_text, return_type=str)] | Literal["dynamic"] | None
-
+from .pricing import (
+    ExtraPrice,
+    Price,
+    PriceTier,
+    all_prices,
+    costs,
+    overrides_of,
+    read_extra_prices,
+    read_price,
+    read_price_tiers,
+)
 
 # each capability: the list of OpenRouter's that reveals it, and the entry there
 CAPABILITIES: Final[Mapping[str, tuple[str, str]]] = {
@@ -70,9 +71,6 @@ ROUTERS: Final = "openrouter/"
 BY_TOKEN: Final = frozenset({"text", "embeddings"})
 
 
-TOKENS_PER_PRICE: Final = 1_000_000
-
-
 CHARS_PER_TOKEN: Final = 4  # of English text on average, for estimates
 
 
@@ -85,9 +83,6 @@ _WORD: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _ID: Final = re.compile(r"~?[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._:-]*")
 
 
-_PRICE: Final = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,24})?([eE]-?[0-9]{1,2})?", re.ASCII)
-
-
 @dataclass(frozen=True, slots=True)
 class Model:
     """A model. Prices are in US dollars per million tokens, lengths in tokens.
@@ -97,11 +92,14 @@ class Model:
 
     Attributes:
         provider: The author, which is the first part of the ID.
+        provider_name: The author's name for people, if OpenRouter lists it.
         created: Unix time.
         expiration_date: When OpenRouter withdraws the model, if that is known.
         long_prompt_tokens: From so many tokens of the prompt on, it costs more; None if it doesn't.
         long_prompt_price: What it costs then at most, for the prompt.
         long_completion_price: Likewise, for the completion.
+        prices: What is billed besides the tokens of prompt and completion.
+        price_tiers: Other prices, for long prompts or certain hours.
         free: Whether no use of it is ever billed.
         variant: What follows the colon in the ID, such as `free` or `batch`.
         alias_target: The ID that an alias such as `~author/name-latest` stands for.
@@ -118,6 +116,7 @@ class Model:
     id: str
     name: str
     provider: str
+    provider_name: str = ""
     description: str = ""
     canonical_slug: str = ""
     created: int | None = None
@@ -134,6 +133,8 @@ class Model:
     long_prompt_tokens: int | None = None
     long_prompt_price: Price = None
     long_completion_price: Price = None
+    prices: tuple[ExtraPrice, ...] = ()
+    price_tiers: tuple[PriceTier, ...] = ()
     free: bool = False
     variant: str | None = None
     alias_target: str | None = None
@@ -173,9 +174,14 @@ _LISTS_ON_THE_WIRE: Final = frozenset(
 )
 
 
+def _list_to_wire(items: Sequence[object]) -> list[object]:
+    """Return a list of what clients get for each item."""
+    return [item.to_wire() if isinstance(item, (ExtraPrice, PriceTier)) else item for item in items]
+
+
 # conversions of types that JSON lacks
 _TO_WIRE: Final[Mapping[type, Callable[..., object]]] = {
-    tuple: list,
+    tuple: _list_to_wire,
     Decimal: float,
     date: date.isoformat,
 }
@@ -272,6 +278,11 @@ class ModelList:
             wire = self._wire[model.id] = model.to_wire()
         return wire
 
+    @property
+    def usable(self) -> tuple[Model, ...]:
+        """The models that a callable can use: all but those of the batch API."""
+        return tuple(model for model in self.models if model.variant != "batch")
+
     def get(self, id_: str) -> Model | None:
         """Return the model that is listed under exactly this ID."""
         return self._by_id.get(id_)
@@ -350,7 +361,7 @@ def read_model(entry: object, limits: CatalogLimits = CatalogLimits()) -> Model 
         "output_modalities": _words(architecture.get("output_modalities"), limits),
     }
     pricing, reasoning = _object(entry, "pricing"), _object(entry, "reasoning")
-    prompt, completion = _price(pricing.get("prompt")), _price(pricing.get("completion"))
+    prompt, completion = read_price(pricing.get("prompt")), read_price(pricing.get("completion"))
     long_tokens, long_prompt, long_completion = _long_prices(pricing, prompt, completion)
     variant = id_.partition(":")[2] or None
     alias_target = _object(entry, "alias_target").get("slug")
@@ -358,6 +369,7 @@ def read_model(entry: object, limits: CatalogLimits = CatalogLimits()) -> Model 
         id=id_,
         name=_text(entry.get("name"), limits.name_max_chars) or id_,
         provider=id_.partition("/")[0].removeprefix("~"),
+        provider_name=_provider_name(entry.get("name"), limits),
         description=_text(entry.get("description"), limits.description_max_chars),
         canonical_slug=_text(entry.get("canonical_slug"), wire_limits.MODEL_ID_MAX_CHARS),
         created=_count(entry.get("created")),
@@ -373,8 +385,10 @@ def read_model(entry: object, limits: CatalogLimits = CatalogLimits()) -> Model 
         long_prompt_tokens=long_tokens,
         long_prompt_price=long_prompt,
         long_completion_price=long_completion,
+        prices=read_extra_prices(pricing),
+        price_tiers=read_price_tiers(pricing, limits),
         free=prompt == completion == 0
-        and not any(map(_costs, _prices(pricing)))
+        and not any(map(costs, all_prices(pricing)))
         and (variant == "free" or BY_TOKEN.issuperset(lists["output_modalities"])),
         variant=variant,
         alias_target=_text(alias_target, wire_limits.MODEL_ID_MAX_CHARS) or None,
@@ -398,6 +412,12 @@ def _text(value: object, max_chars: int) -> str:
     return line[:max_chars]
 
 
+def _provider_name(name: object, limits: CatalogLimits) -> str:
+    """Return the author's name, which OpenRouter puts before the model's: "OpenAI: GPT-5"."""
+    author, colon, _ = _text(name, limits.name_max_chars).partition(": ")
+    return author if colon else ""
+
+
 def _words(value: object, limits: CatalogLimits) -> tuple[str, ...]:
     if not isinstance(value, list):
         return ()
@@ -419,18 +439,6 @@ def _date(value: object) -> date | None:
         return None
 
 
-def _price(value: object) -> Price:
-    """Return US dollars per million tokens, given a price per token."""
-    if isinstance(value, float) or (type(value) is int and -1 <= value <= TOKENS_PER_PRICE):
-        value = str(value)
-    if not isinstance(value, str) or not _PRICE.fullmatch(value):
-        return None
-    per_token = Decimal(value)
-    if per_token < 0:
-        return "dynamic"
-    return (per_token * TOKENS_PER_PRICE).normalize() if per_token else Decimal(0)
-
-
 def _long_prices(
     pricing: Mapping[str, object], prompt: Price, completion: Price
 ) -> tuple[int | None, Price, Price]:
@@ -442,7 +450,7 @@ def _long_prices(
     if not isinstance(prompt, Decimal) or not isinstance(completion, Decimal):
         return None, None, None
     bounds, highest = [], (prompt, completion)
-    for prices in _overrides(pricing):
+    for prices in overrides_of(pricing):
         own = (
             _at_least(prices.get("prompt"), prompt),
             _at_least(prices.get("completion"), completion),
@@ -454,29 +462,5 @@ def _long_prices(
 
 
 def _at_least(value: object, least: Decimal) -> Decimal:
-    price = _price(value)
+    price = read_price(value)
     return max(price, least) if isinstance(price, Decimal) else least
-
-
-def _overrides(pricing: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
-    """Yield the prices for certain hours and prompt sizes."""
-    overrides = pricing.get("overrides")
-    for prices in overrides if isinstance(overrides, list) else ():
-        if isinstance(prices, dict):
-            yield prices
-
-
-def _prices(pricing: Mapping[str, object]) -> Iterator[object]:
-    """Yield all prices, including those for certain hours and prompt sizes."""
-    for prices in (pricing, *_overrides(pricing)):
-        yield from (price for name, price in prices.items() if name not in _NO_PRICES)
-
-
-_NO_PRICES: Final = frozenset(
-    {"discount", "overrides", "min_prompt_tokens", "utc_start", "utc_end", "utc_days"}
-)
-
-
-def _costs(price: object) -> bool:
-    """Return whether a price is other than zero; a malformed price counts as such."""
-    return price is not None and _price(price) != 0

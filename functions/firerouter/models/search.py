@@ -16,7 +16,8 @@ from ..contract import (
 )
 from ..users import Caller
 from .catalog import Catalog
-from .model import Model, Price
+from .model import Model
+from .pricing import Price
 
 
 class ModelSearch:
@@ -60,11 +61,13 @@ def matching(models: Sequence[Model], request: GetAvailableModels) -> list[Model
     min_context = request.min_context or 0
     max_prompt = _decimal(request.max_prompt_price)
     max_completion = _decimal(request.max_completion_price)
+    ids = frozenset(request.ids)
     return [
         model
         for model in models
         if model.variant != "batch"
-        and (provider is None or model.provider.lower() == provider)
+        and (not ids or not ids.isdisjoint((model.id, model.canonical_slug)))
+        and (provider is None or provider in (model.provider.lower(), model.provider_name.lower()))
         and (request.free is None or model.free is request.free)
         and capabilities.issubset(model.capabilities)
         and (model.context_length or 0) >= min_context
@@ -88,7 +91,7 @@ def ordered(models: Sequence[Model], sort: str) -> list[Model]:
 
 
 def _mentions(model: Model, words: Sequence[str]) -> bool:
-    text = f"{model.id}\n{model.name}\n{model.description}".lower()
+    text = f"{model.id}\n{model.canonical_slug}\n{model.name}\n{model.description}".lower()
     return all(word in text for word in words)
 
 

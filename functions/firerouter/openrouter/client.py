@@ -361,7 +361,7 @@ class OpenRouter:
                 attempt.sent = False  # it was refused, or never arrived
                 another = None
                 if error.another_key:
-                    another = await request.keys.next_after_refusal(refused)
+                    another = await request.keys.next_after_refusal(refused, error.reason)
                 if another is None:
                     raise
                 key = another

@@ -300,6 +300,14 @@ CALLABLES: Final = (
         (errors.HistoryUnavailable, errors.StorageUnavailable),
     ),
     Callable("api", (contract.Dispatch,)),
+    Callable("admin_api", (contract.AdminDispatch,)),
+    Callable(
+        "get_feature_settings",
+        (contract.GetFeatureSettings,),
+        (contract.FeatureDetailsList,),
+        None,
+        (errors.FeatureUnknown, errors.SettingsUnavailable),
+    ),
     Callable(
         "save_feature_settings",
         (contract.SaveFeatureSettings,),
@@ -321,6 +329,13 @@ CALLABLES: Final = (
         (contract.FeatureSaved,),
         None,
         (*_FEATURE_CHANGES, errors.RevisionUnknown, errors.SettingsInvalid),
+    ),
+    Callable(
+        "delete_feature",
+        (contract.DeleteFeature,),
+        (contract.FeatureDeleted,),
+        None,
+        (errors.FeatureUnknown, *_CHANGES),
     ),
     Callable(
         "promote_draft",
@@ -346,10 +361,17 @@ CALLABLES: Final = (
     Callable(
         "save_app_settings",
         (contract.SaveAppSettings,),
-        (contract.SettingsSaved,),
+        (contract.SettingsSaved, contract.AppSettingsValidated),
         None,
         (errors.SettingsRefused, *_CHANGES),
         settings=AppSettings,
+    ),
+    Callable(
+        "restore_app_settings",
+        (contract.RestoreAppSettings,),
+        (contract.SettingsSaved,),
+        None,
+        (errors.RevisionUnknown, errors.SettingsInvalid, errors.SettingsRefused, *_CHANGES),
     ),
     Callable(
         "list_users",
@@ -374,12 +396,25 @@ CALLABLES: Final = (
         (errors.LedgerUnavailable, errors.SettingsUnavailable),
     ),
     Callable(
+        "list_keys",
+        (contract.ListKeys,),
+        (contract.KeyList,),
+        None,
+        (
+            errors.KeyUnavailable,
+            errors.KeyStoreForbidden,
+            errors.KeyStoreDisabled,
+            errors.SettingsUnavailable,
+        ),
+    ),
+    Callable(
         "set_openrouter_key",
         (contract.SetKey,),
         (contract.KeyInfo,),
         None,
         (
             errors.KeyInvalid,
+            errors.KeyLimitReached,
             errors.ManagementKey,
             errors.KeyStoreForbidden,
             errors.KeyStoreDisabled,

@@ -42,7 +42,7 @@ FRAMES: Final = (
     "ErrorFrame",
 )
 ERRORS: Final = ("ErrorBody", "ErrorDetails", "SettingsVersion")
-API: Final = "api"  # calls any of the others
+APIS: Final = ("api", "admin_api")  # call any of the others
 AUDIENCES: Final = {"user": "any signed-in user", "admin": "admins"}
 
 
@@ -123,7 +123,7 @@ class Pages:
 
     def callable(self, one: Callable) -> str:
         home = one.name
-        if one.name == API:
+        if one.name in APIS:
             streams = "as the callable that is called"
         else:
             streams = "no" if one.frame is None else "yes, [these frames](#frames)"
@@ -267,7 +267,7 @@ class Pages:
     def _errors_of(self, one: Callable) -> str:
         own = _failures(failures_of(one))
         common = "[the errors of every callable](errors.md#errors-of-every-callable)"
-        if one.name == API:
+        if one.name in APIS:
             return f"The errors of the callable that is called, and {common}."
         return f"{own}\n\nSee also {common}."
 

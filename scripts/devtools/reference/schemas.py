@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
-import sys
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from functools import cache
-from itertools import pairwise
 from typing import Any, Final, Literal, NotRequired, Union, is_typeddict
 
 from pydantic import BaseModel
@@ -17,7 +13,14 @@ from pydantic.json_schema import models_json_schema
 
 from firerouter import contract
 from firerouter.callable import CallableError
-from firerouter.contract import admin_result, frames, result, user_data, user_limits
+from firerouter.contract import (
+    admin_result,
+    field_help,
+    frames,
+    result,
+    user_data,
+    user_limits,
+)
 from scripts.devtools.reference.callable_table import CALLABLES
 
 Schema = dict[str, Any]
@@ -127,8 +130,8 @@ def _parts(annotation: object) -> Iterator[object]:
 
 def _describe(schema: Schema, model: type[BaseModel]) -> None:
     """Put the strings of the source where pydantic would put those of `Field(description=...)`."""
-    schema["description"] = _prose(inspect.getdoc(model))
-    strings = field_strings(model)
+    schema["description"] = field_help.prose(inspect.getdoc(model))
+    strings = field_help.field_strings(model)
     for name, field in model.model_fields.items():
         property_ = schema["properties"][field.alias or name]
         property_["description"] = strings.get(name, "")
@@ -172,7 +175,7 @@ def _results() -> dict[str, Schema]:
     for name in _UNIONS:
         alternatives = typing.get_args(getattr(frames, name))
         defs[name] = {
-            "description": alias_string(frames, name),
+            "description": field_help.alias_string(frames.__name__, name),
             **_any_of(one.__name__ for one in alternatives),
         }
     defs["ModelFrame"] = {
@@ -204,7 +207,7 @@ def leaves(kind: type[CallableError] = CallableError) -> Iterator[type[CallableE
 
 def _typed_dict(kind: type) -> Schema:
     hints = typing.get_type_hints(kind, include_extras=True)
-    strings = field_strings(kind)
+    strings = field_help.field_strings(kind)
     properties = {}
     required = []
     for name, hint in hints.items():
@@ -217,7 +220,7 @@ def _typed_dict(kind: type) -> Schema:
             required.append(name)
     return {
         "type": "object",
-        "description": _prose(inspect.getdoc(kind)),
+        "description": field_help.prose(inspect.getdoc(kind)),
         "properties": properties,
         "required": required,
     }
@@ -241,48 +244,3 @@ def _type(hint: Any) -> Schema:  # noqa: PLR0911  # a case for each kind
         inner = _type(arguments[1])
         return {"type": "object", **({"additionalProperties": inner} if inner else {})}
     raise TypeError(f"{hint!r} is new here: say what it is in JSON Schema")
-
-
-# -- the strings below fields, which Python itself forgets -----------------------------------------
-
-
-@cache
-def _tree(module: str) -> ast.Module:
-    return ast.parse(inspect.getsource(sys.modules[module]))
-
-
-def field_strings(kind: type) -> dict[str, str]:
-    """Return what the source says below each field of a class, those of its bases included."""
-    if not kind.__module__.startswith("firerouter."):
-        return {}
-    strings: dict[str, str] = {}
-    for node in _tree(kind.__module__).body:
-        if isinstance(node, ast.ClassDef) and node.name == kind.__name__:
-            for base in node.bases:  # by their names: a TypedDict forgets what it was made of
-                found = getattr(sys.modules[kind.__module__], ast.unparse(base), None)
-                strings |= field_strings(found) if isinstance(found, type) else {}
-            strings |= _strings(node.body)
-    return strings
-
-
-def alias_string(module: types.ModuleType, name: str) -> str:
-    """Return what the source says below a name of a module."""
-    return _strings(_tree(module.__name__).body)[name]
-
-
-def _strings(body: list[ast.stmt]) -> dict[str, str]:
-    strings = {}
-    for node, after in pairwise(body):
-        target = node.target if isinstance(node, ast.AnnAssign) else None
-        if isinstance(node, ast.Assign):
-            target = node.targets[0]  # type: ignore[assignment]  # an alias of ours is one name
-        match after:
-            case ast.Expr(ast.Constant(str(text))) if isinstance(target, ast.Name):
-                strings[target.id] = _prose(text)
-    return strings
-
-
-def _prose(text: str | None) -> str:
-    """Return a docstring with its paragraphs on a line each."""
-    paragraphs = inspect.cleandoc(text or "").split("\n\n")
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)

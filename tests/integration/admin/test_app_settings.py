@@ -16,7 +16,7 @@ from tests.support import counters
 from tests.support.accounts import create_account
 from tests.support.calls import ADMIN
 from tests.support.faulty_firestore import Commit, applied_twice
-from tests.support.in_process import Instance, World
+from tests.support.in_process import UNCACHED, Instance, World
 from tests.support.serve import Serve
 
 SAVE = "save_app_settings"
@@ -308,9 +308,13 @@ async def test_what_costs_money_is_refused_when_it_is_saved_and_when_it_is_asked
     assert (await instance.ask("poems"))["usage"]["cost"] > 0
 
     only = await save(instance, 1, freeModelsOnly=True)
-    assert reasons(only["warnings"]) == ["freeModelsOnly: paid_model"] * 2
-    assert ["poems" in w["message"] for w in only["warnings"]] == [True, False]
-    assert ["songs" in w["message"] for w in only["warnings"]] == [False, True]
+    assert [(w["reason"], w["message"].count("feature")) for w in only["warnings"]] == [
+        ("paid_model", 1),
+        ("paid_model", 1),
+        ("models_left_out", 1),
+    ]
+    for name, warning in zip(("poems", "songs", "tales"), only["warnings"], strict=True):
+        assert name in warning["message"]
     count = len(await world.all("generations"))
     for feature, field in (("poems", "plugins[0]"), ("songs", "plugins[0]")):
         refused = await instance.refusal("execute_prompt", {"feature": feature, "prompt": "x"})
@@ -321,7 +325,7 @@ async def test_what_costs_money_is_refused_when_it_is_saved_and_when_it_is_asked
         "save_feature_settings", {"feature": "poems", "settings": paid, "revision": 1}
     )
     assert reasons(refused.details["errors"]) == ["plugins[0]: paid_model", "model: paid_model"]
-    without = {"feature": "poems", "settings": {"model": "sim/paid"}, "revision": 1}
+    without = {"feature": "poems", "settings": {"plugins": []}, "revision": 1}
     refused = await instance.refusal("save_feature_settings", without)
     assert reasons(refused.details["errors"]) == ["model: paid_model"]
     await world.write(
@@ -441,3 +445,122 @@ async def test_of_many_calls_at_once_a_cap_lets_through_what_it_says(world: Worl
     windows = await world.all("quotas/user/windows")
     assert counters.requests(windows, "poems") == len(outcomes) - len(refused)
     assert counters.running(windows) == 0
+
+
+# -- a dry run -------------------------------------------------------------------------------------
+
+
+async def test_a_dry_run_lists_what_would_go_and_saves_nothing(world: World) -> None:
+    instance = await allow_paid(world)
+    await instance.save("poems", {"model": "sim/paid"})
+    await instance.save("tales", {"model": "sim/fast", "fallbackModels": ["sim/paid"]})
+    await instance.save(
+        "choice",
+        {
+            "model": "sim/fast",
+            "allowedModels": ["sim/paid", "sim/u2028", "anthropic/claude-haiku-4.5"],
+        },
+    )
+    audited = len(await world.audit())
+    dry = {"settings": {"freeModelsOnly": True}, "revision": 1, "validateOnly": True}
+    found = await instance.call(SAVE, dry)
+    assert (found["valid"], found["changes"]) == (
+        True,
+        [{"field": "freeModelsOnly", "before": False, "after": True}],
+    )
+    assert reasons(found["warnings"]) == [
+        "freeModelsOnly: models_left_out",
+        "freeModelsOnly: paid_model",
+        "freeModelsOnly: models_left_out",
+    ]
+    choice, poems, tales = (warning["message"] for warning in found["warnings"])
+    assert "users can't choose sim/paid, anthropic/claude-haiku-4.5, because" in choice
+    assert "poems" in poems
+    assert "no fallback to sim/paid" in tales
+    assert len(await world.audit()) == audited
+    assert (await instance.ask("poems"))["usage"]["cost"] > 0
+
+    assert "poems" in {one["feature"] for one in await features(instance)}
+    await save(instance, 1, freeModelsOnly=True)
+    assert "poems" not in {one["feature"] for one in await features(instance)}
+
+
+async def features(instance: Instance) -> list[dict[str, Any]]:
+    return list((await instance.call("list_features", None, "user"))["features"])
+
+
+async def test_a_limit_below_what_a_features_answer_reserves_is_listed(world: World) -> None:
+    instance = await allow_paid(world)
+    await instance.save("poems", {"model": "sim/paid", "maxTokens": 256})
+    for low, fields in (
+        ({"usdPerDay": 0.001}, {"limits.usdPerDay"}),
+        ({"usdPerDay": 0}, {"limits.usdPerDay"}),
+        ({"usdPerMonth": 0.001}, {"limits.usdPerMonth"}),
+        ({"usdPerDay": 0.5}, set()),
+    ):
+        dry = {"settings": {"limits": low}, "revision": 1, "validateOnly": True}
+        found = (await instance.call(SAVE, dry))["warnings"]
+        assert {one["field"] for one in found if "poems" in one["message"]} == fields
+
+
+async def test_an_app_has_a_name(world: World) -> None:
+    refused = await world.instance().refusal(SAVE, {"settings": {"appName": ""}, "revision": 0})
+    assert refused.details["errors"][0]["message"] == "appName must not be empty."
+
+
+# -- revisions -------------------------------------------------------------------------------------
+
+RESTORE = "restore_app_settings"
+
+
+async def test_every_change_is_a_revision_that_can_be_restored(world: World) -> None:
+    instance = world.instance()
+    await save(instance, appName="One", limits={"concurrent": 3})
+    await save(instance, 1, appName="Two")
+    kept = await world.all("config/app/revisions")
+    assert {*kept} == {"1", "2"}
+    assert (kept["2"]["base"], kept["2"]["by"], kept["2"]["action"]) == (1, ADMIN, SAVE)
+    assert kept["2"]["changes"] == [{"field": "appName", "before": "One", "after": "Two"}]
+    back = await instance.call(RESTORE, {"revision": 2, "restore": 1, "note": "Too early"})
+    assert (back["revision"], back["settings"]["appName"]) == (3, "One")
+    assert back["settings"]["limits"]["concurrent"] == 3
+    entry = (await world.audit())[-1]
+    assert (entry["action"], entry["note"]) == (RESTORE, "Too early")
+    first = await instance.call(RESTORE, {"revision": 3, "restore": 0})
+    assert first["settings"] == DEFAULTS
+    for data, reason in (
+        ({"revision": 3, "restore": 1}, "settings_changed"),
+        ({"revision": 4, "restore": 9}, "revision_unknown"),
+    ):
+        assert (await instance.refusal(RESTORE, data)).reason == reason
+
+
+async def test_an_edit_by_hand_is_a_revision_and_collides_with_pages_loaded_before(
+    world: World,
+) -> None:
+    instance = world.instance(UNCACHED)
+    await save(instance, appName="One")
+    await world.firestore.document("config/app").update({"limits.concurrent": 2, "x": 1})
+    stale = {"settings": {"appName": "Two"}, "revision": 1}
+    refused = await instance.refusal(SAVE, stale)
+    assert refused.reason == "settings_changed"
+    assert refused.details["current"]["settings"]["limits"]["concurrent"] == 2
+    edited = (await world.all("config/app/revisions"))["2"]
+    assert (edited["action"], edited["by"]) == ("edited_by_hand", "")
+    saved = await instance.call(SAVE, {**stale, "revision": 2})
+    assert (saved["revision"], saved["settings"]["limits"]["concurrent"]) == (3, 2)
+    actions = [entry["action"] for entry in await world.audit()]
+    assert actions == [SAVE, "edited_by_hand", SAVE]
+
+
+async def test_what_cannot_be_read_is_flagged_and_said_when_it_is_replaced(world: World) -> None:
+    instance = world.instance(UNCACHED)
+    await save(instance, appName="One")
+    await world.firestore.document("config/app").update({"limits.concurrent": "lots"})
+    flags = (await instance.call("refresh_catalog", None))["flags"]
+    assert [(flag["feature"], flag["field"]) for flag in flags] == [("", "limits.concurrent")]
+    revision = (await instance.call("get_feature_settings", None))["app"]["revision"]
+    saved = await save(instance, revision, appName="Two")
+    assert reasons(saved["warnings"]) == ["limits.concurrent: invalid"]
+    assert (await world.document("config/app"))["limits"]["concurrent"] == 6
+    assert (await instance.call("refresh_catalog", None))["flags"] == []

@@ -32,6 +32,7 @@ SAVE = "save_feature_settings"
 RESET = "reset_feature_settings"
 RESTORE = "restore_feature_settings"
 PROMOTE, DROP = "promote_draft", "drop_draft"
+DELETE = "delete_feature"
 PROMPT = "You are a pirate. Speak of {{topic}} — in full: “ünïcode” \U0001f600"
 PIRATE = {"model": "sim/fast", "systemPrompt": PROMPT, "temperature": 0.5}
 PLAIN = {"model": "sim/fast"}
@@ -111,6 +112,7 @@ async def test_an_admin_saves_and_goes_back_and_a_user_gets_it(
         assert no_default.value.details["field"] == "feature"
 
         trial = {"feature": feature, "settings": PLAIN, "revision": 3, "draftPercent": 100}
+        trial["replace"] = True
         assert (await as_admin.call(SAVE, trial))["draft"]["revision"] == 4
         result = await client.call("execute_prompt", {"feature": feature, "prompt": "Hi"})
         assert (result["revision"], result["model"]) == (4, "sim/fast")
@@ -183,6 +185,7 @@ async def test_a_new_feature_is_a_document_a_revision_and_an_audit_entry(world: 
     }
     document = await world.document("features/poems")
     at = document.pop("savedAt")
+    assert document.pop("checksum")
     assert document == {
         "enabled": True,
         "revision": 1,
@@ -245,7 +248,13 @@ async def test_what_was_made_from_an_older_revision_is_refused_with_both(world: 
     await world.instance().save("chat", PIRATE)
     for base in (0, 2, 7):
         refused = await world.instance().refusal(
-            SAVE, {"feature": "chat", "settings": {**PLAIN, "seed": 3}, "revision": base}
+            SAVE,
+            {
+                "feature": "chat",
+                "settings": {**PLAIN, "seed": 3},
+                "replace": True,
+                "revision": base,
+            },
         )
         assert (refused.status, refused.reason) == ("ABORTED", "settings_changed")
         assert refused.details["field"] == "revision"
@@ -865,5 +874,101 @@ async def test_of_a_promoted_draft_whose_model_is_gone_one_is_warned(world: Worl
     await world.write(
         "features/chat", {"enabled": True, "revision": 1, "settings": PLAIN, "draft": gone}
     )
-    promoted = await instance.call(PROMOTE, {"feature": "chat", "revision": 2})
+    # both were typed: the settings are recorded as revision 2, the draft as 3
+    promoted = await instance.call(PROMOTE, {"feature": "chat", "revision": 3})
     assert reasons(promoted["warnings"]) == ["model: model_gone"]
+
+
+# -- a patch ---------------------------------------------------------------------------------------
+
+
+async def test_a_partial_save_on_a_fresh_deployment_keeps_the_built_in(world: World) -> None:
+    instance = world.instance()
+    data = {"feature": "code", "settings": {"temperature": 0.5}, "revision": 0}
+    saved = await instance.call(SAVE, data)
+    assert saved["settings"] == {**DEFAULTS["code"].settings.to_json(), "temperature": 0.5}
+    assert saved["changes"] == [{"field": "temperature", "before": 0.2, "after": 0.5}]
+    saved = await instance.call(
+        SAVE, {"feature": "code", "settings": {}, "remove": ["systemPrompt"], "revision": 1}
+    )
+    assert (saved["settings"]["systemPrompt"], saved["settings"]["temperature"]) == ("", 0.5)
+    replaced = {"feature": "code", "settings": PLAIN, "revision": 2, "replace": True}
+    assert (await instance.call(SAVE, replaced))["settings"] == whole(**PLAIN)
+
+
+async def test_a_patch_of_a_draft_is_made_from_the_draft(world: World) -> None:
+    instance = world.instance()
+    await instance.save("chat", {**PLAIN, "temperature": 0.5})
+    draft = {"feature": "chat", "settings": {"topP": 0.5}, "revision": 1, "draftPercent": 10}
+    saved = await instance.call(SAVE, draft)
+    assert saved["draft"]["settings"] == whole(**PLAIN, temperature=0.5, topP=0.5)
+    again = {**draft, "settings": {"seed": 7}, "revision": 2}
+    saved = await instance.call(SAVE, again)
+    assert saved["draft"]["settings"] == whole(**PLAIN, temperature=0.5, topP=0.5, seed=7)
+    more = {**draft, "settings": {}, "revision": 3, "draftPercent": 50}
+    assert (await instance.call(SAVE, more))["draft"]["revision"] == 3
+
+
+async def test_a_patch_of_an_older_revision_shows_what_it_would_have_made_of_that(
+    world: World,
+) -> None:
+    instance = world.instance()
+    await instance.save("chat", {**PLAIN, "temperature": 0.5})
+    await instance.save("chat", {**PLAIN, "temperature": 0.9}, 1)
+    data = {"feature": "chat", "settings": {"topP": 0.5}, "revision": 1}
+    refused = await instance.refusal(SAVE, data)
+    assert refused.details["yours"]["settings"] == whole(**PLAIN, temperature=0.5, topP=0.5)
+    assert refused.details["current"]["settings"] == whole(**PLAIN, temperature=0.9)
+
+
+# -- deleting, and names ---------------------------------------------------------------------------
+
+
+async def test_a_feature_of_an_admins_own_is_deleted_and_can_be_restored(world: World) -> None:
+    instance = world.instance(UNCACHED)
+    await instance.save("poems", PLAIN)
+    await instance.save("poems", {**PLAIN, "seed": 3}, 1)
+    for revision in (0, 1, 3):
+        refused = await instance.refusal(DELETE, {"feature": "poems", "revision": revision})
+        assert refused.reason == "settings_changed"
+    gone = await instance.call(DELETE, {"feature": "poems", "revision": 2, "note": "A typo"})
+    assert gone == {"feature": "poems", "deleted": True, "revision": 2, "warnings": []}
+    for each in (instance, world.instance()):
+        refused = await each.refusal("execute_prompt", {"feature": "poems", "prompt": "x"}, "user")
+        assert refused.reason == "feature_unknown"
+    assert not await world.document("features/poems")
+    entry = (await world.audit())[-1]
+    assert (entry["action"], entry["note"], entry["after"]) == (DELETE, "A typo", None)
+    assert entry["before"]["settings"] == whole(**PLAIN, seed=3)
+    again = await instance.refusal(DELETE, {"feature": "poems", "revision": 2})
+    assert again.reason == "feature_unknown"
+
+    back = await instance.call(RESTORE, {"feature": "poems", "revision": 0, "restore": 2})
+    assert (back["revision"], back["settings"]) == (3, whole(**PLAIN, seed=3))
+    assert (await instance.ask("poems"))["revision"] == 3
+
+
+async def test_a_built_in_feature_is_not_deleted(world: World) -> None:
+    refused = await world.instance().refusal(DELETE, {"feature": "chat", "revision": 0})
+    assert (refused.reason, refused.details["field"]) == ("invalid_argument", "feature")
+
+
+async def test_who_deletes_a_feature_is_told_of_its_keys(world: World) -> None:
+    instance = world.instance()
+    await instance.save("poems", PLAIN)
+    await instance.set_key("sk-or-v1-canary-aaa1", feature="poems")
+    gone = await instance.call(DELETE, {"feature": "poems", "revision": 1})
+    assert reasons(gone["warnings"]) == ["feature: keys_left"]
+
+
+async def test_names_that_differ_by_case_alone_are_refused(world: World) -> None:
+    instance = world.instance()
+    await instance.save("poet", PLAIN)
+    for name in ("Poet", "POET", "Chat"):
+        refused = await instance.refusal(SAVE, {"feature": name, "settings": PLAIN})
+        assert (refused.reason, refused.details["field"]) == ("invalid_argument", "feature")
+        assert not await world.document(f"features/{name}")
+    await instance.call(DELETE, {"feature": "poet", "revision": 1})
+    await instance.save("Poet", PLAIN)
+    refused = await instance.refusal(RESTORE, {"feature": "poet", "revision": 0, "restore": 1})
+    assert refused.details["field"] == "feature"

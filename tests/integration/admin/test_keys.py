@@ -19,6 +19,7 @@ from firerouter.app.limits import Limits
 from firerouter.errors import (
     InvalidArgument,
     KeyInvalid,
+    KeyLimitReached,
     KeyMissing,
     KeyStoreForbidden,
     KeyUnavailable,
@@ -98,6 +99,7 @@ async def test_the_first_key_makes_the_secret_and_serves_everywhere(world: World
         "isFreeTier": False,
         "limitUsd": 10.0,
         "limitRemainingUsd": 9.75,
+        "setBy": "ann@demo.test",
     }
 
 
@@ -153,9 +155,20 @@ async def test_an_admin_is_warned_of_a_key_without_credits(world: World) -> None
     assert result["isFreeTier"] is True
 
 
-async def test_an_admin_is_warned_of_a_key_that_is_nearly_spent(world: World) -> None:
-    result = await world.instance().set_key("sk-or-v1-no-credit-aaa1")
-    assert [warning["reason"] for warning in result["warnings"]] == ["low_limit"]
+async def test_a_key_with_nothing_left_replaces_no_good_one(world: World) -> None:
+    await world.instance().set_key(ONE)
+    with pytest.raises(KeyLimitReached) as refused:
+        await world.instance().set_key("sk-or-v1-no-credit-aaa1")
+    assert refused.value.details["field"] == "key"
+    assert "Nothing is left of this key's limit" in refused.value.admin_message
+    assert await world.secrets.versions() == [ON]
+    assert await world.instance().serving_key() == ONE
+
+
+async def test_a_key_for_a_feature_that_does_not_exist_is_warned_of(world: World) -> None:
+    result = await world.instance().set_key(ONE, feature="typo")
+    assert [warning["reason"] for warning in result["warnings"]] == ["feature_unknown"]
+    assert (await world.instance().set_key(TWO, feature="chat"))["warnings"] == []
 
 
 async def test_a_key_stored_before_the_first_boot_is_replaced_like_any_other(

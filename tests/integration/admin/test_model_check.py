@@ -42,7 +42,7 @@ class NoKey:
     async def get(self) -> Secret:
         raise KeyMissing
 
-    async def next_after_refusal(self, refused: Sequence[Secret]) -> Secret | None:
+    async def next_after_refusal(self, refused: Sequence[Secret], reason: str) -> Secret | None:
         return None
 
 
@@ -188,13 +188,14 @@ async def test_a_feature_broken_by_hand_is_reported(daily: Daily) -> None:
     await daily.save("poems", model="a/one:free")
     await daily.firestore.document("features/poems").update({"settings": {"model": 7}})
     answer: Any = await daily.checkup.daily()
-    assert flagged(answer) == {("poems", "settings", "broken")}
-    assert "revision 1 is used instead" in answer["flags"][0]["message"]
+    assert flagged(answer) == {("poems", "model", "broken")}
+    message = "model must be text, not a number. Revision 1 is used instead."
+    assert answer["flags"][0]["message"] == message
 
 
 @pytest.mark.parametrize(
     ("field", "typed", "state"),
-    [("enabled", "true", "is off"), ("draft", {"percent": 5}, "nobody gets the draft")],
+    [("enabled", "true", "is off"), ("draft", {"percent": 5}, "Nobody gets the draft")],
 )
 async def test_a_switch_or_a_draft_broken_by_hand_is_reported(
     daily: Daily, field: str, typed: Any, state: str, capsys: pytest.CaptureFixture[str]

@@ -109,7 +109,7 @@ async def test_limits_that_will_not_do_what_they_seem_to_are_warned_of(
         ("limits.usdPerDay", "cap_below_reserve")
     ]
     assert await warned(limits={"usdPerDay": 0}, tier="gold") == [("tier", "tier_unknown")]
-    assert await warned(limits={"usdPerDay": 0.05}, tier=None) == []
+    assert await warned(limits={"usdPerDay": 0.05}, remove=["tier"]) == []
 
 
 @pytest.mark.parametrize(

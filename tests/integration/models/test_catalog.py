@@ -179,7 +179,7 @@ class NoKey:
     async def get(self) -> Secret:
         raise KeyMissing
 
-    async def next_after_refusal(self, refused: Sequence[Secret]) -> Secret | None:
+    async def next_after_refusal(self, refused: Sequence[Secret], reason: str) -> Secret | None:
         return None
 
 

@@ -187,7 +187,7 @@ class Keys:
     async def get(self) -> Secret:
         return min(self.keys, key=self.refused.__contains__)
 
-    async def next_after_refusal(self, tried: Sequence[Secret]) -> Secret | None:
+    async def next_after_refusal(self, tried: Sequence[Secret], reason: str) -> Secret | None:
         self.refused.append(tried[-1])
         return next((key for key in self.keys if key not in tried), None)
 

@@ -45,7 +45,7 @@ def stored(enabled: bool = True, **settings: Any) -> StoredFeature:
 
 
 def flagged(one: StoredFeature) -> list[tuple[str, str]]:
-    return [(flag.field, flag.flag) for flag in flags_of(one, LISTED, TODAY)]
+    return [(flag.field, flag.flag) for flag in flags_of("chat", one, LISTED, TODAY)]
 
 
 def test_models_that_are_listed_and_cost_the_same_are_not_flagged() -> None:
@@ -67,7 +67,7 @@ def test_each_place_that_names_a_model_is_checked_the_drafts_too() -> None:
 
 def test_another_price_is_flagged_with_both() -> None:
     one = replace(stored(model="a/one"), prices={"a/one": {"promptPrice": "2"}})
-    (flag,) = flags_of(one, LISTED, TODAY)
+    (flag,) = flags_of("chat", one, LISTED, TODAY)
     assert flag.flag == "repriced"
     assert flag.to_wire()["before"] == {"promptPrice": "2", "completionPrice": None}
     assert flag.to_wire()["after"] == {"promptPrice": "1", "completionPrice": None}
@@ -75,9 +75,31 @@ def test_another_price_is_flagged_with_both() -> None:
 
 def test_a_feature_that_is_off_is_only_flagged_for_what_is_unreadable() -> None:
     assert flagged(stored(enabled=False, model="a/gone")) == []
-    broken = replace(stored(enabled=False, model="a/gone"), unreadable=("enabled", "draft"))
+    broken = replace(stored(enabled=False, model="a/gone"), unreadable={"enabled": (), "draft": ()})
     assert flagged(broken) == [("enabled", "broken"), ("draft", "broken")]
-    assert flagged(StoredFeature(None, unreadable=("settings",))) == []
+
+
+def test_what_cannot_be_read_is_flagged_with_its_field_and_the_reason() -> None:
+    problems = {"settings": [("temperature", "temperature may be at most 2, not 5.")]}
+    one = replace(stored(model="a/one"), unreadable=problems)
+    (flag,) = flags_of("chat", one, LISTED, TODAY)
+    assert (flag.field, flag.flag) == ("temperature", "broken")
+    assert flag.message == "temperature may be at most 2, not 5. Revision 1 is used instead."
+    (flag,) = flags_of("own", StoredFeature(None, unreadable=problems), LISTED, TODAY)
+    assert (flag.feature, flag.model) == ("own", "")
+    assert flag.message.endswith("There is nothing to use instead, so calls are refused.")
+
+
+def test_what_would_be_billed_is_flagged_where_only_what_is_free_is_allowed() -> None:
+    one = stored(model="a/one", plugins=[{"id": "web"}])
+    flags = [*flags_of("chat", one, LISTED, TODAY, free_only=True)]
+    assert [(flag.field, flag.flag) for flag in flags] == [
+        ("plugins[0]", "paid"),
+        ("model", "paid"),
+    ]
+    assert flagged(one) == []
+    free = stored(model="b/free:free", fallback_models=["a/one"])
+    assert [*flags_of("chat", free, LISTED, TODAY, free_only=True)] == []
 
 
 def test_a_preset_is_not_in_the_list_and_not_flagged() -> None:

@@ -63,7 +63,7 @@ def test_published_settings_that_are_active_already_make_no_revision() -> None:
 
 
 def test_published_settings_mend_a_document_whose_settings_are_unreadable() -> None:
-    change = revisions.publish(stored(unreadable=("settings",)), "chat", OLD, 7)
+    change = revisions.publish(stored(unreadable={"settings": ()}), "chat", OLD, 7)
     assert (change.number, change.feature.revision) == (7, 7)
 
 
@@ -135,8 +135,7 @@ def test_what_an_admin_should_have_seen_is_the_draft_for_a_change_of_the_draft()
 
 def test_a_conflict_shows_both_versions_and_where_they_differ() -> None:
     now = stored(saved_at=NOW, saved_by="bob")
-    change = revisions.publish(now, "chat", NEW, 4)
-    conflict = revisions.feature_conflict(now, change, 2, about_draft=False)
+    conflict = revisions.feature_conflict(now, NEW.to_json(), 2, about_draft=False)
     assert conflict.message == (
         "This is no longer revision 2: somebody has saved revision 3 since. "
         "Please look at what has changed and try again."
@@ -156,8 +155,7 @@ def test_a_conflict_shows_both_versions_and_where_they_differ() -> None:
 
 
 def test_a_draft_that_was_replaced_is_not_said_to_have_been_edited() -> None:
-    change = revisions.promote(stored(WITH_DRAFT), 5)
-    conflict = revisions.feature_conflict(stored(WITH_DRAFT), change, 2, about_draft=True)
+    conflict = revisions.feature_conflict(stored(WITH_DRAFT), NEW.to_json(), 2, about_draft=True)
     assert conflict.message == (
         "The draft is no longer revision 2: somebody has saved revision 4 since. "
         "Please look at what has changed and try again."
@@ -230,7 +228,7 @@ def test_a_change_that_changes_nothing_is_not_written() -> None:
     same = FeatureChange(CHAT)
     assert revisions.changes_nothing(same, stored(), None)
     assert not revisions.changes_nothing(FeatureChange(WITH_DRAFT), stored(), None)
-    assert not revisions.changes_nothing(same, stored(unreadable=("draft",)), None)
+    assert not revisions.changes_nothing(same, stored(unreadable={"draft": ()}), None)
     assert not revisions.changes_nothing(same, StoredFeature(None), None)
 
 

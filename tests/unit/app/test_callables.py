@@ -13,6 +13,7 @@ from firerouter.app.callables import (
     QUEUE,
     SCHEDULE,
     USER,
+    Audience,
     DeployedFunction,
     Queue,
     Schedule,
@@ -72,12 +73,17 @@ def test_what_google_calls_says_when(function: DeployedFunction) -> None:
         assert function.timeout_s <= 1_800  # what Cloud Scheduler waits for
 
 
-async def test_the_api_reaches_every_callable_for_users_and_nothing_else(app: App) -> None:
-    (api,) = (function for function in FUNCTIONS if function.name == "api")
+@pytest.mark.parametrize(("name", "audience"), [("api", USER), ("admin_api", ADMIN)])
+async def test_an_api_reaches_every_callable_for_its_callers_and_nothing_else(
+    app: App, name: str, audience: Audience
+) -> None:
+    (api,) = (function for function in FUNCTIONS if function.name == name)
+    assert api.audience == audience
     with pytest.raises(InvalidArgument) as refused:
-        await api.handler(app)(call_of({"endpoint": "api"}, "ann"))
+        await api.handler(app)(call_of({"endpoint": name}, "ann"))
     reached = refused.value.message.removeprefix("endpoint must be one of ").rstrip(".")
-    assert {*reached.split(", "), "api"} == {function.name for function in functions_for(USER)}
+    assert {*reached.split(", "), name} == {function.name for function in functions_for(audience)}
+    assert api.timeout_s == max(function.timeout_s for function in functions_for(audience))
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)

@@ -86,3 +86,19 @@ def test_what_is_billed_besides_the_model_is_named_by_its_field() -> None:
         ("plugins[1]", "The plugin web"),
         ("parameters.web_search_options", "The parameter web_search_options"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("pdf", "paid"),
+    [
+        ({"engine": "pdf-text"}, False),
+        ({"engine": "cloudflare-ai"}, False),
+        ({"engine": "mistral-ocr"}, True),
+        ({"engine": "native"}, True),
+        ({}, True),
+        ("cloudflare-ai", True),
+    ],
+)
+def test_the_free_pdf_parser_is_not_billed(pdf: Any, paid: bool) -> None:
+    settings = FeatureSettings(plugins=[{"id": "file-parser", "pdf": pdf}])
+    assert bool([*paid_extras(settings)]) is paid

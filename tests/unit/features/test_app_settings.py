@@ -42,7 +42,7 @@ def test_a_malformed_field_falls_back_and_is_named() -> None:
         {"appName": 7, "freeModelsOnly": "no", "limits": {"concurrent": "many", "usdPerDay": 2.0}}
     )
     assert found.settings == AppSettings(limits=UserLimits(usd_per_day=2.0))
-    assert found.malformed == ("concurrent", "appName", "freeModelsOnly")
+    assert found.malformed == ("limits.concurrent", "appName", "freeModelsOnly")
 
 
 @pytest.mark.parametrize("odd", [-1, 1e9, 10**30, math.nan, math.inf, "5", True, []])
@@ -58,7 +58,7 @@ def test_a_limit_that_makes_no_sense_takes_no_other_along(part: str, odd: Any) -
     settings = found.settings
     if part == "limits":
         assert settings.limits == UserLimits(concurrent=1)
-        assert found.malformed == ("usdPerDay",)
+        assert found.malformed == ("limits.usdPerDay",)
     elif part == "anonymousLimits":
         assert settings.anonymous_limits == LimitsOverride(concurrent=1)
         assert found.malformed == ("anonymousLimits.usdPerDay",)

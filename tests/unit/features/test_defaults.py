@@ -11,7 +11,7 @@ from firerouter.models.ids import is_free
 def test_each_is_stored_under_its_own_id_and_was_never_saved() -> None:
     for id_, feature in DEFAULTS.items():
         assert (feature.id, feature.revision, feature.draft) == (id_, 0, None)
-        assert not feature.has_model_choice
+        assert feature.has_model_choice is (id_ == "chat")
         assert feature.settings.display_name
 
 

@@ -130,5 +130,5 @@ def test_prices_without_a_model_are_left_out() -> None:
 
 
 def test_settings_are_unreadable_if_the_document_says_so() -> None:
-    assert StoredFeature(None, unreadable=("settings",)).settings_unreadable
-    assert not StoredFeature(None, unreadable=("enabled",)).settings_unreadable
+    assert StoredFeature(None, unreadable={"settings": ()}).settings_unreadable
+    assert not StoredFeature(None, unreadable={"enabled": ()}).settings_unreadable

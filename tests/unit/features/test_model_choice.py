@@ -15,9 +15,10 @@ from firerouter.errors import (
     SettingsUnavailable,
 )
 from firerouter.features.app_settings import AppSettings
+from firerouter.features.defaults import DEFAULTS
 from firerouter.features.feature import Feature
 from firerouter.features.model_choice import ModelChoice
-from firerouter.features.settings import FeatureSettings
+from firerouter.features.settings import FREE_MODELS, FeatureSettings
 from firerouter.models.catalog import Catalog
 from firerouter.models.model import Model, ModelList, Resolved
 from firerouter.users.preferences import PreferenceStore
@@ -263,3 +264,67 @@ async def test_what_the_catalog_does_not_know_is_not_made_up(
     listed.is_away = True
     assert await choice.find_model("a/able") is None
     assert await choice.input_modalities(ids) == [(), (), ()]
+
+
+# -- default models that OpenRouter has withdrawn --------------------------------------------------
+
+GLM, GROK, ROUTER = FREE_MODELS
+
+
+def with_record(listed: Listed, preferred: Preferred, *missing: str) -> ModelChoice:
+    async def record() -> frozenset[str]:
+        return frozenset(missing)
+
+    return ModelChoice(
+        preferences=cast(PreferenceStore, preferred),
+        catalog=lambda: cast(Catalog, listed),
+        missing_defaults=record,
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "models"),
+    [
+        ((), (GLM, GROK, ROUTER)),
+        ((GLM,), (GROK, ROUTER)),
+        ((GROK,), (GLM, ROUTER)),
+        ((GLM, GROK), (ROUTER,)),
+    ],
+)
+async def test_a_default_that_is_gone_is_not_asked(
+    listed: Listed, preferred: Preferred, missing: tuple[str, ...], models: tuple[str, ...]
+) -> None:
+    choice = with_record(listed, preferred, *missing)
+    chosen = await choice.choose(request(), DEFAULTS["code"], FREE_ONLY, "ann")
+    assert chosen.models == models
+    assert (await choice.default_model()) == models[0]
+    assert listed.reads == 0, "the last check of the models has stored it"
+
+
+async def test_before_the_first_check_the_list_says_which_defaults_are_gone(
+    choice: ModelChoice, listed: Listed
+) -> None:
+    chosen = await choice.choose(request(), DEFAULTS["code"], FREE_ONLY, "ann")
+    assert chosen.models == (ROUTER,)
+    assert listed.reads
+
+
+async def test_a_gone_default_is_not_offered_and_cannot_be_chosen(
+    listed: Listed, preferred: Preferred
+) -> None:
+    choice = with_record(listed, preferred, GLM, GROK)
+    settings = await choice.with_listed_defaults(DEFAULTS["chat"].settings)
+    assert settings.model == ROUTER
+    assert not {GLM, GROK} & {*settings.allowed_models}
+    with pytest.raises(ModelNotAllowed):
+        await choice.choose(request(model=GROK), DEFAULTS["chat"], FREE_ONLY, "ann")
+
+
+async def test_what_an_admin_chose_is_asked_whatever_the_list_says(
+    listed: Listed, preferred: Preferred
+) -> None:
+    choice = with_record(listed, preferred, GLM)
+    one = feature("a/gone:free", fallbackModels=[GLM])
+    assert (await choice.choose(request(), one, FREE_ONLY, "ann")).models == ("a/gone:free",)
+    alone = feature(GLM)
+    assert (await choice.choose(request(), alone, FREE_ONLY, "ann")).models == (GLM,)

@@ -106,6 +106,33 @@ SEARCH = {"tools": [{"type": "openrouter:web_search"}]}
 
 # what is set: errors, warnings
 SAID: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
+    "a kind that Firerouter does not make": ({"kind": "video"}, [], ["kind: not_used"]),
+    "a kind of an admin's own": ({"kind": "haiku"}, [], []),
+    "images of a chat": (
+        {"imageApi": "images", "imageOptions": {"n": 2}},
+        [],
+        ["imageApi: not_used", "imageOptions: not_used"],
+    ),
+    "sharing what is not cached": ({"cacheShared": True}, [], ["cacheShared: not_used"]),
+    "sharing what is cached": ({"cacheShared": True, "cacheSeconds": 9}, [], []),
+    "repairs without a format": ({"repairJson": True}, [], ["repairJson: not_used"]),
+    "repairs with a format": ({"repairJson": True, **OBJECT}, [], []),
+    "a schema that is not used": (
+        {"responseFormat": {"type": "json_object", "schema": {}, "name": "x"}},
+        [],
+        ["responseFormat.schema: not_used", "responseFormat.name: not_used"],
+    ),
+    "an end before the others": ({"totalS": 10}, [], ["totalS: not_used"]),
+    "an end before one of them": ({"totalS": 40}, [], ["totalS: not_used"]),
+    "an end after them": ({"totalS": 60}, [], []),
+    "the model as its own fallback": (
+        {"fallbackModels": ["a/all", "a/plain", "a/plain"], "allowedModels": ["a/all"]},
+        [],
+        [
+            "fallbackModels[0]: not_used",
+            "fallbackModels[2]: not_used",
+        ],
+    ),
     "nothing to say": ({}, [], []),
     "everything that it can": (
         {

@@ -51,7 +51,7 @@ class NoKeys:
     async def get(self) -> Secret:
         raise NotImplementedError
 
-    async def next_after_refusal(self, refused: object) -> Secret | None:
+    async def next_after_refusal(self, refused: object, reason: str) -> Secret | None:
         raise NotImplementedError
 
 

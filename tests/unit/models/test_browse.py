@@ -48,6 +48,28 @@ def found(**data: Any) -> list[str]:
     return [model.id for model in ordered(matching(MODELS, asked), asked.sort)]
 
 
+def test_models_are_looked_up_by_their_ids_and_by_what_a_result_carries() -> None:
+    models = read_models(
+        [
+            entry("acme/big", "Acme: Big", canonical_slug="acme/big-20251001"),
+            entry(
+                "acme/big:free", "Acme: Big (free)", "0", "0", canonical_slug="acme/big-20251001"
+            ),
+            entry("acme/small", "Acme: Small"),
+        ]
+    )[0]
+
+    def ids(**data: Any) -> list[str]:
+        return [model.id for model in matching(models, parse(GetAvailableModels, data))]
+
+    assert ids(ids=["acme/small", "no/such"]) == ["acme/small"]
+    assert ids(ids=["acme/big-20251001"]) == ["acme/big", "acme/big:free"]
+    assert ids(ids=["acme/big-20251001"], free=False) == ["acme/big"]
+    assert ids(ids=["no/such"]) == []
+    assert ids(search="20251001") == ["acme/big", "acme/big:free"]
+    assert ids(provider="ACME") == [model.id for model in models]
+
+
 def test_everything_but_the_batch_api_is_shown_by_name() -> None:
     assert found() == [
         "acme/small",

@@ -24,6 +24,7 @@ from firerouter.models.model import (
     read_model,
     read_models,
 )
+from firerouter.models.pricing import ExtraPrice, PriceTier
 from tests.support.recordings import LISTINGS, ModelListing
 
 MANY = 421  # models: what OpenRouter lists
@@ -74,6 +75,7 @@ def test_a_model_is_read_whole() -> None:
         id="author/name",
         name="Author: Name",
         provider="author",
+        provider_name="Author",
         description="Reads pictures. Calls tools.",
         canonical_slug="author/name-20260805",
         created=1_787_336_476,
@@ -87,6 +89,7 @@ def test_a_model_is_read_whole() -> None:
         moderated=True,
         prompt_price=Decimal("0.1"),
         completion_price=Decimal(15),
+        prices=(ExtraPrice("webSearch", Decimal("0.0025"), "search"),),
     )
 
 
@@ -105,6 +108,7 @@ def test_a_client_gets_every_field_that_is_known_by_its_camel_case_name() -> Non
         id="~a/latest",
         name="Latest",
         provider="a",
+        provider_name="A",
         description="Text.",
         canonical_slug="a/slug",
         created=1,
@@ -121,6 +125,8 @@ def test_a_client_gets_every_field_that_is_known_by_its_camel_case_name() -> Non
         long_prompt_tokens=5,
         long_prompt_price=Decimal("0.2"),
         long_completion_price=Decimal("0.3"),
+        prices=(ExtraPrice("webSearch", Decimal("0.01"), "search"),),
+        price_tiers=(PriceTier(min_prompt_tokens=9, prompt_price=Decimal("0.2")),),
         free=True,
         variant="free",
         alias_target="a/b",
@@ -133,6 +139,7 @@ def test_a_client_gets_every_field_that_is_known_by_its_camel_case_name() -> Non
         "id": "~a/latest",
         "name": "Latest",
         "provider": "a",
+        "providerName": "A",
         "description": "Text.",
         "canonicalSlug": "a/slug",
         "created": 1,
@@ -149,6 +156,8 @@ def test_a_client_gets_every_field_that_is_known_by_its_camel_case_name() -> Non
         "longPromptTokens": 5,
         "longPromptPrice": 0.2,
         "longCompletionPrice": 0.3,
+        "prices": [{"name": "webSearch", "usd": 0.01, "per": "search"}],
+        "priceTiers": [{"minPromptTokens": 9, "promptPrice": 0.2}],
         "free": True,
         "variant": "free",
         "aliasTarget": "a/b",

@@ -356,7 +356,7 @@ class NoKeys:
     async def get(self) -> Secret:
         raise AssertionError
 
-    async def next_after_refusal(self, refused: Sequence[Secret]) -> Secret | None:
+    async def next_after_refusal(self, refused: Sequence[Secret], reason: str) -> Secret | None:
         raise AssertionError
 
 

@@ -53,7 +53,7 @@ class NoKeys:
     async def get(self) -> Secret:
         raise AssertionError
 
-    async def next_after_refusal(self, tried: Sequence[Secret]) -> Secret | None:
+    async def next_after_refusal(self, tried: Sequence[Secret], reason: str) -> Secret | None:
         raise AssertionError
 
 
