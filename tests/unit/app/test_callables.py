@@ -1,7 +1,11 @@
 """The table of the deployed functions: what is made from it, and that each row has its handler."""
 
+import asyncio
 import inspect
+import json
 import re
+from collections.abc import MutableMapping
+from typing import Any
 
 import pytest
 
@@ -19,7 +23,9 @@ from firerouter.app.callables import (
     Schedule,
     functions_for,
 )
+from firerouter.callable import CallableError
 from firerouter.errors import InvalidArgument
+from firerouter.users import Caller
 from tests.support.calls import call_of
 from tests.support.repository import ROOT
 
@@ -84,6 +90,63 @@ async def test_an_api_reaches_every_callable_for_its_callers_and_nothing_else(
     reached = refused.value.message.removeprefix("endpoint must be one of ").rstrip(".")
     assert {*reached.split(", "), name} == {function.name for function in functions_for(audience)}
     assert api.timeout_s == max(function.timeout_s for function in functions_for(audience))
+
+
+async def test_a_call_through_the_api_is_counted_as_what_it_reaches(app: App) -> None:
+    (api,) = (function for function in FUNCTIONS if function.name == "api")
+    most = app.limits.calls.stop.at_once
+    reasons = []
+    for _ in range(most + 1):
+        with pytest.raises(CallableError) as refused:
+            await api.handler(app)(call_of({"endpoint": "stop_generation"}, "ann"))
+        reasons.append(refused.value.reason)
+    assert reasons == ["invalid_argument"] * most + ["quota_exceeded"]
+    with pytest.raises(InvalidArgument):  # each user by themselves
+        await api.handler(app)(call_of({"endpoint": "stop_generation"}, "ben"))
+
+
+def test_every_callable_counts_as_what_it_costs() -> None:
+    kinds = {function.name: function.call_kind for function in functions_for(USER, ADMIN)}
+    assert kinds["execute_prompt"] == kinds["create_embeddings"] == "ask"
+    assert kinds["export_conversation"] == kinds["export_my_data"] == "export"
+    assert {function.call_kind for function in functions_for(ADMIN)} == {"admin"}
+
+
+async def test_an_entry_point_counts_a_call_before_its_body_is_read(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def authenticate(headers: object) -> Caller:
+        return Caller("ann")
+
+    async def off() -> str:
+        return "off"
+
+    monkeypatch.setattr(edge, "app", lambda: app)
+    monkeypatch.setattr(app.wires.user, "authenticate", authenticate)
+    monkeypatch.setattr(app, "_single_use_app_check", off)
+    serve = edge.entry_point(next(f for f in FUNCTIONS if f.name == "stop_generation"))
+    headers = [(b"content-type", b"application/json")]
+    read: list[str] = []
+    is_read: list[bool] = []  # this request's body
+    told: list[str] = []
+
+    async def receive() -> dict[str, object]:
+        if is_read:
+            await asyncio.Event().wait()
+        is_read.append(True)
+        read.append("body")
+        return {"type": "http.request", "body": b'{"data":{}}', "more_body": False}
+
+    async def send(event: MutableMapping[str, Any]) -> None:
+        if body := event.get("body"):
+            told.append(json.loads(body)["error"]["details"]["reason"])
+
+    for _ in range(app.limits.calls.stop.at_once + 5):
+        response = await serve(None)  # type: ignore[arg-type]  # a callable reads the ASGI scope
+        before, is_read = len(read), list[bool]()
+        await response({"method": "POST", "path": "/", "headers": headers}, receive, send)
+        assert (len(read) > before) == (told[-1] == "invalid_argument")
+    assert told[-5:] == ["quota_exceeded"] * 5
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
