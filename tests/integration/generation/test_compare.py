@@ -3,11 +3,13 @@
 import asyncio
 import base64
 import json
+import threading
 from typing import Any
 
 import pytest
 
 from firerouter import limits
+from firerouter.contract.media import decode_base64
 from firerouter.ledger.ids import comparison_ids, generation_id
 from tests.support.calls import call_of
 from tests.support.comparisons import FEATURE, compared, data, windows
@@ -330,3 +332,24 @@ async def test_a_quota_that_leaves_room_for_some_refuses_the_comparison(
 
 def test_there_is_room_for_a_comparison_at_once() -> None:
     assert limits.CONCURRENT >= limits.COMPARED_MODELS_MAX
+
+
+async def test_a_file_is_decoded_and_hashed_once_for_all_models_and_off_the_event_loop(
+    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[bool] = []
+
+    def counted(text: str) -> bytes | None:
+        decoded.append(threading.current_thread() is threading.main_thread())
+        return decode_base64(text)
+
+    monkeypatch.setattr("firerouter.contract.attachments.decode_base64", counted)
+    file = {
+        "data": base64.b64encode(b"some words").decode(),
+        "contentType": "text/plain",
+        "name": "words.txt",
+    }
+    asked_for = data(world, "sim/fast", "sim/one-packet", "sim/crlf", attachments=[file])
+    result = await instance.call("execute_multi_model_prompt", asked_for, "user")
+    assert all("text" in one for one in result["results"])
+    assert decoded == [False]
