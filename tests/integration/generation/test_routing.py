@@ -189,7 +189,10 @@ async def test_what_has_a_field_is_no_parameter(world: World) -> None:
     for name in ("service_tier", "cache_control", "user", "session_id"):
         data = {"feature": "routed", "settings": {"parameters": {name: "x"}}}
         refused = await instance.refusal("save_feature_settings", data)
-        assert (refused.reason, refused.details["field"]) == ("settings_refused", "parameters")
+        assert (refused.reason, refused.details["field"]) == (
+            "settings_refused",
+            f"parameters.{name}",
+        )
 
 
 FREE_HAND = {

@@ -590,22 +590,25 @@ async def test_a_new_token_says_itself_that_its_account_is_good(
 
 
 @pytest.mark.parametrize(
-    "account",
+    "account_now",
     [
-        None,
-        {**GOOD, "disabled": True},
-        {**GOOD, "validSince": str(int(time.time()) - 60)},
+        lambda: None,
+        lambda: {**GOOD, "disabled": True},
+        lambda: {**GOOD, "validSince": str(int(time.time()) - 60)},
     ],
     ids=["deleted", "disabled", "sessions ended"],
 )
 async def test_a_user_whose_account_is_gone_is_refused_within_minutes(
-    identity: Identity, google: Google, clock: Clock, account: dict[str, Any] | None
+    identity: Identity,
+    google: Google,
+    clock: Clock,
+    account_now: Callable[[], dict[str, Any] | None],
 ) -> None:
     google.account = GOOD
     given = headers(older_token())
     await identity.verify(given)
     await looked_up(google, 1)
-    google.account = account
+    google.account = account_now()
     await identity.verify(given)  # it was good a moment ago
     clock.ahead_s = LIMITS.account_fresh_s + 1
     await identity.verify(given)  # no call waits for the account
