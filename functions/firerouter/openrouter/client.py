@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..contract import parse_json
 from ..errors import (
@@ -49,6 +49,7 @@ from .usage import Usage, read_usage
 if TYPE_CHECKING:
     from .response import UpstreamResponse
     from .transport import Transport
+LearntT = TypeVar("LearntT")
 
 
 def _ignore() -> None:
@@ -143,7 +144,7 @@ class OpenRouter:
                     if error.another_try:
                         raise
                     made = await self._try_embeddings(request, deadline, attempts, on_id)
-                encodings[model] = request.encoding
+                _learn(encodings, model, request.encoding, self.limits.models_learnt_max)
                 return made
         raise AssertionError("the last attempt raises its failure")
 
@@ -257,9 +258,7 @@ class OpenRouter:
     ) -> ChatRequest | None:
         """Return the request as the model may answer it after this failure; None if it won't."""
         if isinstance(error, SystemRoleRejected) and request.has_system_role:
-            self._no_system_role[model] = None
-            if len(self._no_system_role) > self.limits.models_learnt_max:
-                del self._no_system_role[next(iter(self._no_system_role))]
+            _learn(self._no_system_role, model, None, self.limits.models_learnt_max)
             return request.without_system_role()
         tokens = error.affordable_tokens or 0
         if attempts.affordable_tokens is None and tokens >= self.limits.affordable_tokens_min:
@@ -399,3 +398,10 @@ async def _explain(error: UpstreamError, attempt: Attempt) -> None:
     """Set what admins may read of an attempt's failure."""
     await explain(error, attempt.key, attempt.request, attempt.model)
     attempt.upstream_reason = error.upstream_reason
+
+
+def _learn(known: dict[str, LearntT], model: str, value: LearntT, models_max: int) -> None:
+    """Remember something about a model, and forget the model that was learnt about first."""
+    known[model] = value
+    if len(known) > models_max:
+        del known[next(iter(known))]

@@ -27,7 +27,7 @@ class OpenRouterLimits:
 
     # what a model says of how it may be asked
     affordable_tokens_min: int = 256  # with credit for fewer, no answer is of use
-    models_learnt_max: int = 1_000  # models that take no system prompt, in memory
+    models_learnt_max: int = 1_000  # models of which something was learnt, in memory
 
     # one answer
     line_max_bytes: int = 8_000_000  # of its stream
