@@ -104,7 +104,7 @@ async def project(
     await project.close()
 
 
-@pytest.mark.parametrize("words", ["-lapsed-ccc3", "-key-limit-ccc3"])
+@pytest.mark.parametrize("words", ["-lapsed-ccc3", "-key-limit-ccc3", "-key-spent-ccc3"])
 async def test_a_key_that_is_refused_or_spent_makes_way_for_the_next_for_a_while(
     project: Project, words: str
 ) -> None:
@@ -160,7 +160,11 @@ async def test_a_feature_is_asked_with_its_own_key(project: Project) -> None:
 
 @pytest.mark.parametrize(
     ("words", "reason"),
-    [("-key-limit-ccc3", "key_limit_reached"), ("-lapsed-ccc3", "key_invalid")],
+    [
+        ("-key-limit-ccc3", "key_limit_reached"),
+        ("-key-spent-ccc3", "key_limit_reached"),
+        ("-lapsed-ccc3", "key_invalid"),
+    ],
 )
 async def test_a_feature_whose_own_key_is_spent_does_not_touch_the_default_one(
     project: Project, words: str, reason: str
@@ -177,7 +181,7 @@ async def test_a_key_is_in_no_document_no_log_and_no_answer_whatever_fails(
 ) -> None:
     keys = {
         **dict.fromkeys(("k401", "k402", "k402l", "k403", "k429", "k500"), ""),
-        **{"k401": "-lapsed", "k402": "-no-credit", "k402l": "-key-limit"},
+        **{"k401": "-lapsed", "k402": "-no-credit", "k402l": "-key-spent"},
         **{"k403": "-key-budget", "k429": "-rate-limited"},
     }
     models = {"k500": "sim/500", "kcut": "sim/cut-mid-stream", "kbad": "sim/malformed-json"}

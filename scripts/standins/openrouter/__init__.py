@@ -15,6 +15,7 @@ misbehaves in one named way (`python -m scripts.standins.openrouter --list-fault
     odd_answers       what odd answers say
     odd_charges       what is odd about a charge
     error_responses   error envelopes, and the statuses that a model name selects
+    provider_refusals  refusals whose reason is in raw, in availability, in words, in a date
     key_leaks         keys that make errors quote them
     recordings        recorded streams, byte for byte
     vectors           deterministic embeddings

@@ -5,8 +5,9 @@ lapsed        GET /key accepts it, anything else does not, as if it had just bee
 management    may read, but not run completions
 free-tier     an account that never bought credits
 no-credit     an account that has spent its credits: 402
-key-limit     the key has spent its own limit: 402
-key-budget    a budget of the key is spent: 403
+key-limit     the key has spent its own limit: 403
+key-spent     the same, told as 402
+key-budget    a budget that other keys may share is spent: 403
 rate-limited  429
 """
 
@@ -28,7 +29,8 @@ INFERENCE_REFUSALS: Final[Mapping[str, Callable[[], error_responses.Refusal]]] =
     "management": error_responses.management_key,
     "no-credit": error_responses.no_credits,
     "key-limit": error_responses.key_limit,
-    "key-budget": error_responses.key_budget,
+    "key-spent": error_responses.key_limit_402,
+    "key-budget": error_responses.guardrail_budget,
     "rate-limited": error_responses.rate_limited,
 }
 
@@ -57,7 +59,7 @@ def admit_inference(key: str) -> None:
 def key_data(key: str) -> Json:
     """Return the `data` of `GET /key`."""
     free_tier = "free-tier" in key
-    spent = "no-credit" in key or "key-limit" in key
+    spent = any(word in key for word in ("no-credit", "key-limit", "key-spent"))
     manages = "management" in key
     daily = FREE_DAILY_LOW if free_tier else FREE_DAILY_HIGH
     used = 12 if free_tier else 0

@@ -24,6 +24,8 @@ TICK_S = 0.1
 STEADY_S = 0.02
 SPLIT_S = 0.002
 FLAKY_TIMES = 2
+LONG_PIECE_BYTES = 100_000
+LONG_HEADER_BYTES = 4_000_000
 HTML = b"<!DOCTYPE html>\n<html><head><title>Simulated page</title></head><body>ok</body></html>\n"
 
 
@@ -226,6 +228,28 @@ async def error_in_200(ex: Exchange) -> None:
     await _json(ex, {"id": ex.head.id, "error": error_of(502)}, tokens=0)
 
 
+async def sse_as_json(ex: Exchange) -> None:
+    ex.settle()
+    body = b"".join(event.data for event in script_of(ex).all())
+    await ex.wire.whole(body, headers=ex.id_header, tokens=ex.answer.spent)
+
+
+async def long_line(ex: Exchange) -> None:
+    await ex.open()
+    await ex.wire.send(b'data: {"choices": "')
+    while True:
+        await ex.wire.send(b"x" * LONG_PIECE_BYTES)
+        await asyncio.sleep(0)  # lets the loop notice that the client has disconnected
+
+
+async def no_http(ex: Exchange) -> None:
+    ex.wire.raw(b"\x00\xff is no HTTP\r\n\r\n")
+
+
+async def long_header(ex: Exchange) -> None:
+    ex.wire.raw(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * LONG_HEADER_BYTES + b"\r\n\r\n")
+
+
 async def crlf(ex: Exchange) -> None:
     ex.settle()
     events = script_of(ex).all()
@@ -250,6 +274,20 @@ async def error_after_text(ex: Exchange) -> None:
 async def error_string_code(ex: Exchange) -> None:
     ex.generation.finish_reason = "error"
     await ex.play([*_start(ex), _error_event(ex, error_of("server_error"))])
+
+
+async def max_tokens_after_text(ex: Exchange) -> None:
+    ex.generation.finish_reason = "length"
+    metadata = {"error_type": "max_tokens_exceeded"}
+    error = {"code": 400, "message": "The completion reached its maximum", "metadata": metadata}
+    usage = ex.usage(SHORT_TOKENS)
+    await ex.play([*_start(ex), _error_event(ex, error, usage=usage), Event(DONE)])
+
+
+async def word_for_code(ex: Exchange) -> None:
+    ex.generation.finish_reason = "error"
+    error = {"code": "rate_limit_exceeded", "message": "Slow down, please"}
+    await ex.play([_error_event(ex, error)])
 
 
 async def error_after_text_whole(ex: Exchange) -> None:

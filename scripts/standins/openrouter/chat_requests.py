@@ -51,6 +51,7 @@ class ChatRequest:
     turns: int  # the number of user messages
     prompt_tokens: int
     max_tokens: int | None
+    has_system: bool
     tools: tuple[Json, ...]  # the functions that the answer may call
     must_call: bool
     reasons: bool
@@ -83,6 +84,7 @@ def read_chat_request(raw: bytes) -> ChatRequest:
         turns=len(users),
         prompt_tokens=sum(map(_tokens, messages)),
         max_tokens=body.get("max_tokens") or body.get("max_completion_tokens"),
+        has_system=any(message["role"] in {"system", "developer"} for message in messages),
         tools=_tools(body),
         must_call=body.get("tool_choice") == "required"
         or isinstance(body.get("tool_choice"), dict),

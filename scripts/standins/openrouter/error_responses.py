@@ -39,6 +39,7 @@ class Refusal(Exception):
     headers: Mapping[str, str] = field(default_factory=dict)
     user_id: str | None = USER_ID
     html: str | None = None
+    availability: Json | None = None
 
     @property
     def content_type(self) -> str:
@@ -50,6 +51,8 @@ class Refusal(Exception):
         error: Json = {"message": self.message, "code": self.status}
         if self.metadata is not None:
             error["metadata"] = self.metadata
+        if self.availability is not None:
+            error["availability"] = self.availability
         envelope: Json = {"error": error}
         if self.user_id is not None:
             envelope["user_id"] = self.user_id
@@ -98,25 +101,41 @@ def management_key() -> Refusal:
     return Refusal(403, "Management keys cannot be used for inference")
 
 
-def key_limit() -> Refusal:
+def key_limit(period: str = "monthly") -> Refusal:
+    """A key's own limit: a 403 without metadata."""
+    message = (
+        f"Key limit exceeded ({period} limit). Manage it using https://openrouter.ai/settings/keys"
+    )
+    return Refusal(403, message)
+
+
+def key_limit_402() -> Refusal:
+    """The same, as a request is told it that would go beyond the limit."""
     metadata = {
         "error_type": "payment_required",
         "reason": "weight_exceeds_budget",
         "limit_source": "openrouter_key_limit",
     }
-    return Refusal(402, "This key has reached its limit", metadata)
+    message = (
+        "This request requires more credits, or fewer max_tokens. You requested up to 32000 "
+        "tokens, but can only afford 12. To increase, visit https://openrouter.ai/settings/keys "
+        "and create a key with a higher monthly limit"
+    )
+    return Refusal(402, message, metadata)
 
 
-def key_budget() -> Refusal:
-    metadata = {
-        "error_type": "permission_denied",
-        "limit_source": "openrouter_key_limit",
-        "scope": "key",
-        "limit_usd": 5,
-        "spend_usd": 5.01,
-        "resets_at": "2099-01-01T00:00:00.000Z",
-    }
-    return Refusal(403, "Budget exceeded", metadata)
+_BUDGET = {
+    "limit_source": "openrouter_guardrail_budget",
+    "scope": "guardrail",
+    "limit_usd": 5,
+    "spend_usd": 5.01,
+    "resets_at": "2099-01-01T00:00:00.000Z",
+}
+
+
+def guardrail_budget() -> Refusal:
+    """A budget that other keys may share."""
+    return Refusal(403, "Budget exceeded", {"error_type": "permission_denied", **_BUDGET})
 
 
 def rate_limited(retry_after_s: int | None = None) -> Refusal:
@@ -134,8 +153,8 @@ def too_large() -> Refusal:
     return Refusal(413, message, {"error_type": "payload_too_large"}, user_id=None)
 
 
-def overloaded(retry_after_s: int | None = None) -> Refusal:
-    headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+def overloaded(retry_after: int | str | None = None) -> Refusal:
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     metadata = {"error_type": "provider_overloaded", "provider_name": "Simulated"}
     return Refusal(503, "Provider is overloaded, try again later", metadata, headers)
 
@@ -233,14 +252,6 @@ def pdf_then_502(chat: ChatRequest) -> Refusal | None:
     return Refusal(502, "Provider returned an error", metadata)
 
 
-_BUDGET = {
-    "limit_source": "openrouter_guardrail_budget",
-    "scope": "guardrail",
-    "limit_usd": 5,
-    "spend_usd": 5.01,
-    "resets_at": "2099-01-01T00:00:00.000Z",
-}
-
 NAMED_STATUSES = (
     NamedStatus(
         "sim/400",
@@ -259,8 +270,8 @@ NAMED_STATUSES = (
     ),
     NamedStatus(
         "sim/400-max-tokens",
-        "400, max_tokens_exceeded",
-        _typed(400, "max_tokens must be at most 16384", "max_tokens_exceeded"),
+        "400, the request asks for more tokens than the model may write",
+        _typed(400, "max_tokens must be at most 16384", "invalid_request"),
     ),
     NamedStatus("sim/401", "401, the key belongs to no account", lambda _: user_not_found()),
     NamedStatus(
@@ -269,7 +280,7 @@ NAMED_STATUSES = (
         _plain(
             402,
             "This request requires more credits, or fewer max_tokens. You requested up to 32000 "
-            "tokens, but can only afford 27342. To increase, visit "
+            "tokens, but can only afford 12. To increase, visit "
             "https://openrouter.ai/settings/credits and upgrade to a paid account",
             {"provider_name": None},
         ),
@@ -278,7 +289,7 @@ NAMED_STATUSES = (
     NamedStatus(
         "sim/402-key-limit",
         "402, this key's own limit is spent",
-        lambda _: key_limit(),
+        lambda _: key_limit_402(),
     ),
     NamedStatus(
         "sim/403",
@@ -294,7 +305,7 @@ NAMED_STATUSES = (
     NamedStatus(
         "sim/403-budget",
         "403, a guardrail's budget is spent",
-        _typed(403, "Budget exceeded", "permission_denied", **_BUDGET),
+        lambda _: guardrail_budget(),
     ),
     NamedStatus(
         "sim/404",

@@ -81,6 +81,12 @@ class Wire:
         if self._request.transport is not None:
             self._request.transport.close()
 
+    def raw(self, data: bytes) -> None:
+        """Write bytes that need not be HTTP, and close the connection."""
+        if self._request.transport is not None:
+            self._request.transport.write(data)
+        self.cut()
+
     def reset(self) -> None:
         """Reset the connection (TCP RST)."""
         self.record.end()

@@ -19,7 +19,7 @@ from openrouter.utils.eventstreaming import EventStream
 
 from firerouter.openrouter import nano_usd
 from firerouter.openrouter.generation_cost import read_generation
-from scripts.standins.openrouter.faults import BILLS, FAULTS, SHAPES
+from scripts.standins.openrouter.faults import BILLS, FAULTS, REFUSED, SHAPES
 from scripts.standins.openrouter.image_generation import FAULTS as IMAGES
 from scripts.standins.openrouter.image_generation import TAKES
 from scripts.standins.openrouter.vectors import FAULTS as VECTORS
@@ -301,7 +301,8 @@ def test_sdk_raises_its_typed_error(
     ("word", "error"),
     [
         ("lapsed", errors.UnauthorizedResponseError),
-        ("key-limit", errors.PaymentRequiredResponseError),
+        ("key-spent", errors.PaymentRequiredResponseError),
+        ("key-limit", errors.ForbiddenResponseError),
         ("key-budget", errors.ForbiddenResponseError),
         ("rate-limited", errors.TooManyRequestsResponseError),
     ],
@@ -537,8 +538,9 @@ async def test_refuses_a_key(server: Server, key: str | None, status: int, messa
 @pytest.mark.parametrize(
     ("key", "status", "source"),
     [
-        ("sk-or-v1-key-limit-01", 402, "openrouter_key_limit"),
-        ("sk-or-v1-key-budget-1", 403, "openrouter_key_limit"),
+        ("sk-or-v1-key-limit-01", 403, None),
+        ("sk-or-v1-key-spent-01", 402, "openrouter_key_limit"),
+        ("sk-or-v1-key-budget-1", 403, "openrouter_guardrail_budget"),
         ("sk-or-v1-rate-limited", 429, None),
     ],
 )
@@ -547,7 +549,7 @@ async def test_says_what_keeps_a_key_from_asking(
 ) -> None:
     done = await answer(server, MODEL, key=key)
     assert done.status == done.json["error"]["code"] == status
-    assert done.json["error"]["metadata"].get("limit_source") == source
+    assert done.json["error"].get("metadata", {}).get("limit_source") == source
     assert (await get(server, "/api/v1/key", key=key)).status == 200
 
 
@@ -606,7 +608,7 @@ STATUSES: dict[str, tuple[int, str | None, str, str | None]] = {
     "sim/400": (400, "invalid_request", "temperature", None),
     "sim/400-invalid-model": (400, None, "is not a valid model ID", None),
     "sim/400-context-length": (400, "context_length_exceeded", "maximum context", None),
-    "sim/400-max-tokens": (400, "max_tokens_exceeded", "max_tokens", None),
+    "sim/400-max-tokens": (400, "invalid_request", "max_tokens", None),
     "sim/401": (401, None, "User not found.", None),
     "sim/402": (402, None, "requires more credits, or fewer max_tokens", None),
     "sim/402-in-flight": (402, None, "openrouter_in_flight_budget", "1"),
@@ -1180,7 +1182,7 @@ async def test_a_fault_is_what_its_line_says(server: Server, name: str) -> None:
 
 
 def test_every_fault_of_the_table_is_tested() -> None:
-    elsewhere = {fault.name for fault in (*BILLS, *SHAPES)}  # test_openrouter_{bill,shapes}.py
+    elsewhere = {fault.name for fault in (*BILLS, *SHAPES, *REFUSED)}  # in files of their own
     assert set(FAULTS) == set(CHECKS) | set(STATUSES) | elsewhere
 
 
