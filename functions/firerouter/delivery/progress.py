@@ -41,6 +41,7 @@ FOLLOWED: Final = (
     EntryField.STATUS,
     EntryField.MODEL,
     EntryField.ERROR,
+    EntryField.ATTEMPTS,
     EntryField.PLACE,
     EntryField.DEADLINE_AT,
     EntryField.RESULT,

@@ -23,7 +23,7 @@ import hashlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
@@ -144,16 +144,23 @@ class Catalog:
         # caches nothing: it only lets concurrent refreshes share one fetch
         self._fetched: Cached[Refreshed] = Cached(self._renew, fresh_s=0, stale_s=0)
         self._looked_again_at: datetime | None = None
+        self._fetch_again_at = datetime.min.replace(tzinfo=UTC)  # for callers
         self._last: ModelList | None = None
         self._last_shards: tuple[Shard, ...] = ()  # what `_last_models` were read from
         self._last_models: Models = ()
 
     async def get(self, *ids: str) -> ModelList:
-        """Return the list. Raises CatalogUnavailable, or UpstreamError if there never was one.
+        """Return the list.
+
+        Where there is none, or only one that is too old, it is fetched. Callers wait for that for a
+        few seconds, and once a minute at most: they can do with an old list, or without one.
 
         Args:
             ids: Models that it is needed for. If it lacks one of them, another instance may have
                 fetched a newer list a moment ago: it is looked for, once in a while.
+
+        Raises:
+            CatalogUnavailable, UpstreamError: There never was one.
         """
         models, now = await self._served.get(), self._now()
         if not any(models.resolve(id_).is_unknown for id_ in ids):
@@ -199,12 +206,31 @@ class Catalog:
             if not self.is_stale(stored):
                 return stored
         try:
-            return (await self.refresh()).models
+            return await self._fetch_for_callers()
         except CallableError as error:
             if self._last is None:
                 raise
             log.warning("catalog_stale", age_s=self.age_seconds(self._last), reason=error.reason)
             return self._last
+
+    async def _fetch_for_callers(self) -> ModelList:
+        """Fetch the list, which goes on after its callers have stopped waiting.
+
+        Raises:
+            CatalogUnavailable: It takes too long, or could not be fetched a short while ago.
+            UpstreamError, CatalogIncomplete: It can't be fetched.
+        """
+        if self._now() < self._fetch_again_at:
+            raise CatalogUnavailable
+        self._fetch_again_at = self._now() + timedelta(seconds=self._limits.fetch_again_s)
+        try:
+            async with asyncio.timeout(self._limits.callers_wait_s):
+                models = (await self.refresh()).models
+        except TimeoutError:
+            log.warning("catalog_slow", wait_s=self._limits.callers_wait_s)
+            raise CatalogUnavailable from None
+        self._fetch_again_at = self._now()
+        return models
 
     async def _read_head(self) -> Head:
         snapshot = await get(self._head(), within_s=self._limits.read_s)

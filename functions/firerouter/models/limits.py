@@ -10,6 +10,8 @@ class CatalogLimits:
     """The limits. In 2026, 421 models were 0.7 MB of OpenRouter's JSON."""
 
     fetch_s: float = 20.0  # all pages of OpenRouter's list together
+    callers_wait_s: float = 3.0  # for a first list, or a newer one than one that is too old
+    fetch_again_s: float = 60.0  # after a fetch that failed, or that callers did not wait for
     read_s: float = 5.0  # one read of Firestore
     write_s: float = 5.0  # one commit to Firestore
     fresh_s: float = 300.0  # in memory, before an instance checks for a newer list

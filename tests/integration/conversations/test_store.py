@@ -290,12 +290,13 @@ async def test_what_a_model_is_told_fits_its_context(
         assert len(told) > 2, "as much as fits"
 
 
+@pytest.mark.parametrize("model", ["sim/8k", "sim/8k-raw"])
 async def test_what_a_model_finds_too_long_it_is_told_half_of(
-    world: World, instance: Instance
+    world: World, instance: Instance, model: str
 ) -> None:
     far_off = PromptLimits(bytes_per_token_min=12)
     instance = world.instance(limits=Limits(generation=GenerationLimits(prompts=far_off)))
-    small = {"model": "sim/8k", "systemPrompt": "Be brief.", "maxTokens": 1_000}
+    small = {"model": model, "systemPrompt": "Be brief.", "maxTokens": 1_000}
     await instance.save("talk", {**small, "titles": "beginning"}, 1)
     id_ = "new"
     for turn in range(4):

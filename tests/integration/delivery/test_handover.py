@@ -879,3 +879,15 @@ async def test_a_comparison_goes_on_as_well(world: World, instance: Instance, qu
     compared = await running
     assert [result["model"] for result in compared["results"]] == models
     assert all(result.get("text") for result in compared["results"])
+
+
+async def test_of_an_answer_in_the_queue_admins_read_why_it_failed_too(
+    world: World, instance: Instance
+) -> None:
+    failure = await instance.refusal(
+        "execute_prompt", {"feature": "error-in-200", "prompt": "Hi"}, "user"
+    )
+    assert failure.reason == "upstream_busy"
+    admins = failure.to_wire("0" * 32, for_admin=True)["details"]
+    assert admins["upstreamReason"].startswith("Provider disconnected unexpectedly")
+    assert "upstreamReason" not in failure.to_wire("0" * 32)["details"]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,6 +30,7 @@ from firerouter.models.model import read_models
 from firerouter.openrouter import OpenRouter, OpenRouterLimits
 from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
 from scripts.devtools.suite import Suite
+from tests.support.eventually import until
 from tests.support.openrouter_standin import serving
 from tests.support.recordings import LISTINGS, ModelListing
 from tests.support.serve import Serve
@@ -426,6 +428,47 @@ async def test_an_old_list_is_fetched_anew_or_served_as_stale(shelf: Shelf) -> N
     served = await catalog.get()
     assert len(served.models) == 12
     assert not catalog.is_stale(served)
+
+
+async def test_where_openrouter_hangs_callers_wait_a_moment_and_once_a_minute(
+    shelf: Shelf,
+) -> None:
+    patience = CatalogLimits(callers_wait_s=0.3, fetch_s=1.5)
+    catalog = shelf.catalog(limits=patience)
+    shelf.upstream.pause_s = 3600.0
+    waits = [await seconds_without_a_list(catalog) for _ in range(3)]
+    assert waits[0] >= 0.3
+    assert max(waits[1:]) < 0.3
+    assert len(shelf.upstream.asked) == 1
+    await asyncio.sleep(patience.fetch_s)
+    assert await seconds_without_a_list(catalog) < 0.3, "the failure is remembered"
+    assert len(shelf.upstream.asked) == 1
+
+    shelf.now += timedelta(seconds=LIMITS.fetch_again_s + 1)
+    shelf.upstream.pause_s = 0.6  # longer than callers wait: it is fetched all the same
+    assert await seconds_without_a_list(catalog) >= 0.3
+    await asyncio.sleep(0.6)
+    await until(lambda: catalog._last is not None)
+    assert len((await catalog.get()).models) == 10
+    assert len(shelf.upstream.asked) == 2
+
+
+async def seconds_without_a_list(catalog: Catalog) -> float:
+    begins = time.monotonic()
+    with pytest.raises(CatalogUnavailable):
+        await catalog.get()
+    return time.monotonic() - begins
+
+
+async def test_where_openrouter_hangs_a_list_that_is_too_old_is_served(shelf: Shelf) -> None:
+    await shelf.catalog().get()
+    shelf.now += timedelta(seconds=LIMITS.old_s + 60)
+    shelf.upstream.pause_s = 3600.0
+    catalog = shelf.catalog(limits=CatalogLimits(callers_wait_s=0.3))
+    begins = time.monotonic()
+    for _ in range(3):
+        assert len((await catalog.get()).models) == 10
+    assert time.monotonic() - begins < LIMITS.callers_wait_s
 
 
 async def test_what_was_typed_by_hand_is_not_served_but_fetched_anew(
