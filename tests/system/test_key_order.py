@@ -104,7 +104,9 @@ async def project(
     await project.close()
 
 
-@pytest.mark.parametrize("words", ["-lapsed-ccc3", "-key-limit-ccc3", "-key-spent-ccc3"])
+@pytest.mark.parametrize(
+    "words", ["-lapsed-ccc3", "-later-key-limit-ccc3", "-later-key-spent-ccc3"]
+)
 async def test_a_key_that_is_refused_or_spent_makes_way_for_the_next_for_a_while(
     project: Project, words: str
 ) -> None:
@@ -122,7 +124,7 @@ async def test_a_key_that_is_refused_or_spent_makes_way_for_the_next_for_a_while
     ("words", "reason", "tries"),
     [
         ("-rate-limited-ccc3", "rate_limited", OpenRouterLimits().tries_per_model),
-        ("-no-credit-ccc3", "no_credit", 1),
+        ("-later-no-credit-ccc3", "no_credit", 1),
         ("-key-budget-ccc3", "key_limit_reached", 1),
     ],
 )
@@ -138,7 +140,7 @@ async def test_what_is_not_the_keys_alone_does_not_take_another(
 
 
 async def test_when_no_key_will_do_the_last_failure_is_told(project: Project) -> None:
-    await project.set("-key-limit-ccc3")
+    await project.set("-later-key-limit-ccc3")
     await project.set("-lapsed-ddd4", position=2)
     for _ in range(2):  # all are benched the second time, and asked with all the same
         assert await project.ask() == ("key_invalid", ["ccc3", "ddd4"])
@@ -161,8 +163,8 @@ async def test_a_feature_is_asked_with_its_own_key(project: Project) -> None:
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        ("-key-limit-ccc3", "key_limit_reached"),
-        ("-key-spent-ccc3", "key_limit_reached"),
+        ("-later-key-limit-ccc3", "key_limit_reached"),
+        ("-later-key-spent-ccc3", "key_limit_reached"),
         ("-lapsed-ccc3", "key_invalid"),
     ],
 )
@@ -181,7 +183,7 @@ async def test_a_key_is_in_no_document_no_log_and_no_answer_whatever_fails(
 ) -> None:
     keys = {
         **dict.fromkeys(("k401", "k402", "k402l", "k403", "k429", "k500"), ""),
-        **{"k401": "-lapsed", "k402": "-no-credit", "k402l": "-key-spent"},
+        **{"k401": "-lapsed", "k402": "-later-no-credit", "k402l": "-later-key-spent"},
         **{"k403": "-key-budget", "k429": "-rate-limited"},
     }
     models = {"k500": "sim/500", "kcut": "sim/cut-mid-stream", "kbad": "sim/malformed-json"}

@@ -7,6 +7,7 @@ free-tier     an account that never bought credits
 no-credit     an account that has spent its credits: 402
 key-limit     the key has spent its own limit: 403
 key-spent     the same, told as 402
+later         with the three above: GET /key tells nothing of it, as if it had just been spent
 key-budget    a budget that other keys may share is spent: 403
 rate-limited  429
 """
@@ -60,6 +61,7 @@ def key_data(key: str) -> Json:
     """Return the `data` of `GET /key`."""
     free_tier = "free-tier" in key
     spent = any(word in key for word in ("no-credit", "key-limit", "key-spent"))
+    spent = spent and "later" not in key
     manages = "management" in key
     daily = FREE_DAILY_LOW if free_tier else FREE_DAILY_HIGH
     used = 12 if free_tier else 0

@@ -188,6 +188,8 @@ class Keys:
         return min(self.keys, key=self.refused.__contains__)
 
     async def next_after_refusal(self, tried: Sequence[Secret], reason: str) -> Secret | None:
+        if reason == NoCredit.reason:
+            return None  # as the pool says: the others mostly share the account
         self.refused.append(tried[-1])
         return next((key for key in self.keys if key not in tried), None)
 
