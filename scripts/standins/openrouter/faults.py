@@ -476,43 +476,6 @@ SHAPES = (
         answer=shapes.blank,
     ),
 )
-REFUSED = (
-    Fault(
-        "sim/8k-raw",
-        "sim/8k, with its 400's reason in metadata.raw",
-        does.stream_fast,
-        context=SMALL_CONTEXT_TOKENS,
-        refuse=too_long_in_raw,
-    ),
-    Fault(
-        "sim/no-system",
-        "a 400 for a system prompt, whose reason is in metadata.raw; answers without one",
-        does.stream_fast,
-        refuse=no_system_role,
-    ),
-    Fault(
-        "sim/402-affords",
-        "a 402 that says for how many tokens the credit lasts; answers a request for those",
-        does.stream_fast,
-        refuse=little_credit,
-    ),
-    Fault("sim/sse-as-json", "events, labelled as JSON", does.sse_as_json),
-    Fault("sim/long-line", "a data line without end", does.long_line),
-    Fault("sim/no-http", "bytes that are no HTTP", does.no_http, does.no_http),
-    Fault("sim/long-header", "a header of 4 MB", does.long_header, does.long_header),
-    Fault(
-        "sim/max-tokens-after-text",
-        "three tokens, then an error max_tokens_exceeded, then [DONE]",
-        does.max_tokens_after_text,
-    ),
-    Fault(
-        "sim/error-word",
-        "the first event is an error whose code is the word rate_limit_exceeded",
-        does.word_for_code,
-        does.error_in_200,
-    ),
-    *(Fault(known.name, known.line, refuse=known.refuse) for known in REFUSALS),
-)
 
 REFUSED = (
     Fault(
