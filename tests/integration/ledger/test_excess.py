@@ -29,8 +29,10 @@ from firerouter.ledger import (
 from scripts.devtools.suite import Suite
 from tests.support import counters
 from tests.support.bill import Account, billed_world
+from tests.support.files import PDF, inline
 from tests.support.in_process import Instance, World
 
+PDF_TYPE = "application/pdf"
 USD = 1_000_000_000  # nano dollars
 CENT = USD // 100
 TRIES = 2  # with one model that has nothing to say
@@ -137,6 +139,34 @@ async def test_a_free_model_that_bills_exceeds_a_budget_by_what_is_in_progress(
     assert bill.nano_usd == await spent(world)
     with pytest.raises(QuotaExceeded):
         await instance.ask("chat")
+
+
+@pytest.mark.parametrize(
+    ("plugin", "attachments", "cap"),
+    [
+        # the plugin, and each of the documents
+        (
+            {"id": "file-parser", "pdf": {"engine": "mistral-ocr"}},
+            [inline(PDF, PDF_TYPE)] * 3,
+            0.07,
+        ),
+        ({"id": "web", "max_results": 5}, [], 0.01),
+    ],
+    ids=["documents", "web"],
+)
+async def test_what_a_free_model_is_given_besides_is_reserved(
+    books: tuple[World, Account], plugin: dict[str, Any], attachments: list[Any], cap: float
+) -> None:
+    """`reserveUsd`, 2 cents, stands in for the price of each document and each plugin."""
+    world, account = books
+    instance = await asking(world, {"usdPerDay": cap}, model="sim/fast", plugins=[plugin])
+    with pytest.raises(QuotaExceeded) as refused:
+        await instance.ask("chat", attachments=attachments)
+    assert refused.value.details["limit"] == "usdPerDay"
+    assert (await account.bill()).generations == 0
+    assert await spent(world) == 0
+    roomy = await asking(world, {"usdPerDay": 5}, model="sim/fast", plugins=[plugin])
+    assert (await roomy.ask("chat", "another", attachments=attachments))["text"]
 
 
 async def test_what_has_no_price_exceeds_a_budget_by_what_it_costs_above_the_reserve(
