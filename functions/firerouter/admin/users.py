@@ -14,6 +14,7 @@ from ..callable import Call
 from ..contract import (
     NANO_PER_USD,
     ListUsers,
+    Record,
     SetUserLimits,
     StopUserGenerations,
     UserInfo,
@@ -40,6 +41,12 @@ from . import revisions
 
 if TYPE_CHECKING:
     from google.cloud.firestore import AsyncClient
+
+
+class _Given(Record):
+    """Limits within the request, so that an error names their path in it: `limits.usdPerDay`."""
+
+    limits: LimitsOverride
 
 
 class UserAdmin:
@@ -181,7 +188,7 @@ def _changed(before: OwnLimits, request: SetUserLimits) -> OwnLimits:
     values = {n: value for n, value in kept.items() if n not in request.remove} | request.limits
     tier = None if "tier" in request.remove else before.tier
     try:
-        limits = LimitsOverride.model_validate(values, by_alias=True, by_name=False)
+        limits = _Given.model_validate({"limits": values}, by_alias=True, by_name=False).limits
     except ValidationError as error:
         raise revisions.invalid(error) from None
     return OwnLimits(

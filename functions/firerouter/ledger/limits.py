@@ -43,8 +43,8 @@ class LedgerLimits:
     refused_place_s: float = 2.0
 
     # What admins set for single users
-    own_limits_fresh_s: float = 15.0  # an instance may not know a change for this long
-    own_limits_stale_s: float = 60.0
+    own_limits_fresh_s: float = 10.0  # used without another read
+    own_limits_stale_s: float = 15.0  # used while it is re-read: a block takes effect within this
     own_limits_users: int = 2_000  # users whose limits an instance caches
 
     window_ttl_days: int = 40  # a month plus time to correct its costs; see also `Retention`

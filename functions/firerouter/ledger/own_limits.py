@@ -7,7 +7,8 @@ A malformed field counts as absent, except `blocked`: any value but `false` bloc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,13 +26,20 @@ if TYPE_CHECKING:
 class OwnLimitsStore:
     """The limits of single users. One per instance."""
 
-    def __init__(self, firestore: AsyncClient, *, limits: LedgerLimits | None = None) -> None:
+    def __init__(
+        self,
+        firestore: AsyncClient,
+        *,
+        limits: LedgerLimits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._paths = Paths(firestore)
         self._limits = limits or LedgerLimits()
+        self._clock = clock
         self._cached: Recent[str, Cached[OwnLimits]] = Recent(self._limits.own_limits_users)
 
     async def get(self, uid: str) -> OwnLimits:
-        """Return what an admin set for a user, at most a few seconds old.
+        """Return what an admin set for a user, at most `own_limits_stale_s` old.
 
         Raises:
             LedgerUnavailable, FirestoreForbidden: It cannot be read.
@@ -42,6 +50,7 @@ class OwnLimitsStore:
                 partial(self._load, uid),
                 fresh_s=self._limits.own_limits_fresh_s,
                 stale_s=self._limits.own_limits_stale_s,
+                clock=self._clock,
             )
             self._cached.put(uid, cached)
         return await cached.get()

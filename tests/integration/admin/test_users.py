@@ -121,12 +121,19 @@ async def test_a_limit_out_of_its_bounds_is_refused_by_name(
 ) -> None:
     with pytest.raises(SettingsRefused) as refused:
         await world.instance().call("set_user_limits", {"uid": uid, "limits": limits})
-    assert next(iter(limits)) in str(refused.value.details["field"])
+    path = f"limits.{next(iter(limits))}"
+    assert refused.value.details["field"] == path
+    assert refused.value.message.startswith(path)
 
 
 async def test_a_blocked_user_is_refused_until_unblocked(world: World, uid: str) -> None:
     instance = world.instance()
     await instance.call("set_user_limits", {"uid": uid, "blocked": True})
+    with pytest.raises(UserBlocked):
+        await ask(instance, uid)
+    for change in ({}, {"blocked": None}, {"limits": {"requestsPerDay": 5}}, {"tier": "pro"}):
+        saved = await instance.call("set_user_limits", {"uid": uid, **change})
+        assert saved["blocked"]  # only `false` ends a block
     with pytest.raises(UserBlocked):
         await ask(instance, uid)
     await instance.call("set_user_limits", {"uid": uid, "blocked": False})

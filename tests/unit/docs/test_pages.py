@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from firerouter.app import FUNCTIONS as DEPLOYED
+from firerouter.app.callables import RESOURCES, Schedule
 from scripts.devtools.dev import welcome
 from scripts.devtools.suite import Suite
 
@@ -54,6 +56,23 @@ def test_every_name_is_one_that_the_code_uses(page: Path) -> None:
     names = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", text))
     unknown = {name for name in names if not re.search(rf"\b{name}\b", code)}
     assert not unknown, f"{page.name} names {sorted(unknown)}"
+
+
+def test_the_readme_counts_the_functions_that_are_deployed() -> None:
+    stated = re.search(
+        r"(\d+) functions are created at once, and (\d+) of them ask for up to (\d+) instances",
+        README.read_text("utf-8"),
+    )
+    assert stated
+    most = [one.trigger.instances_max for one in DEPLOYED if isinstance(one.trigger, Schedule)]
+    many = RESOURCES.instances_max
+    assert most
+    assert all(few < many for few in most)
+    assert [int(number) for number in stated.groups()] == [
+        len(DEPLOYED),
+        len(DEPLOYED) - len(most),
+        many,
+    ]
 
 
 def test_each_way_past_a_limit_is_held_by_a_test() -> None:

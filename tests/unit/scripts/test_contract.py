@@ -64,6 +64,19 @@ def test_every_note_belongs_to_a_page() -> None:
     assert {f"{note.stem}.md" for note in NOTES.glob("*.md")} <= rendered().keys()
 
 
+def test_a_field_that_stays_as_it_is_where_it_is_omitted_has_no_default() -> None:
+    found = {
+        name: {
+            field for field, one in given["properties"].items() if one.get("default") is not None
+        }
+        for name, given in schemas.build()["$defs"].items()
+        if "Omitted fields don't change" in given.get("description", "")
+    }
+    assert found == {"SetUserLimits": {"note"}}
+    page = (FOLDER / "set_user_limits.md").read_text("utf-8")
+    assert re.search(r"^\| `blocked` \| boolean \| \|\s*\| Whether", page, re.MULTILINE)
+
+
 def test_every_error_is_one_that_some_callable_can_fail_with() -> None:
     told = {kind.reason for one in CALLABLES for kind in one.failures}
     told |= {kind.reason for kind in (*EVERY, *ADMINS)}
