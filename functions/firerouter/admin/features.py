@@ -7,7 +7,7 @@ versions; one that collides with another change in the document is retried.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -24,6 +24,7 @@ from ..contract import (
     parse,
 )
 from ..errors import (
+    CatalogUnavailable,
     FeatureUnknown,
     InvalidArgument,
     RevisionUnknown,
@@ -42,7 +43,7 @@ from ..features import (
     review_settings,
 )
 from ..firestore import Change
-from ..models import Catalog
+from ..models import Catalog, ModelList
 from ..users import Caller
 from . import revisions
 from .hand_edits import HandEdits
@@ -244,14 +245,14 @@ class FeatureAdmin:
         for attempt in range(self._limits.attempts):
             stored = await self.read(id_)
             change = make(stored, await self._next_number(id_, stored) + attempt)
-            seen, _ = revisions.seen_revision(stored, about_draft=about_draft)
-            if base is not None and base != seen:
-                yours = change.after.to_json() if change.after else {}
-                raise revisions.feature_conflict(stored, yours, base, about_draft=about_draft)
             models = review.models
             prices = None if models is None else revisions.prices_of(change.feature, models)
             if revisions.changes_nothing(change, stored, prices):
                 return change.to_wire(review)
+            seen, _ = revisions.seen_revision(stored, about_draft=about_draft)
+            if base is not None and base != seen:
+                yours = change.after.to_json() if change.after else {}
+                raise revisions.feature_conflict(stored, yours, base, about_draft=about_draft)
             try:
                 await self._save(stored, change, author, seen, prices)
             except SettingsChanged:
@@ -296,10 +297,10 @@ class FeatureAdmin:
 
     async def review(self, settings: FeatureSettings, before: FeatureSettings | None) -> Review:
         """Return what is wrong with settings, or may go wrong, given those that they replace."""
-        app = await self._app_settings.get()
+        app = await self._app_settings.get(refresh=True)  # an admin may have just changed them
         models = None
         try:
-            models = await self._catalog.get(*settings.model_ids())
+            models = await self._listed(settings.model_ids())
         except CallableError as error:
             log.warning("settings_not_checked", reason=error.reason)
         review = review_settings(
@@ -311,6 +312,13 @@ class FeatureAdmin:
         )
         review.warnings += low_caps_of_feature(settings, models, app.limits.reserve_usd)
         return review
+
+    async def _listed(self, ids: Sequence[str]) -> ModelList:
+        """Return the catalog. Unlike a user, an admin waits for the first list to be fetched."""
+        try:
+            return await self._catalog.get(*ids)
+        except CatalogUnavailable:
+            return (await self._catalog.refresh()).models
 
     async def _settings_at(
         self, base: int, id_: str, stored: StoredFeature, *, about_draft: bool

@@ -18,10 +18,12 @@ OPENROUTER_BASE_URL: Final = "https://openrouter.ai/api/v1"
 OVERRIDES: Final = frozenset({"OPENROUTER_BASE_URL", "API_ENDPOINT_OVERRIDE"})
 # where HTTP clients, gRPC and OpenSSL let requests pass, and whom they trust; in any case
 DETOURS: Final = re.compile(
-    r"((https?|all|ws|wss|grpc|no|ftp)_proxy|no_grpc_proxy|grpc_default_ssl_roots_file_path"
+    r"((https?|all|ws|wss|grpc|ftp)_proxy|grpc_default_ssl_roots_file_path"
     r"|ssl_cert_(file|dir)|requests_ca_bundle|curl_ca_bundle|sslkeylogfile)",
     re.ASCII | re.IGNORECASE,
 )
+# certificates of the image itself, whose variables a platform may set
+SYSTEM_STORE: Final = re.compile(r"/(etc/(ssl|pki)|usr/(lib|share))/[\w./-]+", re.ASCII)
 # matched as a whole and not parsed: URL parsers disagree about the host of an odd URL
 LOOPBACK: Final = re.compile(
     r"(http://)?(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?(/[\w./-]*)?", re.ASCII | re.IGNORECASE
@@ -90,8 +92,8 @@ class Environment:
 def check_environment(environ: Mapping[str, str] = os.environ) -> None:
     """Check that no local endpoint is set where it must not be. Reads only `environ`.
 
-    In production, neither may one name a proxy or certificates of its own: prompts and keys would
-    pass there. A developer's machine may need them.
+    In production, neither may one name a proxy, or certificates that are not the system's: prompts
+    and keys would pass there. A developer's machine may need them.
 
     Cloud Run sets K_CONFIGURATION, which an uploaded `.env` cannot (firebase-tools reserves it), so
     no such file can make production look like the emulator.
@@ -104,7 +106,7 @@ def check_environment(environ: Mapping[str, str] = os.environ) -> None:
         raise EnvironmentRefused("FUNCTIONS_EMULATOR is set in production: remove it from .env")
     local = bool(environ.get("FUNCTIONS_EMULATOR"))
     for name, value in environ.items():
-        if deployed and DETOURS.fullmatch(name):
+        if deployed and DETOURS.fullmatch(name) and not SYSTEM_STORE.fullmatch(value):
             raise EnvironmentRefused(
                 f"{name} is set in production, where it would lead requests astray: remove it from "
                 ".env"

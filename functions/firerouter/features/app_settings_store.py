@@ -34,12 +34,12 @@ class AppSettingsStore:
         self._config = config
         self._last: tuple[Mapping[str, object], AppSettings] | None = None
 
-    async def get(self) -> AppSettings:
-        """Return the settings as of a few seconds ago.
+    async def get(self, *, refresh: bool = False) -> AppSettings:
+        """Return the settings as of a few seconds ago; with `refresh`, as they are now.
 
         Raises SettingsUnavailable, FirestoreForbidden.
         """
-        document = await self._config.get()
+        document = await self._config.get(refresh=refresh)
         if self._last is None or document is not self._last[0]:
             self._last = document, _read(document).settings  # once for each read of the document
         return self._last[1]

@@ -181,7 +181,7 @@ def read_draft(value: object) -> Draft | None:
         case None:
             return None
         case {"revision": number, "percent": int() | float() as percent, "settings": settings} if (
-            read_revision_number(number) and math.isfinite(percent)
+            read_revision_number(number) and (isinstance(percent, int) or math.isfinite(percent))
         ):
             return Draft(number, read_settings(settings), percent)
         case _:

@@ -97,7 +97,8 @@ class Counter:
         cap: The cap's name, as `details.limit` has it.
         max: The cap, as `details.max` has it; None if there is no cap.
         unit: What is counted. Dollars are counted in nano dollars.
-        sentence: The error message for a call that exceeds the cap.
+        sentence: The error message for a call that exceeds the cap, of which nothing is left.
+        short: The message where something is left, but not enough for the call.
         ends: When the next window begins; None if the counter counts what runs now.
     """
 
@@ -108,6 +109,7 @@ class Counter:
     max: float | None
     unit: Unit
     sentence: str = ""
+    short: str = ""
     ends: datetime | None = None
 
     @property
@@ -211,7 +213,8 @@ def refusal(
     details: dict[str, object] = {"limit": counter.cap, "max": counter.max}
     details["used"] = counter.to_wire(used)
     wait_s: float | None = None
-    sentence = counter.sentence
+    is_short = bool(counter.short) and used < counter.max_total
+    sentence = counter.short if is_short else counter.sentence
     if counter.ends is not None:
         wait_s = max(1.0, round((counter.ends - now).total_seconds()))
         details["resetsAt"] = counter.resets_at
@@ -235,6 +238,7 @@ def _running(caps: Caps, windows: Windows, count: int) -> list[Counter]:
             max=caps.user.concurrent,
             unit="answers",
             sentence=_too_many(caps.user.concurrent),
+            short=_too_many_more(caps.user.concurrent),
         )
     ]
     if windows.feature is not None:
@@ -248,6 +252,7 @@ def _running(caps: Caps, windows: Windows, count: int) -> list[Counter]:
                 max=own,
                 unit="answers",
                 sentence=_too_many(own or 0),
+                short=_too_many_more(own or 0),
             )
         )
     return found
@@ -275,6 +280,7 @@ def _requests(caps: Caps, windows: Windows, count: int) -> list[Counter]:
             max=most,
             unit="requests",
             sentence=sentence,
+            short="You have fewer requests left for today than this would take.",
             ends=windows.day_ends,
         )
 
@@ -304,6 +310,7 @@ def _tokens(caps: Caps, windows: Windows, tokens: int) -> list[Counter]:
             max=caps.user.tokens_per_day,
             unit="tokens",
             sentence="You've used up today's tokens.",
+            short=_not_enough("today's tokens"),
             ends=windows.day_ends,
         )
     ]
@@ -317,6 +324,7 @@ def _tokens(caps: Caps, windows: Windows, tokens: int) -> list[Counter]:
                 max=caps.feature.tokens_per_day,
                 unit="tokens",
                 sentence="You've used up today's tokens for this feature.",
+                short=_not_enough("today's tokens for this feature"),
                 ends=windows.day_ends,
             )
         )
@@ -335,6 +343,7 @@ def _money(caps: Caps, windows: Windows, nano_usd: int) -> list[Counter]:
                 max=day,
                 unit="usd",
                 sentence=f"You've used up today's budget{what}.",
+                short=_not_enough(f"today's budget{what}"),
                 ends=windows.day_ends,
             ),
             Counter(
@@ -345,6 +354,7 @@ def _money(caps: Caps, windows: Windows, nano_usd: int) -> list[Counter]:
                 max=month,
                 unit="usd",
                 sentence=f"You've used up this month's budget{what}.",
+                short=_not_enough(f"this month's budget{what}"),
                 ends=windows.month_ends,
             ),
         ]
@@ -359,7 +369,7 @@ def _money(caps: Caps, windows: Windows, nano_usd: int) -> list[Counter]:
 def _project(caps: Caps, windows: Windows, nano_usd: int) -> list[Counter]:
     """Return counters without caps: `ceilings` compares the sum of all shards with the ceiling."""
 
-    def budget(field: Field, cap: str, ends: datetime) -> Counter:
+    def budget(field: Field, cap: str, period: str, ends: datetime) -> Counter:
         return Counter(
             home="project",
             field=(*field, NANO_USD),
@@ -367,12 +377,14 @@ def _project(caps: Caps, windows: Windows, nano_usd: int) -> list[Counter]:
             cap=cap,
             max=None,
             unit="usd",
+            sentence=f"This app has used up its budget for {period}.",
+            short=_not_enough(f"this app's budget for {period}"),
             ends=ends,
         )
 
     return [
-        budget(("days", windows.day), "app.usdPerDay", windows.day_ends),
-        budget(("month",), "app.usdPerMonth", windows.month_ends),
+        budget(("days", windows.day), "app.usdPerDay", "today", windows.day_ends),
+        budget(("month",), "app.usdPerMonth", "this month", windows.month_ends),
     ]
 
 
@@ -396,6 +408,18 @@ def _too_many(most: int) -> str:
         f"You already have {answers} in progress, which is the limit. "
         "Please wait for one to finish."
     )
+
+
+def _too_many_more(most: int) -> str:
+    answers = _counted(most, "answer")
+    return (
+        f"You can have {answers} in progress at once, and this would be more. "
+        "Please wait for one to finish."
+    )
+
+
+def _not_enough(what: str) -> str:
+    return f"What is left of {what} isn't enough for this answer."
 
 
 def _counted(number: int, what: str) -> str:

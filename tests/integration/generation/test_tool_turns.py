@@ -129,7 +129,9 @@ async def test_results_have_to_fit_the_calls(world: World) -> None:
     marker = marked()
     await instance.call(ASK, {**here, "prompt": marker}, "user")
     (body,) = await world.bodies(marker)
-    assert [message["role"] for message in body["messages"]] == ["user", "user"]
+    (message,) = body["messages"]
+    assert message["role"] == "user"
+    assert message["content"].endswith(f"\n\n{marker}")
 
 
 async def test_arguments_that_are_no_json_are_said_and_do_no_harm_later(world: World) -> None:

@@ -252,12 +252,13 @@ def test_a_key_report_may_not_say_what_is_left(fake: Fake, left: Any) -> None:
 
 
 ECHO = {"error": {"code": 401, "message": f"bad key {CANARY}", "metadata": {"raw": CANARY}}}
+NO_KEY = {"error": {"code": 401, "message": f"bad key {CANARY}"}}  # OpenRouter's own words
 
 
 @pytest.mark.parametrize(
     ("key", "models", "reason"),
     [
-        ((401, ECHO), None, "key_invalid"),
+        ((401, NO_KEY), None, "key_invalid"),
         ((500, ECHO), None, "upstream_busy"),
         ((200, [CANARY]), None, "upstream_malformed"),
         (None, (200, {"data": CANARY}), "upstream_malformed"),
@@ -284,7 +285,7 @@ def test_one_sentence_says_why_nothing_can_be_measured(
 def test_the_key_is_never_shown_whatever_openrouter_answers(
     fake: Fake, capsys: pytest.CaptureFixture[str], status: int
 ) -> None:
-    fake.chat = (status, ECHO)
+    fake.chat = (status, NO_KEY if status == 401 else ECHO)
     assert run("--max", "2") == 0
     assert fake.questions == (1 if status in {401, 402} else 2)  # those are true of all models
     said = capsys.readouterr()

@@ -54,8 +54,8 @@ def test_no_env_file_can_make_production_look_like_the_emulator(
 @pytest.mark.parametrize(
     "name",
     [
-        *("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy", "No_Proxy"),
-        *("grpc_proxy", "NO_GRPC_PROXY", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "SSLKEYLOGFILE"),
+        *("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"),
+        *("grpc_proxy", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "SSLKEYLOGFILE"),
         *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
     ],
 )
@@ -69,7 +69,9 @@ def test_no_env_file_can_lead_requests_astray(name: str) -> None:
 
 
 def test_what_is_only_named_like_a_detour_may_be_set() -> None:
-    check_environment({**DEPLOYED, "MY_HTTPS_PROXY": "x", "HTTPS_PROXY_NOTE": "x", "PROXY": "x"})
+    check_environment(
+        {**DEPLOYED, "MY_HTTPS_PROXY": "x", "HTTPS_PROXY_NOTE": "x", "PROXY": "x", "NO_PROXY": "x"}
+    )
 
 
 def test_an_empty_functions_emulator_is_no_emulator() -> None:
@@ -204,3 +206,11 @@ def test_stand_ins_are_found_where_the_suite_puts_them() -> None:
     local = Environment({**LOCAL, "APP_CHECK_EMULATOR_HOST": "127.0.0.1:1"})
     assert (local.emulated, local.app_check_host) == (True, "127.0.0.1:1")
     assert (local.secret_manager_host, local.storage_host) == (None, None)
+
+
+@pytest.mark.parametrize("store", ["/etc/ssl/certs", "/etc/ssl/cert.pem", "/usr/lib/ssl/certs"])
+def test_a_platform_may_name_the_certificates_of_its_own_image(store: str) -> None:
+    check_environment({**DEPLOYED, "SSL_CERT_FILE": store, "SSL_CERT_DIR": store})
+    for value in (f"{store}:/workspace", f"/workspace{store}", f".{store}"):
+        with pytest.raises(EnvironmentRefused):
+            check_environment({**DEPLOYED, "SSL_CERT_DIR": value})

@@ -1,5 +1,6 @@
 """The counters that a call moves, and the first cap that their new totals exceed."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ from firerouter.ledger.quotas import (
 NOW = datetime(2026, 8, 24, 23, 58, 30, tzinfo=UTC)
 USER = UserLimits(requests_per_minute=20, concurrent=3, usd_per_day=0.5, usd_per_month=2)
 CENT = 10_000_000  # in nano dollars
+USD = 100 * CENT
 DAY = ("days", "24")
 OWN = ("features", "chat")
 
@@ -204,4 +206,36 @@ def test_a_wait_is_told_without_a_time_zone(seconds: float, words: str) -> None:
 def test_a_user_is_told_when_a_limit_ends(cap: str, sentence: str) -> None:
     user = USER.model_copy(update={"requests_per_day": 2})
     counter = named(moved(CENT, user=user))[cap]
-    assert refusal(counter, used=9, now=NOW).message == sentence
+    assert refusal(counter, used=9 * USD, now=NOW).message == sentence
+
+
+@pytest.mark.parametrize(
+    ("cap", "sentence"),
+    [
+        ("usdPerDay", "What is left of today's budget isn't enough for this answer. "),
+        ("usdPerMonth", "What is left of this month's budget isn't enough for this answer. "),
+        ("requestsPerDay", "You have fewer requests left for today than this would take. "),
+        ("concurrent", "You can have 3 answers in progress at once, and this would be more. "),
+    ],
+)
+def test_where_something_is_left_nobody_is_told_that_all_is_used_up(
+    cap: str, sentence: str
+) -> None:
+    user = USER.model_copy(update={"requests_per_day": 2})
+    counter = named(moved(CENT, user=user))[cap]
+    assert refusal(counter, used=1, now=NOW).message.startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("cap", "used", "sentence"),
+    [
+        ("app.usdPerDay", 5, "This app has used up its budget for today. "),
+        ("app.usdPerMonth", 5, "This app has used up its budget for this month. "),
+        ("app.usdPerDay", 4, "What is left of this app's budget for today isn't enough "),
+    ],
+)
+def test_the_ceiling_of_the_app_is_not_told_as_the_users_limit(
+    cap: str, used: int, sentence: str
+) -> None:
+    counter = replace(named(moved(CENT))[cap], max=5)
+    assert refusal(counter, used=used * USD, now=NOW).message.startswith(sentence)
