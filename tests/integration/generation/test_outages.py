@@ -52,7 +52,7 @@ async def concurrent(world: World) -> int:
 
 
 async def test_while_firestore_is_away_nothing_is_begun(
-    world: World, proxy: FirestoreProxy, instance: Instance
+    world: World, proxy: FirestoreProxy, instance: Instance, capfd: pytest.CaptureFixture[str]
 ) -> None:
     await proxy.stop()
     data = {"feature": "slow", "prompt": f"Never sent, {world.project}"}
@@ -62,6 +62,7 @@ async def test_while_firestore_is_away_nothing_is_begun(
     await instance.app.background.drain()
     assert await world.bodies() == []
     assert await concurrent(world) == 0
+    assert "admit_failed" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("fails", ["silent", "down"])
@@ -99,10 +100,14 @@ async def test_an_answer_reaches_its_user_though_firestore_fails_and_is_stored_a
     assert [one["text"] for one in stored.values() if one["role"] == "assistant"] == [
         result["text"]
     ]
-    assert "lease_not_renewed" in capfd.readouterr().out
+    logged = capfd.readouterr().out
+    assert "lease_not_renewed" in logged
+    assert "message_not_kept" in logged
 
 
-async def test_while_secret_manager_is_away_nothing_is_sent_and_nothing_held(world: World) -> None:
+async def test_while_secret_manager_is_away_nothing_is_sent_and_nothing_held(
+    world: World, capfd: pytest.CaptureFixture[str]
+) -> None:
     await world.instance().save("chatty", {"model": "sim/fast"})
     away = world.instance(SECRET_MANAGER_EMULATOR_HOST="127.0.0.1:9")
     data = {"feature": "chatty", "prompt": f"Never sent, {world.project}"}
@@ -110,3 +115,4 @@ async def test_while_secret_manager_is_away_nothing_is_sent_and_nothing_held(wor
     assert (refused.reason, refused.retryable) == ("key_unavailable", True)
     assert await world.bodies() == []
     assert await world.all("generations") == {}
+    assert "key_unavailable" in capfd.readouterr().out

@@ -27,9 +27,9 @@ def leaves() -> Iterator[type[CallableError]]:
     kinds: list[type[CallableError]] = [CallableError]
     for kind in kinds:
         kinds += kind.__subclasses__()
-        if "reason" in vars(kind) and kind.__module__.startswith("firerouter."):
-            if kind.retryable or issubclass(kind, UpstreamError):
-                yield kind
+        is_ours = "reason" in vars(kind) and kind.__module__.startswith("firerouter.")
+        if is_ours and (kind.retryable or issubclass(kind, UpstreamError)):
+            yield kind
 
 
 def test_every_row_names_tests_and_each_of_them_exists() -> None:
