@@ -1,8 +1,9 @@
 """Every fault that the OpenRouter stand-in knows, through `execute_prompt`, unary and streamed.
 
 Each ends in a typed answer within its deadline, with the connection to OpenRouter closed, the
-ledger's entry ended once and its reservation given back. The function is served by
-functions-framework directly, many faults at once.
+ledger's entry ended once and its reservation given back. Each is tried again as often as it may
+pass, and each attempt costs what is on OpenRouter's bill or is an estimate. The function is served
+by functions-framework directly, many faults at once.
 
 The stand-in quotes the key in every error, and in headers and comments: it is in no answer, no
 document and no log.
@@ -17,6 +18,7 @@ import httpx
 import pytest
 from google.cloud.firestore import AsyncClient, FieldFilter
 
+from scripts.bill_test.bill_audit import Bill
 from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
 from scripts.devtools.seed import store_key
 from scripts.devtools.suite import Suite
@@ -183,6 +185,17 @@ FAILED = {
     "524": "upstream_timeout",
     "529": "upstream_busy",
 }
+# how often OpenRouter is asked, where that is not once
+THRICE = {
+    *("flaky-2", "paid-error", "reset", "html-for-sse", "no-http", "long-header", "402-in-flight"),
+    *("error-in-200", "error-first", "error-word"),
+    *("408", "429", "429-retry-after", "429-provider"),
+    *("500", "502", "503", "503-retry-after", "503-date", "504", "524", "529"),
+}
+TWICE = {
+    *("empty", "paid-empty", "paid-hidden", "shared-index", "odd-tools"),  # for it costs each time
+    *("402-affords", "paid-error-once"),
+}
 UNENDING = {"slow-drip", "ticks", "paid-ticks", "steady", "endless"}
 AT_ONCE = 16  # the deadlines above are of seconds, and the machine may be busy
 # a key quoted in an upstream text, a prompt echoed by it: neither may come back to a caller
@@ -238,6 +251,10 @@ async def settled(firestore: AsyncClient, uid: str) -> list[dict[str, Any]]:
     return [snapshot.to_dict() or {} for snapshot in await query.get()]
 
 
+def is_estimate(attempt: dict[str, Any]) -> bool:
+    return bool(attempt.get("costIsEstimate"))
+
+
 async def test_every_fault_ends_in_a_typed_answer_and_a_settled_entry(
     suite: Suite, serve: Serve, subtests: pytest.Subtests
 ) -> None:
@@ -272,6 +289,7 @@ async def run_every_fault(world: World, serve: Serve, subtests: pytest.Subtests)
         requests = (await http.get(f"{suite.openrouter_root}/sim/requests")).json()
     still_open = Counter(r["model"] for r in requests if r["open"])
     log = served.log.read_text()
+    bill = await Bill.read(suite, KEY)
     for case in cases:
         fault, stream = case
         with subtests.test(fault=fault, stream=stream):
@@ -280,6 +298,13 @@ async def run_every_fault(world: World, serve: Serve, subtests: pytest.Subtests)
             (entry,) = await settled(firestore, uids[case])
             assert entry["status"] == ("done" if fault in OK else "failed")
             assert entry["error"] == FAILED.get(fault)
+            tries = entry["attempts"]
+            assert len(tries) == (3 if fault in THRICE else 2 if fault in TWICE else 1)
+            for attempt in tries:
+                if not is_estimate(attempt):
+                    assert attempt["costNanoUsd"] == bill.of(attempt["upstreamId"])
+            assert entry["costNanoUsd"] == sum(attempt["costNanoUsd"] for attempt in tries)
+            assert entry["costIsEstimate"] == any(map(is_estimate, tries))
             window = firestore.document("quotas", uids[case], "windows", "concurrent")
             assert ((await window.get()).to_dict() or {})["count"] == 0
     assert "canary-prompt-7261" not in log

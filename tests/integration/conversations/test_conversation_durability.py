@@ -109,7 +109,9 @@ async def test_who_has_gone_on_meanwhile_keeps_the_path(world: World, instance: 
     assert rescued["parent"] == entry["place"]["parent"]
 
 
-async def test_what_could_not_be_rescued_is_at_the_next_run(world: World) -> None:
+async def test_what_could_not_be_rescued_is_at_the_next_run(
+    world: World, capfd: pytest.CaptureFixture[str]
+) -> None:
     entry = await killed(world, conversationId="new")
     conversation = f"users/user/conversations/{entry['place']['conversationId']}"
     later = datetime.now(UTC) + timedelta(seconds=OVERDUE_S)
@@ -123,6 +125,7 @@ async def test_what_could_not_be_rescued_is_at_the_next_run(world: World) -> Non
     assert answer["text"].startswith("tick-1 ")
     for name in ("progress", "asked"):
         assert await world.all(f"generations/{entry['id']}/{name}") == {}
+    assert "answer_not_rescued" in capfd.readouterr().out
 
 
 async def test_the_ledger_does_not_wait_for_ever(world: World) -> None:
@@ -219,7 +222,7 @@ async def test_an_entry_holds_its_question_no_longer_than_it_runs(
 
 
 async def test_an_answer_that_firestore_does_not_take_at_once_is_written_later(
-    world: World, instance: Instance
+    world: World, instance: Instance, capfd: pytest.CaptureFixture[str]
 ) -> None:
     refused = 0
 
@@ -237,6 +240,7 @@ async def test_an_answer_that_firestore_does_not_take_at_once_is_written_later(
     await hurried.app.background.drain()
     assert refused == 3
     assert await chosen(world, result["conversationId"]) == ["One", said("One")]
+    assert "message_not_kept" in capfd.readouterr().out
 
 
 async def test_a_message_whose_commit_was_lost_is_written_to_the_same_page(

@@ -575,7 +575,7 @@ async def test_a_claim_whose_answer_is_lost_is_not_lost(
 
 
 async def test_what_cannot_be_claimed_is_to_be_delivered_again(
-    world: World, instance: Instance, queue: Queue
+    world: World, instance: Instance, queue: Queue, capfd: pytest.CaptureFixture[str]
 ) -> None:
     at_once = replace(QueueLimits(), claim_pauses_s=(0.0, 0.0))
     queue.to = None
@@ -592,11 +592,12 @@ async def test_what_cannot_be_claimed_is_to_be_delivered_again(
     await queue.deliver(world.instance())
     assert (await running)["finishReason"] == "stop"
     assert len(await upstream(world)) == 1
+    assert "claim_delayed" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])
 async def test_without_a_queue_nothing_is_begun_and_nothing_held(
-    world: World, instance: Instance, queue: Queue, status: int
+    world: World, instance: Instance, queue: Queue, status: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     queue.status = status
     failed = await instance.refusal(
@@ -614,6 +615,7 @@ async def test_without_a_queue_nothing_is_begun_and_nothing_held(
     assert to is not None
     assert await to.app.generation.prompts.deliver(failed.details["generationId"]) == {}
     assert await upstream(world) == []
+    assert "not_queued" in capfd.readouterr().out
 
 
 async def test_a_task_that_never_comes_costs_nothing_and_comes_too_late(

@@ -278,7 +278,7 @@ async def test_an_idle_instance_keeps_no_listener(models: World) -> None:
 
 
 async def test_while_firestore_is_unavailable_a_stop_is_refused_as_such(
-    suite: Suite, models: World, monkeypatch: pytest.MonkeyPatch
+    suite: Suite, models: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     async with firestore_proxy(suite.firestore_host) as proxy:
         other = _through(proxy, models, monkeypatch)
@@ -286,3 +286,4 @@ async def test_while_firestore_is_unavailable_a_stop_is_refused_as_such(
         data = {"generationId": secrets.token_hex(16)}
         refused = await other.refusal("stop_generation", data, UID)
     assert isinstance(refused, LedgerUnavailable)
+    assert "stop_failed" in capfd.readouterr().out

@@ -379,7 +379,7 @@ async def test_a_deletion_that_finds_no_storage_is_finished_by_calling_again(
 
 
 async def test_storage_that_is_away_keeps_nobody_from_an_answer_about_what_came_along(
-    world: World, uid: str, instance: Instance
+    world: World, uid: str, instance: Instance, capfd: pytest.CaptureFixture[str]
 ) -> None:
     away = without_storage(world)
     first = await ask_about(away, uid, inline(), conversationId="new")
@@ -390,6 +390,9 @@ async def test_storage_that_is_away_keeps_nobody_from_an_answer_about_what_came_
     data = {"feature": "talk", "prompt": "x", "attachments": [{"path": path}]}
     refused = await away.refusal("execute_prompt", data, uid)
     assert (refused.reason, refused.retryable) == ("storage_unavailable", True)
+    logged = capfd.readouterr().out
+    assert "attachment_not_kept" in logged
+    assert "storage_unavailable" in logged
 
 
 # -- what is refused -------------------------------------------------------------------------------

@@ -284,7 +284,9 @@ async def test_what_a_provider_bills_to_an_own_key_counts_and_is_told_apart(book
     assert result["usage"]["costDetails"] == details
 
 
-async def test_a_misreported_cost_is_held_flagged_and_looked_up(books: Books) -> None:
+async def test_a_misreported_cost_is_held_flagged_and_looked_up(
+    books: Books, capfd: pytest.CaptureFixture[str]
+) -> None:
     await books.world.write("config/app", {"freeModelsOnly": False, "limits": {"usdPerDay": 1}})
     result = await books.ask("sim/paid-misreported", {"maxTokens": 100})
     assert result["usage"]["costIsEstimate"] is True
@@ -296,6 +298,7 @@ async def test_a_misreported_cost_is_held_flagged_and_looked_up(books: Books) ->
     await books.assert_paid()
     assert (await books.entry())["attempts"][0]["suspect"] is True
     await books.again()  # nobody is locked out
+    assert "suspect_cost_looked_up" in capfd.readouterr().out
 
 
 async def test_a_free_model_that_bills_is_charged_and_flagged(books: Books) -> None:

@@ -117,7 +117,7 @@ async def test_temporary_ones_are_stored_nowhere(
 
 
 async def test_storage_that_is_away_keeps_nobody_from_an_image(
-    world: World, instance: Instance, uid: str
+    world: World, instance: Instance, uid: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     hurried = Limits(files=FileLimits(storage_s=0.5))
     away = world.instance(limits=hurried, STORAGE_EMULATOR_HOST="http://127.0.0.1:1")
@@ -130,6 +130,7 @@ async def test_storage_that_is_away_keeps_nobody_from_an_image(
     assert "images" not in entry["result"]
     messages = await world.all(f"users/{uid}/conversations/{result['conversationId']}/messages")
     assert [m for m in messages.values() if "images" in m] == []
+    assert "image_not_kept" in capfd.readouterr().out
 
 
 async def test_without_streaming_the_image_is_in_the_result(

@@ -315,7 +315,12 @@ async def test_killed_after_the_headers_it_costs_what_openrouter_says(
 
 @pytest.mark.parametrize("model", ["sim/paid-ticks", "sim/ticks"])
 async def test_killed_mid_text_it_costs_what_was_sent_by_then(
-    world: World, instance: Instance, tidy: Tidy, kept: Kept, model: str
+    world: World,
+    instance: Instance,
+    tidy: Tidy,
+    kept: Kept,
+    model: str,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
 
     async def five_tokens_sent_and_its_id_noted() -> bool:
@@ -341,6 +346,7 @@ async def test_killed_mid_text_it_costs_what_was_sent_by_then(
     assert tidy.asked == [(entry["attempts"][0]["upstreamId"], 1)]
     await kept.add_up()
     assert await tidy.run() == NOTHING
+    assert "generation_closed" in capfd.readouterr().out
 
 
 async def test_the_same_request_again_hears_that_it_was_interrupted(
@@ -372,7 +378,7 @@ async def test_many_are_closed_page_by_page(ledger: Ledger, tidy: Tidy, kept: Ke
 
 
 async def test_a_spoilt_document_is_closed_as_well_and_holds_up_nobody(
-    world: World, ledger: Ledger, tidy: Tidy, kept: Kept
+    world: World, ledger: Ledger, tidy: Tidy, kept: Kept, capfd: pytest.CaptureFixture[str]
 ) -> None:
     late = datetime.now(UTC) - timedelta(days=1)
     odd = {"attempts": [7, {"upstreamId": 5}], "uid": 3, "reservedNanoUsd": "much"}
@@ -384,6 +390,7 @@ async def test_a_spoilt_document_is_closed_as_well_and_holds_up_nobody(
     assert (summary["closed"], summary["waiting"]) == (3, 0)
     assert (await world.document("generations/spoilt"))["status"] == "interrupted"
     assert await kept.counters() == (0, CENT)
+    assert "generation_closed" in capfd.readouterr().out
 
 
 # -- what it really cost ---------------------------------------------------------------------------
@@ -587,7 +594,7 @@ async def test_an_early_404_is_asked_again_at_a_later_run(
 
 
 async def test_what_is_never_found_is_asked_for_less_and_less_and_given_up(
-    ledger: Ledger, tidy: Tidy, kept: Kept
+    ledger: Ledger, tidy: Tidy, kept: Kept, capfd: pytest.CaptureFixture[str]
 ) -> None:
     await left_running(ledger, tried("gen-1"))
     tidy.told = {}
@@ -608,6 +615,7 @@ async def test_what_is_never_found_is_asked_for_less_and_less_and_given_up(
     assert await tidy.run() == NOTHING
     assert len(tidy.asked) == asked_by_now
     await kept.add_up()
+    assert "cost_given_up" in capfd.readouterr().out
 
 
 async def test_a_kept_result_is_corrected_as_well(ledger: Ledger, tidy: Tidy, kept: Kept) -> None:
@@ -717,12 +725,13 @@ async def test_an_outage_closes_entries_all_the_same_and_asks_no_more_in_this_ru
 
 
 async def test_openrouter_really_away_closes_entries_all_the_same(
-    world: World, instance: Instance, ledger: Ledger, kept: Kept
+    world: World, instance: Instance, ledger: Ledger, kept: Kept, capfd: pytest.CaptureFixture[str]
 ) -> None:
     await left_running(ledger, tried("gen-1"))
     away = Tidy(world.instance(OPENROUTER_BASE_URL="http://127.0.0.1:9/api/v1"))
     assert await away.run() == {**NOTHING, "closed": 1, "waiting": 1}
     await kept.add_up()
+    assert "cost_not_told" in capfd.readouterr().out
 
 
 async def test_secret_manager_really_away_closes_entries_all_the_same(

@@ -149,6 +149,19 @@ async def test_a_repair_that_is_stopped_before_its_first_token_leaves_the_first_
     assert (await world.document(place))["text"] == result["text"]
 
 
+async def test_a_repair_that_fails_leaves_the_first_answer_and_is_logged(
+    world: World, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"responseFormat": WANTED, "repairJson": True, "firstTokenS": 1}
+    instance, marker = await feature(world, "sim/bad-json-silent", **settings), marked()
+    result = await instance.call(ASK, data(marker), "user")
+    assert (result["finishReason"], result["text"]) == ("stop", "Sure! Here it is: {")
+    assert [a.get("reason") for a in result["attempts"]] == [None, "upstream_timeout"]
+    assert faults(result)
+    assert len(await world.bodies(marker)) == 2
+    assert "not_repaired" in capfd.readouterr().out
+
+
 async def test_without_the_setting_nothing_is_repaired(world: World) -> None:
     instance = await feature(world, "sim/bad-json", responseFormat=WANTED)
     marker = marked()

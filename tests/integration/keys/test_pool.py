@@ -302,7 +302,7 @@ async def test_a_version_that_is_disabled_or_destroyed_is_missing(
 
 @pytest.mark.parametrize("code", ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "INTERNAL"])
 async def test_a_store_that_fails_is_unavailable_and_recovers(
-    standin: Standin, client: Any, code: str
+    standin: Standin, client: Any, code: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     await store(client, standin.project, "sk-one")
     await standin.fail(code)
@@ -310,6 +310,7 @@ async def test_a_store_that_fails_is_unavailable_and_recovers(
     with pytest.raises(KeyUnavailable):
         await store_.get()
     assert await store_.get() == Secret("sk-one")
+    assert "key_unavailable" in capfd.readouterr().out
 
 
 async def test_a_store_that_is_not_there_is_unavailable_and_soon(standin: Standin) -> None:

@@ -853,6 +853,7 @@ async def test_a_settlement_that_never_comes_through_is_left_to_the_reconciler(
     firestore: AsyncClient,
     uid: str,
     background: BackgroundTasks,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     async with firestore_proxy(suite.firestore_host) as proxy:
         ledger = make(client(proxy.host), settle_before_result_s=0.2, settle_s=1.0)
@@ -865,6 +866,9 @@ async def test_a_settlement_that_never_comes_through_is_left_to_the_reconciler(
     stored = await document(firestore, admission)
     assert stored is not None
     assert stored["status"] == "running"
+    logged = capfd.readouterr().out
+    assert "settle_delayed" in logged
+    assert "settle_failed" in logged
 
 
 # -- what a document will not hold -----------------------------------------------------------------
@@ -1114,7 +1118,7 @@ async def admit_one_by_one(ledger: Ledger, caps: Caps) -> int:
 
 
 async def test_the_place_of_a_dead_instance_is_free_once_its_lease_has_ended(
-    make: Make, firestore: AsyncClient, uid: str
+    make: Make, firestore: AsyncClient, uid: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     clock = [utc_now()]
     dead = make(firestore, now=lambda: clock[0])
@@ -1131,6 +1135,7 @@ async def test_the_place_of_a_dead_instance_is_free_once_its_lease_has_ended(
     # it was alive after all: what it held otherwise is still its own, and its place is not
     await dead.settle(entry, done(cost_nano_usd=3))
     assert await totals(firestore, uid) == (1, 2, 3)
+    assert "place_freed" in capfd.readouterr().out
 
 
 async def test_before_a_retry_the_attempts_are_recorded_at_once(

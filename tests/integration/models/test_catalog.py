@@ -432,6 +432,7 @@ async def test_an_old_list_is_fetched_anew_or_served_as_stale(shelf: Shelf) -> N
 
 async def test_where_openrouter_hangs_callers_wait_a_moment_and_once_a_minute(
     shelf: Shelf,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     patience = CatalogLimits(callers_wait_s=0.3, fetch_s=1.5)
     catalog = shelf.catalog(limits=patience)
@@ -451,6 +452,7 @@ async def test_where_openrouter_hangs_callers_wait_a_moment_and_once_a_minute(
     await until(lambda: catalog._last is not None)
     assert len((await catalog.get()).models) == 10
     assert len(shelf.upstream.asked) == 2
+    assert "catalog_slow" in capfd.readouterr().out
 
 
 async def seconds_without_a_list(catalog: Catalog) -> float:

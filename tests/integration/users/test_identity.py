@@ -764,11 +764,15 @@ async def test_a_key_server_that_is_down_is_not_the_callers_fault(
 
 
 async def test_each_of_the_two_key_servers_may_be_down(
-    make: Callable[..., Identity], google: Google, monkeypatch: pytest.MonkeyPatch
+    make: Callable[..., Identity],
+    google: Google,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     await _unavailable(make(keys_url="http://127.0.0.1:9/jwks"))
     monkeypatch.setattr(_token_gen, "ID_TOKEN_CERT_URI", "http://127.0.0.1:9/certs")
     await _unavailable(make())
+    assert "verification_unavailable" in capfd.readouterr().out
 
 
 async def test_during_an_outage_the_keys_are_not_asked_for_by_every_caller(
@@ -810,8 +814,10 @@ async def test_a_key_server_that_drips_is_waited_for_a_while_only(
 
 async def test_credentials_that_cannot_be_had_are_not_the_callers_fault(
     make: Callable[..., Identity],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     await _unavailable(make(NoMetadataServer()))
+    assert "verification_unavailable" in capfd.readouterr().out
 
 
 # -- what is remembered ----------------------------------------------------------------------------

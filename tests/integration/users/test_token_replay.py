@@ -73,13 +73,16 @@ def replay(root: str, answers: list[Any]) -> TokenReplay:
     )
 
 
-async def test_while_app_check_does_not_answer_nobody_is_let_through(world: World) -> None:
+async def test_while_app_check_does_not_answer_nobody_is_let_through(
+    world: World, capfd: pytest.CaptureFixture[str]
+) -> None:
     headers = {"x-firebase-appcheck": await world.app_check()}
     with pytest.raises(SignInUnavailable):
         await replay("http://127.0.0.1:9", ["all"]).check(ANN, headers)
     refusing = replay(f"http://{world.suite.app_check_host}", ["all"])
     with pytest.raises(SignInUnavailable):  # the token is another project's
         await refusing.check(ANN, headers)
+    assert "app_check_not_asked" in capfd.readouterr().out
 
 
 async def test_an_outage_of_the_settings_opens_nothing_that_was_closed(world: World) -> None:

@@ -23,7 +23,7 @@ OPERATIONS = DOCS / "operations.md"
 ARCHITECTURE = DOCS / "architecture.md"
 CHANGELOG = ROOT / "CHANGELOG.md"
 PAGES = [README, CHANGELOG, *sorted(DOCS.glob("*.md"))]
-NAMING = [README, CHANGELOG, OPERATIONS, DOCS / "free-models-guide.md"]
+NAMING = [README, CHANGELOG, OPERATIONS, DOCS / "reliability.md", DOCS / "free-models-guide.md"]
 
 
 def source() -> str:
