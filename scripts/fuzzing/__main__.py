@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import secrets
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from typing import Final
 
 from scripts.devtools.cli_errors import FAILED, exit_status
@@ -67,7 +70,6 @@ def _inputs(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Feed the targets, print the findings, and return the exit status."""
-    from scripts.fuzzing import campaign
     from scripts.fuzzing.targets import TARGETS
 
     targets = [one for one in TARGETS if options.target in (None, one.name)]
@@ -78,18 +80,28 @@ def run(options: argparse.Namespace) -> int:
     seed = secrets.randbelow(10**6) if options.seed is None else options.seed
     each = -(-options.inputs // len(targets))
     print(f"seed {seed}", flush=True)
-    found = []
-    for target in targets:
-        tally, begin = campaign.Tally(target.name), time.monotonic()
-        finding = campaign.run(target, each, seed, tally)
-        grown = f", memory {tally.growth / 1e6:+.1f} MB" if tally.growth else ""
-        seconds = time.monotonic() - begin
-        print(f"{target.name:<10} {tally.inputs:>9,} inputs, {seconds:.0f} s{grown}", flush=True)
-        if finding is not None:
-            found.append(finding)
-            print(f"  {finding.cause}\n  {finding.shown}", flush=True)
-    print(f"{len(found)} found." if found else "Nothing was found.")
+    found = 0
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as processes:
+        running = [processes.submit(feed, target.name, each, seed) for target in targets]
+        for ended in as_completed(running):
+            lines, has_found = ended.result()
+            found += has_found
+            print(lines, flush=True)
+    print(f"{found} found." if found else "Nothing was found.")
     return FAILED if found else 0
+
+
+def feed(name: str, inputs: int, seed: int) -> tuple[str, bool]:
+    """Feed one target. Return what came of it, in lines, and whether something was found."""
+    from scripts.fuzzing import campaign
+    from scripts.fuzzing.targets import TARGETS
+
+    (target,) = (one for one in TARGETS if one.name == name)
+    tally, begin = campaign.Tally(name), time.monotonic()
+    finding = campaign.run(target, inputs, seed, tally)
+    grown = f"memory {tally.growth / 1e6:+.1f} MB"
+    line = f"{name:<10} {tally.inputs:>9,} inputs, {time.monotonic() - begin:.0f} s, {grown}"
+    return (f"{line}\n  {finding.cause}\n  {finding.shown}", True) if finding else (line, False)
 
 
 if __name__ == "__main__":
