@@ -83,7 +83,7 @@ _ANSWERS = (
     Fault("sim/ranks", "as a judge: ranks the last answer first", answer=says.ranks),
     Fault("sim/ticks", "100 tokens, one each 100 ms", does.stream_ticks, reshape=says.ticks),
     Fault("sim/steady", "1,000 tokens, one each 20 ms", does.stream_steady, reshape=says.steady),
-    Fault("sim/flood", "100,000 tokens, without delay", does.stream_fast, reshape=says.flood),
+    Fault("sim/flood", "100,000 tokens without delay, then answers", does.flood),
     Fault(
         "sim/paid-ticks",
         "sim/ticks at the price of sim/paid",

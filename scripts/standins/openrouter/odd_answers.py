@@ -11,7 +11,6 @@ from .streams import SHORT_TOKENS, Exchange
 
 TICK_TOKENS = 100
 STEADY_TOKENS = 1000
-FLOOD_TOKENS = 100_000
 JSON_ENTRIES = 3_000
 MEGABYTE = 1_048_576
 MANY_CALLS = 10_000
@@ -42,10 +41,6 @@ def ticks(_: Answer) -> Answer:
 
 def steady(_: Answer) -> Answer:
     return STEADY
-
-
-def flood(_: Answer) -> Answer:
-    return Answer(("more ",) * FLOOD_TOKENS)
 
 
 def long_json(_: Exchange) -> Answer:
