@@ -16,7 +16,7 @@ from scripts.devtools.ports import LOOPBACK
 from scripts.trials.reconciliation import reconcile_all
 
 ORPHANS: Final = 100
-BEGUN_S: Final = 3.0  # then all of them have been admitted
+BEGUN_S: Final = 6.0  # then all of them have been admitted
 
 
 class Surroundings:
