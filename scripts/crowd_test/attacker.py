@@ -55,11 +55,12 @@ class Attacker:
         """Whether there is time for another call."""
         return asyncio.get_running_loop().time() < self.until
 
-    async def post(self, body: bytes) -> Any:
+    async def post(self, body: bytes, charset: str = "utf-8") -> Any:
         """Send a body as it is. Return the JSON of the response, if there is one."""
+        headers = {**self._headers, "Content-Type": f"application/json; charset={charset}"}
         try:
             async with asyncio.timeout(PATIENCE_S):
-                response = await self._http.post(self._url, content=body, headers=self._headers)
+                response = await self._http.post(self._url, content=body, headers=headers)
             value = response.json()
         except TimeoutError:
             self.got["left"] += 1

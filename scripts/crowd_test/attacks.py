@@ -79,12 +79,15 @@ def exploding_bodies() -> list[bytes]:
         _filled(head + b"[", b'"' + b"A" * 4_096 + b'",', b"0]}}", BODY_BYTES),
         _filled(head + b'"', b"A", b"", BODY_BYTES),
         _filled(head + b"", b"9", b"}}", text),
+        _filled(head + b'"', b"\\ud800", b'"}}', BODY_BYTES),
     ]
 
 
 async def bodies(attacker: Attacker) -> str:
-    kinds = itertools.cycle(exploding_bodies())
-    await attacker.again_and_again(lambda: attacker.post(next(kinds)), at_once=4)
+    halves = b"\x00\xd8" * (BODY_BYTES // 2)
+    sent = [*((body, "utf-8") for body in exploding_bodies()), (halves, "utf-16le")]
+    kinds = itertools.cycle(sent)
+    await attacker.again_and_again(lambda: attacker.post(*next(kinds)), at_once=4)
     return _counted(attacker.got)
 
 

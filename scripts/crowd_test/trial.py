@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
 from firerouter.app.bootstrap import App
-from scripts.benchmarks.bench import FRAMES, Bench
+from scripts.benchmarks.bench import CHUNKS, FRAMES, Bench
 from scripts.benchmarks.http_callers import post
+from scripts.benchmarks.measures import COMPLETIONS
 from scripts.crowd_test.attacker import UID, Attacker
 from scripts.crowd_test.attacks import FEATURES, Attack
 from scripts.crowd_test.instance import LimitedMemory
@@ -22,6 +23,7 @@ from scripts.crowd_test.surroundings import Surroundings
 from scripts.crowd_test.verdict import Row
 from scripts.devtools.callable_client import CallableClient, CallableFailure, id_token
 from scripts.devtools.function_server import FunctionServer
+from scripts.devtools.seed import LOCAL_KEY
 from scripts.devtools.setup import say
 from scripts.devtools.suite import Suite
 from scripts.trials.project import prepare_project, serve
@@ -31,6 +33,8 @@ NO_QUEUE: Final = "127.0.0.1:1"  # no feature here is queued
 RAMP_EACH_S: Final = 0.03  # between the starts of two streams
 STARTED_S: Final = 2.5  # then all streams run, and the attack begins
 ATTACK_S: Final = 8.0
+TOKENS: Final = 600  # twelve seconds
+DIRECT_STREAMS: Final = 4
 NEWCOMER_EVERY_S: Final = 1.0
 
 
@@ -40,12 +44,15 @@ class Run:
 
     Attributes:
         gap_ms: The longest time between two tokens of a stream.
+        upstream_ms: The same of streams directly from the stand-in of OpenRouter, which has to read
+            what the attacker sends, and shares the machine's cores.
         died: The streams that did not get their whole answer.
         refused: The other calls that failed.
     """
 
     gap_ms: float
     died: int
+    upstream_ms: float = 0.0
     refused: int = 0
 
 
@@ -97,7 +104,8 @@ class Trial:
         return Row(
             attack.name,
             attack.what,
-            delay_ms=attacked.gap_ms - quiet.gap_ms,
+            delay_ms=attacked.gap_ms - max(quiet.gap_ms, attacked.upstream_ms),
+            upstream_ms=attacked.upstream_ms - quiet.gap_ms,
             died=attacked.died,
             refused=attacked.refused,
             peak_mb=memory.peak_mb,
@@ -111,18 +119,18 @@ class Trial:
 
     async def _streams(self, server: FunctionServer) -> Run:
         """Let each victim stream an answer, seen from a process of its own."""
-        job = {
-            "do": "streams",
-            "port": server.port,
-            "pid": server.pid,  # the server's own: it outlives its worker
-            "requests": [self._request(server.port) for _ in range(self._victims)],
-            "ramp_s": RAMP_EACH_S * self._victims,
-            "hold_s": 0.0,
-            "hang_up": False,
-            **FRAMES,
-        }
-        seen = await asyncio.to_thread(self._bench.load, job)
-        return Run(seen["all_gaps_ms"]["max"], self._victims - seen["complete"])
+        requests = [self._request(server.port) for _ in range(self._victims)]
+        ours = _streams_job(server.port, server.pid, requests, FRAMES)  # it outlives its worker
+        port, pid = self._suite.ports.openrouter, self._suite.parts["openrouter"].pid
+        direct = _streams_job(port, pid, [_direct_request(port)] * DIRECT_STREAMS, CHUNKS)
+        seen, upstream = await asyncio.gather(
+            *(asyncio.to_thread(self._bench.load, job) for job in (ours, direct))
+        )
+        return Run(
+            seen["all_gaps_ms"]["max"],
+            self._victims - seen["complete"],
+            upstream["all_gaps_ms"]["max"],
+        )
 
     async def _attacked(self, server: FunctionServer, attack: Attack) -> tuple[Run, str]:
         app = App({**self._suite.environment(), "GCLOUD_PROJECT": self._project})
@@ -195,3 +203,20 @@ class Trial:
     def _http(self) -> httpx.AsyncClient:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         return httpx.AsyncClient(timeout=httpx.Timeout(60.0), trust_env=False, limits=limits)
+
+
+def _streams_job(
+    port: int, pid: int, requests: list[str], signs: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the load generator's job for streams that all run to their end."""
+    ramp_s = RAMP_EACH_S * len(requests)
+    timing = {"ramp_s": ramp_s, "hold_s": 0.0, "hang_up": False}
+    return {"do": "streams", "port": port, "pid": pid, "requests": requests, **timing, **signs}
+
+
+def _direct_request(port: int) -> str:
+    """Return the text of a request to the stand-in itself."""
+    messages = [{"role": "user", "content": "Hi"}]
+    body = {"model": "sim/steady", "messages": messages, "max_tokens": TOKENS, "stream": True}
+    key = {"Authorization": f"Bearer {LOCAL_KEY}"}
+    return post(port, COMPLETIONS, body, stream=True, headers=key)

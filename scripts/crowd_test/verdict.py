@@ -14,7 +14,8 @@ SECTION: Final = GeneratedSection("crowd", "./scripts/crowd-test --write")
 DELAY_MAX_MS: Final = 250
 MEMORY_MAX_MB: Final = 400
 HEAD: Final = (
-    *("attack", "delayed by, ms", "streams that failed", "other calls that failed"),
+    *("attack", "delayed by, ms", "upstream delayed by, ms", "streams that failed"),
+    "other calls that failed",
     *("peak memory, MB", "within the limits", "runs", "what the attacker got"),
 )
 
@@ -26,7 +27,9 @@ class Row:
     Attributes:
         name: The attack's name.
         what: What the attacker does.
-        delay_ms: The longest wait for a token, beyond the longest one without the attack.
+        delay_ms: The longest wait for a token, beyond the longest one without the attack, and
+            beyond the longest one of streams directly from the stand-in of OpenRouter.
+        upstream_ms: The longest wait in those, beyond the longest one without the attack.
         died: The streams that did not get their whole answer.
         refused: The calls of other users that failed meanwhile.
         peak_mb: The most memory that the instance had.
@@ -37,6 +40,7 @@ class Row:
     name: str
     what: str
     delay_ms: float
+    upstream_ms: float
     died: int
     refused: int
     peak_mb: float
@@ -59,6 +63,7 @@ class Row:
         return (
             f"{self.name}: {self.what}",
             f"{max(0, round(self.delay_ms))}",
+            f"{max(0, round(self.upstream_ms))}",
             f"{self.died}",
             f"{self.refused}",
             f"{self.peak_mb:.0f}",

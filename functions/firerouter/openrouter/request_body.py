@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Final
 
 import orjson
@@ -29,17 +29,21 @@ class RequestBody:
     """
 
     def __init__(self, parts: Iterable[bytes | str]) -> None:
-        """`parts` are what was encoded, and the files in between: ASCII."""
+        """`parts` are what was encoded, and in between the files as they are."""
         self._parts = tuple(parts)
-        self.size_bytes = sum(map(len, self._parts))
+        self.size_bytes = sum(map(len, self._pieces()))
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces():
+            yield piece
+
+    def _pieces(self) -> Iterator[bytes]:
         for part in self._parts:
             if isinstance(part, bytes):
                 yield part
                 continue
             for at in range(0, len(part), PIECE_CHARS):
-                yield part[at : at + PIECE_CHARS].encode("ascii")
+                yield orjson.dumps(part[at : at + PIECE_CHARS])[1:-1]  # without its quotes
 
 
 def request_body(body: Json) -> bytes | RequestBody:
@@ -48,7 +52,7 @@ def request_body(body: Json) -> bytes | RequestBody:
     mark = secrets.token_hex(16)  # no text of a caller's has it
 
     def lift(value: object) -> object:
-        if isinstance(value, str) and len(value) >= FILE_MIN_CHARS and _is_plain(value):
+        if isinstance(value, str) and value.isascii() and len(value) >= FILE_MIN_CHARS:
             files.append(value)
             return mark
         return value
@@ -84,11 +88,6 @@ def _part(part: Json, lift: Lift) -> Json:
         else value
         for name, value in part.items()
     }
-
-
-def _is_plain(text: str) -> bool:
-    """Return whether a text is the same in JSON."""
-    return text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
 
 
 def _encode(body: Json) -> bytes:

@@ -68,6 +68,7 @@ def _texts(value: Any) -> Any:
     ["é" * FILE_MIN_CHARS, '"' * FILE_MIN_CHARS, "\\" * FILE_MIN_CHARS, "\n" * FILE_MIN_CHARS],
 )
 async def test_what_json_writes_otherwise_is_encoded(text: str) -> None:
+    """No file has such text, but what is sent is JSON whatever it has."""
     for body in (asked(file_part(text)), asked(file_part(text), file_part(FILE))):
         assert json.loads(b"".join(await sent(request_body(body)))) == body
 
