@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "bill_test": {"trials", "usage_audit", "devtools"},
     "soak_test": {"bill_test", "benchmarks", "trials", "devtools"},
     "kill_test": {"trials", "devtools", "standins"},
+    "worst_day": {"benchmarks", "trials", "devtools"},
     "trials": {"devtools"},
     "fuzzing": {"devtools"},
     "free_models": {"devtools"},
@@ -52,6 +53,7 @@ def test_every_chore_is_known() -> None:
         "soak",
         "test",
         "usage",
+        "worst-day",
     ]
 
 

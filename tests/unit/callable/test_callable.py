@@ -635,3 +635,12 @@ async def test_a_callable_has_its_own_limit_of_text() -> None:
     small = wire([]).answer(null, body=BodyLimits(200))
     answer = await answered(small, sends(body))
     assert answer["error"]["details"]["limitBytes"] == 200
+
+
+def test_a_call_counts_as_one_and_as_one_more_for_each_hundred_documents_or_100_kb() -> None:
+    call = Call(None, {}, caller=None, streaming=False, trace_id="0" * 32)
+    assert call.units == 1
+    call.weigh(documents=99, size_bytes=99_999)
+    assert call.units == 1
+    call.weigh(documents=1, size_bytes=1)
+    assert call.units == 3
