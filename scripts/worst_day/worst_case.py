@@ -22,6 +22,8 @@ DAY_MINUTES: Final = 1_440
 DAY_CALLS: Final = CALLS_PER_S * DAY_S
 STRANGER: Final = "refused: no account"
 TOO_OFTEN: Final = "refused: too often"
+MIX: Final = "the worst mix, every function in turn"
+OFF: Final = frozenset({"create_embeddings"})  # until an admin turns on a model that is not free
 OVER_CAP: Final = "refused: over a limit of the ledger"
 
 
@@ -123,24 +125,21 @@ def rows(measured: Sequence[Taken]) -> list[Row]:
     """Return the table: one account per kind of call, the worst mix, anonymous, a stranger."""
     by_name = {one.function: one for one in measured}
     kinds = {row.name: row.call_kind for row in FUNCTIONS if row.audience == USER}
-    refused = by_name[TOO_OFTEN]
+    flood = flood_usd(DAY_CALLS, by_name[TOO_OFTEN], 1)
     found: list[Row] = []
     for caller, anonymous in (("free account", False), ("anonymous account", True)):
-        single = {
-            one: Row(
-                caller,
-                f"`{one.function}`, {one.variant}",
-                accepted := most_calls(one, kinds[one.function], anonymous=anonymous),
-                accepted * one.usd,
-                flood_usd(DAY_CALLS, max(refused, one, key=lambda t: _cpu(t, accepted)), 1)
-                if one.cpu_ms * accepted > refused.cpu_ms * DAY_CALLS
-                else flood_usd(DAY_CALLS, refused, 1),
-            )
-            for one in measured
-            if one.function in kinds
-        }
-        found += single.values()
-        found.append(_mix(caller, single, kinds, refused, anonymous=anonymous))
+        single: dict[Taken, Row] = {}
+        for one in (taken for taken in measured if taken.function in kinds):
+            accepted = most_calls(one, kinds[one.function], anonymous=anonymous)
+            does = f"`{one.function}`, {one.variant}"
+            single[one] = Row(caller, does, accepted, accepted * one.usd, flood)
+        by_default = {taken: row for taken, row in single.items() if taken.function not in OFF}
+        refused = by_name[TOO_OFTEN]
+        found += [
+            *single.values(),
+            _mix(caller, MIX, by_default, kinds, refused),
+            _mix(caller, f"{MIX}; vectors are on", single, kinds, refused),
+        ]
     stranger = by_name[STRANGER]
     found.append(
         Row("stranger", "one function, no account", 0, 0.0, flood_usd(DAY_CALLS, stranger, 1))
@@ -149,17 +148,12 @@ def rows(measured: Sequence[Taken]) -> list[Row]:
     return [*found, Row("stranger", "every function in turn, no account", 0, 0.0, spread)]
 
 
-def _cpu(taken: Taken, calls: int) -> float:
-    return taken.cpu_ms * calls
-
-
 def _mix(
     caller: str,
+    does: str,
     single: Mapping[Taken, Row],
     kinds: Mapping[str, CallKind],
     refused: Taken,
-    *,
-    anonymous: bool,
 ) -> Row:
     """Return the worst mix: the dearest call of each function, all that is let through.
 
@@ -181,4 +175,4 @@ def _mix(
     calls_usd += sum(through_api.values())
     accepted = max(row.accepted for row in asks) + sum(row.accepted for row in others)
     flood = flood_usd(DAY_CALLS, refused, len(kinds))
-    return Row(caller, "the worst mix, every function in turn", accepted, calls_usd, flood)
+    return Row(caller, does, accepted, calls_usd, flood)

@@ -56,7 +56,7 @@ class CallLimits:
     look: Pace = Pace(40, 60)
     stop: Pace = Pace(60, 30)
     change: Pace = Pace(60, 30)
-    export: Pace = Pace(15, 300)  # 30,000 documents, or 30 MB, before it slows down
+    export: Pace = Pace(10, 300)  # 30,000 documents, or 30 MB, before it slows down
     admin: Pace = Pace(600, 300)
     anonymous_share: float = 0.25  # of all this, for a user whose next account costs nothing
     buckets_max: int = 10_000  # that an instance remembers: some 2 MB
