@@ -32,6 +32,22 @@ def rss_mb(pid: int) -> float:
     return int(_ps("rss", pid)) / 1024
 
 
+def peak_mb(pid: int) -> float:
+    """Return the most resident memory since its start, or since `forget_peak`."""
+    if not ON_LINUX:
+        return rss_mb(pid)
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def forget_peak(pid: int) -> None:
+    """Begin anew to look for the most memory, where the system can."""
+    if ON_LINUX:
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
 def open_files(pid: int) -> int:
     """Return how many file descriptors it has open; 0 where the system does not say."""
     return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()) if ON_LINUX else 0

@@ -18,7 +18,9 @@ MAY_IMPORT = {
     "benchmarks": {"devtools", "standins"},
     "bill_test": {"trials", "usage_audit", "devtools"},
     "soak_test": {"bill_test", "benchmarks", "trials", "devtools"},
+    "crowd_test": {"benchmarks", "trials", "devtools"},
     "kill_test": {"trials", "devtools", "standins"},
+    "worst_day": {"benchmarks", "trials", "devtools"},
     "trials": {"devtools"},
     "fuzzing": {"devtools"},
     "free_models": {"devtools"},
@@ -42,6 +44,7 @@ def test_every_chore_is_known() -> None:
         "bench",
         "bill-test",
         "contract",
+        "crowd-test",
         "dev",
         "erase-user",
         "free-models",
@@ -52,6 +55,7 @@ def test_every_chore_is_known() -> None:
         "soak",
         "test",
         "usage",
+        "worst-day",
     ]
 
 

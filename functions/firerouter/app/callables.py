@@ -115,9 +115,18 @@ def _dispatcher(app: App, audience: Audience) -> Handler:
     """Return the handler of a row that reaches the table's other rows for an audience."""
 
     def reach(row: DeployedFunction, call: Call[Caller]) -> Callable[..., Awaitable[object]]:
-        if audience == USER:  # those of admins are all counted alike, and this one has been
-            app.call_rates.take(row.calls, call.caller)
-        return row.handler(app)
+        if audience == ADMIN:  # their calls are all counted alike, and this one has been
+            return row.handler(app)
+        app.call_rates.take(row.calls, call.caller)
+        handler = row.handler(app)
+
+        async def weighed(call: Call[Caller]) -> object:
+            try:
+                return await handler(call)
+            finally:
+                app.call_rates.charge(row.calls, call.caller, call.units - 1)
+
+        return weighed
 
     async def answer(call: Call[Caller]) -> object:
         from .dispatch import dispatch

@@ -12,7 +12,7 @@ from .callables import ADMIN, QUEUE, SCHEDULE, DeployedFunction
 from .environment import EnvironmentRefused
 from .imports import Imports
 from .shutdown import before_shutdown
-from .triggers import Request, TriggerAnswer, Work, run_scheduled, run_task
+from .triggers import Request, SingleRun, TriggerAnswer, Work, run_scheduled, run_task
 
 if TYPE_CHECKING:
     from ..callable import Call, CallableResponse, Headers
@@ -41,7 +41,7 @@ def entry_point(function: DeployedFunction) -> EntryPoint:
         if imports:
             imports.begin()  # continues while the caller is verified
         if function.audience == SCHEDULE:
-            return await run_scheduled(request, find)
+            return await run_scheduled(request, lambda: once)
         if function.audience == QUEUE:
             if imports:
                 await imports.wait()
@@ -56,11 +56,15 @@ def entry_point(function: DeployedFunction) -> EntryPoint:
     async def handle(call: Call[Caller]) -> object:
         if imports:
             await imports.wait()
-        return await find()(call)  # built only after the caller is verified
+        try:
+            return await find()(call)  # built only after the caller is verified
+        finally:
+            app().call_rates.charge(function.call_kind, call.caller, call.units - 1)
 
     def find() -> Work:
         return find_handler(function)
 
+    once = SingleRun(find)
     serve.__name__ = serve.__qualname__ = function.name
     return serve
 

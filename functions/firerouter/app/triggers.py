@@ -1,10 +1,15 @@
 """Requests from Cloud Scheduler and Cloud Tasks. They are not callables.
 
-IAM rejects such requests from anyone else before they reach the function.
+IAM rejects such requests from anyone else before they reach the function. There is no second check
+here, because it could not be sound: Cloud Run removes the signature of a token that IAM has checked
+(https://docs.cloud.google.com/run/docs/authenticating/service-to-service), so a genuine one cannot
+be told from one that somebody made up for a function that was opened to everybody. Who gets through
+gets little: what these functions do may be done twice, and a schedule's work runs once at a time.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -28,6 +33,22 @@ class Request(Protocol):
     @property
     def url(self) -> Url: ...
     async def json(self) -> object: ...
+
+
+class SingleRun:
+    """A schedule's work, once at a time: requests that come meanwhile get the same answer."""
+
+    def __init__(self, find: Callable[[], Work]) -> None:
+        self._find = find
+        self._running: asyncio.Task[object] | None = None
+
+    async def __call__(self) -> object:
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._run())
+        return await asyncio.shield(self._running)
+
+    async def _run(self) -> object:
+        return await self._find()()
 
 
 async def run_scheduled(request: Request, find: Callable[[], Work]) -> TriggerAnswer:

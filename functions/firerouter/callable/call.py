@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 from .envelope import encode
-from .limits import WireLimits
+from .limits import WeightLimits, WireLimits
 
 CallerT = TypeVar("CallerT")
 Message = Mapping[str, object]
@@ -85,6 +85,7 @@ class Call(Generic[CallerT]):
         self.trace_id = trace_id
         self.body_bytes = body_bytes
         self.left = False
+        self.documents = self.size_bytes = 0  # what it took beyond the usual
         self._on_release = on_release
         self.wake = asyncio.Event()  # there is something for the response to handle
         self._on_leave: list[Callable[[], None]] = []
@@ -132,6 +133,17 @@ class Call(Generic[CallerT]):
         self._frames.append(frame)
         self._backlog_bytes += len(frame)
         self.wake.set()
+
+    def weigh(self, *, documents: int = 0, size_bytes: int = 0) -> None:
+        """Add what the call took: documents that it read, and bytes of its answer."""
+        self.documents += documents
+        self.size_bytes += size_bytes
+
+    @property
+    def units(self) -> int:
+        """As how many calls it counts: one, and one more for each hundred documents or 100 kB."""
+        most = WeightLimits()
+        return 1 + self.documents // most.documents + self.size_bytes // most.size_bytes
 
     def release_data(self) -> None:
         """Let go of the data: a long call need not take up the room of its request to its end."""

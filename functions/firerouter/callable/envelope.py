@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import uuid
@@ -139,6 +140,7 @@ class Overloaded(CallableError):
     retryable = True
 
 
+DECODED_AT_ONCE_BYTES: Final = 64_000
 DEPTH_MAX: Final = 100  # nested lists and objects; Python's own recursion limit is 1,000
 
 # ASCII only: the JavaScript client silently drops a frame that holds a raw U+2028
@@ -208,7 +210,7 @@ def parse_envelope(
     encoding = encoding_of(method, content_type)
     try:
         if encoding in _UTF_16:
-            body = body.decode(encoding, "replace").encode()
+            body = _utf_8_of(body, encoding)
         if limits is not None:
             _measure(body, limits)
         try:
@@ -230,7 +232,7 @@ def parse_envelope(
 def _measure(body: bytes | bytearray, limits: BodyLimits) -> None:
     """Raises BodyTooLarge."""
     if len(body) > limits.text_max_bytes:
-        files = sum(len(found[0]) for found in _FILE.finditer(body))
+        files = sum(_file_bytes(body, *found.span()) for found in _FILE.finditer(body))
         if files > limits.files_max_bytes or len(body) - files > limits.text_max_bytes:
             most = limits.text_max_bytes
             beside = " beside its files" if limits.files_max_bytes else ""
@@ -239,6 +241,12 @@ def _measure(body: bytes | bytearray, limits: BodyLimits) -> None:
     if _has_more_values(body, limits.values_max):
         sentence = f"The request has more than {limits.values_max:,} values."
         raise BodyTooLarge(sentence, limitValues=limits.values_max)
+
+
+def _file_bytes(body: bytes | bytearray, begin: int, end: int) -> int:
+    """Return the size of a file in a body; 0 for a text that has other escapes than base64 has."""
+    escapes = body.count(b"\\", begin, end)
+    return end - begin if escapes == body.count(b"\\/", begin, end) else 0
 
 
 def _has_more_values(body: bytes | bytearray, most: int) -> bool:
@@ -257,6 +265,19 @@ def _has_more_values(body: bytes | bytearray, most: int) -> bool:
     return True
 
 
+def _utf_8_of(body: bytes | bytearray, encoding: str) -> bytes:
+    """Return a text in UTF-8, a piece at a time.
+
+    Each half character takes a call of Python's, while no other thread has its turn.
+    """
+    if encoding == "utf-16" and not body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16le"  # as browsers read it
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    starts = range(0, len(body), DECODED_AT_ONCE_BYTES)
+    pieces = [decoder.decode(body[at : at + DECODED_AT_ONCE_BYTES]).encode() for at in starts]
+    return b"".join([*pieces, decoder.decode(b"", True).encode()])
+
+
 def _with_whole_characters(body: bytes | bytearray) -> bytes:
     """Return JSON with U+FFFD in place of half characters, as Node and browsers read them.
 
@@ -267,7 +288,10 @@ def _with_whole_characters(body: bytes | bytearray) -> bytes:
         raise ValueError
     # an escaped backslash is set apart: what follows it is no escape
     escaped = body.decode("utf-8", "replace").encode().replace(b"\\\\", b"\0")
-    return _HALF.sub(rb"\\ufffd", escaped).replace(b"\0", b"\\\\")
+    whole = bytearray(escaped)
+    for half in _HALF.finditer(escaped):  # one by one: other threads have their turns in between
+        whole[half.start() : half.end()] = b"\\ufffd"
+    return bytes(whole.replace(b"\0", b"\\\\"))
 
 
 def _unwrap(value: object, levels: int) -> object:

@@ -31,3 +31,11 @@ class WireLimits:
     parsed_at_once_bytes: int = 64_000  # a longer body is parsed off the event loop
     heartbeat_s: float = 15.0  # that a stream may be silent
     backlog_max_bytes: int = 256 * 1024  # of frames that wait for one slow reader
+
+
+@dataclass(frozen=True, slots=True)
+class WeightLimits:
+    """What one call may take before it counts as several: see `Call.weigh`."""
+
+    documents: int = 100  # read in Firestore
+    size_bytes: int = 100_000  # sent to the client

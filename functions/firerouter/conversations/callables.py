@@ -73,4 +73,4 @@ class ConversationCallables:
         with translated(HistoryUnavailable, EVENT):
             head = await self._conversations.read(uid, id_)
             messages = self._conversations.reference(uid, id_).collection("messages")
-            return await self._export.page(request, head, messages)
+            return await self._export.page(request, head, messages, call.weigh)

@@ -8,7 +8,7 @@ A page ends with the message that fills it, and its token says after which one t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -29,6 +29,7 @@ from .limits import ConversationLimits
 _SPLIT_FIELDS: Final = ("text", "reasoning")
 # fields for internal use
 _HIDDEN: Final = frozenset({"page", "pageBytes", "leafPage", "parentPage", "parts", "reading"})
+Weigh = Callable[..., None]  # `Call.weigh`
 _NAMES: Final = {"user": "You", "assistant": "Assistant", "tool": "Tool"}
 
 
@@ -40,7 +41,11 @@ class ExportReader:
         self._limits = limits
 
     async def page(
-        self, request: ExportConversation, head: Json, messages: AsyncCollectionReference
+        self,
+        request: ExportConversation,
+        head: Json,
+        messages: AsyncCollectionReference,
+        weigh: Weigh,
     ) -> Json:
         """Return a page of a conversation.
 
@@ -48,6 +53,7 @@ class ExportReader:
             request: What is asked for.
             head: The conversation's document.
             messages: Where its messages are.
+            weigh: Is told what was read and what will be sent.
 
         Raises:
             InvalidArgument: The token is none that an earlier page returned.
@@ -57,14 +63,19 @@ class ExportReader:
             raise malformed_page_token()
         after = position[0] if position else None
         markdown = request.format == "markdown"
-        read = self._chosen(head, messages, after) if markdown else self._all(messages, after)
+        if markdown:
+            read = self._chosen(head, messages, after, weigh)
+        else:
+            read = self._all(messages, after)
         found, size, token = dict[str, Json](), 0, None
         async for id_, message in read:
             if size >= self._limits.export_page_bytes:
                 token = page_token(request, [*found][-1])
                 break
             found[id_] = message
-            size += len(encode(visible(message)))
+            length = len(encode(visible(message)))
+            size += length
+            weigh(documents=1 + parts_of(message), size_bytes=length)
         answer: Json = {"conversationId": request.conversation_id, "format": request.format}
         if markdown:
             title = str(head.get("title") or "Conversation") if after is None else None
@@ -90,10 +101,12 @@ class ExportReader:
                 yield snapshot.id, whole
 
     async def _chosen(
-        self, head: Json, messages: AsyncCollectionReference, after: str | None
+        self, head: Json, messages: AsyncCollectionReference, after: str | None, weigh: Weigh
     ) -> AsyncIterator[tuple[str, Json]]:
         """Yield the messages of the chosen path behind one of them."""
-        path = chosen_path(head, await self._parents(messages))
+        parents = await self._parents(messages)
+        weigh(documents=len(parents))
+        path = chosen_path(head, parents)
         if after is not None:
             if after not in path:
                 raise malformed_page_token()
@@ -121,13 +134,19 @@ class ExportReader:
 
     async def _whole(self, messages: AsyncCollectionReference, id_: str, message: Json) -> Json:
         """Return a message, joined from its documents: a long one has several."""
-        count = message.get("parts")
-        if not isinstance(count, int) or not 0 < count <= self._limits.export_parts_max:
+        count = parts_of(message)
+        if not 0 < count <= self._limits.export_parts_max:
             return message
         names = [f"{id_}.{number}" for number in range(1, count + 1)]
         found = await get_all(self._firestore, [messages.document(name) for name in names])
         parts = {part.id: content(part) for part in found if part.exists}
         return join_messages({id_: message, **parts})[id_]
+
+
+def parts_of(message: Mapping[str, object]) -> int:
+    """Return how many documents a message has beside its first."""
+    count = message.get("parts")
+    return count if isinstance(count, int) else 0
 
 
 def _batches(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:

@@ -10,10 +10,10 @@ call gets none. A repeated request on the same instance waits for the first one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import cast
+from typing import Final, cast
 
 from ..callable import Call, CallableError, encode
 from ..contract import CreateEmbeddings, EmbeddingsResult, Notice, Usage, parse
@@ -69,6 +69,8 @@ from .exits import Ending, failed_outcome, settled, unforeseen
 from .limits import GenerationLimits
 from .prices import ModelPrice, Prices, records_of, tokens_of_all, usage_of
 from .user_caps import UserCaps
+
+_NUMBER_BYTES: Final[Mapping[Form, int]] = {"float": 20, "base64": 6}  # of a vector, as JSON
 
 
 class ActiveEmbedding:
@@ -149,7 +151,10 @@ class EmbeddingExecution:
             CallableError: See docs/reference/create_embeddings.md.
         """
         request = parse(CreateEmbeddings, call.data)
-        return await self.run(await self.origin_of(call), request)
+        result = await self.run(await self.origin_of(call), request)
+        numbers = len(result["embeddings"]) * (result.get("dimensions") or 0)
+        call.weigh(size_bytes=numbers * _NUMBER_BYTES[request.encoding_format])
+        return result
 
     async def origin_of(self, call: Call[Caller]) -> Origin:
         """Return where a call comes from whose data were parsed."""

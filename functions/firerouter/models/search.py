@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from operator import attrgetter
+from typing import Final
 
 from ..callable import Call
 from ..contract import (
@@ -18,6 +19,8 @@ from ..users import Caller
 from .catalog import Catalog
 from .model import Model
 from .pricing import Price
+
+_MODEL_BYTES: Final = 700  # of one on the wire, on average
 
 
 class ModelSearch:
@@ -38,6 +41,7 @@ class ModelSearch:
         if last_id is not None:
             begin = _resume(models, begin, last_id)
         end = begin + request.page_size
+        call.weigh(size_bytes=_MODEL_BYTES * len(models[begin:end]))
         page: dict[str, object] = {
             "models": [catalog.to_wire(model) for model in models[begin:end]],
             "total": len(models),

@@ -8,7 +8,7 @@ long conversation continues on the next page, under the same id.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, cast
@@ -92,8 +92,8 @@ class PersonalExport:
         self._files = files
         self._limits = limits
 
-    async def page(self, uid: str, request: ExportMyData) -> DataExport:
-        """Return a page of the user's data.
+    async def page(self, uid: str, request: ExportMyData, weigh: Callable[..., None]) -> DataExport:
+        """Return a page of the user's data, and tell `weigh` what was read and will be sent.
 
         Raises:
             InvalidArgument: The token does not come from an earlier page.
@@ -106,7 +106,9 @@ class PersonalExport:
             if size >= self._limits.export_page_bytes:
                 return _wire(page, page_token(request, section, *after))
             section, after = item.section, [*item.after]
-            size += len(encode(item.value))
+            length = len(encode(item.value))
+            size += length
+            weigh(documents=1, size_bytes=length)
             _add(page, item)
         return _wire(page, None)
 

@@ -39,7 +39,7 @@ class UserDataCallables:
         """
         request = parse(ExportMyData, call.data)
         with translated(HistoryUnavailable, "not_exported"):
-            return await self._export.page(call.caller.uid, request)
+            return await self._export.page(call.caller.uid, request, call.weigh)
 
 
 def to_wire(erased: Erased) -> DataErased:

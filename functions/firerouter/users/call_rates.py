@@ -64,6 +64,15 @@ class CallRates:
             )
         bucket.left -= 1
 
+    def charge(self, kind: CallKind, caller: Caller, more: int) -> None:
+        """Count a call as several, once it is known what it took.
+
+        The user's bucket may fall below zero; later calls wait until it has filled again.
+        """
+        bucket = self._buckets.get((caller.uid, kind))
+        if bucket is not None:
+            bucket.left -= more
+
     def grant(self, uid: str, requests_per_minute: int) -> None:
         """Let a user call as often as the app's limits allow, where that is more than the pace."""
         if requests_per_minute > self._limits.ask.per_minute:

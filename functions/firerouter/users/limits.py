@@ -38,6 +38,9 @@ class Pace:
 class CallLimits:
     """How often one user may call one instance.
 
+    A call that reads or sends much counts as several (`Call.weigh`). What the worst day of one
+    caller costs at these paces is in docs/security.md: run ./scripts/worst-day after a change.
+
     Attributes:
         any: The callable `api`, whatever it is called for; what it reaches is counted as well.
         ask: What asks a model. Where an app's `requestsPerMinute` is higher, that counts.
@@ -50,10 +53,10 @@ class CallLimits:
 
     any: Pace = Pace(300, 150)
     ask: Pace = Pace(120, 60)
-    look: Pace = Pace(120, 60)
+    look: Pace = Pace(40, 60)
     stop: Pace = Pace(60, 30)
     change: Pace = Pace(60, 30)
-    export: Pace = Pace(30, 10)
+    export: Pace = Pace(10, 300)  # 30,000 documents, or 30 MB, before it slows down
     admin: Pace = Pace(600, 300)
     anonymous_share: float = 0.25  # of all this, for a user whose next account costs nothing
     buckets_max: int = 10_000  # that an instance remembers: some 2 MB

@@ -20,6 +20,7 @@ PROMPT_S = 0.5
 COMMENT_EVERY_S = 0.5
 DRIP_S = 1.0
 DRIP_TOKENS = 600
+FLOOD_TOKENS = 100_000
 TICK_S = 0.1
 STEADY_S = 0.02
 SPLIT_S = 0.002
@@ -142,6 +143,18 @@ async def endless(ex: Exchange) -> None:
     while True:
         await ex.wire.send(chunk, 1)
         await asyncio.sleep(0)  # lets the loop notice that the client has disconnected
+
+
+async def flood(ex: Exchange) -> None:
+    """Send very many tokens as fast as they are taken, then the ordinary answer."""
+    ex.settle()
+    script, chunk = script_of(ex), ex.chunks.text("more ")
+    await ex.open()
+    for _ in range(FLOOD_TOKENS):
+        await ex.wire.send(chunk, 1)
+        await asyncio.sleep(0)  # others have their turn
+    await ex.send([*script.content, script.finish, script.usage])
+    await ex.wire.end(DONE)
 
 
 # The connection

@@ -83,6 +83,7 @@ _ANSWERS = (
     Fault("sim/ranks", "as a judge: ranks the last answer first", answer=says.ranks),
     Fault("sim/ticks", "100 tokens, one each 100 ms", does.stream_ticks, reshape=says.ticks),
     Fault("sim/steady", "1,000 tokens, one each 20 ms", does.stream_steady, reshape=says.steady),
+    Fault("sim/flood", "100,000 tokens without delay, then answers", does.flood),
     Fault(
         "sim/paid-ticks",
         "sim/ticks at the price of sim/paid",
@@ -168,6 +169,7 @@ _JSON = (
         answer=says.worse_json,
     ),
     Fault("sim/worse-json", "not JSON, however often it is asked", answer=says.worse_json),
+    Fault("sim/long-json", "a JSON object of 100 kB", does.stream_fast, answer=says.long_json),
     Fault("sim/fenced-json", "JSON inside a fence of Markdown", answer=says.fenced_json),
 )
 

@@ -11,6 +11,7 @@ from .streams import SHORT_TOKENS, Exchange
 
 TICK_TOKENS = 100
 STEADY_TOKENS = 1000
+JSON_ENTRIES = 3_000
 MEGABYTE = 1_048_576
 MANY_CALLS = 10_000
 LONG_ARGUMENTS_CHARS = 150_000
@@ -40,6 +41,13 @@ def ticks(_: Answer) -> Answer:
 
 def steady(_: Answer) -> Answer:
     return STEADY
+
+
+def long_json(_: Exchange) -> Answer:
+    """A JSON object of some 100 kB, in pieces of 100 entries."""
+    entries = [f'{{"number": {number}, "name": "n"}}, ' for number in range(JSON_ENTRIES)]
+    pieces = ["".join(entries[at : at + 100]) for at in range(0, JSON_ENTRIES, 100)]
+    return Answer(('{"items": [', *pieces, "{}]}"))
 
 
 def hard_text(_: Answer) -> Answer:

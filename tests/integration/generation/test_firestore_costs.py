@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from google.cloud.firestore_v1.types import CommitRequest
 
-from tests.support.calls import ASK
+from firerouter.app.callables import FUNCTIONS
+from firerouter.app.limits import Limits
+from firerouter.users.limits import CallLimits, Pace
+from tests.support.calls import ASK, call_of
 from tests.support.faulty_firestore import Commit, firestore_api
 from tests.support.in_process import Instance, World
 
@@ -93,3 +97,49 @@ async def test_a_stop_of_an_unknown_request_reads_three_times(world: World) -> N
         traffic.reads = 0
         await instance.refusal("stop_generation", {name: "0" * 32}, "user")
         assert (traffic.reads, traffic.written) == (reads, [])
+
+
+async def write_messages(world: World, count: int) -> None:
+    """A conversation of the user's with so many messages, one below the other."""
+    conversation = world.firestore.document("users/user/conversations/long")
+    batch, last = world.firestore.batch(), None
+    for number in range(count):
+        message = {"role": "user", "text": "x", "createdAt": datetime.now(UTC), "parent": last}
+        last = f"{number:033}"
+        batch.set(conversation.collection("messages").document(last), message)
+    batch.set(conversation, {"leaf": last})
+    await batch.commit()
+
+
+async def test_what_reads_or_sends_much_counts_as_several_calls(world: World) -> None:
+    await write_messages(world, 250)
+    await world.write("config/app", {"freeModelsOnly": False})
+    instance = world.instance()
+    await instance.save("vectors", {"model": "sim/vectors", "kind": "embedding"})
+    path = {"conversationId": "long"}
+    vectors = {"feature": "vectors", "input": ["a"] * 100}  # of 1,536 numbers
+    for name, data, units in (
+        ("export_conversation", path, 3),
+        ("export_conversation", {**path, "format": "markdown"}, 6),  # the links, then the texts
+        ("export_my_data", {}, 3),
+        ("create_embeddings", vectors, 1 + 3_072_000 // 100_000),
+        ("create_embeddings", {**vectors, "encodingFormat": "base64"}, 1 + 921_600 // 100_000),
+        ("get_available_models", {"pageSize": 50}, 1),
+        ("get_available_models", {"pageSize": 200}, 2),
+        ("get_allowance", {}, 1),
+    ):
+        call = call_of(data, "user")
+        (row,) = (row for row in FUNCTIONS if row.name == name)
+        await row.handler(instance.app)(call)
+        assert call.units == units, (name, data)
+
+
+async def test_an_export_through_the_api_is_charged_as_an_export(world: World) -> None:
+    await write_messages(world, 250)
+    instance = world.instance(Limits(calls=CallLimits(export=Pace(1, 2))))
+    export = {"endpoint": "export_conversation", "conversationId": "long"}
+    assert len((await instance.call("api", export, "user"))["conversation"]["messages"]) == 250
+    refused = await instance.refusal("api", export, "user")
+    assert (refused.details["limit"], refused.details["max"]) == ("callsPerMinute", 1)
+    assert (refused.retry_after_seconds or 0) >= 60
+    await instance.call("api", {"endpoint": "list_features"}, "user")

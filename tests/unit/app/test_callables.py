@@ -23,7 +23,7 @@ from firerouter.app.callables import (
     Schedule,
     functions_for,
 )
-from firerouter.callable import CallableError
+from firerouter.callable import Call, CallableError
 from firerouter.errors import InvalidArgument
 from firerouter.users import Caller
 from tests.support.calls import call_of
@@ -147,6 +147,45 @@ async def test_an_entry_point_counts_a_call_before_its_body_is_read(
         await response({"method": "POST", "path": "/", "headers": headers}, receive, send)
         assert (len(read) > before) == (told[-1] == "invalid_argument")
     assert told[-5:] == ["quota_exceeded"] * 5
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_an_entry_point_charges_what_a_call_took_also_one_that_failed(
+    app: App, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    async def authenticate(headers: object) -> Caller:
+        return Caller("ann")
+
+    async def off() -> str:
+        return "off"
+
+    async def heavy(call: Call[Caller]) -> object:
+        call.weigh(documents=100 * app.limits.calls.look.at_once)
+        if fails:
+            raise InvalidArgument("no", field="x")
+        return {}
+
+    async def receive() -> dict[str, object]:
+        if asked:
+            await asyncio.Event().wait()
+        asked.append(True)
+        return {"type": "http.request", "body": b'{"data":{}}', "more_body": False}
+
+    async def send(event: MutableMapping[str, Any]) -> None:
+        if body := event.get("body"):
+            told.append(body)
+
+    monkeypatch.setattr(edge, "app", lambda: app)
+    monkeypatch.setattr(app.wires.user, "authenticate", authenticate)
+    monkeypatch.setattr(app, "_single_use_app_check", off)
+    serve = edge.entry_point(DeployedFunction("heavy", USER, lambda _: heavy, calls="look"))
+    told: list[bytes] = []
+    headers = [(b"content-type", b"application/json")]
+    for _ in range(2):
+        asked: list[bool] = []
+        response = await serve(None)  # type: ignore[arg-type]  # a callable reads the ASGI scope
+        await response({"method": "POST", "path": "/", "headers": headers}, receive, send)
+    assert [b"callsPerMinute" in body for body in told] == [False, True]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)

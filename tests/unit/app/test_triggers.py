@@ -1,11 +1,12 @@
 """Requests of Google's own: what they are answered, and when they are sent again."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from starlette.requests import Request
 
-from firerouter.app.triggers import run_scheduled, run_task
+from firerouter.app.triggers import SingleRun, run_scheduled, run_task
 from firerouter.errors import LedgerUnavailable
 
 ID = "0123456789abcdef0123456789abcdef"
@@ -78,3 +79,29 @@ async def test_a_question_of_health_does_nothing() -> None:
         assert await ask(request(b"", "/x/__/health"), lambda: work) == ({}, 200)
     assert work.asked == []
     assert await run_scheduled(request(b""), lambda: work) == ({"done": True}, 200)
+
+
+async def test_a_schedules_work_runs_once_at_a_time_whoever_asks_for_it() -> None:
+    begun, may_end = 0, asyncio.Event()
+
+    async def work() -> dict[str, int]:
+        nonlocal begun
+        begun += 1
+        await may_end.wait()
+        return {"run": begun}
+
+    once = SingleRun(lambda: work)
+    asked = [asyncio.create_task(run_scheduled(request(b""), lambda: once)) for _ in range(50)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    asked[0].cancel()  # who leaves ends nothing for the others
+    may_end.set()
+    assert await asyncio.gather(*asked[1:]) == [({"run": 1}, 200)] * 49
+    assert await run_scheduled(request(b""), lambda: once) == ({"run": 2}, 200)
+
+
+async def test_a_run_that_failed_is_begun_anew() -> None:
+    works = iter([Work(RuntimeError()), Work()])
+    once = SingleRun(lambda: next(works))
+    assert await run_scheduled(request(b""), lambda: once) == ({}, 500)
+    assert await run_scheduled(request(b""), lambda: once) == ({"done": True}, 200)

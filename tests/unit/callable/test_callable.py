@@ -8,6 +8,8 @@ import asyncio
 import contextlib
 import json
 import re
+import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import replace
 from typing import Any
@@ -33,7 +35,12 @@ from firerouter.callable import (
     encode_frame,
 )
 from firerouter.callable.call import Beats, pack
-from firerouter.callable.envelope import DEPTH_MAX, parse_envelope, trace_id_of
+from firerouter.callable.envelope import (
+    DECODED_AT_ONCE_BYTES,
+    DEPTH_MAX,
+    parse_envelope,
+    trace_id_of,
+)
 
 JSON = "application/json"
 BACKLOG_MAX_BYTES = WireLimits().backlog_max_bytes
@@ -194,6 +201,59 @@ def test_marks_within_a_text_are_no_values(text: str) -> None:
 def test_no_value_of_an_allowed_request_is_counted_twice(data: Any) -> None:
     body = json.dumps({"data": data}).encode()
     assert parse_envelope("POST", JSON, body, BodyLimits(len(body), values_max=len(body))) == data
+
+
+def c_calls(work: Callable[[], object]) -> Counter[str]:
+    """Count the functions in C that are called: no other thread has its turn within one."""
+    found: Counter[str] = Counter()
+
+    def note(_: object, event: str, called: Any) -> None:
+        if event == "c_call":
+            found[called.__name__] += 1
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return found
+
+
+def test_half_characters_in_utf_16_are_decoded_a_piece_at_a_time() -> None:
+    body = b"\xff\xfe" + '{"data":"'.encode("utf-16le") + b"\x00\xd8" * 200_000 + b'"\0}\0'
+    parsed: list[Any] = []
+    kind = f"{JSON}; charset=utf-16"
+    found = c_calls(lambda: parsed.append(parse_envelope("POST", kind, body)))
+    assert parsed == ["\ufffd" * 200_000]
+    assert sum(count for name, count in found.items() if name.startswith("utf_16")) >= (
+        len(body) // DECODED_AT_ONCE_BYTES
+    )
+
+
+def test_a_character_on_the_edge_of_two_pieces_is_whole() -> None:
+    for shift in range(4):
+        text = " " * (DECODED_AT_ONCE_BYTES // 2 - 12 + shift) + "\U0001f600"
+        body = json.dumps({"data": text}, ensure_ascii=False).encode("utf-16le")
+        assert parse_envelope("POST", f"{JSON}; charset=utf-16le", body) == text
+        assert parse_envelope("POST", f"{JSON}; charset=utf-16", body) == text  # without its mark
+
+
+def test_half_characters_are_replaced_one_by_one() -> None:
+    body = b'{"data":"%b"}' % (b"\\ud800" * 1_000)
+    parsed: list[Any] = []
+    found = c_calls(lambda: parsed.append(parse_envelope("POST", JSON, body)))
+    assert parsed == ["\ufffd" * 1_000]
+    assert found["start"] >= 1_000  # of a match
+    assert not found["sub"]
+
+
+@pytest.mark.parametrize("unit", ["\\ud800", "\\u0041", "\\\\", "\\\\/"])
+def test_what_has_other_escapes_than_base64_is_no_file(unit: str) -> None:
+    body = f'{{"data":"{unit * 2_000}"}}'.encode()
+    with pytest.raises(BodyTooLarge, match=r"larger than 0\.001 MB beside its files"):
+        parse_envelope("POST", JSON, body, SMALL)
+    file = f'{{"data":"{"AB/" * 2_000}"}}'.replace("/", "\\/").encode()
+    assert parse_envelope("POST", JSON, file, SMALL) == "AB/" * 2_000
 
 
 @pytest.mark.parametrize("body", [b'"' + b'\\"' * 500_000, b'{"data":"' + b"\\" * 999_999])
@@ -635,3 +695,12 @@ async def test_a_callable_has_its_own_limit_of_text() -> None:
     small = wire([]).answer(null, body=BodyLimits(200))
     answer = await answered(small, sends(body))
     assert answer["error"]["details"]["limitBytes"] == 200
+
+
+def test_a_call_counts_as_one_and_as_one_more_for_each_hundred_documents_or_100_kb() -> None:
+    call = Call(None, {}, caller=None, streaming=False, trace_id="0" * 32)
+    assert call.units == 1
+    call.weigh(documents=99, size_bytes=99_999)
+    assert call.units == 1
+    call.weigh(documents=1, size_bytes=1)
+    assert call.units == 3

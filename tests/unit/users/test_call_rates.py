@@ -104,3 +104,15 @@ def test_every_kind_lets_an_app_open_itself_up() -> None:
     for kind in ("any", "ask", "look", "stop", "change", "export", "admin"):
         assert taken(CallRates(), kind, Caller("x", anonymous=True)) >= 2
     assert taken(CallRates(), "any", Caller("x", anonymous=True)) >= 30
+
+
+def test_a_call_that_took_much_counts_as_several(rates: CallRates, clock: Clock) -> None:
+    rates.take("ask", ANN)
+    rates.charge("ask", ANN, 8)  # 4 at once, one a second
+    assert taken(rates, "ask") == 0
+    clock.now += 5.5
+    assert taken(rates, "ask") == 0
+    clock.now += 0.5
+    assert taken(rates, "ask") == 1
+    rates.charge("ask", Caller("nobody yet"), 8)
+    assert taken(rates, "ask", Caller("nobody yet")) == 4
