@@ -37,7 +37,7 @@ def run(*, write: bool, measures: bool) -> int:
 
     if measures:
         from scripts.trials.project import started_suite
-        from scripts.worst_day.measuring import measure
+        from scripts.worst_day.measurement import measure
 
         with started_suite("worst-day") as (suite, logs):
             machine, measured = asyncio.run(measure(suite, logs))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from scripts.devtools import ROOT
 from scripts.devtools.generated_section import GeneratedSection
-from scripts.worst_day.worst_case import CALLS_PER_S, Row, Taken, read_taken, rows
+from scripts.worst_day.worst_case import CALLS_PER_S, Row, Taken, read_taken
 
 PAGE: Final = ROOT / "docs" / "security.md"
 STORED: Final = Path(__file__).with_name("measured.json")
@@ -36,8 +36,9 @@ def section(machine: str, measured: Sequence[Taken]) -> str:
             f"Measured on {machine}.",
             _table(
                 ("caller", "calls", "go on", "they cost", "the flood costs", "together"),
-                [_cells(row) for row in rows(measured)],
+                [_cells(row) for row in table],
             ),
+            *said,
             "What was measured, per call:",
             _table(
                 ("call", "reads", "writes", "deletes", "CPU, ms", "bytes sent", "counts as"),

@@ -125,7 +125,7 @@ def rows(measured: Sequence[Taken]) -> list[Row]:
     """Return the table: one account per kind of call, the worst mix, anonymous, a stranger."""
     by_name = {one.function: one for one in measured}
     kinds = {row.name: row.call_kind for row in FUNCTIONS if row.audience == USER}
-    flood = flood_usd(DAY_CALLS, by_name[TOO_OFTEN], 1)
+    flood, most = flood_usd(DAY_CALLS, by_name[TOO_OFTEN], 1), RESOURCES.instances_max
     found: list[Row] = []
     for caller, anonymous in (("free account", False), ("anonymous account", True)):
         single: dict[Taken, Row] = {}
@@ -137,8 +137,16 @@ def rows(measured: Sequence[Taken]) -> list[Row]:
         refused = by_name[TOO_OFTEN]
         found += [
             *single.values(),
-            _mix(caller, MIX, by_default, kinds, refused),
-            _mix(caller, f"{MIX}; vectors are on", single, kinds, refused),
+            _mix(caller, MIX, by_default, kinds, refused=refused),
+            _mix(caller, f"{MIX}; vectors are on", single, kinds, refused=refused),
+            _mix(
+                caller,
+                f"{MIX}; {most} instances of each",
+                by_default,
+                kinds,
+                refused=refused,
+                instances=most,
+            ),
         ]
     stranger = by_name[STRANGER]
     found.append(
@@ -153,26 +161,33 @@ def _mix(
     does: str,
     single: Mapping[Taken, Row],
     kinds: Mapping[str, CallKind],
+    *,
     refused: Taken,
+    instances: int = 1,
 ) -> Row:
-    """Return the worst mix: the dearest call of each function, all that is let through.
+    """Return the worst mix: the dearest calls of each function, as many as are let through.
 
-    The ledger counts the asks of all functions together; `api` has paces of its own for the rest.
+    The ledger counts what asks a model for all functions and instances together. The other paces
+    are those of one instance of a function, and `api` has them once more.
     """
-    dearest: dict[str, Row] = {}
+    dearest: dict[str, tuple[Taken, Row]] = {}
     for taken, row in single.items():
         best = dearest.get(taken.function)
-        if best is None or row.calls_usd > best.calls_usd:
-            dearest[taken.function] = row
-    asks = [row for name, row in dearest.items() if kinds[name] == "ask"]
-    others = [row for name, row in dearest.items() if kinds[name] != "ask"]
-    through_api = {
-        kind: max((row.calls_usd for name, row in dearest.items() if kinds[name] == kind))
-        for kind in {kinds[name] for name in dearest}
-        if kind != "ask"
-    }
-    calls_usd = max(row.calls_usd for row in asks) + sum(row.calls_usd for row in others)
-    calls_usd += sum(through_api.values())
-    accepted = max(row.accepted for row in asks) + sum(row.accepted for row in others)
-    flood = flood_usd(DAY_CALLS, refused, len(kinds))
-    return Row(caller, does, accepted, calls_usd, flood)
+        if best is None or row.calls_usd > best[1].calls_usd:
+            dearest[taken.function] = (taken, row)
+    through_api: dict[CallKind, tuple[Taken, Row]] = {}
+    for name, found in dearest.items():
+        best = through_api.get(kinds[name])
+        if best is None or found[1].calls_usd > best[1].calls_usd:
+            through_api[kinds[name]] = found
+    asked = through_api.pop("ask")
+    others = [found for name, found in dearest.items() if kinds[name] != "ask"]
+    choices = [(asked[0].usd, asked[1].accepted)] + [
+        (taken.usd, row.accepted * instances) for taken, row in (*others, *through_api.values())
+    ]
+    accepted, calls_usd = 0, 0.0
+    for usd, most in sorted(choices, reverse=True):
+        calls = min(most, DAY_CALLS - accepted)
+        accepted += calls
+        calls_usd += calls * usd
+    return Row(caller, does, accepted, calls_usd, flood_usd(DAY_CALLS, refused, len(kinds)))

@@ -63,9 +63,9 @@ def test_one_account_costs_little_more_than_a_stranger() -> None:
     table = rows(page.stored()[1])
     assert {row.caller for row in table} == {"free account", "anonymous account", "stranger"}
     for row in table:
-        if "vectors are on" not in row.does:
+        if row.does.startswith("`") or row.does == MIX:
             assert row.calls_usd < TARGET_USD, row
     (mix, _) = (row for row in table if row.does == MIX)
     alone = [row for row in table if row.caller == mix.caller and row.does.startswith("`")]
     assert mix.calls_usd < sum(row.calls_usd for row in alone) * 2
-    assert mix.accepted <= DAY_CALLS
+    assert max(row.accepted for row in table) <= DAY_CALLS
