@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from scripts.devtools import ROOT
 from scripts.devtools.generated_section import GeneratedSection
-from scripts.worst_day.worst_case import CALLS_PER_S, Row, Taken, read_taken
+from scripts.worst_day.worst_case import CALLS_PER_S, MIX, Row, Taken, read_taken, rows
 
 PAGE: Final = ROOT / "docs" / "security.md"
 STORED: Final = Path(__file__).with_name("measured.json")
@@ -30,6 +30,13 @@ def store(machine: str, measured: Sequence[Taken]) -> None:
 
 def section(machine: str, measured: Sequence[Taken]) -> str:
     """Return the text between the markers."""
+    table = rows(measured)
+    mix = next(row for row in table if row.does == MIX)
+    said = (
+        f"So with what is on by default, one free account costs ${mix.calls_usd:,.2f} a day at "
+        f"most beside the flood. The flood needs no account: ${table[-2].usd:,.2f} at one function, "
+        f"${table[-1].usd:,.2f} at all of them."
+    )
     return "\n\n".join(
         [
             f"{CALLS_PER_S} calls a second, all day, at Google's list prices, in US dollars. "
@@ -38,7 +45,7 @@ def section(machine: str, measured: Sequence[Taken]) -> str:
                 ("caller", "calls", "go on", "they cost", "the flood costs", "together"),
                 [_cells(row) for row in table],
             ),
-            *said,
+            said,
             "What was measured, per call:",
             _table(
                 ("call", "reads", "writes", "deletes", "CPU, ms", "bytes sent", "counts as"),
