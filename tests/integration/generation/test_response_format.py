@@ -79,6 +79,19 @@ async def test_json_in_a_fence_is_json(world: World) -> None:
     assert result["json"]["city"] == "simulated"
 
 
+async def test_a_long_answer_is_held_against_its_schema_as_any_other(world: World) -> None:
+    instance = await feature(world, "sim/long-json", maxTokens=100)
+    listed = {"items": {"type": "object", "properties": {"number": {"type": "integer"}}}}
+    schema = {"type": "object", "properties": {"items": {"type": "array", **listed}}}
+    wanted = {"type": "json_schema", "name": "list", "schema": schema}
+    result = await instance.call(ASK, data(responseFormat=wanted), "user")
+    assert len(result["text"]) > 100_000
+    assert len(result["json"]["items"]) == 3_501
+    listed["items"]["properties"] = {"number": {"type": "string"}}
+    broken = await instance.call(ASK, data(responseFormat=wanted), "user")
+    assert faults(broken) == ["$.items[0].number (type)"]
+
+
 async def test_what_does_not_fit_the_schema_is_said(world: World) -> None:
     instance = await feature(world)
     never = {**WANTED, "schema": {**SCHEMA, "required": ["town"]}}
