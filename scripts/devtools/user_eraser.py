@@ -119,6 +119,13 @@ async def erase(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
             "minutes: then run this again.",
             file=sys.stderr,
         )
+    if not counts.total() and "@" in options.uid:
+        print(
+            f"Nothing is stored for the UID {options.uid}, which looks like an email address. The "
+            "callable list_users, with the address as search, finds the UID.",
+            file=sys.stderr,
+        )
+        return FAILED
     if not erased.is_complete:
         return FAILED
     if options.account:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Final, Literal
 
 from google.cloud.firestore import AsyncClient
 
@@ -21,6 +21,7 @@ from ..firestore import AlreadyExists, Paths, create, get_all
 from .limits import ReportLimits
 
 AlertKind = Literal["ceiling", "unusual_cost", "account"]
+CENT: Final = NANO_PER_USD // 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,5 +91,7 @@ class Alerts:
 
 
 def dollars(nano_usd: int) -> str:
-    """Return an amount as alerts show it: `$1,234.50`."""
+    """Return an amount as alerts show it: `$1,234.50`, or `$0.0042` where cents say too little."""
+    if 0 < nano_usd < CENT:
+        return "$" + f"{max(nano_usd, NANO_PER_USD // 10**6) / NANO_PER_USD:.6f}".rstrip("0")
     return f"${nano_usd / NANO_PER_USD:,.2f}"

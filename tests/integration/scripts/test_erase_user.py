@@ -18,7 +18,7 @@ def environ(world: World, **more: str) -> dict[str, str]:
 
 
 async def erase(world: World, *, environment: dict[str, str] | None = None, **options: Any) -> int:
-    chosen = argparse.Namespace(uid=UID, **{**OPTIONS, **options})
+    chosen = argparse.Namespace(**{"uid": UID, **OPTIONS, **options})
     return await user_eraser.erase(chosen, environment or environ(world))
 
 
@@ -49,6 +49,11 @@ async def test_what_still_runs_is_said(world: World, capsys: pytest.CaptureFixtu
     await world.firestore.document(f"generations/{id_}").update({"status": "running"})
     assert await erase(world) == FAILED
     assert "1 answers have not ended" in capsys.readouterr().err
+
+
+async def test_an_address_is_no_uid(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await erase(world, uid="user@demo.test") == FAILED
+    assert "list_users" in capsys.readouterr().err
 
 
 async def test_a_bucket_that_is_not_there_is_no_bucket_without_files(world: World) -> None:
