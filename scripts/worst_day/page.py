@@ -34,8 +34,8 @@ def section(machine: str, measured: Sequence[Taken]) -> str:
     mix = next(row for row in table if row.does == MIX)
     said = (
         f"So with what is on by default, one free account costs ${mix.calls_usd:,.2f} a day at "
-        f"most beside the flood. The flood needs no account: ${table[-2].usd:,.2f} at one function, "
-        f"${table[-1].usd:,.2f} at all of them."
+        f"most beside the flood. The flood needs no account: ${table[-2].usd:,.2f} at one "
+        f"function, ${table[-1].usd:,.2f} at all of them."
     )
     return "\n\n".join(
         [
@@ -53,8 +53,8 @@ def section(machine: str, measured: Sequence[Taken]) -> str:
                     (
                         f"{one.function}, {one.variant}" if one.variant else one.function,
                         *(f"{value:,.4g}" for value in (one.reads, one.writes, one.deletes)),
-                        f"{one.cpu_ms:.3g}",
-                        f"{one.sent_bytes:,.0f}",
+                        f"{one.cpu_ms:.3g}" if one.cpu_ms else "not measured",
+                        f"{one.sent_bytes:,.0f}" if one.sent_bytes else "not measured",
                         f"{one.units:,.0f}",
                     )
                     for one in measured
