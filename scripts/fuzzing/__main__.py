@@ -6,7 +6,6 @@ import argparse
 import os
 import secrets
 import sys
-import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
@@ -70,6 +69,7 @@ def _inputs(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Feed the targets, print the findings, and return the exit status."""
+    from scripts.fuzzing import campaign
     from scripts.fuzzing.targets import TARGETS
 
     targets = [one for one in TARGETS if options.target in (None, one.name)]
@@ -82,26 +82,13 @@ def run(options: argparse.Namespace) -> int:
     print(f"seed {seed}", flush=True)
     found = 0
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as processes:
-        running = [processes.submit(feed, target.name, each, seed) for target in targets]
+        running = [processes.submit(campaign.feed, target.name, each, seed) for target in targets]
         for ended in as_completed(running):
             lines, has_found = ended.result()
             found += has_found
             print(lines, flush=True)
     print(f"{found} found." if found else "Nothing was found.")
     return FAILED if found else 0
-
-
-def feed(name: str, inputs: int, seed: int) -> tuple[str, bool]:
-    """Feed one target. Return what came of it, in lines, and whether something was found."""
-    from scripts.fuzzing import campaign
-    from scripts.fuzzing.targets import TARGETS
-
-    (target,) = (one for one in TARGETS if one.name == name)
-    tally, begin = campaign.Tally(name), time.monotonic()
-    finding = campaign.run(target, inputs, seed, tally)
-    grown = f"memory {tally.growth / 1e6:+.1f} MB"
-    line = f"{name:<10} {tally.inputs:>9,} inputs, {time.monotonic() - begin:.0f} s, {grown}"
-    return (f"{line}\n  {finding.cause}\n  {finding.shown}", True) if finding else (line, False)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import copy
 import gc
 import io
 import signal
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import Any, Final
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from scripts.fuzzing.targets import Target
+from scripts.fuzzing.targets import TARGETS, Target
 
 ROUND: Final = 2_000  # inputs; after each round, Hypothesis forgets them
 INPUT_S: Final = 5.0  # an input that takes longer counts as hanging
@@ -52,6 +53,16 @@ class Tally:
     inputs: int = 0
     growth: int = 0
     kept: list[Any] = field(default_factory=list)
+
+
+def feed(name: str, inputs: int, seed: int) -> tuple[str, bool]:
+    """Feed a target. Return what came of it, in lines, and whether something was found."""
+    (target,) = (one for one in TARGETS if one.name == name)
+    tally, begin = Tally(name), time.monotonic()
+    finding = run(target, inputs, seed, tally)
+    grown = f"memory {tally.growth / 1e6:+.1f} MB"
+    line = f"{name:<10} {tally.inputs:>9,} inputs, {time.monotonic() - begin:.0f} s, {grown}"
+    return (f"{line}\n  {finding.cause}\n  {finding.shown}", True) if finding else (line, False)
 
 
 def run(target: Target, inputs: int, seed_: int, tally: Tally) -> Finding | None:

@@ -1,5 +1,6 @@
 """`./scripts/fuzz` finds what it is for, and finds nothing in the readers."""
 
+import subprocess
 import time
 
 import pytest
@@ -10,6 +11,7 @@ from scripts.fuzzing import campaign
 from scripts.fuzzing.__main__ import main
 from scripts.fuzzing.campaign import Tally
 from scripts.fuzzing.targets import TARGETS, Target
+from tests.support.repository import SCRIPTS
 
 SEED = 20261128
 
@@ -19,6 +21,13 @@ def test_nothing_is_found(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().out
     assert all(f"\n{target.name} " in told for target in TARGETS)
     assert told.endswith("Nothing was found.\n")
+
+
+def test_the_chore_itself_feeds_a_target() -> None:
+    command = [str(SCRIPTS / "fuzz"), "--inputs", "20", "--target", "limits"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "20 inputs" in done.stdout
 
 
 def find(read: object, inputs: st.SearchStrategy[object]) -> campaign.Finding | None:
