@@ -142,7 +142,7 @@ async def long_talk(world: World, instance: Instance, turns: int, **settings: An
 async def told(world: World, marker: str) -> list[tuple[str, str]]:
     requests = await world.upstream()
     bodies = [r["body"] for r in requests if r["body"].get("messages")]
-    (body,) = [b for b in bodies if b["messages"][-1]["content"].endswith(marker)]
+    (body,) = [b for b in bodies if str(b["messages"][-1]["content"]).endswith(marker)]
     return [(m["role"], m["content"]) for m in body["messages"]]
 
 
