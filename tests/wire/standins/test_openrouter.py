@@ -853,6 +853,20 @@ async def check_fenced_json(server: Server) -> None:
     assert json.loads(text.removeprefix("```json\n").removesuffix("\n```"))
 
 
+async def check_long_json(server: Server) -> None:
+    text = (await answer(server, "sim/long-json")).text
+    assert len(text) > 50_000
+    assert json.loads(text)["items"]
+
+
+async def check_flood(server: Server) -> None:
+    tried = await ask(server, "sim/flood")
+    await tried.head()
+    await tried.pieces(500)
+    assert tried.answer.text.startswith("more " * 490)
+    tried.close()
+
+
 async def check_empty(server: Server) -> None:
     done = await sound(server, "sim/empty")
     assert done.text == ""
@@ -1138,6 +1152,8 @@ CHECKS: dict[str, Callable[[Server], Awaitable[None]]] = {
     "sim/8k": check_8k,
     "sim/pdf-then-502": check_pdf_then_502,
     "sim/fenced-json": check_fenced_json,
+    "sim/long-json": check_long_json,
+    "sim/flood": check_flood,
     "sim/empty": check_empty,
     "sim/content-filter": check_content_filter,
     "sim/u2028": check_u2028,
