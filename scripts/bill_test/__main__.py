@@ -1,13 +1,11 @@
 """The command line: start a suite, run one trial against it."""
 
 import argparse
-import asyncio
-import secrets
 import sys
 from collections.abc import Sequence
 from typing import Final
 
-from scripts.devtools.cli_errors import exit_status
+from scripts.devtools.arguments import whole_number
 
 GENERATIONS: Final = 300
 GENERATIONS_MIN: Final = 50  # with fewer, some ways to end would be missing
@@ -28,15 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
 
     from scripts.bill_test.trial import run
-    from scripts.trials.project import started_suite
+    from scripts.trials.project import run_trial
 
-    seed = secrets.randbelow(10**6) if options.seed is None else options.seed
-
-    def chore() -> int:
-        with started_suite("bill-test") as (suite, logs):
-            return asyncio.run(run(suite, logs, options.generations, seed))
-
-    return exit_status(chore)
+    return run_trial(
+        "bill-test",
+        options.seed,
+        lambda suite, logs, seed: run(suite, logs, options.generations, seed),
+    )
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -48,22 +44,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--generations",
-        type=_generations,
+        type=whole_number(GENERATIONS_MIN, GENERATIONS_MAX),
         default=GENERATIONS,
         metavar="N",
         help="the number of calls (default: %(default)s)",
     )
     parser.add_argument("--seed", type=int, help="repeat the plan of an earlier run")
     return parser.parse_args(arguments)
-
-
-def _generations(text: str) -> int:
-    number = int(text)
-    if not GENERATIONS_MIN <= number <= GENERATIONS_MAX:
-        raise argparse.ArgumentTypeError(
-            f"{number} is not between {GENERATIONS_MIN} and {GENERATIONS_MAX}"
-        )
-    return number
 
 
 if __name__ == "__main__":

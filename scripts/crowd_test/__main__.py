@@ -7,6 +7,7 @@ from typing import Final
 
 from scripts.crowd_test import verdict
 from scripts.devtools import ROOT
+from scripts.devtools.arguments import whole_number
 from scripts.devtools.cli_errors import exit_status
 from scripts.devtools.setup import say
 
@@ -74,14 +75,14 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--victims",
-        type=lambda text: _count(text, VICTIMS_MAX),
+        type=whole_number(1, VICTIMS_MAX),
         default=VICTIMS,
         metavar="N",
         help="the number of streams (default: %(default)s)",
     )
     parser.add_argument(
         "--repetitions",
-        type=lambda text: _count(text, REPETITIONS_MAX),
+        type=whole_number(1, REPETITIONS_MAX),
         default=REPETITIONS,
         metavar="N",
         help="the most runs of a row (default: %(default)s)",
@@ -93,13 +94,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if options.write and options.rows:
         parser.error("--write needs all rows: not allowed with --rows")
     return options
-
-
-def _count(text: str, most: int) -> int:
-    number = int(text)
-    if not 1 <= number <= most:
-        raise argparse.ArgumentTypeError(f"{number} is not from 1 to {most}")
-    return number
 
 
 if __name__ == "__main__":

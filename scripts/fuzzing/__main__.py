@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from typing import Final
 
+from scripts.devtools.arguments import whole_number
 from scripts.devtools.cli_errors import FAILED, exit_status
 
 INPUTS: Final = 20_000
@@ -50,7 +51,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--inputs",
-        type=_inputs,
+        type=whole_number(1, INPUTS_MAX),
         default=INPUTS,
         metavar="N",
         help="the number of inputs, shared by the targets (default: %(default)s)",
@@ -58,13 +59,6 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--target", metavar="NAME", help="only this one")
     parser.add_argument("--seed", type=int, help="repeat an earlier run")
     return parser.parse_args(arguments)
-
-
-def _inputs(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= INPUTS_MAX:
-        raise argparse.ArgumentTypeError(f"{number} is not from 1 to {INPUTS_MAX}")
-    return number
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,13 +1,11 @@
 """The command line: start a suite, run one trial against it."""
 
 import argparse
-import asyncio
-import secrets
 import sys
 from collections.abc import Sequence
 from typing import Final
 
-from scripts.devtools.cli_errors import exit_status
+from scripts.devtools.arguments import whole_number
 
 TIMES: Final = 20
 TIMES_MAX: Final = 400  # limited by the stand-in's memory and a user's concurrency slots
@@ -27,15 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
 
     from scripts.kill_test.trial import run
-    from scripts.trials.project import started_suite
+    from scripts.trials.project import run_trial
 
-    seed = secrets.randbelow(10**6) if options.seed is None else options.seed
-
-    def chore() -> int:
-        with started_suite("kill-test") as (suite, logs):
-            return asyncio.run(run(suite, logs, options.times, seed))
-
-    return exit_status(chore)
+    return run_trial(
+        "kill-test", options.seed, lambda suite, logs, seed: run(suite, logs, options.times, seed)
+    )
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -46,17 +40,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--times", type=_times, default=TIMES, help="the number of rounds (default: %(default)s)"
+        "--times",
+        type=whole_number(1, TIMES_MAX),
+        default=TIMES,
+        help="the number of rounds (default: %(default)s)",
     )
     parser.add_argument("--seed", type=int, help="repeat the plan of an earlier run")
     return parser.parse_args(arguments)
-
-
-def _times(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= TIMES_MAX:
-        raise argparse.ArgumentTypeError(f"{number} is not between 1 and {TIMES_MAX}")
-    return number
 
 
 if __name__ == "__main__":

@@ -1,12 +1,8 @@
 """The command line: start a suite, run one trial against it."""
 
 import argparse
-import asyncio
-import secrets
 from collections.abc import Sequence
 from typing import Final
-
-from scripts.devtools.cli_errors import exit_status
 
 MINUTES: Final = 30.0
 MINUTES_MAX: Final = 120.0  # the stand-in's memory ends there
@@ -25,15 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
 
     from scripts.soak_test.trial import run
-    from scripts.trials.project import started_suite
+    from scripts.trials.project import run_trial
 
-    seed = secrets.randbelow(10**6) if options.seed is None else options.seed
-
-    def chore() -> int:
-        with started_suite("soak") as (suite, logs):
-            return asyncio.run(run(suite, logs, options.minutes, seed))
-
-    return exit_status(chore)
+    return run_trial(
+        "soak", options.seed, lambda suite, logs, seed: run(suite, logs, options.minutes, seed)
+    )
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

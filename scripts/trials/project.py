@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
+import secrets
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from scripts.devtools import ROOT, processes
+from scripts.devtools.cli_errors import exit_status
 from scripts.devtools.function_server import FUNCTIONS, FunctionServer
 from scripts.devtools.seed import create_documents, store_key
 from scripts.devtools.setup import say
@@ -28,6 +31,25 @@ def started_suite(name: str) -> Iterator[tuple[Suite, Path]]:
         stack.enter_context(suite)
         stack.enter_context(_environment(FIRESTORE_EMULATOR_HOST=suite.firestore_host))
         yield suite, logs
+
+
+def run_trial(
+    name: str, seed: int | None, trial: Callable[[Suite, Path, int], Coroutine[Any, Any, int]]
+) -> int:
+    """Start a suite, run one trial against it, and return the exit status of the chore.
+
+    Args:
+        name: The suite's name.
+        seed: What the trial is drawn from; None is a seed that is drawn as well.
+        trial: Takes the suite, a folder for logs and the seed; returns the exit status.
+    """
+    drawn = secrets.randbelow(10**6) if seed is None else seed
+
+    def chore() -> int:
+        with started_suite(name) as (suite, logs):
+            return asyncio.run(trial(suite, logs, drawn))
+
+    return exit_status(chore)
 
 
 def prepare_project(

@@ -18,8 +18,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
+from ..cache import Recent
 from ..contract import parse_json
 from ..errors import (
     AnswerTooLong,
@@ -49,7 +50,6 @@ from .usage import Usage, read_usage
 if TYPE_CHECKING:
     from .response import UpstreamResponse
     from .transport import Transport
-LearntT = TypeVar("LearntT")
 
 
 def _ignore() -> None:
@@ -62,8 +62,9 @@ class OpenRouter:
     def __init__(self, *, base_url: str, limits: OpenRouterLimits | None = None) -> None:
         self._base_url = base_url
         self.limits = limits or OpenRouterLimits()
-        self._no_system_role: dict[str, None] = {}  # models, as they were learnt
-        self._encodings: dict[str, Form] = {}  # in which the vectors of each model came
+        most = self.limits.models_learnt_max
+        self._no_system_role: Recent[str, bool] = Recent(most)  # models that have none
+        self._encodings: Recent[str, Form] = Recent(most)  # in which the vectors of each came
 
     @staticmethod
     def load() -> None:
@@ -131,20 +132,20 @@ class OpenRouter:
         Raises:
             UpstreamError, Interrupted: There are no vectors.
         """
-        model, encodings = request.model, self._encodings
-        request = replace(request, encoding=encodings.get(model, request.encoding))
+        model = request.model
+        request = replace(request, encoding=self._encodings.get(model) or request.encoding)
         async for attempt in retrying(model, deadline, self.limits):
             with attempt:
                 try:
                     made = await self._try_embeddings(request, deadline, attempts, on_id)
                 except (UpstreamMalformed, UpstreamRejected) as error:
-                    if model in encodings or request.encoding == "float":
+                    if self._encodings.get(model) or request.encoding == "float":
                         raise
                     request = replace(request, encoding="float")
                     if error.another_try:
                         raise
                     made = await self._try_embeddings(request, deadline, attempts, on_id)
-                _learn(encodings, model, request.encoding, self.limits.models_learnt_max)
+                self._encodings.put(model, request.encoding)
                 return made
         raise AssertionError("the last attempt raises its failure")
 
@@ -238,7 +239,7 @@ class OpenRouter:
     ) -> AnswerStream:
         """Ask one model, and once more for each thing that it says of how it may be asked."""
         attempts.affordable_tokens = None
-        if model in self._no_system_role and request.has_system_role:
+        if self._no_system_role.get(model) and request.has_system_role:
             request = request.without_system_role()
         while True:
             try:
@@ -258,7 +259,7 @@ class OpenRouter:
     ) -> ChatRequest | None:
         """Return the request as the model may answer it after this failure; None if it won't."""
         if isinstance(error, SystemRoleRejected) and request.has_system_role:
-            _learn(self._no_system_role, model, None, self.limits.models_learnt_max)
+            self._no_system_role.put(model, True)
             return request.without_system_role()
         tokens = error.affordable_tokens or 0
         if attempts.affordable_tokens is None and tokens >= self.limits.affordable_tokens_min:
@@ -398,10 +399,3 @@ async def _explain(error: UpstreamError, attempt: Attempt) -> None:
     """Set what admins may read of an attempt's failure."""
     await explain(error, attempt.key, attempt.request, attempt.model)
     attempt.upstream_reason = error.upstream_reason
-
-
-def _learn(known: dict[str, LearntT], model: str, value: LearntT, models_max: int) -> None:
-    """Remember something about a model, and forget the model that was learnt about first."""
-    known[model] = value
-    if len(known) > models_max:
-        del known[next(iter(known))]

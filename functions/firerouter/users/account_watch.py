@@ -15,13 +15,13 @@ blocks the user with `set_user_limits`.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from .. import log
+from ..cache import Recent
 from ..errors import SessionRevoked
 from .limits import IdentityLimits
 
@@ -57,7 +57,7 @@ class AccountWatch:
         self._firebase_app = firebase_app
         self._limits = limits
         self._clock = clock
-        self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._seen: Recent[str, _Seen] = Recent(limits.accounts_max)
         self._due: dict[str, None] = {}  # in the order in which they came up
         self._lookup: asyncio.Task[None] | None = None
         self._thread: ThreadPoolExecutor | None = None
@@ -72,7 +72,7 @@ class AccountWatch:
         Raises:
             SessionRevoked: The account is disabled or gone, or its sessions were ended.
         """
-        seen = self._seen.get(uid, _Seen(0.0))
+        seen = self._seen.get(uid) or _Seen(0.0)
         if self._clock() - max(issued_at, seen.at) >= self._limits.account_fresh_s:
             self._begin_lookup(uid)
         if issued_at < seen.valid_from:
@@ -100,10 +100,8 @@ class AccountWatch:
                 found = {}
             for uid in uids:
                 del self._due[uid]
-                known = self._seen.pop(uid, _Seen(at))
-                self._seen[uid] = _Seen(at, found.get(uid, known.valid_from))
-            while len(self._seen) > self._limits.accounts_max:
-                self._seen.popitem(last=False)
+                known = self._seen.get(uid) or _Seen(at)
+                self._seen.put(uid, _Seen(at, found.get(uid, known.valid_from)))
 
     def _valid_from(self, uids: Sequence[str], at: float) -> Mapping[str, float]:
         """Return from when on the tokens of each account are valid. It blocks."""
