@@ -51,6 +51,8 @@ OK = {
     "cites": "stop",
     "parallel-tools": "stop",  # nobody declared any
     "bad-arguments": "tool_calls",
+    "long-json": "stop",
+    "flood": "stop",
     "unknown-tool": "tool_calls",
     "bad-json": "stop",
     "paid-bad-json": "stop",

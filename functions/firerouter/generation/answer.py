@@ -53,7 +53,6 @@ from .prices import Prices, records_of
 from .prompts import drop_older_half, repair_messages
 from .tool_turns import to_client
 
-DELTAS_AT_ONCE: Final = 50  # of one packet; then other tasks have their turn
 IMAGE_NOT_STORED: Final[Notice] = {
     "reason": "image_not_kept",
     "message": "An image couldn't be stored, so it is only in this answer.",
@@ -428,10 +427,8 @@ class AnswerRun:
             async with self._recorded(repair) if stored else nullcontext(), self._partial(upstream):
                 with active.deadline.guard(settings.idle_s, "idle"):
                     async for deltas in stream:
-                        for number, delta in enumerate(deltas, 1):
+                        for delta in deltas:
                             await self._handle(delta, tools)
-                            if number % DELTAS_AT_ONCE == 0:
-                                await asyncio.sleep(0)  # other users' answers have their turn
 
     async def _handle(self, delta: Delta, tools: frozenset[str]) -> None:
         """Send one delta; an image is stored first, even if the feature does not stream."""

@@ -14,6 +14,7 @@ class OpenRouterLimits:
     connect_s: float = 5.0
     ping_s: float = 10.0  # one GET /key or GET /generation
     id_wait_s: float = 0.5  # after a stop, for the id of a request that was just sent
+    events_at_once: int = 50  # of one packet; then other answers have their turn
     usage_wait_s: float = 2.0  # after a finish reason, for the usage and the end of the stream
     drain_s: float = 0.05  # after `[DONE]`, for the end of the body: its connection is used again
     connections_max: int = 1_000  # per instance: 80 concurrent calls, six models in a comparison

@@ -73,6 +73,8 @@ class AnswerStream:
         in_base64 = limits.images_max_bytes * 3 // 2
         self._body_max_bytes = in_base64 if wants_images else limits.line_max_bytes
         self._first: list[Delta] | None = None
+        self._events: Iterator[bytes] | None = None  # that have come and are not read yet
+        self._is_last = False  # nothing comes after them
         self._is_done = False
         self._is_event_stream = True  # until `prime` has looked
         self._usage_due_at: float | None = None  # of an answer that has its finish reason
@@ -100,7 +102,7 @@ class AnswerStream:
         self._deadline.start_silence()
         while self._failure is None and not self._is_done:
             if self._is_event_stream:
-                deltas = self._read_chunk(await self._next_chunk())
+                deltas = self._read_events(await self._next_events())
             else:
                 deltas = self._read_document(await self._body())
             if deltas:
@@ -126,23 +128,34 @@ class AnswerStream:
         except (TimeoutError, StreamCut):
             return None
 
-    def _read_chunk(self, chunk: bytes | None) -> list[Delta]:
-        """Return the deltas in these bytes, or in what the end of the stream left open."""
+    async def _next_events(self) -> Iterator[bytes]:
+        """Return the events of the next bytes, or those that are left of the last ones."""
+        if self._events is not None:
+            await asyncio.sleep(0)  # many came at once: other users' answers have their turn
+            return self._events
+        chunk = await self._next_chunk()
+        self._is_last = chunk is None
+        self._events = self._parser.flush() if chunk is None else self._parser.feed(chunk)
+        return self._events
+
+    def _read_events(self, events: Iterator[bytes]) -> list[Delta]:
+        """Return the deltas in the next events, a few at a time. Those left are not read yet."""
         deltas: list[Delta] = []
         try:
-            for event in self._parser.flush() if chunk is None else self._parser.feed(chunk):
+            for number, event in enumerate(events, 1):
                 for delta in self._read_event(event):
                     deltas.append(delta)  # noqa: PERF402  # those before a failure are kept
-                if self._is_done:
+                if self._is_done or number == self._limits.events_at_once:
                     return deltas
         except sse.TooLong:
             self._failure = self._too_long()
         except UpstreamMalformed as error:
-            if chunk is not None:
+            if not self._is_last:
                 self._failure = error  # else the stream was cut inside this event
         except UpstreamError as error:
             self._failure = error
-        if chunk is None:
+        self._events = None
+        if self._is_last:
             self._end()
         return deltas
 

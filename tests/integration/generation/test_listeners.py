@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from firerouter.callable import Call, CallableError
-from firerouter.generation.answer import DELTAS_AT_ONCE
 from firerouter.generation.limits import GenerationLimits
+from firerouter.openrouter.limits import OpenRouterLimits
 from tests.support.eventually import until
 from tests.support.in_process import Instance, World
 
@@ -85,4 +85,6 @@ async def test_a_fast_answer_lets_others_have_their_turn(
         await take_turns()
     answer.call.leave()
     await until(answer.task.done)
-    assert max(frames.values()) <= 2 * DELTAS_AT_ONCE  # the end of a packet, and the next one
+    assert (
+        max(frames.values()) <= 2 * OpenRouterLimits().events_at_once
+    )  # the end of a packet, and the next one
